@@ -1,0 +1,106 @@
+// Package farm reads what an admin declares about a thin-client farm:
+// ltskeeper.toml, one file for each application server in servers.d beside
+// it, and the admin's own lts.conf and known_hosts.local.
+//
+// Load reads and checks all of it at once. It returns either a Farm in which
+// everything holds together, or every mistake there is, each with its file,
+// line, column, key and remedy. AddServer and RemoveServer change one file of
+// servers.d, and only if the declaration is sound with the change.
+//
+// It opens no network connection, and looks at no key and into no client
+// root: whether a server answers or a chroot is one is found out by others.
+package farm
+
+import "time"
+
+// A Farm is a sound declaration. Every path in it is absolute; a relative one
+// in ltskeeper.toml counts from the folder of that file.
+type Farm struct {
+	Path  string // ltskeeper.toml
+	Dir   string // the folder it is in
+	State string // folder of the keys, the lock and the quarantine
+
+	Collect Collect
+	Image   Image
+	TFTP    TFTP
+	Chroots []Chroot // as declared
+	LTSConf LTSConf
+	Clients []Client // as declared
+	Servers []Server // sorted by name
+
+	// KnownHostsLocal is what stands in known_hosts.local, nil without one.
+	// OpenSSH reads every line of it.
+	KnownHostsLocal []byte
+
+	ltsConf map[string][]byte // the sources of lts.conf by path
+}
+
+// Collect says how host keys are scanned.
+type Collect struct {
+	Timeout  time.Duration // per connection, above zero
+	Parallel int           // connections at once, at least 1
+	// FirstUse tells whether a server that never had a key is trusted with
+	// the keys that it shows ("accept") or not ("refuse").
+	FirstUse bool
+}
+
+// Image says how client images are made and how long they are kept.
+type Image struct {
+	Directory   string
+	Compression string        // "zstd", "gzip" or "lz4"
+	Keep        int           // generations, at least 1
+	KeepFor     time.Duration // and each for at least this long after it was replaced
+}
+
+// TFTP says where clients fetch their kernel, initrd and lts.conf.
+type TFTP struct {
+	Directory string
+}
+
+// A Chroot is a client's root file system, from which one image is made.
+type Chroot struct {
+	Name            string // of the image and of its folder below TFTP.Directory
+	Path            string
+	Exclude         []string // patterns of what stays out of the image
+	ExcludeDefaults bool     // whether the built-in list stays out as well
+	Write           bool     // false: known_hosts and lts.conf go into the image only
+	LTSConf         string   // the admin's lts.conf for it; the default one need not exist
+}
+
+// LTSConf says what ltskeeper sets in the [default] section of lts.conf.
+type LTSConf struct {
+	// ByAddress tells whether LDM_SERVER holds addresses instead of names.
+	ByAddress bool
+	Set       []Setting
+}
+
+// A Client is a section of lts.conf.
+type Client struct {
+	Match string // MAC, IP address, host name, or a glob of one
+	Group string // if not empty, LDM_SERVER there lists only this group's servers
+	Set   []Setting
+}
+
+// A Setting is a line of lts.conf. Its value is safe in a client's shell.
+type Setting struct {
+	Key, Value string
+}
+
+// A Server is an application server.
+type Server struct {
+	Name      string
+	Addresses []string // IP addresses or names to connect to; none: the name is resolved
+	Port      int
+	Aliases   []string
+	Groups    []string
+	Weight    int
+	Pins      []string // fingerprints, SHA256:... as ssh-keygen prints them
+}
+
+// A List is the servers between which some clients choose.
+type List struct {
+	Section string // of lts.conf: "default", or the client's Match
+	Group   string // empty for the default list
+	Port    int    // the SSH port that all of its servers have
+	Servers []Server
+}

@@ -1,0 +1,50 @@
+package farm
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A Mistake is one thing that is wrong with a declaration.
+type Mistake struct {
+	File   string
+	Line   int    // from 1; 0 if the mistake is the file as a whole
+	Column int    // in bytes, from 1; 0 if the mistake is the line as a whole
+	Key    string // the key's path, like collect.timeout; may be empty
+	Msg    string // what is wrong
+	Remedy string // what would be right
+}
+
+// Error returns the mistake as one line: "file:line:column: key: what is
+// wrong; remedy". Parts that are not known are left out.
+func (m Mistake) Error() string {
+	var b strings.Builder
+	b.WriteString(m.File)
+	if m.Line > 0 {
+		fmt.Fprintf(&b, ":%d", m.Line)
+		if m.Column > 0 {
+			fmt.Fprintf(&b, ":%d", m.Column)
+		}
+	}
+	if m.Key != "" {
+		b.WriteString(": " + m.Key)
+	}
+	b.WriteString(": " + m.Msg)
+	if m.Remedy != "" {
+		b.WriteString("; " + m.Remedy)
+	}
+	return b.String()
+}
+
+// Mistakes is everything that is wrong with a declaration, by file and line.
+// It is the error that Load returns.
+type Mistakes []Mistake
+
+// Error returns a line for each mistake.
+func (ms Mistakes) Error() string {
+	lines := make([]string, len(ms))
+	for i, m := range ms {
+		lines[i] = m.Error()
+	}
+	return strings.Join(lines, "\n")
+}
