@@ -1,0 +1,211 @@
+// Package keys is about the SSH host keys of servers: it asks servers for
+// them, judges what they show against what is trusted already, keeps the
+// outcome on disk, and renders it as OpenSSH's known_hosts.
+//
+//	targets -> Scanner.Scan -> []Sighting -> Store.Judge -> Verdict -> Store.Apply
+//	                                    Store.Trusted -> RenderKnownHosts
+//
+// A scan is unauthenticated: whoever sits on the wire can answer it. So a
+// scan makes a key trusted only on a name's first use, or where the key is
+// pinned; from then on a key that is not trusted waits for a person. The
+// package does not know where a server is declared, which file known_hosts
+// is written to, or who is asked for a decision.
+package keys
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Key is a public host key as it stands in OpenSSH's files. The blob is the
+// encoding of RFC 4253, section 6.6: for types this package does not know it
+// is carried as it is.
+type Key struct {
+	Type    string // "ssh-ed25519"
+	Blob    []byte // begins with the type as an SSH string
+	Comment string // one line; how and when it came to be trusted, in a store
+}
+
+const (
+	maxBlob = 16 << 10 // an RSA key of 16,384 bits has 2 KiB, ML-DSA-87 2.6 KiB
+	minRSA  = 2048     // bits
+)
+
+// ParseKey reads one line of an OpenSSH public key file: type, base64 blob
+// and an optional comment, separated by blanks (sshd(8), AUTHORIZED_KEYS FILE
+// FORMAT, without options). A key of a type that this package knows must be
+// well formed; of any other only the type inside the blob is compared.
+func ParseKey(line string) (Key, error) {
+	typ, rest := cutBlank(strings.TrimSpace(line))
+	encoded, comment := cutBlank(rest)
+	switch {
+	case typ == "":
+		return Key{}, errors.New("parse key: the line is empty")
+	case !validType(typ):
+		return Key{}, fmt.Errorf("parse key: %.40q is not a key type", typ)
+	case encoded == "":
+		return Key{}, fmt.Errorf("parse key: nothing follows %q", typ)
+	case strings.ContainsFunc(comment, isControl):
+		return Key{}, errors.New("parse key: control characters in the comment")
+	}
+	blob, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	if err != nil {
+		return Key{}, fmt.Errorf("parse key: %s key is not base64, it may be cut off: %w", typ, err)
+	}
+	key, err := parseBlob(blob)
+	if err != nil {
+		return Key{}, fmt.Errorf("parse key: %w", err)
+	}
+	if key.Type != typ {
+		return Key{}, fmt.Errorf("parse key: the line says %s, the key itself %.40q", typ, key.Type)
+	}
+	key.Comment = comment
+	return key, nil
+}
+
+// parseBlob reads a key in its wire encoding. Two encodings of one key become
+// the same blob, so that a key cannot be disguised from a revocation.
+func parseBlob(blob []byte) (Key, error) {
+	typ, err := blobType(blob)
+	if err != nil {
+		return Key{}, err
+	}
+	switch typ {
+	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
+		ssh.KeyAlgoRSA, ssh.InsecureKeyAlgoDSA:
+		public, err := ssh.ParsePublicKey(blob)
+		if err != nil {
+			return Key{}, fmt.Errorf("malformed %s key: %w", typ, err)
+		}
+		blob = public.Marshal()
+	}
+	return Key{Type: typ, Blob: blob}, nil
+}
+
+// blobType is the SSH string at the start of a blob: length (big endian, 4
+// bytes) and bytes.
+func blobType(blob []byte) (string, error) {
+	if len(blob) > maxBlob {
+		return "", fmt.Errorf("key of %d bytes, the most is %d", len(blob), maxBlob)
+	}
+	if len(blob) < 4 {
+		return "", errors.New("key is cut off")
+	}
+	n := binary.BigEndian.Uint32(blob)
+	rest := blob[4:]
+	if uint64(n) >= uint64(len(rest)) {
+		return "", errors.New("key is cut off")
+	}
+	typ := string(rest[:n])
+	if !validType(typ) {
+		return "", fmt.Errorf("%.40q is not a key type", typ)
+	}
+	return typ, nil
+}
+
+// Fingerprint is the key's SHA-256 fingerprint as ssh-keygen prints it:
+// "SHA256:" and 43 characters of base64.
+func (k Key) Fingerprint() string {
+	sum := sha256.Sum256(k.Blob)
+	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
+}
+
+// Line is the key as a line of a public key file, without the newline.
+func (k Key) Line() string {
+	line := k.Type + " " + base64.StdEncoding.EncodeToString(k.Blob)
+	if k.Comment != "" {
+		line += " " + k.Comment
+	}
+	return line
+}
+
+// Equal reports whether both are the same key, whatever their comments say.
+func (k Key) Equal(other Key) bool { return bytes.Equal(k.Blob, other.Blob) }
+
+// Weakness says why the key must not be trusted whoever vouches for it: it is
+// DSA, RSA under 2,048 bits, or no plain key but a certificate. It is nil for
+// all other keys.
+func (k Key) Weakness() error {
+	switch {
+	case k.Type == ssh.InsecureKeyAlgoDSA:
+		return errors.New("DSA is broken and OpenSSH has dropped it")
+	case strings.Contains(k.Type, "-cert-v0"):
+		return errors.New("it is a certificate, not a plain key")
+	case k.Type == ssh.KeyAlgoRSA:
+		if bits := rsaBits(k.Blob); bits < minRSA {
+			return fmt.Errorf("RSA of %d bits is too short, %d is the least", bits, minRSA)
+		}
+	}
+	return nil
+}
+
+// rsaBits is the size of an RSA key's modulus, 0 if it has no proper one.
+func rsaBits(blob []byte) int {
+	public, err := ssh.ParsePublicKey(blob)
+	if err != nil {
+		return 0
+	}
+	crypto, ok := public.(ssh.CryptoPublicKey)
+	if !ok {
+		return 0
+	}
+	key, ok := crypto.CryptoPublicKey().(*rsa.PublicKey)
+	if !ok || key.N.Sign() <= 0 {
+		return 0
+	}
+	return key.N.BitLen()
+}
+
+// validType reports whether s can be a key type: RFC 4251, section 6, and no
+// character that means something in known_hosts.
+func validType(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '.', c == '_', c == '@', c == '+':
+		default:
+			return false
+		}
+	}
+	return s[0] != '@'
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+// cutBlank splits s at its first run of blanks.
+func cutBlank(s string) (before, after string) {
+	i := strings.IndexAny(s, " \t")
+	if i < 0 {
+		return s, ""
+	}
+	return s[:i], strings.TrimLeft(s[i:], " \t")
+}
+
+func contains(keys []Key, k Key) bool {
+	for _, other := range keys {
+		if other.Equal(k) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasType(keys []Key, typ string) bool {
+	for _, k := range keys {
+		if k.Type == typ {
+			return true
+		}
+	}
+	return false
+}
