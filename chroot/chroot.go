@@ -11,67 +11,102 @@
 package chroot
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
+	"time"
 )
 
 // A Root is an open client root.
 type Root struct {
-	root   *os.Root
-	path   string
-	system bool
+	root     *os.Root
+	path     string
+	system   bool
+	patience time.Duration // how long Lock waits for a lock
 }
 
-var errUnwritten = errors.New("not written yet")
+// programs is what the kernel starts first, in its order (kernel_init in
+// init/main.c). A client boots with one of them.
+var programs = []string{"sbin/init", "etc/init", "bin/init", "bin/sh"}
 
-// Open opens the client root at path. The error says what is missing if path
-// is none: a client root is a directory with an etc inside and a program that
-// the kernel can start as init.
-func Open(path string) (*Root, error) { return nil, errUnwritten }
+// Open opens the client root at path. If path is none, the error says what is
+// missing: a client root is a directory that holds a folder etc and a program
+// that the kernel can start.
+func Open(path string) (*Root, error) {
+	r, err := open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open client root %s: %w", path, err)
+	}
+	return r, nil
+}
+
+func open(path string) (*Root, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, bare(err)
+	}
+	if !info.IsDir() {
+		return nil, errors.New("it is not a directory")
+	}
+	system, err := os.Stat("/")
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, bare(err)
+	}
+	r := &Root{root: root, path: path, system: os.SameFile(info, system), patience: 5 * time.Second}
+	if err := r.check(); err != nil {
+		root.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// check says what keeps the tree from being a client root.
+func (r *Root) check() error {
+	if info, err := r.stat("etc"); errors.Is(err, fs.ErrNotExist) {
+		return errors.New("it is no client root: there is no etc in it")
+	} else if err != nil {
+		return fmt.Errorf("etc: %w", err)
+	} else if !info.IsDir() {
+		return errors.New("it is no client root: its etc is not a directory")
+	}
+	for _, name := range programs {
+		info, err := r.stat(name)
+		if err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("it is no client root: there is no program to start in it (%s)", strings.Join(programs, ", "))
+}
 
 // Close releases the root.
 func (r *Root) Close() error { return r.root.Close() }
 
-// Path returns the path that the root was opened with.
+// Path returns the absolute path of the root.
 func (r *Root) Path() string { return r.path }
 
 // System tells whether the root is the root file system of the running
 // machine. Put refuses to write to it.
 func (r *Root) System() bool { return r.system }
 
-// Resolve returns the path of name inside the root, relative to it and without
-// symbolic links: the place that Read and Put reach. The last parts of it need
-// not exist.
-func (r *Root) Resolve(name string) (string, error) { return "", errUnwritten }
+// at returns where name is on this machine.
+func (r *Root) at(name string) string { return filepath.Join(r.path, name) }
 
-// Read returns the content of the regular file name, such as "etc/lts.conf".
-// The error is fs.ErrNotExist if there is none.
-func (r *Root) Read(name string) ([]byte, error) { return nil, errUnwritten }
-
-// Put makes data and perm the content and permissions of the regular file
-// name, and root its owner if the process is root. Missing folders on the way
-// are made. A file that is so already is not touched; else it is replaced by
-// one rename, and keeps its modification time if only permissions or owner
-// differ. changed tells whether anything was written.
-//
-// Only one Put may run in a root at a time.
-func (r *Root) Put(name string, data []byte, perm fs.FileMode) (changed bool, err error) {
-	return false, errUnwritten
+// bare returns what err says beyond the operation and path that it names.
+func bare(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }
-
-// A HeldError says that a package manager is at work in a root.
-type HeldError struct {
-	File    string // the lock file, inside the root
-	PID     int    // of the process that holds it, 0 if not known
-	Process string // its name, empty if not known
-}
-
-func (e *HeldError) Error() string { return "" }
-
-// Lock takes the locks of every package manager that the root has: dpkg, apt,
-// rpm, pacman and apk. It waits a few seconds for one that is held, and then
-// returns a *HeldError. No lock file is created or changed. release gives the
-// locks back; calling it again does nothing.
-func (r *Root) Lock(ctx context.Context) (release func(), err error) { return nil, errUnwritten }

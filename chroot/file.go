@@ -1,0 +1,263 @@
+package chroot
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Read returns the content of the regular file that a client finds under
+// name, such as "etc/lts.conf". Without one the error is fs.ErrNotExist.
+func (r *Root) Read(name string) ([]byte, error) {
+	data, err := r.read(name)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", r.at(name), bare(err))
+	}
+	return data, nil
+}
+
+func (r *Root) read(name string) ([]byte, error) {
+	place, err := r.resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := openRegular(r.root, place)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// Put gives the file that a client finds under name this content and these
+// permission bits, and root as its owner if the process is root's. Missing
+// folders on the way are made, with mode 0755.
+//
+// A file that is so already is left alone. Any other is replaced by one
+// rename, and keeps its modification time if its content stays the same.
+// changed tells whether there was anything to do. What is no regular file is
+// never replaced, and nothing is written to the running system's own root or
+// to another file system that is mounted inside the root.
+//
+// Only one Put may be at work on a name at a time: it removes what an
+// interrupted one left behind.
+func (r *Root) Put(name string, data []byte, perm fs.FileMode) (changed bool, err error) {
+	changed, err = r.put(name, data, perm.Perm())
+	if err != nil {
+		return changed, fmt.Errorf("put %s: %w", r.at(name), bare(err))
+	}
+	return changed, nil
+}
+
+func (r *Root) put(name string, data []byte, perm fs.FileMode) (bool, error) {
+	if r.system {
+		return false, errors.New("it belongs to the running system, which is never written to")
+	}
+	place, err := r.resolve(name)
+	if err != nil {
+		return false, err
+	}
+	if place == "." {
+		return false, syscall.EISDIR
+	}
+	dir, err := r.makeDir(path.Dir(place))
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	return replace(dir, path.Base(place), data, perm)
+}
+
+// makeDir opens the folder place, a path without symbolic links, and makes
+// what is missing of it.
+func (r *Root) makeDir(place string) (*os.Root, error) {
+	dir, err := r.root.OpenRoot(".")
+	if err != nil {
+		return nil, err
+	}
+	for part := range strings.SplitSeq(place, "/") {
+		next, err := dir.OpenRoot(part)
+		if isMissing(err) {
+			next, err = mkdir(dir, part)
+		}
+		dir.Close()
+		if err != nil {
+			return nil, fmt.Errorf("open folder %s: %w", r.at(place), bare(err))
+		}
+		dir = next
+		if err := r.sameDevice(dir); err != nil {
+			dir.Close()
+			return nil, fmt.Errorf("open folder %s: %w", r.at(place), err)
+		}
+	}
+	return dir, nil
+}
+
+// mkdir makes the folder name in dir, durably, and opens it.
+func mkdir(dir *os.Root, name string) (*os.Root, error) {
+	if err := dir.Mkdir(name, 0o755); err != nil {
+		return nil, err
+	}
+	made, err := dir.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(made.Chmod(".", 0o755), syncDir(dir)); err != nil { // whatever the umask
+		made.Close()
+		return nil, err
+	}
+	return made, nil
+}
+
+// sameDevice fails if dir is not on the root's own file system, where it is no
+// part of the client's root.
+func (r *Root) sameDevice(dir *os.Root) error {
+	want, err := r.root.Stat(".")
+	if err != nil {
+		return err
+	}
+	got, err := dir.Stat(".")
+	if err != nil {
+		return err
+	}
+	if want.Sys().(*syscall.Stat_t).Dev != got.Sys().(*syscall.Stat_t).Dev {
+		return errors.New("another file system is mounted there; unmount it")
+	}
+	return nil
+}
+
+// replace is Put for the file name in dir.
+func replace(dir *os.Root, name string, data []byte, perm fs.FileMode) (bool, error) {
+	temp := ".ltskeeper-" + name + ".tmp"
+	if err := removeLeftover(dir, temp); err != nil {
+		return false, err
+	}
+	old, content, err := readOld(dir, name)
+	if err != nil {
+		return false, err
+	}
+	sameContent := old != nil && bytes.Equal(content, data)
+	if sameContent && old.Mode() == perm && ownerIsRight(old) {
+		return false, nil
+	}
+	var mtime time.Time // zero: now
+	if sameContent {
+		mtime = old.ModTime()
+	}
+	if err := write(dir, temp, data, perm, mtime); err != nil {
+		dir.Remove(temp)
+		return false, err
+	}
+	if err := dir.Rename(temp, name); err != nil {
+		dir.Remove(temp)
+		return false, err
+	}
+	return true, syncDir(dir)
+}
+
+// readOld returns the regular file name in dir, and nil if there is none.
+func readOld(dir *os.Root, name string) (fs.FileInfo, []byte, error) {
+	f, err := openRegular(dir, name)
+	if isMissing(err) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	data, err := io.ReadAll(f)
+	return info, data, err
+}
+
+// write makes a new file in dir and syncs it.
+func write(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time) error {
+	f, err := dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if os.Geteuid() == 0 {
+		if err := f.Chown(0, 0); err != nil {
+			return err
+		}
+	}
+	if err := f.Chmod(perm); err != nil {
+		return err
+	}
+	if err := dir.Chtimes(name, time.Time{}, mtime); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// removeLeftover removes a temporary file. It looks first, because removing
+// what is not there fails on a file system that is mounted read-only.
+func removeLeftover(dir *os.Root, temp string) error {
+	if _, err := dir.Lstat(temp); isMissing(err) {
+		return nil
+	}
+	return dir.Remove(temp)
+}
+
+func syncDir(dir *os.Root) error {
+	f, err := dir.Open(".")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// openRegular opens a file for reading if it is a regular one. Nothing else is
+// opened, as that alone can block or have an effect.
+func openRegular(dir *os.Root, name string) (*os.File, error) {
+	info, err := dir.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("it is %s and no regular file", kind(info.Mode()))
+	}
+	return dir.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
+// kind names a file type for a sentence.
+func kind(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode&fs.ModeSymlink != 0:
+		return "a symbolic link"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a fifo"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	default:
+		return "a device"
+	}
+}
+
+// ownerIsRight tells whether root owns the file, where that can be had.
+func ownerIsRight(info fs.FileInfo) bool {
+	stat := info.Sys().(*syscall.Stat_t)
+	return os.Geteuid() != 0 || stat.Uid == 0 && stat.Gid == 0
+}
+
+func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
