@@ -1,0 +1,45 @@
+# ltskeeper: what can be made. `make` alone says so.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+
+# For people who are not root, and for sudo, which forgets where Go is.
+export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
+export CGO_ENABLED := 0
+export GO
+
+.PHONY: help build test demo bench lint install clean
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+build: ## bin/ltskeeper, one static binary
+	@scripts/need build
+	$(GO) build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+test: ## pass every test, against real sshd, ssh and squashfs-tools
+	@scripts/need test
+	$(GO) test ./...
+
+demo: build ## run the main job before your eyes (CHROOT=/srv/ltsp/x86_64 for a real client root)
+	@scripts/need demo
+	@demo/run $(CHROOT)
+
+bench: build ## measure it against the tools it stands in for (TREE=/path, PAIRS=5)
+	@scripts/need bench
+	@bench/run
+
+lint: ## gofmt, go vet, staticcheck
+	@scripts/need build
+	@unformatted=$$($$($(GO) env GOROOT)/bin/gofmt -l .) && test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; } >&2
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+install: build ## into DESTDIR and PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/sbin
+	install -m 0755 bin/ltskeeper $(DESTDIR)$(PREFIX)/sbin/ltskeeper
+
+clean: ## forget what was built
+	rm -rf bin
