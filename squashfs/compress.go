@@ -46,8 +46,8 @@ const encoderNumber = 1
 
 // The levels, chosen for speed near that of mksquashfs at zstd level 3, and for about its size.
 const (
-	zstdLevel = zstd.SpeedDefault
-	gzipLevel = 6
+	zstdLevel = zstd.SpeedBetterCompression
+	gzipLevel = 7
 )
 
 // An encoder compresses blocks one by one, each for itself. It is not for concurrent use.

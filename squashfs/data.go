@@ -1,0 +1,289 @@
+package squashfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// A job is a block on its way into the image. One goroutine fills jobs in the order of the image, several compress
+// them, one writes them in that order again. A fixed number of them goes round, and with it the memory.
+type job struct {
+	raw    []byte
+	packed []byte
+	region *region // nil for bytes copied from the previous image
+	block  int     // of the region's content
+	err    error
+	done   chan struct{} // one token, when packed and err are set
+
+	source int64 // bytes of files that are done with this job
+	files  int
+}
+
+// dataWriter writes the data of a plan.
+type dataWriter struct {
+	plan     *plan
+	root     int
+	options  *Options
+	previous *previous
+	out      *output
+	progress func(bytes int64, files int)
+
+	free  chan *job
+	order chan *job
+	work  chan *job
+}
+
+func (w *dataWriter) write(ctx context.Context) error {
+	n := 4*w.options.Jobs + 4
+	w.free, w.order, w.work = make(chan *job, n), make(chan *job, n), make(chan *job, n)
+	for range n {
+		w.free <- &job{done: make(chan struct{}, 1)}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(w.order)
+		defer close(w.work)
+		return w.read(ctx)
+	})
+	for range w.options.Jobs {
+		group.Go(w.compress)
+	}
+	group.Go(func() error { return w.emit(ctx) })
+	return group.Wait()
+}
+
+// read fills the jobs, in the order of the image.
+func (w *dataWriter) read(ctx context.Context) error {
+	files := &opener{root: w.root}
+	defer files.close()
+	for regions := w.plan.regions; len(regions) > 0; {
+		var err error
+		if n := adjacent(regions); n > 0 {
+			err = w.copy(ctx, regions[:n])
+			regions = regions[n:]
+		} else {
+			if r := regions[0]; r.group != nil {
+				err = w.readGroup(ctx, files, r)
+			} else {
+				err = w.readBlocks(ctx, files, r)
+			}
+			regions = regions[1:]
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next takes a free job with room for n bytes.
+func (w *dataWriter) next(ctx context.Context, n int) (*job, error) {
+	select {
+	case j := <-w.free:
+		if cap(j.raw) < n {
+			j.raw = make([]byte, w.plan.blockSize)
+		}
+		j.raw = j.raw[:n]
+		j.region, j.block, j.err, j.source, j.files = nil, 0, nil, 0, 0
+		return j, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (w *dataWriter) send(j *job) {
+	w.order <- j // never waits: it has room for all jobs
+	if j.region == nil {
+		j.done <- struct{}{}
+	} else {
+		w.work <- j
+	}
+}
+
+func (w *dataWriter) readBlocks(ctx context.Context, files *opener, r *region) error {
+	c, blockSize := r.content, w.plan.blockSize
+	f, err := files.openContent(c)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	for block := range c.blocks {
+		j, err := w.next(ctx, c.blockLength(blockSize, block))
+		if err != nil {
+			return err
+		}
+		zero, err := f.readAt(j.raw, int64(block)*int64(blockSize))
+		if err != nil {
+			return err
+		}
+		j.source = int64(len(j.raw))
+		if block == len(c.blocks)-1 && c.tail(blockSize) == 0 {
+			j.files = 1
+		}
+		if zero {
+			c.sparse += uint64(len(j.raw))
+			j.raw = j.raw[:0]
+		}
+		j.region, j.block = r, block
+		w.send(j)
+	}
+	return f.check()
+}
+
+func (w *dataWriter) readGroup(ctx context.Context, files *opener, r *region) error {
+	j, err := w.next(ctx, r.group.length)
+	if err != nil {
+		return err
+	}
+	for _, c := range r.group.tails {
+		if err := w.readTail(files, c, j.raw[c.offset:]); err != nil {
+			return err
+		}
+	}
+	j.region, j.source, j.files = r, int64(len(j.raw)), len(r.group.tails)
+	w.send(j)
+	return nil
+}
+
+func (w *dataWriter) readTail(files *opener, c *content, b []byte) error {
+	f, err := files.openContent(c)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	n := c.tail(w.plan.blockSize)
+	zero, err := f.readAt(b[:n], c.size-int64(n))
+	if err != nil {
+		return err
+	}
+	if zero {
+		clear(b[:n])
+	}
+	return f.check()
+}
+
+// compress packs jobs until there are no more. A block that does not become shorter stays as it is.
+func (w *dataWriter) compress() error {
+	enc, err := newEncoder(w.options.Compression, w.plan.blockSize)
+	for j := range w.work {
+		j.packed = j.packed[:0]
+		if j.err = err; err == nil && len(j.raw) > 0 {
+			j.packed, j.err = enc.encode(j.packed, j.raw)
+		}
+		j.done <- struct{}{}
+	}
+	return err
+}
+
+// emit writes jobs in order.
+func (w *dataWriter) emit(ctx context.Context) error {
+	for {
+		var j *job
+		select {
+		case next, ok := <-w.order:
+			if !ok {
+				return nil
+			}
+			j = next
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		select {
+		case <-j.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if err := w.emitJob(j); err != nil {
+			return err
+		}
+		w.progress(j.source, j.files)
+		w.free <- j
+	}
+}
+
+func (w *dataWriter) emitJob(j *job) error {
+	if j.err != nil {
+		return fmt.Errorf("compress: %w", j.err)
+	}
+	r := j.region
+	if r == nil {
+		return w.out.write(j.raw)
+	}
+	b, size := j.packed, uint32(len(j.packed))
+	if len(b) >= len(j.raw) {
+		b = j.raw
+		if size = uint32(len(b)); size > 0 {
+			size |= blockStored
+		}
+	}
+	if r.group != nil {
+		r.group.size = size
+	} else {
+		r.content.blocks[j.block] = size
+	}
+	r.length += uint64(len(b))
+	r.sum = crc32.Update(r.sum, castagnoli, b)
+	return w.out.write(b)
+}
+
+// output writes an image from its start to its end, and has the kernel begin to write it back meanwhile, so that less
+// is left to do for the sync at the end.
+type output struct {
+	file   *os.File
+	pos    int64 // of the next byte
+	buf    []byte
+	flight int64 // up to here the kernel has been told
+}
+
+const (
+	outputBuffer = 1 << 20
+	flightStep   = 8 << 20
+)
+
+func newOutput(file *os.File, pos int64) *output {
+	return &output{file: file, pos: pos, buf: make([]byte, 0, outputBuffer)}
+}
+
+func (o *output) write(b []byte) error {
+	if len(o.buf)+len(b) > cap(o.buf) {
+		if err := o.flush(); err != nil {
+			return err
+		}
+	}
+	o.pos += int64(len(b))
+	if len(o.buf) == 0 && len(b) >= cap(o.buf)/16 {
+		return o.put(b, o.pos-int64(len(b)))
+	}
+	o.buf = append(o.buf, b...)
+	return nil
+}
+
+func (o *output) flush() error {
+	b := o.buf
+	o.buf = o.buf[:0]
+	return o.put(b, o.pos-int64(len(b)))
+}
+
+func (o *output) put(b []byte, at int64) error {
+	if _, err := o.file.WriteAt(b, at); err != nil {
+		return fmt.Errorf("write image: %w", err)
+	}
+	end := at + int64(len(b))
+	if end-o.flight < flightStep {
+		return nil
+	}
+	err := unix.SyncFileRange(int(o.file.Fd()), o.flight, end-o.flight, unix.SYNC_FILE_RANGE_WRITE)
+	if err != nil && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ESPIPE) {
+		return fmt.Errorf("write image: %w", err)
+	}
+	o.flight = end
+	return nil
+}

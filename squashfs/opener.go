@@ -1,0 +1,142 @@
+package squashfs
+
+import (
+	"bytes"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// An opener opens files of a tree one after the other, each from its directory, so that a tree that changes meanwhile
+// leads nowhere else. Files asked for in the tree's order cost it one call each. It is not for concurrent use.
+type opener struct {
+	root int
+	path []openDir // from the root's entry on
+}
+
+type openDir struct {
+	dir *entry
+	fd  int
+}
+
+func (o *opener) close() {
+	for _, d := range o.path {
+		unix.Close(d.fd)
+	}
+	o.path = nil
+}
+
+// A file is a content that is open for reading.
+type file struct {
+	inode  *inode
+	size   int64
+	fd     int   // -1 for a content in memory
+	sparse bool  // the file system stores less than its size
+	data   int64 // of a sparse file: up to here there may be data behind the offset last read
+}
+
+// openContent opens a content and makes sure that it is the one that the walk has seen.
+func (o *opener) openContent(c *content) (*file, error) {
+	i := c.inode
+	f := &file{inode: i, size: c.size, fd: -1}
+	if i.held {
+		return f, nil
+	}
+	dir, err := o.enter(i.first.parent)
+	if err != nil {
+		return nil, err
+	}
+	if f.fd, err = openat(dir, i.first.name(), 0); err != nil {
+		return nil, vanished(i.first.path, "open", err)
+	}
+	if err := f.check(); err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *file) close() {
+	if f.fd >= 0 {
+		unix.Close(f.fd)
+	}
+}
+
+// check compares the file with what the walk has seen.
+func (f *file) check() error {
+	if f.fd < 0 {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(f.fd, &st); err != nil {
+		return fmt.Errorf("stat %s: %w", f.inode.first.path, err)
+	}
+	now := stat{device: uint64(st.Dev), ino: st.Ino, size: st.Size, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano()}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || now != f.inode.stat {
+		return &errChanged{f.inode.first.path}
+	}
+	f.sparse = st.Blocks*512 < st.Size
+	return nil
+}
+
+// readAt fills b from the file and says whether it is all zeros. If it is, b may be left as it was.
+func (f *file) readAt(b []byte, offset int64) (zero bool, err error) {
+	end := offset + int64(len(b))
+	if f.fd < 0 {
+		return allZero(b[:copy(b, f.inode.data[offset:end])]), nil
+	}
+	if f.sparse && offset >= f.data {
+		if f.data, err = unix.Seek(f.fd, offset, unix.SEEK_DATA); err == unix.ENXIO {
+			f.data = f.size // a hole up to the end
+		} else if err != nil {
+			f.sparse = false // the file system does not tell
+		}
+	}
+	if f.sparse && f.data >= end {
+		return true, nil
+	}
+	n, err := readFull(f.fd, b, offset)
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", f.inode.first.path, err)
+	}
+	if n < len(b) {
+		return false, &errChanged{f.inode.first.path}
+	}
+	return allZero(b), nil
+}
+
+var zeros [maxBlockSize]byte
+
+func allZero(b []byte) bool { return bytes.Equal(b, zeros[:len(b)]) }
+
+// enter returns the open directory of an entry. It stays open until another one is entered.
+func (o *opener) enter(dir *entry) (int, error) {
+	if dir.parent == nil {
+		o.leave(0)
+		return o.root, nil
+	}
+	for n := len(o.path) - 1; n >= 0; n-- {
+		if o.path[n].dir == dir {
+			o.leave(n + 1)
+			return o.path[n].fd, nil
+		}
+	}
+	above, err := o.enter(dir.parent)
+	if err != nil {
+		return -1, err
+	}
+	fd, err := openat(above, dir.name(), unix.O_DIRECTORY)
+	if err != nil {
+		return -1, vanished(dir.path, "open", err)
+	}
+	o.path = append(o.path, openDir{dir, fd})
+	return fd, nil
+}
+
+// leave closes all but the first n directories.
+func (o *opener) leave(n int) {
+	for _, d := range o.path[n:] {
+		unix.Close(d.fd)
+	}
+	o.path = o.path[:n]
+}

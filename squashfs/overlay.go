@@ -1,0 +1,76 @@
+package squashfs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A File is a regular file, of uid and gid 0, that is in the image whatever the tree has in its place.
+type File struct {
+	Path    string // from the root, without a slash in front
+	Content []byte
+	Mode    fs.FileMode // permission bits
+	Mtime   time.Time
+}
+
+// lay puts a file into the tree. Directories on its way that the tree lacks are made, with the superblock's time.
+func (f *File) lay(root *entry) error {
+	if err := f.layBelow(root); err != nil {
+		return fmt.Errorf("put %s into the image: %w", f.Path, err)
+	}
+	return nil
+}
+
+func (f *File) layBelow(dir *entry) error {
+	if !fs.ValidPath(f.Path) || f.Path == "." {
+		return errors.New("no path from the root, without a slash in front")
+	}
+	components := strings.Split(f.Path, "/")
+	for _, c := range components {
+		if len(c) > maxNameLen {
+			return errors.New("name too long")
+		}
+	}
+	last := len(components) - 1
+	for i, name := range components[:last] {
+		path := strings.Join(components[:i+1], "/")
+		at, found := dir.find(name)
+		if !found {
+			made := &inode{mode: unix.S_IFDIR | 0o755, links: 1, borrowed: true}
+			dir.entries = slices.Insert(dir.entries, at, &entry{path: path, parent: dir, inode: made})
+		}
+		if dir = dir.entries[at]; !dir.inode.isDir() {
+			return fmt.Errorf("%s is no directory", path)
+		}
+	}
+	e := &entry{path: f.Path, parent: dir, inode: &inode{
+		mode:  unix.S_IFREG | uint32(f.Mode.Perm()),
+		mtime: clampTime(f.Mtime.Unix()),
+		links: 1,
+		held:  true,
+		data:  f.Content,
+	}}
+	at, found := dir.find(components[last])
+	if !found {
+		dir.entries = slices.Insert(dir.entries, at, e)
+		return nil
+	}
+	if dir.entries[at].inode.isDir() {
+		return errors.New("the tree has a directory there")
+	}
+	dir.entries[at] = e
+	return nil
+}
+
+// find returns where name stands, or would stand, among a directory's entries.
+func (e *entry) find(name string) (int, bool) {
+	return slices.BinarySearchFunc(e.entries, name, func(e *entry, name string) int {
+		return strings.Compare(e.name(), name)
+	})
+}

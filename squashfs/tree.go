@@ -1,0 +1,479 @@
+package squashfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A tree is what goes into an image, in the order of the image: depth first, names bytewise within a directory.
+type tree struct {
+	root    *entry
+	names   []*entry // preorder: all of a/ comes before a-b
+	inodes  []*inode // in the order of their first names
+	time    uint32   // the superblock's
+	scanned int64    // a change from then on, in nanoseconds since 1970, may leave a ctime as it is
+}
+
+// An entry is one name in the image.
+type entry struct {
+	path    string // from the root, without a slash in front; "" is the root
+	parent  *entry // nil for the root
+	inode   *inode
+	entries []*entry   // of a directory, by name
+	listing dirListing // of a directory, once written
+}
+
+func (e *entry) name() string { return path.Base(e.path) }
+
+// An inode is what one or more names stand for.
+type inode struct {
+	first  *entry // its first name in order
+	mode   uint32 // st_mode
+	uid    uint32
+	gid    uint32
+	mtime  uint32 // as squashfs holds it
+	device uint64
+	target string // of a symbolic link
+	links  uint32 // names inside the image; a directory's subdirectories + 2
+	stat   stat
+	xattrs *xattrSet
+	hasACL bool
+
+	// mounted: another file system stands here. Of it nothing belongs to the tree: the directory (or file) is empty.
+	mounted bool
+	// borrowed: the superblock's time stands for the directory's own, which goes with things outside the image.
+	borrowed bool
+	// held says that data is the file's content: it is not read from the tree (again).
+	held bool
+	data []byte
+
+	content *content // of a regular file that is not empty
+
+	number uint32
+	kind   uint16 // inode type, basic or extended, once written
+	ref    uint64 // once written
+}
+
+func (i *inode) isDir() bool     { return i.mode&unix.S_IFMT == unix.S_IFDIR }
+func (i *inode) isRegular() bool { return i.mode&unix.S_IFMT == unix.S_IFREG }
+
+// A stat is what tells whether a file may have changed. All of it must be as it was.
+type stat struct {
+	device uint64 // of the file system; compared within one build only
+	ino    uint64
+	size   int64
+	mtime  int64 // nanoseconds since 1970
+	ctime  int64
+}
+
+func clampTime(seconds int64) uint32 { return uint32(min(max(seconds, 0), 1<<32-1)) }
+
+// errChanged says that the tree is not any more what it was a moment ago. The build begins again.
+type errChanged struct{ path string }
+
+func (e *errChanged) Error() string {
+	return fmt.Sprintf("read %s: it changes while it is read", e.path)
+}
+
+// A walker reads a tree's attributes, several directories at a time.
+type walker struct {
+	exclude  *Excludes
+	previous *previous       // may be nil
+	hold     map[string]bool // regular files to read into memory at once, because they keep changing
+	mount    mountID
+	slots    chan struct{}
+	wait     sync.WaitGroup
+
+	mu   sync.Mutex
+	err  error
+	sets map[string]*xattrSet
+	room int64 // bytes that hold may still take
+}
+
+// maxHeld bounds what walker.hold takes into memory.
+const maxHeld = 32 << 20
+
+// walk reads everything below the directory that is open as root.
+func (w *walker) walk(ctx context.Context, root, jobs int) (*entry, error) {
+	w.slots = make(chan struct{}, jobs-1)
+	w.sets = make(map[string]*xattrSet)
+	w.room = maxHeld
+	var st unix.Statx_t
+	if err := statx(root, "", &st); err != nil {
+		return nil, fmt.Errorf("stat the tree's root: %w", err)
+	}
+	w.mount = mountOf(&st)
+	e := &entry{inode: newInode(&st)}
+	e.inode.first = e
+	if err := w.readXattrs(root, ".", e.inode); err != nil {
+		return nil, fmt.Errorf("read extended attributes of the tree's root: %w", err)
+	}
+	fd, err := openat(root, ".", unix.O_DIRECTORY)
+	if err != nil {
+		return nil, fmt.Errorf("open the tree's root: %w", err)
+	}
+	w.directory(ctx, fd, e)
+	w.wait.Wait()
+	return e, w.err
+}
+
+func (w *walker) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+func (w *walker) failed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err != nil
+}
+
+// directory reads the directory that is open as fd, closes it, and goes on with those below.
+func (w *walker) directory(ctx context.Context, fd int, dir *entry) {
+	defer unix.Close(fd)
+	if err := ctx.Err(); err != nil {
+		w.fail(err)
+		return
+	}
+	if err := w.list(fd, dir); err != nil {
+		w.fail(err)
+		return
+	}
+	for _, e := range dir.entries {
+		if !e.inode.isDir() || e.inode.mounted {
+			continue
+		}
+		sub, err := openat(fd, e.name(), unix.O_DIRECTORY)
+		if err != nil {
+			w.fail(vanished(e.path, "open", err))
+			return
+		}
+		select {
+		case w.slots <- struct{}{}:
+			w.wait.Go(func() {
+				w.directory(ctx, sub, e)
+				<-w.slots
+			})
+		default:
+			w.directory(ctx, sub, e)
+		}
+		if w.failed() {
+			return
+		}
+	}
+}
+
+// listTries is how often a directory is listed until it holds still.
+const listTries = 5
+
+func (w *walker) list(fd int, dir *entry) error {
+	for range listTries {
+		var before, after unix.Statx_t
+		if err := statx(fd, "", &before); err != nil {
+			return fmt.Errorf("stat %s: %w", dir.path, err)
+		}
+		if s := statOf(&before); s != dir.inode.stat {
+			return &errChanged{dir.path}
+		}
+		err := w.listOnce(fd, dir)
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+		if err := statx(fd, "", &after); err != nil {
+			return fmt.Errorf("stat %s: %w", dir.path, err)
+		}
+		if statOf(&before) == statOf(&after) && err == nil {
+			return nil
+		}
+		dir.inode.refresh(&after)
+		if err := w.readXattrs(fd, ".", dir.inode); err != nil {
+			return fmt.Errorf("read extended attributes of %s: %w", dir.path, err)
+		}
+	}
+	return &errChanged{dir.path}
+}
+
+func (w *walker) listOnce(fd int, dir *entry) error {
+	names, err := readNames(fd)
+	if err != nil {
+		return fmt.Errorf("list %s: %w", dir.path, err)
+	}
+	slices.Sort(names)
+	dir.entries = make([]*entry, 0, len(names))
+	dir.inode.borrowed = w.exclude.Empties(dir.path)
+	for _, name := range names {
+		e := &entry{path: path.Join(dir.path, name), parent: dir}
+		var st unix.Statx_t
+		if err := statx(fd, name, &st); err != nil {
+			return fmt.Errorf("stat %s: %w", e.path, err)
+		}
+		if w.exclude.Match(e.path) {
+			dir.inode.borrowed = true
+			continue
+		}
+		e.inode = newInode(&st)
+		if mountOf(&st) != w.mount {
+			e.inode.cover()
+		} else if err := w.fill(fd, name, e); err != nil {
+			return err
+		}
+		dir.entries = append(dir.entries, e)
+	}
+	return nil
+}
+
+// fill reads what a stat does not tell.
+func (w *walker) fill(dirfd int, name string, e *entry) error {
+	i := e.inode
+	if _, err := inodeType(i.mode); err != nil {
+		return fmt.Errorf("%s: %w", e.path, err)
+	}
+	if i.mode&unix.S_IFMT == unix.S_IFLNK {
+		target, err := readlink(dirfd, name, int(i.stat.size))
+		if err != nil {
+			return fmt.Errorf("read link %s: %w", e.path, err)
+		}
+		i.target = target
+	}
+	if i.isRegular() && w.hold[e.path] {
+		if err := w.holdFile(dirfd, name, e); err != nil {
+			return err
+		}
+	}
+	if err := w.readXattrs(dirfd, name, i); err != nil {
+		return fmt.Errorf("read extended attributes of %s: %w", e.path, err)
+	}
+	return nil
+}
+
+// holdFile reads a file that keeps changing into memory, as it is at one moment.
+func (w *walker) holdFile(dirfd int, name string, e *entry) error {
+	fd, err := openat(dirfd, name, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", e.path, err)
+	}
+	defer unix.Close(fd)
+	for range listTries {
+		var before, after unix.Statx_t
+		if err := statx(fd, "", &before); err != nil {
+			return fmt.Errorf("stat %s: %w", e.path, err)
+		}
+		if before.Mode&unix.S_IFMT != unix.S_IFREG {
+			return &errChanged{e.path}
+		}
+		if !w.take(int64(before.Size)) {
+			return nil // read later, and perhaps it holds still then
+		}
+		data := make([]byte, before.Size)
+		n, err := readFull(fd, data, 0)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", e.path, err)
+		}
+		if err := statx(fd, "", &after); err != nil {
+			return fmt.Errorf("stat %s: %w", e.path, err)
+		}
+		if n == len(data) && statOf(&before) == statOf(&after) {
+			e.inode.refresh(&after)
+			e.inode.held, e.inode.data = true, data
+			return nil
+		}
+		w.take(-int64(before.Size))
+	}
+	return &errChanged{e.path}
+}
+
+func (w *walker) take(n int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n > w.room {
+		return false
+	}
+	w.room -= n
+	return true
+}
+
+func newInode(st *unix.Statx_t) *inode {
+	i := new(inode)
+	i.refresh(st)
+	return i
+}
+
+// refresh takes over what a stat says.
+func (i *inode) refresh(st *unix.Statx_t) {
+	i.mode, i.uid, i.gid = uint32(st.Mode), st.Uid, st.Gid
+	i.mtime = clampTime(st.Mtime.Sec)
+	i.device = unix.Mkdev(st.Rdev_major, st.Rdev_minor)
+	i.links = st.Nlink
+	i.stat = statOf(st)
+}
+
+// cover makes a mount point of an inode.
+func (i *inode) cover() {
+	i.mounted, i.borrowed, i.held = true, true, true
+	i.stat = stat{}
+	i.links = 1
+}
+
+// newTree puts a walked tree in order: numbers, link counts, times.
+func newTree(root *entry, scanned int64, forced time.Time) *tree {
+	t := &tree{root: root, scanned: scanned}
+	seen := make(map[[2]uint64]*inode)
+	t.number(root, seen)
+	if forced.IsZero() {
+		for _, i := range t.inodes {
+			if !i.borrowed {
+				t.time = max(t.time, i.mtime)
+			}
+		}
+	} else {
+		t.time = clampTime(forced.Unix())
+	}
+	for _, i := range t.inodes {
+		if i.borrowed {
+			i.mtime = t.time
+		}
+	}
+	return t
+}
+
+func (t *tree) number(e *entry, seen map[[2]uint64]*inode) {
+	i := e.inode
+	t.names = append(t.names, e)
+	key := [2]uint64{i.stat.device, i.stat.ino}
+	if first := seen[key]; first != nil {
+		first.links++
+		e.inode = first
+		return
+	}
+	if i.links > 1 && !i.isDir() {
+		seen[key] = i
+	}
+	i.first, i.links = e, 1
+	t.inodes = append(t.inodes, i)
+	i.number = uint32(len(t.inodes))
+	if !i.isDir() {
+		return
+	}
+	i.links = 2
+	for _, c := range e.entries {
+		if c.inode.isDir() {
+			i.links++
+		}
+		t.number(c, seen)
+	}
+}
+
+// mountID tells mounts apart: by the mount's own number where the kernel gives it, which also finds a mount of the same
+// file system, else by the device.
+type mountID struct{ number, device uint64 }
+
+func mountOf(st *unix.Statx_t) mountID {
+	if st.Mask&unix.STATX_MNT_ID != 0 {
+		return mountID{number: st.Mnt_id}
+	}
+	return mountID{device: unix.Mkdev(st.Dev_major, st.Dev_minor)}
+}
+
+func statOf(st *unix.Statx_t) stat {
+	return stat{
+		device: unix.Mkdev(st.Dev_major, st.Dev_minor),
+		ino:    st.Ino,
+		size:   int64(st.Size),
+		mtime:  st.Mtime.Sec*1e9 + int64(st.Mtime.Nsec),
+		ctime:  st.Ctime.Sec*1e9 + int64(st.Ctime.Nsec),
+	}
+}
+
+// statx looks at a name below dirfd, never through a symbolic link; at dirfd itself if name is empty.
+func statx(dirfd int, name string, st *unix.Statx_t) error {
+	flags := unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
+	if name == "" {
+		flags |= unix.AT_EMPTY_PATH
+	}
+	return again(func() error {
+		return unix.Statx(dirfd, name, flags, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, st)
+	})
+}
+
+// openat opens a name below dirfd for reading, never through a symbolic link, and never waits for a fifo's writer.
+func openat(dirfd int, name string, flags int) (fd int, err error) {
+	err = again(func() error {
+		fd, err = unix.Openat(dirfd, name, flags|unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		return err
+	})
+	return fd, err
+}
+
+// readFull reads into buf from offset on until buf is full or the file ends.
+func readFull(fd int, buf []byte, offset int64) (n int, err error) {
+	for n < len(buf) {
+		var k int
+		err := again(func() (err error) {
+			k, err = unix.Pread(fd, buf[n:], offset+int64(n))
+			return err
+		})
+		if err != nil || k == 0 {
+			return n, err
+		}
+		n += k
+	}
+	return n, nil
+}
+
+func readlink(dirfd int, name string, size int) (string, error) {
+	buf := make([]byte, size+1)
+	n, err := unix.Readlinkat(dirfd, name, buf)
+	if err != nil {
+		return "", err
+	}
+	if n != size {
+		return "", unix.ENOENT // replaced since the stat: the directory is listed again
+	}
+	return string(buf[:n]), nil
+}
+
+func readNames(fd int) ([]string, error) {
+	if _, err := unix.Seek(fd, 0, unix.SEEK_SET); err != nil {
+		return nil, err
+	}
+	var names []string
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := unix.ReadDirent(fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if n <= 0 || err != nil {
+			return names, err
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
+	}
+}
+
+// again repeats a system call that a signal interrupted.
+func again(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// vanished turns the absence of something that was there a moment ago into errChanged.
+func vanished(path, verb string, err error) error {
+	switch err {
+	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENXIO, unix.ESTALE:
+		return &errChanged{path}
+	}
+	return fmt.Errorf("%s %s: %w", verb, path, err)
+}

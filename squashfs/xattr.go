@@ -1,0 +1,119 @@
+package squashfs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// An xattrSet is a set of extended attributes that one or more inodes have, by name.
+type xattrSet struct {
+	attrs []xattr
+	key   string // the whole set in one string
+	index uint32 // in the image's table, once it is written
+}
+
+type xattr struct{ name, value string }
+
+func newXattrSet(attrs []xattr) *xattrSet {
+	slices.SortFunc(attrs, func(a, b xattr) int { return strings.Compare(a.name, b.name) })
+	var key []byte
+	for _, a := range attrs {
+		key = appendString(appendString(key, a.name), a.value)
+	}
+	return &xattrSet{attrs: attrs, key: string(key)}
+}
+
+// readXattrs gives an inode its extended attributes: those of the previous image if it has not changed since.
+func (w *walker) readXattrs(dirfd int, name string, i *inode) error {
+	i.xattrs, i.hasACL = nil, false
+	if w.previous != nil {
+		if set, acl, ok := w.previous.xattrs(i.stat); ok {
+			i.xattrs, i.hasACL = set, acl
+			return nil
+		}
+	}
+	// There are no calls that take a directory and a name; /proc stands in for them.
+	file := fmt.Sprintf("/proc/self/fd/%d/%s", dirfd, name)
+	names, err := listXattrs(file)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	var attrs []xattr
+	for _, name := range names {
+		switch _, _, ok := splitXattr(name); {
+		case strings.HasPrefix(name, "system.posix_acl_"):
+			i.hasACL = true
+			continue
+		case !ok || name == "security.selinux":
+			continue // of the file system, or of the host
+		}
+		value, err := getXattr(file, name)
+		if errors.Is(err, unix.ENODATA) {
+			return unix.ENOENT // removed since: the directory is listed again
+		}
+		if err != nil {
+			return err
+		}
+		attrs = append(attrs, xattr{name, string(value)})
+	}
+	if len(attrs) > 0 {
+		i.xattrs = w.intern(newXattrSet(attrs))
+	}
+	return nil
+}
+
+// intern returns the one set that stands for all equal ones.
+func (w *walker) intern(set *xattrSet) *xattrSet {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if same := w.sets[set.key]; same != nil {
+		return same
+	}
+	w.sets[set.key] = set
+	return set
+}
+
+func listXattrs(file string) ([]string, error) {
+	list, err := growing(func(buf []byte) (int, error) { return unix.Llistxattr(file, buf) })
+	if errors.Is(err, unix.ENOTSUP) || len(list) == 0 && err == nil {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for name := range bytes.SplitSeq(bytes.TrimSuffix(list, []byte{0}), []byte{0}) {
+		names = append(names, string(name))
+	}
+	return names, nil
+}
+
+func getXattr(file, name string) ([]byte, error) {
+	return growing(func(buf []byte) (int, error) { return unix.Lgetxattr(file, name, buf) })
+}
+
+// growing calls with larger buffers until one is large enough.
+func growing(call func([]byte) (int, error)) ([]byte, error) {
+	for size := 256; ; size *= 4 {
+		buf := make([]byte, size)
+		n, err := call(buf)
+		if errors.Is(err, unix.ERANGE) && size < 1<<20 {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return buf[:n], nil
+	}
+}
+
+func appendString(b []byte, s string) []byte {
+	n := uint32(len(s))
+	b = append(b, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))
+	return append(b, s...)
+}
