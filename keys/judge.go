@@ -1,6 +1,12 @@
 package keys
 
-import "time"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Policy is what is declared about a server's keys.
 type Policy struct {
@@ -23,8 +29,8 @@ const (
 	StateUnreadable State = "unreadable" // Verdict.Err
 )
 
-// Verdict is what a sighting means for a server. All keys carry the comments
-// they have in the store.
+// Verdict is what a sighting means for a server. Keys that are in the store
+// carry the comments that they have there.
 type Verdict struct {
 	Name  string
 	State State
@@ -41,25 +47,371 @@ type Verdict struct {
 	Revoked   []Key // shown, though revoked
 	Weak      []Key // shown, but refused: Key.Weakness says why
 
-	Conflict bool // addresses show different keys: none of them becomes trusted
-	Suspect  bool // shows a changed key, no trusted type or a revoked key: may not be the server at all
-	Decision bool // a person has to decide, or look
+	Conflict   bool   // addresses disagree on keys that are not trusted: none of these becomes so
+	Withheld   bool   // some address has keys, but none of a trusted type
+	Suspect    bool   // a changed or revoked key, or Withheld: may not be the server at all
+	Decision   bool   // a person has to decide, or look
+	NoFirstUse string // why the keys of a server that has none are not trusted by first use
 
 	// Err is set if the server's key files cannot be read. Nothing is then
 	// decided or written. Trusted still holds the keys if only the pending
 	// ones are unreadable.
 	Err error
+
+	seen         Sighting
+	rejected     []Key    // all that a person rejected
+	names        []string // to be known from now on
+	writeTrusted bool
+	writePending bool
 }
 
-// Judge decides what a sighting means for a server. It reads the store and
-// changes nothing; calls may run at the same time.
-func (s *Store) Judge(p Policy, seen Sighting, now time.Time) Verdict {
-	panic("not yet")
+// record is what the store holds about a server.
+type record struct {
+	trusted  []Key  // all of NAME.pub
+	waiting  []Key  // NAME.pending
+	rejected []Key  // NAME.pending
+	past     string // why there is no first use; "" if nothing speaks against it
+}
+
+// judge decides what a sighting means for a server. The rules, strongest first:
+//
+//   - A revoked key and a weak one are never trusted.
+//   - With pins, exactly the pinned keys are trusted.
+//   - A server that never had a key, and shows the same at all addresses that
+//     answer, is trusted with what it shows, if first use is allowed.
+//   - Nothing else makes a key trusted; what is shown waits for a person.
+func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.Time) Verdict {
+	v := Verdict{Name: p.Name, seen: seen}
+	shown := v.sift(revoked)
+	v.keepTrusted(p, r, revoked)
+	v.trustPinned(p, shown, now)
+
+	var fresh []Key
+	for _, k := range shown {
+		if !contains(v.Trusted, k) && !contains(r.rejected, k) {
+			fresh = append(fresh, remember(k, r.waiting, stamp("shown", now)))
+		}
+	}
+	v.Conflict = len(fresh) > 0 && disagree(seen.Addresses, v.Trusted)
+
+	first := false
+	if len(v.Trusted) == 0 && len(fresh) > 0 {
+		v.NoFirstUse = noFirstUse(p, r, &v)
+		first = v.NoFirstUse == ""
+	}
+	if first {
+		for _, k := range fresh {
+			v.trust(k, "first-use", now)
+		}
+		fresh = nil
+	}
+	v.classify(shown, fresh, r.rejected)
+
+	v.Pending = append(fresh, v.stillWaiting(r.waiting, revoked)...)
+	v.Pending = v.Pending[:min(len(v.Pending), maxPending)]
+	for _, k := range r.rejected {
+		if !contains(v.Trusted, k) {
+			v.rejected = append(v.rejected, k)
+		}
+	}
+	sortKeys(v.Trusted)
+	sortKeys(v.Pending)
+
+	v.Withheld = v.withheld()
+	v.Suspect = v.suspect()
+	v.Decision = v.decision()
+	v.State = v.state(first)
+
+	v.writeTrusted = !sameKeys(v.Trusted, r.trusted)
+	v.writePending = !sameKeys(v.Pending, r.waiting) || !sameKeys(v.rejected, r.rejected)
+	if len(v.Trusted)+len(v.Removed)+len(v.Pending)+len(v.rejected)+len(v.Revoked) > 0 {
+		v.names = append([]string{p.Name}, p.Names...)
+	}
+	return v
+}
+
+// maxPending is more than a server has keys. Only one whose addresses disagree
+// comes near it.
+const maxPending = 16
+
+// sift collects the keys that were shown, each once, and sets those aside that
+// are never trusted.
+func (v *Verdict) sift(revoked func(Key) bool) (shown []Key) {
+	for _, a := range v.seen.Addresses {
+		for _, k := range a.Keys {
+			switch {
+			case contains(shown, k), contains(v.Revoked, k), contains(v.Weak, k):
+			case revoked(k):
+				v.Revoked = append(v.Revoked, k)
+			case k.Weakness() != nil:
+				v.Weak = append(v.Weak, k)
+			default:
+				shown = append(shown, k)
+			}
+		}
+	}
+	return shown
+}
+
+// keepTrusted carries over what the store trusts, as far as it still may.
+func (v *Verdict) keepTrusted(p Policy, r record, revoked func(Key) bool) {
+	for _, k := range r.trusted {
+		if revoked(k) || !pinned(p.Pins, k) {
+			v.Removed = append(v.Removed, k)
+		} else {
+			v.Trusted = append(v.Trusted, k)
+		}
+	}
+}
+
+func (v *Verdict) trustPinned(p Policy, shown []Key, now time.Time) {
+	for _, k := range shown {
+		if len(p.Pins) > 0 && pinned(p.Pins, k) && !contains(v.Trusted, k) {
+			v.trust(k, "pinned", now)
+		}
+	}
+}
+
+func (v *Verdict) trust(k Key, how string, now time.Time) {
+	k.Comment = stamp(how, now)
+	v.Trusted = append(v.Trusted, k)
+	v.Added = append(v.Added, k)
+}
+
+// classify sorts what was shown by what it means beside the trusted keys.
+func (v *Verdict) classify(shown, fresh, rejected []Key) {
+	for _, k := range shown {
+		switch {
+		case contains(v.Trusted, k):
+			v.Confirmed = append(v.Confirmed, remember(k, v.Trusted, ""))
+		case contains(rejected, k):
+			v.Rejected = append(v.Rejected, remember(k, rejected, ""))
+		case hasType(v.Trusted, k.Type):
+			v.Changed = append(v.Changed, remember(k, fresh, ""))
+		default:
+			v.New = append(v.New, remember(k, fresh, ""))
+		}
+	}
+}
+
+// noFirstUse says why a server without trusted keys is not trusted with what it
+// shows.
+func noFirstUse(p Policy, r record, v *Verdict) string {
+	switch {
+	case len(p.Pins) > 0:
+		return "it has pins, and shows no key that is pinned"
+	case r.past != "":
+		return r.past
+	case len(v.Revoked) > 0:
+		return "it shows a revoked key"
+	case v.Conflict:
+		return "its addresses show different keys"
+	case !p.FirstUse:
+		return "first use is refused"
+	}
+	return ""
+}
+
+// stillWaiting returns the keys that have waited and that the sighting does not
+// settle. A server's pending keys are the latest it showed.
+func (v *Verdict) stillWaiting(waiting []Key, revoked func(Key) bool) (still []Key) {
+	answered := false
+	var offered, shown []string
+	for _, a := range v.seen.Addresses {
+		types := a.types()
+		answered = answered || len(types) > 0
+		offered = append(offered, types...)
+		for _, k := range a.Keys {
+			shown = append(shown, k.Type)
+		}
+	}
+	for _, k := range waiting {
+		switch {
+		case contains(v.Trusted, k), revoked(k):
+		case slices.Contains(shown, k.Type): // by the trusted key, or by a later one
+		case answered && !slices.Contains(offered, k.Type):
+		default:
+			still = append(still, k)
+		}
+	}
+	return still
+}
+
+// withheld reports whether an address answered that has no key of any trusted
+// type. Types that cannot be asked for count as far as they are offered.
+func (v *Verdict) withheld() bool {
+	if len(v.Trusted) == 0 {
+		return false
+	}
+	for _, a := range v.seen.Addresses {
+		types := a.types()
+		none := !slices.ContainsFunc(types, func(t string) bool { return hasType(v.Trusted, t) })
+		if len(types) > 0 && none {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *Verdict) suspect() bool {
+	other := func(k Key) bool { return hasType(v.Trusted, k.Type) }
+	return len(v.Revoked) > 0 || len(v.Changed) > 0 || v.Withheld ||
+		slices.ContainsFunc(v.Rejected, other) || slices.ContainsFunc(v.Weak, other)
+}
+
+func (v *Verdict) decision() bool {
+	undecided := func(k Key) bool { return len(v.Trusted) == 0 || hasType(v.Trusted, k.Type) }
+	onlyRejected := len(v.Rejected) > 0 && len(v.New) == 0 && len(v.Weak) == 0
+	return len(v.Revoked) > 0 || v.Conflict || v.Withheld && !onlyRejected ||
+		slices.ContainsFunc(v.Pending, undecided) || slices.ContainsFunc(v.Weak, undecided)
+}
+
+func (v *Verdict) state(first bool) State {
+	switch {
+	case v.Suspect:
+		return StateSuspect
+	case first:
+		return StateFirstUse
+	case len(v.Confirmed) > 0:
+		return StateTrusted
+	case len(v.Trusted) > 0:
+		return StateSilent
+	case len(v.Pending)+len(v.Rejected)+len(v.Weak) > 0:
+		return StatePending
+	}
+	return StateNone
+}
+
+// types are the key types that an address is known to have.
+func (a *AddressSighting) types() []string {
+	types := slices.Clone(a.Offered)
+	for _, k := range a.Keys {
+		types = append(types, k.Type)
+	}
+	return types
+}
+
+// disagree reports whether two addresses show different keys of one type that
+// are not both trusted, or different types although nothing was left out.
+func disagree(addresses []AddressSighting, trusted []Key) bool {
+	byType := make(map[string]Key)
+	whole := -1 // an address that has shown all it has
+	for i, a := range addresses {
+		for _, k := range a.Keys {
+			other, ok := byType[k.Type]
+			if ok && !other.Equal(k) && !(contains(trusted, k) && contains(trusted, other)) {
+				return true
+			}
+			byType[k.Type] = k
+		}
+		if a.Err != nil || len(a.Keys) == 0 {
+			continue
+		}
+		if whole >= 0 && len(a.Keys) != len(addresses[whole].Keys) {
+			return true
+		}
+		whole = i
+	}
+	return whole >= 0 && len(byType) != len(addresses[whole].Keys)
+}
+
+func pinned(pins []string, k Key) bool {
+	return len(pins) == 0 || slices.Contains(pins, k.Fingerprint())
+}
+
+// stamp is the comment of a key: what happened to it, and when.
+func stamp(what string, now time.Time) string {
+	return what + " " + now.UTC().Format(time.RFC3339)
+}
+
+func sortKeys(keys []Key) {
+	slices.SortFunc(keys, func(a, b Key) int {
+		return cmp.Or(strings.Compare(a.Type, b.Type), slices.Compare(a.Blob, b.Blob))
+	})
+}
+
+// sameKeys reports whether two lists hold the same keys.
+func sameKeys(a, b []Key) bool {
+	strange := func(k Key) bool { return !contains(b, k) }
+	return len(a) == len(b) && !slices.ContainsFunc(a, strange)
+}
+
+// remember returns the key with the comment that it has among the stored ones.
+func remember(k Key, stored []Key, otherwise string) Key {
+	k.Comment = otherwise
+	if i := slices.IndexFunc(stored, k.Equal); i >= 0 {
+		k.Comment = stored[i].Comment
+	}
+	return k
 }
 
 // Reasons says what in the verdict needs attention, a sentence each, naming
 // the server and the keys. It is empty for a server in order. Addresses that
 // did not answer are not in it: they stand in the sighting.
 func (v Verdict) Reasons() []string {
-	panic("not yet")
+	var reasons []string
+	say := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
+	if v.Err != nil {
+		say("%s: %v", v.Name, v.Err)
+	}
+	for _, k := range v.Revoked {
+		say("%s shows a revoked key, %s", v.Name, describe(k))
+	}
+	for _, k := range v.Changed {
+		say("%s shows another %s key than the trusted one: %s instead of %s",
+			v.Name, k.Type, k.Fingerprint(), strings.Join(fingerprints(v.Trusted, k.Type), " or "))
+	}
+	for _, k := range v.Rejected {
+		say("%s still shows a rejected key, %s", v.Name, describe(k))
+	}
+	for _, k := range v.Weak {
+		say("%s shows a key that is refused, %s: %v", v.Name, describe(k), k.Weakness())
+	}
+	if v.Withheld {
+		say("%s shows none of its trusted keys: %s", v.Name, describe(v.Trusted...))
+	}
+	if v.Conflict {
+		say("%s shows different keys at different addresses: %s", v.Name, v.atAddresses())
+	}
+	for _, k := range v.Pending {
+		if !contains(v.Changed, k) && hasType(v.Trusted, k.Type) {
+			say("%s has shown another %s key, %s, and nobody has decided about it", v.Name, k.Type, k.Fingerprint())
+		}
+	}
+	if len(v.Trusted) == 0 && len(v.Pending) > 0 {
+		why := v.NoFirstUse
+		if why == "" {
+			why = "nobody has decided about them"
+		}
+		say("%s has no trusted key: it showed %s, but %s", v.Name, describe(v.Pending...), why)
+	}
+	return reasons
+}
+
+func (v *Verdict) atAddresses() string {
+	var at []string
+	for _, a := range v.seen.Addresses {
+		if len(a.Keys) > 0 {
+			at = append(at, a.Address+" "+describe(a.Keys...))
+		}
+	}
+	return strings.Join(at, "; ")
+}
+
+// describe names keys for a person to compare.
+func describe(keys ...Key) string {
+	var all []string
+	for _, k := range keys {
+		all = append(all, k.Type+" "+k.Fingerprint())
+	}
+	return strings.Join(all, ", ")
+}
+
+func fingerprints(keys []Key, typ string) (all []string) {
+	for _, k := range keys {
+		if k.Type == typ {
+			all = append(all, k.Fingerprint())
+		}
+	}
+	return all
 }

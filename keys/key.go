@@ -17,7 +17,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -35,6 +34,8 @@ type Key struct {
 }
 
 const (
+	typeDSA = "ssh-dss"
+
 	maxBlob = 16 << 10 // an RSA key of 16,384 bits has 2 KiB, ML-DSA-87 2.6 KiB
 	minRSA  = 2048     // bits
 )
@@ -80,7 +81,7 @@ func parseBlob(blob []byte) (Key, error) {
 	}
 	switch typ {
 	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
-		ssh.KeyAlgoRSA, ssh.InsecureKeyAlgoDSA:
+		ssh.KeyAlgoRSA, typeDSA:
 		public, err := ssh.ParsePublicKey(blob)
 		if err != nil {
 			return Key{}, fmt.Errorf("malformed %s key: %w", typ, err)
@@ -90,21 +91,16 @@ func parseBlob(blob []byte) (Key, error) {
 	return Key{Type: typ, Blob: blob}, nil
 }
 
-// blobType is the SSH string at the start of a blob: length (big endian, 4
-// bytes) and bytes.
+// blobType is the key type at the start of a blob.
 func blobType(blob []byte) (string, error) {
 	if len(blob) > maxBlob {
 		return "", fmt.Errorf("key of %d bytes, the most is %d", len(blob), maxBlob)
 	}
-	if len(blob) < 4 {
+	name, rest, ok := cutString(blob)
+	if !ok || len(rest) == 0 {
 		return "", errors.New("key is cut off")
 	}
-	n := binary.BigEndian.Uint32(blob)
-	rest := blob[4:]
-	if uint64(n) >= uint64(len(rest)) {
-		return "", errors.New("key is cut off")
-	}
-	typ := string(rest[:n])
+	typ := string(name)
 	if !validType(typ) {
 		return "", fmt.Errorf("%.40q is not a key type", typ)
 	}
@@ -135,7 +131,7 @@ func (k Key) Equal(other Key) bool { return bytes.Equal(k.Blob, other.Blob) }
 // all other keys.
 func (k Key) Weakness() error {
 	switch {
-	case k.Type == ssh.InsecureKeyAlgoDSA:
+	case k.Type == typeDSA:
 		return errors.New("DSA is broken and OpenSSH has dropped it")
 	case strings.Contains(k.Type, "-cert-v0"):
 		return errors.New("it is a certificate, not a plain key")

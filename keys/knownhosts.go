@@ -1,6 +1,16 @@
 package keys
 
-import "fmt"
+import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // Host is a server as it stands in known_hosts.
 type Host struct {
@@ -12,9 +22,74 @@ type Host struct {
 // RenderKnownHosts renders OpenSSH's known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE
 // FORMAT): the header, which is one or more comment lines; the hosts sorted by
 // their first name; a revocation for each revoked key under every name; and
-// local, byte by byte. The same arguments give the same bytes.
+// local, byte by byte. The same arguments give the same bytes. A name that
+// could be a pattern is left out: it would vouch for others.
 func RenderKnownHosts(header string, hosts []Host, revoked []Key, local []byte) []byte {
-	panic("not yet")
+	hosts = slices.Clone(hosts)
+	slices.SortStableFunc(hosts, func(a, b Host) int { return strings.Compare(a.first(), b.first()) })
+
+	var b []byte
+	b = appendText(b, header)
+	for _, h := range hosts {
+		names := h.patterns()
+		if names == "" {
+			continue
+		}
+		for _, k := range h.Keys {
+			b = appendEntry(b, names, k)
+		}
+	}
+	for _, k := range revoked {
+		b = appendEntry(b, "@revoked *", k)
+	}
+	return appendText(b, string(local))
+}
+
+func (h Host) first() string {
+	if len(h.Names) == 0 {
+		return ""
+	}
+	return h.Names[0]
+}
+
+// patterns is the field that names the host: as OpenSSH looks them up, which
+// is in lower case, addresses in their shortest form, and with the port unless
+// that is 22 (put_host_port in misc.c).
+func (h Host) patterns() string {
+	var patterns []string
+	for _, name := range h.Names {
+		if !validName(name) {
+			continue
+		}
+		if ip, err := netip.ParseAddr(name); err == nil {
+			name = ip.Unmap().String()
+		}
+		if h.Port != 0 && h.Port != defaultPort {
+			name = "[" + name + "]:" + strconv.Itoa(h.Port)
+		}
+		if !slices.Contains(patterns, name) {
+			patterns = append(patterns, name)
+		}
+	}
+	return strings.Join(patterns, ",")
+}
+
+func appendEntry(b []byte, names string, k Key) []byte {
+	b = append(b, names...)
+	b = append(b, ' ')
+	b = append(b, k.Type...)
+	b = append(b, ' ')
+	b = base64.StdEncoding.AppendEncode(b, k.Blob)
+	return append(b, '\n')
+}
+
+// appendText appends whole lines.
+func appendText(b []byte, text string) []byte {
+	b = append(b, text...)
+	if text != "" && text[len(text)-1] != '\n' {
+		b = append(b, '\n')
+	}
+	return b
 }
 
 // LineError is a line that OpenSSH would skip.
@@ -26,5 +101,86 @@ type LineError struct {
 func (e LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Msg) }
 
 // CheckKnownHosts returns the lines of a known_hosts file that OpenSSH would
-// not read. Key types that are unknown here are no mistake.
-func CheckKnownHosts(data []byte) []LineError { panic("not yet") }
+// not read; it skips them without a word. Key types that are unknown here are
+// no mistake.
+func CheckKnownHosts(data []byte) []LineError {
+	var mistakes []LineError
+	n := 0
+	for line := range bytes.Lines(data) {
+		n++
+		if err := checkEntry(strings.TrimRight(string(line), "\r\n")); err != nil {
+			mistakes = append(mistakes, LineError{n, err.Error()})
+		}
+	}
+	return mistakes
+}
+
+// checkEntry follows hostkeys_foreach_file in OpenSSH's hostfile.c.
+func checkEntry(line string) error {
+	if strings.ContainsRune(line, 0) {
+		return errors.New("holds a NUL byte")
+	}
+	line = strings.TrimLeft(line, " \t")
+	if line == "" || line[0] == '#' {
+		return nil
+	}
+	line, err := cutMarker(line)
+	if err != nil {
+		return err
+	}
+	hosts, key := cutBlank(line)
+	if key == "" || key[0] == '#' {
+		return errors.New("no key follows the host names")
+	}
+	if err := checkHash(hosts); err != nil {
+		return err
+	}
+	return checkKey(key)
+}
+
+// cutMarker takes the marker off a line. OpenSSH looks for the blank that ends
+// it before it looks for a tab.
+func cutMarker(line string) (rest string, err error) {
+	if line[0] != '@' {
+		return line, nil
+	}
+	marker, rest, ok := strings.Cut(line, " ")
+	if !ok {
+		marker, rest, _ = strings.Cut(line, "\t")
+	}
+	if marker != "@cert-authority" && marker != "@revoked" {
+		return "", fmt.Errorf("%.40q is not a marker and a space: @cert-authority or @revoked", marker)
+	}
+	rest = strings.TrimLeft(rest, " \t")
+	if strings.HasPrefix(rest, "@") {
+		return "", errors.New("has two markers")
+	}
+	return rest, nil
+}
+
+// checkHash checks a hashed host name, "|1|salt|hash", both of the size of a
+// SHA-1 sum. A list of names that are not hashed has no wrong form.
+func checkHash(hosts string) error {
+	if !strings.HasPrefix(hosts, "|") {
+		return nil
+	}
+	parts := strings.Split(hosts, "|")
+	if len(parts) != 4 || parts[1] != "1" {
+		return fmt.Errorf("%.80q is not a hashed host name", hosts)
+	}
+	for _, part := range parts[2:] {
+		sum, err := base64.StdEncoding.Strict().DecodeString(part)
+		if err != nil || len(sum) != sha1.Size {
+			return fmt.Errorf("%.80q is not a hashed host name", hosts)
+		}
+	}
+	return nil
+}
+
+// checkKey checks type and key, whatever follows them.
+func checkKey(s string) error {
+	typ, rest := cutBlank(s)
+	encoded, _ := cutBlank(rest)
+	_, err := ParseKey(typ + " " + encoded)
+	return err
+}

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
+	"slices"
+	"sync"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // Target is a server to be asked for its host keys.
@@ -32,33 +35,6 @@ type AddressSighting struct {
 	Err     error    // a *ScanError, or nil if every type that can be asked for was shown
 }
 
-// ErrorKind says in what way an address kept its keys to itself.
-type ErrorKind string
-
-const (
-	KindUnresolved  ErrorKind = "unresolved"  // the name has no address
-	KindUnreachable ErrorKind = "unreachable" // no TCP connection
-	KindThrottled   ErrorKind = "throttled"   // sshd is up, but turns this machine away for a while
-	KindTimeout     ErrorKind = "timeout"     // connected, but no key in time
-	KindProtocol    ErrorKind = "protocol"    // what it says is not SSH as we know it
-)
-
-// ScanError is why an address showed no keys, or not all of them.
-type ScanError struct {
-	Name    string // the target's
-	Address string // as in AddressSighting
-	Port    int
-	Kind    ErrorKind
-	Err     error // one short line, nothing in it that a terminal would obey
-}
-
-func (e *ScanError) Error() string {
-	at := net.JoinHostPort(e.Address, strconv.Itoa(e.Port))
-	return fmt.Sprintf("scan %s at %s: %v", e.Name, at, e.Err)
-}
-
-func (e *ScanError) Unwrap() error { return e.Err }
-
 // Scanner asks servers for their host keys. The zero value is ready to use.
 type Scanner struct {
 	Timeout  time.Duration // for one connection: TCP, banner and key exchange together; 0 means 5 s
@@ -68,11 +44,301 @@ type Scanner struct {
 	Resolve func(ctx context.Context, name string) ([]netip.Addr, error)
 }
 
+const (
+	defaultTimeout  = 5 * time.Second
+	defaultParallel = 64
+	defaultPort     = 22
+
+	// sshd begins to drop connections when ten are not logged in yet
+	// (MaxStartups); the users behind it want some of those.
+	perEndpoint = 4
+
+	// A name with more addresses than this is somebody's mistake.
+	maxAddresses = 16
+)
+
+// hostKeyTypes are the key types that can be asked for and the algorithms that
+// ask for them, in the order of asking. RSA with SHA-1 and DSA are left out:
+// a signature of theirs proves nothing.
+var hostKeyTypes = []struct {
+	keyType    string
+	algorithms []string
+}{
+	{ssh.KeyAlgoED25519, []string{ssh.KeyAlgoED25519}},
+	{ssh.KeyAlgoECDSA256, []string{ssh.KeyAlgoECDSA256}},
+	{ssh.KeyAlgoECDSA384, []string{ssh.KeyAlgoECDSA384}},
+	{ssh.KeyAlgoECDSA521, []string{ssh.KeyAlgoECDSA521}},
+	{ssh.KeyAlgoRSA, []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}},
+}
+
+var allAlgorithms = func() (all []string) {
+	for _, t := range hostKeyTypes {
+		all = append(all, t.algorithms...)
+	}
+	return all
+}()
+
 // Scan asks all targets at once, one connection for each host key type that
 // a server has and this package can verify: Ed25519, ECDSA and RSA with SHA-2.
 // The sightings stand in the order of the targets. What goes wrong with one
 // address stands in its sighting; Scan itself fails only if ctx ends.
 // progress, if not nil, is called after each target, one call at a time.
 func (s *Scanner) Scan(ctx context.Context, targets []Target, progress func(done, total int)) ([]Sighting, error) {
-	panic("not yet")
+	run := s.start()
+	sightings := make([]Sighting, len(targets))
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		done int
+	)
+	for i, target := range targets {
+		wg.Go(func() {
+			sightings[i] = run.target(ctx, target)
+			if progress != nil && ctx.Err() == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				done++
+				progress(done, len(targets))
+			}
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("scan servers: %w", context.Cause(ctx))
+	}
+	return sightings, nil
+}
+
+// scan is one run of a Scanner.
+type scan struct {
+	timeout     time.Duration
+	resolve     func(ctx context.Context, name string) ([]netip.Addr, error)
+	lookups     slots
+	connections slots
+
+	mu        sync.Mutex
+	endpoints map[netip.AddrPort]slots
+}
+
+func (s *Scanner) start() *scan {
+	run := &scan{
+		timeout:   s.Timeout,
+		resolve:   s.Resolve,
+		endpoints: make(map[netip.AddrPort]slots),
+	}
+	if run.timeout <= 0 {
+		run.timeout = defaultTimeout
+	}
+	parallel := s.Parallel
+	if parallel <= 0 {
+		parallel = defaultParallel
+	}
+	run.lookups, run.connections = make(slots, parallel), make(slots, parallel)
+	if run.resolve == nil {
+		run.resolve = func(ctx context.Context, name string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+		}
+	}
+	return run
+}
+
+// target asks all addresses of a target at once.
+func (s *scan) target(ctx context.Context, target Target) Sighting {
+	if target.Port == 0 {
+		target.Port = defaultPort
+	}
+	found := s.addresses(ctx, target)
+	sightings := make([]AddressSighting, len(found))
+	var wg sync.WaitGroup
+	for i, a := range found {
+		wg.Go(func() { sightings[i] = s.address(ctx, target, a) })
+	}
+	wg.Wait()
+	return Sighting{Target: target, Addresses: dropUnroutable(found, sightings)}
+}
+
+// address is one place where a target is to be found, or why it is not.
+type address struct {
+	ip       netip.Addr
+	declared bool // not found out by resolving a name
+	name     string
+	err      error
+}
+
+// addresses resolves the target: each address once, the declared ones in
+// their order.
+func (s *scan) addresses(ctx context.Context, target Target) []address {
+	names := target.Addresses
+	if len(names) == 0 {
+		names = []string{target.Name}
+	}
+	lookups := make([][]address, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		wg.Go(func() { lookups[i] = s.lookup(ctx, name) })
+	}
+	wg.Wait()
+
+	var found []address
+	known := make(map[netip.Addr]bool)
+	for _, a := range slices.Concat(lookups...) {
+		if a.err == nil && known[a.ip] {
+			continue
+		}
+		known[a.ip] = true
+		found = append(found, a)
+	}
+	return found
+}
+
+func (s *scan) lookup(ctx context.Context, name string) []address {
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return []address{{ip: ip.Unmap(), name: name, declared: true}}
+	}
+	leave, err := s.lookups.enter(ctx)
+	if err != nil {
+		return []address{{name: name, err: err}}
+	}
+	defer leave()
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	ips, err := s.resolve(ctx, name)
+	if err == nil && len(ips) == 0 {
+		err = errNoAddress
+	}
+	if err != nil {
+		return []address{{name: name, err: err}}
+	}
+	for i := range ips {
+		ips[i] = ips[i].Unmap()
+	}
+	slices.SortFunc(ips, netip.Addr.Compare)
+	var found []address
+	for _, ip := range ips[:min(len(ips), maxAddresses)] {
+		found = append(found, address{ip: ip, name: name})
+	}
+	return found
+}
+
+// address asks one address for its keys, one after the other.
+func (s *scan) address(ctx context.Context, target Target, a address) AddressSighting {
+	seen := AddressSighting{Address: a.name}
+	fail := func(kind ErrorKind, err error) AddressSighting {
+		seen.Err = &ScanError{Name: target.Name, Address: seen.Address, Port: target.Port, Kind: kind, Err: err}
+		return seen
+	}
+	if a.err != nil {
+		return fail(KindUnresolved, explainLookup(a.err, s.timeout))
+	}
+	seen.Address = a.ip.String()
+	endpoint := netip.AddrPortFrom(a.ip, uint16(target.Port))
+
+	key, open, err := s.ask(ctx, endpoint, allAlgorithms)
+	seen.Offered = keyTypes(open.algorithms)
+	if err != nil {
+		return fail(explain(err, open, s.timeout))
+	}
+	seen.Keys = append(seen.Keys, key)
+	for _, t := range hostKeyTypes {
+		if t.keyType == key.Type || !open.offers(t.algorithms) {
+			continue
+		}
+		another, open, err := s.ask(ctx, endpoint, t.algorithms)
+		if err != nil {
+			return fail(explain(err, open, s.timeout))
+		}
+		seen.Keys = append(seen.Keys, another)
+	}
+	return seen
+}
+
+// ask opens one connection and returns the key that the server signs the key
+// exchange with.
+func (s *scan) ask(ctx context.Context, endpoint netip.AddrPort, algorithms []string) (Key, opening, error) {
+	leave, err := s.enter(ctx, endpoint)
+	if err != nil {
+		return Key{}, opening{}, err
+	}
+	defer leave()
+	deadline := time.Now().Add(s.timeout)
+	dialer := net.Dialer{Deadline: deadline}
+	conn, err := dialer.DialContext(ctx, "tcp", endpoint.String())
+	if err != nil {
+		return Key{}, opening{}, dialError{err}
+	}
+	defer conn.Close()
+	conn.SetDeadline(deadline)
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	return exchange(conn, endpoint, algorithms)
+}
+
+// exchange runs a key exchange up to the point where the key is known and its
+// signature verified.
+func exchange(conn net.Conn, endpoint netip.AddrPort, algorithms []string) (Key, opening, error) {
+	var key Key
+	config := &ssh.ClientConfig{
+		Config:            ssh.Config{KeyExchanges: keyExchanges},
+		HostKeyAlgorithms: algorithms,
+		// Called once the signature is verified; the error ends the exchange.
+		HostKeyCallback: func(_ string, _ net.Addr, public ssh.PublicKey) error {
+			var err error
+			if key, err = parseBlob(public.Marshal()); err != nil {
+				return err
+			}
+			return errGotKey
+		},
+	}
+	w := newWire(conn)
+	_, _, _, err := ssh.NewClientConn(w, endpoint.String(), config)
+	open := parseOpening(w.opening)
+	if key.Type == "" {
+		return Key{}, open, err
+	}
+	return key, open, nil
+}
+
+// keyExchanges are what the library has and what is sound, the cheapest first.
+// What is exchanged is thrown away, so the strength of the secret is no matter.
+var keyExchanges = []string{
+	ssh.KeyExchangeCurve25519,
+	ssh.KeyExchangeECDHP256,
+	ssh.KeyExchangeECDHP384,
+	ssh.KeyExchangeECDHP521,
+	ssh.KeyExchangeMLKEM768X25519,
+	ssh.KeyExchangeDH14SHA256,
+	ssh.KeyExchangeDH16SHA512,
+	ssh.KeyExchangeDHGEXSHA256,
+}
+
+// slots is a number of things that may happen at once.
+type slots chan struct{}
+
+func (s slots) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case s <- struct{}{}:
+		return func() { <-s }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// enter waits until a connection to the endpoint may be opened.
+func (s *scan) enter(ctx context.Context, endpoint netip.AddrPort) (leave func(), err error) {
+	s.mu.Lock()
+	here, ok := s.endpoints[endpoint]
+	if !ok {
+		here = make(slots, perEndpoint)
+		s.endpoints[endpoint] = here
+	}
+	s.mu.Unlock()
+	leaveHere, err := here.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	leaveAll, err := s.connections.enter(ctx)
+	if err != nil {
+		leaveHere()
+		return nil, err
+	}
+	return func() { leaveAll(); leaveHere() }, nil
 }

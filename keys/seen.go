@@ -1,25 +1,107 @@
 package keys
 
-import "time"
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+)
 
 // Seen remembers when each key was last seen. It is a cache: one that is lost
-// or garbled is an empty one.
-type Seen struct{}
+// or garbled is an empty one. Its file has a line for each key: server, time,
+// fingerprint.
+type Seen struct {
+	path    string
+	last    map[string]map[string]time.Time // server, fingerprint
+	changed bool
+}
+
+// seenPrecision is how far the times may be behind, so that a run that brings
+// nothing new writes nothing.
+const seenPrecision = time.Hour
 
 // OpenSeen reads the cache.
-func OpenSeen(path string) *Seen { panic("not yet") }
+func OpenSeen(path string) *Seen {
+	s := &Seen{path: path, last: make(map[string]map[string]time.Time)}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return s
+	}
+	for line := range strings.Lines(string(data)) {
+		fields := strings.Fields(line)
+		if len(fields) != 3 {
+			continue
+		}
+		if at, err := time.Parse(time.RFC3339, fields[1]); err == nil {
+			s.set(fields[0], fields[2], at)
+		}
+	}
+	return s
+}
 
-// Record notes the trusted and pending keys that were shown, and forgets
-// those of the server's that the store does not hold any more.
-func (s *Seen) Record(v Verdict, now time.Time) { panic("not yet") }
+func (s *Seen) set(server, fingerprint string, at time.Time) {
+	if s.last[server] == nil {
+		s.last[server] = make(map[string]time.Time)
+	}
+	s.last[server][fingerprint] = at
+}
+
+// Record notes the trusted and pending keys that were shown, and forgets those
+// of the server's that the store does not hold any more.
+func (s *Seen) Record(v Verdict, now time.Time) {
+	held := make(map[string]bool)
+	for _, k := range slices.Concat(v.Trusted, v.Pending) {
+		held[k.Fingerprint()] = true
+	}
+	for fingerprint := range s.last[v.Name] {
+		if !held[fingerprint] {
+			delete(s.last[v.Name], fingerprint)
+			s.changed = true
+		}
+	}
+	for _, k := range slices.Concat(v.Confirmed, v.Changed, v.New) {
+		fingerprint := k.Fingerprint()
+		if held[fingerprint] && now.Sub(s.last[v.Name][fingerprint]).Abs() >= seenPrecision {
+			s.set(v.Name, fingerprint, now.UTC().Truncate(time.Second))
+			s.changed = true
+		}
+	}
+}
 
 // Forget drops all keys of a server.
-func (s *Seen) Forget(name string) { panic("not yet") }
+func (s *Seen) Forget(server string) {
+	s.changed = s.changed || len(s.last[server]) > 0
+	delete(s.last, server)
+}
 
-// Last returns when the server last showed the key, to the hour; zero if
-// never.
-func (s *Seen) Last(name string, k Key) time.Time { panic("not yet") }
+// Last returns when the server last showed the key, at most an hour too early;
+// zero if never.
+func (s *Seen) Last(server string, k Key) time.Time { return s.last[server][k.Fingerprint()] }
 
-// Save writes the cache if there is news in it: another key, or one whose
-// time on disk is more than an hour behind.
-func (s *Seen) Save() error { panic("not yet") }
+// Save writes the cache if there is news in it.
+func (s *Seen) Save() error {
+	if !s.changed {
+		return nil
+	}
+	var lines []string
+	for server, keys := range s.last {
+		for fingerprint, at := range keys {
+			lines = append(lines, fmt.Sprintf("%s %s %s\n", server, at.Format(time.RFC3339), fingerprint))
+		}
+	}
+	slices.Sort(lines)
+	dir := filepath.Dir(s.path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("save times keys were seen: %w", err)
+	}
+	err := renameio.WriteFile(s.path, []byte(strings.Join(lines, "")), 0o644, renameio.WithTempDir(dir), renameio.WithStaticPermissions(0o644))
+	if err != nil {
+		return fmt.Errorf("save times keys were seen: %w", err)
+	}
+	s.changed = false
+	return nil
+}

@@ -1,6 +1,19 @@
 package keys
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+)
 
 // Store is a directory with the keys of all servers:
 //
@@ -13,44 +26,401 @@ import "time"
 // trusted stands in its comment. A file is rewritten only if trust changes,
 // and always beside its place: synced, then renamed. The caller keeps other
 // processes away while it writes.
-type Store struct{}
+type Store struct {
+	dir      string
+	readonly bool
+	revoked  []Key
+	names    map[string]bool
+	unlisted string // a server with keys that names does not list
+}
+
+const (
+	trustedSuffix = ".pub"
+	pendingSuffix = ".pending"
+	revokedFile   = "revoked"
+	namesFile     = "names"
+
+	maxFile     = 8 << 20 // bytes; 10,000 servers' names are some 500 KiB
+	maxRejected = 8       // keys remembered for a server
+)
+
+// leftover matches the files that renameio leaves if this process dies while
+// it writes. Names of servers do not begin with a dot.
+var leftover = regexp.MustCompile(`^\..+\.(pub|pending)\d+$|^\.names\d+$`)
 
 // Open opens the store in dir. The directory need not exist: it is made
 // before the first file in it. A readonly store refuses to write.
 // The files revoked and names are read here, and an error says what is wrong
 // with them; those of a server are read when they are asked for.
-func Open(dir string, readonly bool) (*Store, error) { panic("not yet") }
+func Open(dir string, readonly bool) (*Store, error) {
+	s := &Store{dir: dir, readonly: readonly}
+	data, err := s.read(revokedFile)
+	if err != nil {
+		return nil, err
+	}
+	if s.revoked, err = parseKeyFile(data); err != nil {
+		return nil, s.damaged(revokedFile, err, "restore it from a backup: without it, revoked keys would be trusted")
+	}
+	if data, err = s.read(namesFile); err != nil {
+		return nil, err
+	}
+	if s.names, err = parseNames(data); err != nil {
+		return nil, s.damaged(namesFile, err, "restore it from a backup, or mend the line: it keeps servers from a second first use")
+	}
+	return s, s.survey()
+}
+
+// survey looks at the files that are there: it removes what a crash has left,
+// and finds out whether the list of names has lost some.
+func (s *Store) survey() error {
+	entries, err := os.ReadDir(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open key store: %w", err)
+	}
+	for _, entry := range entries {
+		file := entry.Name()
+		if leftover.MatchString(file) && !s.readonly {
+			if err := os.Remove(filepath.Join(s.dir, file)); err != nil {
+				return fmt.Errorf("open key store: %w", err)
+			}
+			continue
+		}
+		for _, suffix := range []string{trustedSuffix, pendingSuffix} {
+			name, ok := strings.CutSuffix(file, suffix)
+			if ok && validName(name) && !s.names[canonicalName(name)] {
+				s.unlisted = name
+			}
+		}
+	}
+	return nil
+}
 
 // Trusted returns the server's trusted keys, without revoked ones and, if
 // there are pins, only those that are pinned; none if it has no file.
-func (s *Store) Trusted(name string, pins []string) ([]Key, error) { panic("not yet") }
+func (s *Store) Trusted(name string, pins []string) ([]Key, error) {
+	keys, err := s.load(name, trustedSuffix)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(keys, func(k Key) bool { return s.isRevoked(k) || !pinned(pins, k) }), nil
+}
 
 // Pending returns the keys that wait for a person.
-func (s *Store) Pending(name string) ([]Key, error) { panic("not yet") }
+func (s *Store) Pending(name string) ([]Key, error) {
+	keys, err := s.load(name, pendingSuffix)
+	waiting, _ := splitPending(keys)
+	return waiting, err
+}
 
 // Rejected returns the keys that a person has rejected.
-func (s *Store) Rejected(name string) ([]Key, error) { panic("not yet") }
+func (s *Store) Rejected(name string) ([]Key, error) {
+	keys, err := s.load(name, pendingSuffix)
+	_, rejected := splitPending(keys)
+	return rejected, err
+}
 
 // Revoked returns the keys that no server may show.
-func (s *Store) Revoked() []Key { panic("not yet") }
+func (s *Store) Revoked() []Key { return slices.Clone(s.revoked) }
+
+func (s *Store) isRevoked(k Key) bool { return contains(s.revoked, k) }
+
+// Judge decides what a sighting means for a server. It reads the store and
+// changes nothing; calls may run at the same time.
+func (s *Store) Judge(p Policy, seen Sighting, now time.Time) Verdict {
+	r, err := s.record(p)
+	if err != nil {
+		v := Verdict{Name: p.Name, State: StateUnreadable, Decision: true, Err: err, seen: seen}
+		v.Trusted, _ = s.Trusted(p.Name, p.Pins)
+		return v
+	}
+	v := judge(p, r, s.isRevoked, seen, now)
+	if s.unlisted != "" {
+		// Names are missing, nobody knows which: whoever is declared now has
+		// no first use later.
+		v.names = append([]string{p.Name}, p.Names...)
+	}
+	return v
+}
+
+// record reads what the store holds about a server.
+func (s *Store) record(p Policy) (record, error) {
+	trusted, err := s.load(p.Name, trustedSuffix)
+	if err != nil {
+		return record{}, err
+	}
+	pending, err := s.load(p.Name, pendingSuffix)
+	if err != nil {
+		return record{}, err
+	}
+	r := record{trusted: trusted}
+	r.waiting, r.rejected = splitPending(pending)
+	r.past = s.past(p, len(trusted)+len(pending) > 0)
+	return r, nil
+}
+
+// past says why a server has no first use any more: "" if it has.
+func (s *Store) past(p Policy, hasFile bool) string {
+	for _, name := range append([]string{p.Name}, p.Names...) {
+		if s.names[canonicalName(name)] {
+			return fmt.Sprintf("%s had a key before, and first use happens once", name)
+		}
+	}
+	switch {
+	case hasFile:
+		return "it had a key before, and first use happens once"
+	case s.unlisted != "":
+		return fmt.Sprintf("first use is off, because %s does not list %s, which has keys",
+			filepath.Join(s.dir, namesFile), s.unlisted)
+	}
+	return ""
+}
 
 // Apply writes what the verdicts decided, and nothing if they changed nothing.
 // Names are on disk before the first key of theirs is.
-func (s *Store) Apply(verdicts ...Verdict) error { panic("not yet") }
+func (s *Store) Apply(verdicts ...Verdict) error {
+	var names []string
+	for _, v := range verdicts {
+		names = append(names, v.names...)
+	}
+	if err := s.addNames(names); err != nil {
+		return err
+	}
+	changed := false
+	for _, v := range verdicts {
+		if v.writeTrusted {
+			changed = true
+			if err := s.write(v.Name+trustedSuffix, formatKeyFile(v.Trusted)); err != nil {
+				return err
+			}
+		}
+		if v.writePending {
+			changed = true
+			if err := s.write(v.Name+pendingSuffix, formatKeyFile(slices.Concat(v.Pending, v.rejected))); err != nil {
+				return err
+			}
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return s.sync()
+}
 
 // Accept trusts pending or rejected keys, each in place of the trusted keys of
 // its type. Without fingerprints it accepts all pending ones; two of one type
 // are then an error, as are keys that are not pinned though others are.
 func (s *Store) Accept(p Policy, fingerprints []string, now time.Time) (accepted, replaced []Key, err error) {
-	panic("not yet")
+	r, err := s.record(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	accepted, err = choose(r, fingerprints)
+	if err != nil {
+		return nil, nil, fmt.Errorf("accept keys of %s: %w", p.Name, err)
+	}
+	for i, k := range accepted {
+		if err := s.acceptable(p, k, accepted[:i]); err != nil {
+			return nil, nil, fmt.Errorf("accept key %s of %s: %w", k.Fingerprint(), p.Name, err)
+		}
+		accepted[i].Comment = stamp("accepted", now)
+	}
+	v := Verdict{Name: p.Name, writeTrusted: true, writePending: true, names: append([]string{p.Name}, p.Names...)}
+	v.Trusted = slices.Clone(accepted)
+	for _, k := range r.trusted {
+		if hasType(accepted, k.Type) {
+			replaced = append(replaced, k)
+		} else {
+			v.Trusted = append(v.Trusted, k)
+		}
+	}
+	sortKeys(v.Trusted)
+	v.Pending = slices.DeleteFunc(r.waiting, func(k Key) bool { return hasType(accepted, k.Type) })
+	v.rejected = slices.DeleteFunc(r.rejected, func(k Key) bool { return contains(accepted, k) })
+	return accepted, replaced, s.Apply(v)
+}
+
+func (s *Store) acceptable(p Policy, k Key, others []Key) error {
+	switch {
+	case s.isRevoked(k):
+		return errors.New("it is revoked")
+	case !pinned(p.Pins, k):
+		return fmt.Errorf("%s has pins, and this is none of them: add it to the pins instead", p.Name)
+	case hasType(others, k.Type):
+		return fmt.Errorf("there are several %s keys: name the one to accept", k.Type)
+	}
+	return nil
 }
 
 // Reject ends the wait of pending keys without trusting them: they are not
 // offered again. Without fingerprints it rejects all of them.
 func (s *Store) Reject(name string, fingerprints []string, now time.Time) (rejected []Key, err error) {
-	panic("not yet")
+	r, err := s.record(Policy{Name: name})
+	if err != nil {
+		return nil, err
+	}
+	rejected, err = choose(record{waiting: r.waiting}, fingerprints)
+	if err != nil {
+		return nil, fmt.Errorf("reject keys of %s: %w", name, err)
+	}
+	for i := range rejected {
+		rejected[i].Comment = stamp(rejectedMark, now)
+	}
+	v := Verdict{Name: name, writePending: true}
+	v.Pending = slices.DeleteFunc(r.waiting, func(k Key) bool { return contains(rejected, k) })
+	v.rejected = append(r.rejected, rejected...)
+	v.rejected = v.rejected[max(0, len(v.rejected)-maxRejected):]
+	return rejected, s.Apply(v)
 }
 
-// Retire forgets the keys of a server that is no more. Its names remain known,
-// so that it has no first use if it comes back.
-func (s *Store) Retire(name string) error { panic("not yet") }
+// choose finds the keys with these fingerprints, or all that wait.
+func choose(r record, fingerprints []string) ([]Key, error) {
+	if len(fingerprints) == 0 {
+		if len(r.waiting) == 0 {
+			return nil, errors.New("no key is pending")
+		}
+		return slices.Clone(r.waiting), nil
+	}
+	var chosen []Key
+	for _, fingerprint := range fingerprints {
+		has := func(k Key) bool { return k.Fingerprint() == fingerprint }
+		all := slices.Concat(r.waiting, r.rejected)
+		i := slices.IndexFunc(all, has)
+		if i < 0 {
+			return nil, fmt.Errorf("no pending key has the fingerprint %s", fingerprint)
+		}
+		if !contains(chosen, all[i]) {
+			chosen = append(chosen, all[i])
+		}
+	}
+	return chosen, nil
+}
+
+// Retire forgets the keys of a server that is no more, even if its files are
+// damaged. Its names remain known, so that it has no first use if it comes back.
+func (s *Store) Retire(name string) error {
+	if err := checkServer(name); err != nil {
+		return err
+	}
+	held := false
+	for _, suffix := range []string{trustedSuffix, pendingSuffix} {
+		_, err := os.Lstat(s.path(name + suffix))
+		held = held || err == nil
+	}
+	if !held {
+		return nil
+	}
+	if err := s.addNames([]string{name}); err != nil {
+		return err
+	}
+	for _, suffix := range []string{trustedSuffix, pendingSuffix} {
+		if err := s.write(name+suffix, nil); err != nil {
+			return err
+		}
+	}
+	return s.sync()
+}
+
+// addNames makes names known that are not yet.
+func (s *Store) addNames(names []string) error {
+	all := make(map[string]bool, len(s.names)+len(names))
+	for _, name := range names {
+		if !validName(name) {
+			return fmt.Errorf("remember name %.80q: it is no name or address", name)
+		}
+		all[canonicalName(name)] = true
+	}
+	before := len(s.names)
+	for name := range s.names {
+		all[name] = true
+	}
+	if len(all) == before {
+		return nil
+	}
+	if err := s.write(namesFile, formatNames(all)); err != nil {
+		return err
+	}
+	s.names = all
+	return s.sync()
+}
+
+// load reads a server's file; no file means no keys.
+func (s *Store) load(server, suffix string) ([]Key, error) {
+	if err := checkServer(server); err != nil {
+		return nil, err
+	}
+	data, err := s.read(server + suffix)
+	if data == nil || err != nil {
+		return nil, err
+	}
+	keys, err := parseServerKeys(data)
+	if err != nil {
+		return nil, s.damaged(server+suffix, err,
+			"restore it from a backup, or remove it and accept the keys that the server shows")
+	}
+	return keys, nil
+}
+
+// checkServer keeps names that are no file names away from the disk.
+func checkServer(name string) error {
+	if !validName(name) || strings.Contains(name, ":") {
+		return fmt.Errorf("read keys of server %.80q: it is no server's name", name)
+	}
+	return nil
+}
+
+func (s *Store) path(file string) string { return filepath.Join(s.dir, file) }
+
+func (s *Store) damaged(file string, err error, remedy string) error {
+	return fmt.Errorf("read %s: %w; %s", s.path(file), err, remedy)
+}
+
+// read returns a file's bytes: nil if there is none, and not nil if there is.
+func (s *Store) read(file string) ([]byte, error) {
+	f, err := os.Open(s.path(file))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("read %s: larger than %d bytes", s.path(file), maxFile)
+	}
+	return data, nil
+}
+
+// write replaces a file, or removes it if there is nothing to hold. The caller
+// syncs the directory.
+func (s *Store) write(file string, data []byte) error {
+	if s.readonly {
+		return fmt.Errorf("write %s: the key store is open for reading only", s.path(file))
+	}
+	if len(data) == 0 {
+		if err := os.Remove(s.path(file)); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return fmt.Errorf("make key store: %w", err)
+	}
+	return renameio.WriteFile(s.path(file), data, 0o644, renameio.WithTempDir(s.dir), renameio.WithStaticPermissions(0o644))
+}
+
+// sync makes renames and removals in the directory last.
+func (s *Store) sync() error {
+	d, err := os.Open(s.dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
