@@ -64,7 +64,7 @@ type Chroot struct {
 	Exclude         []string // patterns of what stays out of the image
 	ExcludeDefaults bool     // whether the built-in list stays out as well
 	Write           bool     // false: known_hosts and lts.conf go into the image only
-	LTSConf         string   // the admin's lts.conf for it; the default one need not exist
+	LTSConf         string   // the admin's lts.conf for it, which need not exist if it is the default one
 }
 
 // LTSConf says what ltskeeper sets in the [default] section of lts.conf.
@@ -95,12 +95,4 @@ type Server struct {
 	Groups    []string
 	Weight    int
 	Pins      []string // fingerprints, SHA256:... as ssh-keygen prints them
-}
-
-// A List is the servers between which some clients choose.
-type List struct {
-	Section string // of lts.conf: "default", or the client's Match
-	Group   string // empty for the default list
-	Port    int    // the SSH port that all of its servers have
-	Servers []Server
 }

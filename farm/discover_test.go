@@ -1,0 +1,158 @@
+package farm
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// machine makes a tree with client roots and other folders.
+func machine(t *testing.T, roots, folders []string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, root := range roots {
+		folders = append(folders, root+"/etc", root+"/bin")
+	}
+	for _, folder := range folders {
+		if err := os.MkdirAll(filepath.Join(dir, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, root := range roots {
+		sh := filepath.Join(dir, root, "bin/sh")
+		if err := errors.Join(os.WriteFile(sh, []byte("#!"), 0o755), os.Chmod(sh, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestDiscover(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		roots, folders []string
+		want           Found
+	}{
+		"nothing": {},
+		"LTSP 5": {
+			roots:   []string{"opt/ltsp/i386", "opt/ltsp/amd64"},
+			folders: []string{"opt/ltsp/images", "var/lib/tftpboot/ltsp/i386"},
+			want: Found{
+				Chroots: []Chroot{{Name: "amd64", Path: "/opt/ltsp/amd64"}, {Name: "i386", Path: "/opt/ltsp/i386"}},
+				Images:  "/opt/ltsp/images",
+				TFTP:    "/var/lib/tftpboot/ltsp",
+			},
+		},
+		"LTSP since 2019": {
+			roots:   []string{"srv/ltsp/x86_64"},
+			folders: []string{"srv/ltsp/images", "srv/tftp/ltsp", "srv/ltsp/backup"},
+			want: Found{
+				Chroots: []Chroot{{Name: "x86_64", Path: "/srv/ltsp/x86_64"}},
+				Images:  "/srv/ltsp/images",
+				TFTP:    "/srv/tftp/ltsp",
+			},
+		},
+		"both, and odd names": {
+			roots:   []string{"srv/ltsp/x86", "srv/ltsp/my root (1)", "opt/ltsp/X86", "opt/ltsp/i386", "srv/ltsp/current"},
+			folders: []string{"opt/ltsp/images", "srv/tftp/ltsp", "var/lib/tftpboot/ltsp"},
+			want: Found{
+				Chroots: []Chroot{
+					{Name: "client", Path: "/srv/ltsp/current"}, {Name: "my-root-1", Path: "/srv/ltsp/my root (1)"},
+					{Name: "x86", Path: "/srv/ltsp/x86"}, {Name: "i386", Path: "/opt/ltsp/i386"},
+				},
+				Images: "/opt/ltsp/images",
+				TFTP:   "/srv/tftp/ltsp",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := machine(t, c.roots, c.folders)
+			got := Discover(dir)
+			text := Template(got)
+			strip := func(path *string) { *path = strings.TrimPrefix(*path, dir) }
+			strip(&got.Images)
+			strip(&got.TFTP)
+			for i := range got.Chroots {
+				strip(&got.Chroots[i].Path)
+			}
+			if !reflect.DeepEqual(got, c.want) {
+				t.Errorf("got  %+v\nwant %+v", got, c.want)
+			}
+			f := mustLoad(t, write(t, map[string]string{"ltskeeper.toml": string(text)}))
+			if len(f.Chroots) != len(c.want.Chroots) {
+				t.Errorf("the template has %v", f.Chroots)
+			}
+		})
+	}
+}
+
+func TestChrootName(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"/srv/ltsp/x86_64":             "x86_64",
+		"/srv/ltsp/x86_64/":            "x86_64",
+		"/":                            "client",
+		"..":                           "client",
+		"/srv/.hidden":                 "hidden",
+		"/srv/my root":                 "my-root",
+		"/srv/a.img":                   "client",
+		"/" + strings.Repeat("a", 255): strings.Repeat("a", 200),
+	} {
+		if got := ChrootName(path); got != want || chrootNameProblem(got) != "" {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
+}
+
+func TestTemplate(t *testing.T) {
+	t.Parallel()
+	found := Found{
+		Chroots: []Chroot{{Name: "a", Path: "/srv/ltsp/a"}, {Name: "b", Path: `roots/"b"`}},
+		State:   "state",
+		Images:  "/opt/ltsp/images",
+		TFTP:    "tftp",
+	}
+	dir := write(t, map[string]string{"ltskeeper.toml": string(Template(found))})
+	f := mustLoad(t, dir)
+	want := []Chroot{
+		{Name: "a", Path: "/srv/ltsp/a", ExcludeDefaults: true, Write: true, LTSConf: dir + "/lts.conf"},
+		{Name: "b", Path: dir + `/roots/"b"`, ExcludeDefaults: true, Write: true, LTSConf: dir + "/lts.conf"},
+	}
+	if !reflect.DeepEqual(f.Chroots, want) || f.State != dir+"/state" || f.Image.Directory != "/opt/ltsp/images" || f.TFTP.Directory != dir+"/tftp" {
+		t.Errorf("got %+v", f)
+	}
+}
+
+// What the template's comments show is what holds without them.
+func TestTemplateShowsDefaults(t *testing.T) {
+	t.Parallel()
+	template := string(Template(Found{Chroots: []Chroot{{Name: "a", Path: "/a"}}}))
+	commented := mustLoad(t, write(t, map[string]string{"ltskeeper.toml": template}))
+	settings, _, ok := strings.Cut(template, "\n[lts-conf]") // examples from here on
+	if !ok {
+		t.Fatal("the template has no [lts-conf]")
+	}
+	var lines []string
+	uncommented := 0
+	for line := range strings.Lines(settings) {
+		if text, ok := strings.CutPrefix(line, "# "); ok && strings.Contains(text, " = ") {
+			line = text
+			uncommented++
+		}
+		lines = append(lines, line)
+	}
+	dir := write(t, map[string]string{"ltskeeper.toml": strings.Join(lines, ""), "lts.conf": builtinLTSConf})
+	plain := mustLoad(t, dir)
+	for _, f := range []*Farm{commented, plain} {
+		f.ltsConf = nil
+		f.Path, f.Dir, f.Chroots[0].LTSConf = "", "", ""
+	}
+	plain.Chroots[0].Exclude = nil // not an empty list
+	if !reflect.DeepEqual(commented, plain) || uncommented != 13 {
+		t.Errorf("%d uncommented\ngot  %+v\nwant %+v", uncommented, plain, commented)
+	}
+}

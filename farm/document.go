@@ -1,0 +1,188 @@
+package farm
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// A source is a file of the declaration.
+type source struct {
+	path     string
+	text     []byte
+	mistakes *Mistakes // of all files
+}
+
+// A table is a TOML table that remembers where everything in it stands.
+type table struct {
+	offset int // of its header, or of its first key
+	fields []field
+}
+
+// A field is a key of a table with its value.
+type field struct {
+	name   string
+	offset int // of the name
+	value  value
+}
+
+// A value is a TOML value.
+type value struct {
+	offset int
+	kind   unstable.Kind // InlineTable for every table
+	text   string        // of a string, or the literal as it is written
+	items  []value       // of an array
+	table  *table        // of a table
+}
+
+// parse reads the text as TOML. A syntax error is the only mistake that it
+// notes, and the only one that can be told of such a file.
+func (s *source) parse() (root *table, ok bool) {
+	var valid map[string]any
+	if err := toml.Unmarshal(s.text, &valid); err != nil {
+		s.syntaxMistake(err)
+		return nil, false
+	}
+	root = &table{}
+	here := root
+	var p unstable.Parser
+	p.Reset(s.text)
+	for p.NextExpression() {
+		switch e := p.Expression(); e.Kind {
+		case unstable.Table:
+			here = root.descend(keyParts(e))
+		case unstable.ArrayTable:
+			here = root.appendTable(keyParts(e))
+		case unstable.KeyValue:
+			here.set(e)
+		}
+	}
+	return root, true
+}
+
+// syntaxMistake notes why go-toml does not take the text.
+func (s *source) syntaxMistake(err error) {
+	var d *toml.DecodeError
+	if !errors.As(err, &d) {
+		*s.mistakes = append(*s.mistakes, Mistake{File: s.path, Msg: "it is not TOML: " + err.Error()})
+		return
+	}
+	line, column := d.Position()
+	*s.mistakes = append(*s.mistakes, Mistake{
+		File:   s.path,
+		Line:   line,
+		Column: column,
+		Key:    strings.Join(d.Key(), "."),
+		Msg:    "it is not TOML: " + strings.TrimPrefix(d.Error(), "toml: "),
+		Remedy: "strings stand in double quotes, and every key once",
+	})
+}
+
+// keyParts returns the parts of a dotted key.
+func keyParts(e *unstable.Node) []field {
+	var parts []field
+	for it := e.Key(); it.Next(); {
+		n := it.Node()
+		parts = append(parts, field{name: string(n.Data), offset: int(n.Raw.Offset)})
+	}
+	return parts
+}
+
+// find returns the field with that name, nil if there is none.
+func (t *table) find(name string) *field {
+	i := slices.IndexFunc(t.fields, func(f field) bool { return f.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &t.fields[i]
+}
+
+// descend returns the table under a dotted key and makes what is missing of
+// it. Of an array of tables it takes the last, as TOML does.
+func (t *table) descend(parts []field) *table {
+	for _, part := range parts {
+		f := t.find(part.name)
+		if f == nil {
+			part.value = newTable(part.offset)
+			t.fields = append(t.fields, part)
+			f = &t.fields[len(t.fields)-1]
+		}
+		v := f.value
+		if n := len(v.items); n > 0 {
+			v = v.items[n-1]
+		}
+		t = v.table
+	}
+	return t
+}
+
+// appendTable adds a table to the array of tables under a dotted key.
+func (t *table) appendTable(parts []field) *table {
+	last := parts[len(parts)-1]
+	t = t.descend(parts[:len(parts)-1])
+	f := t.find(last.name)
+	if f == nil {
+		last.value = value{offset: last.offset, kind: unstable.Array}
+		t.fields = append(t.fields, last)
+		f = &t.fields[len(t.fields)-1]
+	}
+	v := newTable(last.offset)
+	f.value.items = append(f.value.items, v)
+	return v.table
+}
+
+// set adds a key with its value.
+func (t *table) set(e *unstable.Node) {
+	parts := keyParts(e)
+	last := parts[len(parts)-1]
+	last.value = newValue(e.Value(), last.offset)
+	t = t.descend(parts[:len(parts)-1])
+	t.fields = append(t.fields, last)
+}
+
+func newTable(offset int) value {
+	return value{offset: offset, kind: unstable.InlineTable, table: &table{offset: offset}}
+}
+
+// newValue copies a value out of the parser. One that the parser keeps no
+// position of gets that of its key.
+func newValue(n *unstable.Node, key int) value {
+	v := value{offset: key, kind: n.Kind, text: string(n.Data)}
+	if n.Raw.Length > 0 {
+		v.offset = int(n.Raw.Offset)
+	}
+	switch n.Kind {
+	case unstable.Array:
+		for it := n.Children(); it.Next(); {
+			v.items = append(v.items, newValue(it.Node(), key))
+		}
+	case unstable.InlineTable:
+		v.table = &table{offset: v.offset}
+		for it := n.Children(); it.Next(); {
+			v.table.set(it.Node())
+		}
+	}
+	return v
+}
+
+// describe says what kind of value it is.
+func (v value) describe() string {
+	switch v.kind {
+	case unstable.String:
+		return fmt.Sprintf("%q is a string", v.text)
+	case unstable.Integer, unstable.Float:
+		return v.text + " is a number"
+	case unstable.Bool:
+		return v.text + " is true or false"
+	case unstable.Array:
+		return "it is a list"
+	case unstable.InlineTable:
+		return "it is a table"
+	default:
+		return v.text + " is a date or time"
+	}
+}

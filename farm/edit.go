@@ -1,0 +1,143 @@
+package farm
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// AddServer declares s in a file of its own, and adds it to f. A zero Port or
+// Weight is left to its default.
+//
+// The declaration is read again and checked with the new server in it. If that
+// shows mistakes, or if there is such a server or file already, nothing is
+// written and the error is Mistakes.
+func (f *Farm) AddServer(s Server) error {
+	if problem := nameProblem(s.Name); problem != "" {
+		return Mistakes{{
+			File:   filepath.Join(f.Dir, serversDir),
+			Msg:    fmt.Sprintf("%q cannot name a server: %s", s.Name, problem),
+			Remedy: "choose another name",
+		}}
+	}
+	path := f.ServerPath(s.Name)
+	if other, err := f.Server(s.Name); err == nil {
+		path = f.ServerPath(other.Name)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return Mistakes{{File: path, Msg: "the server is declared already", Remedy: "edit this file, or remove the server first"}}
+	}
+	text := s.declaration()
+	changed, err := load(f.Path, &change{name: s.Name, text: text})
+	if err != nil {
+		return err
+	}
+	if err := writeNew(path, text); err != nil {
+		return fmt.Errorf("add server %s: %w", s.Name, err)
+	}
+	*f = *changed
+	return nil
+}
+
+// RemoveServer removes the file that declares the server, and the server from
+// f. If no server has that name, the error is an *UnknownError.
+//
+// The declaration is read again and checked without the server. If that shows
+// mistakes, such as a client whose group has no server left, nothing is
+// removed and the error is Mistakes.
+func (f *Farm) RemoveServer(name string) error {
+	s, err := f.Server(name)
+	if err != nil {
+		return err
+	}
+	changed, err := load(f.Path, &change{name: s.Name})
+	if err != nil {
+		return err
+	}
+	path := f.ServerPath(s.Name)
+	if err := errors.Join(os.Remove(path), syncDir(filepath.Dir(path))); err != nil {
+		return fmt.Errorf("remove server %s: %w", s.Name, err)
+	}
+	*f = *changed
+	return nil
+}
+
+// declaration returns the file that declares the server: what was given, and
+// nothing else.
+func (s Server) declaration() []byte {
+	var b bytes.Buffer
+	list := func(key string, values []string) {
+		if len(values) > 0 {
+			quoted := make([]string, len(values))
+			for i, v := range values {
+				quoted[i] = quote(v)
+			}
+			fmt.Fprintf(&b, "%s = [%s]\n", key, strings.Join(quoted, ", "))
+		}
+	}
+	number := func(key string, n int) {
+		if n != 0 {
+			fmt.Fprintf(&b, "%s = %d\n", key, n)
+		}
+	}
+	list("addresses", s.Addresses)
+	number("port", s.Port)
+	list("aliases", s.Aliases)
+	list("groups", s.Groups)
+	number("weight", s.Weight)
+	list("pins", s.Pins)
+	if b.Len() == 0 {
+		b.WriteString("# Nothing needs to be said: the name resolves, and the rest is as usual.\n")
+	}
+	return b.Bytes()
+}
+
+// quote writes a TOML string. Those of JSON are a subset.
+func quote(s string) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
+		panic(err) // strings have an encoding
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// writeNew writes a file that must not exist yet, whole or not at all.
+func writeNew(path string, text []byte) (err error) {
+	dir, name := filepath.Split(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	temp := filepath.Join(dir, ".ltskeeper-"+name+".tmp")
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a crash
+		return err
+	}
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(temp)) }()
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(temp, path); err != nil { // unlike a rename, it replaces nothing
+		return err
+	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}

@@ -1,0 +1,119 @@
+package farm
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ltskeeper/ltsconf"
+)
+
+// builtinLTSConf stands in where the admin has no lts.conf. A section without
+// a setting is no valid one, so it has one that is true of every client.
+const builtinLTSConf = "[default]\nLTSP_CONFIG = True\n"
+
+// An UnknownError says that something of that name is not declared.
+type UnknownError struct {
+	Kind    string // "server" or "chroot"
+	Name    string
+	Nearest string // what may have been meant, or ""
+}
+
+func (e *UnknownError) Error() string {
+	if e.Nearest == "" {
+		return fmt.Sprintf("there is no %s %q", e.Kind, e.Name)
+	}
+	return fmt.Sprintf("there is no %s %q; did you mean %s?", e.Kind, e.Name, e.Nearest)
+}
+
+// Server returns the server with that name, without regard to case, or an
+// *UnknownError.
+func (f *Farm) Server(name string) (Server, error) {
+	var names []string
+	for _, s := range f.Servers {
+		if strings.EqualFold(s.Name, name) {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	return Server{}, &UnknownError{"server", name, Nearest(name, names)}
+}
+
+// Chroot returns the chroot with that name, or an *UnknownError.
+func (f *Farm) Chroot(name string) (Chroot, error) {
+	var names []string
+	for _, c := range f.Chroots {
+		if c.Name == name {
+			return c, nil
+		}
+		names = append(names, c.Name)
+	}
+	return Chroot{}, &UnknownError{"chroot", name, Nearest(name, names)}
+}
+
+// A List is the servers between which some clients choose.
+type List struct {
+	Section string // of lts.conf: "default", or the client's Match
+	Group   string // empty for the default list
+	Port    int    // the SSH port of every server in it; 22 if there is none
+	Servers []Server
+}
+
+// Lists returns the list of all servers, and one for each client that has a
+// group, in the order of their declaration.
+func (f *Farm) Lists() []List {
+	port := 22
+	if len(f.Servers) > 0 {
+		port = f.Servers[0].Port
+	}
+	lists := []List{{Section: "default", Port: port, Servers: f.Servers}}
+	for _, c := range f.Clients {
+		if c.Group == "" {
+			continue
+		}
+		list := List{Section: c.Match, Group: c.Group, Port: port}
+		for _, s := range f.Servers {
+			if slices.Contains(s.Groups, c.Group) {
+				list.Servers = append(list.Servers, s)
+			}
+		}
+		lists = append(lists, list)
+	}
+	return lists
+}
+
+// ListEntry returns what stands for s in LDM_SERVER: its name, or its first
+// address where clients are given addresses.
+func (f *Farm) ListEntry(s Server) string {
+	if !f.LTSConf.ByAddress || len(s.Addresses) == 0 {
+		return s.Name // which may be an address itself
+	}
+	return s.Addresses[0]
+}
+
+// LTSConfSource returns what lts.conf of the chroot is derived from: the
+// admin's own file, or a small one without any settings to speak of. Each call
+// returns a file of its own, to be edited.
+func (f *Farm) LTSConfSource(c Chroot) *ltsconf.File {
+	text, ok := f.ltsConf[c.LTSConf]
+	if !ok {
+		text = []byte(builtinLTSConf)
+	}
+	file, err := ltsconf.Parse(c.LTSConf, text)
+	if err != nil {
+		panic(err) // Load has parsed it
+	}
+	return file
+}
+
+// KnownHostsLocalPath returns where known_hosts.local is, or would be.
+func (f *Farm) KnownHostsLocalPath() string { return filepath.Join(f.Dir, knownHostsLocal) }
+
+// ServerPath returns the file that declares the server, or would.
+func (f *Farm) ServerPath(name string) string {
+	return filepath.Join(f.Dir, serversDir, name+".toml")
+}
+
+// ltsConfPath returns where the lts.conf of chroots that name none is.
+func (f *Farm) ltsConfPath() string { return filepath.Join(f.Dir, ltsConfName) }

@@ -1,0 +1,150 @@
+package farm
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"ltskeeper/keys"
+	"ltskeeper/ltsconf"
+)
+
+// The files beside ltskeeper.toml.
+const (
+	serversDir      = "servers.d"
+	ltsConfName     = "lts.conf"
+	knownHostsLocal = "known_hosts.local"
+)
+
+// Load reads the declaration whose ltskeeper.toml is at path, and all that
+// belongs to it. If anything in it is wrong, the error is Mistakes and names
+// all of it.
+func Load(path string) (*Farm, error) { return load(path, nil) }
+
+// A loader reads a declaration.
+type loader struct {
+	farm     *Farm
+	change   *change
+	mistakes Mistakes
+
+	names  map[string]owner // of names and addresses, by their canonical form
+	ports  []portAt         // of the servers
+	groups []groupAt        // of the clients
+}
+
+// A change is a file of servers.d as it would be.
+type change struct {
+	name string // the server's
+	text []byte // nil: there is no file
+}
+
+// load is Load for the declaration as it would be with the change.
+func load(path string, c *change) (*Farm, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("load declaration: %w", err)
+	}
+	l := loader{farm: defaults(path), change: c, names: map[string]owner{}}
+	l.settings()
+	l.servers()
+	l.checkPorts()
+	l.checkGroups()
+	l.ltsConf(l.farm.ltsConfPath(), Mistake{})
+	l.knownHosts()
+	if len(l.mistakes) > 0 {
+		slices.SortStableFunc(l.mistakes, func(a, b Mistake) int {
+			return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		})
+		return nil, l.mistakes
+	}
+	return l.farm, nil
+}
+
+// defaults is the farm of an empty ltskeeper.toml.
+func defaults(path string) *Farm {
+	return &Farm{
+		Path:    path,
+		Dir:     filepath.Dir(path),
+		State:   "/var/lib/ltskeeper",
+		Collect: Collect{Timeout: 5 * time.Second, Parallel: 64, FirstUse: true},
+		Image:   Image{Directory: "/srv/ltsp/images", Compression: "zstd", Keep: 3, KeepFor: 14 * 24 * time.Hour},
+		TFTP:    TFTP{Directory: "/srv/tftp/ltsp"},
+		ltsConf: map[string][]byte{},
+	}
+}
+
+// read reads a file of the declaration. If there is none, ok is false, and
+// missing is a mistake if it says anything.
+func (l *loader) read(path string, missing Mistake) (s *source, ok bool) {
+	text, err := readRegular(path)
+	switch {
+	case err == nil:
+		return &source{path: path, text: text, mistakes: &l.mistakes}, true
+	case !errors.Is(err, fs.ErrNotExist):
+		l.unreadable(path, err)
+	case missing.Msg != "":
+		l.mistakes = append(l.mistakes, missing)
+	}
+	return nil, false
+}
+
+// readRegular is os.ReadFile without files that never end, or block.
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is no regular file")
+	}
+	return os.ReadFile(path)
+}
+
+func (l *loader) unreadable(path string, err error) {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	l.mistakes = append(l.mistakes, Mistake{File: path, Msg: "it cannot be read: " + err.Error(), Remedy: "it is needed to be sure of the rest"})
+}
+
+// ltsConf reads a source of lts.conf.
+func (l *loader) ltsConf(path string, missing Mistake) {
+	if _, ok := l.farm.ltsConf[path]; ok {
+		return
+	}
+	s, ok := l.read(path, missing)
+	if !ok {
+		return
+	}
+	l.farm.ltsConf[path] = s.text
+	var faults ltsconf.SyntaxErrors
+	if _, err := ltsconf.Parse(path, s.text); errors.As(err, &faults) {
+		for _, fault := range faults {
+			l.mistakes = append(l.mistakes, Mistake{
+				File: path, Line: fault.Line, Column: fault.Column, Msg: fault.Msg,
+				Remedy: "clients would lose what follows",
+			})
+		}
+	}
+}
+
+// knownHosts reads known_hosts.local.
+func (l *loader) knownHosts() {
+	s, ok := l.read(l.farm.KnownHostsLocalPath(), Mistake{})
+	if !ok {
+		return
+	}
+	l.farm.KnownHostsLocal = s.text
+	for _, fault := range keys.CheckKnownHosts(s.text) {
+		l.mistakes = append(l.mistakes, Mistake{
+			File: s.path, Line: fault.Line, Msg: fault.Msg,
+			Remedy: "mend the line, or make it a comment with #",
+		})
+	}
+}

@@ -1,0 +1,212 @@
+package farm
+
+import (
+	"cmp"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A portAt is the SSH port of a server, and where it stands.
+type portAt struct {
+	place
+	port int
+}
+
+// An owner is what has a name or an address.
+type owner struct {
+	file string
+	role string // "a name", "an alias" or "an address"
+}
+
+// servers reads servers.d.
+func (l *loader) servers() {
+	sources := l.serverSources()
+	slices.SortFunc(sources, func(a, b *source) int { return cmp.Compare(serverName(a.path), serverName(b.path)) })
+	for _, s := range sources {
+		l.serverName(s)
+	}
+	for _, s := range sources {
+		l.server(s)
+	}
+}
+
+// serverSources reads the files of servers.d that declare a server. Editors
+// and package managers leave others there, hidden or with another ending.
+func (l *loader) serverSources() []*source {
+	dir := filepath.Join(l.farm.Dir, serversDir)
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.unreadable(dir, err)
+	}
+	var changed string
+	if l.change != nil {
+		changed = l.farm.ServerPath(l.change.name)
+	}
+	var sources []*source
+	for _, entry := range entries {
+		path := filepath.Join(dir, entry.Name())
+		if path == changed || strings.HasPrefix(entry.Name(), ".") || !strings.HasSuffix(entry.Name(), ".toml") {
+			continue
+		}
+		if s, ok := l.read(path, Mistake{}); ok {
+			sources = append(sources, s)
+		}
+	}
+	if l.change != nil && l.change.text != nil {
+		sources = append(sources, &source{path: changed, text: l.change.text, mistakes: &l.mistakes})
+	}
+	return sources
+}
+
+// serverName returns the name of the server that a file declares.
+func serverName(path string) string { return strings.TrimSuffix(filepath.Base(path), ".toml") }
+
+// serverName checks the name that a file gives to its server.
+func (l *loader) serverName(s *source) {
+	name := serverName(s.path)
+	p := place{source: s, offset: -1}
+	if problem := nameProblem(name); problem != "" {
+		p.mistake(fmt.Sprintf("%q cannot name a server: %s", name, problem), "rename the file")
+		return
+	}
+	l.claim(p, name, "a name")
+}
+
+// server reads a server's file.
+func (l *loader) server(s *source) {
+	root, ok := s.parse()
+	if !ok {
+		return
+	}
+	server := Server{Name: serverName(s.path), Port: 22, Weight: 1}
+	file := place{source: s, offset: -1}
+	port, addresses := file, file
+	s.readTable("", root, readers{
+		"addresses": func(p place) {
+			addresses = p
+			p.texts(func(p place, text string) {
+				if problem := addressProblem(text); problem != "" {
+					p.mistake(fmt.Sprintf("%q is no address: %s", text, problem), `write an IP address, like "10.0.0.11" or "fd00::11"`)
+					return
+				}
+				l.claim(p, text, "an address")
+				server.Addresses = append(server.Addresses, text)
+			})
+		},
+		"port": func(p place) {
+			port = p
+			p.int(&server.Port, 1, math.MaxUint16)
+		},
+		"aliases": func(p place) {
+			p.texts(func(p place, text string) {
+				if problem := nameProblem(text); problem != "" {
+					p.mistake(fmt.Sprintf("%q cannot name a server: %s", text, problem), "write a host name")
+					return
+				}
+				l.claim(p, text, "an alias")
+				server.Aliases = append(server.Aliases, text)
+			})
+		},
+		"groups": func(p place) {
+			p.texts(func(p place, text string) {
+				p.checkWord(text, "group")
+				server.Groups = append(server.Groups, text)
+			})
+		},
+		"weight": func(p place) { p.int(&server.Weight, 1, math.MaxInt32) },
+		"pins": func(p place) {
+			p.texts(func(p place, text string) {
+				p.checkPin(text)
+				server.Pins = append(server.Pins, text)
+			})
+		},
+	})
+	if _, err := netip.ParseAddr(l.farm.ListEntry(server)); l.farm.LTSConf.ByAddress && err != nil {
+		addresses.mistake("there is no IP address to put into LDM_SERVER",
+			`begin addresses with one, or set list = "name" in ltskeeper.toml`)
+	}
+	l.ports = append(l.ports, portAt{port, server.Port})
+	l.farm.Servers = append(l.farm.Servers, server)
+}
+
+// claim notes who has a name or an address. Each leads to one server: keys
+// are trusted for all names of theirs.
+func (l *loader) claim(p place, name, role string) {
+	c := canonical(name)
+	o, taken := l.names[c]
+	if !taken {
+		l.names[c] = owner{file: p.source.path, role: role}
+		return
+	}
+	where := serversDir + "/" + filepath.Base(o.file)
+	if o.file == p.source.path {
+		where = "the same file"
+	}
+	p.mistake(fmt.Sprintf("%q is %s in %s already", name, o.role, where), "leave it to one of the two")
+}
+
+// canonical returns the form in which equal names and addresses are equal.
+func canonical(name string) string {
+	if a, err := netip.ParseAddr(name); err == nil {
+		return a.Unmap().String()
+	}
+	return strings.ToLower(name)
+}
+
+// checkPin checks that a pin is a fingerprint as ssh-keygen prints it.
+func (p place) checkPin(pin string) {
+	hash, found := strings.CutPrefix(pin, "SHA256:")
+	sum, err := base64.RawStdEncoding.Strict().DecodeString(hash)
+	if !found || err != nil || len(sum) != 32 {
+		p.mistake(fmt.Sprintf("%q is no fingerprint", pin), "write one as ssh-keygen -lf prints it: SHA256: and 43 characters")
+	}
+}
+
+// checkPorts makes sure that the servers of each list have one port, which
+// they do only if all have: the default list holds every server. It is the
+// few that differ that are mistaken.
+func (l *loader) checkPorts() {
+	count := map[int]int{}
+	var common portAt
+	for _, p := range l.ports {
+		count[p.port]++
+	}
+	for _, p := range l.ports {
+		if count[p.port] > count[common.port] {
+			common = p
+		}
+	}
+	for _, p := range l.ports {
+		if p.port != common.port {
+			p.key = "port"
+			p.mistake(fmt.Sprintf("clients would have to log in at port %d here and at %d in %s, and know one port for all (SSH_OVERRIDE_PORT)",
+				p.port, common.port, serversDir+"/"+filepath.Base(common.source.path)), "give all servers the same")
+		}
+	}
+}
+
+// checkGroups makes sure that there is a server for each client with a group.
+func (l *loader) checkGroups() {
+	var known []string
+	for _, s := range l.farm.Servers {
+		known = append(known, s.Groups...)
+	}
+	for _, g := range l.groups {
+		if slices.Contains(known, g.group) {
+			continue
+		}
+		remedy := "add it to groups in a file of servers.d"
+		if near := Nearest(g.group, known); near != "" {
+			remedy = "did you mean " + near + "?"
+		}
+		g.mistake(fmt.Sprintf("no server is in the group %q", g.group), remedy)
+	}
+}

@@ -1,0 +1,210 @@
+package farm
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// A groupAt is the group of a client, and where it stands.
+type groupAt struct {
+	place
+	group string
+}
+
+// settings reads ltskeeper.toml.
+func (l *loader) settings() {
+	s, ok := l.read(l.farm.Path, Mistake{
+		File:   l.farm.Path,
+		Msg:    "there is no such file",
+		Remedy: "ltskeeper init writes one, --config names another",
+	})
+	if !ok {
+		return
+	}
+	root, ok := s.parse()
+	if !ok {
+		return
+	}
+	f := l.farm
+	s.readTable("", root, readers{
+		"state":    func(p place) { p.path(&f.State, f.Dir) },
+		"collect":  l.collect,
+		"image":    l.image,
+		"tftp":     l.tftp,
+		"chroot":   func(p place) { p.tables(l.chroot) },
+		"lts-conf": l.ltsConfSettings,
+		"client":   func(p place) { p.tables(l.client) },
+	})
+}
+
+func (l *loader) collect(p place) {
+	to := &l.farm.Collect
+	p.table(readers{
+		"timeout": func(p place) {
+			if d := to.Timeout; p.duration(&d) && d == 0 {
+				p.mistake("no server answers in no time", `write a time above zero, like "5s"`)
+			} else {
+				to.Timeout = d
+			}
+		},
+		"parallel":  func(p place) { p.int(&to.Parallel, 1, math.MaxInt32) },
+		"first-use": func(p place) { p.choice(&to.FirstUse, "accept", "refuse") },
+	})
+}
+
+func (l *loader) image(p place) {
+	to := &l.farm.Image
+	p.table(readers{
+		"directory":   func(p place) { p.path(&to.Directory, l.farm.Dir) },
+		"compression": func(p place) { p.word(&to.Compression, "zstd", "gzip", "lz4") },
+		"keep":        func(p place) { p.int(&to.Keep, 1, math.MaxInt32) },
+		"keep-for":    func(p place) { p.duration(&to.KeepFor) },
+	})
+}
+
+func (l *loader) tftp(p place) {
+	p.table(readers{
+		"directory": func(p place) { p.path(&l.farm.TFTP.Directory, l.farm.Dir) },
+	})
+}
+
+func (l *loader) ltsConfSettings(p place) {
+	to := &l.farm.LTSConf
+	p.table(readers{
+		"list": func(p place) { p.choice(&to.ByAddress, "address", "name") },
+		"set":  func(p place) { p.settings(&to.Set) },
+	})
+}
+
+// chroot reads a [[chroot]].
+func (l *loader) chroot(p place) {
+	dir := l.farm.Dir
+	c := Chroot{ExcludeDefaults: true, Write: true, LTSConf: l.farm.ltsConfPath()}
+	p.require("name", "path")
+	p.table(readers{
+		"name": func(p place) {
+			if p.text(&c.Name) {
+				l.checkChrootName(p, c.Name)
+			}
+		},
+		"path":             func(p place) { p.path(&c.Path, dir) },
+		"exclude":          func(p place) { p.texts(func(p place, s string) { c.Exclude = append(c.Exclude, s) }) },
+		"exclude-defaults": func(p place) { p.bool(&c.ExcludeDefaults) },
+		"write":            func(p place) { p.bool(&c.Write) },
+		"lts-conf": func(p place) {
+			if p.path(&c.LTSConf, dir) {
+				l.ltsConf(c.LTSConf, p.wrong("there is no "+c.LTSConf, "write it, or leave the key out"))
+			}
+		},
+	})
+	for _, other := range l.farm.Chroots {
+		if c.Path != "" && c.Path == other.Path && c.Write && other.Write {
+			p.mistake(fmt.Sprintf("its path is that of the chroot %q, too", other.Name),
+				"write = false in one of them keeps each from undoing what is written for the other")
+		}
+	}
+	l.farm.Chroots = append(l.farm.Chroots, c)
+}
+
+func (l *loader) checkChrootName(p place, name string) {
+	if problem := chrootNameProblem(name); problem != "" {
+		p.mistake(fmt.Sprintf("%q cannot name an image: %s", name, problem), "write one like x86_64")
+		return
+	}
+	for _, other := range l.farm.Chroots {
+		if strings.EqualFold(name, other.Name) {
+			p.mistake(fmt.Sprintf("there is a chroot %q already", other.Name), "give every chroot a name of its own")
+		}
+	}
+}
+
+// sectionName is what may stand between the brackets of a section of lts.conf:
+// MACs, IP addresses, host names, and globs of them.
+var sectionName = regexp.MustCompile(`^[A-Za-z0-9._:*?-]+$`)
+
+// client reads a [[client]].
+func (l *loader) client(p place) {
+	var c Client
+	p.require("match")
+	p.table(readers{
+		"match": func(p place) {
+			if p.text(&c.Match) {
+				l.checkMatch(p, c.Match)
+			}
+		},
+		"group": func(p place) {
+			if p.text(&c.Group) {
+				p.checkWord(c.Group, "group")
+				l.groups = append(l.groups, groupAt{p, c.Group})
+			}
+		},
+		"set": func(p place) { p.settings(&c.Set) },
+	})
+	l.farm.Clients = append(l.farm.Clients, c)
+}
+
+func (l *loader) checkMatch(p place, match string) {
+	if !sectionName.MatchString(match) {
+		p.mistake(fmt.Sprintf("%q matches no client", match), `write a MAC, an IP address, a host name, or a glob of one, like "00:11:22:*"`)
+	}
+	if strings.EqualFold(match, "default") {
+		p.mistake("[default] is the section of all clients", "write its settings into set of [lts-conf]")
+	}
+	for _, other := range l.farm.Clients {
+		if strings.EqualFold(match, other.Match) {
+			p.mistake(fmt.Sprintf("%q is matched above already", match), "make one [[client]] of the two")
+		}
+	}
+}
+
+// settingKey is a shell's variable name, as which clients use it.
+var settingKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// settings reads settings of lts.conf, which clients hand to a shell as root.
+func (p place) settings(to *[]Setting) {
+	if !p.is(unstable.InlineTable, `write it as { KEY = "value" }`) {
+		return
+	}
+	for _, f := range p.value.table.fields {
+		key := place{source: p.source, key: p.key + "." + f.name, offset: f.offset}
+		value := place{source: p.source, key: key.key, offset: f.value.offset, value: f.value}
+		var s Setting
+		if !value.text(&s.Value) {
+			continue
+		}
+		s.Key = f.name
+		key.checkSettingKey(s.Key, *to)
+		value.checkSettingValue(s.Value)
+		*to = append(*to, s)
+	}
+}
+
+func (p place) checkSettingKey(key string, before []Setting) {
+	switch {
+	case !settingKey.MatchString(key):
+		p.mistake("it is no name of a setting", "write letters, digits and _, and no digit first")
+	case strings.EqualFold(key, "LDM_SERVER"), strings.EqualFold(key, "SSH_OVERRIDE_PORT"):
+		p.mistake("ltskeeper derives it from servers.d", "take it out; group in a [[client]] chooses its servers")
+	case strings.EqualFold(key, "include"):
+		p.mistake("clients take it for the name of a file to read", "take it out")
+	}
+	for _, s := range before {
+		if strings.EqualFold(key, s.Key) {
+			p.mistake("it is set as "+s.Key+" already", "take one out: clients do not tell them apart")
+		}
+	}
+}
+
+func (p place) checkSettingValue(value string) {
+	const code = "\"$`\\"
+	if i := strings.IndexAny(value, code); i >= 0 {
+		p.mistake(fmt.Sprintf("there is a %c in the value, which clients hand to a shell", value[i]), "take it out")
+	} else if strings.ContainsFunc(value, unicode.IsControl) {
+		p.mistake("there is a control character in the value", "take it out")
+	}
+}

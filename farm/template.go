@@ -1,0 +1,75 @@
+package farm
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// Template returns an ltskeeper.toml for what was found, with every other
+// setting as a comment that shows its default or an example. Load accepts it.
+func Template(found Found) []byte {
+	d := defaults("")
+	var b bytes.Buffer
+	// setting writes a setting, as a comment if it is the default.
+	setting := func(key, value, byDefault string) {
+		if value == "" {
+			fmt.Fprintf(&b, "# %s = %s\n", key, quote(byDefault))
+		} else {
+			fmt.Fprintf(&b, "%s = %s\n", key, quote(value))
+		}
+	}
+	text := func(s string) { b.WriteString(s) }
+
+	text(`# The thin-client farm of this machine. ltskeeper update-image puts it into effect.
+# A line that begins with "# " and a setting shows its default.
+# A relative path counts from the folder of this file.
+
+`)
+	setting("state", found.State, d.State)
+	text(`
+[collect]
+# timeout = "5s"          # for each connection to a server
+# parallel = 64           # connections at once
+# first-use = "accept"    # "refuse": trust no server before a person does
+
+[image]
+`)
+	setting("directory", found.Images, d.Image.Directory)
+	text(`# compression = "zstd"    # or "gzip", "lz4"
+# keep = 3                # generations, and each of them
+# keep-for = "336h"       # for at least this long after it was replaced
+
+[tftp]
+`)
+	setting("directory", found.TFTP, d.TFTP.Directory)
+	for _, c := range found.Chroots {
+		text("\n[[chroot]]\n")
+		fmt.Fprintf(&b, "name = %s\npath = %s\n", quote(c.Name), quote(c.Path))
+		text(`# write = true            # false: known_hosts and lts.conf go into the image only
+# exclude = []            # left out of the image, beside the usual
+# exclude-defaults = true # false: what is usually left out is not
+# lts-conf = "lts.conf"   # the source of its lts.conf
+`)
+	}
+	if len(found.Chroots) == 0 {
+		text(`
+# A client root that an image is made of:
+# [[chroot]]
+# name = "x86_64"
+# path = "/srv/ltsp/x86_64"
+`)
+	}
+	text(`
+[lts-conf]
+# list = "name"           # "address": clients without DNS get addresses in LDM_SERVER
+# set = { LDM_DIRECTX = "True" }    # for all clients
+
+# Settings of some clients, by MAC, IP address or host name, and the servers
+# that they choose from:
+# [[client]]
+# match = "00:11:22:*"
+# group = "cad"           # as in groups of a file in servers.d
+# set = { XSERVER = "vesa" }
+`)
+	return b.Bytes()
+}
