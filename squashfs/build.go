@@ -187,18 +187,6 @@ func (b *builder) readTree(ctx context.Context) (*tree, error) {
 	return newTree(root, scanned, b.options.Time), nil
 }
 
-// place gives every region its position, from the image's offset at on.
-func (p *plan) place(at uint64) {
-	for _, r := range p.regions {
-		if r.group != nil {
-			r.group.start = at
-		} else {
-			r.content.start = at
-		}
-		at += r.length
-	}
-}
-
 // progress returns what counts for Options.Progress.
 func (b *builder) progress(p *plan) func(bytes int64, files int) {
 	if b.options.Progress == nil {

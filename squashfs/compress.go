@@ -46,7 +46,7 @@ const encoderNumber = 1
 
 // The levels, chosen for speed near that of mksquashfs at zstd level 3, and for about its size.
 const (
-	zstdLevel = zstd.SpeedBetterCompression
+	zstdLevel = zstd.SpeedDefault
 	gzipLevel = 7
 )
 

@@ -42,7 +42,8 @@ func (w *dataWriter) copy(ctx context.Context, regions []*region) error {
 			if sum != r.sum {
 				return &errRot{at: int64(r.old.start)}
 			}
-			j.source += r.source(w.plan.blockSize)
+			bytes, files := r.source()
+			j.source, j.files = j.source+bytes, j.files+files
 			if regions = regions[1:]; len(regions) == 0 {
 				break
 			}

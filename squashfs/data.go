@@ -125,7 +125,7 @@ func (w *dataWriter) readBlocks(ctx context.Context, files *opener, r *region) e
 			return err
 		}
 		j.source = int64(len(j.raw))
-		if block == len(c.blocks)-1 && c.tail(blockSize) == 0 {
+		if block == len(c.blocks)-1 {
 			j.files = 1
 		}
 		if zero {
@@ -143,29 +143,30 @@ func (w *dataWriter) readGroup(ctx context.Context, files *opener, r *region) er
 	if err != nil {
 		return err
 	}
-	for _, c := range r.group.tails {
-		if err := w.readTail(files, c, j.raw[c.offset:]); err != nil {
+	for _, c := range r.group.contents {
+		if err := c.readInto(files, j.raw[c.offset:][:c.size]); err != nil {
 			return err
 		}
 	}
-	j.region, j.source, j.files = r, int64(len(j.raw)), len(r.group.tails)
+	j.region = r
+	j.source, j.files = r.source()
 	w.send(j)
 	return nil
 }
 
-func (w *dataWriter) readTail(files *opener, c *content, b []byte) error {
+// readInto reads a small content into b.
+func (c *content) readInto(files *opener, b []byte) error {
 	f, err := files.openContent(c)
 	if err != nil {
 		return err
 	}
 	defer f.close()
-	n := c.tail(w.plan.blockSize)
-	zero, err := f.readAt(b[:n], c.size-int64(n))
+	zero, err := f.readAt(b, 0)
 	if err != nil {
 		return err
 	}
 	if zero {
-		clear(b[:n])
+		clear(b)
 	}
 	return f.check()
 }

@@ -10,12 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// packTails says that the end of a file that is no whole block shares a block with other files' ends, also where the
-// file has whole blocks, too.
-const packTails = true
-
-// A group of tails ends where it is full, and behind one in groupEvery tails, chosen by a hash of its file's path. So
-// what a changed file does to the tails that share blocks ends, on average, that many files further on.
+// A group of small files ends where it is full, and behind one in groupEvery of them, chosen by a hash of its path. So
+// what a change does to the files that share blocks ends, on average, within that many files.
 const groupEvery = 32
 
 // A plan says what data an image holds, and in which order.
@@ -26,9 +22,11 @@ type plan struct {
 	regions   []*region // in the order of the image, touching one another
 }
 
-// A content is what one or more equal files hold.
+// A content is what one or more equal files hold. One of a block or more has blocks of its own, the last of which may
+// be shorter. A smaller one is part of a group.
 type content struct {
 	inode  *inode // the first in order that has it
+	number uint32 // in the plan
 	size   int64
 	hashed bool
 	hash   [sha256.Size]byte
@@ -36,56 +34,51 @@ type content struct {
 
 	// Set while the data is written, or taken over from the previous image.
 	blocks []uint32 // as in a file's inode
-	sparse uint64
-	start  uint64
+	sparse uint64   // bytes in blocks of zeros
+	region *region  // of the blocks
 
-	group  *group // of the tail; nil without one
+	group  *group // or nil
 	offset int    // in the uncompressed group
 }
 
-// A group is tails that are compressed together: a fragment block.
+// A group is small contents that are compressed together: a fragment block.
 type group struct {
-	number uint32
-	tails  []*content
-	length int    // uncompressed
-	size   uint32 // as in the fragment table
-	start  uint64
+	number   uint32
+	contents []*content
+	length   int    // uncompressed
+	size     uint32 // as in the fragment table
+	region   *region
 }
 
-// A region is a stretch of the image that one file or one group alone decides: either all of a content's blocks or one
-// group.
+// A region is a stretch of the image that one content or one group alone decides.
 type region struct {
 	content *content // or
 	group   *group
 	old     *oldRegion // where the previous image has the same bytes, or nil
+	start   uint64
 	length  uint64
 	sum     uint32 // CRC-32C
 }
 
-// source is how many bytes of files stand behind a region.
-func (r *region) source(blockSize int) int64 {
+// source counts the files, and their bytes, that stand behind a region.
+func (r *region) source() (bytes int64, files int) {
 	if r.group != nil {
-		return int64(r.group.length)
+		return int64(r.group.length), len(r.group.contents)
 	}
-	return r.content.size - int64(r.content.tail(blockSize))
-}
-
-// tail is the number of bytes behind the whole blocks, if they go into a group.
-func (c *content) tail(blockSize int) int {
-	if !packTails && c.size >= int64(blockSize) {
-		return 0
-	}
-	return int(c.size % int64(blockSize))
-}
-
-// blockCount is the number of blocks of its own.
-func (c *content) blockCount(blockSize int) int {
-	return int((c.size - int64(c.tail(blockSize)) + int64(blockSize) - 1) / int64(blockSize))
+	return r.content.size, 1
 }
 
 // blockLength is the uncompressed length of one of a content's blocks.
 func (c *content) blockLength(blockSize, block int) int {
 	return int(min(int64(blockSize), c.size-int64(block)*int64(blockSize)))
+}
+
+// blockCount is the number of blocks of its own that a content of a size has.
+func blockCount(size int64, blockSize int) int64 {
+	if size < int64(blockSize) {
+		return 0
+	}
+	return (size + int64(blockSize) - 1) / int64(blockSize)
 }
 
 // newPlan finds the distinct contents of a tree's files and lays them out.
@@ -164,39 +157,39 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 	return nil
 }
 
-// lay puts the contents into regions: each file's blocks in the files' order, each group behind the file that closes it.
+// lay puts the contents into regions: each file's blocks in the files' order, each group behind the file that ends it.
 func (p *plan) lay() {
 	var open *group
-	closeGroup := func() {
+	end := func() {
 		if open != nil {
-			p.regions = append(p.regions, &region{group: open})
+			p.regions = append(p.regions, open.region)
 			open = nil
 		}
 	}
-	for _, c := range p.contents {
-		if n := c.blockCount(p.blockSize); n > 0 {
+	for n, c := range p.contents {
+		c.number = uint32(n)
+		if n := blockCount(c.size, p.blockSize); n > 0 {
 			c.blocks = make([]uint32, n)
-			p.regions = append(p.regions, &region{content: c})
-		}
-		tail := c.tail(p.blockSize)
-		if tail == 0 {
+			c.region = &region{content: c}
+			p.regions = append(p.regions, c.region)
 			continue
 		}
-		if open != nil && open.length+tail > p.blockSize {
-			closeGroup()
+		if open != nil && open.length+int(c.size) > p.blockSize {
+			end()
 		}
 		if open == nil {
 			open = &group{number: uint32(len(p.groups))}
+			open.region = &region{group: open}
 			p.groups = append(p.groups, open)
 		}
 		c.group, c.offset = open, open.length
-		open.tails = append(open.tails, c)
-		open.length += tail
-		if open.length == p.blockSize || endsGroup(c.inode.first.path) {
-			closeGroup()
+		open.contents = append(open.contents, c)
+		open.length += int(c.size)
+		if endsGroup(c.inode.first.path) {
+			end()
 		}
 	}
-	closeGroup()
+	end()
 }
 
 func endsGroup(path string) bool {
@@ -213,13 +206,21 @@ func (p *plan) reuse() {
 			c.blocks, c.sparse = c.old.blocks, c.old.sparse
 		}
 		if g := r.group; g != nil {
-			if old := g.tails[0].old; old != nil && old.group.holds(g) {
+			if old := g.contents[0].old; old != nil && old.group.holds(g) {
 				r.old, g.size = &old.group.region, old.group.size
 			}
 		}
 		if r.old != nil {
 			r.length, r.sum = r.old.length, r.old.sum
 		}
+	}
+}
+
+// place gives every region its position, from the image's offset at on.
+func (p *plan) place(at uint64) {
+	for _, r := range p.regions {
+		r.start = at
+		at += r.length
 	}
 }
 

@@ -68,9 +68,6 @@ func (t *tables) build(at uint64) (superblock, []byte, error) {
 		VersionMinor: versionMinor,
 		RootInode:    t.tree.root.inode.ref,
 	}
-	if packTails {
-		sb.Flags |= flagAlwaysFragments
-	}
 	if compressorOptions(t.compression) != nil {
 		sb.Flags |= flagCompressorOptions
 	}
@@ -303,8 +300,8 @@ func (t *tables) file(i *inode, xattrs uint32) []byte {
 	if c := i.content; c != nil {
 		f.Size, blocks = uint64(c.size), c.blocks
 		f.Sparse = min(c.sparse, f.Size-1)
-		if len(blocks) > 0 {
-			f.Start = c.start
+		if c.region != nil {
+			f.Start = c.region.start
 		}
 		if c.group != nil {
 			f.Fragment, f.FragmentOffset = c.group.number, uint32(c.offset)
@@ -321,7 +318,7 @@ func (t *tables) file(i *inode, xattrs uint32) []byte {
 
 func (t *tables) fragments() (b []byte) {
 	for _, g := range t.plan.groups {
-		b = appendStruct(b, fragmentEntry{Start: g.start, Size: g.size})
+		b = appendStruct(b, fragmentEntry{Start: g.region.start, Size: g.size})
 	}
 	return b
 }
