@@ -1,0 +1,203 @@
+package squashfs
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Excludes says which paths of a tree stay out of an image. A nil *Excludes
+// excludes nothing. It is safe for use by several goroutines.
+type Excludes struct {
+	anchored excludeNode // from the root
+	floating excludeNode // from any directory
+	floats   bool        // there is something in floating
+}
+
+// An excludeNode stands for a directory as far as patterns have matched: what
+// of its entries they exclude, or look into.
+type excludeNode struct {
+	literal map[string]*excludeEntry // by name
+	wild    []*excludeEntry
+}
+
+// An excludeEntry is one component of one or more patterns.
+type excludeEntry struct {
+	glob  *glob
+	ends  bool         // a pattern ends here: the entry is excluded
+	below *excludeNode // else, what holds in the directory
+}
+
+// ParseExcludes reads patterns as mksquashfs takes them with -wildcards, each a
+// line of a file for its -ef option, such as LTSP's image.excludes.
+//
+// A pattern is matched from the tree's root, component by component, by
+// fnmatch with FNM_PATHNAME, FNM_PERIOD and FNM_EXTMATCH: * matches no slash
+// and no leading period, and !(a|b), @(a|b), ?(a), *(a) and +(a) work. What it
+// matches is left out with everything below; "tmp/*" leaves out what is in tmp
+// and not hidden, but not tmp, and "tmp/.*" the hidden rest. With "... " in
+// front, a pattern is tried from every directory.
+//
+// White space at a line's start is skipped. Empty lines and those that begin
+// with # are nothing; a \ in front of one protects its first character.
+//
+// Patterns that mksquashfs takes but that can never match, or not what they
+// seem to, are errors, too: with "." or ".." in them, with white space at the
+// end, or with a bracket that is not closed. The error holds one line for each
+// wrong pattern, and names it.
+func ParseExcludes(patterns []string) (*Excludes, error) {
+	e := new(Excludes)
+	var errs []error
+	for _, line := range patterns {
+		text := strings.TrimLeft(line, " \t\n\v\f\r")
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		text = strings.TrimPrefix(text, `\`)
+		if err := e.add(text); err != nil {
+			errs = append(errs, fmt.Errorf("parse exclude %q: %w", line, err))
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return e, nil
+}
+
+func (e *Excludes) add(text string) error {
+	node := &e.anchored
+	rest, floats := strings.CutPrefix(text, "... ")
+	if floats {
+		node, text = &e.floating, rest
+	}
+	if strings.HasPrefix(text, "/") {
+		return errors.New("begins with a slash; patterns begin at the tree's root without one")
+	}
+	if trimmed := strings.TrimRight(text, " \t\n\v\f\r"); trimmed != text && !strings.HasSuffix(trimmed, `\`) {
+		return errors.New(`ends in white space (\ in front of it makes it part of the name)`)
+	}
+	components := slices.DeleteFunc(strings.Split(text, "/"), func(c string) bool { return c == "" })
+	if len(components) == 0 {
+		return errors.New("names nothing")
+	}
+	globs := make([]*glob, len(components))
+	for i, c := range components {
+		if c == "." || c == ".." {
+			return fmt.Errorf("%q matches nothing, as no entry has that name", c)
+		}
+		var err error
+		if globs[i], err = parseGlob(c); err != nil {
+			return err
+		}
+	}
+	node.add(globs)
+	e.floats = e.floats || floats
+	return nil
+}
+
+// add makes n exclude what the components match, one below the other.
+func (n *excludeNode) add(components []*glob) {
+	entry := n.entry(components[0])
+	switch {
+	case entry.ends: // a shorter pattern says so already
+	case len(components) == 1:
+		entry.ends = true
+	default:
+		if entry.below == nil {
+			entry.below = new(excludeNode)
+		}
+		entry.below.add(components[1:])
+	}
+}
+
+// entry returns the entry of n for g, and makes it if need be.
+func (n *excludeNode) entry(g *glob) *excludeEntry {
+	if !g.whole {
+		for _, entry := range n.wild {
+			if entry.glob.text == g.text {
+				return entry
+			}
+		}
+		n.wild = append(n.wild, &excludeEntry{glob: g})
+		return n.wild[len(n.wild)-1]
+	}
+	if n.literal == nil {
+		n.literal = make(map[string]*excludeEntry)
+	}
+	entry := n.literal[g.prefix]
+	if entry == nil {
+		entry = &excludeEntry{glob: g}
+		n.literal[g.prefix] = entry
+	}
+	return entry
+}
+
+// Match reports whether path, or a directory it is in, is excluded. The path is
+// relative to the tree's root, without a slash in front: "etc/ssh".
+func (e *Excludes) Match(path string) bool {
+	_, out := e.walk(path)
+	return out
+}
+
+// Empties reports whether a pattern that matches any name, as "*" does, takes
+// out what is in directory dir, whatever is there just now. "." is the root.
+func (e *Excludes) Empties(dir string) bool {
+	if dir == "." {
+		dir = ""
+	}
+	nodes, out := e.walk(dir)
+	return out || slices.ContainsFunc(nodes, func(n *excludeNode) bool {
+		return slices.ContainsFunc(n.wild, func(entry *excludeEntry) bool {
+			return entry.ends && entry.glob.text == "*"
+		})
+	})
+}
+
+// walk follows path from the root. It returns the nodes that hold for the
+// entries of the directory path, or that path is excluded itself.
+func (e *Excludes) walk(path string) (nodes []*excludeNode, out bool) {
+	if e == nil {
+		return nil, false
+	}
+	nodes = []*excludeNode{&e.anchored, &e.floating}
+	for name := range strings.SplitSeq(path, "/") {
+		if name == "" {
+			continue
+		}
+		var below []*excludeNode
+		for _, n := range nodes {
+			if below, out = n.enter(name, below); out {
+				return nil, true
+			}
+		}
+		if e.floats {
+			below = append(below, &e.floating)
+		}
+		if nodes = below; len(nodes) == 0 {
+			break
+		}
+	}
+	return nodes, false
+}
+
+// enter appends the nodes for what is below the entry name of n, or reports
+// that the entry is excluded.
+func (n *excludeNode) enter(name string, below []*excludeNode) (_ []*excludeNode, out bool) {
+	for _, entry := range n.wild {
+		if !entry.glob.match(name) {
+			continue
+		}
+		if entry.ends {
+			return nil, true
+		}
+		below = append(below, entry.below)
+	}
+	if entry := n.literal[name]; entry != nil {
+		if entry.ends {
+			return nil, true
+		}
+		below = append(below, entry.below)
+	}
+	return below, false
+}
