@@ -246,7 +246,7 @@ func TestPutWhileItsFolderIsSwapped(t *testing.T) {
 		}
 	})
 	written := 0
-	for i := range 500 {
+	for i := range 200 {
 		if changed, _ := r.Put("etc/ssh/ssh_known_hosts", fmt.Append(nil, i), 0o644); changed {
 			written++
 		}

@@ -5,9 +5,11 @@ import (
 	"math"
 	"regexp"
 	"strings"
-	"unicode"
 
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"ltskeeper/ltsconf"
+	"ltskeeper/squashfs"
 )
 
 // A groupAt is the group of a client, and where it stands.
@@ -93,7 +95,7 @@ func (l *loader) chroot(p place) {
 			}
 		},
 		"path":             func(p place) { p.path(&c.Path, dir) },
-		"exclude":          func(p place) { p.texts(func(p place, s string) { c.Exclude = append(c.Exclude, s) }) },
+		"exclude":          func(p place) { p.texts(func(p place, s string) { c.Exclude = append(c.Exclude, p.exclude(s)) }) },
 		"exclude-defaults": func(p place) { p.bool(&c.ExcludeDefaults) },
 		"write":            func(p place) { p.bool(&c.Write) },
 		"lts-conf": func(p place) {
@@ -109,6 +111,14 @@ func (l *loader) chroot(p place) {
 		}
 	}
 	l.farm.Chroots = append(l.farm.Chroots, c)
+}
+
+// exclude checks a pattern and returns it.
+func (p place) exclude(pattern string) string {
+	if _, err := squashfs.ParseExcludes([]string{pattern}); err != nil {
+		p.mistake(err.Error(), "patterns are those of mksquashfs -wildcards, from the client's root")
+	}
+	return pattern
 }
 
 func (l *loader) checkChrootName(p place, name string) {
@@ -162,9 +172,6 @@ func (l *loader) checkMatch(p place, match string) {
 	}
 }
 
-// settingKey is a shell's variable name, as which clients use it.
-var settingKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
 // settings reads settings of lts.conf, which clients hand to a shell as root.
 func (p place) settings(to *[]Setting) {
 	if !p.is(unstable.InlineTable, `write it as { KEY = "value" }`) {
@@ -185,13 +192,11 @@ func (p place) settings(to *[]Setting) {
 }
 
 func (p place) checkSettingKey(key string, before []Setting) {
-	switch {
-	case !settingKey.MatchString(key):
-		p.mistake("it is no name of a setting", "write letters, digits and _, and no digit first")
-	case strings.EqualFold(key, "LDM_SERVER"), strings.EqualFold(key, "SSH_OVERRIDE_PORT"):
+	if err := ltsconf.CheckKey(key); err != nil {
+		p.mistake(err.Error(), "write a key like LDM_DIRECTX")
+	}
+	if strings.EqualFold(key, "LDM_SERVER") || strings.EqualFold(key, "SSH_OVERRIDE_PORT") {
 		p.mistake("ltskeeper derives it from servers.d", "take it out; group in a [[client]] chooses its servers")
-	case strings.EqualFold(key, "include"):
-		p.mistake("clients take it for the name of a file to read", "take it out")
 	}
 	for _, s := range before {
 		if strings.EqualFold(key, s.Key) {
@@ -201,10 +206,7 @@ func (p place) checkSettingKey(key string, before []Setting) {
 }
 
 func (p place) checkSettingValue(value string) {
-	const code = "\"$`\\"
-	if i := strings.IndexAny(value, code); i >= 0 {
-		p.mistake(fmt.Sprintf("there is a %c in the value, which clients hand to a shell", value[i]), "take it out")
-	} else if strings.ContainsFunc(value, unicode.IsControl) {
-		p.mistake("there is a control character in the value", "take it out")
+	if err := ltsconf.CheckValue(value); err != nil {
+		p.mistake(err.Error(), "take it out")
 	}
 }
