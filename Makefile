@@ -25,7 +25,7 @@ test: ## pass every test, against real sshd, ssh and squashfs-tools
 
 demo: build ## run the main job before your eyes (CHROOT=/srv/ltsp/x86_64 for a real client root)
 	@scripts/need demo
-	@demo/run $(CHROOT)
+	@demo/run "$(CHROOT)"
 
 bench: build ## measure it against the tools it stands in for (TREE=/path, PAIRS=5)
 	@scripts/need bench

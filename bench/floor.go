@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// floor is the least that a rebuild could take which trusts nothing: look at every entry of the tree, then
+// read the image there is, check it, write it anew and sync it.
+func (b *bench) floor() contender {
+	return contender{"stat, read, check, write, sync", func(ctx context.Context, round int) (measure, error) {
+		from := filepath.Join(filepath.Dir(b.images.farm), "images", "desktop.img")
+		to := filepath.Join(b.work, "floor-"+strconv.Itoa(round)+".img")
+		defer os.Remove(to)
+
+		began := time.Now()
+		if err := statAll(b.images.copy); err != nil {
+			return measure{}, err
+		}
+		if err := copyChecked(ctx, from, to); err != nil {
+			return measure{}, err
+		}
+		size, err := syncFile(to)
+		return measure{wall: time.Since(began), size: size}, err
+	}}
+}
+
+// statAll looks at every entry below dir.
+func statAll(dir string) error {
+	return filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil {
+			_, err = d.Info()
+		}
+		return err
+	})
+}
+
+// copyChecked copies a file with two goroutines, a megabyte at a time, and takes the CRC-32C of each.
+func copyChecked(ctx context.Context, from, to string) error {
+	const piece = 1 << 20
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+
+	table := crc32.MakeTable(crc32.Castagnoli)
+	sums := make([]uint32, info.Size()/piece+1)
+	var next atomic.Int64
+	work := func() error {
+		buf := make([]byte, piece)
+		for ctx.Err() == nil {
+			i := next.Add(1) - 1
+			if i*piece >= info.Size() {
+				return nil
+			}
+			n, err := in.ReadAt(buf, i*piece)
+			if err != nil && !errors.Is(err, io.EOF) {
+				return err
+			}
+			sums[i] = crc32.Checksum(buf[:n], table)
+			if _, err := out.WriteAt(buf[:n], i*piece); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
+	}
+	var both sync.WaitGroup
+	var errs [2]error
+	for i := range errs {
+		both.Go(func() { errs[i] = work() })
+	}
+	both.Wait()
+	return errors.Join(errs[0], errs[1], out.Close())
+}

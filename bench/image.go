@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// images is what the parts about images hand on to each other.
+type images struct {
+	copy   string // the tree's copy, which the parts may change
+	farm   string // the declaration of the copy, with at least one generation
+	change int    // how often it was changed
+}
+
+// zstd3 is the compression of mksquashfs that is as fast as ltskeeper's.
+var zstd3 = []string{"zstd", "-Xcompression-level", "3"}
+
+// cleanZstd compares a build from nothing with mksquashfs at the level that is as fast.
+func (b *bench) cleanZstd(ctx context.Context) error {
+	title("Image the whole tree with zstd: %s", b.tree)
+	best, err := compare(ctx, b.pairs, b.mksquashfs(b.tree, zstd3...), b.buildClean("zstd"))
+	if err != nil {
+		return err
+	}
+	peer, ours := best[0], best[1]
+	atMost("times as long as mksquashfs -comp zstd, level 3", ratio(ours.wall, peer.wall), 1.25)
+	atMost("times its size", float64(ours.size)/float64(peer.size), 1.02)
+	atMost("MB of memory", float64(ours.peak)/1e6, 300)
+	return nil
+}
+
+// cleanGzip is the same with the compression that LTSP has as it is installed.
+func (b *bench) cleanGzip(ctx context.Context) error {
+	if b.slowPairs == 0 {
+		return nil
+	}
+	title("Image the whole tree with gzip")
+	best, err := compare(ctx, b.slowPairs, b.mksquashfs(b.tree, "gzip"), b.buildClean("gzip"))
+	if err != nil {
+		return err
+	}
+	peer, ours := best[0], best[1]
+	atLeast("times as fast as mksquashfs -comp gzip", ratio(peer.wall, ours.wall), 8)
+	atMost("times its size", float64(ours.size)/float64(peer.size), 1.06)
+	return nil
+}
+
+// twoFiles is what adding a server changes: known_hosts and lts.conf.
+func (b *bench) twoFiles(ctx context.Context) error {
+	title("Two small files changed in the tree: a new generation")
+	if err := b.prepareCopy(ctx); err != nil {
+		return err
+	}
+	best, err := compare(ctx, b.pairs,
+		b.mksquashfs(b.images.copy, zstd3...),
+		b.floor(),
+		b.rebuild("ltskeeper image build", b.changeTwoFiles),
+	)
+	if err != nil {
+		return err
+	}
+	peer, floor, ours := best[0], best[1], best[2]
+	if b.ltsp != "" && b.slowPairs > 0 {
+		ltsp, err := compare(ctx, b.slowPairs, b.ltspImage())
+		if err != nil {
+			return err
+		}
+		atLeast("times as fast as ltsp image", ratio(ltsp[0].wall, ours.wall), 150)
+	}
+	atLeast("times as fast as mksquashfs -comp zstd, level 3", ratio(peer.wall, ours.wall), 4)
+	atMost("times as long as stat, read, check, write, sync", ratio(ours.wall, floor.wall), 2)
+	return nil
+}
+
+// nothing builds a tree that is as it was.
+func (b *bench) nothing(ctx context.Context) error {
+	title("Nothing changed in the tree: no new generation")
+	if err := b.prepareCopy(ctx); err != nil {
+		return err
+	}
+	best, err := compare(ctx, b.pairs,
+		b.floor(),
+		b.rebuild("ltskeeper image build", func() error { return nil }),
+	)
+	if err != nil {
+		return err
+	}
+	atMost("of the time of stat, read, check, write, sync", ratio(best[1].wall, best[0].wall), 0.5)
+	return nil
+}
+
+// onePackage rewrites the files of one package of about 50 MB, as an upgrade does.
+func (b *bench) onePackage(ctx context.Context) error {
+	if err := b.prepareCopy(ctx); err != nil {
+		return err
+	}
+	name, files, size, err := packageOf(b.images.copy, 50e6)
+	if err != nil {
+		return err
+	}
+	title("One package upgraded in the tree: %s, %d files, %.1f MB", name, len(files), float64(size)/1e6)
+	best, err := compare(ctx, b.pairs,
+		b.floor(),
+		b.buildClean("zstd"),
+		b.rebuild("ltskeeper image build", func() error { return upgrade(b.images.copy, files) }),
+	)
+	if err != nil {
+		return err
+	}
+	floor, clean, ours := best[0], best[1], best[2]
+	atMost("of a clean build, the copy taken off", (ours.wall-floor.wall).Seconds()/clean.wall.Seconds(), 0.1)
+	return nil
+}
+
+// mksquashfs is the peer: everything in root, nothing appended, nothing said.
+func (b *bench) mksquashfs(root string, compression ...string) contender {
+	return contender{"mksquashfs -comp " + strings.Join(compression, " "), func(ctx context.Context, round int) (measure, error) {
+		out := filepath.Join(b.work, "peer-"+strconv.Itoa(round)+".img")
+		defer os.Remove(out)
+		args := []string{root, out, "-noappend", "-no-progress", "-quiet", "-comp"}
+		return process(ctx, out, "mksquashfs", append(args, compression...)...)
+	}}
+}
+
+// buildClean builds the first generation of the tree, everything included, in a farm that is new each time.
+func (b *bench) buildClean(compression string) contender {
+	return contender{"ltskeeper image build, from nothing", func(ctx context.Context, round int) (measure, error) {
+		dir := filepath.Join(b.work, "clean-"+strconv.Itoa(round))
+		defer os.RemoveAll(dir)
+		config, err := declareImage(dir, b.tree, compression)
+		if err != nil {
+			return measure{}, err
+		}
+		return b.build(ctx, config)
+	}}
+}
+
+// rebuild changes the copy and brings its image up to date.
+func (b *bench) rebuild(name string, change func() error) contender {
+	return contender{name, func(ctx context.Context, round int) (measure, error) {
+		if err := change(); err != nil {
+			return measure{}, err
+		}
+		syscall.Sync() // the change is not ours to wait for
+		return b.build(ctx, b.images.farm)
+	}}
+}
+
+func (b *bench) build(ctx context.Context, config string) (measure, error) {
+	m, err := process(ctx, "", b.ltskeeper, "--config", config, "--quiet", "image", "build")
+	if err != nil {
+		return m, err
+	}
+	info, err := os.Stat(filepath.Join(filepath.Dir(config), "images", "desktop.img"))
+	if err != nil {
+		return m, err
+	}
+	m.size = info.Size()
+	return m, nil
+}
+
+// ltspImage is what an administrator of LTSP runs.
+func (b *bench) ltspImage() contender {
+	return contender{"ltsp image", func(ctx context.Context, round int) (measure, error) {
+		base := filepath.Join(b.work, "ltsp")
+		defer os.RemoveAll(base)
+		if err := os.MkdirAll(filepath.Join(base, "images"), 0o755); err != nil {
+			return measure{}, err
+		}
+		out := filepath.Join(base, "images", filepath.Base(b.images.copy)+".img")
+		return process(ctx, out, b.ltsp, "--base-dir="+base, "--tftp-dir="+filepath.Join(base, "tftp"), "image", b.images.copy)
+	}}
+}
+
+// declareImage writes a farm whose only chroot is root, imaged whole as mksquashfs does it.
+func declareImage(dir, root, compression string) (config string, err error) {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return "", err
+	}
+	config = filepath.Join(dir, "ltskeeper.toml")
+	return config, os.WriteFile(config, fmt.Appendf(nil, `state = "state"
+
+[image]
+directory   = "images"
+compression = %q
+
+[tftp]
+directory = "tftp"
+
+[[chroot]]
+name             = "desktop"
+path             = %q
+exclude-defaults = false
+`, compression, root), 0o644)
+}
+
+// prepareCopy copies the tree, once, and builds the first generation of the copy.
+func (b *bench) prepareCopy(ctx context.Context) error {
+	if b.images.copy != "" {
+		return nil
+	}
+	root := filepath.Join(b.work, "root")
+	if _, err := process(ctx, "", "cp", "--archive", "--reflink=auto", "--one-file-system", b.tree, root); err != nil {
+		return err
+	}
+	config, err := declareImage(filepath.Join(b.work, "farm"), root, "zstd")
+	if err != nil {
+		return err
+	}
+	if _, err := b.build(ctx, config); err != nil {
+		return err
+	}
+	b.images.copy, b.images.farm = root, config
+	return nil
+}
+
+// changeTwoFiles gives the clients one more server.
+func (b *bench) changeTwoFiles() error {
+	b.images.change++
+	for _, name := range []string{"etc/ssh/ssh_known_hosts", "etc/lts.conf"} {
+		path := filepath.Join(b.images.copy, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := replace(path, fmt.Appendf(nil, "# server %d\n", b.images.change), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replace writes a file as package managers do: beside its place, then renamed.
+func replace(path string, data []byte, mode fs.FileMode) error {
+	if err := os.WriteFile(path+".new", data, mode); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"ltskeeper/internal/sshdtest"
+)
+
+const names = 200
+
+// keysAlone calls this program once more, in a network that has nothing but loopback, for keys: there sshd
+// can listen on a whole range of addresses and yet be reached by nobody.
+func (b *bench) keysAlone(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", "-alone", "-ltskeeper", b.ltskeeper, "-work", b.work, "-pairs", strconv.Itoa(b.pairs))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGTERM}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd.Run()
+}
+
+// keys compares collecting host keys with ssh-keyscan: 200 names, one sshd with three keys behind them all.
+func (b *bench) keys(ctx context.Context) error {
+	title("Collect the host keys of %d servers, all of them one sshd with an Ed25519, an ECDSA and an RSA key", names)
+	dir := filepath.Join(b.work, "keys")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	sshd, err := startServer(filepath.Join(dir, "sshd"))
+	if err != nil {
+		return err
+	}
+	defer sshd.Stop()
+
+	list := filepath.Join(dir, "names")
+	if err := os.WriteFile(list, addresses(), 0o600); err != nil {
+		return err
+	}
+	port := strconv.Itoa(sshd.Port)
+	best, err := compare(ctx, b.pairs,
+		contender{"ssh-keyscan", func(ctx context.Context, round int) (measure, error) {
+			out := filepath.Join(dir, fmt.Sprintf("known_hosts-%d", round))
+			m, err := process(ctx, out, "sh", "-c", `exec ssh-keyscan -p "$1" -t rsa,ecdsa,ed25519 -f "$2" >"$3" 2>/dev/null`, "sh", port, list, out)
+			if err == nil {
+				err = countKeys(out)
+			}
+			return m, err
+		}},
+		contender{"ltskeeper keys collect, the first", func(ctx context.Context, round int) (measure, error) {
+			config, err := b.declare(filepath.Join(dir, fmt.Sprintf("farm-%d", round)), sshd.Port)
+			if err != nil {
+				return measure{}, err
+			}
+			m, err := process(ctx, "", b.ltskeeper, "--config", config, "--quiet", "keys", "collect")
+			if err == nil {
+				files, _ := filepath.Glob(filepath.Join(filepath.Dir(config), "state", "keys", "*.pub"))
+				err = countKeys(files...)
+			}
+			return m, err
+		}},
+		contender{"ltskeeper keys collect, again", func(ctx context.Context, round int) (measure, error) {
+			config := filepath.Join(dir, fmt.Sprintf("farm-%d", round), "ltskeeper.toml")
+			return process(ctx, "", b.ltskeeper, "--config", config, "--quiet", "keys", "collect")
+		}},
+	)
+	if err != nil {
+		return err
+	}
+	keyscan, first := best[0], best[1]
+	atLeast("times as fast as ssh-keyscan", ratio(keyscan.wall, first.wall), 7)
+	atMost("of ssh-keyscan's own CPU time", ratio(first.cpu, keyscan.cpu), 0.1)
+	return nil
+}
+
+// startServer starts an sshd that answers on every loopback address. That would be every address of the
+// machine, so it does it only in a network that has no other.
+func startServer(dir string) (*sshdtest.Server, error) {
+	if err := loopbackOnly(); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	o := sshdtest.Options{Address: "0.0.0.0", Config: []string{"MaxStartups 1000", "PerSourcePenalties no"}}
+	sshd, err := sshdtest.New(dir, o)
+	if err != nil { // before 9.8 it knows no penalties
+		o.Config = o.Config[:1]
+		sshd, err = sshdtest.New(dir, o)
+	}
+	return sshd, err
+}
+
+// loopbackOnly sees to it that the loopback interface is up and that there is no other.
+func loopbackOnly() error {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return err
+	}
+	for _, i := range interfaces {
+		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagLoopback == 0 {
+			return fmt.Errorf("start sshd on all addresses: %s is up beside loopback: run this through make bench", i.Name)
+		}
+	}
+	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(s)
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	lo.SetUint16(unix.IFF_UP)
+	if err := unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, lo); err != nil {
+		return fmt.Errorf("switch loopback on: %w", err)
+	}
+	return nil
+}
+
+func address(i int) string { return fmt.Sprintf("127.77.%d.%d", i/100, 1+i%100) }
+
+func addresses() []byte {
+	var b bytes.Buffer
+	for i := range names {
+		fmt.Fprintln(&b, address(i))
+	}
+	return b.Bytes()
+}
+
+// declare writes a farm with all the servers and nothing known about them.
+func (b *bench) declare(dir string, port int) (config string, err error) {
+	servers := filepath.Join(dir, "servers.d")
+	if err := os.MkdirAll(servers, 0o700); err != nil {
+		return "", err
+	}
+	for i := range names {
+		server := fmt.Sprintf("addresses = [%q]\nport = %d\n", address(i), port)
+		if err := os.WriteFile(filepath.Join(servers, fmt.Sprintf("app%03d.toml", i)), []byte(server), 0o600); err != nil {
+			return "", err
+		}
+	}
+	config = filepath.Join(dir, "ltskeeper.toml")
+	return config, os.WriteFile(config, []byte("state = \"state\"\n"), 0o600)
+}
+
+// countKeys checks that these files hold as many keys, one a line, as there are to be found.
+func countKeys(paths ...string) error {
+	found := 0
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		found += bytes.Count(data, []byte("\n"))
+	}
+	if found != 3*names {
+		return fmt.Errorf("count keys: %d instead of %d in %q", found, 3*names, paths)
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A measure is what one run took, or the best of several.
+type measure struct {
+	wall time.Duration // until the output was on the disk
+	cpu  time.Duration // of the process itself, user and system
+	peak int64         // resident memory, bytes
+	size int64         // of the output, bytes
+}
+
+// process runs a command to its end, syncs the file it wrote, and says what that took. An output of "" is
+// none, or one that the command syncs itself.
+func process(ctx context.Context, output string, name string, args ...string) (measure, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+
+	began := time.Now()
+	err := cmd.Run()
+	if err != nil {
+		return measure{}, fmt.Errorf("run %s: %w\n%s", strings.Join(cmd.Args, " "), err, said.Bytes())
+	}
+	var m measure
+	if output != "" {
+		if m.size, err = syncFile(output); err != nil {
+			return measure{}, err
+		}
+	}
+	m.wall = time.Since(began)
+	m.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	m.peak = cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	return m, nil
+}
+
+// syncFile makes a file durable and returns its size.
+func syncFile(path string) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), f.Sync()
+}
+
+// A contender is one side of a comparison. run is given the number of the round, from 0, and leaves
+// nothing dirty.
+type contender struct {
+	name string
+	run  func(ctx context.Context, round int) (measure, error)
+}
+
+// compare lets the contenders take turns, and returns the best of each in their order: the shortest time,
+// the least work, but the highest peak of memory.
+func compare(ctx context.Context, rounds int, contenders ...contender) ([]measure, error) {
+	best := make([]measure, len(contenders))
+	for round := range rounds {
+		for i, c := range contenders {
+			syscall.Sync() // what others left to be written is not this one's
+			m, err := c.run(ctx, round)
+			if err != nil {
+				return nil, err
+			}
+			if round == 0 {
+				best[i] = m
+				continue
+			}
+			best[i].wall = min(best[i].wall, m.wall)
+			best[i].cpu = min(best[i].cpu, m.cpu)
+			best[i].peak = max(best[i].peak, m.peak)
+		}
+	}
+	for i, c := range contenders {
+		fmt.Printf("  %-44s %s\n", c.name, best[i])
+	}
+	return best, nil
+}
+
+func (m measure) String() string {
+	s := fmt.Sprintf("%9.2f s", m.wall.Seconds())
+	if m.cpu > 0 {
+		s += fmt.Sprintf("  %8.2f s of CPU  %6.0f MB of memory", m.cpu.Seconds(), float64(m.peak)/1e6)
+	}
+	if m.size > 0 {
+		s += fmt.Sprintf("  %7.1f MB written", float64(m.size)/1e6)
+	}
+	return s
+}
+
+// title begins what a part prints.
+func title(format string, args ...any) { fmt.Printf("\n"+format+"\n", args...) }
+
+// atLeast and atMost print a figure beside its bar.
+func atLeast(what string, figure, bar float64) { verdict(what, figure, "at least", bar, figure >= bar) }
+
+func atMost(what string, figure, bar float64) { verdict(what, figure, "at most", bar, figure <= bar) }
+
+func verdict(what string, figure float64, word string, bar float64, met bool) {
+	mark := "met"
+	if !met {
+		mark = "MISSED"
+	}
+	fmt.Printf("  = %8.3g %-50s bar: %s %g, %s\n", figure, what, word, bar, mark)
+}
+
+// ratio of two durations.
+func ratio(a, b time.Duration) float64 { return a.Seconds() / b.Seconds() }
