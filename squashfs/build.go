@@ -84,21 +84,26 @@ func Build(ctx context.Context, out *os.File, root string, options Options) (Res
 			b.previous = nil
 		case errors.As(err, &changed) && try < buildTries && ctx.Err() == nil:
 			b.hold[changed.path] = true
+			b.holdChanged()
 		case err != nil:
 			return Result{}, fmt.Errorf("build image of %s: %w", root, err)
 		default:
+			b.warnACLs()
 			return b.result, nil
 		}
 	}
 }
 
 type builder struct {
-	options  Options
-	out      *os.File
-	root     int
-	previous *previous
-	hold     map[string]bool
-	result   Result
+	options    Options
+	out        *os.File
+	root       int
+	device     uint64            // of the tree
+	fileSystem [sha256.Size]byte // likewise, for good
+	previous   *previous
+	hold       map[string]bool // files that change while they are read, by path
+	tree       *tree           // as it was last read
+	result     Result
 }
 
 func newBuilder(out *os.File, root string, o Options) (*builder, error) {
@@ -121,7 +126,57 @@ func newBuilder(out *os.File, root string, o Options) (*builder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", root, err)
 	}
-	return &builder{options: o, out: out, root: fd, hold: make(map[string]bool)}, nil
+	b := &builder{options: o, out: out, root: fd, hold: make(map[string]bool)}
+	if err := b.identify(); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("open %s: %w", root, err)
+	}
+	return b, nil
+}
+
+// identify finds out which file system the tree is on.
+func (b *builder) identify() (err error) {
+	var st unix.Statx_t
+	if err := statx(b.root, "", &st); err != nil {
+		return err
+	}
+	b.device = statOf(&st).device
+	b.fileSystem, err = fileSystemID(b.root)
+	return err
+}
+
+// holdChanged adds all files that are not as they were when the tree was last read, so that a system at work, where
+// many files change now and then, does not take one attempt for each.
+func (b *builder) holdChanged() {
+	if b.tree == nil {
+		return
+	}
+	files := &opener{root: b.root}
+	defer files.close()
+	for _, i := range b.tree.inodes {
+		if i.isRegular() && !i.held && files.changed(i) {
+			b.hold[i.first.path] = true
+		}
+	}
+}
+
+// warnACLs tells what of a tree squashfs cannot hold.
+func (b *builder) warnACLs() {
+	if b.result.Unchanged {
+		return
+	}
+	var paths []string
+	for _, i := range b.tree.inodes {
+		if i.hasACL {
+			paths = append(paths, i.first.path)
+		}
+	}
+	switch n := len(paths); {
+	case n == 1:
+		b.warn(fmt.Sprintf("the ACL of %s is left out: squashfs cannot hold it", paths[0]))
+	case n > 1:
+		b.warn(fmt.Sprintf("the ACLs of %s and %d more are left out: squashfs cannot hold them", paths[0], n-1))
+	}
 }
 
 func (b *builder) warn(sentence string) {
@@ -136,44 +191,98 @@ func (b *builder) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.tree = t
 	p, err := newPlan(ctx, t, b.root, &b.options, b.previous)
 	if err != nil {
 		return err
 	}
+	b.result.Time, b.result.Inodes = time.Unix(int64(t.time), 0), len(t.inodes)
+	b.result.Read, b.result.Packed, b.result.Copied = p.hashed, 0, 0
+	header := indexHeader{
+		Compression: uint32(b.options.Compression),
+		BlockSize:   uint32(b.options.BlockSize),
+		Tree:        t.digest(),
+		FileSystem:  b.fileSystem,
+		Scanned:     t.scanned,
+	}
+	prev := b.previous
+	if prev != nil && prev.header.Tree == header.Tree && prev.laidOutLike(p) {
+		b.result.Unchanged = true
+		header.Image = prev.header.Image
+		b.result.Digest, b.result.Size = header.Image, padded(int64(prev.super.BytesUsed))
+		if p.hashed < indexWorth {
+			return nil
+		}
+		p.keep()
+		return b.writeIndex(header, t, p)
+	}
+	if header.Image, err = b.writeImage(ctx, t, p); err != nil {
+		return err
+	}
+	b.result.Digest = header.Image
+	b.result.Unchanged = prev != nil && prev.header.Image == header.Image
+	return b.writeIndex(header, t, p)
+}
+
+// indexWorth is how much must have been read in vain for an index to be written though nothing has changed, so that the
+// next build does not read it again.
+const indexWorth = 16 << 20
+
+// writeImage writes the image and returns its digest.
+func (b *builder) writeImage(ctx context.Context, t *tree, p *plan) (digest [sha256.Size]byte, err error) {
 	head := compressorOptions(b.options.Compression)
 	dataStart := uint64(superblockSize + len(head))
 	out := newOutput(b.out, int64(dataStart))
 	w := &dataWriter{plan: p, root: b.root, options: &b.options, previous: b.previous, out: out, progress: b.progress(p)}
 	if err := w.write(ctx); err != nil {
-		return err
+		return digest, err
 	}
 	p.place(dataStart)
 	tables := tables{tree: t, plan: p, compression: b.options.Compression}
 	sb, all, err := tables.build(uint64(out.pos))
 	if err != nil {
-		return err
+		return digest, err
 	}
 	if err := out.write(all); err != nil {
-		return err
+		return digest, err
 	}
 	if err := out.flush(); err != nil {
-		return err
+		return digest, err
 	}
-	if _, err := b.out.WriteAt(append(appendStruct(nil, sb), head...), 0); err != nil {
-		return fmt.Errorf("write image: %w", err)
+	head = append(appendStruct(nil, sb), head...)
+	if _, err := b.out.WriteAt(head, 0); err != nil {
+		return digest, fmt.Errorf("write image: %w", err)
 	}
-	b.result.Size = (out.pos + padding - 1) / padding * padding
+	b.result.Size = padded(out.pos)
 	if err := b.out.Truncate(b.result.Size); err != nil {
-		return fmt.Errorf("write image: %w", err)
+		return digest, fmt.Errorf("write image: %w", err)
 	}
-	b.result.Time = time.Unix(int64(t.time), 0)
-	b.result.Inodes = len(t.inodes)
+	b.result.Read += w.bytesRead
+	b.result.Packed, b.result.Copied = w.packed, w.copied
+	d := newImageDigest()
+	d.write(head)
+	d.write(all)
+	for _, r := range p.regions {
+		d.region(r.length, r.sum)
+	}
+	return d.sum(), nil
+}
+
+func (b *builder) writeIndex(header indexHeader, t *tree, p *plan) error {
+	if b.options.Index == nil {
+		return nil
+	}
+	if _, err := b.options.Index.Write(encodeIndex(header, t, p, b.device)); err != nil {
+		return fmt.Errorf("write index: %w", err)
+	}
 	return nil
 }
 
+func padded(n int64) int64 { return (n + padding - 1) / padding * padding }
+
 // readTree reads the tree as it is now and lays the overlay over it.
 func (b *builder) readTree(ctx context.Context) (*tree, error) {
-	scanned := time.Now().UnixNano()
+	scanned := scanTime(b.root)
 	w := &walker{exclude: b.options.Exclude, previous: b.previous, hold: b.hold}
 	root, err := w.walk(ctx, b.root, b.options.Jobs)
 	if err != nil {

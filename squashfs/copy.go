@@ -2,7 +2,9 @@ package squashfs
 
 import (
 	"context"
+	"fmt"
 	"hash/crc32"
+	"io"
 )
 
 // adjacent counts the regions at the front that stand one behind the other in the previous image.
@@ -27,9 +29,13 @@ func (w *dataWriter) copy(ctx context.Context, regions []*region) error {
 		if err != nil {
 			return err
 		}
-		if err := w.previous.read(j.raw, at); err != nil {
-			return err
+		if n, err := w.previous.image.ReadAt(j.raw, at); n < len(j.raw) {
+			if err == io.EOF {
+				err = &errRot{"its length"}
+			}
+			return fmt.Errorf("read previous image: %w", err)
 		}
+		w.copied += int64(len(j.raw))
 		at += int64(len(j.raw))
 		for b := j.raw; ; {
 			n := min(left, uint64(len(b)))
@@ -40,7 +46,7 @@ func (w *dataWriter) copy(ctx context.Context, regions []*region) error {
 			}
 			r := regions[0]
 			if sum != r.sum {
-				return &errRot{at: int64(r.old.start)}
+				return rotAt(r.old)
 			}
 			bytes, files := r.source()
 			j.source, j.files = j.source+bytes, j.files+files

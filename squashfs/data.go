@@ -39,6 +39,8 @@ type dataWriter struct {
 	free  chan *job
 	order chan *job
 	work  chan *job
+
+	bytesRead, copied, packed int64
 }
 
 func (w *dataWriter) write(ctx context.Context) error {
@@ -125,6 +127,7 @@ func (w *dataWriter) readBlocks(ctx context.Context, files *opener, r *region) e
 			return err
 		}
 		j.source = int64(len(j.raw))
+		w.bytesRead += j.source
 		if block == len(c.blocks)-1 {
 			j.files = 1
 		}
@@ -150,6 +153,7 @@ func (w *dataWriter) readGroup(ctx context.Context, files *opener, r *region) er
 	}
 	j.region = r
 	j.source, j.files = r.source()
+	w.bytesRead += j.source
 	w.send(j)
 	return nil
 }
@@ -230,6 +234,7 @@ func (w *dataWriter) emitJob(j *job) error {
 	} else {
 		r.content.blocks[j.block] = size
 	}
+	w.packed += int64(len(b))
 	r.length += uint64(len(b))
 	r.sum = crc32.Update(r.sum, castagnoli, b)
 	return w.out.write(b)

@@ -26,6 +26,16 @@ func (o *opener) close() {
 	o.path = nil
 }
 
+// changed says whether a file is not any more what the walk has seen.
+func (o *opener) changed(i *inode) bool {
+	var st unix.Statx_t
+	dir, err := o.enter(i.first.parent)
+	if err == nil {
+		err = statx(dir, i.first.name(), &st)
+	}
+	return err != nil || statOf(&st) != i.stat
+}
+
 // A file is a content that is open for reading.
 type file struct {
 	inode  *inode

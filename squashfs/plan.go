@@ -20,6 +20,7 @@ type plan struct {
 	contents  []*content
 	groups    []*group
 	regions   []*region // in the order of the image, touching one another
+	hashed    int64     // bytes of files that were read to lay it out
 }
 
 // A content is what one or more equal files hold. One of a block or more has blocks of its own, the last of which may
@@ -132,29 +133,35 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 	if err := hashContents(ctx, unknown, root, p.blockSize, o.Jobs); err != nil {
 		return err
 	}
-	type key struct {
-		size int64
-		hash [sha256.Size]byte
+	for _, c := range unknown {
+		p.hashed += c.size
 	}
-	first := make(map[key]*content)
+	p.deduplicate(all, prev)
+	return nil
+}
+
+// deduplicate keeps the first of equal contents, and looks for those with a hash in the previous image.
+func (p *plan) deduplicate(all []*content, prev *previous) {
+	first := make(map[contentKey]*content)
 	for _, c := range all {
-		if c.hashed {
-			if c.old == nil && prev != nil {
-				c.old = prev.byHash(c.size, c.hash)
-			}
-			k := key{c.size, c.hash}
-			if same := first[k]; same != nil {
-				if same.old == nil {
-					same.old = c.old
-				}
-				c.inode.content = same
-				continue
-			}
-			first[k] = c
+		if !c.hashed {
+			p.contents = append(p.contents, c)
+			continue
 		}
+		key := contentKey{c.size, c.hash}
+		if c.old == nil && prev != nil {
+			c.old = prev.byHash(key)
+		}
+		if same := first[key]; same != nil {
+			c.inode.content = same
+			if same.old == nil {
+				same.old = c.old
+			}
+			continue
+		}
+		first[key] = c
 		p.contents = append(p.contents, c)
 	}
-	return nil
 }
 
 // lay puts the contents into regions: each file's blocks in the files' order, each group behind the file that ends it.
@@ -213,6 +220,13 @@ func (p *plan) reuse() {
 		if r.old != nil {
 			r.length, r.sum = r.old.length, r.old.sum
 		}
+	}
+}
+
+// keep takes over where everything is in the previous image, for a plan that is the same.
+func (p *plan) keep() {
+	for _, r := range p.regions {
+		r.start = r.old.start
 	}
 }
 

@@ -1,42 +1,301 @@
 package squashfs
 
 import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"os"
+	"slices"
 )
 
-// Previous is an image that Build made, and the index that it wrote with it.
+// Previous is an image that Build has made, with the index that it wrote then. Both stay the caller's to close.
 type Previous struct {
 	Image *os.File
-	Index *os.File // nil: there is none
+	Index *os.File // nil: there is none, and so a clean build
 }
 
-type errRot struct{ at int64 }
+// A previous is the image to build upon. It answers what a new one can take over.
+type previous struct {
+	header   indexHeader
+	inodes   []indexInode // by number
+	contents []oldContent
+	groups   []oldGroup
+	sets     []*xattrSet
 
-func (e *errRot) Error() string { return fmt.Sprintf("data at byte %d is not what was written", e.at) }
+	image  *os.File
+	super  superblock
+	device uint64 // of the tree's file system; 0 if that is another one than the index was made from
+	hashes map[contentKey]*oldContent
+}
 
-type previous struct{}
 type oldContent struct {
-	region *oldRegion
-	blocks []uint32
+	number uint32
+	size   int64
 	sparse uint64
-	group  *oldGroup
 	hashed bool
-	hash   [32]byte
+	hash   [sha256.Size]byte
+	blocks []uint32
+	region *oldRegion // of the blocks
+	group  *oldGroup  // or
+	offset int
 }
+
+type oldGroup struct {
+	region oldRegion
+	size   uint32
+	length int
+}
+
 type oldRegion struct {
 	start, length uint64
 	sum           uint32
 }
-type oldGroup struct {
-	region oldRegion
-	size   uint32
+
+// A contentKey tells contents apart.
+type contentKey struct {
+	size int64
+	hash [sha256.Size]byte
 }
 
-func (b *builder) openPrevious()                        {}
-func (g *oldGroup) holds(n *group) bool                 { return false }
-func (p *previous) xattrs(stat) (*xattrSet, bool, bool) { return nil, false, false }
-func (p *previous) content(stat) *oldContent            { return nil }
-func (p *previous) knowsHash(stat) bool                 { return false }
-func (p *previous) byHash(int64, [32]byte) *oldContent  { return nil }
-func (p *previous) read([]byte, int64) error            { return nil }
+// errRot says that an image is not any more what was written once.
+type errRot struct{ what string }
+
+func (e *errRot) Error() string { return e.what + " is not what was written" }
+
+// openPrevious reads what Options.Previous gives. A reason for a clean build goes into the result.
+func (b *builder) openPrevious() {
+	from := b.options.Previous
+	if from == nil {
+		return
+	}
+	p, err := readPrevious(from)
+	if err == nil {
+		h := &p.header
+		switch {
+		case h.Compression != uint32(b.options.Compression) || h.BlockSize != uint32(b.options.BlockSize):
+			err = fmt.Errorf("it has %v in blocks of %d bytes", Compression(h.Compression), h.BlockSize)
+		case h.Encoder != encoderNumber:
+			err = fmt.Errorf("it was made by encoder %d, and this is %d", h.Encoder, encoderNumber)
+		}
+	}
+	var rot *errRot
+	if errors.As(err, &rot) {
+		b.result.Damaged = true
+		b.warn("the previous image is damaged, or its index is another's: " + err.Error() + "; built clean instead")
+	}
+	if err != nil {
+		b.result.Reason = "cannot build upon the previous image: " + err.Error()
+		return
+	}
+	if p.header.FileSystem == b.fileSystem {
+		p.device = b.device
+	}
+	b.previous = p
+}
+
+// readPrevious reads an index and makes sure that it belongs to the image.
+func readPrevious(from *Previous) (*previous, error) {
+	if from.Index == nil {
+		return nil, errors.New("it has no index")
+	}
+	info, err := from.Index.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > 1<<31 {
+		return nil, errIndexDamaged
+	}
+	b := make([]byte, info.Size())
+	if _, err := io.ReadFull(io.NewSectionReader(from.Index, 0, info.Size()), b); err != nil {
+		return nil, fmt.Errorf("read index: %w", err)
+	}
+	p, err := decodeIndex(b)
+	if err != nil {
+		return nil, err
+	}
+	p.image = from.Image
+	return p, p.check()
+}
+
+// check compares superblock, tables and the digests of all regions with the digest that names the image.
+func (p *previous) check() error {
+	info, err := p.image.Stat()
+	if err != nil {
+		return err
+	}
+	var b [superblockSize]byte
+	if _, err := p.image.ReadAt(b[:], 0); err != nil {
+		return &errRot{"its superblock"}
+	}
+	if _, err := binary.Decode(b[:], binary.LittleEndian, &p.super); err != nil {
+		return err
+	}
+	head := superblockSize + len(compressorOptions(Compression(p.header.Compression)))
+	sb := &p.super
+	if sb.Magic != magic || sb.InodeTable < uint64(head) || sb.BytesUsed < sb.InodeTable || sb.BytesUsed > uint64(info.Size()) {
+		return &errRot{"its superblock"}
+	}
+	regions, err := p.regions(uint64(head))
+	if err != nil {
+		return err
+	}
+	digest := newImageDigest()
+	if err := digest.read(p.image, 0, int64(head)); err != nil {
+		return err
+	}
+	if err := digest.read(p.image, int64(sb.InodeTable), int64(sb.BytesUsed)); err != nil {
+		return err
+	}
+	for _, r := range regions {
+		digest.region(r.length, r.sum)
+	}
+	if digest.sum() != p.header.Image {
+		return &errRot{"its superblock or a table"}
+	}
+	return nil
+}
+
+// regions lists all regions that are not empty in the order of the image, where they must touch one another.
+func (p *previous) regions(at uint64) ([]*oldRegion, error) {
+	var all []*oldRegion
+	for n := range p.contents {
+		if r := p.contents[n].region; r != nil && r.length > 0 {
+			all = append(all, r)
+		}
+	}
+	for n := range p.groups {
+		all = append(all, &p.groups[n].region)
+	}
+	slices.SortFunc(all, func(a, b *oldRegion) int { return cmp.Compare(a.start, b.start) })
+	for _, r := range all {
+		if r.start != at {
+			return nil, errIndexDamaged
+		}
+		at += r.length
+	}
+	if at != p.super.InodeTable {
+		return nil, &errRot{"its superblock"}
+	}
+	return all, nil
+}
+
+// inode returns the record of an inode that has all of a stat as it was, if a change since then must show in that.
+func (p *previous) inode(s stat) (*indexInode, bool) {
+	if s.ino == 0 || p.device == 0 || s.device != p.device {
+		return nil, false
+	}
+	n, found := slices.BinarySearchFunc(p.inodes, s.ino, func(i indexInode, ino uint64) int { return cmp.Compare(i.Ino, ino) })
+	if !found {
+		return nil, false
+	}
+	i := &p.inodes[n]
+	same := i.Size == s.size && i.Mtime == s.mtime && i.Ctime == s.ctime && s.ctime < p.header.Scanned
+	return i, same
+}
+
+// xattrs returns the extended attributes of an inode that has not changed.
+func (p *previous) xattrs(s stat) (set *xattrSet, acl, ok bool) {
+	i, same := p.inode(s)
+	if !same {
+		return nil, false, false
+	}
+	if i.Xattrs != noXattrs {
+		set = p.sets[i.Xattrs]
+	}
+	return set, i.ACL != 0, true
+}
+
+// content returns the content of a file that has not changed.
+func (p *previous) content(s stat) *oldContent {
+	i, same := p.inode(s)
+	if !same || i.Content == noContent {
+		return nil
+	}
+	return &p.contents[i.Content]
+}
+
+// knowsHash says that a file may have changed, but that a hash would tell whether it has.
+func (p *previous) knowsHash(s stat) bool {
+	i, _ := p.inode(s)
+	return i != nil && i.Content != noContent && i.Size == s.size && p.contents[i.Content].hashed
+}
+
+// byHash finds a content.
+func (p *previous) byHash(key contentKey) *oldContent {
+	if p.hashes == nil {
+		p.hashes = make(map[contentKey]*oldContent)
+		for n := range p.contents {
+			if c := &p.contents[n]; c.hashed {
+				p.hashes[contentKey{c.size, c.hash}] = c
+			}
+		}
+	}
+	return p.hashes[key]
+}
+
+// holds says whether a group has, byte for byte, what g will have.
+func (old *oldGroup) holds(g *group) bool {
+	if old == nil || old.length != g.length {
+		return false
+	}
+	for _, c := range g.contents {
+		if c.old == nil || c.old.group != old || c.old.offset != c.offset {
+			return false
+		}
+	}
+	return true
+}
+
+// laidOutLike says whether a plan has the contents of the previous image, in the same order.
+func (p *previous) laidOutLike(plan *plan) bool {
+	if len(plan.contents) != len(p.contents) {
+		return false
+	}
+	for n, c := range plan.contents {
+		if c.old != &p.contents[n] {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(plan.regions, func(r *region) bool { return r.old == nil })
+}
+
+// Verify reads all of the image and compares it with the digests in its index. The error says what is not as it was
+// written. It returns the image's digest.
+func (from *Previous) Verify(ctx context.Context) ([sha256.Size]byte, error) {
+	p, err := readPrevious(from)
+	if err != nil {
+		return [sha256.Size]byte{}, fmt.Errorf("verify image: %w", err)
+	}
+	regions, err := p.regions(uint64(superblockSize + len(compressorOptions(Compression(p.header.Compression)))))
+	if err != nil {
+		return [sha256.Size]byte{}, fmt.Errorf("verify image: %w", err)
+	}
+	buf := make([]byte, 1<<20)
+	for _, r := range regions {
+		if err := ctx.Err(); err != nil {
+			return [sha256.Size]byte{}, err
+		}
+		var sum uint32
+		for at, end := r.start, r.start+r.length; at < end; {
+			b := buf[:min(uint64(len(buf)), end-at)]
+			if _, err := p.image.ReadAt(b, int64(at)); err != nil {
+				return [sha256.Size]byte{}, fmt.Errorf("verify image: %w", err)
+			}
+			sum = crc32.Update(sum, castagnoli, b)
+			at += uint64(len(b))
+		}
+		if sum != r.sum {
+			return [sha256.Size]byte{}, fmt.Errorf("verify image: %w", rotAt(r))
+		}
+	}
+	return p.header.Image, nil
+}
+
+func rotAt(r *oldRegion) error {
+	return &errRot{fmt.Sprintf("data at byte %d, %d bytes long,", r.start, r.length)}
+}

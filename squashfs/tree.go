@@ -105,6 +105,11 @@ func (w *walker) walk(ctx context.Context, root, jobs int) (*entry, error) {
 	w.slots = make(chan struct{}, jobs-1)
 	w.sets = make(map[string]*xattrSet)
 	w.room = maxHeld
+	if w.previous != nil {
+		for _, set := range w.previous.sets {
+			w.sets[set.key] = set
+		}
+	}
 	var st unix.Statx_t
 	if err := statx(root, "", &st); err != nil {
 		return nil, fmt.Errorf("stat the tree's root: %w", err)

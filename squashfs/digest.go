@@ -1,0 +1,71 @@
+package squashfs
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"hash"
+	"io"
+)
+
+// An imageDigest names an image: SHA-256 over everything in front of the data, everything behind it, and length and
+// digest of each region of data that is not empty, in the order of the image.
+type imageDigest struct{ hash hash.Hash }
+
+func newImageDigest() imageDigest { return imageDigest{sha256.New()} }
+
+func (d imageDigest) write(b []byte) { d.hash.Write(b) }
+
+// read adds a part of an image.
+func (d imageDigest) read(image io.ReaderAt, from, to int64) error {
+	n, err := io.Copy(d.hash, io.NewSectionReader(image, from, to-from))
+	if err == nil && n < to-from {
+		err = &errRot{"its length"}
+	}
+	return err
+}
+
+func (d imageDigest) region(length uint64, sum uint32) {
+	if length > 0 {
+		d.hash.Write(appendStruct(nil, length, sum))
+	}
+}
+
+func (d imageDigest) sum() (sum [sha256.Size]byte) {
+	d.hash.Sum(sum[:0])
+	return sum
+}
+
+// digest is the SHA-256 of all that decides an image but for the bytes of its contents: trees with the same one, and
+// with the same contents in the same order, have the same image.
+func (t *tree) digest() (sum [sha256.Size]byte) {
+	h := sha256.New()
+	le := binary.LittleEndian
+	b := le.AppendUint32(nil, t.time)
+	for _, e := range t.names {
+		i := e.inode
+		b = appendString(b, e.path)
+		b = le.AppendUint32(b, i.number)
+		if i.first == e {
+			for _, v := range []uint32{i.mode, i.uid, i.gid, i.mtime} {
+				b = le.AppendUint32(b, v)
+			}
+			b = le.AppendUint64(b, i.device)
+			b = appendString(b, i.target)
+			if i.xattrs != nil {
+				b = appendString(b, i.xattrs.key)
+			}
+			if i.content != nil {
+				b = le.AppendUint32(b, i.content.number)
+			} else {
+				b = le.AppendUint32(b, noContent)
+			}
+		}
+		if len(b) > 32<<10 {
+			h.Write(b)
+			b = b[:0]
+		}
+	}
+	h.Write(b)
+	h.Sum(sum[:0])
+	return sum
+}

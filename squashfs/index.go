@@ -1,0 +1,328 @@
+package squashfs
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// An index is what a later build must know of an image, beside the image itself: for each inode what a stat said when
+// it was read, and which content it has; for each content its hash, if anybody computed it, and where its data is; for
+// each region of data its digest. It is only an aid. Whatever is wrong with it, a clean build makes up for it.
+//
+// On disk, all little endian: indexHeader, the sections that it counts, and the SHA-256 of all that.
+
+const (
+	indexMagic   = 0x7864697366717371 // "qsqfsidx"
+	indexVersion = 1
+)
+
+// indexHeader begins an index.
+type indexHeader struct {
+	Magic       uint64
+	Version     uint32
+	Encoder     uint32 // encoderNumber
+	Compression uint32
+	BlockSize   uint32
+	Image       [sha256.Size]byte // the image's digest
+	Tree        [sha256.Size]byte // tree.digest
+	FileSystem  [sha256.Size]byte // fileSystemID of the tree
+	Scanned     int64             // tree.scanned
+	Inodes      uint32            // number of indexInode
+	Contents    uint32            // number of indexContent
+	Blocks      uint32            // number of block sizes, 32 bits each, in the order of the contents
+	Groups      uint32            // number of indexGroup
+	Sets        uint32            // number of xattr sets
+	SetBytes    uint32            // of all their names and values, each behind its 32-bit length
+}
+
+// indexInode is what an inode was like when it was read. They are sorted by Ino.
+type indexInode struct {
+	Ino     uint64
+	Size    int64
+	Mtime   int64
+	Ctime   int64
+	Content uint32 // noContent without one
+	Xattrs  uint32 // noXattrs without any
+	ACL     uint32 // 1 if it has one, which is not in the image
+}
+
+const noContent = math.MaxUint32
+
+// indexContent is one content, in the order of the plan. Start, Sum and Sparse are those of its blocks, if it has any;
+// Group and Offset say where it is if not.
+type indexContent struct {
+	Size   int64
+	Start  uint64
+	Sparse uint64
+	Sum    uint32
+	Group  uint32
+	Offset uint32
+	Hashed uint32
+	Hash   [sha256.Size]byte
+}
+
+// indexGroup is one group, in the order of the plan.
+type indexGroup struct {
+	Start  uint64
+	Size   uint32 // as in the fragment table
+	Length uint32 // uncompressed
+	Sum    uint32
+}
+
+// encodeIndex makes the index of an image that has just been built.
+func encodeIndex(h indexHeader, t *tree, p *plan, device uint64) []byte {
+	inodes, sets := indexInodes(t, device)
+	h.Magic, h.Version, h.Encoder = indexMagic, indexVersion, encoderNumber
+	h.Inodes, h.Contents, h.Groups, h.Sets = uint32(len(inodes)), uint32(len(p.contents)), uint32(len(p.groups)), uint32(len(sets))
+	var contents, blocks, groups, setBytes []byte
+	for _, c := range p.contents {
+		x := indexContent{Size: c.size, Sparse: c.sparse, Hash: c.hash}
+		if c.hashed {
+			x.Hashed = 1
+		}
+		if c.group != nil {
+			x.Group, x.Offset = c.group.number, uint32(c.offset)
+		} else {
+			x.Start, x.Sum = c.region.start, c.region.sum
+		}
+		contents = appendStruct(contents, x)
+		blocks = appendStruct(blocks, c.blocks)
+		h.Blocks += uint32(len(c.blocks))
+	}
+	for _, g := range p.groups {
+		groups = appendStruct(groups, indexGroup{Start: g.region.start, Size: g.size, Length: uint32(g.length), Sum: g.region.sum})
+	}
+	for _, s := range sets {
+		setBytes = appendString(setBytes, s.key)
+	}
+	h.SetBytes = uint32(len(setBytes))
+	b := slices.Concat(appendStruct(nil, h), appendStruct(nil, inodes), contents, blocks, groups, setBytes)
+	sum := sha256.Sum256(b)
+	return append(b, sum[:]...)
+}
+
+// indexInodes lists what a later build can recognise: not what is in the image only, nor what overlay file systems
+// report as being elsewhere.
+func indexInodes(t *tree, device uint64) (inodes []indexInode, sets []*xattrSet) {
+	numbers := make(map[*xattrSet]uint32)
+	for _, i := range t.inodes {
+		if i.stat.ino == 0 || i.stat.device != device {
+			continue
+		}
+		x := indexInode{
+			Ino: i.stat.ino, Size: i.stat.size, Mtime: i.stat.mtime, Ctime: i.stat.ctime,
+			Content: noContent, Xattrs: noXattrs,
+		}
+		if i.content != nil {
+			x.Content = i.content.number
+		}
+		if i.xattrs != nil {
+			n, ok := numbers[i.xattrs]
+			if !ok {
+				n = uint32(len(sets))
+				numbers[i.xattrs] = n
+				sets = append(sets, i.xattrs)
+			}
+			x.Xattrs = n
+		}
+		if i.hasACL {
+			x.ACL = 1
+		}
+		inodes = append(inodes, x)
+	}
+	slices.SortFunc(inodes, func(a, b indexInode) int { return cmp.Compare(a.Ino, b.Ino) })
+	return inodes, sets
+}
+
+var errIndexDamaged = errors.New("its index is damaged")
+
+// decodeIndex reads an index. What it returns is safe to use with the image that the index belongs to, and with no
+// other: see previous.check.
+func decodeIndex(b []byte) (*previous, error) {
+	p := new(previous)
+	headerSize := binary.Size(p.header)
+	if len(b) < headerSize+sha256.Size {
+		return nil, errIndexDamaged
+	}
+	body, sum := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
+	if s := sha256.Sum256(body); !bytes.Equal(s[:], sum) {
+		return nil, errIndexDamaged
+	}
+	h := &p.header
+	if _, err := binary.Decode(body, binary.LittleEndian, h); err != nil || h.Magic != indexMagic {
+		return nil, errIndexDamaged
+	}
+	if h.Version != indexVersion {
+		return nil, fmt.Errorf("its index has version %d, and this program reads %d", h.Version, indexVersion)
+	}
+	if h.BlockSize < minBlockSize || h.BlockSize > maxBlockSize || h.BlockSize&(h.BlockSize-1) != 0 {
+		return nil, errIndexDamaged
+	}
+	s := sections{rest: body[headerSize:]}
+	inodes := s.take(h.Inodes, indexInode{})
+	contents := s.take(h.Contents, indexContent{})
+	blocks := s.take(h.Blocks, uint32(0))
+	groups := s.take(h.Groups, indexGroup{})
+	sets := s.take(h.SetBytes, byte(0))
+	if s.short || len(s.rest) > 0 {
+		return nil, errIndexDamaged
+	}
+	ok := p.decodeGroups(groups) && p.decodeContents(contents, blocks) && p.decodeSets(sets) && p.decodeInodes(inodes)
+	if !ok {
+		return nil, errIndexDamaged
+	}
+	return p, nil
+}
+
+// sections cuts an index into its parts.
+type sections struct {
+	rest  []byte
+	short bool
+}
+
+// take cuts n records off.
+func (s *sections) take(n uint32, record any) []byte {
+	size := uint64(n) * uint64(binary.Size(record))
+	if s.short = s.short || size > uint64(len(s.rest)); s.short {
+		return nil
+	}
+	b := s.rest[:size]
+	s.rest = s.rest[size:]
+	return b
+}
+
+// cut takes a number of 32 or 64 bits off the front of b.
+func cut32(b *[]byte) (v uint32) {
+	v = binary.LittleEndian.Uint32(*b)
+	*b = (*b)[4:]
+	return v
+}
+
+func cut64(b *[]byte) (v uint64) {
+	v = binary.LittleEndian.Uint64(*b)
+	*b = (*b)[8:]
+	return v
+}
+
+func (p *previous) decodeGroups(b []byte) bool {
+	p.groups = make([]oldGroup, p.header.Groups)
+	for n := range p.groups {
+		g := &p.groups[n]
+		g.region.start, g.size, g.length, g.region.sum = cut64(&b), cut32(&b), int(cut32(&b)), cut32(&b)
+		g.region.length = uint64(g.size &^ blockStored)
+		if g.region.length == 0 || g.region.length > uint64(p.header.BlockSize) || g.length > int(p.header.BlockSize) || g.region.start > math.MaxInt64/2 {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *previous) decodeContents(b, blocks []byte) bool {
+	all := make([]uint32, p.header.Blocks)
+	for n := range all {
+		all[n] = cut32(&blocks)
+	}
+	p.contents = make([]oldContent, p.header.Contents)
+	for n := range p.contents {
+		c := &p.contents[n]
+		c.number = uint32(n)
+		c.size = int64(cut64(&b))
+		region := oldRegion{start: cut64(&b)}
+		c.sparse, region.sum = cut64(&b), cut32(&b)
+		group := cut32(&b)
+		c.offset, c.hashed = int(cut32(&b)), cut32(&b) != 0
+		b = b[copy(c.hash[:], b):]
+		if c.size <= 0 || c.size > math.MaxInt64/2 || region.start > math.MaxInt64/2 {
+			return false
+		}
+		count := blockCount(c.size, int(p.header.BlockSize))
+		if count == 0 {
+			if group >= uint32(len(p.groups)) || int64(c.offset)+c.size > int64(p.groups[group].length) {
+				return false
+			}
+			c.group = &p.groups[group]
+			continue
+		}
+		if count > int64(len(all)) {
+			return false
+		}
+		c.blocks, all = all[:count:count], all[count:]
+		for _, size := range c.blocks {
+			if size&^blockStored > p.header.BlockSize {
+				return false
+			}
+			region.length += uint64(size &^ blockStored)
+		}
+		c.region = &region
+	}
+	return len(all) == 0
+}
+
+func (p *previous) decodeSets(b []byte) bool {
+	for range p.header.Sets {
+		key, rest, ok := cutString(b)
+		if !ok {
+			return false
+		}
+		set, ok := parseXattrSet(key)
+		if !ok {
+			return false
+		}
+		p.sets = append(p.sets, set)
+		b = rest
+	}
+	return len(b) == 0
+}
+
+func (p *previous) decodeInodes(b []byte) bool {
+	p.inodes = make([]indexInode, p.header.Inodes)
+	for n := range p.inodes {
+		p.inodes[n] = indexInode{
+			Ino: cut64(&b), Size: int64(cut64(&b)), Mtime: int64(cut64(&b)), Ctime: int64(cut64(&b)),
+			Content: cut32(&b), Xattrs: cut32(&b), ACL: cut32(&b),
+		}
+		i := &p.inodes[n]
+		if n > 0 && p.inodes[n-1].Ino >= i.Ino ||
+			i.Xattrs != noXattrs && i.Xattrs >= uint32(len(p.sets)) ||
+			i.Content != noContent && (i.Content >= uint32(len(p.contents)) || p.contents[i.Content].size != i.Size) {
+			return false
+		}
+	}
+	return true
+}
+
+// parseXattrSet is the inverse of newXattrSet.
+func parseXattrSet(key string) (*xattrSet, bool) {
+	s := &xattrSet{key: key}
+	for b := []byte(key); len(b) > 0; {
+		name, rest, ok := cutString(b)
+		if !ok {
+			return nil, false
+		}
+		value, rest, ok := cutString(rest)
+		if _, short, known := splitXattr(name); !ok || !known || len(short) > math.MaxUint16 {
+			return nil, false
+		}
+		s.attrs = append(s.attrs, xattr{name, value})
+		b = rest
+	}
+	return s, len(s.attrs) > 0
+}
+
+// cutString is the inverse of appendString.
+func cutString(b []byte) (s string, rest []byte, ok bool) {
+	if len(b) < 4 {
+		return "", nil, false
+	}
+	n := binary.LittleEndian.Uint32(b)
+	if b = b[4:]; uint64(n) > uint64(len(b)) {
+		return "", nil, false
+	}
+	return string(b[:n]), b[n:], true
+}
