@@ -113,7 +113,8 @@ func (l *loader) unreadable(path string, err error) {
 	l.mistakes = append(l.mistakes, Mistake{File: path, Msg: "it cannot be read: " + err.Error(), Remedy: "it is needed to be sure of the rest"})
 }
 
-// ltsConf reads a source of lts.conf.
+// ltsConf reads a source of lts.conf. What would cost clients their settings, or run as code on them, is a
+// mistake; what they read otherwise than it was meant is not one, and `lts-conf check` tells of it.
 func (l *loader) ltsConf(path string, missing Mistake) {
 	if _, ok := l.farm.ltsConf[path]; ok {
 		return
@@ -123,13 +124,9 @@ func (l *loader) ltsConf(path string, missing Mistake) {
 		return
 	}
 	l.farm.ltsConf[path] = s.text
-	var faults ltsconf.SyntaxErrors
-	if _, err := ltsconf.Parse(path, s.text); errors.As(err, &faults) {
-		for _, fault := range faults {
-			l.mistakes = append(l.mistakes, Mistake{
-				File: path, Line: fault.Line, Column: fault.Column, Msg: fault.Msg,
-				Remedy: "clients would lose what follows",
-			})
+	for _, p := range ltsconf.Check(path, s.text, nil) {
+		if p.Severity == ltsconf.Error {
+			l.mistakes = append(l.mistakes, Mistake{File: path, Line: p.Line, Column: p.Column, Msg: p.Msg})
 		}
 	}
 }

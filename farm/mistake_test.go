@@ -286,3 +286,26 @@ func TestNoDeclaration(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// An lts.conf that clients would stop reading, or run as code, is not one to derive theirs from.
+func TestMistakesInLTSConf(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"[default]\nA = b\n[default\n": "lts.conf:3:",
+		"[default]\nA = $(reboot)\n":   "lts.conf:2:",
+		"[default]\nA = don't\n":       "lts.conf:2:",
+		"[default]\nA-B = c\n":         "lts.conf:2:",
+		"[a]\nA = b\n[A]\nA = c\n":     "", // the second [A] is ignored: a warning, no mistake
+	} {
+		dir := t.TempDir()
+		for name, text := range map[string]string{"ltskeeper.toml": "[[chroot]]\nname = \"a\"\npath = \"a\"\n", "lts.conf": text} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := Load(filepath.Join(dir, "ltskeeper.toml"))
+		if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("lts.conf %q: %v, want a mistake at %q", text, err, want)
+		}
+	}
+}
