@@ -133,8 +133,9 @@ func validName(s string) bool {
 
 // canonicalName is the one spelling of a name or address.
 func canonicalName(s string) string {
+	s = strings.ToLower(strings.TrimRight(s, "."))
 	if ip, err := netip.ParseAddr(s); err == nil {
 		return ip.Unmap().String()
 	}
-	return strings.ToLower(strings.TrimSuffix(s, "."))
+	return s
 }

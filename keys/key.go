@@ -84,7 +84,7 @@ func parseBlob(blob []byte) (Key, error) {
 		ssh.KeyAlgoRSA, typeDSA:
 		public, err := ssh.ParsePublicKey(blob)
 		if err != nil {
-			return Key{}, fmt.Errorf("malformed %s key: %w", typ, err)
+			return Key{}, fmt.Errorf("malformed %s key, it may be cut off: %w", typ, err)
 		}
 		blob = public.Marshal()
 	}
@@ -158,6 +158,22 @@ func rsaBits(blob []byte) int {
 		return 0
 	}
 	return key.N.BitLen()
+}
+
+// Bits is the size of the key as ssh-keygen prints it, 0 for types that this
+// package does not know.
+func (k Key) Bits() int {
+	switch k.Type {
+	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256:
+		return 256
+	case ssh.KeyAlgoECDSA384:
+		return 384
+	case ssh.KeyAlgoECDSA521:
+		return 521
+	case ssh.KeyAlgoRSA:
+		return rsaBits(k.Blob)
+	}
+	return 0
 }
 
 // validType reports whether s can be a key type: RFC 4251, section 6, and no

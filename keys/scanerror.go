@@ -57,6 +57,8 @@ func explain(err error, open opening, timeout time.Duration) (ErrorKind, error) 
 	var negotiation *ssh.AlgorithmNegotiationError
 	var errno syscall.Errno
 	switch {
+	case errors.As(err, &dial) && errors.Is(err, syscall.ECONNRESET): // taken up and dropped
+		return explainNoVersion(err, "")
 	case errors.As(err, &dial) && isTimeout(err):
 		return KindUnreachable, fmt.Errorf("no answer within %v", timeout)
 	case errors.As(err, &dial) && errors.As(err, &errno):
@@ -115,7 +117,7 @@ func isTimeout(err error) bool {
 }
 
 func isClosed(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 

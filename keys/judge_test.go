@@ -1,0 +1,324 @@
+package keys
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// summary is a verdict in short names: what is trusted, what became so, what
+// waits, and what is wrong.
+func summary(v Verdict) string {
+	words := []string{string(v.State), "[" + namesOf(v.Trusted) + "]"}
+	for _, list := range []struct {
+		name string
+		keys []Key
+	}{
+		{"added", v.Added}, {"removed", v.Removed}, {"pending", v.Pending}, {"changed", v.Changed}, {"new", v.New},
+		{"rejected", v.Rejected}, {"revoked", v.Revoked}, {"weak", v.Weak},
+	} {
+		if len(list.keys) > 0 {
+			words = append(words, list.name+"["+namesOf(list.keys)+"]")
+		}
+	}
+	for _, flag := range []struct {
+		name string
+		set  bool
+	}{
+		{"conflict", v.Conflict}, {"withheld", v.Withheld}, {"suspect", v.Suspect}, {"decision", v.Decision},
+	} {
+		if flag.set && flag.name != string(v.State) {
+			words = append(words, flag.name)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	const past = "it had a key before"
+	for _, test := range []struct {
+		name                       string
+		trusted, waiting, rejected string // in the store
+		revoked, pins              string
+		past                       string
+		refuse                     bool // first-use = "refuse"
+		seen                       []string
+		want                       string
+	}{
+		// First use.
+		{name: "first use", seen: []string{"e1 r1"}, want: "first-use [e1 r1] added[e1 r1]"},
+		{name: "first use at several addresses", seen: []string{"e1 r1", "r1 e1"}, want: "first-use [e1 r1] added[e1 r1]"},
+		{name: "first use with one address silent", seen: []string{"e1 r1", "!"}, want: "first-use [e1 r1] added[e1 r1]"},
+		{name: "first use with one address half seen", seen: []string{"e1 r1", "e1 +r !"}, want: "first-use [e1 r1] added[e1 r1]"},
+		{name: "first use refused", refuse: true, seen: []string{"e1"}, want: "pending [] pending[e1] new[e1] decision"},
+		{name: "no second first use", past: past, seen: []string{"e1"}, want: "pending [] pending[e1] new[e1] decision"},
+		{name: "no first use while keys wait", waiting: "e1", past: past, seen: []string{"e1"}, want: "pending [] pending[e1] new[e1] decision"},
+		{name: "no first use of different keys", seen: []string{"e1", "e2"}, want: "pending [] pending[e1 e2] new[e1 e2] conflict decision"},
+		{name: "no first use of different types", seen: []string{"e1 r1", "e1"}, want: "pending [] pending[e1 r1] new[e1 r1] conflict decision"},
+		{name: "no first use of other types", seen: []string{"e1", "r1"}, want: "pending [] pending[e1 r1] new[e1 r1] conflict decision"},
+		{name: "no first use if a half seen address has more", seen: []string{"e1", "e1 r1 !"}, want: "pending [] pending[e1 r1] new[e1 r1] conflict decision"},
+		{name: "no first use beside a revoked key", revoked: "r1", seen: []string{"e1 r1"}, want: "suspect [] pending[e1] new[e1] revoked[r1] decision"},
+		{name: "a weak key is not trusted at first use", seen: []string{"e1 w1"}, want: "first-use [e1] added[e1] weak[w1]"},
+		{name: "nothing but a weak key", seen: []string{"w1"}, want: "pending [] weak[w1] decision"},
+		{name: "nobody answers", seen: []string{"!"}, want: "none []"},
+		{name: "only types that nobody can ask for", seen: []string{"+x !"}, want: "none []"},
+
+		// A server with trusted keys.
+		{name: "all is well", trusted: "e1 r1", seen: []string{"e1 r1"}, want: "trusted [e1 r1]"},
+		{name: "silent", trusted: "e1", seen: []string{"!"}, want: "silent [e1]"},
+		{name: "fewer types than before", trusted: "e1 r1", seen: []string{"e1"}, want: "trusted [e1 r1]"},
+		{name: "changed", trusted: "e1", seen: []string{"e2"}, want: "suspect [e1] pending[e2] changed[e2] decision"},
+		{name: "one of two changed", trusted: "e1 r1", seen: []string{"e1 r2"}, want: "suspect [e1 r1] pending[r2] changed[r2] decision"},
+		{name: "changed at one address", trusted: "e1", seen: []string{"e1", "e2"}, want: "suspect [e1] pending[e2] changed[e2] conflict decision"},
+		{name: "a new type", trusted: "e1", seen: []string{"e1 r1"}, want: "trusted [e1] pending[r1] new[r1]"},
+		{name: "a new type at one address", trusted: "e1", seen: []string{"e1 r1", "e1"}, want: "trusted [e1] pending[r1] new[r1] conflict decision"},
+		{name: "a new type with one address silent", trusted: "e1", seen: []string{"e1 r1", "!"}, want: "trusted [e1] pending[r1] new[r1]"},
+		{name: "another type instead", trusted: "e1", seen: []string{"r1"}, want: "suspect [e1] pending[r1] new[r1] withheld decision"},
+		{name: "another type instead, at one address", trusted: "e1", seen: []string{"e1", "r1"}, want: "suspect [e1] pending[r1] new[r1] conflict withheld decision"},
+		{name: "another type, the trusted one not reached", trusted: "r1", seen: []string{"e1 +r !"}, want: "silent [r1] pending[e1] new[e1]"},
+		{name: "only types that nobody can ask for instead", trusted: "e1", seen: []string{"+x !"}, want: "suspect [e1] withheld decision"},
+		{name: "a trusted type that nobody can ask for", trusted: "x1", seen: []string{"+x !"}, want: "silent [x1]"},
+		{name: "a trusted type that nobody can ask for beside another", trusted: "x1", seen: []string{"+x e1"}, want: "silent [x1] pending[e1] new[e1]"},
+		{name: "a weak key of a new type", trusted: "e1", seen: []string{"e1 w1"}, want: "trusted [e1] weak[w1]"},
+		{name: "a weak key instead of the trusted one", trusted: "r1", seen: []string{"w1"}, want: "suspect [r1] weak[w1] decision"},
+
+		// What waits.
+		{name: "the alarm lasts while the server is silent", trusted: "e1", waiting: "e2", seen: []string{"!"}, want: "silent [e1] pending[e2] decision"},
+		{name: "the alarm goes with the trusted key", trusted: "e1", waiting: "e2", seen: []string{"e1"}, want: "trusted [e1]"},
+		{name: "the latest key waits", trusted: "e1", waiting: "e2", seen: []string{"e3"}, want: "suspect [e1] pending[e3] changed[e3] decision"},
+		{name: "a type that is gone waits no more", trusted: "e1", waiting: "r1", seen: []string{"e1"}, want: "trusted [e1]"},
+		{name: "a type that was not reached still waits", trusted: "e1", waiting: "r1", seen: []string{"e1 +r !"}, want: "trusted [e1] pending[r1]"},
+		{name: "a rejected key that is shown instead", trusted: "e1", rejected: "e2", seen: []string{"e2"}, want: "suspect [e1] rejected[e2]"},
+		{name: "a rejected key of another type instead", trusted: "e1", rejected: "r1", seen: []string{"r1"}, want: "suspect [e1] rejected[r1] withheld"},
+		{name: "a rejected key beside the trusted one", trusted: "e1", rejected: "r1", seen: []string{"e1 r1"}, want: "trusted [e1] rejected[r1]"},
+		{name: "another key than the rejected one", trusted: "e1", rejected: "e2", seen: []string{"e3"}, want: "suspect [e1] pending[e3] changed[e3] decision"},
+		{name: "a rejected key without a trusted one", rejected: "e1", past: past, seen: []string{"e1"}, want: "pending [] rejected[e1]"},
+
+		// Pins.
+		{name: "pinned", pins: "e1", seen: []string{"e1"}, want: "trusted [e1] added[e1]"},
+		{name: "pinned beside others", pins: "e1", seen: []string{"e1 r1"}, want: "trusted [e1] added[e1] pending[r1] new[r1]"},
+		{name: "no first use with pins", pins: "e1", seen: []string{"e2 r1"}, want: "pending [] pending[e2 r1] new[e2 r1] decision"},
+		{name: "a pin brings a new key", pins: "e2", trusted: "e1", seen: []string{"e2"}, want: "trusted [e2] added[e2] removed[e1]"},
+		{name: "a pin takes trust away", pins: "e2", trusted: "e1 r1", seen: []string{"e1 r1"}, want: "pending [] removed[e1 r1] pending[e1 r1] new[e1 r1] decision"},
+		{name: "a pin keeps one", pins: "e1", trusted: "e1 r1", seen: []string{"!"}, want: "silent [e1] removed[r1]"},
+		{name: "a pin wins over a rejection", pins: "e1", rejected: "e1", past: past, seen: []string{"e1"}, want: "trusted [e1] added[e1]"},
+		{name: "two pinned machines behind one name", pins: "e1 e2", seen: []string{"e1", "e2"}, want: "trusted [e1 e2] added[e1 e2]"},
+		{name: "pinned, and another key of the type", pins: "e1", seen: []string{"e1", "e2"}, want: "suspect [e1] added[e1] pending[e2] changed[e2] conflict decision"},
+		{name: "a pinned key that is revoked", pins: "e1", revoked: "e1", seen: []string{"e1"}, want: "suspect [] revoked[e1] decision"},
+		{name: "a pinned key that is weak", pins: "w1", seen: []string{"w1"}, want: "pending [] weak[w1] decision"},
+
+		// Revocation.
+		{name: "revoked and trusted", revoked: "e1", trusted: "e1 r1", seen: []string{"r1"}, want: "trusted [r1] removed[e1]"},
+		{name: "revoked and still shown", revoked: "e1", trusted: "e1 r1", seen: []string{"e1 r1"}, want: "suspect [r1] removed[e1] revoked[e1] decision"},
+		{name: "revoked and waiting", revoked: "e2", trusted: "e1", waiting: "e2", seen: []string{"!"}, want: "silent [e1]"},
+		{name: "the last key is revoked", revoked: "e1", trusted: "e1", past: past, seen: []string{"e2"}, want: "pending [] removed[e1] pending[e2] new[e2] decision"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p := Policy{Name: "app01", FirstUse: !test.refuse}
+			for _, k := range keysOf(test.pins) {
+				p.Pins = append(p.Pins, k.Fingerprint())
+			}
+			r := record{trusted: keysOf(test.trusted), waiting: keysOf(test.waiting), rejected: keysOf(test.rejected), past: test.past}
+			revoked := func(k Key) bool { return contains(keysOf(test.revoked), k) }
+			v := judge(p, r, revoked, sight(test.seen...), noon)
+			if got := summary(v); got != test.want {
+				t.Errorf("\n got %s\nwant %s", got, test.want)
+			}
+			if alarmed, said := v.Suspect || v.Decision, v.Reasons(); alarmed != (len(said) > 0) && len(v.Rejected)+len(v.Weak) == 0 {
+				t.Errorf("alarm %v, but the reasons are %q", alarmed, said)
+			}
+		})
+	}
+}
+
+func TestReasons(t *testing.T) {
+	t.Parallel()
+	e1, e2, r1 := key("e1").Fingerprint(), key("e2").Fingerprint(), key("r1").Fingerprint()
+	for _, test := range []struct {
+		name    string
+		trusted string
+		waiting string
+		seen    []string
+		want    string
+	}{
+		{"changed", "e1", "", []string{"e2"},
+			"app01 shows another ssh-ed25519 key than the trusted one: " + e2 + " instead of " + e1},
+		{"withheld", "e1", "", []string{"r1"},
+			"app01 shows none of its trusted keys: ssh-ed25519 " + e1},
+		{"conflict", "", "", []string{"e1", "e2"},
+			"app01 shows different keys at different addresses: 10.0.0.1 ssh-ed25519 " + e1 + "; 10.0.0.2 ssh-ed25519 " + e2 + "\n" +
+				"app01 has no trusted key: it showed ssh-ed25519 " + e1 + ", ssh-ed25519 " + e2 + ", but its addresses show different keys"},
+		{"undecided", "e1", "e2", []string{"!"},
+			"app01 has shown another ssh-ed25519 key, " + e2 + ", and nobody has decided about it"},
+		{"new type", "e1", "", []string{"e1 r1"}, ""},
+		{"waiting", "", "r1", []string{"!"},
+			"app01 has no trusted key: it showed ssh-rsa " + r1 + ", but nobody has decided about them"},
+	} {
+		r := record{trusted: keysOf(test.trusted), waiting: keysOf(test.waiting)}
+		v := judge(Policy{Name: "app01", FirstUse: true}, r, func(Key) bool { return false }, sight(test.seen...), noon)
+		want := strings.Split(test.want, "\n")
+		if test.want == "" {
+			want = nil
+		}
+		got := v.Reasons()
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s:\n got %q\nwant %q", test.name, got, want)
+		}
+	}
+}
+
+// The comments say when and how: they are set once and then kept.
+func TestComments(t *testing.T) {
+	t.Parallel()
+	none := func(Key) bool { return false }
+	p := Policy{Name: "app01", FirstUse: true}
+	first := judge(p, record{}, none, sight("e1"), noon)
+	if got := first.Trusted[0].Comment; got != "first-use 2026-11-20T12:00:00Z" {
+		t.Errorf("first use: %q", got)
+	}
+	second := judge(p, record{trusted: first.Trusted}, none, sight("e1 r1"), noon.AddDate(0, 0, 1))
+	if got := second.Confirmed[0].Comment; got != "first-use 2026-11-20T12:00:00Z" {
+		t.Errorf("confirmed: %q", got)
+	}
+	if got := second.Pending[0].Comment; got != "shown 2026-11-21T12:00:00Z" {
+		t.Errorf("pending: %q", got)
+	}
+	third := judge(p, record{trusted: first.Trusted, waiting: second.Pending}, none, sight("e1 r1"), noon.AddDate(0, 0, 2))
+	if got := third.Pending[0].Comment; got != "shown 2026-11-21T12:00:00Z" {
+		t.Errorf("still pending: %q", got)
+	}
+	if second.writeTrusted || !second.writePending || third.writeTrusted || third.writePending {
+		t.Error("files are rewritten although trust does not change")
+	}
+}
+
+// history lets a name live through random scans, as a person who never decides
+// anything would.
+type history struct {
+	*rand.Rand
+	record record
+	names  map[string]bool
+}
+
+func (h *history) randomSighting() Sighting {
+	types := []string{"e", "r", "c", "x", "w"}
+	var addresses []string
+	for range 1 + h.IntN(3) {
+		var words []string
+		for _, typ := range types {
+			switch h.IntN(4) {
+			case 0:
+				words = append(words, "+"+typ)
+			case 1:
+				words = append(words, fmt.Sprintf("%s%d", typ, 1+h.IntN(3)))
+			}
+		}
+		if h.IntN(3) == 0 {
+			words = append(words, "!")
+		}
+		addresses = append(addresses, strings.Join(words, " "))
+	}
+	return sight(addresses...)
+}
+
+func (h *history) step(p Policy, seen Sighting) Verdict {
+	h.record.past = ""
+	for _, name := range append([]string{p.Name}, p.Names...) {
+		if h.names[name] {
+			h.record.past = name
+		}
+	}
+	v := judge(p, h.record, func(k Key) bool { return k.Equal(key("r3")) }, seen, noon)
+	h.record = record{trusted: v.Trusted, waiting: v.Pending, rejected: v.rejected}
+	for _, name := range v.names {
+		h.names[name] = true
+	}
+	return v
+}
+
+func TestNoScanAddsKeysToAServerThatHadOne(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(3000) {
+		h := &history{Rand: rand.New(rand.NewPCG(seed, 1)), names: make(map[string]bool)}
+		uses := 0
+		var ever []Key // trusted at some time
+		for range 12 {
+			p := Policy{Name: "app01", Names: []string{"app01.example.org", "10.0.0.1"}, FirstUse: h.IntN(4) > 0}
+			switch h.IntN(12) {
+			case 0: // the server is removed and comes back, perhaps under another name
+				h.record = record{}
+				p.Name = "new" + p.Name
+			case 1: // a key file is lost
+				h.record.trusted = nil
+			case 2:
+				h.record.waiting, h.record.rejected = nil, h.record.waiting
+			}
+			before := slices.Clone(h.record.trusted)
+			known := maps.Clone(h.names)
+			seen := h.randomSighting()
+			v := h.step(p, seen)
+			if len(v.Added) == 0 {
+				for _, k := range v.Trusted {
+					if !contains(before, k) {
+						t.Fatalf("seed %d: %s trusted by the way", seed, k.Fingerprint())
+					}
+				}
+				continue
+			}
+			uses++
+			switch {
+			case len(before) > 0 || len(known) > 0:
+				t.Fatalf("seed %d: first use although %v are known: %+v gives %s", seed, known, seen, summary(v))
+			case uses > 1:
+				t.Fatalf("seed %d: first use for the second time: %s", seed, summary(v))
+			case !p.FirstUse:
+				t.Fatalf("seed %d: first use although it is refused", seed)
+			case v.Conflict, contains(v.Trusted, key("r3")), slices.ContainsFunc(v.Trusted, func(k Key) bool { return k.Weakness() != nil }):
+				t.Fatalf("seed %d: %+v gives %s", seed, seen, summary(v))
+			}
+			ever = append(ever, v.Trusted...)
+		}
+		for _, k := range h.record.trusted {
+			if !contains(ever, k) {
+				t.Fatalf("seed %d: %s is trusted, and nobody knows why", seed, k.Fingerprint())
+			}
+		}
+	}
+}
+
+// A second look at the same thing changes nothing, whatever the first one did.
+func TestJudgeSettles(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(3000) {
+		h := &history{Rand: rand.New(rand.NewPCG(seed, 2)), names: make(map[string]bool)}
+		p := Policy{Name: "app01", FirstUse: true}
+		if h.IntN(3) == 0 {
+			p.Pins = []string{key("e1").Fingerprint(), key("r2").Fingerprint()}
+		}
+		var seen Sighting
+		for range 6 {
+			seen = h.randomSighting()
+			h.step(p, seen)
+		}
+		first := h.step(p, seen)
+		second := h.step(p, seen)
+		if second.writeTrusted || second.writePending || len(second.Added)+len(second.Removed) > 0 {
+			t.Fatalf("seed %d: %+v gives %s, then %s", seed, seen, summary(first), summary(second))
+		}
+		if len(second.Pending) > maxPending {
+			t.Fatalf("seed %d: %d keys are pending", seed, len(second.Pending))
+		}
+		for _, k := range second.Pending {
+			if contains(second.Trusted, k) || contains(second.rejected, k) {
+				t.Fatalf("seed %d: %s is pending and decided", seed, k.Fingerprint())
+			}
+		}
+	}
+}
