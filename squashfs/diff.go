@@ -1,0 +1,318 @@
+package squashfs
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+)
+
+// A Difference is a path that is not the same on both sides of a comparison.
+type Difference struct {
+	Path     string
+	Old, New *Entry // nil on the side that does not have the path
+	// What differs, where both have it: "type", "mode", "owner", "group",
+	// "mtime", "content", "target", "device", "xattrs" or "links". The last
+	// says that a file has other names beside this one.
+	What []string
+}
+
+// Diff compares two images and returns the paths that differ, in the order of
+// Entries. It compares every attribute but a directory's link count, and all
+// content: compressed bytes where they are equal, else what they stand for.
+func Diff(ctx context.Context, old, new *Reader) ([]Difference, error) {
+	pair := &imagePair{a: old, b: new}
+	d := newDiffer(imageSide(old), imageSide(new), pair.sameContent)
+	return d.compare(ctx)
+}
+
+// A side is what a comparison has to know of one of its sides.
+type side struct {
+	entries iter.Seq2[*Entry, error]
+	xattrs  func(*Entry) ([]Xattr, error)
+	first   map[uint32]string // the first name of each file with several, by inode
+}
+
+func imageSide(r *Reader) side { return side{entries: r.Entries(), xattrs: r.Xattrs} }
+
+// see returns the first name of a file with several; else "".
+func (s *side) see(e *Entry) string {
+	if e.IsDir() || e.Links <= 1 {
+		return ""
+	}
+	if s.first[e.Inode] == "" {
+		s.first[e.Inode] = e.Path
+	}
+	return s.first[e.Inode]
+}
+
+// A differ compares two sides.
+type differ struct {
+	a, b side
+	// sameContent compares two regular files of one size.
+	sameContent func(a, b *Entry) (bool, error)
+	// What sameContent said of files with several names, by inode numbers.
+	known map[[2]uint32]bool
+}
+
+func newDiffer(a, b side, sameContent func(a, b *Entry) (bool, error)) *differ {
+	a.first, b.first = make(map[uint32]string), make(map[uint32]string)
+	return &differ{a, b, sameContent, make(map[[2]uint32]bool)}
+}
+
+func (d *differ) compare(ctx context.Context) (differences []Difference, err error) {
+	nextA, stopA := iter.Pull2(d.a.entries)
+	defer stopA()
+	nextB, stopB := iter.Pull2(d.b.entries)
+	defer stopB()
+	a, errA, _ := nextA()
+	b, errB, _ := nextB()
+	for {
+		if err := cmp.Or(ctx.Err(), errA, errB); err != nil {
+			return nil, err
+		}
+		if a == nil && b == nil {
+			return differences, nil
+		}
+		order := 0
+		switch {
+		case a == nil:
+			order = 1
+		case b == nil:
+			order = -1
+		default:
+			order = comparePaths(a.Path, b.Path)
+		}
+		switch {
+		case order < 0:
+			d.a.see(a)
+			differences = append(differences, Difference{Path: a.Path, Old: a})
+		case order > 0:
+			d.b.see(b)
+			differences = append(differences, Difference{Path: b.Path, New: b})
+		default:
+			what, err := d.entries(a, b)
+			if err != nil {
+				return nil, err
+			}
+			if len(what) > 0 {
+				differences = append(differences, Difference{a.Path, a, b, what})
+			}
+		}
+		if order <= 0 {
+			a, errA, _ = nextA()
+		}
+		if order >= 0 {
+			b, errB, _ = nextB()
+		}
+	}
+}
+
+// entries returns what differs between two entries of the same path.
+func (d *differ) entries(a, b *Entry) (what []string, err error) {
+	differ := func(name string, really bool) {
+		if really {
+			what = append(what, name)
+		}
+	}
+	sameKind := a.kind() == b.kind()
+	differ("type", !sameKind)
+	differ("mode", a.Mode&0o7777 != b.Mode&0o7777)
+	differ("owner", a.UID != b.UID)
+	differ("group", a.GID != b.GID)
+	differ("mtime", a.Mtime != b.Mtime)
+	if sameKind {
+		differ("target", a.Target != b.Target)
+		differ("device", a.Device != b.Device)
+	}
+	if sameKind && a.IsRegular() {
+		same, err := d.content(a, b)
+		if err != nil {
+			return nil, err
+		}
+		differ("content", !same)
+	}
+	same, err := d.xattrs(a, b)
+	if err != nil {
+		return nil, err
+	}
+	differ("xattrs", !same)
+	firstA, firstB := d.a.see(a), d.b.see(b)
+	differ("links", sameKind && !a.IsDir() && (a.Links != b.Links || firstA != firstB))
+	return what, nil
+}
+
+func (d *differ) xattrs(a, b *Entry) (bool, error) {
+	as, err := d.a.xattrs(a)
+	if err != nil {
+		return false, err
+	}
+	bs, err := d.b.xattrs(b)
+	if err != nil {
+		return false, err
+	}
+	if len(as) != len(bs) {
+		return false, nil
+	}
+	values := make(map[string][]byte)
+	for _, x := range as {
+		values[x.Name] = x.Value
+	}
+	for _, x := range bs {
+		if value, ok := values[x.Name]; !ok || !bytes.Equal(value, x.Value) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// content reports whether two regular files have equal content.
+func (d *differ) content(a, b *Entry) (same bool, err error) {
+	if a.Size != b.Size {
+		return false, nil
+	}
+	key := [2]uint32{a.Inode, b.Inode}
+	same, ok := d.known[key]
+	if ok {
+		return same, nil
+	}
+	if same, err = d.sameContent(a, b); err != nil {
+		return false, fmt.Errorf("compare %s: %w", a.Path, err)
+	}
+	if a.Links > 1 && b.Links > 1 {
+		d.known[key] = same
+	}
+	return same, nil
+}
+
+// imagePair compares the content of files in two images.
+type imagePair struct {
+	a, b             *Reader
+	bufferA, bufferB [maxBlockSize]byte
+	// The fragment blocks that were compared last, by where they begin.
+	fragmentA, fragmentB uint64
+	fragmentsSame        bool
+}
+
+func (p *imagePair) sameContent(a, b *Entry) (bool, error) {
+	ca, err := p.a.Content(a)
+	if err != nil {
+		return false, err
+	}
+	cb, err := p.b.Content(b)
+	if err != nil {
+		return false, err
+	}
+	sa, sb := &p.a.super, &p.b.super
+	if sa.BlockSize != sb.BlockSize || sa.Compression != sb.Compression || ca.list.count != cb.list.count {
+		return sameStream(ca, cb)
+	}
+	for ca.next.index < ca.list.count {
+		same, err := p.block(ca, cb)
+		if err != nil || !same {
+			return same, err
+		}
+	}
+	if a.fragment == noFragment {
+		return true, nil
+	}
+	return p.tail(ca, cb)
+}
+
+// block compares the next block of two files.
+func (p *imagePair) block(a, b *Content) (bool, error) {
+	size := a.blockLen(a.next.index)
+	blockA, err := a.next.read()
+	if err != nil {
+		return false, err
+	}
+	blockB, err := b.next.read()
+	if err != nil {
+		return false, err
+	}
+	if same, err := p.stored(blockA, blockB); err != nil || same {
+		return same, err
+	}
+	dataA, err := p.a.expand(blockA, size)
+	if err != nil {
+		return false, err
+	}
+	dataB, err := p.b.expand(blockB, size)
+	if err != nil {
+		return false, err
+	}
+	if dataA == nil || dataB == nil { // all zeros
+		return allZero(dataA) && allZero(dataB), nil
+	}
+	return bytes.Equal(dataA, dataB), nil
+}
+
+// stored reports whether two blocks are the same as they stand in the images.
+func (p *imagePair) stored(a, b dataBlock) (bool, error) {
+	if a.size != b.size || a.stored != b.stored {
+		return false, nil
+	}
+	bufferA, bufferB := p.bufferA[:a.size], p.bufferB[:b.size]
+	if err := p.a.read(a.at, bufferA); err != nil {
+		return false, err
+	}
+	if err := p.b.read(b.at, bufferB); err != nil {
+		return false, err
+	}
+	return bytes.Equal(bufferA, bufferB), nil
+}
+
+// tail compares what two files have in fragments.
+func (p *imagePair) tail(a, b *Content) (bool, error) {
+	if a.offset == b.offset {
+		if same, err := p.fragments(a.fragment, b.fragment); err != nil || same {
+			return same, err
+		}
+	}
+	dataA, err := a.tail()
+	if err != nil {
+		return false, err
+	}
+	dataB, err := b.tail()
+	return bytes.Equal(dataA, dataB), err
+}
+
+// fragments is stored for two fragment blocks.
+func (p *imagePair) fragments(a, b fragmentEntry) (bool, error) {
+	if p.fragmentA == a.Start && p.fragmentB == b.Start {
+		return p.fragmentsSame, nil
+	}
+	blockA, err := p.a.dataBlock(a.Start, a.Size)
+	if err != nil {
+		return false, err
+	}
+	blockB, err := p.b.dataBlock(b.Start, b.Size)
+	if err != nil {
+		return false, err
+	}
+	p.fragmentA, p.fragmentB = a.Start, b.Start
+	p.fragmentsSame, err = p.stored(blockA, blockB)
+	return p.fragmentsSame, err
+}
+
+// sameStream compares what is left of two readers.
+func sameStream(a, b io.Reader) (bool, error) {
+	bufA, bufB := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		na, errA := io.ReadFull(a, bufA)
+		nb, errB := io.ReadFull(b, bufB)
+		if !bytes.Equal(bufA[:na], bufB[:nb]) {
+			return false, nil
+		}
+		for _, err := range []error{errA, errB} {
+			if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+				return false, err
+			}
+		}
+		if errA != nil || errB != nil {
+			return errA != nil && errB != nil, nil
+		}
+	}
+}

@@ -1,0 +1,216 @@
+package squashfs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// A Content is what a regular file of an image holds. It needs no closing. Its
+// methods but Read may be called from several goroutines.
+type Content struct {
+	r    *Reader
+	path string
+	size int64
+
+	list     blockList     // of its blocks
+	fragment fragmentEntry // where the tail is, if it is in none of them
+	offset   int           // of the tail there
+
+	pos int64 // of Read
+
+	mu   sync.Mutex
+	next blockList // as list, further on
+	last []byte    // the block before; nil if it is all zeros
+}
+
+// A blockList is the list of a file's blocks from some block on. It is read as it
+// is needed: that of a large file of zeros fills next to nothing in an image,
+// but would take much memory.
+type blockList struct {
+	sizes cursor
+	index int64 // of the next block
+	count int64 // of all blocks
+	at    uint64
+}
+
+// A dataBlock is a block of data as it stands in the image. If size is 0, it
+// stands nowhere, and is all zeros.
+type dataBlock struct {
+	at     uint64
+	size   int
+	stored bool // not compressed
+}
+
+// dataBlock checks the position and the 32-bit size of a data block.
+func (r *Reader) dataBlock(at uint64, word uint32) (dataBlock, error) {
+	b := dataBlock{at, int(word &^ blockStored), word&blockStored != 0}
+	switch {
+	case b.size > int(r.super.BlockSize) || b.size == 0 && b.stored:
+		return b, fmt.Errorf("block at %d: size %#x", at, word)
+	case at > r.super.InodeTable || uint64(b.size) > r.super.InodeTable-at:
+		return b, fmt.Errorf("block at %d: its %d bytes are not in front of the tables", at, b.size)
+	}
+	return b, nil
+}
+
+// blockList returns the list of all blocks of a regular file.
+func (r *Reader) blockList(e *Entry) blockList {
+	return blockList{sizes: e.end, count: r.blockCount(e), at: e.start}
+}
+
+// read returns the next block. There must be one.
+func (l *blockList) read() (dataBlock, error) {
+	var word uint32
+	if err := l.sizes.readStruct(&word); err != nil {
+		return dataBlock{}, err
+	}
+	b, err := l.sizes.r.dataBlock(l.at, word)
+	l.index++
+	l.at += uint64(b.size)
+	return b, err
+}
+
+// Content returns what e, a regular file of r, holds.
+func (r *Reader) Content(e *Entry) (*Content, error) {
+	c := &Content{r: r, path: e.Path, size: e.Size}
+	if err := c.open(e); err != nil {
+		return nil, fmt.Errorf("open %s in the image: %w", e.Path, err)
+	}
+	return c, nil
+}
+
+func (c *Content) open(e *Entry) error {
+	if !e.IsRegular() {
+		return errors.New("it is no regular file")
+	}
+	c.list = c.r.blockList(e)
+	c.next = c.list
+	if e.fragment == noFragment {
+		return nil
+	}
+	tail := e.Size % int64(c.r.super.BlockSize)
+	if tail == 0 {
+		return errors.New("it has a fragment, but no tail")
+	}
+	if int64(e.fragmentOffset)+tail > int64(c.r.super.BlockSize) {
+		return fmt.Errorf("%d bytes at %d of a fragment are too many", tail, e.fragmentOffset)
+	}
+	c.offset = int(e.fragmentOffset)
+	return c.r.lookup(&c.r.fragments, uint64(e.fragment), &c.fragment)
+}
+
+// Size returns the length of the content in bytes.
+func (c *Content) Size() int64 { return c.size }
+
+// blockLen returns how long the i-th block is, expanded.
+func (c *Content) blockLen(i int64) int {
+	size := int64(c.r.super.BlockSize)
+	return int(min(size, c.size-i*size))
+}
+
+// block returns the i-th block, expanded; nil if it is all zeros. It must not be
+// changed.
+func (c *Content) block(i int64) ([]byte, error) {
+	if i == c.next.index-1 {
+		return c.last, nil
+	}
+	if i == c.list.count {
+		return c.tail()
+	}
+	if i < c.next.index {
+		c.next = c.list
+	}
+	for {
+		b, err := c.next.read()
+		if err == nil && c.next.index == i+1 {
+			c.last, err = c.r.expand(b, c.blockLen(i))
+		}
+		if err != nil {
+			c.next = c.list
+			return nil, err
+		}
+		if c.next.index == i+1 {
+			return c.last, nil
+		}
+	}
+}
+
+func (c *Content) tail() ([]byte, error) {
+	b, err := c.r.fragmentBlock(c.fragment)
+	if err != nil {
+		return nil, err
+	}
+	size := c.blockLen(c.list.count)
+	if c.offset+size > len(b) {
+		return nil, fmt.Errorf("%d bytes at %d of a fragment of %d", size, c.offset, len(b))
+	}
+	return b[c.offset:][:size], nil
+}
+
+// expand reads a data block that holds size bytes, expanded; nil if it is all
+// zeros.
+func (r *Reader) expand(b dataBlock, size int) ([]byte, error) {
+	if b.size == 0 {
+		return nil, nil
+	}
+	data, err := r.readBlock(b.at, b.size, b.stored, size)
+	if err == nil && len(data) != size {
+		err = fmt.Errorf("block at %d: %d bytes instead of %d", b.at, len(data), size)
+	}
+	return data, err
+}
+
+// fragmentBlock returns a fragment block, expanded. It must not be changed.
+func (r *Reader) fragmentBlock(entry fragmentEntry) ([]byte, error) {
+	b, err := r.dataBlock(entry.Start, entry.Size)
+	if err != nil {
+		return nil, err
+	}
+	return r.fragmentCache.get(b.at, func() ([]byte, error) {
+		return r.readBlock(b.at, b.size, b.stored, int(r.super.BlockSize))
+	})
+}
+
+// ReadAt is io.ReaderAt's. It is made for reading forward.
+func (c *Content) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, fmt.Errorf("read %s in the image: negative offset %d", c.path, off)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	size := int64(c.r.super.BlockSize)
+	for n < len(p) && off < c.size {
+		i, inside := off/size, int(off%size)
+		b, err := c.block(i)
+		if err != nil {
+			return n, fmt.Errorf("read %s in the image: %w", c.path, err)
+		}
+		part := p[n:min(len(p), n+c.blockLen(i)-inside)]
+		if b == nil {
+			clear(part)
+		} else {
+			copy(part, b[inside:])
+		}
+		n += len(part)
+		off += int64(len(part))
+	}
+	if n < len(p) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// Read is io.Reader's.
+func (c *Content) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n, err := c.ReadAt(p, c.pos)
+	c.pos += int64(n)
+	if n > 0 && err == io.EOF {
+		err = nil
+	}
+	return n, err
+}

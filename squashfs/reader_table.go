@@ -1,0 +1,218 @@
+package squashfs
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// A table is a run of metadata blocks that touch one another. What it holds is
+// found by references: a block, and an offset in it.
+type table struct {
+	name       string
+	start, end uint64
+	blocks     []uint64 // where each begins, in the image
+}
+
+// bytes returns how much the table holds, expanded, at most.
+func (t *table) bytes() uint64 { return uint64(len(t.blocks)) * metadataSize }
+
+// openTable finds the table's blocks.
+func (r *Reader) openTable(t *table) error {
+	if t.start > t.end || t.end > r.super.BytesUsed {
+		return fmt.Errorf("%s: begins at %d and ends at %d", t.name, t.start, t.end)
+	}
+	for at := t.start; at < t.end; {
+		size, _, err := r.metadataHeader(at, t.end)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.name, err)
+		}
+		t.blocks = append(t.blocks, at)
+		at += 2 + uint64(size)
+	}
+	return nil
+}
+
+// metadataHeader reads what stands in front of a metadata block. The block must
+// end at end or before.
+func (r *Reader) metadataHeader(at, end uint64) (size int, stored bool, err error) {
+	var header uint16
+	if err := r.readStruct(at, &header); err != nil {
+		return 0, false, err
+	}
+	size, stored = int(header&^metadataStored), header&metadataStored != 0
+	if size == 0 || size > metadataSize || at+2+uint64(size) > end {
+		return 0, false, fmt.Errorf("metadata block at %d: size %d", at, size)
+	}
+	return size, stored, nil
+}
+
+// metadata returns a metadata block's content. It must not be changed.
+func (r *Reader) metadata(at, end uint64) ([]byte, error) {
+	return r.metadataCache.get(at, func() ([]byte, error) {
+		size, stored, err := r.metadataHeader(at, end)
+		if err != nil {
+			return nil, err
+		}
+		return r.readBlock(at+2, size, stored, metadataSize)
+	})
+}
+
+// block returns the content of t's i-th block.
+func (r *Reader) block(t *table, i int) ([]byte, error) {
+	b, err := r.metadata(t.blocks[i], t.end)
+	if err == nil && len(b) < metadataSize && i < len(t.blocks)-1 {
+		err = fmt.Errorf("metadata block at %d: %d bytes, and it is not the last", t.blocks[i], len(b))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.name, err)
+	}
+	return b, nil
+}
+
+// A cursor reads on from some place in a table.
+type cursor struct {
+	r      *Reader
+	t      *table
+	block  int
+	offset int // inside the block
+}
+
+// cursor returns one for the reference (start, offset), where start counts from
+// the table's own.
+func (r *Reader) cursor(t *table, start uint64, offset int) (cursor, error) {
+	i, ok := slices.BinarySearch(t.blocks, t.start+start)
+	if !ok || offset >= metadataSize {
+		return cursor{}, fmt.Errorf("%s: no block at %d, or no offset %d in it", t.name, start, offset)
+	}
+	return cursor{r, t, i, offset}, nil
+}
+
+// left returns how many bytes there may be left to read.
+func (c *cursor) left() uint64 {
+	return uint64(len(c.t.blocks)-c.block)*metadataSize - uint64(c.offset)
+}
+
+func (c *cursor) read(p []byte) error {
+	for len(p) > 0 {
+		if c.block >= len(c.t.blocks) {
+			return errTableEnd(c.t)
+		}
+		b, err := c.r.block(c.t, c.block)
+		if err != nil {
+			return err
+		}
+		if c.offset >= len(b) {
+			return errTableEnd(c.t)
+		}
+		n := copy(p, b[c.offset:])
+		p = p[n:]
+		if c.offset += n; c.offset == metadataSize {
+			c.block, c.offset = c.block+1, 0
+		}
+	}
+	return nil
+}
+
+func errTableEnd(t *table) error { return fmt.Errorf("%s: ends in the middle of an entry", t.name) }
+
+// readStruct reads a value of fixed size.
+func (c *cursor) readStruct(v any) error {
+	var buf [64]byte // no struct in a table is larger
+	p := buf[:binary.Size(v)]
+	if err := c.read(p); err != nil {
+		return err
+	}
+	_, err := binary.Decode(p, binary.LittleEndian, v)
+	return err
+}
+
+// readString reads n bytes, if the table may hold so many.
+func (c *cursor) readString(n int) (string, error) {
+	if uint64(n) > c.left() {
+		return "", errTableEnd(c.t)
+	}
+	p := make([]byte, n)
+	err := c.read(p)
+	return string(p), err
+}
+
+// skip moves on by n bytes.
+func (c *cursor) skip(n uint64) error {
+	if n > c.left() {
+		return errTableEnd(c.t)
+	}
+	n += uint64(c.offset)
+	c.block, c.offset = c.block+int(n/metadataSize), int(n%metadataSize)
+	return nil
+}
+
+// readIndex reads an entry of a directory's index, and the name in it.
+func (c *cursor) readIndex() (index directoryIndex, name string, err error) {
+	if err = c.readStruct(&index); err != nil {
+		return index, "", err
+	}
+	if index.NameSize >= maxNameLen {
+		return index, "", fmt.Errorf("a name of %d bytes", index.NameSize)
+	}
+	name, err = c.readString(int(index.NameSize) + 1)
+	return index, name, err
+}
+
+// A lookup is a table of entries of one size, found by their number: metadata
+// blocks, and behind them, at at, where each of the blocks begins.
+type lookup struct {
+	name   string
+	at     uint64
+	skip   uint64 // bytes between at and the first position
+	count  uint64
+	entry  uint64 // size of an entry
+	blocks []uint64
+}
+
+// openLookup finds the table's blocks. All of it must lie in front of end; start
+// is where it begins.
+func (r *Reader) openLookup(l *lookup, end uint64) (start uint64, err error) {
+	n := (l.count*l.entry + metadataSize - 1) / metadataSize
+	if n == 0 {
+		return 0, fmt.Errorf("%s: is empty", l.name)
+	}
+	at := l.at + l.skip
+	if l.at > end || at > end || n > (end-at)/8 {
+		return 0, fmt.Errorf("%s: %d entries at %d do not end before %d", l.name, l.count, l.at, end)
+	}
+	for i := range n {
+		var block uint64
+		if err := r.readStruct(at+8*i, &block); err != nil {
+			return 0, fmt.Errorf("%s: %w", l.name, err)
+		}
+		if block >= l.at || i > 0 && block <= l.blocks[i-1] {
+			return 0, fmt.Errorf("%s: block %d at %d is out of order", l.name, i, block)
+		}
+		l.blocks = append(l.blocks, block)
+	}
+	return l.blocks[0], nil
+}
+
+// lookup reads the i-th entry of l into v.
+func (r *Reader) lookup(l *lookup, i uint64, v any) error {
+	if i >= l.count {
+		return fmt.Errorf("%s: no entry %d of %d", l.name, i, l.count)
+	}
+	perBlock := metadataSize / l.entry
+	block, offset := i/perBlock, i%perBlock*l.entry
+	end := l.at
+	if block+1 < uint64(len(l.blocks)) {
+		end = l.blocks[block+1]
+	}
+	b, err := r.metadata(l.blocks[block], end)
+	if err == nil && offset+l.entry > uint64(len(b)) {
+		err = errors.New("ends in the middle of an entry")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.name, err)
+	}
+	_, err = binary.Decode(b[offset:], binary.LittleEndian, v)
+	return err
+}

@@ -1,0 +1,401 @@
+package squashfs
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"path"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// maxProblems is how many problems Verify names.
+const maxProblems = 10
+
+// Verify reads every table and every block of an image and checks that they
+// agree with one another, as far as Linux relies on it and further. If
+// something is wrong, the error holds one line a problem, the first ten, each
+// with the path it is about.
+//
+// Data that was changed and still expands to the right length goes unnoticed:
+// squashfs has no checksums of its own, but for gzip's.
+func (r *Reader) Verify(ctx context.Context) error {
+	v := &verifier{
+		r:      r,
+		linked: make(map[uint32]linked),
+		sets:   make(map[uint32]bool),
+		runs:   make(map[blockRun]bool),
+		seed:   maphash.MakeSeed(),
+	}
+	for _, step := range []func(context.Context){v.tables, v.inodes, v.fragments, v.entries, v.links} {
+		step(ctx)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return errors.Join(v.problems...)
+}
+
+// A verifier is a Verify on its way.
+type verifier struct {
+	r         *Reader
+	refs      []uint64 // of the inodes + 1, by number - 1; nil if they are not known
+	names     []uint32 // how many names each inode has been seen under
+	linked    map[uint32]linked
+	sets      map[uint32]bool // numbers of the xattr sets that have been read
+	fragment  []uint32        // lengths of the fragment blocks, expanded
+	runs      map[blockRun]bool
+	seed      maphash.Seed
+	dataBytes uint64
+
+	mu       sync.Mutex
+	problems []error
+}
+
+// linked is a file that has several names.
+type linked struct {
+	path  string // the first
+	links uint32
+}
+
+// A blockRun is all blocks of a file. Files with equal content have the same.
+type blockRun struct {
+	start, size, words uint64
+	length             int64
+}
+
+func (v *verifier) problem(err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.problems) < maxProblems {
+		v.problems = append(v.problems, err)
+	}
+}
+
+func (v *verifier) full() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.problems) == maxProblems
+}
+
+// check notes a problem with an entry, if there is one.
+func (v *verifier) check(path string, err error) {
+	if err != nil {
+		v.problem(fmt.Errorf("verify %s: %w", path, err))
+	}
+}
+
+// tables reads every metadata block.
+func (v *verifier) tables(ctx context.Context) {
+	for _, t := range []*table{&v.r.inodes, &v.r.directories, &v.r.xattrKeys} {
+		for i := range t.blocks {
+			if _, err := v.r.block(t, i); err != nil {
+				v.problem(err)
+			}
+			if ctx.Err() != nil {
+				return
+			}
+		}
+	}
+	for _, l := range []*lookup{&v.r.fragments, &v.r.export, &v.r.xattrSets} {
+		for i := uint64(0); i < l.count; i += metadataSize / l.entry {
+			last := min(i+metadataSize/l.entry, l.count) - 1
+			var entry [16]byte
+			if err := v.r.lookup(l, last, entry[:l.entry]); err != nil {
+				v.problem(err)
+			}
+		}
+	}
+}
+
+// inodes reads the inode table from its beginning to its end.
+func (v *verifier) inodes(ctx context.Context) {
+	r := v.r
+	v.names = make([]uint32, r.super.Inodes)
+	if len(v.problems) > 0 {
+		return // it cannot be read on from where a block is missing
+	}
+	refs := make([]uint64, r.super.Inodes)
+	c := cursor{r: r, t: &r.inodes}
+	for range r.super.Inodes {
+		if ctx.Err() != nil {
+			return
+		}
+		if c.block >= len(c.t.blocks) {
+			v.problem(errTableEnd(c.t))
+			return
+		}
+		ref := inodeRef(c.t.blocks[c.block]-c.t.start, c.offset)
+		e, err := r.inode(ref)
+		if err == nil && refs[e.Inode-1] != 0 {
+			err = fmt.Errorf("inode %d: stands in the table twice", e.Inode)
+		}
+		if err == nil {
+			refs[e.Inode-1] = ref + 1
+			err = r.checkExport(e)
+		}
+		if err == nil {
+			c, err = r.behind(e)
+		}
+		if err != nil {
+			v.problem(err)
+			return
+		}
+	}
+	if last, err := r.block(c.t, len(c.t.blocks)-1); err == nil &&
+		(c.block < len(c.t.blocks)-1 || c.block < len(c.t.blocks) && c.offset < len(last)) {
+		v.problem(errors.New("inode table: goes on behind the last inode"))
+	}
+	v.refs = refs
+}
+
+// checkExport looks the inode up in the export table, if there is one.
+func (r *Reader) checkExport(e *Entry) error {
+	if r.export.count == 0 {
+		return nil
+	}
+	var ref uint64
+	if err := r.lookup(&r.export, uint64(e.Inode-1), &ref); err != nil {
+		return err
+	}
+	if ref != e.ref {
+		return fmt.Errorf("export table: inode %d is at %#x, not at %#x", e.Inode, e.ref, ref)
+	}
+	return nil
+}
+
+// behind returns a cursor to what follows an inode in the table.
+func (r *Reader) behind(e *Entry) (cursor, error) {
+	c := e.end
+	switch {
+	case e.IsRegular():
+		return c, c.skip(4 * uint64(r.blockCount(e)))
+	case e.IsDir():
+		for range e.indexCount {
+			if _, _, err := c.readIndex(); err != nil {
+				return c, err
+			}
+		}
+	}
+	return c, nil
+}
+
+// fragments expands each fragment block.
+func (v *verifier) fragments(ctx context.Context) {
+	v.fragment = make([]uint32, v.r.super.Fragments)
+	var work errgroup.Group
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range v.fragment {
+		var entry fragmentEntry
+		if err := v.r.lookup(&v.r.fragments, uint64(i), &entry); err != nil {
+			v.problem(err)
+			break
+		}
+		work.Go(func() error {
+			b, err := v.r.dataBlock(entry.Start, entry.Size)
+			var data []byte
+			if err == nil {
+				data, err = v.r.readBlock(b.at, b.size, b.stored, int(v.r.super.BlockSize))
+			}
+			if err != nil {
+				v.problem(fmt.Errorf("verify fragment block %d: %w", i, err))
+			}
+			v.fragment[i] = uint32(len(data))
+			return nil
+		})
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	work.Wait()
+}
+
+// entries walks through the image.
+func (v *verifier) entries(ctx context.Context) {
+	var work errgroup.Group
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	defer work.Wait()
+	var dirs []*openDirectory
+	for e, err := range v.r.Entries() {
+		if ctx.Err() != nil || v.full() {
+			return
+		}
+		if err != nil {
+			v.problem(err)
+			continue
+		}
+		for len(dirs) > 0 && dirs[len(dirs)-1].Path != path.Dir(e.Path) {
+			v.leave(&dirs)
+		}
+		parent := v.r.super.Inodes + 1
+		if len(dirs) > 0 {
+			parent = dirs[len(dirs)-1].Inode
+		}
+		if e.IsDir() {
+			if len(dirs) > 0 {
+				dirs[len(dirs)-1].subdirectories++
+			}
+			if e.parent != parent {
+				v.check(e.Path, fmt.Errorf("its parent is inode %d, and it says %d", parent, e.parent))
+			}
+			v.check(e.Path, v.r.checkIndex(e))
+			dirs = append(dirs, &openDirectory{Entry: e})
+		}
+		v.entry(e, &work)
+	}
+	for len(dirs) > 0 {
+		v.leave(&dirs)
+	}
+}
+
+type openDirectory struct {
+	*Entry
+	subdirectories uint32
+}
+
+// leave checks the link count of the innermost directory.
+func (v *verifier) leave(dirs *[]*openDirectory) {
+	last := len(*dirs) - 1
+	d := (*dirs)[last]
+	*dirs = (*dirs)[:last]
+	if d.Links != d.subdirectories+2 {
+		v.check(d.Path, fmt.Errorf("%d links, and %d subdirectories", d.Links, d.subdirectories))
+	}
+}
+
+// entry checks an inode when it is seen first, and its names.
+func (v *verifier) entry(e *Entry, work *errgroup.Group) {
+	if v.refs != nil && v.refs[e.Inode-1] != e.ref+1 {
+		v.check(e.Path, fmt.Errorf("inode %d is not at %#x", e.Inode, e.ref))
+	}
+	v.names[e.Inode-1]++
+	if v.names[e.Inode-1] > 1 {
+		return
+	}
+	if !e.IsDir() && e.Links != 1 {
+		v.linked[e.Inode] = linked{e.Path, e.Links}
+	}
+	if e.xattrs != noXattrs && !v.sets[e.xattrs] {
+		v.sets[e.xattrs] = true
+		if _, err := v.r.Xattrs(e); err != nil {
+			v.problem(err)
+		}
+	}
+	if e.IsRegular() {
+		v.check(e.Path, v.content(e, work))
+	}
+}
+
+// content checks where a file's data is, and has its blocks expanded.
+func (v *verifier) content(e *Entry, work *errgroup.Group) error {
+	c, err := v.r.Content(e)
+	if err != nil {
+		return err
+	}
+	if e.sparse > 0 && e.sparse >= uint64(e.Size) {
+		return fmt.Errorf("%d bytes of zeros in %d", e.sparse, e.Size)
+	}
+	if e.fragment != noFragment {
+		if length := v.fragment[e.fragment]; uint32(c.offset+c.blockLen(c.list.count)) > length {
+			return fmt.Errorf("its tail at %d reaches beyond the %d bytes of fragment %d", c.offset, length, e.fragment)
+		}
+	}
+	run, err := v.run(c)
+	if err != nil || run.size == 0 || v.runs[run] {
+		return err
+	}
+	v.runs[run] = true
+	if v.dataBytes += run.size; v.dataBytes > v.r.super.InodeTable {
+		return errors.New("its data overlaps that of other files")
+	}
+	for list := c.list; list.index < list.count; {
+		i := list.index
+		b, err := list.read()
+		if err != nil {
+			return err
+		}
+		if b.size == 0 {
+			continue
+		}
+		work.Go(func() error {
+			_, err := v.r.expand(b, c.blockLen(i))
+			v.check(e.Path, err)
+			return nil
+		})
+	}
+	return nil
+}
+
+// run reads a file's list of blocks.
+func (v *verifier) run(c *Content) (blockRun, error) {
+	var words maphash.Hash
+	words.SetSeed(v.seed)
+	list := c.list
+	for list.index < list.count {
+		b, err := list.read()
+		if err != nil {
+			return blockRun{}, err
+		}
+		word := uint32(b.size)
+		if b.stored {
+			word |= blockStored
+		}
+		binary.Write(&words, binary.LittleEndian, word)
+	}
+	length := min(c.size, c.list.count*int64(v.r.super.BlockSize))
+	return blockRun{c.list.at, list.at - c.list.at, words.Sum64(), length}, nil
+}
+
+// links checks that each inode has as many names as it says.
+func (v *verifier) links(context.Context) {
+	if len(v.problems) > 0 {
+		return // names may be missing for another reason
+	}
+	for i, names := range v.names {
+		number := uint32(i + 1)
+		switch file, ok := v.linked[number]; {
+		case names == 0:
+			v.problem(fmt.Errorf("inode %d: has no name", number))
+		case ok && names != file.links:
+			v.check(file.path, fmt.Errorf("%d links, and %d names", file.links, names))
+		case !ok && names > 1:
+			v.problem(fmt.Errorf("inode %d: one link, and %d names", number, names))
+		}
+	}
+}
+
+// checkIndex checks the index of a directory's listing: each entry of it must
+// point to a header and repeat the first name there, in order.
+func (r *Reader) checkIndex(dir *Entry) error {
+	c := dir.end
+	last := ""
+	for i := range dir.indexCount {
+		index, name, err := c.readIndex()
+		if err != nil {
+			return err
+		}
+		if name <= last || int64(index.Position) >= int64(dir.listingSize) {
+			return fmt.Errorf("its index is out of order at %d", i)
+		}
+		last = name
+		offset := (dir.listing.offset + int(index.Position)) % metadataSize
+		at, err := r.cursor(&r.directories, uint64(index.Start), offset)
+		if err != nil {
+			return err
+		}
+		block := dir.listing.block + (dir.listing.offset+int(index.Position))/metadataSize
+		l := &listing{r: r, dir: dir.Path, at: at, left: dir.listingSize - int(index.Position)}
+		d, err := l.read()
+		if err == nil && (at.block != block || d == nil || d.name != name) {
+			err = fmt.Errorf("its index points %q to another place", name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
