@@ -1,0 +1,188 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"ltskeeper/squashfs"
+)
+
+// A Source is what an image is made of.
+type Source struct {
+	Root    string           // of the tree
+	Options squashfs.Options // Previous is set by Build
+	Conf    []byte           // the lts.conf that clients fetch beside the kernel; nil: not ltskeeper's to publish
+	Full    bool             // read and compress everything anew
+}
+
+// Built is a generation that is complete and synced, but that no link leads to yet; or, if Unchanged, the
+// current one.
+type Built struct {
+	Generation Generation
+	Unchanged  bool
+	Full       string   // why everything was compressed anew although there was a previous image
+	Warnings   []string // what a person should know even of a quiet run
+	dir        string
+}
+
+// Build makes the next generation from the tree, beside the others. It says so if that would be the
+// current one again, and leaves nothing behind then, nor when it fails.
+func (s *Store) Build(ctx context.Context, from Source, now time.Time) (*Built, error) {
+	b, err := s.build(ctx, from, now)
+	if err != nil {
+		return nil, fmt.Errorf("build image: %w", errors.Join(err, s.clean()))
+	}
+	if b.Unchanged {
+		if err := s.clean(); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, error) {
+	current, err := s.Current()
+	if err != nil {
+		return nil, err
+	}
+	number, err := s.next()
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(s.dir(), newFolder)
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	result, err := s.squash(ctx, from, current, dir)
+	if err != nil {
+		return nil, err
+	}
+	b := &Built{Full: result.full, Warnings: result.warnings, dir: dir}
+	if result.Unchanged {
+		same, err := s.sameConf(current, from.Conf)
+		if err != nil {
+			return nil, err
+		}
+		if same {
+			b.Generation, b.Unchanged = s.record(current), true
+			return b, nil
+		}
+		if err := s.linkImage(current, dir); err != nil {
+			return nil, err
+		}
+	}
+	b.Generation = Generation{
+		Number: number, Time: now.UTC().Truncate(time.Second),
+		Size: result.Size, Files: result.Inodes, Read: result.Read, Reused: result.Copied,
+	}
+	if b.Generation.Kernel, err = extractKernel(filepath.Join(dir, imageFile), dir); err != nil {
+		return nil, err
+	}
+	if from.Conf != nil {
+		if err := createFile(filepath.Join(dir, confFile), bytes.NewReader(from.Conf)); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.keepsKernel(current, dir); err != nil {
+		return nil, err
+	}
+	if err := s.writeRecord(dir, b.Generation); err != nil {
+		return nil, err
+	}
+	return b, syncDir(dir)
+}
+
+// next is the number of the generation to be made: no number is used twice.
+func (s *Store) next() (int, error) {
+	numbers, err := numbered(s.dir())
+	if err != nil || len(numbers) == 0 {
+		return 1, err
+	}
+	return numbers[len(numbers)-1] + 1, nil
+}
+
+// linkImage gives the image and index of generation n a second name in dir.
+func (s *Store) linkImage(n int, dir string) error {
+	for _, name := range []string{imageFile, indexFile} {
+		to := filepath.Join(dir, name)
+		if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		err := os.Link(filepath.Join(s.folder(n), name), to)
+		if err != nil && !(name == indexFile && errors.Is(err, fs.ErrNotExist)) {
+			return err
+		}
+	}
+	return nil
+}
+
+// WouldChange says whether Build would make a new generation, and which one is current. It writes nothing, and
+// is content with suspicion: an image that a clean build would give again counts as changed.
+func (s *Store) WouldChange(ctx context.Context, from Source) (bool, Generation, error) {
+	current, err := s.Current()
+	if err != nil || current == None {
+		return true, Generation{Number: None}, err
+	}
+	g := s.record(current)
+	same, err := s.sameConf(current, from.Conf)
+	if err != nil || !same {
+		return true, g, err
+	}
+	return true, g, nil
+}
+
+// sameConf says whether generation n was published with this lts.conf.
+func (s *Store) sameConf(n int, conf []byte) (bool, error) {
+	have, err := os.ReadFile(filepath.Join(s.folder(n), confFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return conf == nil, nil
+	}
+	return err == nil && conf != nil && bytes.Equal(have, conf), err
+}
+
+// keepsKernel refuses a generation without a kernel where clients boot the one of the generation before.
+func (s *Store) keepsKernel(current int, dir string) error {
+	served, err := os.Readlink(filepath.Join(s.boot(), "vmlinuz"))
+	if err != nil || served != filepath.Join("current", kernelFile) || isRegular(filepath.Join(dir, kernelFile)) {
+		return nil
+	}
+	return fmt.Errorf("the tree has no kernel and initrd in /boot any more, but clients boot those of generation %d: install a kernel in it", current)
+}
+
+// ServedConf is the path of the lts.conf that clients fetch.
+func (s *Store) ServedConf() string { return filepath.Join(s.boot(), "lts.conf") }
+
+// ReadFile returns the content of a file of the current image, nil if there is no such file or no image.
+func (s *Store) ReadFile(path string) ([]byte, error) {
+	current, err := s.Current()
+	if err != nil || current == None {
+		return nil, err
+	}
+	img, err := openImage(filepath.Join(s.folder(current), imageFile))
+	if err != nil {
+		return nil, err
+	}
+	defer img.Close()
+	e, err := img.follow(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	content, err := img.Content(e)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(content)
+}

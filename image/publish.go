@@ -1,0 +1,215 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// Publish makes a built generation the current one: its image, kernel, initrd and lts.conf become
+// visible together, each side by one rename, the image first. What stood at those names before
+// ltskeeper came is kept as generation 0. It returns the generation as published.
+//
+// An error leaves what clients see as it was, or, if it struck between the two renames, to Repair.
+func (s *Store) Publish(b *Built, now time.Time) (Generation, error) {
+	g, err := s.publish(b, now)
+	if err != nil {
+		return g, fmt.Errorf("publish image: %w", errors.Join(err, s.clean()))
+	}
+	return g, nil
+}
+
+func (s *Store) publish(b *Built, now time.Time) (Generation, error) {
+	if err := os.MkdirAll(s.boot(), 0o755); err != nil {
+		return Generation{}, err
+	}
+	if err := s.takeOver(b.dir); err != nil {
+		return Generation{}, err
+	}
+	g := b.Generation
+	if err := s.stageBoot(g.Number, b.dir); err != nil {
+		return Generation{}, err
+	}
+	if err := os.Rename(b.dir, s.folder(g.Number)); err != nil {
+		return Generation{}, err
+	}
+	if err := syncDir(s.dir()); err != nil {
+		return Generation{}, err
+	}
+	if err := relink(filepath.Join(s.Name, strconv.Itoa(g.Number), imageFile), s.Link()); err != nil {
+		return Generation{}, err
+	}
+	if err := s.switchBoot(g.Number); err != nil {
+		return Generation{}, err
+	}
+	if err := s.settle(g.Number, now); err != nil {
+		return Generation{}, err
+	}
+	g.Published, g.Current = true, true
+	return g, nil
+}
+
+// takeOver makes generation 0 of the regular files that stand at the published names on the first day, of
+// those that the generation in dir brings anew. The names go on meaning the same bytes, in the same
+// inodes: clients have them open.
+func (s *Store) takeOver(dir string) error {
+	if isRegular(s.Link()) {
+		info, err := os.Stat(s.Link())
+		if err != nil {
+			return err
+		}
+		if err := keepAs(s.Link(), filepath.Join(s.folder(0), imageFile)); err != nil {
+			return err
+		}
+		record := Generation{Time: info.ModTime().UTC(), Size: info.Size(), Published: true}
+		if err := s.writeRecord(s.folder(0), record); err != nil {
+			return err
+		}
+		if err := syncDir(s.dir()); err != nil {
+			return err
+		}
+		if err := relink(filepath.Join(s.Name, "0", imageFile), s.Link()); err != nil {
+			return err
+		}
+	}
+	return s.takeOverBoot(dir)
+}
+
+// takeOverBoot does the same for kernel, initrd and lts.conf under TFTP. The names become links once
+// `current` is in place, so that one rename can switch them all.
+func (s *Store) takeOverBoot(dir string) error {
+	var found []string
+	for _, b := range bootFiles {
+		at := filepath.Join(s.boot(), b.link)
+		if !isRegular(at) || !isRegular(filepath.Join(dir, b.file)) {
+			continue
+		}
+		found = append(found, at)
+		kept := filepath.Join(s.bootFolder(0), b.file)
+		if isRegular(kept) {
+			continue // kept on an earlier day, or by a run that was cut off
+		}
+		if err := keepAs(at, kept); err != nil {
+			return err
+		}
+	}
+	current := filepath.Join(s.boot(), "current")
+	if _, err := os.Lstat(current); len(found) == 0 || !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := syncDir(s.boot()); err != nil {
+		return err
+	}
+	if err := relink("0", current); err != nil {
+		return err
+	}
+	return s.switchBoot(0)
+}
+
+// keepAs gives the file at path a second name, in a folder that is made if need be.
+func keepAs(path, second string) error {
+	if err := os.MkdirAll(filepath.Dir(second), 0o755); err != nil {
+		return err
+	}
+	if err := os.Remove(second); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Link(path, second); err != nil {
+		return fmt.Errorf("keep %s: %w", path, err)
+	}
+	return syncDir(filepath.Dir(second))
+}
+
+// stageBoot puts what clients fetch over TFTP from the generation folder dir into the TFTP side's
+// folder n, complete and synced, where no link leads to it yet.
+func (s *Store) stageBoot(n int, dir string) error {
+	temp := filepath.Join(s.boot(), newFolder)
+	if err := os.RemoveAll(temp); err != nil {
+		return err
+	}
+	if err := os.Mkdir(temp, 0o755); err != nil {
+		return err
+	}
+	for _, b := range bootFiles {
+		in, err := os.Open(filepath.Join(dir, b.file))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = createFile(filepath.Join(temp, b.file), in)
+		in.Close()
+		if err != nil {
+			return err
+		}
+	}
+	if err := syncDir(temp); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(s.bootFolder(n)); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, s.bootFolder(n)); err != nil {
+		return err
+	}
+	return syncDir(s.boot())
+}
+
+// switchBoot makes generation n current on the TFTP side, and sees to it that the names which boot menus
+// know lead there. A name whose file this generation lacks stays as it is.
+func (s *Store) switchBoot(n int) error {
+	current := filepath.Join(s.boot(), "current")
+	if target, err := os.Readlink(current); err != nil || target != strconv.Itoa(n) {
+		if err := relink(strconv.Itoa(n), current); err != nil {
+			return err
+		}
+	}
+	for _, b := range bootFiles {
+		if _, err := os.Stat(filepath.Join(s.bootFolder(n), b.file)); err != nil {
+			continue
+		}
+		at, want := filepath.Join(s.boot(), b.link), filepath.Join("current", b.file)
+		if target, err := os.Readlink(at); err == nil && target == want {
+			continue
+		}
+		if err := relink(want, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle writes down that the generation current is published, and since when the others are not.
+func (s *Store) settle(current int, now time.Time) error {
+	numbers, err := numbered(s.dir())
+	if err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		g, settled := s.record(n), false
+		if n == current {
+			settled = g.Published && g.Replaced.IsZero()
+			g.Published, g.Replaced = true, time.Time{}
+		} else {
+			settled = !g.Published || !g.Replaced.IsZero()
+			g.Replaced = now.UTC().Truncate(time.Second)
+		}
+		if settled {
+			continue
+		}
+		if err := s.writeRecord(s.folder(n), g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isRegular(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().IsRegular()
+}

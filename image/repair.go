@@ -1,0 +1,215 @@
+package image
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Check says what a crash or a stranger left apart, in one sentence, or "". It only looks.
+func (s *Store) Check() (string, error) {
+	current, err := s.Current()
+	if err != nil || current == None {
+		return "", err
+	}
+	if _, err := os.Stat(s.Link()); err != nil {
+		return fmt.Sprintf("%s leads nowhere: run image build to make a new image", s.Link()), nil
+	}
+	apart, err := s.bootApart(current)
+	if err != nil || !apart {
+		return "", err
+	}
+	return fmt.Sprintf("%s is not at generation %d as the image is: the next update-image puts that right", s.boot(), current), nil
+}
+
+// Repair puts right what a crash parted and removes the litter of unfinished runs. The image's link is
+// right; the TFTP side follows it.
+func (s *Store) Repair(now time.Time) error {
+	if err := s.clean(); err != nil {
+		return fmt.Errorf("remove what an unfinished run left of %s: %w", s.Name, err)
+	}
+	current, err := s.Current()
+	if err != nil || current == None {
+		return err
+	}
+	if _, err := os.Stat(s.folder(current)); err != nil {
+		return nil // the next build makes another
+	}
+	apart, err := s.bootApart(current)
+	if err == nil && apart {
+		err = s.restoreBoot(current)
+	}
+	if err == nil {
+		err = s.settle(current, now)
+	}
+	if err != nil {
+		return fmt.Errorf("bring %s to generation %d: %w", s.boot(), current, err)
+	}
+	return nil
+}
+
+// restoreBoot stages the TFTP side of generation n anew and makes it current. Generation 0 has its files
+// on the TFTP side only.
+func (s *Store) restoreBoot(n int) error {
+	if n != 0 {
+		if err := os.MkdirAll(s.boot(), 0o755); err != nil {
+			return err
+		}
+		if err := s.takeOverBoot(s.folder(n)); err != nil {
+			return err
+		}
+		if err := s.stageBoot(n, s.folder(n)); err != nil {
+			return err
+		}
+	}
+	return s.switchBoot(n)
+}
+
+// bootApart says whether what clients fetch over TFTP is not what generation n holds.
+func (s *Store) bootApart(n int) (bool, error) {
+	if n == 0 {
+		return false, nil
+	}
+	for _, b := range bootFiles {
+		ours, served := filepath.Join(s.folder(n), b.file), filepath.Join(s.boot(), b.link)
+		if !isRegular(ours) {
+			continue
+		}
+		if target, err := os.Readlink(served); err != nil || target != filepath.Join("current", b.file) {
+			return true, nil
+		}
+		if same, err := sameContent(ours, served); err != nil || !same {
+			return true, err
+		}
+	}
+	target, err := os.Readlink(filepath.Join(s.boot(), "current"))
+	return err != nil || target != strconv.Itoa(n), nil
+}
+
+// sameContent compares an lts.conf byte by byte, and a kernel or initrd, which only a failing disk
+// changes, by its size. A file that is missing on the second path is different.
+func sameContent(a, b string) (bool, error) {
+	infoA, err := os.Stat(a)
+	if err != nil {
+		return false, err
+	}
+	infoB, err := os.Stat(b)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil || infoA.Size() != infoB.Size() {
+		return false, err
+	}
+	if filepath.Base(a) != confFile {
+		return true, nil
+	}
+	dataA, err := os.ReadFile(a)
+	if err != nil {
+		return false, err
+	}
+	dataB, err := os.ReadFile(b)
+	return bytes.Equal(dataA, dataB), err
+}
+
+// clean removes what begins like a temporary name of ours, and generations that were complete but never
+// became current.
+func (s *Store) clean() error {
+	current, err := s.Current()
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{s.Images, s.dir(), s.boot()} {
+		if err := removeLitter(dir, dir == s.Images, s.Name); err != nil {
+			return err
+		}
+	}
+	numbers, err := numbered(s.dir())
+	if err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		g := s.record(n)
+		if n == current || g.Published {
+			if err := removeLitter(s.folder(n), false, ""); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := s.remove(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeLitter removes the entries of dir with temporary names; in the images' folder, which chroots
+// share, only those of this one.
+func removeLitter(dir string, shared bool, name string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		litter := strings.HasPrefix(e.Name(), tempPrefix)
+		if shared {
+			litter = e.Name() == tempPrefix+"link-"+name+".img"
+		}
+		if !litter {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove deletes generation n on both sides. Each folder first takes a temporary name, so that a
+// generation is never seen half deleted.
+func (s *Store) remove(n int) error {
+	for _, folder := range []string{s.bootFolder(n), s.folder(n)} {
+		temp := filepath.Join(filepath.Dir(folder), tempPrefix+"old-"+strconv.Itoa(n))
+		err := os.Rename(folder, temp)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := os.RemoveAll(temp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Prune deletes generations that are beyond the newest keep and were replaced longer than keepFor ago:
+// clients that read an image over NFS cannot be seen from here, so only time tells that they are gone.
+// It returns the numbers it deleted.
+func (s *Store) Prune(keep int, keepFor time.Duration, now time.Time) ([]int, error) {
+	list, err := s.List()
+	if err != nil {
+		return nil, err
+	}
+	var gone []int
+	for i, g := range list {
+		beyond := i < len(list)-keep
+		if !beyond || g.Current || g.Replaced.IsZero() || now.Sub(g.Replaced) <= keepFor {
+			continue
+		}
+		if err := s.remove(g.Number); err != nil {
+			return gone, fmt.Errorf("prune generation %d of %s: %w", g.Number, s.Name, err)
+		}
+		gone = append(gone, g.Number)
+	}
+	return gone, nil
+}

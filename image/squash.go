@@ -1,0 +1,132 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"ltskeeper/squashfs"
+)
+
+// made is what squash did.
+type made struct {
+	squashfs.Result
+	full     string // why nothing was taken over from the image before
+	warnings []string
+}
+
+// squash makes the image file and its index in the folder dir, upon the generation current, and syncs them.
+func (s *Store) squash(ctx context.Context, from Source, current int, dir string) (made, error) {
+	var m made
+	previous, done, err := s.previous(current, from.Full)
+	if err != nil {
+		return m, err
+	}
+	defer done()
+	out, err := os.OpenFile(filepath.Join(dir, imageFile), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return m, err
+	}
+	defer out.Close()
+	var index bytes.Buffer
+	options := from.Options
+	options.Previous, options.Index = previous, &index
+	options.Warn = func(sentence string) { m.warnings = append(m.warnings, sentence) }
+	if m.Result, err = squashfs.Build(ctx, out, from.Root, options); err != nil {
+		return m, err
+	}
+	m.full = m.Reason
+	if from.Full && current != None {
+		m.full = "asked for"
+	}
+	if m.Unchanged {
+		return m, nil
+	}
+	if m.Unchanged, err = s.sameImage(current, out); err != nil {
+		return m, err
+	}
+	if err := createFile(filepath.Join(dir, indexFile), &index); err != nil {
+		return m, err
+	}
+	if m.Unchanged && current != None {
+		// The same image again, by a clean build: the old index was of no use, the new one is.
+		return m, os.Rename(filepath.Join(dir, indexFile), filepath.Join(s.folder(current), indexFile))
+	}
+	return m, errors.Join(out.Chmod(0o644), out.Sync())
+}
+
+// previous opens the generation to build upon. There is none on the first day, nor where everything is to be
+// made anew; generation 0 has no index, and is no image of ours.
+func (s *Store) previous(current int, full bool) (p *squashfs.Previous, done func(), err error) {
+	if current == None || current == 0 || full {
+		return nil, func() {}, nil
+	}
+	p = new(squashfs.Previous)
+	done = func() {
+		for _, f := range []*os.File{p.Image, p.Index} {
+			if f != nil {
+				f.Close()
+			}
+		}
+	}
+	if p.Image, err = os.Open(filepath.Join(s.folder(current), imageFile)); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, done, nil // its folder was lost; the new one takes its place
+		}
+		return nil, done, err
+	}
+	if p.Index, err = os.Open(filepath.Join(s.folder(current), indexFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		done()
+		return nil, nil, err
+	}
+	return p, done, nil
+}
+
+// sameImage says whether a new image is byte for byte the one of generation n.
+func (s *Store) sameImage(n int, image *os.File) (bool, error) {
+	if n == None {
+		return false, nil
+	}
+	old, err := os.Open(filepath.Join(s.folder(n), imageFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer old.Close()
+	return sameBytes(old, image)
+}
+
+// sameBytes compares two files from their start.
+func sameBytes(a, b *os.File) (bool, error) {
+	infoA, err := a.Stat()
+	if err != nil {
+		return false, err
+	}
+	infoB, err := b.Stat()
+	if err != nil || infoA.Size() != infoB.Size() {
+		return false, err
+	}
+	const chunk = 1 << 20
+	bufA, bufB := make([]byte, chunk), make([]byte, chunk)
+	for at := int64(0); at < infoA.Size(); at += chunk {
+		n, err := a.ReadAt(bufA, at)
+		if err != nil && err != io.EOF {
+			return false, fmt.Errorf("compare with %s: %w", a.Name(), err)
+		}
+		m, err := b.ReadAt(bufB, at)
+		if err != nil && err != io.EOF {
+			return false, fmt.Errorf("compare with %s: %w", b.Name(), err)
+		}
+		if !bytes.Equal(bufA[:n], bufB[:m]) {
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,246 @@
+// Package image keeps the generations of a client image: it builds a new one beside the others,
+// publishes it by one rename, repairs what a crash left apart, and prunes what nobody needs.
+//
+// For a chroot called x86_64 the images' folder and the TFTP folder hold
+//
+//	images/x86_64.img -> x86_64/12/root.img    which generation is current; nothing else says so
+//	images/x86_64/12/                          root.img, index, build.json, kernel, initrd, lts.conf
+//	tftp/x86_64/12/                            kernel, initrd, lts.conf: the same bytes
+//	tftp/x86_64/current -> 12
+//	tftp/x86_64/vmlinuz -> current/kernel      and initrd.img, lts.conf
+//
+// All links are relative, so that a TFTP server confined to its root can follow them. The two folders
+// may lie on different file systems. A generation never changes once it is there.
+//
+// The package does no locking: whoever calls Repair, Build, Publish or Prune holds the lock of the
+// farm. List, Current and Check only look.
+package image
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// None is the number of the current generation where there is none.
+const None = -1
+
+// The files of a generation, in its folder.
+const (
+	imageFile  = "root.img"
+	indexFile  = "index"
+	recordFile = "build.json"
+	kernelFile = "kernel"
+	initrdFile = "initrd"
+	confFile   = "lts.conf"
+)
+
+// bootFiles are what clients fetch over TFTP: the file of a generation, and the name that boot menus
+// know it by.
+var bootFiles = []struct{ file, link string }{
+	{kernelFile, "vmlinuz"},
+	{initrdFile, "initrd.img"},
+	{confFile, "lts.conf"},
+}
+
+// Names of what a run makes and has not finished. Whatever begins so is litter to a later run.
+const (
+	tempPrefix = ".ltskeeper-"
+	newFolder  = tempPrefix + "new"
+)
+
+// A Store is the place of one chroot's generations.
+type Store struct {
+	Name   string // of the chroot
+	Images string // folder of all images, absolute
+	TFTP   string // folder of all chroots' TFTP folders, absolute
+}
+
+// Link is the path that serves the current image.
+func (s *Store) Link() string { return filepath.Join(s.Images, s.Name+".img") }
+
+func (s *Store) dir() string         { return filepath.Join(s.Images, s.Name) }
+func (s *Store) folder(n int) string { return filepath.Join(s.dir(), strconv.Itoa(n)) }
+func (s *Store) boot() string        { return filepath.Join(s.TFTP, s.Name) }
+func (s *Store) bootFolder(n int) string {
+	return filepath.Join(s.boot(), strconv.Itoa(n))
+}
+
+// A Generation is one build of the image, as its build.json describes it.
+type Generation struct {
+	Number   int       `json:"generation"`
+	Current  bool      `json:"current"`
+	Time     time.Time `json:"time"`              // of the build
+	Size     int64     `json:"size"`              // of the image, bytes
+	Files    int       `json:"files"`             // of every kind, hard links counted once
+	Read     int64     `json:"read"`              // bytes of the tree that were read and compressed
+	Reused   int64     `json:"reused"`            // compressed bytes taken over from the generation before
+	Kernel   string    `json:"kernel,omitempty"`  // version of the kernel published with it
+	Replaced time.Time `json:"replaced,omitzero"` // when another generation took its place
+
+	// Published is false for a generation that was complete but never became current.
+	Published bool `json:"published"`
+}
+
+// Current is the number of the generation that NAME.img names, or None. A regular file there is one
+// that ltskeeper has not taken over yet: None as well.
+func (s *Store) Current() (int, error) {
+	target, err := os.Readlink(s.Link())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return None, nil
+	case err != nil:
+		if info, statErr := os.Lstat(s.Link()); statErr == nil && info.Mode().IsRegular() {
+			return None, nil
+		}
+		return None, fmt.Errorf("read which generation is current: %w", err)
+	}
+	folder, ok := strings.CutSuffix(target, "/"+imageFile)
+	number, ok2 := strings.CutPrefix(folder, s.Name+"/")
+	n, err := strconv.Atoi(number)
+	if !ok || !ok2 || err != nil || n < 0 {
+		return None, fmt.Errorf("%s is a link to %s, which is no generation of ltskeeper's: move it away, then run update-image again", s.Link(), target)
+	}
+	return n, nil
+}
+
+// List returns the generations, oldest first. Folders that are none are passed over.
+func (s *Store) List() ([]Generation, error) {
+	current, err := s.Current()
+	if err != nil {
+		return nil, err
+	}
+	numbers, err := numbered(s.dir())
+	if err != nil {
+		return nil, fmt.Errorf("list generations: %w", err)
+	}
+	var list []Generation
+	for _, n := range numbers {
+		g := s.record(n)
+		g.Current = n == current
+		if g.Published || g.Current {
+			list = append(list, g)
+		}
+	}
+	return list, nil
+}
+
+// numbered lists the folders of dir whose names are numbers, ascending; none if dir is not there.
+func numbered(dir string) ([]int, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var numbers []int
+	for _, e := range entries {
+		n, err := strconv.Atoi(e.Name())
+		if err == nil && e.IsDir() && strconv.Itoa(n) == e.Name() {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+// record reads what is known of a generation. One without a readable build.json is described by its
+// image alone: the record is for people, and its loss must not stop the work nor cost the image.
+func (s *Store) record(n int) Generation {
+	var g Generation
+	data, err := os.ReadFile(filepath.Join(s.folder(n), recordFile))
+	if err == nil {
+		err = json.Unmarshal(data, &g)
+	}
+	if err != nil {
+		g = Generation{Published: true}
+		if info, statErr := os.Stat(filepath.Join(s.folder(n), imageFile)); statErr == nil {
+			g.Time, g.Size = info.ModTime().UTC(), info.Size()
+		}
+	}
+	g.Number = n
+	return g
+}
+
+// writeRecord replaces a generation's build.json.
+func (s *Store) writeRecord(dir string, g Generation) error {
+	g.Current = false // the link says so, nothing else
+	data, err := json.MarshalIndent(g, "", "\t")
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, recordFile), append(data, '\n'))
+}
+
+// writeFile writes a file beside its place under a name that a later run knows as litter, syncs it and
+// renames it.
+func writeFile(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	temp := filepath.Join(dir, tempPrefix+filepath.Base(path))
+	err := createFile(temp, bytes.NewReader(data))
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		os.Remove(temp)
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return syncDir(dir)
+}
+
+// createFile writes and syncs a world-readable file, replacing one that is litter.
+func createFile(path string, content io.Reader) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, content)
+	if err == nil {
+		err = f.Chmod(0o644) // whatever the umask
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// relink points the link at path to target by one rename, and syncs the folder.
+func relink(target, path string) error {
+	temp := filepath.Join(filepath.Dir(path), tempPrefix+"link-"+filepath.Base(path))
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Symlink(target, temp); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", dir, err)
+	}
+	return nil
+}
