@@ -1,0 +1,288 @@
+package update
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"ltskeeper/chroot"
+	"ltskeeper/farm"
+	"ltskeeper/image"
+	"ltskeeper/squashfs"
+)
+
+// updateChroot puts the derived files into a chroot and brings its image up to date, while the package
+// manager is kept out.
+func (r *run) updateChroot(ctx context.Context, t *trust, c farm.Chroot) error {
+	root, err := r.open(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer root.close()
+	files, err := t.derive(c)
+	if err != nil {
+		return err
+	}
+	if err := root.refuseStrangers(files); err != nil {
+		return err
+	}
+	var overlay []derived
+	for _, file := range files {
+		into, err := r.put(root, file)
+		if err != nil {
+			return err
+		}
+		if into {
+			overlay = append(overlay, file)
+		}
+	}
+	return r.build(ctx, root, overlay, files[len(files)-1].data)
+}
+
+// buildChroot brings the image up to date with the tree as it stands.
+func (r *run) buildChroot(ctx context.Context, t *trust, c farm.Chroot) error {
+	root, err := r.open(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer root.close()
+	if root.writable() {
+		conf, err := root.Read(ltsConfPath)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if !ours(conf) {
+			conf = nil // somebody else's: what clients get over TFTP stays as it is
+		}
+		return r.build(ctx, root, nil, conf)
+	}
+	files, err := t.derive(c)
+	if err != nil {
+		return err
+	}
+	if err := root.refuseStrangers(files); err != nil {
+		return err
+	}
+	return r.build(ctx, root, files, files[len(files)-1].data)
+}
+
+// openRoot is a chroot at work: open, and its package manager locked.
+type openRoot struct {
+	*chroot.Root
+	declared farm.Chroot
+	store    *image.Store
+	adopted  string // folder of the files that init took over
+	release  func()
+}
+
+func (r *run) open(ctx context.Context, c farm.Chroot) (*openRoot, error) {
+	root, err := chroot.Open(c.Path)
+	if err != nil {
+		return nil, err
+	}
+	release, err := root.Lock(ctx)
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return &openRoot{root, c, storeOf(r.farm, c), adoptedFolder(r.farm), release}, nil
+}
+
+func (o *openRoot) close() {
+	o.release()
+	o.Root.Close()
+}
+
+// writable says whether files may be put into the tree; else they go into the image only.
+func (o *openRoot) writable() bool { return o.declared.Write && !o.System() }
+
+func storeOf(f *farm.Farm, c farm.Chroot) *image.Store {
+	return &image.Store{Name: c.Name, Images: f.Image.Directory, TFTP: f.TFTP.Directory}
+}
+
+// refuseStrangers fails if a file that is about to be replaced, in the tree, in the image or under TFTP, is
+// somebody else's and init has not taken over what it says.
+func (o *openRoot) refuseStrangers(files []derived) error {
+	for _, file := range files {
+		data, err := o.Read(file.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := refuseStranger(filepath.Join(o.Path(), file.path), data, o.adopted); err != nil {
+			return err
+		}
+	}
+	served := o.store.ServedConf()
+	data, err := os.ReadFile(served)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return refuseStranger(served, data, o.adopted)
+}
+
+func refuseStranger(path string, data []byte, adopted string) error {
+	if ours(data) {
+		return nil
+	}
+	known, err := isAdopted(data, adopted)
+	if err != nil {
+		return err
+	}
+	if !known {
+		return fmt.Errorf("%s was not written by ltskeeper and is left alone: run `ltskeeper init --adopt`, which takes over what it says", path)
+	}
+	return nil
+}
+
+// put brings one derived file into the tree, if its bytes differ, or says that it belongs into the image
+// only.
+func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
+	old, err := o.Read(file.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	change := File{Chroot: o.declared.Name, Path: filepath.Join(o.Path(), file.path), New: string(file.data)}
+	same := err == nil && bytes.Equal(old, file.data)
+	if !o.writable() && !same {
+		change.Path = "image:/" + file.path
+		if old, err = o.store.ReadFile(file.path); err != nil {
+			return false, err
+		}
+	}
+	change.Old, change.Changed = string(old), !bytes.Equal(old, file.data)
+	r.report.Files = append(r.report.Files, change)
+	if same && o.writable() && !r.dryRun {
+		// Permissions and owner may still be wrong.
+		_, err := o.Put(file.path, file.data, 0o644)
+		return false, err
+	}
+	if same || !o.writable() || r.dryRun {
+		return !same, nil
+	}
+	_, err = o.Put(file.path, file.data, 0o644)
+	return false, err
+}
+
+// build brings the image of a chroot up to date and publishes it, if it differs from the current one.
+func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []byte) error {
+	defer r.step("image " + o.declared.Name)()
+	options, err := r.imageOptions(o, overlay)
+	if err != nil {
+		return err
+	}
+	report := Image{Chroot: o.declared.Name, Path: o.store.Link(), Generation: image.None}
+	if r.dryRun {
+		return r.rehearse(ctx, o, options, conf, report)
+	}
+	now := time.Now()
+	if err := o.store.Repair(now); err != nil {
+		return err
+	}
+	built, err := o.store.Build(ctx, image.Source{Root: o.Path(), Options: options, Conf: conf, Full: r.full}, now)
+	if err != nil {
+		return err
+	}
+	for _, w := range built.Warnings {
+		r.warn("image of %s: %s", o.declared.Name, w)
+	}
+	g := built.Generation
+	if report.Changed = !built.Unchanged; report.Changed {
+		if g, err = o.store.Publish(built, now); err != nil {
+			return err
+		}
+	}
+	report.Generation, report.Size, report.Files = g.Number, g.Size, g.Files
+	report.Read, report.Reused, report.Kernel, report.Full = g.Read, g.Reused, g.Kernel, built.Full
+	r.report.Images = append(r.report.Images, report)
+	gone, err := o.store.Prune(r.farm.Image.Keep, r.farm.Image.KeepFor, now)
+	if len(gone) > 0 {
+		r.report.Images[len(r.report.Images)-1].Pruned = gone
+	}
+	return err
+}
+
+// rehearse says what build would do.
+func (r *run) rehearse(ctx context.Context, o *openRoot, options squashfs.Options, conf []byte, report Image) error {
+	changed, g, err := o.store.WouldChange(ctx, image.Source{Root: o.Path(), Options: options, Conf: conf, Full: r.full})
+	if err != nil {
+		return err
+	}
+	report.Changed, report.Generation, report.Size = changed, g.Number, g.Size
+	r.report.Images = append(r.report.Images, report)
+	return nil
+}
+
+func (r *run) imageOptions(o *openRoot, overlay []derived) (squashfs.Options, error) {
+	compression, err := squashfs.ParseCompression(r.farm.Image.Compression)
+	if err != nil {
+		return squashfs.Options{}, err
+	}
+	excludes, err := squashfs.ParseExcludes(r.excludes(o.declared))
+	if err != nil {
+		return squashfs.Options{}, err
+	}
+	epoch, err := sourceDateEpoch()
+	if err != nil {
+		return squashfs.Options{}, err
+	}
+	options := squashfs.Options{Compression: compression, Exclude: excludes, Time: epoch}
+	for _, file := range overlay {
+		path, err := o.Resolve(file.path) // where a client finds it, whatever links lead there
+		if err != nil {
+			return squashfs.Options{}, err
+		}
+		options.Overlay = append(options.Overlay, squashfs.File{Path: path, Content: file.data, Mode: 0o644})
+	}
+	options.Progress = func(p squashfs.Progress) {
+		r.progress("image "+o.declared.Name, p.Bytes, p.TotalBytes, "bytes")
+	}
+	return options, nil
+}
+
+// excludes are the patterns of what stays out of a chroot's image: the built-in ones, the declared ones,
+// and ltskeeper's own folders if the tree holds them.
+func (r *run) excludes(c farm.Chroot) []string {
+	var patterns []string
+	if c.ExcludeDefaults {
+		patterns = squashfs.DefaultExcludes()
+	}
+	patterns = append(patterns, c.Exclude...)
+	for _, own := range []string{r.farm.State, r.farm.Image.Directory, r.farm.TFTP.Directory} {
+		rel, err := filepath.Rel(c.Path, own)
+		if err == nil && rel != "." && rel != ".." && !strings.HasPrefix(rel, "../") {
+			patterns = append(patterns, escapeGlob(rel))
+		}
+	}
+	return patterns
+}
+
+// escapeGlob makes a pattern that matches the path alone.
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `(`, `\(`).Replace(path)
+}
+
+// sourceDateEpoch is the time that SOURCE_DATE_EPOCH gives every image, or zero: the tree's own newest.
+func sourceDateEpoch() (time.Time, error) {
+	value := os.Getenv("SOURCE_DATE_EPOCH")
+	if value == "" {
+		return time.Time{}, nil
+	}
+	seconds, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || seconds < 0 {
+		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH is %q: it must be seconds since 1970", value)
+	}
+	return time.Unix(seconds, 0), nil
+}

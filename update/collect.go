@@ -1,0 +1,195 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"ltskeeper/farm"
+	"ltskeeper/keys"
+)
+
+// Collect scans servers, all of them if no name is given, judges what they show and keeps the outcome. It
+// touches no chroot and no image.
+func Collect(ctx context.Context, f *farm.Farm, names []string, o Options) (*Report, error) {
+	return o.run(f, func(r *run) error {
+		_, err := r.collect(ctx, names)
+		return err
+	})
+}
+
+// collect does so within a run, and returns what is trusted afterwards.
+func (r *run) collect(ctx context.Context, only []string) (*trust, error) {
+	defer r.step("scan servers")()
+	servers, err := choose(r.farm, only)
+	if err != nil {
+		return nil, err
+	}
+	store, err := openStore(r.farm, r.dryRun)
+	if err != nil {
+		return nil, err
+	}
+	t, err := loadTrust(r.farm, store)
+	if err != nil {
+		return nil, err
+	}
+	looks, err := r.look(ctx, store, servers)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range looks {
+		if l.verdict.Err != nil {
+			return nil, l.verdict.Err
+		}
+	}
+	for _, l := range looks {
+		t.keys[l.server.Name] = l.verdict.Trusted
+		t.place(l, r.started)
+	}
+	t.forgetStrangers()
+	if !r.dryRun {
+		if err := keep(t, looks, r.started); err != nil {
+			return nil, err
+		}
+	}
+	listed := t.inDefaultList()
+	for _, l := range looks {
+		r.report.Servers = append(r.report.Servers, l.report(t, listed))
+	}
+	if len(only) == 0 {
+		for _, section := range t.emptyLists() {
+			r.warn("[%s] of lts.conf: no server of its list has a trusted key, so the list is not set", section)
+		}
+	}
+	return t, nil
+}
+
+// A look is what one server showed in a run, and what that means.
+type look struct {
+	server    farm.Server
+	sighting  keys.Sighting
+	verdict   keys.Verdict
+	confirmed bool   // suspect in both looks of this run
+	note      string // what the second look changed
+}
+
+// look scans the servers and judges them. Those that show what they should not are asked a second time: only
+// what a server shows twice can put it into quarantine.
+func (r *run) look(ctx context.Context, store *keys.Store, servers []farm.Server) ([]look, error) {
+	looks, err := r.scan(ctx, store, servers)
+	if err != nil {
+		return nil, err
+	}
+	var suspects []farm.Server
+	for _, l := range looks {
+		if l.verdict.Suspect {
+			suspects = append(suspects, l.server)
+		}
+	}
+	if len(suspects) == 0 {
+		return looks, nil
+	}
+	again, err := r.scan(ctx, store, suspects)
+	if err != nil {
+		return nil, err
+	}
+	for _, second := range again {
+		i := slices.IndexFunc(looks, func(l look) bool { return l.server.Name == second.server.Name })
+		switch {
+		case second.verdict.Suspect:
+			looks[i].confirmed = true
+		case len(second.verdict.Confirmed) > 0:
+			second.note = "showed another key first and its trusted key a moment later: someone may be answering in its place at times"
+			looks[i] = second
+		}
+	}
+	return looks, nil
+}
+
+// scan asks the servers once.
+func (r *run) scan(ctx context.Context, store *keys.Store, servers []farm.Server) ([]look, error) {
+	scanner := keys.Scanner{Timeout: r.farm.Collect.Timeout, Parallel: r.farm.Collect.Parallel}
+	targets := make([]keys.Target, len(servers))
+	for i, s := range servers {
+		targets[i] = keys.Target{Name: s.Name, Addresses: s.Addresses, Port: s.Port}
+	}
+	sightings, err := scanner.Scan(ctx, targets, func(done, total int) {
+		r.progress("scan servers", int64(done), int64(total), "servers")
+	})
+	if err != nil {
+		return nil, fmt.Errorf("scan servers: %w", err)
+	}
+	looks := make([]look, len(servers))
+	for i, s := range servers {
+		policy := policyOf(r.farm, s)
+		policy.FirstUse = policy.FirstUse && !r.ask
+		looks[i] = look{server: s, sighting: sightings[i], verdict: store.Judge(policy, sightings[i], r.started)}
+	}
+	return looks, nil
+}
+
+// place puts a server into quarantine or ends its stay there. Silence changes nothing.
+func (t *trust) place(l look, now time.Time) {
+	switch v := l.verdict; {
+	case len(v.Trusted) == 0:
+		t.quarantine.release(l.server.Name) // no list has it anyway
+	case v.Suspect && l.confirmed:
+		t.quarantine.add(l.server.Name, now, l.why())
+	case !v.Suspect && len(v.Confirmed) > 0:
+		t.quarantine.release(l.server.Name)
+	}
+}
+
+// forgetStrangers drops servers from the quarantine that are not declared any more.
+func (t *trust) forgetStrangers() {
+	for _, name := range t.quarantine.names() {
+		if _, declared := t.keys[name]; !declared {
+			t.quarantine.release(name)
+		}
+	}
+}
+
+// keep writes down what a scan decided: the keys first, for they must not be trusted twice.
+func keep(t *trust, looks []look, now time.Time) error {
+	verdicts := make([]keys.Verdict, len(looks))
+	for i, l := range looks {
+		verdicts[i] = l.verdict
+	}
+	if err := t.store.Apply(verdicts...); err != nil {
+		return err
+	}
+	seen := openSeen(t.farm)
+	for _, v := range verdicts {
+		seen.Record(v, now)
+	}
+	return errors.Join(t.quarantine.save(), seen.Save())
+}
+
+// choose returns the named servers, or all of them, in the farm's order.
+func choose(f *farm.Farm, names []string) ([]farm.Server, error) {
+	if len(names) == 0 {
+		return f.Servers, nil
+	}
+	chosen := map[string]bool{}
+	for _, name := range names {
+		s, err := f.Server(name)
+		if err != nil {
+			return nil, err
+		}
+		chosen[s.Name] = true
+	}
+	return slices.DeleteFunc(slices.Clone(f.Servers), func(s farm.Server) bool { return !chosen[s.Name] }), nil
+}
+
+func policyOf(f *farm.Farm, s farm.Server) keys.Policy {
+	return keys.Policy{Name: s.Name, Names: names(s), Pins: s.Pins, FirstUse: f.Collect.FirstUse}
+}
+
+func openStore(f *farm.Farm, readonly bool) (*keys.Store, error) {
+	return keys.Open(filepath.Join(f.State, "keys"), readonly)
+}
+
+func openSeen(f *farm.Farm) *keys.Seen { return keys.OpenSeen(filepath.Join(f.State, "seen")) }

@@ -1,0 +1,159 @@
+package update
+
+import (
+	"slices"
+	"time"
+
+	"ltskeeper/farm"
+	"ltskeeper/image"
+	"ltskeeper/keys"
+)
+
+// Status is what is known without asking anybody.
+type Status struct {
+	Servers  []Server      `json:"servers"`
+	Images   []ImageStatus `json:"images"`
+	Warnings []string      `json:"warnings,omitempty"`
+}
+
+// An ImageStatus is a chroot and its generations.
+type ImageStatus struct {
+	Chroot      string             `json:"chroot"`
+	Root        string             `json:"root"`
+	Path        string             `json:"path"`
+	Current     int                `json:"current"`     // image.None without one
+	Generations []image.Generation `json:"generations"` // oldest first
+	Problem     string             `json:"problem,omitempty"`
+}
+
+// Look gathers what is on record of every server and chroot. What is wrong with one of them is said in its
+// place.
+func Look(f *farm.Farm) (*Status, error) {
+	store, err := openStore(f, true)
+	if err != nil {
+		return nil, err
+	}
+	q, err := loadQuarantine(f.State)
+	if err != nil {
+		return nil, err
+	}
+	t := &trust{farm: f, store: store, keys: map[string][]keys.Key{}, quarantine: q}
+	unreadable := map[string]error{}
+	for _, s := range f.Servers {
+		if t.keys[s.Name], err = store.Trusted(s.Name, s.Pins); err != nil {
+			unreadable[s.Name] = err
+		}
+	}
+	var status Status
+	seen, listed := openSeen(f), t.inDefaultList()
+	for _, s := range f.Servers {
+		server := t.onRecord(s, seen, listed)
+		if err := unreadable[s.Name]; err != nil {
+			server.State, server.Message, server.Decision = Unreadable, err.Error(), true
+		}
+		status.Servers = append(status.Servers, server)
+	}
+	for _, c := range f.Chroots {
+		status.Images = append(status.Images, lookAtImage(f, c))
+	}
+	return &status, nil
+}
+
+// onRecord is what is known of one server.
+func (t *trust) onRecord(s farm.Server, seen *keys.Seen, listed map[string]bool) Server {
+	server := Server{Name: s.Name, Declared: s, State: Unscanned, Listed: listed[s.Name]}
+	withTimes := func(list []keys.Key) []Key {
+		out := reportKeys(list)
+		for i, k := range list {
+			if last := seen.Last(s.Name, k); !last.IsZero() {
+				out[i].Seen = &last
+			}
+		}
+		return out
+	}
+	server.Keys = withTimes(t.keys[s.Name])
+	pending, err := t.store.Pending(s.Name)
+	if err != nil {
+		server.Message = err.Error()
+	}
+	rejected, err := t.store.Rejected(s.Name)
+	if err != nil {
+		server.Message = err.Error()
+	}
+	server.Pending = withTimes(pending)
+	server.Rejected = withTimes(rejected)
+	switch {
+	case len(server.Keys) > 0:
+		server.State = Trusted
+	case len(pending) > 0:
+		server.State, server.Decision = Pending, true
+	}
+	if e, in := t.quarantine.entries[s.Name]; in {
+		server.State, server.Quarantined, server.Message = Changed, &e.since, e.why
+	}
+	server.Decision = server.Decision || slices.ContainsFunc(pending, func(k keys.Key) bool {
+		return slices.ContainsFunc(t.keys[s.Name], func(trusted keys.Key) bool { return trusted.Type == k.Type })
+	})
+	server.Seen = latest(server.Keys)
+	return server
+}
+
+// latest is when one of the keys was last seen, nil if none was.
+func latest(list []Key) *time.Time {
+	var last *time.Time
+	for _, k := range list {
+		if k.Seen != nil && (last == nil || k.Seen.After(*last)) {
+			last = k.Seen
+		}
+	}
+	return last
+}
+
+func lookAtImage(f *farm.Farm, c farm.Chroot) ImageStatus {
+	store := storeOf(f, c)
+	s := ImageStatus{Chroot: c.Name, Root: c.Path, Path: store.Link(), Current: image.None}
+	current, err := store.Current()
+	if err != nil {
+		s.Problem = err.Error()
+		return s
+	}
+	s.Current = current
+	if s.Generations, err = store.List(); err != nil {
+		s.Problem = err.Error()
+		return s
+	}
+	if s.Problem, err = store.Check(); err != nil {
+		s.Problem = err.Error()
+	}
+	return s
+}
+
+// KnownHosts is the known_hosts that clients would get, from the record.
+func KnownHosts(f *farm.Farm) ([]byte, error) {
+	t, err := trustOnRecord(f)
+	if err != nil {
+		return nil, err
+	}
+	return t.knownHosts(), nil
+}
+
+// LTSConf is the lts.conf that clients of a chroot would get, from the record.
+func LTSConf(f *farm.Farm, chroot string) ([]byte, error) {
+	c, err := f.Chroot(chroot)
+	if err != nil {
+		return nil, err
+	}
+	t, err := trustOnRecord(f)
+	if err != nil {
+		return nil, err
+	}
+	return t.ltsConf(c)
+}
+
+func trustOnRecord(f *farm.Farm) (*trust, error) {
+	store, err := openStore(f, true)
+	if err != nil {
+		return nil, err
+	}
+	return loadTrust(f, store)
+}

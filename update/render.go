@@ -1,0 +1,150 @@
+package update
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"ltskeeper/farm"
+	"ltskeeper/keys"
+)
+
+// mark begins the first line of every text file that ltskeeper writes. A file without it belongs to
+// somebody else.
+const mark = "# Written by ltskeeper"
+
+func header(edit string) string {
+	return fmt.Sprintf("%s: changes here are lost. Edit %s instead, then run: ltskeeper update-image\n", mark, edit)
+}
+
+func ours(data []byte) bool { return bytes.HasPrefix(data, []byte(mark)) }
+
+// trust is all that is known of the farm's keys without asking anybody: what is derived for the clients
+// comes from it and the declaration alone.
+type trust struct {
+	farm       *farm.Farm
+	store      *keys.Store
+	keys       map[string][]keys.Key // trusted, by server
+	quarantine *quarantine
+}
+
+// loadTrust reads the record of keys and quarantine.
+func loadTrust(f *farm.Farm, store *keys.Store) (*trust, error) {
+	q, err := loadQuarantine(f.State)
+	if err != nil {
+		return nil, err
+	}
+	t := &trust{farm: f, store: store, keys: map[string][]keys.Key{}, quarantine: q}
+	for _, s := range f.Servers {
+		trusted, err := store.Trusted(s.Name, s.Pins)
+		if err != nil {
+			return nil, err
+		}
+		t.keys[s.Name] = trusted
+	}
+	return t, nil
+}
+
+func (t *trust) trusted(name string) bool { return len(t.keys[name]) > 0 }
+
+// listed returns the servers of a list that clients get.
+func (t *trust) listed(l farm.List) []farm.Server { return t.quarantine.listed(l.Servers, t.trusted) }
+
+// inDefaultList says for each server whether clients find it in the default LDM_SERVER.
+func (t *trust) inDefaultList() map[string]bool {
+	in := map[string]bool{}
+	for _, s := range t.listed(t.farm.Lists()[0]) {
+		in[s.Name] = true
+	}
+	return in
+}
+
+// knownHosts renders the clients' known_hosts. Servers in quarantine stay in it: with their old keys, a
+// client that has one of them in an older list refuses whoever answers there.
+func (t *trust) knownHosts() []byte {
+	var hosts []keys.Host
+	for _, s := range t.farm.Servers {
+		if t.trusted(s.Name) {
+			hosts = append(hosts, keys.Host{Names: names(s), Port: s.Port, Keys: t.keys[s.Name]})
+		}
+	}
+	return keys.RenderKnownHosts(header(t.farm.KnownHostsLocalPath()), hosts, t.store.Revoked(), t.farm.KnownHostsLocal)
+}
+
+// names are all names of a server that clients may use: never those that an address resolves to.
+func names(s farm.Server) []string {
+	return append(append([]string{s.Name}, s.Aliases...), s.Addresses...)
+}
+
+// ltsConf renders the clients' lts.conf for a chroot: the admin's own, with the server lists set in it.
+func (t *trust) ltsConf(c farm.Chroot) ([]byte, error) {
+	conf := t.farm.LTSConfSource(c)
+	var err error
+	set := func(section, key, value string) {
+		if err == nil {
+			err = conf.Set(section, key, value)
+		}
+	}
+	for _, s := range t.farm.LTSConf.Set {
+		set("default", s.Key, s.Value)
+	}
+	for _, client := range t.farm.Clients {
+		for _, s := range client.Set {
+			set(client.Match, s.Key, s.Value)
+		}
+	}
+	for _, list := range t.farm.Lists() {
+		listed := t.listed(list)
+		if len(listed) == 0 {
+			continue // what the admin's own file says, or the default list, is better than no server
+		}
+		var entries []string
+		for _, s := range listed {
+			entries = append(entries, t.farm.ListEntry(s))
+		}
+		set(list.Section, "LDM_SERVER", strings.Join(entries, " "))
+		if list.Port != 22 {
+			set(list.Section, "SSH_OVERRIDE_PORT", strconv.Itoa(list.Port))
+		} else if err == nil {
+			err = conf.Delete(list.Section, "SSH_OVERRIDE_PORT")
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("set the server lists in %s: %w", c.LTSConf, err)
+	}
+	return append([]byte(header(c.LTSConf)), conf.Bytes()...), nil
+}
+
+// emptyLists names the lists that no server can be put into.
+func (t *trust) emptyLists() []string {
+	var empty []string
+	for _, list := range t.farm.Lists() {
+		if len(list.Servers) > 0 && len(t.listed(list)) == 0 {
+			empty = append(empty, list.Section)
+		}
+	}
+	return empty
+}
+
+// The files that clients get, by their path in the client root.
+var (
+	knownHostsPath = filepath.Join("etc", "ssh", "ssh_known_hosts")
+	ltsConfPath    = filepath.Join("etc", "lts.conf")
+)
+
+// A derived file is one that ltskeeper writes for the clients of a chroot.
+type derived struct {
+	path string // in the root
+	data []byte
+}
+
+// derive renders all files for a chroot.
+func (t *trust) derive(c farm.Chroot) ([]derived, error) {
+	ltsConf, err := t.ltsConf(c)
+	if err != nil {
+		return nil, err
+	}
+	return []derived{{knownHostsPath, t.knownHosts()}, {ltsConfPath, ltsConf}}, nil
+}
