@@ -41,6 +41,7 @@ func TestCheck(t *testing.T) {
 		{"[x]\nLDM_SERVER = \"a  b\"\nA = \"a  b\"\nldm_server = \" a\"\nB = \" a\"\n", "2:14: warning: a space too many\n3:5: warning: spaces in a row\n4:1: warning: ldm_server again in [x], which overrides line 2\n4:14: warning: a space too many"},
 		{"[x]\nA = \"a * b\"\nB = \"* a?\"\n", "2:5: warning: a pattern between spaces"},
 		{"[x]\nA = 1\n[y]\nB = 1\n[X]\nA = 2\n", "5:1: warning: a second section [X], which getltscfg ignores; the first is at f:1"},
+		{"[x]\nA = 1\n[x]\nLIKE = nobody\n[?]\nA = 1\n[?]\nA = 1\n", "3:1: warning: a second section [x]\n7:1: warning: a second section [?]"},
 		{"[x]\nA = a [1]\nB = 1\n", "2:7: error: section [1] begins in the middle of a line"},
 		{"[x]\nLIKE = nobody\n", "2:8: warning: LIKE names [nobody], which is not there"},
 		{"[x]\nLIKE = X\n", "2:8: error: in a circle"},

@@ -9,9 +9,9 @@ import (
 
 // Set gives a key of a section a value, and leaves every other byte as it was. It changes the setting that counts (see
 // Get); without one, it adds a line after the section's last setting, in that one's style; without the section, it
-// adds that at the end. The one byte beside the value that it may add is a line end in front of a comment that holds a
-// double quote, if the value needs quotes now, since a quoted value runs to the last double quote on its line; a
-// carriage return behind such a value is taken away.
+// adds that at the end. Where a bare value comes to need quotes, and its line holds other double quotes, in a comment
+// for one, it gets a line of its own, because a quoted value runs to the last double quote on its line; a carriage
+// return beside it goes, which would be a word of its own. A last line without an end gets one before another is added.
 //
 // The error says what is wrong with the section, key or value (see CheckSection, CheckKey and CheckValue), or what is
 // in the way in the file, which is then as it was.
@@ -105,24 +105,20 @@ func (f *File) set(section, key, value string) ([]byte, error) {
 		return f.addSection(section, key, value), nil
 	}
 	if i := s.find(key); i >= 0 {
-		return f.changeValue(s.settings[i].value, value)
+		return f.changeValue(s.settings[i].value, value), nil
 	}
 	return f.addSetting(s, key, value), nil
 }
 
 // changeValue keeps quotes where there are some.
-func (f *File) changeValue(old token, value string) ([]byte, error) {
-	if old.text == value {
-		return f.text, nil
-	}
-	if old.quoted {
-		return splice(f.text, old.start, old.end, quote(value)), nil
-	}
-	if !needsQuotes(value) {
-		return splice(f.text, old.start, old.end, value), nil
-	}
-	if i := bytes.IndexByte(f.text[f.lineStart(old.start):old.start], '"'); i >= 0 {
-		return nil, fmt.Errorf("a stray \" stands on its line: %s", bytes.TrimSpace(f.text[f.lineStart(old.start):f.lineEnd(old.start)]))
+func (f *File) changeValue(old token, value string) []byte {
+	switch {
+	case old.text == value:
+		return f.text
+	case old.quoted:
+		return splice(f.text, old.start, old.end, quote(value))
+	case !needsQuotes(value):
+		return splice(f.text, old.start, old.end, value)
 	}
 	// Of the white space that belonged to the bare word, a carriage return would be a word of its own now.
 	start, end := old.start, old.end
@@ -133,10 +129,13 @@ func (f *File) changeValue(old token, value string) ([]byte, error) {
 		end = old.stop
 	}
 	value = quote(value)
-	if bytes.IndexByte(f.text[old.stop:f.lineEnd(old.stop)], '"') >= 0 {
+	if bytes.IndexByte(f.text[f.lineStart(start):start], '"') >= 0 {
+		value = "\n" + value
+	}
+	if bytes.IndexByte(f.text[end:f.lineEnd(end)], '"') >= 0 {
 		value += "\n"
 	}
-	return splice(f.text, start, end, value), nil
+	return splice(f.text, start, end, value)
 }
 
 // addSetting adds a line after the section's last setting.

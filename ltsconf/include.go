@@ -44,10 +44,6 @@ func (f *File) Expand(readFile func(path string) ([]byte, error)) (*File, error)
 // open makes an included file the rest of the parser's text.
 func (x *includer) open(p *parser, t token) {
 	f, text := p.file, p.scan.text
-	if t.stop == len(text) {
-		x.dropped = append(x.dropped, fault{t.start, "an include in the file's last line, which has no end, is not read; put a newline at the end of the file"})
-		return
-	}
 	name := path.Clean(t.text)
 	if x.seen[name] {
 		x.repeated = append(x.repeated, fault{t.start, fmt.Sprintf("%s is included a second time; getltscfg ignores that", t.text)})
@@ -60,6 +56,10 @@ func (x *includer) open(p *parser, t token) {
 	content, err := x.readFile(t.text)
 	if err != nil {
 		x.missing = append(x.missing, fault{t.start, fmt.Sprintf("getltscfg crashes where it cannot include a file: %v", err)})
+		return
+	}
+	if t.stop == len(text) {
+		x.dropped = append(x.dropped, fault{t.start, "an include in the file's last line, which has no end, is not read; put a newline at the end of the file"})
 		return
 	}
 	x.seen[name] = true
