@@ -44,18 +44,20 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 	if from.Full && current != None {
 		m.full = "asked for"
 	}
-	if m.Unchanged {
-		return m, nil
+	if !m.Unchanged {
+		if m.Unchanged, err = s.sameImage(current, out); err != nil {
+			return m, err
+		}
 	}
-	if m.Unchanged, err = s.sameImage(current, out); err != nil {
-		return m, err
+	if m.Unchanged {
+		if index.Len() == 0 {
+			return m, nil
+		}
+		// The same image again, at a price: the index that was there was of little use.
+		return m, writeFile(filepath.Join(s.folder(current), indexFile), index.Bytes())
 	}
 	if err := createFile(filepath.Join(dir, indexFile), &index); err != nil {
 		return m, err
-	}
-	if m.Unchanged && current != None {
-		// The same image again, by a clean build: the old index was of no use, the new one is.
-		return m, os.Rename(filepath.Join(dir, indexFile), filepath.Join(s.folder(current), indexFile))
 	}
 	return m, errors.Join(out.Chmod(0o644), out.Sync())
 }
