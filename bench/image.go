@@ -24,7 +24,7 @@ var zstd3 = []string{"zstd", "-Xcompression-level", "3"}
 // cleanZstd compares a build from nothing with mksquashfs at the level that is as fast.
 func (b *bench) cleanZstd(ctx context.Context) error {
 	title("Image the whole tree with zstd: %s", b.tree)
-	best, err := compare(ctx, b.pairs, b.mksquashfs(b.tree, zstd3...), b.buildClean("zstd"))
+	best, err := compare(ctx, b.pairs, []string{b.tree}, b.mksquashfs(b.tree, zstd3...), b.buildClean(b.tree, "zstd"))
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (b *bench) cleanGzip(ctx context.Context) error {
 		return nil
 	}
 	title("Image the whole tree with gzip")
-	best, err := compare(ctx, b.slowPairs, b.mksquashfs(b.tree, "gzip"), b.buildClean("gzip"))
+	best, err := compare(ctx, b.slowPairs, []string{b.tree}, b.mksquashfs(b.tree, "gzip"), b.buildClean(b.tree, "gzip"))
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (b *bench) twoFiles(ctx context.Context) error {
 	if err := b.prepareCopy(ctx); err != nil {
 		return err
 	}
-	best, err := compare(ctx, b.pairs,
+	best, err := compare(ctx, b.pairs, b.copyAndImage(),
 		b.mksquashfs(b.images.copy, zstd3...),
 		b.floor(),
 		b.rebuild("ltskeeper image build", b.changeTwoFiles),
@@ -67,7 +67,7 @@ func (b *bench) twoFiles(ctx context.Context) error {
 	}
 	peer, floor, ours := best[0], best[1], best[2]
 	if b.ltsp != "" && b.slowPairs > 0 {
-		ltsp, err := compare(ctx, b.slowPairs, b.ltspImage())
+		ltsp, err := compare(ctx, b.slowPairs, b.copyAndImage(), b.ltspImage())
 		if err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (b *bench) nothing(ctx context.Context) error {
 	if err := b.prepareCopy(ctx); err != nil {
 		return err
 	}
-	best, err := compare(ctx, b.pairs,
+	best, err := compare(ctx, b.pairs, b.copyAndImage(),
 		b.floor(),
 		b.rebuild("ltskeeper image build", func() error { return nil }),
 	)
@@ -105,9 +105,9 @@ func (b *bench) onePackage(ctx context.Context) error {
 		return err
 	}
 	title("One package upgraded in the tree: %s, %d files, %.1f MB", name, len(files), float64(size)/1e6)
-	best, err := compare(ctx, b.pairs,
+	best, err := compare(ctx, b.pairs, b.copyAndImage(),
 		b.floor(),
-		b.buildClean("zstd"),
+		b.buildClean(b.images.copy, "zstd"),
 		b.rebuild("ltskeeper image build", func() error { return upgrade(b.images.copy, files) }),
 	)
 	if err != nil {
@@ -128,12 +128,12 @@ func (b *bench) mksquashfs(root string, compression ...string) contender {
 	}}
 }
 
-// buildClean builds the first generation of the tree, everything included, in a farm that is new each time.
-func (b *bench) buildClean(compression string) contender {
+// buildClean builds the first generation of root, everything included, in a farm that is new each time.
+func (b *bench) buildClean(root, compression string) contender {
 	return contender{"ltskeeper image build, from nothing", func(ctx context.Context, round int) (measure, error) {
 		dir := filepath.Join(b.work, "clean-"+strconv.Itoa(round))
 		defer os.RemoveAll(dir)
-		config, err := declareImage(dir, b.tree, compression)
+		config, err := declareImage(dir, root, compression)
 		if err != nil {
 			return measure{}, err
 		}
@@ -218,6 +218,11 @@ func (b *bench) prepareCopy(ctx context.Context) error {
 	}
 	b.images.copy, b.images.farm = root, config
 	return nil
+}
+
+// copyAndImage is what a rebuild of the copy reads.
+func (b *bench) copyAndImage() []string {
+	return []string{b.images.copy, filepath.Join(filepath.Dir(b.images.farm), "images", "desktop.img")}
 }
 
 // changeTwoFiles gives the clients one more server.

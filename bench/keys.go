@@ -47,7 +47,7 @@ func (b *bench) keys(ctx context.Context) error {
 		return err
 	}
 	port := strconv.Itoa(sshd.Port)
-	best, err := compare(ctx, b.pairs,
+	best, err := compare(ctx, b.pairs, nil,
 		contender{"ssh-keyscan", func(ctx context.Context, round int) (measure, error) {
 			out := filepath.Join(dir, fmt.Sprintf("known_hosts-%d", round))
 			m, err := process(ctx, out, "sh", "-c", `exec ssh-keyscan -p "$1" -t rsa,ecdsa,ed25519 -f "$2" >"$3" 2>/dev/null`, "sh", port, list, out)
