@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"ltskeeper/farm"
+	"ltskeeper/update"
+)
+
+// Exit codes. They are part of what ltskeeper promises to cron jobs and scripts.
+const (
+	exitDone        = 0 // done, or nothing to do
+	exitFailed      = 1
+	exitUsage       = 2 // the command line or the declaration is wrong
+	exitDecision    = 3 // done, but something needs a person's decision
+	exitUnreachable = 4 // done, but some server did not answer; exitDecision wins
+	exitLocked      = 5 // another run holds the lock
+)
+
+// A usageError is a command line that cannot be meant as it stands.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+func usagef(format string, args ...any) error {
+	return usageError(fmt.Sprintf(format, args...))
+}
+
+// An outcome is the exit code of a command that did its work and has said on standard output why the
+// code is not 0.
+type outcome int
+
+func (o outcome) Error() string { return fmt.Sprintf("exit %d", int(o)) }
+
+// outcomeOf is what a report means for the exit code.
+func outcomeOf(r *update.Report) error {
+	switch {
+	case r.NeedsDecision():
+		return outcome(exitDecision)
+	case r.SomeUnreachable():
+		return outcome(exitUnreachable)
+	}
+	return nil
+}
+
+// exitCode is the exit code for what a command returned.
+func exitCode(err error) int {
+	var (
+		code     outcome
+		usage    usageError
+		mistakes farm.Mistakes
+	)
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &code):
+		return int(code)
+	case errors.Is(err, update.ErrLocked):
+		return exitLocked
+	case errors.As(err, &usage), errors.As(err, &mistakes):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// complain writes an error as an admin reads it: each line begins with the program's name, and nothing in it
+// that came from a server or a file can move the cursor.
+func complain(w io.Writer, err error) {
+	var code outcome
+	if err == nil || errors.As(err, &code) {
+		return
+	}
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(w, "ltskeeper: %s\n", visible(strings.TrimSuffix(line, "\n")))
+	}
+}

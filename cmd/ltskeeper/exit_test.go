@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+
+	"ltskeeper/farm"
+	"ltskeeper/update"
+)
+
+func TestExitCode(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 0},
+		{errors.New("disk full"), 1},
+		{usagef("no such command"), 2},
+		{fmt.Errorf("chroot x86_64: %w", farm.Mistakes{{Msg: "wrong"}}), 2},
+		{outcome(exitDecision), 3},
+		{outcome(exitUnreachable), 4},
+		{fmt.Errorf("add server: %w", update.ErrLocked), 5},
+	} {
+		if got := exitCode(test.err); got != test.want {
+			t.Errorf("%v: exit code %d, want %d", test.err, got, test.want)
+		}
+	}
+}
+
+func TestComplain(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{nil, ""},
+		{outcome(exitDecision), ""}, // standard output has said why
+		{errors.New("disk full"), "ltskeeper: disk full\n"},
+		{farm.Mistakes{{File: "a", Msg: "x"}, {File: "b", Msg: "y"}}, "ltskeeper: a: x\nltskeeper: b: y\n"},
+		{errors.New("app01: \x1b[2Jbanner"), "ltskeeper: app01: \\x1b[2Jbanner\n"},
+	} {
+		var b bytes.Buffer
+		if complain(&b, test.err); b.String() != test.want {
+			t.Errorf("got %q, want %q", b.String(), test.want)
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+)
+
+// overview is what ltskeeper --help begins with.
+const overview = `ltskeeper keeps a thin-client farm in step. Declare each application server once; ltskeeper collects
+its SSH host keys, derives the clients' known_hosts and lts.conf, and keeps the client images up to date.
+
+A first farm:
+  ltskeeper init                look at this machine and write the declaration
+  ltskeeper server add app01    declare a server and look at its keys
+  ltskeeper update-image        make the clients know it
+
+Every night, from cron or a systemd timer:
+  ltskeeper update-image --quiet
+
+Exit codes: 0 done or nothing to do, 1 failed, 2 the command line or the declaration is wrong,
+3 something needs a person's decision, 4 some server could not be reached, 5 another run is at work.`
+
+// helpCommand prints what the definitions of commands and options say. permute turns every way to ask
+// for help into this one.
+func (t *tool) helpCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "help",
+		Usage:     "explain a command",
+		ArgsUsage: "[COMMAND]...",
+		Action: func(ctx *cli.Context) error {
+			path, _, err := resolve(ctx.App, ctx.Args().Slice())
+			if err != nil {
+				return err
+			}
+			if len(path) == 0 {
+				return t.write(appHelp(ctx.App))
+			}
+			return t.write(commandHelp(ctx.App, path))
+		},
+	}
+}
+
+func appHelp(app *cli.App) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s\n\nCommands:\n", app.Description)
+	for _, path := range allCommands(app.Commands) {
+		if c := path[len(path)-1]; len(c.Subcommands) == 0 || takesArguments(c) {
+			helpRow(&b, 22, pathString(path), c.Usage)
+		}
+	}
+	fmt.Fprintf(&b, "\nOptions of every command, anywhere on the line:\n")
+	flagHelp(&b, app.Flags)
+	fmt.Fprintf(&b, "\nltskeeper COMMAND --help explains a command.\n")
+	return b.Bytes()
+}
+
+func commandHelp(app *cli.App, path []*cli.Command) []byte {
+	var b bytes.Buffer
+	c := path[len(path)-1]
+	usage := "ltskeeper " + pathString(path)
+	fmt.Fprintf(&b, "%s: %s\n\n", usage, c.Usage)
+	switch {
+	case len(c.Subcommands) > 0 && !takesArguments(c):
+		usage += " COMMAND"
+	case len(c.Flags) > 0:
+		usage += " [OPTION]..."
+	}
+	fmt.Fprintf(&b, "Usage: %s\n", strings.TrimSpace(usage+" "+c.ArgsUsage))
+	if c.Description != "" {
+		fmt.Fprintf(&b, "\n%s\n", strings.TrimSpace(c.Description))
+	}
+	if len(c.Subcommands) > 0 {
+		fmt.Fprintf(&b, "\nCommands:\n")
+		for _, s := range c.Subcommands {
+			helpRow(&b, 22, pathString(path)+" "+s.Name, s.Usage)
+		}
+	}
+	if len(c.Flags) > 0 {
+		fmt.Fprintf(&b, "\nOptions:\n")
+		flagHelp(&b, c.Flags)
+	}
+	fmt.Fprintf(&b, "\nOptions of every command:\n")
+	flagHelp(&b, app.Flags)
+	return b.Bytes()
+}
+
+func helpRow(b *bytes.Buffer, width int, left, right string) {
+	fmt.Fprintf(b, "  %-*s  %s\n", width, left, right)
+}
+
+// flagHelp is a line for each option, like "--address A  connect to A (may be repeated)".
+func flagHelp(b *bytes.Buffer, flags []cli.Flag) {
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	for _, f := range flags {
+		left, right := flagWords(f)
+		fmt.Fprintf(w, "  %s\t%s\n", left, right)
+	}
+	w.Flush()
+}
+
+func flagWords(f cli.Flag) (left, right string) {
+	left = "--" + f.Names()[0]
+	d, ok := f.(cli.DocGenerationFlag)
+	if !ok {
+		return left, ""
+	}
+	value, right := unquoteUsage(d.GetUsage())
+	if d.TakesValue() {
+		left += " " + value
+	}
+	for _, name := range f.Names()[1:] {
+		left = "-" + name + ", " + left
+	}
+	if s, ok := f.(cli.DocGenerationSliceFlag); ok && s.IsSliceFlag() {
+		right += "; may be repeated"
+	}
+	if def := d.GetValue(); d.TakesValue() && def != "" && def != "0" {
+		right += " (default " + def
+		if vars := d.GetEnvVars(); len(vars) > 0 {
+			right += ", or the variable " + vars[0]
+		}
+		right += ")"
+	}
+	return left, right
+}
+
+// unquoteUsage takes the name of an option's value out of its usage, where it stands in backquotes.
+func unquoteUsage(usage string) (value, text string) {
+	before, rest, ok := strings.Cut(usage, "`")
+	if !ok {
+		return "VALUE", usage
+	}
+	value, after, _ := strings.Cut(rest, "`")
+	return value, before + value + after
+}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// Every command says what it is for, shows how it is typed, and fits a terminal.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	app := testApp()
+	overview := appHelp(app)
+	for _, path := range allCommands(app.Commands) {
+		c := path[len(path)-1]
+		command := "ltskeeper " + pathString(path)
+		text := commandHelp(app, path)
+		if !bytes.HasPrefix(text, []byte(command+": "+c.Usage+"\n")) || c.Usage == "" {
+			t.Errorf("%s: help begins with %.60q", command, text)
+		}
+		runs := len(c.Subcommands) == 0 || takesArguments(c)
+		if runs && c.Name != "help" && !strings.Contains(c.Description, "  "+command) {
+			t.Errorf("%s: help has no example", command)
+		}
+		if runs && !bytes.Contains(overview, []byte("\n  "+pathString(path)+" ")) {
+			t.Errorf("%s: not in ltskeeper --help", command)
+		}
+		for line := range strings.Lines(string(text)) {
+			if len(line) > 120 {
+				t.Errorf("%s: a line of %d columns: %s", command, len(line), line)
+			}
+		}
+	}
+}

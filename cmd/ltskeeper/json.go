@@ -1,0 +1,35 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// encode is the JSON form of a document: its fields as their tags name them, indented, one document to
+// an output. It is ASCII: whatever else stands in names and files is escaped as \uXXXX, so that it may be
+// looked at on a terminal.
+func encode(d document) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(d); err != nil {
+		return nil, err
+	}
+	var ascii bytes.Buffer
+	for _, r := range b.String() {
+		switch {
+		case r < utf8.RuneSelf && r != 0x7f:
+			ascii.WriteByte(byte(r))
+		case r <= 0xffff:
+			fmt.Fprintf(&ascii, `\u%04x`, r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&ascii, `\u%04x\u%04x`, high, low)
+		}
+	}
+	return ascii.Bytes(), nil
+}

@@ -1,0 +1,269 @@
+package main
+
+import (
+	"errors"
+	"slices"
+
+	"ltskeeper/farm"
+	"ltskeeper/update"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (t *tool) keysCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "keys",
+		Usage: "look at the servers' host keys and decide about them",
+		Subcommands: []*cli.Command{
+			{
+				Name:      "collect",
+				Usage:     "ask servers for their host keys",
+				ArgsUsage: "[NAME]...",
+				Description: `Asks the servers, all of them if none is named, and keeps what they show. A key that is not already
+trusted waits for keys accept, but for a server's very first. No chroot and no image is touched.
+
+  ltskeeper keys collect
+  ltskeeper keys collect app01 app02`,
+				Action: t.keysCollect,
+			},
+			{
+				Name:      "list",
+				Usage:     "list trusted and waiting keys",
+				ArgsUsage: "[NAME]...",
+				Description: `  ltskeeper keys list
+  ltskeeper keys list app01 --json`,
+				Action: t.keysList,
+			},
+			{
+				Name:      "accept",
+				Usage:     "trust keys that a server showed",
+				ArgsUsage: "NAME [FINGERPRINT]...",
+				Description: `Shows the trusted and the waiting keys beside each other and asks. A key that is accepted replaces the
+trusted one of its type. Without a terminal nothing is asked, and the fingerprints have to be given.
+
+  ltskeeper keys accept app03
+  ltskeeper keys accept app03 SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E`,
+				Action: t.keysAccept,
+			},
+			{
+				Name:      "reject",
+				Usage:     "refuse keys that a server showed",
+				ArgsUsage: "NAME [FINGERPRINT]...",
+				Description: `Refuses the waiting keys with these fingerprints, or all of the server's. What is trusted stays so.
+
+  ltskeeper keys reject app03
+  ltskeeper keys reject app03 SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E`,
+				Action: t.keysReject,
+			},
+		},
+	}
+}
+
+func (t *tool) keysCollect(ctx *cli.Context) error {
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	names, err := declaredNames(f, ctx.Args().Slice())
+	if err != nil {
+		return err
+	}
+	report, stop := t.watch("scan servers")
+	r, err := update.Collect(ctx.Context, f, names, update.Options{Progress: report})
+	stop()
+	return t.printReport(r, err)
+}
+
+// declaredNames checks the names that were typed, before any work is done.
+func declaredNames(f *farm.Farm, typed []string) ([]string, error) {
+	var names []string
+	for _, name := range typed {
+		s, err := declared(f, name)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, s.Name)
+	}
+	return names, nil
+}
+
+func (t *tool) keysList(ctx *cli.Context) error {
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	names, err := declaredNames(f, ctx.Args().Slice())
+	if err != nil {
+		return err
+	}
+	status, err := update.Look(f)
+	if err != nil {
+		return err
+	}
+	d := keysDocument{Servers: []update.Server{}}
+	for _, s := range status.Servers {
+		if len(names) == 0 || slices.Contains(names, s.Name) {
+			d.Servers = append(d.Servers, s)
+		}
+	}
+	return t.print(d)
+}
+
+// A keysDocument is what is on record about servers' keys.
+type keysDocument struct {
+	Servers []update.Server `json:"servers"`
+}
+
+func (d keysDocument) text(p *page) {
+	for _, s := range d.Servers {
+		if p.quiet && !s.Decision {
+			continue
+		}
+		p.printf("%s\n", p.styled(bold, s.Name))
+		if len(s.Keys)+len(s.Pending)+len(s.Rejected) == 0 {
+			p.printf("  has no key yet\n")
+		}
+		var rows [][]any
+		for _, k := range s.Keys {
+			seen := ""
+			if k.Seen != nil {
+				seen = "seen " + ago(p.now, *k.Seen)
+			}
+			rows = append(rows, append(append([]any{p.styled(green, "trusted")}, keyRow(k)...), seen, k.Comment))
+		}
+		for _, k := range s.Pending {
+			rows = append(rows, append(append([]any{p.styled(yellow, "waits")}, keyRow(k)...), "", k.Comment))
+		}
+		for _, k := range s.Rejected {
+			rows = append(rows, append(append([]any{p.styled(plain, "rejected")}, keyRow(k)...), "", k.Comment))
+		}
+		p.table(2, rows)
+	}
+}
+
+func (t *tool) keysAccept(ctx *cli.Context) error {
+	args, err := arguments(ctx, 1, -1)
+	if err != nil {
+		return err
+	}
+	f, s, chosen, err := t.choosePending(args)
+	if err != nil {
+		return err
+	}
+	if len(args) == 1 && !t.term.person {
+		return usagef("there is no terminal to ask on, so name the keys that are right: %s", t.command("keys accept "+s.Name, fingerprints(chosen)...))
+	}
+	if t.term.person {
+		p := t.page()
+		p.printf("%s:\n", s.Name)
+		s := s
+		s.Pending, s.Rejected = chosen, nil
+		p.comparison(2, concerned(s))
+		p.printf("Compare with what its own console says: %s\n", consoleCommand(chosen))
+		yes, err := t.term.ask(ctx.Context, p, "Trust what it shows?")
+		if err != nil {
+			return err
+		}
+		if !yes {
+			return errors.New("nothing is accepted; to refuse the keys: " + t.command("keys reject", s.Name))
+		}
+	}
+	accepted, err := update.Accept(ctx.Context, f, s.Name, fingerprints(chosen))
+	if err != nil {
+		return err
+	}
+	return t.print(acceptedDocument{Server: s.Name, Accepted: accepted, Replaced: sameTypes(s.Keys, accepted)})
+}
+
+// choosePending finds the waiting keys that the arguments of accept or reject mean.
+func (t *tool) choosePending(args []string) (f *farm.Farm, s update.Server, chosen []update.Key, err error) {
+	if f, err = t.farm(); err != nil {
+		return nil, s, nil, err
+	}
+	declared, err := declared(f, args[0])
+	if err != nil {
+		return nil, s, nil, err
+	}
+	status, err := update.Look(f)
+	if err != nil {
+		return nil, s, nil, err
+	}
+	i := slices.IndexFunc(status.Servers, func(s update.Server) bool { return s.Name == declared.Name })
+	s = status.Servers[i]
+	if len(args) == 1 {
+		if len(s.Pending) == 0 {
+			return nil, s, nil, usagef("no key of %s waits for a decision; to ask it again: %s", s.Name, t.command("keys collect", s.Name))
+		}
+		return f, s, s.Pending, nil
+	}
+	known := slices.Concat(s.Pending, s.Rejected)
+	for _, fingerprint := range args[1:] {
+		i := slices.IndexFunc(known, func(k update.Key) bool { return k.Fingerprint == fingerprint })
+		if i < 0 {
+			return nil, s, nil, usagef("%s has no waiting key %s; what it has: %s", s.Name, fingerprint, t.command("keys list", s.Name))
+		}
+		chosen = append(chosen, known[i])
+	}
+	return f, s, chosen, nil
+}
+
+// sameTypes is the keys for which there is another of the same type.
+func sameTypes(keys, others []update.Key) []update.Key {
+	var same []update.Key
+	for _, k := range keys {
+		if slices.ContainsFunc(others, func(o update.Key) bool { return o.Type == k.Type && o.Fingerprint != k.Fingerprint }) {
+			same = append(same, k)
+		}
+	}
+	return same
+}
+
+// An acceptedDocument is keys that a person trusts from now on, and those that they replace.
+type acceptedDocument struct {
+	Server   string       `json:"server"`
+	Accepted []update.Key `json:"accepted"`
+	Replaced []update.Key `json:"replaced,omitempty"`
+}
+
+func (d acceptedDocument) text(p *page) {
+	if p.quiet {
+		return
+	}
+	p.printf("%s now trusts:\n", d.Server)
+	p.keyLines(2, d.Accepted)
+	if len(d.Replaced) > 0 {
+		p.printf("instead of:\n")
+		p.keyLines(2, d.Replaced)
+	}
+	p.printf("To make the clients know it: %s\n", p.command("update-image"))
+}
+
+func (t *tool) keysReject(ctx *cli.Context) error {
+	args, err := arguments(ctx, 1, -1)
+	if err != nil {
+		return err
+	}
+	f, s, chosen, err := t.choosePending(args)
+	if err != nil {
+		return err
+	}
+	rejected, err := update.Reject(ctx.Context, f, s.Name, fingerprints(chosen))
+	if err != nil {
+		return err
+	}
+	return t.print(rejectedDocument{Server: s.Name, Rejected: rejected})
+}
+
+// A rejectedDocument is keys that a person refused.
+type rejectedDocument struct {
+	Server   string       `json:"server"`
+	Rejected []update.Key `json:"rejected"`
+}
+
+func (d rejectedDocument) text(p *page) {
+	if p.quiet {
+		return
+	}
+	p.printf("These keys of %s are rejected:\n", d.Server)
+	p.keyLines(2, d.Rejected)
+}

@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ltskeeper/farm"
+	"ltskeeper/ltsconf"
+	"ltskeeper/update"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (t *tool) knownHostsCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "known-hosts",
+		Usage: "print the known_hosts that clients would get",
+		Description: `Derives it from what is on record: it asks no server and writes nothing.
+
+  ltskeeper known-hosts
+  ltskeeper known-hosts > /etc/ssh/ssh_known_hosts`,
+		Action: t.knownHosts,
+	}
+}
+
+func (t *tool) knownHosts(ctx *cli.Context) error {
+	if _, err := arguments(ctx, 0, 0); err != nil {
+		return err
+	}
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	data, err := update.KnownHosts(f)
+	if err != nil {
+		return err
+	}
+	return t.print(knownHostsDocument{string(data)})
+}
+
+// A knownHostsDocument is a known_hosts file.
+type knownHostsDocument struct {
+	KnownHosts string `json:"known_hosts"`
+}
+
+func (d knownHostsDocument) text(p *page) { p.raw(d.KnownHosts) }
+
+func (t *tool) ltsConfCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "lts-conf",
+		Usage:     "print the lts.conf that clients would get",
+		ArgsUsage: "[CHROOT]",
+		Description: `Derives it from what is on record: it asks no server and writes nothing. The chroot may be left out where
+all of them get the same.
+
+  ltskeeper lts-conf
+  ltskeeper lts-conf get --mac 00:11:22:33:44:55 LDM_SERVER
+  ltskeeper lts-conf check /srv/tftp/ltsp/x86_64/lts.conf`,
+		Action: t.ltsConf,
+		Subcommands: []*cli.Command{
+			{
+				Name:      "get",
+				Usage:     "look up what a client would see",
+				ArgsUsage: "[KEY]",
+				Description: `Looks settings up as a client with that host name, address and MAC does: all of them, or the value of one
+KEY. One that is not set is exit code 1.
+
+  ltskeeper lts-conf get
+  ltskeeper lts-conf get --hostname ws17 --ip 10.0.1.17 LDM_SERVER`,
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "hostname", Usage: "the client's name is `H`"},
+					&cli.StringFlag{Name: "ip", Usage: "the client's address is `A`"},
+					&cli.StringFlag{Name: "mac", Usage: "the client's MAC is `M`"},
+					&cli.StringFlag{Name: "chroot", Usage: "the client runs the image of chroot `NAME`"},
+				},
+				Action: t.ltsConfGet,
+			},
+			{
+				Name:      "check",
+				Usage:     "find every problem of an lts.conf",
+				ArgsUsage: "FILE",
+				Description: `Prints what clients would reject, drop, or take for something else, with its line. Errors are exit code 1,
+warnings are not.
+
+  ltskeeper lts-conf check /etc/ltskeeper/lts.conf`,
+				Action: t.ltsConfCheck,
+			},
+		},
+	}
+}
+
+func (t *tool) ltsConf(ctx *cli.Context) error {
+	args, err := arguments(ctx, 0, 1)
+	if err != nil {
+		return err
+	}
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	data, err := renderLTSConf(f, args)
+	if err != nil {
+		return err
+	}
+	return t.print(ltsConfDocument{string(data)})
+}
+
+// renderLTSConf is the lts.conf for the chroot that was named. If none was, all chroots must get the same.
+func renderLTSConf(f *farm.Farm, chroots []string) ([]byte, error) {
+	if err := checkChroots(f, chroots); err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, c := range f.Chroots {
+		all = append(all, c.Name)
+	}
+	if len(chroots) == 0 {
+		chroots = all
+	}
+	if len(chroots) == 0 {
+		return nil, usagef("no chroot is declared: put one into %s as [[chroot]]", f.Path)
+	}
+	var first []byte
+	for i, name := range chroots {
+		data, err := update.LTSConf(f, name)
+		switch {
+		case err != nil:
+			return nil, err
+		case i > 0 && !bytes.Equal(data, first):
+			return nil, usagef("the chroots get different ones, so name one: %s", oneOf(all))
+		}
+		first = data
+	}
+	return first, nil
+}
+
+// An ltsConfDocument is an lts.conf file.
+type ltsConfDocument struct {
+	LTSConf string `json:"lts_conf"`
+}
+
+func (d ltsConfDocument) text(p *page) { p.raw(d.LTSConf) }
+
+func (t *tool) ltsConfGet(ctx *cli.Context) error {
+	args, err := arguments(ctx, 0, 1)
+	if err != nil {
+		return err
+	}
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	var chroots []string
+	if ctx.IsSet("chroot") {
+		chroots = []string{ctx.String("chroot")}
+	}
+	data, err := renderLTSConf(f, chroots)
+	if err != nil {
+		return err
+	}
+	conf, err := ltsconf.Parse("lts.conf", data)
+	if err != nil {
+		return err
+	}
+	id := ltsconf.Identity{Hostname: ctx.String("hostname"), IP: ctx.String("ip"), MAC: ctx.String("mac")}
+	d := settingsDocument{Settings: []setting{}}
+	for _, s := range conf.Lookup(id) {
+		if len(args) == 0 || strings.EqualFold(s.Key, args[0]) {
+			d.Settings = append(d.Settings, setting{s.Key, s.Value, s.Section})
+		}
+	}
+	d.valueOnly = len(args) == 1
+	if err := t.print(d); err != nil {
+		return err
+	}
+	if len(args) == 1 && len(d.Settings) == 0 {
+		return fmt.Errorf("%s is not set for this client", args[0])
+	}
+	return nil
+}
+
+// A settingsDocument is what a client sees of lts.conf.
+type settingsDocument struct {
+	Settings  []setting `json:"settings"`
+	valueOnly bool
+}
+
+type setting struct {
+	Key     string `json:"key"`
+	Value   string `json:"value"`
+	Section string `json:"section"`
+}
+
+func (d settingsDocument) text(p *page) {
+	var rows [][]any
+	for _, s := range d.Settings {
+		if d.valueOnly {
+			p.raw(s.Value + "\n")
+			continue
+		}
+		rows = append(rows, []any{s.Key, "= " + s.Value, "[" + s.Section + "]"})
+	}
+	p.table(0, rows)
+}
+
+func (t *tool) ltsConfCheck(ctx *cli.Context) error {
+	args, err := arguments(ctx, 1, 1)
+	if err != nil {
+		return err
+	}
+	src, err := os.ReadFile(args[0])
+	if err != nil {
+		return fmt.Errorf("check lts.conf: %w", err)
+	}
+	d := problemsDocument{File: args[0], Problems: []problem{}}
+	for _, found := range ltsconf.Check(args[0], src, besideReader(args[0])) {
+		d.Problems = append(d.Problems, problem{found.File, found.Line, found.Column, found.Severity.String(), found.Msg})
+	}
+	if err := t.print(d); err != nil {
+		return err
+	}
+	if d.errors() > 0 {
+		return errors.New(args[0] + " is not fit for clients: " + count(d.errors(), "error", "errors"))
+	}
+	return nil
+}
+
+// besideReader reads included files. A relative name is one beside the including file, as on a client
+// whose getltscfg runs in that folder.
+func besideReader(file string) func(string) ([]byte, error) {
+	return func(path string) ([]byte, error) {
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(file), path)
+		}
+		return os.ReadFile(path)
+	}
+}
+
+// A problemsDocument is what is wrong with an lts.conf.
+type problemsDocument struct {
+	File     string    `json:"file"`
+	Problems []problem `json:"problems"`
+}
+
+type problem struct {
+	File     string `json:"file"`
+	Line     int    `json:"line"`
+	Column   int    `json:"column"`
+	Severity string `json:"severity"` // "error" or "warning"
+	Message  string `json:"message"`
+}
+
+func (d problemsDocument) errors() int {
+	return len(slices.DeleteFunc(slices.Clone(d.Problems), func(p problem) bool { return p.Severity != ltsconf.Error.String() }))
+}
+
+func (d problemsDocument) text(p *page) {
+	for _, x := range d.Problems {
+		p.printf("%s:%d:%d: %s: %s\n", x.File, x.Line, x.Column, x.Severity, x.Message)
+	}
+	if len(d.Problems) == 0 && !p.quiet {
+		p.printf("%s: no problem found\n", d.File)
+	}
+}

@@ -1,0 +1,161 @@
+// Command ltskeeper keeps a thin-client farm in step: it collects the SSH host keys of the declared
+// application servers, derives the clients' known_hosts and lts.conf, and keeps the client images up to
+// date.
+//
+//	ltskeeper init                   look at this machine, write /etc/ltskeeper/ltskeeper.toml
+//	ltskeeper server add app04       declare a server and collect its keys
+//	ltskeeper update-image           make the clients know it
+//	ltskeeper status                 one screen
+//
+// This folder holds flags, words and exit codes. What is done, and in which order, is decided in
+// package update.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"ltskeeper/farm"
+
+	"github.com/urfave/cli/v2"
+)
+
+// version is set by the linker.
+var version = ""
+
+const defaultConfig = "/etc/ltskeeper/ltskeeper.toml"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // so that a second signal kills
+	t := &tool{out: os.Stdout, term: openTerminal()}
+	err := t.run(ctx, os.Args)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
+	complain(os.Stderr, err)
+	os.Exit(exitCode(err))
+}
+
+// A tool is one run of ltskeeper.
+type tool struct {
+	out  *os.File
+	term *terminal
+
+	// The options that every command has.
+	config               string
+	quiet, verbose, json bool
+}
+
+// run does what a command line says.
+func (t *tool) run(ctx context.Context, args []string) error {
+	app := t.app()
+	line, err := permute(app, args)
+	if err != nil {
+		return err
+	}
+	return app.RunContext(ctx, line)
+}
+
+// app is the definition of every command and option.
+func (t *tool) app() *cli.App {
+	app := &cli.App{
+		Name:        "ltskeeper",
+		Usage:       "keeps a thin-client farm in step",
+		Description: overview,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "config", Value: defaultConfig, EnvVars: []string{"LTSKEEPER_CONFIG"}, Usage: "the declaration is `FILE`", Destination: &t.config},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only what needs attention", Destination: &t.quiet},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "print also what is in order", Destination: &t.verbose},
+			&cli.BoolFlag{Name: "json", Usage: "print one JSON document", Destination: &t.json},
+			&cli.BoolFlag{Name: "version", Usage: "print the version"},
+			&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "explain a command"},
+		},
+		Commands: []*cli.Command{
+			t.initCommand(),
+			t.serverCommand(),
+			t.updateCommand(),
+			t.statusCommand(),
+			t.keysCommand(),
+			t.imageCommand(),
+			t.knownHostsCommand(),
+			t.ltsConfCommand(),
+			t.helpCommand(),
+		},
+		Before: t.checkGlobals,
+		Action: t.withoutCommand,
+
+		HideHelp:                  true, // help.go
+		HideVersion:               true,
+		DisableSliceFlagSeparator: true,
+		ExitErrHandler:            func(*cli.Context, error) {}, // exit.go
+	}
+	for _, path := range allCommands(app.Commands) {
+		c := path[len(path)-1]
+		c.HideHelp = true
+		if c.Action == nil {
+			c.Action = func(*cli.Context) error {
+				return usagef("%s needs a command: %s", pathString(path), oneOf(names(c.Subcommands)))
+			}
+		}
+	}
+	return app
+}
+
+func (t *tool) checkGlobals(*cli.Context) error {
+	if t.config == "" { // the variable is there, but empty
+		t.config = defaultConfig
+	}
+	if t.quiet && t.verbose {
+		return usagef("--quiet and --verbose exclude each other")
+	}
+	return nil
+}
+
+func (t *tool) withoutCommand(ctx *cli.Context) error {
+	if ctx.Bool("version") {
+		return t.write([]byte("ltskeeper " + versionString() + "\n"))
+	}
+	return usagef("what to do? ltskeeper --help lists the commands; ltskeeper status shows the farm")
+}
+
+// versionString is the version that was linked in, else the commit that the binary was built from.
+func versionString() string {
+	if version != "" {
+		return version
+	}
+	info, _ := debug.ReadBuildInfo()
+	if info == nil || info.Main.Version == "" {
+		return "of unknown version"
+	}
+	return strings.Trim(info.Main.Version, "()")
+}
+
+// farm loads the declaration.
+func (t *tool) farm() (*farm.Farm, error) { return farm.Load(t.config) }
+
+// arguments returns a command's arguments, which must be no fewer than least and, unless most is negative,
+// no more than most.
+func arguments(ctx *cli.Context, least, most int) ([]string, error) {
+	args := ctx.Args().Slice()
+	usage := strings.TrimSpace(fmt.Sprintf("ltskeeper %s %s", pathOf(ctx), ctx.Command.ArgsUsage))
+	switch {
+	case len(args) < least:
+		return nil, usagef("something is missing: %s", usage)
+	case most >= 0 && len(args) > most:
+		return nil, usagef("there is no use for %q: %s", args[most], usage)
+	}
+	return args, nil
+}
+
+// pathOf is the command as it was typed, without the program's name.
+func pathOf(ctx *cli.Context) string {
+	_, path, _ := strings.Cut(ctx.Command.HelpName, " ")
+	return path
+}

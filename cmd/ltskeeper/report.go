@@ -1,0 +1,275 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"ltskeeper/update"
+)
+
+// A reportDocument is what update-image, image build and keys collect print. What needs a decision
+// stands last, with the commands to type.
+type reportDocument struct {
+	*update.Report
+	Diffs  []fileDiff `json:"diffs,omitempty"` // of a dry run
+	failed bool       // half-way, for a reason that is told elsewhere
+}
+
+// A fileDiff is how a dry run would change a file.
+type fileDiff struct {
+	Path string `json:"path"`
+	Diff string `json:"diff"` // as diff -u prints it
+}
+
+func newReportDocument(r *update.Report) reportDocument {
+	d := reportDocument{Report: r}
+	for _, f := range r.Files {
+		if r.DryRun && f.Changed {
+			d.Diffs = append(d.Diffs, fileDiff{f.Path, unified(f)})
+		}
+	}
+	return d
+}
+
+func (d reportDocument) text(p *page) {
+	if !p.quiet {
+		d.changes(p)
+		for _, f := range d.Diffs {
+			p.diffLines(f.Diff)
+		}
+		p.printf("%s\n", d.summary())
+		if p.verbose {
+			d.details(p)
+		}
+		d.extraKeys(p)
+	}
+	d.attention(p)
+	for _, s := range d.Servers {
+		if s.Decision {
+			decision(p, s)
+		}
+	}
+}
+
+// changes is a line for each thing that is not as it was before.
+func (d reportDocument) changes(p *page) {
+	trusts, retires, wrote := "now trusts", "no longer trusts", "wrote"
+	if d.DryRun {
+		trusts, retires, wrote = "would trust", "would no longer trust", "would write"
+	}
+	var rows [][]any
+	for _, s := range d.Servers {
+		for _, k := range s.Added {
+			rows = append(rows, []any{s.Name, trusts + " " + keyType(k), k.Fingerprint, provenance(k)})
+		}
+		for _, k := range s.Removed {
+			rows = append(rows, []any{s.Name, retires + " " + keyType(k), k.Fingerprint})
+		}
+	}
+	p.table(0, rows)
+	for _, f := range d.Files {
+		if f.Changed {
+			p.printf("%s: %s %s\n", f.Chroot, wrote, f.Path)
+		}
+	}
+	for _, i := range d.Images {
+		if i.Changed {
+			p.printf("%s: %s\n", i.Chroot, imageChange(i, d.DryRun))
+		}
+	}
+}
+
+// imageChange is what became of an image that is not as it was.
+func imageChange(i update.Image, dry bool) string {
+	if dry {
+		return "would make a new generation of " + i.Path
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "made generation %d of %s: %s, %s", i.Generation, i.Path, size(i.Size), count(i.Files, "file", "files"))
+	if i.Reused > 0 {
+		fmt.Fprintf(&b, ", %s of it read anew", size(i.Read))
+	}
+	if i.Kernel != "" {
+		fmt.Fprintf(&b, ", kernel %s", i.Kernel)
+	}
+	if i.Full != "" {
+		fmt.Fprintf(&b, "; built from nothing: %s", i.Full)
+	}
+	if len(i.Pruned) > 0 {
+		fmt.Fprintf(&b, "; deleted what nobody needs any more: %s", strings.Trim(fmt.Sprint(i.Pruned), "[]"))
+	}
+	return b.String()
+}
+
+// summary is one line about all of it.
+func (d reportDocument) summary() string {
+	var parts []string
+	if len(d.Servers) > 0 {
+		parts = append(parts, stateCounts(d.Servers))
+	}
+	for _, i := range d.Images {
+		if i.Generation >= 0 {
+			parts = append(parts, fmt.Sprintf("%s at generation %d", visible(i.Chroot), i.Generation))
+		}
+	}
+	what := strings.Join(parts, ", ")
+	if what == "" {
+		what = "nothing is declared"
+	}
+	switch {
+	case d.failed && len(parts) == 0:
+		return "Not finished."
+	case d.failed:
+		return "Not finished: " + what + "."
+	case d.DryRun && d.SomethingChanged():
+		return "Nothing was written: " + what + "."
+	case d.SomethingChanged():
+		return fmt.Sprintf("Done in %s: %s.", lasted(d.Duration), what)
+	}
+	return "Nothing to do: " + what + "."
+}
+
+// stateCounts is like "12 servers (10 trusted, 1 changed, 1 unreachable)".
+func stateCounts(servers []update.Server) string {
+	states := []update.State{update.Trusted, update.Pending, update.Changed, update.Revoked, update.Unreadable, update.Unreachable, update.Throttled, update.Unscanned}
+	counts := map[update.State]int{}
+	for _, s := range servers {
+		counts[s.State]++
+	}
+	var parts []string
+	for _, state := range states {
+		if n := counts[state]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+		}
+	}
+	all := count(len(servers), "server", "servers")
+	if len(parts) == 1 {
+		_, state, _ := strings.Cut(parts[0], " ")
+		return all + " " + state
+	}
+	return all + " (" + strings.Join(parts, ", ") + ")"
+}
+
+// details is what --verbose adds: every server, every file, and where the time went.
+func (d reportDocument) details(p *page) {
+	var rows [][]any
+	for _, s := range d.Servers {
+		rows = append(rows, []any{s.Name, p.state(s.State), keyTypes(s.Keys), note(s)})
+	}
+	p.table(2, rows)
+	rows = nil
+	for _, f := range d.Files {
+		if !f.Changed {
+			rows = append(rows, []any{"unchanged", f.Path})
+		}
+	}
+	p.table(2, rows)
+	rows = nil
+	for _, s := range d.Steps {
+		rows = append(rows, []any{s.Name, s.Duration.Round(time.Millisecond)})
+	}
+	p.table(2, rows)
+}
+
+// extraKeys is about keys of further types beside a trusted one. They are no alarm, so that they are
+// not in the mail of a cron job either.
+func (d reportDocument) extraKeys(p *page) {
+	for _, s := range d.Servers {
+		if s.Decision || len(s.Pending) == 0 {
+			continue
+		}
+		p.printf("%s also shows keys that nobody has trusted yet; to trust them: %s\n", s.Name, p.command("keys accept", s.Name))
+		p.keyLines(2, s.Pending)
+	}
+}
+
+// attention is what is not in order and no decision about a key: warnings, and servers without an answer.
+func (d reportDocument) attention(p *page) {
+	for _, w := range d.Warnings {
+		p.printf("%s %s\n", p.styled(yellow, "Warning:"), w)
+	}
+	var rows [][]any
+	for _, s := range d.Servers {
+		if !s.Unreachable {
+			continue
+		}
+		for i, a := range s.Addresses {
+			name := s.Name
+			if i > 0 {
+				name = ""
+			}
+			rows = append(rows, []any{name, a.Address, a.Error})
+		}
+		if len(s.Addresses) == 0 {
+			rows = append(rows, []any{s.Name, s.Message})
+		}
+	}
+	if len(rows) > 0 {
+		p.heading("No answer (a server keeps its keys and its place in the list):")
+		p.table(2, rows)
+	}
+}
+
+// decision is what a person has to decide about a server's keys, and how.
+func decision(p *page, s update.Server) {
+	p.heading(s.Name + " needs a decision:")
+	for reason := range strings.SplitSeq(orElse(s.Message, string(s.State)), "; ") {
+		p.printf("  %s\n", reason)
+	}
+	p.comparison(4, concerned(s))
+	if len(s.Pending) == 0 {
+		return
+	}
+	p.printf("  Compare with what the server's own console says: %s\n", consoleCommand(s.Pending))
+	p.table(2, [][]any{
+		{"If it is the same:", p.command("keys accept "+s.Name, fingerprints(s.Pending)...)},
+		{"If not:", p.command("keys reject "+s.Name, fingerprints(s.Pending)...)},
+	})
+}
+
+// concerned is the server with those of its trusted keys that the decision is about: all, unless the keys
+// that wait are to replace only some.
+func concerned(s update.Server) update.Server {
+	if same := sameTypes(s.Keys, s.Pending); len(same) > 0 {
+		s.Keys = same
+	}
+	return s
+}
+
+// note is what is to be said about a server in a row of a table.
+func note(s update.Server) string {
+	switch {
+	case s.State == update.Unreadable:
+		return s.Message
+	case s.Quarantined != nil && s.Listed:
+		return "stays listed: too many others are out"
+	case s.Quarantined != nil:
+		return "kept out of the list since " + s.Quarantined.Local().Format("2006-01-02 15:04")
+	case s.Decision:
+		return "needs a decision"
+	case len(s.Pending) > 0:
+		return "shows further keys"
+	}
+	return ""
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// state is a server's state in its colour.
+func (p *page) state(s update.State) styled {
+	switch s {
+	case update.Trusted:
+		return p.styled(green, string(s))
+	case update.Changed, update.Revoked, update.Unreadable:
+		return p.styled(red, string(s))
+	case update.Unscanned:
+		return p.styled(plain, string(s))
+	}
+	return p.styled(yellow, string(s))
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"ltskeeper/image"
+	"ltskeeper/update"
+)
+
+var (
+	noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+	oldKey = update.Key{Type: "ssh-ed25519", Bits: 256, Fingerprint: "SHA256:old", Comment: "first-use 2026-11-01T12:00:00Z"}
+	newKey = update.Key{Type: "ssh-ed25519", Bits: 256, Fingerprint: "SHA256:new", Comment: "shown 2026-11-20T12:00:00Z"}
+	rsaKey = update.Key{Type: "ssh-rsa", Bits: 3072, Fingerprint: "SHA256:rsa"}
+
+	fine    = update.Server{Name: "app01", State: update.Trusted, Listed: true, Keys: []update.Key{oldKey, rsaKey}, Seen: &noon}
+	silent  = update.Server{Name: "app02", State: update.Unreachable, Unreachable: true, Listed: true, Addresses: []update.AddressProblem{{Address: "10.0.0.2", Error: "no route to host"}}}
+	changed = update.Server{
+		Name: "app03", State: update.Changed, Decision: true, Quarantined: &noon,
+		Message: "app03 shows another key; clients are kept away from it",
+		Keys:    []update.Key{oldKey, rsaKey}, Pending: []update.Key{newKey},
+	}
+	extra = update.Server{Name: "app04", State: update.Trusted, Listed: true, Keys: []update.Key{oldKey}, Pending: []update.Key{rsaKey}}
+)
+
+// text is a document as it is printed.
+func text(d document, quiet, verbose bool) string {
+	p := (&tool{config: defaultConfig, quiet: quiet, verbose: verbose, term: &terminal{}}).page()
+	p.now = noon.Add(5 * time.Minute)
+	d.text(p)
+	return p.String()
+}
+
+func TestReport(t *testing.T) {
+	t.Parallel()
+	unchangedImage := []update.Image{{Chroot: "x86_64", Path: "/srv/x86_64.img", Generation: 12}}
+	for name, test := range map[string]struct {
+		report      update.Report
+		want, quiet string
+	}{
+		"nothing to do": {
+			report: update.Report{Servers: []update.Server{fine}, Images: unchangedImage},
+			want:   "Nothing to do: 1 server trusted, x86_64 at generation 12.\n",
+		},
+		"nothing declared": {want: "Nothing to do: nothing is declared.\n"},
+		"a new image": {
+			report: update.Report{
+				Duration: 4200 * time.Millisecond,
+				Servers:  []update.Server{{Name: "app01", State: update.Trusted, Added: []update.Key{oldKey}}},
+				Files:    []update.File{{Chroot: "x86_64", Path: "/srv/x86_64/etc/lts.conf", Changed: true}},
+				Images: []update.Image{{
+					Chroot: "x86_64", Path: "/srv/x86_64.img", Changed: true, Generation: 13, Size: 598_000_000,
+					Files: 34913, Read: 1_200_000, Reused: 5, Kernel: "6.1.0-13-amd64", Pruned: []int{9, 10},
+				}},
+			},
+			want: "app01  now trusts ED25519  SHA256:old  (first-use 2026-11-01T12:00:00Z)\n" +
+				"x86_64: wrote /srv/x86_64/etc/lts.conf\n" +
+				"x86_64: made generation 13 of /srv/x86_64.img: 598 MB, 34,913 files, 1.2 MB of it read anew, kernel 6.1.0-13-amd64; deleted what nobody needs any more: 9 10\n" +
+				"Done in 4.2 s: 1 server trusted, x86_64 at generation 13.\n",
+		},
+		"a further type of key is no alarm": {
+			report: update.Report{Servers: []update.Server{extra}},
+			want: "Nothing to do: 1 server trusted.\n" +
+				"app04 also shows keys that nobody has trusted yet; to trust them: ltskeeper keys accept app04\n" +
+				"  3072  SHA256:rsa  (RSA)\n",
+		},
+		"what needs a decision stands last": {
+			report: update.Report{Servers: []update.Server{changed, fine, silent}, Warnings: []string{"beware"}},
+			want:   "Nothing to do: 3 servers (1 trusted, 1 changed, 1 unreachable).\n" + attention,
+			quiet:  attention,
+		},
+	} {
+		if got := text(newReportDocument(&test.report), false, false); got != test.want {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, got, test.want)
+		}
+		if got := text(newReportDocument(&test.report), true, false); got != test.quiet {
+			t.Errorf("%s, quiet: got\n%s\nwant\n%s", name, got, test.quiet)
+		}
+	}
+}
+
+const attention = `Warning: beware
+
+No answer (a server keeps its keys and its place in the list):
+  app02  10.0.0.2  no route to host
+
+app03 needs a decision:
+  app03 shows another key
+  clients are kept away from it
+    trusted  256  SHA256:old  (ED25519)  first-use 2026-11-01T12:00:00Z
+    shown    256  SHA256:new  (ED25519)  shown 2026-11-20T12:00:00Z
+  Compare with what the server's own console says: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
+  If it is the same:  ltskeeper keys accept app03 SHA256:new
+  If not:             ltskeeper keys reject app03 SHA256:new
+`
+
+func TestDryRun(t *testing.T) {
+	t.Parallel()
+	d := newReportDocument(&update.Report{DryRun: true, Files: []update.File{
+		{Chroot: "x86_64", Path: "/etc/lts.conf", Changed: true, Old: "[default]\nA = b\n", New: "[default]\nA = c\n"},
+		{Chroot: "x86_64", Path: "/etc/other", Old: "same\n", New: "same\n"},
+	}})
+	want := "x86_64: would write /etc/lts.conf\n" +
+		"--- /etc/lts.conf\n+++ /etc/lts.conf\n@@ -1,2 +1,2 @@\n [default]\n-A = b\n+A = c\n" +
+		"Nothing was written: nothing is declared.\n"
+	if got := text(d, false, false); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// However large the farm, status fits a screen as long as it is in order, and shows what is not.
+func TestStatusFitsAScreen(t *testing.T) {
+	t.Parallel()
+	status := &update.Status{
+		Servers: []update.Server{changed},
+		Images: []update.ImageStatus{{Chroot: "x86_64", Path: "/srv/x86_64.img", Current: 12, Generations: []image.Generation{
+			{Number: 11, Time: noon.Add(-time.Hour), Size: 1},
+			{Number: 12, Time: noon, Size: 598_000_000, Kernel: "6.1.0", Current: true},
+		}}},
+	}
+	for i := range 999 {
+		s := fine
+		s.Name = fmt.Sprintf("server%03d", i)
+		status.Servers = append(status.Servers, s)
+	}
+	want := "SERVER  STATE    LISTED  SEEN   KEYS\n" +
+		"app03   changed  no      never  ED25519 RSA  kept out of the list since " + noon.Local().Format("2006-01-02 15:04") + "\n" +
+		"999 servers are in order.\n\n" +
+		"CHROOT  GENERATION  BUILT      SIZE    KERNEL  IMAGE\n" +
+		"x86_64  12          5 min ago  598 MB  6.1.0   /srv/x86_64.img\n" +
+		"app03 needs a decision: ltskeeper keys accept app03\n"
+	if got := text(statusDocument{status}, false, false); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if lines := strings.Count(text(statusDocument{status}, false, true), "\n"); lines < 1000 {
+		t.Errorf("--verbose shows %d lines, not every server", lines)
+	}
+}
+
+func TestOutcome(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		servers []update.Server
+		want    int
+	}{
+		{nil, exitDone},
+		{[]update.Server{fine, extra}, exitDone},
+		{[]update.Server{fine, silent}, exitUnreachable},
+		{[]update.Server{silent, changed}, exitDecision},
+	} {
+		if got := exitCode(outcomeOf(&update.Report{Servers: test.servers})); got != test.want {
+			t.Errorf("%d servers: exit code %d, want %d", len(test.servers), got, test.want)
+		}
+	}
+}

@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"ltskeeper/farm"
+	"ltskeeper/update"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (t *tool) serverCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "server",
+		Usage: "declare the application servers",
+		Subcommands: []*cli.Command{
+			{
+				Name:      "add",
+				Usage:     "declare a server and collect its keys",
+				ArgsUsage: "NAME",
+				Description: `Writes servers.d/NAME.toml beside the declaration, asks the server for its host keys and shows their
+fingerprints. On a terminal it asks whether they are right; yes trusts them. Without a terminal it
+asks nothing: first-use in the declaration decides. A server that does not answer is declared all the
+same. A server that was removed before is never trusted by itself again.
+
+  ltskeeper server add app04
+  ltskeeper server add app05 --address 10.0.0.15 --address fd00::15 --group cad
+  ltskeeper server add app06 --pin SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E`,
+				Flags: []cli.Flag{
+					&cli.StringSliceFlag{Name: "address", Usage: "connect to `A`, an IP address or a name, instead of NAME"},
+					&cli.IntFlag{Name: "port", Usage: "its SSH port is `N` (default 22)"},
+					&cli.StringSliceFlag{Name: "alias", Usage: "users know it as `N` too"},
+					&cli.StringSliceFlag{Name: "group", Usage: "it belongs to group `G`"},
+					&cli.IntFlag{Name: "weight", Usage: "it takes `N` times the users of a server with weight 1 (default 1)"},
+					&cli.StringSliceFlag{Name: "pin", Usage: "trust only the key with fingerprint `F`"},
+				},
+				Action: t.serverAdd,
+			},
+			{
+				Name:      "remove",
+				Usage:     "undeclare a server and retire its keys",
+				ArgsUsage: "NAME",
+				Description: `Removes servers.d/NAME.toml and the server's keys. On a terminal it asks first. If a server of that name
+is added again, its keys need a person's word, whatever first-use says.
+
+  ltskeeper server remove app04`,
+				Action: t.serverRemove,
+			},
+			{
+				Name:   "list",
+				Usage:  "list the declared servers",
+				Action: t.serverList,
+				Description: `  ltskeeper server list
+  ltskeeper server list --json | jq -r '.servers[].name'`,
+			},
+		},
+	}
+}
+
+func (t *tool) serverAdd(ctx *cli.Context) error {
+	args, err := arguments(ctx, 1, 1)
+	if err != nil {
+		return err
+	}
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	f, err = update.AddServer(ctx.Context, f, farm.Server{
+		Name:      args[0],
+		Addresses: ctx.StringSlice("address"),
+		Port:      ctx.Int("port"),
+		Aliases:   ctx.StringSlice("alias"),
+		Groups:    ctx.StringSlice("group"),
+		Weight:    ctx.Int("weight"),
+		Pins:      ctx.StringSlice("pin"),
+	})
+	if err != nil {
+		return err
+	}
+	name, file := args[0], f.ServerPath(args[0])
+	s, asked, err := t.firstLook(ctx.Context, f, name)
+	if err != nil {
+		return fmt.Errorf("%s is declared in %s, but nothing is decided about its keys: %w", name, file, err)
+	}
+	if err := t.print(addedDocument{File: file, Server: s, asked: asked}); err != nil {
+		return err
+	}
+	return outcomeOf(&update.Report{Servers: []update.Server{s}})
+}
+
+// firstLook collects a new server's keys and, where there is a person, asks whether they are right.
+func (t *tool) firstLook(ctx context.Context, f *farm.Farm, name string) (s update.Server, asked bool, err error) {
+	report, stop := t.watch("scan " + name)
+	r, err := update.Collect(ctx, f, []string{name}, update.Options{Ask: t.term.person, Progress: report})
+	stop()
+	if err != nil {
+		return s, false, err
+	}
+	s = r.Servers[0]
+	if !t.term.person || len(s.Pending) == 0 {
+		return s, false, nil
+	}
+	p := t.page()
+	p.printf("%s shows %s:\n", s.Name, these(s.Pending))
+	p.keyLines(2, s.Pending)
+	p.printf("Compare with what its own console says: %s\n", consoleCommand(s.Pending))
+	right, err := t.term.ask(ctx, p, "Are they right?")
+	if err != nil || !right {
+		return s, true, err
+	}
+	accepted, err := update.Accept(ctx, f, s.Name, fingerprints(s.Pending))
+	if err != nil {
+		return s, true, err
+	}
+	s.State, s.Decision, s.Message = update.Trusted, false, ""
+	s.Keys, s.Added, s.Pending = accepted, accepted, nil
+	return s, true, nil
+}
+
+func these(keys []update.Key) string {
+	if len(keys) == 1 {
+		return "this host key"
+	}
+	return "these host keys"
+}
+
+func fingerprints(keys []update.Key) []string {
+	var fingerprints []string
+	for _, k := range keys {
+		fingerprints = append(fingerprints, k.Fingerprint)
+	}
+	return fingerprints
+}
+
+// An addedDocument is a server that was added, and what it showed.
+type addedDocument struct {
+	File   string        `json:"file"`
+	Server update.Server `json:"server"`
+	asked  bool          // a person has seen the keys
+}
+
+func (d addedDocument) text(p *page) {
+	s := d.Server
+	switch {
+	case p.quiet:
+	case len(s.Keys) == 0:
+		p.printf("%s is declared in %s.\n", s.Name, d.File)
+	case d.asked:
+		p.printf("%s is declared in %s, and its keys are trusted.\n", s.Name, d.File)
+	default:
+		p.printf("%s is declared in %s, and these keys of it are trusted:\n", s.Name, d.File)
+		p.keyLines(2, s.Keys)
+	}
+	for _, a := range s.Addresses {
+		p.printf("No answer from %s: %s\n", a.Address, a.Error)
+	}
+	if s.State == update.Unreachable && !p.quiet {
+		p.printf("To ask it again: %s\n", p.command("keys collect", s.Name))
+	}
+	if s.Decision {
+		decision(p, s)
+	}
+	if !p.quiet && len(s.Keys) > 0 {
+		p.printf("To make the clients know it: %s\n", p.command("update-image"))
+	}
+}
+
+func (t *tool) serverRemove(ctx *cli.Context) error {
+	args, err := arguments(ctx, 1, 1)
+	if err != nil {
+		return err
+	}
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	s, err := declared(f, args[0])
+	if err != nil {
+		return err
+	}
+	if t.term.person {
+		p := t.page()
+		p.printf("If a server called %s is added again, its keys need your word.\n", s.Name)
+		yes, err := t.term.ask(ctx.Context, p, "Remove "+s.Name+" and retire its keys?")
+		if err != nil {
+			return err
+		}
+		if !yes {
+			return fmt.Errorf("%s stays as it is", s.Name)
+		}
+	}
+	if _, err := update.RemoveServer(ctx.Context, f, s.Name); err != nil {
+		return err
+	}
+	return t.print(removedDocument{s.Name})
+}
+
+// declared finds a server by the name that was typed.
+func declared(f *farm.Farm, name string) (farm.Server, error) {
+	s, err := f.Server(name)
+	if err != nil {
+		return s, usageError(err.Error())
+	}
+	return s, nil
+}
+
+// A removedDocument is a server that was removed.
+type removedDocument struct {
+	Removed string `json:"removed"`
+}
+
+func (d removedDocument) text(p *page) {
+	if p.quiet {
+		return
+	}
+	p.printf("%s is removed and its keys are retired.\n", d.Removed)
+	p.printf("To make the clients forget it: %s\n", p.command("update-image"))
+}
+
+func (t *tool) serverList(ctx *cli.Context) error {
+	if _, err := arguments(ctx, 0, 0); err != nil {
+		return err
+	}
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	d := serversDocument{Servers: []declaredServer{}}
+	for _, s := range f.Servers {
+		d.Servers = append(d.Servers, declaredServer(s))
+	}
+	return t.print(d)
+}
+
+// A serversDocument is the servers as they are declared.
+type serversDocument struct {
+	Servers []declaredServer `json:"servers"`
+}
+
+// A declaredServer is a farm.Server with stable names.
+type declaredServer struct {
+	Name      string   `json:"name"`
+	Addresses []string `json:"addresses,omitempty"`
+	Port      int      `json:"port"`
+	Aliases   []string `json:"aliases,omitempty"`
+	Groups    []string `json:"groups,omitempty"`
+	Weight    int      `json:"weight"`
+	Pins      []string `json:"pins,omitempty"`
+}
+
+func (d serversDocument) text(p *page) {
+	if len(d.Servers) == 0 {
+		if !p.quiet {
+			p.printf("No server is declared. To declare one: %s\n", p.command("server add NAME"))
+		}
+		return
+	}
+	rows := [][]any{p.head("NAME", "ADDRESSES", "PORT", "ALIASES", "GROUPS", "WEIGHT", "PINS")}
+	for _, s := range d.Servers {
+		rows = append(rows, []any{s.Name, dash(s.Addresses), s.Port, dash(s.Aliases), dash(s.Groups), s.Weight, dash(s.Pins)})
+	}
+	p.table(0, rows)
+}
+
+func dash(words []string) string { return orElse(strings.Join(words, " "), "-") }

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+
+	"ltskeeper/update"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (t *tool) statusCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "status",
+		Usage: "show servers, keys and images on one screen",
+		Description: `Shows what is on record: it asks no server and changes nothing. Of many servers only those that are not in
+order are shown, unless --verbose is given.
+
+  ltskeeper status
+  ltskeeper status --json | jq '.servers[] | select(.state != "trusted")'`,
+		Action: t.status,
+	}
+}
+
+func (t *tool) status(ctx *cli.Context) error {
+	if _, err := arguments(ctx, 0, 0); err != nil {
+		return err
+	}
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	s, err := update.Look(f)
+	if err != nil {
+		return err
+	}
+	return t.print(statusDocument{s})
+}
+
+// A statusDocument is the farm on one screen.
+type statusDocument struct {
+	*update.Status
+}
+
+// screenful is how many servers fit on a screen beside the rest.
+const screenful = 16
+
+func (d statusDocument) text(p *page) {
+	var rows [][]any
+	for _, s := range d.Servers {
+		fine := s.State == update.Trusted && !s.Decision
+		if fine && (p.quiet || len(d.Servers) > screenful && !p.verbose) {
+			continue
+		}
+		seen := "never"
+		if s.Seen != nil {
+			seen = ago(p.now, *s.Seen)
+		}
+		listed := "yes"
+		if !s.Listed {
+			listed = "no"
+		}
+		rows = append(rows, []any{s.Name, p.state(s.State), listed, seen, orElse(keyTypes(s.Keys), "-"), note(s)})
+	}
+	if len(rows) > 0 {
+		p.table(0, append([][]any{p.head("SERVER", "STATE", "LISTED", "SEEN", "KEYS")}, rows...))
+	}
+	if !p.quiet {
+		d.totals(p, len(d.Servers)-len(rows))
+		p.images(d.Images)
+	}
+	for _, i := range d.Images {
+		if i.Problem != "" {
+			p.printf("%s %s: %s\n", p.styled(yellow, "Warning:"), i.Chroot, i.Problem)
+		}
+	}
+	for _, w := range d.Warnings {
+		p.printf("%s %s\n", p.styled(yellow, "Warning:"), w)
+	}
+	for _, s := range d.Servers {
+		if s.Decision && len(s.Pending) > 0 {
+			p.printf("%s needs a decision: %s\n", s.Name, p.command("keys accept", s.Name))
+		}
+	}
+}
+
+// totals says what the table leaves out.
+func (d statusDocument) totals(p *page, left int) {
+	switch {
+	case len(d.Servers) == 0:
+		p.printf("No server is declared. To declare one: %s\n", p.command("server add NAME"))
+	case left > 0:
+		p.printf("%s in order.\n", count(left, "server is", "servers are"))
+	}
+}
+
+// images is a line for each chroot and its current generation.
+func (p *page) images(images []update.ImageStatus) {
+	if len(images) == 0 {
+		return
+	}
+	rows := [][]any{p.head("CHROOT", "GENERATION", "BUILT", "SIZE", "KERNEL", "IMAGE")}
+	for _, i := range images {
+		row := []any{i.Chroot, "none", "-", "-", "-", i.Path}
+		for _, g := range i.Generations {
+			if g.Current {
+				row = []any{i.Chroot, fmt.Sprint(g.Number), ago(p.now, g.Time), size(g.Size), orElse(g.Kernel, "-"), i.Path}
+			}
+		}
+		rows = append(rows, row)
+	}
+	if p.Len() > 0 {
+		p.printf("\n")
+	}
+	p.table(0, rows)
+}

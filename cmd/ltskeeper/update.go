@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"ltskeeper/farm"
+	"ltskeeper/update"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (t *tool) updateCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "update-image",
+		Usage:     "make the clients know the farm as it is: the main job",
+		ArgsUsage: "[CHROOT]...",
+		Description: `Asks every server for its host keys, writes known_hosts and lts.conf into the chroots, all of them if none is
+named, and brings their images up to date. Safe to run at any time: what is current is replaced in one
+step, and only by something complete. Does nothing if nothing changed.
+
+  ltskeeper update-image
+  ltskeeper update-image x86_64 --dry-run
+  ltskeeper update-image --quiet          from cron: prints only what needs attention`,
+		Flags:  []cli.Flag{&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would change, as a diff, and write nothing"}},
+		Action: t.updateImage,
+	}
+}
+
+func (t *tool) updateImage(ctx *cli.Context) error {
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	chroots := ctx.Args().Slice()
+	if err := checkChroots(f, chroots); err != nil {
+		return err
+	}
+	report, stop := t.watch("scan servers")
+	r, err := update.Run(ctx.Context, f, update.Options{Chroots: chroots, DryRun: ctx.Bool("dry-run"), Progress: report})
+	stop()
+	return t.printReport(r, err)
+}
+
+// checkChroots checks the names that were typed, before any work is done.
+func checkChroots(f *farm.Farm, typed []string) error {
+	for _, name := range typed {
+		if _, err := f.Chroot(name); err != nil {
+			return usageError(err.Error())
+		}
+	}
+	return nil
+}
+
+// printReport prints what a run did, also where it failed half-way, and returns what that means for the
+// exit code.
+func (t *tool) printReport(r *update.Report, failure error) error {
+	if r == nil || errors.Is(failure, context.Canceled) {
+		return failure
+	}
+	d := newReportDocument(r)
+	d.failed = failure != nil
+	if err := t.print(d); err != nil {
+		return errors.Join(failure, err)
+	}
+	if failure != nil {
+		return failure
+	}
+	return outcomeOf(r)
+}
