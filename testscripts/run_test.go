@@ -1,0 +1,434 @@
+// Package testscripts is what an admin types and sees: one story a script, told with the real ltskeeper
+// against real sshd, ssh and squashfs tools. Each script has a folder of its own and servers on loopback
+// addresses of their own, so that all run at the same time.
+//
+// Beside testscript's own commands, which `go doc testscript` explains, scripts use:
+//
+//	exits CODE COMMAND...        run a command that ends with that exit code
+//	sshd start NAME [TYPE]...    start an SSH server, or start it again; $NAME is its address, its port 2222
+//	sshd stop NAME
+//	sshd newkeys NAME [TYPE]...  give it other host keys
+//	fingerprint NAME TYPE VAR    put the fingerprint of a host key into a variable
+//	login KNOWN_HOSTS HOST NAME  log in to the server NAME as a client does, looking HOST up in KNOWN_HOSTS
+//	tarpit NAME                  listen on port 2222 of $NAME and never say a word
+//	greeter NAME TEXT            listen likewise, greet with a text in Go's syntax, and close
+//	visitor NAME                 wait until somebody connects to the tarpit
+//	root DIR                     make a small client root
+//	photograph PATH...           remember everything below these: names, contents, modes, owners, times, inodes;
+//	                             below those after -files not the times of folders, where work is done and undone
+//	unchanged                    nothing of what was photographed last is different
+//	lock FILE, unlock FILE       hold the lock on a file, as another run of ltskeeper does
+//	apt ROOT                     hold the lock that apt and dpkg take in a root
+//
+// The condition [root] is for what only root may do.
+package testscripts
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"ltskeeper/internal/sshdtest"
+	_ "ltskeeper/update" // so that go test does not take an old outcome for the present one
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/crypto/ssh"
+)
+
+var binary string // ltskeeper's folder
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	var err error
+	if binary, err = os.MkdirTemp("", "ltskeeper-test"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(binary)
+	if _, err := os.ReadDir("../cmd/ltskeeper"); err != nil { // as above: go test sees what a test reads
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	build := exec.Command("go", "build", "-o", filepath.Join(binary, "ltskeeper"), "ltskeeper/cmd/ltskeeper")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped: it runs in an empty root
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build ltskeeper:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+func TestScripts(t *testing.T) {
+	for _, tool := range []string{"ssh", "ssh-keygen", "unsquashfs"} {
+		if _, err := exec.LookPath(tool); err != nil && os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		} else if err != nil {
+			t.Skip(err)
+		}
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 ".",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", binary+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("LTSKEEPER_CONFIG", filepath.Join(env.WorkDir, "ltskeeper.toml"))
+			s := &story{servers: map[string]*sshdtest.Server{}, listeners: map[string]net.Listener{}, locks: map[string]*os.File{}}
+			env.Values[storyKey{}] = s
+			env.Defer(s.end)
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":       exits,
+			"sshd":        sshd,
+			"fingerprint": fingerprint,
+			"login":       login,
+			"tarpit":      tarpit,
+			"greeter":     greeter,
+			"visitor":     visitor,
+			"root":        root,
+			"photograph":  photograph,
+			"unchanged":   unchanged,
+			"lock":        lock,
+			"unlock":      unlock,
+			"apt":         apt,
+		},
+	})
+}
+
+// A story is what a script has going.
+type story struct {
+	servers   map[string]*sshdtest.Server
+	listeners map[string]net.Listener
+	locks     map[string]*os.File
+	album     map[string]string // what stands at a path
+	scene     []string          // as photograph was told
+}
+
+type storyKey struct{}
+
+func of(ts *testscript.TestScript) *story { return ts.Value(storyKey{}).(*story) }
+
+func (s *story) end() {
+	for _, server := range s.servers {
+		server.Stop()
+	}
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	for _, f := range s.locks {
+		f.Close()
+	}
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+func sshd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: sshd start|stop|newkeys NAME [TYPE]...")
+	}
+	verb, name, types := args[0], args[1], args[2:]
+	servers := of(ts).servers
+	s := servers[name]
+	if s == nil && verb == "start" {
+		dir := filepath.Join(ts.Getenv("TMPDIR"), "sshd-"+name)
+		ts.Check(os.Mkdir(dir, 0o755))
+		if len(types) == 0 {
+			types = []string{"ed25519"}
+		}
+		s, err := sshdtest.New(dir, sshdtest.Options{KeyTypes: types, Address: ts.Getenv(name)})
+		if errors.Is(err, sshdtest.ErrNoServer) && os.Getenv("CI") != "true" {
+			ts.Logf("%v", err)
+			ts.Fatalf("no sshd here")
+		}
+		ts.Check(err)
+		servers[name] = s
+		ts.Setenv(name, s.Address)
+		return
+	}
+	if s == nil {
+		ts.Fatalf("there is no server %s", name)
+	}
+	switch verb {
+	case "start":
+		ts.Check(s.Restart())
+	case "stop":
+		s.Stop()
+	case "newkeys":
+		ts.Check(s.ChangeKeys(types...))
+	default:
+		ts.Fatalf("sshd does not know %s", verb)
+	}
+}
+
+func fingerprint(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: fingerprint NAME TYPE VAR")
+	}
+	s := of(ts).servers[args[0]]
+	if s == nil {
+		ts.Fatalf("there is no server %s", args[0])
+	}
+	for _, line := range s.PublicKeys() {
+		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+		ts.Check(err)
+		if key.Type() == args[1] {
+			ts.Setenv(args[2], ssh.FingerprintSHA256(key))
+			return
+		}
+	}
+	ts.Fatalf("%s has no %s key", args[0], args[1])
+}
+
+// login does what a client does with the known_hosts of its image: no question, no other file.
+func login(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: login KNOWN_HOSTS HOST NAME")
+	}
+	s := of(ts).servers[args[2]]
+	if s == nil {
+		ts.Fatalf("there is no server %s", args[2])
+	}
+	port := strconv.Itoa(s.Port)
+	err := ts.Exec("ssh", "-F", "none", "-i", s.Identity, "-p", port,
+		"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes",
+		"-o", "GlobalKnownHostsFile="+ts.MkAbs(args[0]), "-o", "UserKnownHostsFile=none",
+		"-o", "HostKeyAlias=["+args[1]+"]:"+port,
+		s.User+"@"+s.Address, "echo", "hello")
+	switch {
+	case neg && err == nil:
+		ts.Fatalf("the login succeeded")
+	case !neg && err != nil:
+		ts.Fatalf("the login failed: %v", err)
+	}
+}
+
+// listen listens on port 2222 of an address that nobody else has, and puts it into a variable.
+func listen(ts *testscript.TestScript, variable string) net.Listener {
+	for i := range 200 {
+		address := fmt.Sprintf("127.%d.%d.%d", 11+i%4, os.Getpid()%256, 1+i)
+		l, err := net.Listen("tcp", net.JoinHostPort(address, "2222"))
+		if err != nil {
+			continue
+		}
+		of(ts).listeners[variable] = l
+		ts.Setenv(variable, address)
+		return l
+	}
+	ts.Fatalf("no address is free")
+	return nil
+}
+
+func tarpit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: tarpit NAME")
+	}
+	listen(ts, args[0]) // The kernel completes the handshakes; nobody accepts.
+}
+
+func greeter(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: greeter NAME TEXT")
+	}
+	text, err := strconv.Unquote(`"` + args[1] + `"`)
+	ts.Check(err)
+	l := listen(ts, args[0])
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.Write([]byte(text))
+			conn.Close()
+		}
+	}()
+}
+
+func visitor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: visitor NAME")
+	}
+	conn, err := of(ts).listeners[args[0]].Accept()
+	ts.Check(err)
+	ts.Defer(func() { conn.Close() })
+}
+
+func root(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: root DIR")
+	}
+	dir := ts.MkAbs(args[0])
+	for _, folder := range []string{"bin", "sbin", "etc/ssh", "usr", "var/lib/dpkg", "tmp", "proc"} {
+		ts.Check(os.MkdirAll(filepath.Join(dir, folder), 0o755))
+	}
+	for name, content := range map[string]string{
+		"bin/sh":         "#!not really\n",
+		"etc/os-release": "PRETTY_NAME=\"a small client\"\n",
+		"etc/hostname":   "client\n",
+	} {
+		ts.Check(os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755))
+	}
+	ts.Check(os.Symlink("../bin/sh", filepath.Join(dir, "sbin/init")))
+}
+
+func photograph(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: photograph PATH...")
+	}
+	s := of(ts)
+	s.scene = nil
+	for _, path := range args {
+		if path != filesOnly {
+			path = ts.MkAbs(path)
+		}
+		s.scene = append(s.scene, path)
+	}
+	var err error
+	s.album, err = look(s.scene)
+	ts.Check(err)
+}
+
+func unchanged(ts *testscript.TestScript, neg bool, args []string) {
+	s := of(ts)
+	if neg || len(args) > 0 || len(s.scene) == 0 {
+		ts.Fatalf("usage: unchanged, after photograph")
+	}
+	now, err := look(s.scene)
+	ts.Check(err)
+	var differ []string
+	for path, is := range now {
+		if was, there := s.album[path]; !there {
+			differ = append(differ, path+" is new")
+		} else if was != is {
+			differ = append(differ, fmt.Sprintf("%s\n\twas %s\n\tis  %s", path, was, is))
+		}
+	}
+	for path := range s.album {
+		if _, there := now[path]; !there {
+			differ = append(differ, path+" is gone")
+		}
+	}
+	if len(differ) > 0 {
+		slices.Sort(differ)
+		ts.Fatalf("these changed:\n%s", strings.Join(differ, "\n"))
+	}
+}
+
+const filesOnly = "-files"
+
+// look describes everything below the paths.
+func look(paths []string) (map[string]string, error) {
+	album := map[string]string{}
+	timeless := false
+	for _, path := range paths {
+		if path == filesOnly {
+			timeless = true
+			continue
+		}
+		err := filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && name == path {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if d.Name() == ".tmp" { // where the servers live
+				return fs.SkipDir
+			}
+			info, err := d.Info()
+			if err != nil {
+				return err
+			}
+			stat := info.Sys().(*syscall.Stat_t)
+			description := fmt.Sprintf("%s %d:%d inode %d", info.Mode(), stat.Uid, stat.Gid, stat.Ino)
+			if !timeless || !d.IsDir() {
+				description += info.ModTime().UTC().Format(", 15:04:05.000000000")
+			}
+			switch {
+			case info.Mode().IsRegular():
+				data, err := os.ReadFile(name)
+				if err != nil {
+					return err
+				}
+				description += fmt.Sprintf(", %d bytes %x", len(data), sha256.Sum256(data))
+			case info.Mode()&fs.ModeSymlink != 0:
+				target, err := os.Readlink(name)
+				if err != nil {
+					return err
+				}
+				description += " -> " + target
+			}
+			album[name] = description
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return album, nil
+}
+
+func lock(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: lock FILE")
+	}
+	path := ts.MkAbs(args[0])
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	ts.Check(err)
+	of(ts).locks[path] = f
+	ts.Check(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB))
+}
+
+func unlock(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: unlock FILE")
+	}
+	path := ts.MkAbs(args[0])
+	ts.Check(of(ts).locks[path].Close())
+	delete(of(ts).locks, path)
+}
+
+// apt takes dpkg's lock as dpkg does, with fcntl. It is given back when the script ends.
+func apt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: apt ROOT")
+	}
+	path := filepath.Join(ts.MkAbs(args[0]), "var/lib/dpkg/lock")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	ts.Check(err)
+	of(ts).locks[path] = f
+	ts.Check(syscall.FcntlFlock(f.Fd(), syscall.F_SETLK, &syscall.Flock_t{Type: syscall.F_WRLCK}))
+}
