@@ -181,26 +181,26 @@ func (w *walker) directory(ctx context.Context, fd int, dir *entry) {
 // listTries is how often a directory is listed until it holds still.
 const listTries = 5
 
+// list reads a directory's names and what they stand for, all as they were at one moment: when the directory's own
+// times say that it has not changed since.
 func (w *walker) list(fd int, dir *entry) error {
 	for range listTries {
-		var before, after unix.Statx_t
-		if err := statx(fd, "", &before); err != nil {
-			return fmt.Errorf("stat %s: %w", dir.path, err)
-		}
-		if s := statOf(&before); s != dir.inode.stat {
-			return &errChanged{dir.path}
-		}
 		err := w.listOnce(fd, dir)
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			return err
 		}
-		if err := statx(fd, "", &after); err != nil {
+		var st unix.Statx_t
+		if err := statx(fd, "", &st); err != nil {
 			return fmt.Errorf("stat %s: %w", dir.path, err)
 		}
-		if statOf(&before) == statOf(&after) && err == nil {
+		now, was := statOf(&st), dir.inode.stat
+		if now == was && err == nil {
 			return nil
 		}
-		dir.inode.refresh(&after)
+		if now.ino != was.ino || mountOf(&st) != w.mount {
+			break // another one has taken its place
+		}
+		dir.inode.refresh(&st)
 		if err := w.readXattrs(fd, ".", dir.inode); err != nil {
 			return fmt.Errorf("read extended attributes of %s: %w", dir.path, err)
 		}
