@@ -164,11 +164,10 @@ func (s *Store) ServedConf() string { return filepath.Join(s.boot(), "lts.conf")
 
 // ReadFile returns the content of a file of the current image, nil if there is no such file or no image.
 func (s *Store) ReadFile(path string) ([]byte, error) {
-	current, err := s.Current()
-	if err != nil || current == None {
-		return nil, err
+	_, img, err := s.openCurrent()
+	if errors.Is(err, ErrNone) {
+		return nil, nil
 	}
-	img, err := openImage(filepath.Join(s.folder(current), imageFile))
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,99 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"ltskeeper/squashfs"
+)
+
+// ErrNone means that there is no image yet.
+var ErrNone = errors.New("there is no image yet; update-image makes one")
+
+// Verify reads all of the current image back and says whether it is what was built: byte for byte as its index has
+// it, and an image that holds together. It returns the generation it looked at.
+func (s *Store) Verify(ctx context.Context) (int, error) {
+	current, img, err := s.openCurrent()
+	if err != nil {
+		return current, err
+	}
+	defer img.Close()
+	previous, done, err := s.previous(current, false)
+	if err != nil {
+		return current, err
+	}
+	defer done()
+	var problems []error
+	if previous != nil && previous.Index != nil {
+		if _, err := previous.Verify(ctx); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if err := img.Verify(ctx); err != nil {
+		problems = append(problems, err)
+	}
+	return current, errors.Join(problems...)
+}
+
+// DiffTree compares the current image with what would be built from the tree now.
+func (s *Store) DiffTree(ctx context.Context, from Source) (int, []squashfs.Difference, error) {
+	current, img, err := s.openCurrent()
+	if err != nil {
+		return current, nil, err
+	}
+	defer img.Close()
+	differences, err := squashfs.DiffTree(ctx, img.Reader, from.Root, from.Options)
+	return current, differences, err
+}
+
+// Diff says what changed from generation a to generation b.
+func (s *Store) Diff(ctx context.Context, a, b int) ([]squashfs.Difference, error) {
+	var images [2]*openedImage
+	for i, n := range []int{a, b} {
+		if err := s.exists(n); err != nil {
+			return nil, err
+		}
+		img, err := openImage(filepath.Join(s.folder(n), imageFile))
+		if err != nil {
+			return nil, err
+		}
+		defer img.Close()
+		images[i] = img
+	}
+	return squashfs.Diff(ctx, images[0].Reader, images[1].Reader)
+}
+
+// exists fails, and names those that do, if there is no generation n.
+func (s *Store) exists(n int) error {
+	list, err := s.List()
+	if err != nil {
+		return err
+	}
+	var have []string
+	for _, g := range list {
+		have = append(have, strconv.Itoa(g.Number))
+	}
+	if slices.Contains(have, strconv.Itoa(n)) {
+		return nil
+	}
+	if len(have) == 0 {
+		return ErrNone
+	}
+	return fmt.Errorf("%s has no generation %d; it has %v", s.Name, n, have)
+}
+
+func (s *Store) openCurrent() (int, *openedImage, error) {
+	current, err := s.Current()
+	if err != nil {
+		return None, nil, err
+	}
+	if current == None {
+		return None, nil, ErrNone
+	}
+	img, err := openImage(filepath.Join(s.folder(current), imageFile))
+	return current, img, err
+}

@@ -1,0 +1,116 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"ltskeeper/squashfs"
+)
+
+func paths(differences []squashfs.Difference) []string {
+	var list []string
+	for _, d := range differences {
+		list = append(list, d.Path+" "+strings.Join(d.What, ","))
+	}
+	return list
+}
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	p := newPlace(t)
+	if _, err := p.Verify(ctx); !errors.Is(err, ErrNone) {
+		t.Errorf("Verify without an image: %v", err)
+	}
+	noise := rand.NewChaCha8([32]byte{})
+	random := make([]byte, 300_000)
+	noise.Read(random)
+	p.write("root/usr/share/data", string(random))
+	p.update("one")
+	if n, err := p.Verify(ctx); n != 1 || err != nil {
+		t.Errorf("Verify = %d, %v", n, err)
+	}
+	path := filepath.Join(p.folder(1), imageFile)
+	sound, err := os.ReadFile(path)
+	must(t, err)
+	for _, at := range []int{5, 200, len(sound) / 2, 300_100} { // superblock, data, tables
+		rotten := slices.Clone(sound)
+		rotten[at] ^= 1
+		must(t, os.WriteFile(path, rotten, 0o644))
+		if _, err := p.Verify(ctx); err == nil {
+			t.Errorf("a bit flipped at byte %d of %d was not found", at, len(sound))
+		}
+	}
+	must(t, os.WriteFile(path, sound, 0o644))
+	if _, err := p.Verify(ctx); err != nil {
+		t.Errorf("mended: %v", err)
+	}
+}
+
+// Bit rot in the current image does not get into the next: that one is built clean, and somebody is told.
+func TestRotDoesNotSpread(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write("root/usr/share/data", strings.Repeat("some data that compresses, but not to nothing\n", 10000))
+	p.update("one")
+	path := filepath.Join(p.folder(1), imageFile)
+	image, err := os.ReadFile(path)
+	must(t, err)
+	image[300] ^= 1
+	must(t, os.WriteFile(path, image, 0o644))
+	p.write("root/etc/hostname", "changed\n")
+	b := p.update("one")
+	if b.Full == "" || len(b.Warnings) != 1 || !strings.Contains(b.Warnings[0], "damaged") {
+		t.Errorf("built upon a rotten image: %+v", b)
+	}
+	if n, err := p.Verify(context.Background()); n != 2 || err != nil {
+		t.Errorf("Verify = %d, %v", n, err)
+	}
+}
+
+func TestDiffs(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	p := newPlace(t)
+	p.update("one")
+	p.write("root/etc/hostname", "changed\n")
+	p.write("root/etc/added", "new\n")
+	n, differences, err := p.DiffTree(ctx, p.source("one"))
+	must(t, err)
+	want := []string{"etc mtime", "etc/added ", "etc/hostname content,mtime"}
+	if got := paths(differences); n != 1 || !slices.Equal(trimTimes(got), trimTimes(want)) {
+		t.Errorf("DiffTree(%d) = %q, want %q", n, got, want)
+	}
+	p.update("one")
+	differences, err = p.Diff(ctx, 1, 2)
+	must(t, err)
+	if got := paths(differences); !slices.Equal(trimTimes(got), trimTimes(want)) {
+		t.Errorf("Diff = %q, want %q", got, want)
+	}
+	if _, differences, err = p.DiffTree(ctx, p.source("one")); err != nil || len(differences) != 0 {
+		t.Errorf("DiffTree of what was just built: %q, %v", paths(differences), err)
+	}
+	if _, err := p.Diff(ctx, 1, 7); err == nil || !strings.Contains(err.Error(), "no generation 7") {
+		t.Errorf("Diff with a generation that is not there: %v", err)
+	}
+}
+
+// trimTimes leaves out what depends on when the test's files were written.
+func trimTimes(list []string) []string {
+	var out []string
+	for _, line := range list {
+		path, what, _ := strings.Cut(line, " ")
+		kept := slices.DeleteFunc(strings.Split(what, ","), func(w string) bool { return w == "mtime" || w == "" })
+		if path == "." || path == "etc" {
+			continue
+		}
+		out = append(out, path+" "+strings.Join(kept, ","))
+	}
+	return out
+}
