@@ -57,10 +57,10 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 		return nil, err
 	}
 	dir := filepath.Join(s.dir(), newFolder)
-	if err := os.RemoveAll(dir); err != nil {
+	if err := s.disk.removeAll(dir); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := s.disk.mkdirAll(dir); err != nil {
 		return nil, err
 	}
 	result, err := s.squash(ctx, from, current, dir)
@@ -85,11 +85,11 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 		Number: number, Time: now.UTC().Truncate(time.Second),
 		Size: result.Size, Files: result.Inodes, Read: result.Read, Reused: result.Copied,
 	}
-	if b.Generation.Kernel, err = extractKernel(filepath.Join(dir, imageFile), dir); err != nil {
+	if b.Generation.Kernel, err = s.extractKernel(dir); err != nil {
 		return nil, err
 	}
 	if from.Conf != nil {
-		if err := createFile(filepath.Join(dir, confFile), bytes.NewReader(from.Conf)); err != nil {
+		if err := s.disk.create(filepath.Join(dir, confFile), bytes.NewReader(from.Conf)); err != nil {
 			return nil, err
 		}
 	}
@@ -99,7 +99,7 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 	if err := s.writeRecord(dir, b.Generation); err != nil {
 		return nil, err
 	}
-	return b, syncDir(dir)
+	return b, s.disk.syncDir(dir)
 }
 
 // next is the number of the generation to be made: no number is used twice.
@@ -114,11 +114,7 @@ func (s *Store) next() (int, error) {
 // linkImage gives the image and index of generation n a second name in dir.
 func (s *Store) linkImage(n int, dir string) error {
 	for _, name := range []string{imageFile, indexFile} {
-		to := filepath.Join(dir, name)
-		if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		err := os.Link(filepath.Join(s.folder(n), name), to)
+		err := s.disk.link(filepath.Join(s.folder(n), name), filepath.Join(dir, name))
 		if err != nil && !(name == indexFile && errors.Is(err, fs.ErrNotExist)) {
 			return err
 		}
@@ -126,8 +122,7 @@ func (s *Store) linkImage(n int, dir string) error {
 	return nil
 }
 
-// WouldChange says whether Build would make a new generation, and which one is current. It writes nothing, and
-// is content with suspicion: an image that a clean build would give again counts as changed.
+// WouldChange says whether Build would make a new generation, and which one is current. It writes nothing.
 func (s *Store) WouldChange(ctx context.Context, from Source) (bool, Generation, error) {
 	current, err := s.Current()
 	if err != nil || current == None {

@@ -70,10 +70,10 @@ func (i *openedImage) follow(name string) (*squashfs.Entry, error) {
 	return i.Lookup(at)
 }
 
-// extractKernel copies the kernel of an image, and its initrd, into the folder dir, and returns the kernel's
+// extractKernel copies the kernel and initrd of the image in the folder dir beside it, and returns the kernel's
 // version. An image without such a pair has none: clients get their kernel some other way.
-func extractKernel(imagePath, dir string) (version string, err error) {
-	img, err := openImage(imagePath)
+func (s *Store) extractKernel(dir string) (version string, err error) {
+	img, err := openImage(filepath.Join(dir, imageFile))
 	if err != nil {
 		return "", err
 	}
@@ -88,7 +88,7 @@ func extractKernel(imagePath, dir string) (version string, err error) {
 	}{{kernel, kernelFile}, {initrd, initrdFile}} {
 		content, err := img.Content(f.entry)
 		if err == nil {
-			err = createFile(filepath.Join(dir, f.name), content)
+			err = s.disk.create(filepath.Join(dir, f.name), content)
 		}
 		if err != nil {
 			return "", fmt.Errorf("copy %s out of the image: %w", f.entry.Path, err)

@@ -24,7 +24,7 @@ func (s *Store) Publish(b *Built, now time.Time) (Generation, error) {
 }
 
 func (s *Store) publish(b *Built, now time.Time) (Generation, error) {
-	if err := os.MkdirAll(s.boot(), 0o755); err != nil {
+	if err := s.disk.mkdirAll(s.boot()); err != nil {
 		return Generation{}, err
 	}
 	if err := s.takeOver(b.dir); err != nil {
@@ -34,13 +34,13 @@ func (s *Store) publish(b *Built, now time.Time) (Generation, error) {
 	if err := s.stageBoot(g.Number, b.dir); err != nil {
 		return Generation{}, err
 	}
-	if err := os.Rename(b.dir, s.folder(g.Number)); err != nil {
+	if err := s.disk.rename(b.dir, s.folder(g.Number)); err != nil {
 		return Generation{}, err
 	}
-	if err := syncDir(s.dir()); err != nil {
+	if err := s.disk.syncDir(s.dir()); err != nil {
 		return Generation{}, err
 	}
-	if err := relink(filepath.Join(s.Name, strconv.Itoa(g.Number), imageFile), s.Link()); err != nil {
+	if err := s.disk.relink(filepath.Join(s.Name, strconv.Itoa(g.Number), imageFile), s.Link()); err != nil {
 		return Generation{}, err
 	}
 	if err := s.switchBoot(g.Number); err != nil {
@@ -62,17 +62,17 @@ func (s *Store) takeOver(dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := keepAs(s.Link(), filepath.Join(s.folder(0), imageFile)); err != nil {
+		if err := s.keepAs(s.Link(), filepath.Join(s.folder(0), imageFile)); err != nil {
 			return err
 		}
 		record := Generation{Time: info.ModTime().UTC(), Size: info.Size(), Published: true}
 		if err := s.writeRecord(s.folder(0), record); err != nil {
 			return err
 		}
-		if err := syncDir(s.dir()); err != nil {
+		if err := s.disk.syncDir(s.dir()); err != nil {
 			return err
 		}
-		if err := relink(filepath.Join(s.Name, "0", imageFile), s.Link()); err != nil {
+		if err := s.disk.relink(filepath.Join(s.Name, "0", imageFile), s.Link()); err != nil {
 			return err
 		}
 	}
@@ -93,7 +93,7 @@ func (s *Store) takeOverBoot(dir string) error {
 		if isRegular(kept) {
 			continue // kept on an earlier day, or by a run that was cut off
 		}
-		if err := keepAs(at, kept); err != nil {
+		if err := s.keepAs(at, kept); err != nil {
 			return err
 		}
 	}
@@ -101,37 +101,34 @@ func (s *Store) takeOverBoot(dir string) error {
 	if _, err := os.Lstat(current); len(found) == 0 || !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err := syncDir(s.boot()); err != nil {
+	if err := s.disk.syncDir(s.boot()); err != nil {
 		return err
 	}
-	if err := relink("0", current); err != nil {
+	if err := s.disk.relink("0", current); err != nil {
 		return err
 	}
 	return s.switchBoot(0)
 }
 
 // keepAs gives the file at path a second name, in a folder that is made if need be.
-func keepAs(path, second string) error {
-	if err := os.MkdirAll(filepath.Dir(second), 0o755); err != nil {
+func (s *Store) keepAs(path, second string) error {
+	if err := s.disk.mkdirAll(filepath.Dir(second)); err != nil {
 		return err
 	}
-	if err := os.Remove(second); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := os.Link(path, second); err != nil {
+	if err := s.disk.link(path, second); err != nil {
 		return fmt.Errorf("keep %s: %w", path, err)
 	}
-	return syncDir(filepath.Dir(second))
+	return s.disk.syncDir(filepath.Dir(second))
 }
 
 // stageBoot puts what clients fetch over TFTP from the generation folder dir into the TFTP side's
 // folder n, complete and synced, where no link leads to it yet.
 func (s *Store) stageBoot(n int, dir string) error {
 	temp := filepath.Join(s.boot(), newFolder)
-	if err := os.RemoveAll(temp); err != nil {
+	if err := s.disk.removeAll(temp); err != nil {
 		return err
 	}
-	if err := os.Mkdir(temp, 0o755); err != nil {
+	if err := s.disk.mkdirAll(temp); err != nil {
 		return err
 	}
 	for _, b := range bootFiles {
@@ -142,22 +139,22 @@ func (s *Store) stageBoot(n int, dir string) error {
 		if err != nil {
 			return err
 		}
-		err = createFile(filepath.Join(temp, b.file), in)
+		err = s.disk.create(filepath.Join(temp, b.file), in)
 		in.Close()
 		if err != nil {
 			return err
 		}
 	}
-	if err := syncDir(temp); err != nil {
+	if err := s.disk.syncDir(temp); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(s.bootFolder(n)); err != nil {
+	if err := s.disk.removeAll(s.bootFolder(n)); err != nil {
 		return err
 	}
-	if err := os.Rename(temp, s.bootFolder(n)); err != nil {
+	if err := s.disk.rename(temp, s.bootFolder(n)); err != nil {
 		return err
 	}
-	return syncDir(s.boot())
+	return s.disk.syncDir(s.boot())
 }
 
 // switchBoot makes generation n current on the TFTP side, and sees to it that the names which boot menus
@@ -165,7 +162,7 @@ func (s *Store) stageBoot(n int, dir string) error {
 func (s *Store) switchBoot(n int) error {
 	current := filepath.Join(s.boot(), "current")
 	if target, err := os.Readlink(current); err != nil || target != strconv.Itoa(n) {
-		if err := relink(strconv.Itoa(n), current); err != nil {
+		if err := s.disk.relink(strconv.Itoa(n), current); err != nil {
 			return err
 		}
 	}
@@ -177,7 +174,7 @@ func (s *Store) switchBoot(n int) error {
 		if target, err := os.Readlink(at); err == nil && target == want {
 			continue
 		}
-		if err := relink(want, at); err != nil {
+		if err := s.disk.relink(want, at); err != nil {
 			return err
 		}
 	}

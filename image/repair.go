@@ -58,7 +58,7 @@ func (s *Store) Repair(now time.Time) error {
 // on the TFTP side only.
 func (s *Store) restoreBoot(n int) error {
 	if n != 0 {
-		if err := os.MkdirAll(s.boot(), 0o755); err != nil {
+		if err := s.disk.mkdirAll(s.boot()); err != nil {
 			return err
 		}
 		if err := s.takeOverBoot(s.folder(n)); err != nil {
@@ -125,7 +125,7 @@ func (s *Store) clean() error {
 		return err
 	}
 	for _, dir := range []string{s.Images, s.dir(), s.boot()} {
-		if err := removeLitter(dir, dir == s.Images, s.Name); err != nil {
+		if err := s.removeLitter(dir); err != nil {
 			return err
 		}
 	}
@@ -136,7 +136,7 @@ func (s *Store) clean() error {
 	for _, n := range numbers {
 		g := s.record(n)
 		if n == current || g.Published {
-			if err := removeLitter(s.folder(n), false, ""); err != nil {
+			if err := s.removeLitter(s.folder(n)); err != nil {
 				return err
 			}
 			continue
@@ -150,7 +150,7 @@ func (s *Store) clean() error {
 
 // removeLitter removes the entries of dir with temporary names; in the images' folder, which chroots
 // share, only those of this one.
-func removeLitter(dir string, shared bool, name string) error {
+func (s *Store) removeLitter(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -160,13 +160,13 @@ func removeLitter(dir string, shared bool, name string) error {
 	}
 	for _, e := range entries {
 		litter := strings.HasPrefix(e.Name(), tempPrefix)
-		if shared {
-			litter = e.Name() == tempPrefix+"link-"+name+".img"
+		if dir == s.Images {
+			litter = e.Name() == tempPrefix+"link-"+s.Name+".img"
 		}
 		if !litter {
 			continue
 		}
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+		if err := s.disk.removeAll(filepath.Join(dir, e.Name())); err != nil {
 			return err
 		}
 	}
@@ -178,14 +178,14 @@ func removeLitter(dir string, shared bool, name string) error {
 func (s *Store) remove(n int) error {
 	for _, folder := range []string{s.bootFolder(n), s.folder(n)} {
 		temp := filepath.Join(filepath.Dir(folder), tempPrefix+"old-"+strconv.Itoa(n))
-		err := os.Rename(folder, temp)
+		err := s.disk.rename(folder, temp)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if err := os.RemoveAll(temp); err != nil {
+		if err := s.disk.removeAll(temp); err != nil {
 			return err
 		}
 	}

@@ -28,7 +28,7 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 		return m, err
 	}
 	defer done()
-	out, err := os.OpenFile(filepath.Join(dir, imageFile), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	out, err := s.disk.open(filepath.Join(dir, imageFile))
 	if err != nil {
 		return m, err
 	}
@@ -54,12 +54,12 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 			return m, nil
 		}
 		// The same image again, at a price: the index that was there was of little use.
-		return m, writeFile(filepath.Join(s.folder(current), indexFile), index.Bytes())
+		return m, s.disk.write(filepath.Join(s.folder(current), indexFile), &index)
 	}
-	if err := createFile(filepath.Join(dir, indexFile), &index); err != nil {
+	if err := s.disk.create(filepath.Join(dir, indexFile), &index); err != nil {
 		return m, err
 	}
-	return m, errors.Join(out.Chmod(0o644), out.Sync())
+	return m, s.disk.sync(out)
 }
 
 // previous opens the generation to build upon. There is none on the first day, nor where everything is to be

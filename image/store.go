@@ -21,7 +21,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -63,6 +62,8 @@ type Store struct {
 	Name   string // of the chroot
 	Images string // folder of all images, absolute
 	TFTP   string // folder of all chroots' TFTP folders, absolute
+
+	disk disk
 }
 
 // Link is the path that serves the current image.
@@ -179,68 +180,5 @@ func (s *Store) writeRecord(dir string, g Generation) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, recordFile), append(data, '\n'))
-}
-
-// writeFile writes a file beside its place under a name that a later run knows as litter, syncs it and
-// renames it.
-func writeFile(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	temp := filepath.Join(dir, tempPrefix+filepath.Base(path))
-	err := createFile(temp, bytes.NewReader(data))
-	if err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		os.Remove(temp)
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return syncDir(dir)
-}
-
-// createFile writes and syncs a world-readable file, replacing one that is litter.
-func createFile(path string, content io.Reader) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, content)
-	if err == nil {
-		err = f.Chmod(0o644) // whatever the umask
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-// relink points the link at path to target by one rename, and syncs the folder.
-func relink(target, path string) error {
-	temp := filepath.Join(filepath.Dir(path), tempPrefix+"link-"+filepath.Base(path))
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := os.Symlink(target, temp); err != nil {
-		return err
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the names in a folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", dir, err)
-	}
-	return nil
+	return s.disk.write(filepath.Join(dir, recordFile), bytes.NewReader(append(data, '\n')))
 }

@@ -1,0 +1,177 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// A disk is the one way by which a Store changes files and folders, so that a test can stop it after any single
+// step, as a crash would.
+type disk struct {
+	// did is told each step when it is done; nil but in tests.
+	did func(step)
+}
+
+// A step is one change that a file system makes, or one point from which on changes before it last.
+type step struct {
+	op   string // "create", "sync", "syncdir", "mkdir", "rename", "symlink", "link" or "remove"
+	path string
+	from string // of rename and link: the old path; of symlink: the target
+}
+
+func (d *disk) done(op, path, from string) {
+	if d.did != nil {
+		d.did(step{op, path, from})
+	}
+}
+
+// create makes a new world-readable file with that content, and syncs it. A file that is there is litter.
+func (d *disk) create(path string, content io.Reader) error {
+	f, err := d.open(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, content)
+	if err == nil {
+		err = d.sync(f)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// open makes a new world-readable file, to be written and synced by the caller.
+func (d *disk) open(path string) (*os.File, error) {
+	if err := d.remove(path); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	d.done("create", path, "")
+	if err := f.Chmod(0o644); err != nil { // whatever the umask
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func (d *disk) sync(f *os.File) error {
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", f.Name(), err)
+	}
+	d.done("sync", f.Name(), "")
+	return nil
+}
+
+// write replaces a small file: beside its place first, under a name that a later run knows as litter.
+func (d *disk) write(path string, content io.Reader) error {
+	temp := filepath.Join(filepath.Dir(path), tempPrefix+filepath.Base(path))
+	if err := d.create(temp, content); err != nil {
+		return errors.Join(err, d.remove(temp))
+	}
+	if err := d.rename(temp, path); err != nil {
+		return errors.Join(err, d.remove(temp))
+	}
+	return d.syncDir(filepath.Dir(path))
+}
+
+// relink points the link at path to target by one rename, and syncs the folder.
+func (d *disk) relink(target, path string) error {
+	temp := filepath.Join(filepath.Dir(path), tempPrefix+"link-"+filepath.Base(path))
+	if err := d.remove(temp); err != nil {
+		return err
+	}
+	if err := os.Symlink(target, temp); err != nil {
+		return err
+	}
+	d.done("symlink", temp, target)
+	if err := d.rename(temp, path); err != nil {
+		return errors.Join(err, d.remove(temp))
+	}
+	return d.syncDir(filepath.Dir(path))
+}
+
+func (d *disk) rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	d.done("rename", to, from)
+	return nil
+}
+
+// link gives the file from a second name, in place of a file that is there.
+func (d *disk) link(from, to string) error {
+	if err := d.remove(to); err != nil {
+		return err
+	}
+	if err := os.Link(from, to); err != nil {
+		return err
+	}
+	d.done("link", to, from)
+	return nil
+}
+
+// mkdirAll makes a folder and those above it, as far as they are not there, durably.
+func (d *disk) mkdirAll(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	if err := d.mkdirAll(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	d.done("mkdir", dir, "")
+	return d.syncDir(filepath.Dir(dir))
+}
+
+// remove removes a file or an empty folder, if it is there.
+func (d *disk) remove(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		d.done("remove", path, "")
+	}
+	return err
+}
+
+// removeAll removes a folder with all that is in it, if it is there.
+func (d *disk) removeAll(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || !info.IsDir() {
+		return errors.Join(err, d.remove(path))
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := d.removeAll(filepath.Join(path, e.Name())); err != nil {
+			return err
+		}
+	}
+	return d.remove(path)
+}
+
+// syncDir makes the names in a folder durable.
+func (d *disk) syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", dir, err)
+	}
+	d.done("syncdir", dir, "")
+	return nil
+}
