@@ -130,10 +130,18 @@ func (s *Store) WouldChange(ctx context.Context, from Source) (bool, Generation,
 	}
 	g := s.record(current)
 	same, err := s.sameConf(current, from.Conf)
-	if err != nil || !same {
+	if err != nil || !same || from.Full {
 		return true, g, err
 	}
-	return true, g, nil
+	previous, done, err := s.previous(current, false)
+	if err != nil || previous == nil {
+		return true, g, err
+	}
+	defer done()
+	options := from.Options
+	options.Previous = previous
+	same, err = squashfs.Same(ctx, from.Root, options)
+	return !same, g, err
 }
 
 // sameConf says whether generation n was published with this lts.conf.

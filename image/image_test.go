@@ -204,6 +204,32 @@ func TestNothingChangedNothingWritten(t *testing.T) {
 	}
 }
 
+func TestWouldChange(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	check := func(what, conf string, want bool) {
+		t.Helper()
+		before := p.files()
+		got, _, err := p.WouldChange(context.Background(), p.source(conf))
+		if err != nil || got != want {
+			t.Errorf("%s: WouldChange = %t, %v, want %t", what, got, err, want)
+		}
+		if !slices.Equal(before, p.files()) {
+			t.Errorf("%s: WouldChange left files behind", what)
+		}
+	}
+	check("no image yet", "one", true)
+	p.update("one")
+	check("nothing changed", "one", false)
+	check("another lts.conf", "two", true)
+	p.write("root/etc/hostname", "another\n")
+	check("a file changed", "one", true)
+	p.update("one")
+	check("nothing changed since", "one", false)
+	must(t, os.Remove(filepath.Join(p.folder(2), indexFile)))
+	check("no index", "one", true)
+}
+
 func TestALostIndexCostsTimeNotAGeneration(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

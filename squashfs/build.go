@@ -94,6 +94,33 @@ func Build(ctx context.Context, out *os.File, root string, options Options) (Res
 	}
 }
 
+// Same says whether Build would make the image that options.Previous is once more. It writes nothing. Without an
+// index that can be used the answer is no: only a build would tell.
+func Same(ctx context.Context, root string, options Options) (bool, error) {
+	b, err := newBuilder(nil, root, options)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(b.root)
+	b.openPrevious()
+	if b.previous == nil {
+		return false, nil
+	}
+	t, err := b.readTree(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", root, err)
+	}
+	p, err := newPlan(ctx, t, b.root, &b.options, b.previous)
+	var changed *errChanged
+	if errors.As(err, &changed) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", root, err)
+	}
+	return b.previous.gives(t.digest(), p), nil
+}
+
 type builder struct {
 	options    Options
 	out        *os.File
@@ -206,7 +233,7 @@ func (b *builder) build(ctx context.Context) error {
 		Scanned:     t.scanned,
 	}
 	prev := b.previous
-	if prev != nil && prev.header.Tree == header.Tree && prev.laidOutLike(p) {
+	if prev.gives(header.Tree, p) {
 		b.result.Unchanged = true
 		header.Image = prev.header.Image
 		b.result.Digest, b.result.Size = header.Image, padded(int64(prev.super.BytesUsed))

@@ -251,6 +251,12 @@ func (old *oldGroup) holds(g *group) bool {
 	return true
 }
 
+// gives says whether a build of the tree with that digest, by that plan, gives the previous image again. It is false
+// where there is none.
+func (p *previous) gives(tree [sha256.Size]byte, plan *plan) bool {
+	return p != nil && p.header.Tree == tree && p.laidOutLike(plan)
+}
+
 // laidOutLike says whether a plan has the contents of the previous image, in the same order.
 func (p *previous) laidOutLike(plan *plan) bool {
 	if len(plan.contents) != len(p.contents) {
