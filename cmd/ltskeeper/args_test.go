@@ -34,6 +34,7 @@ func TestPermute(t *testing.T) {
 		{"server add --alias a=b app04", "server add --alias=a=b -- app04"},
 		{"server add -- --json", "server add -- --json"},
 		{"server add --json -- -x --", "--json server add -- -x --"},
+		{"keys accept app03 -- SHA256:x", "keys accept -- app03 SHA256:x"},
 		{"lts-conf check -", "lts-conf check -- -"},
 		{"lts-conf", "lts-conf"},
 		{"lts-conf x86_64", "lts-conf -- x86_64"},

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"ltskeeper/update"
 
 	"github.com/urfave/cli/v2"
@@ -41,6 +39,9 @@ func (t *tool) imageBuild(ctx *cli.Context) error {
 		return err
 	}
 	chroots := ctx.Args().Slice()
+	if len(f.Chroots) == 0 {
+		return noChroot(f)
+	}
 	if err := checkChroots(f, chroots); err != nil {
 		return err
 	}
@@ -71,14 +72,16 @@ type imagesDocument struct {
 }
 
 func (d imagesDocument) text(p *page) {
-	rows := [][]any{p.head("CHROOT", "GENERATION", "", "BUILT", "SIZE", "ENTRIES", "KERNEL")}
+	rows := [][]any{p.head("CHROOT", "GENERATION", "", "BUILT", "SIZE", "KERNEL")}
 	for _, i := range d.Images {
 		for _, g := range i.Generations {
 			current := p.styled(plain, "")
 			if g.Current {
 				current = p.styled(green, "current")
 			}
-			rows = append(rows, []any{i.Chroot, fmt.Sprint(g.Number), current, g.Time.Local().Format("2006-01-02 15:04"), size(g.Size), orElse(fmt.Sprint(g.Files), "-"), orElse(g.Kernel, "-")})
+			rows = append(rows, []any{
+				i.Chroot, g.Number, current, stamp(g.Time), size(g.Size), orElse(g.Kernel, "-"),
+			})
 		}
 	}
 	switch {

@@ -151,7 +151,8 @@ func (t *tool) keysAccept(ctx *cli.Context) error {
 		return err
 	}
 	if len(args) == 1 && !t.term.person {
-		return usagef("there is no terminal to ask on, so name the keys that are right: %s", t.command("keys accept "+s.Name, fingerprints(chosen)...))
+		return usagef("there is no terminal to ask on, so name the keys that are right: %s",
+			t.command("keys accept "+s.Name, fingerprints(chosen)...))
 	}
 	if t.term.person {
 		p := t.page()
@@ -192,7 +193,8 @@ func (t *tool) choosePending(args []string) (f *farm.Farm, s update.Server, chos
 	s = status.Servers[i]
 	if len(args) == 1 {
 		if len(s.Pending) == 0 {
-			return nil, s, nil, usagef("no key of %s waits for a decision; to ask it again: %s", s.Name, t.command("keys collect", s.Name))
+			return nil, s, nil, usagef("no key of %s waits for a decision; to ask it again: %s",
+				s.Name, t.command("keys collect", s.Name))
 		}
 		return f, s, s.Pending, nil
 	}
@@ -200,7 +202,8 @@ func (t *tool) choosePending(args []string) (f *farm.Farm, s update.Server, chos
 	for _, fingerprint := range args[1:] {
 		i := slices.IndexFunc(known, func(k update.Key) bool { return k.Fingerprint == fingerprint })
 		if i < 0 {
-			return nil, s, nil, usagef("%s has no waiting key %s; what it has: %s", s.Name, fingerprint, t.command("keys list", s.Name))
+			return nil, s, nil, usagef("%s has no waiting key %s; what it has: %s",
+				s.Name, fingerprint, t.command("keys list", s.Name))
 		}
 		chosen = append(chosen, known[i])
 	}

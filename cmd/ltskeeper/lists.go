@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"ltskeeper/farm"
@@ -123,7 +122,7 @@ func renderLTSConf(f *farm.Farm, chroots []string) ([]byte, error) {
 		chroots = all
 	}
 	if len(chroots) == 0 {
-		return nil, usagef("no chroot is declared: put one into %s as [[chroot]]", f.Path)
+		return nil, noChroot(f)
 	}
 	var first []byte
 	for i, name := range chroots {
@@ -137,6 +136,10 @@ func renderLTSConf(f *farm.Farm, chroots []string) ([]byte, error) {
 		first = data
 	}
 	return first, nil
+}
+
+func noChroot(f *farm.Farm) error {
+	return usagef("no chroot is declared: put one into %s as [[chroot]]", f.Path)
 }
 
 // An ltsConfDocument is an lts.conf file.
@@ -256,7 +259,13 @@ type problem struct {
 }
 
 func (d problemsDocument) errors() int {
-	return len(slices.DeleteFunc(slices.Clone(d.Problems), func(p problem) bool { return p.Severity != ltsconf.Error.String() }))
+	n := 0
+	for _, p := range d.Problems {
+		if p.Severity == ltsconf.Error.String() {
+			n++
+		}
+	}
+	return n
 }
 
 func (d problemsDocument) text(p *page) {

@@ -70,7 +70,10 @@ func (t *tool) app() *cli.App {
 		Usage:       "keeps a thin-client farm in step",
 		Description: overview,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "config", Value: defaultConfig, EnvVars: []string{"LTSKEEPER_CONFIG"}, Usage: "the declaration is `FILE`", Destination: &t.config},
+			&cli.StringFlag{
+				Name: "config", Value: defaultConfig, EnvVars: []string{"LTSKEEPER_CONFIG"},
+				Usage: "the declaration is `FILE`", Destination: &t.config,
+			},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only what needs attention", Destination: &t.quiet},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "print also what is in order", Destination: &t.verbose},
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON document", Destination: &t.json},

@@ -45,10 +45,23 @@ func (d reportDocument) text(p *page) {
 		d.extraKeys(p)
 	}
 	d.attention(p)
+	d.decisions(p)
+}
+
+// decisions is what a person has to decide: of a few servers all there is to know, of more the way to it.
+func (d reportDocument) decisions(p *page) {
+	open := 0
 	for _, s := range d.Servers {
-		if s.Decision {
+		if !s.Decision {
+			continue
+		}
+		if open++; open <= screenful || p.verbose {
 			decision(p, s)
 		}
+	}
+	if more := open - screenful; more > 0 && !p.verbose {
+		p.heading(count(more, "more server needs a decision:", "more servers need a decision:"))
+		p.printf("  %s\n", p.command("status"))
 	}
 }
 
@@ -67,9 +80,15 @@ func (d reportDocument) changes(p *page) {
 			rows = append(rows, []any{s.Name, retires + " " + keyType(k), k.Fingerprint})
 		}
 	}
-	p.table(0, rows)
+	if keys := len(rows); keys > 3*screenful && !p.verbose {
+		p.printf("%s are or were trusted; to see them: %s\n", count(keys, "key", "keys"), p.command("keys list"))
+	} else {
+		p.table(0, rows)
+	}
 	for _, f := range d.Files {
-		if f.Changed {
+		if inside, only := strings.CutPrefix(f.Path, "image:"); f.Changed && only {
+			p.printf("%s: %s %s, in the image only\n", f.Chroot, wrote, inside)
+		} else if f.Changed {
 			p.printf("%s: %s %s\n", f.Chroot, wrote, f.Path)
 		}
 	}
@@ -132,7 +151,10 @@ func (d reportDocument) summary() string {
 
 // stateCounts is like "12 servers (10 trusted, 1 changed, 1 unreachable)".
 func stateCounts(servers []update.Server) string {
-	states := []update.State{update.Trusted, update.Pending, update.Changed, update.Revoked, update.Unreadable, update.Unreachable, update.Throttled, update.Unscanned}
+	states := []update.State{
+		update.Trusted, update.Pending, update.Changed, update.Revoked,
+		update.Unreadable, update.Unreachable, update.Throttled, update.Unscanned,
+	}
 	counts := map[update.State]int{}
 	for _, s := range servers {
 		counts[s.State]++
@@ -214,9 +236,7 @@ func (d reportDocument) attention(p *page) {
 // decision is what a person has to decide about a server's keys, and how.
 func decision(p *page, s update.Server) {
 	p.heading(s.Name + " needs a decision:")
-	for reason := range strings.SplitSeq(orElse(s.Message, string(s.State)), "; ") {
-		p.printf("  %s\n", reason)
-	}
+	p.reasons(s)
 	p.comparison(4, concerned(s))
 	if len(s.Pending) == 0 {
 		return
@@ -226,6 +246,13 @@ func decision(p *page, s update.Server) {
 		{"If it is the same:", p.command("keys accept "+s.Name, fingerprints(s.Pending)...)},
 		{"If not:", p.command("keys reject "+s.Name, fingerprints(s.Pending)...)},
 	})
+}
+
+// reasons is a line for each thing that is said about a server.
+func (p *page) reasons(s update.Server) {
+	for reason := range strings.SplitSeq(orElse(s.Message, string(s.State)), "; ") {
+		p.printf("  %s\n", reason)
+	}
 }
 
 // concerned is the server with those of its trusted keys that the decision is about: all, unless the keys
@@ -245,7 +272,7 @@ func note(s update.Server) string {
 	case s.Quarantined != nil && s.Listed:
 		return "stays listed: too many others are out"
 	case s.Quarantined != nil:
-		return "kept out of the list since " + s.Quarantined.Local().Format("2006-01-02 15:04")
+		return "kept out of the list since " + stamp(*s.Quarantined)
 	case s.Decision:
 		return "needs a decision"
 	case len(s.Pending) > 0:

@@ -17,8 +17,11 @@ var (
 	newKey = update.Key{Type: "ssh-ed25519", Bits: 256, Fingerprint: "SHA256:new", Comment: "shown 2026-11-20T12:00:00Z"}
 	rsaKey = update.Key{Type: "ssh-rsa", Bits: 3072, Fingerprint: "SHA256:rsa"}
 
-	fine    = update.Server{Name: "app01", State: update.Trusted, Listed: true, Keys: []update.Key{oldKey, rsaKey}, Seen: &noon}
-	silent  = update.Server{Name: "app02", State: update.Unreachable, Unreachable: true, Listed: true, Addresses: []update.AddressProblem{{Address: "10.0.0.2", Error: "no route to host"}}}
+	fine   = update.Server{Name: "app01", State: update.Trusted, Listed: true, Keys: []update.Key{oldKey, rsaKey}, Seen: &noon}
+	silent = update.Server{
+		Name: "app02", State: update.Unreachable, Unreachable: true, Listed: true,
+		Addresses: []update.AddressProblem{{Address: "10.0.0.2", Error: "no route to host"}},
+	}
 	changed = update.Server{
 		Name: "app03", State: update.Changed, Decision: true, Quarantined: &noon,
 		Message: "app03 shows another key; clients are kept away from it",
@@ -128,7 +131,7 @@ func TestStatusFitsAScreen(t *testing.T) {
 		status.Servers = append(status.Servers, s)
 	}
 	want := "SERVER  STATE    LISTED  SEEN   KEYS\n" +
-		"app03   changed  no      never  ED25519 RSA  kept out of the list since " + noon.Local().Format("2006-01-02 15:04") + "\n" +
+		"app03   changed  no      never  ED25519 RSA  kept out of the list since " + stamp(noon) + "\n" +
 		"999 servers are in order.\n\n" +
 		"CHROOT  GENERATION  BUILT      SIZE    KERNEL  IMAGE\n" +
 		"x86_64  12          5 min ago  598 MB  6.1.0   /srv/x86_64.img\n" +
@@ -138,6 +141,37 @@ func TestStatusFitsAScreen(t *testing.T) {
 	}
 	if lines := strings.Count(text(statusDocument{status}, false, true), "\n"); lines < 1000 {
 		t.Errorf("--verbose shows %d lines, not every server", lines)
+	}
+}
+
+// A farm whose every server changed at once does not make a mail of a thousand pages.
+func TestManyDecisions(t *testing.T) {
+	t.Parallel()
+	var report update.Report
+	for i := range 1000 {
+		s := changed
+		s.Name = fmt.Sprintf("server%03d", i)
+		s.Added = []update.Key{rsaKey}
+		report.Servers = append(report.Servers, s)
+	}
+	got := text(newReportDocument(&report), false, false)
+	if n := strings.Count(got, " needs a decision:\n"); n != screenful {
+		t.Errorf("%d decisions are shown in full, want %d", n, screenful)
+	}
+	for _, want := range []string{
+		"1,000 keys are or were trusted; to see them: ltskeeper keys list\n",
+		"\n984 more servers need a decision:\n  ltskeeper status\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%.2000s", want, got)
+		}
+	}
+	status := text(statusDocument{&update.Status{Servers: report.Servers}}, false, false)
+	if !strings.HasSuffix(status, "\n1,000 servers need a decision: ltskeeper keys accept NAME\n") {
+		t.Errorf("status ends with %q", status[len(status)-200:])
+	}
+	if all := text(newReportDocument(&report), false, true); strings.Count(all, " needs a decision:\n") != 1000 {
+		t.Errorf("--verbose does not show every decision")
 	}
 }
 

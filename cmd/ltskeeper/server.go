@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ltskeeper/farm"
@@ -100,10 +101,13 @@ func (t *tool) firstLook(ctx context.Context, f *farm.Farm, name string) (s upda
 		return s, false, err
 	}
 	s = r.Servers[0]
-	if !t.term.person || len(s.Pending) == 0 {
+	if !t.term.person || len(s.Pending) == 0 || twoOfOneType(s.Pending) {
 		return s, false, nil
 	}
 	p := t.page()
+	if s.State != update.Pending {
+		p.reasons(s)
+	}
 	p.printf("%s shows %s:\n", s.Name, these(s.Pending))
 	p.keyLines(2, s.Pending)
 	p.printf("Compare with what its own console says: %s\n", consoleCommand(s.Pending))
@@ -116,8 +120,17 @@ func (t *tool) firstLook(ctx context.Context, f *farm.Farm, name string) (s upda
 		return s, true, err
 	}
 	s.State, s.Decision, s.Message = update.Trusted, false, ""
-	s.Keys, s.Added, s.Pending = accepted, accepted, nil
+	s.Keys, s.Added, s.Pending = slices.Concat(s.Keys, accepted), accepted, nil
 	return s, true, nil
+}
+
+// twoOfOneType says whether keys contradict each other: the server's addresses show different ones.
+func twoOfOneType(keys []update.Key) bool {
+	types := map[string]bool{}
+	for _, k := range keys {
+		types[k.Type] = true
+	}
+	return len(types) < len(keys)
 }
 
 func these(keys []update.Key) string {

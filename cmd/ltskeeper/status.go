@@ -76,10 +76,23 @@ func (d statusDocument) text(p *page) {
 	for _, w := range d.Warnings {
 		p.printf("%s %s\n", p.styled(yellow, "Warning:"), w)
 	}
+	d.decisions(p)
+}
+
+// decisions says what to type about keys that wait.
+func (d statusDocument) decisions(p *page) {
+	var names []string
 	for _, s := range d.Servers {
 		if s.Decision && len(s.Pending) > 0 {
-			p.printf("%s needs a decision: %s\n", s.Name, p.command("keys accept", s.Name))
+			names = append(names, s.Name)
 		}
+	}
+	if len(names) > screenful && !p.verbose {
+		p.printf("%s a decision: %s\n", count(len(names), "server needs", "servers need"), p.command("keys accept NAME"))
+		return
+	}
+	for _, name := range names {
+		p.printf("%s needs a decision: %s\n", name, p.command("keys accept", name))
 	}
 }
 

@@ -235,6 +235,9 @@ func ago(now, then time.Time) string {
 	return fmt.Sprintf("%d days ago", d/(24*time.Hour))
 }
 
+// stamp is a time on this machine's clock, to the minute.
+func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }
+
 // lasted is a duration for people.
 func lasted(d time.Duration) string {
 	if d < time.Minute {

@@ -22,7 +22,9 @@ step, and only by something complete. Does nothing if nothing changed.
   ltskeeper update-image
   ltskeeper update-image x86_64 --dry-run
   ltskeeper update-image --quiet          from cron: prints only what needs attention`,
-		Flags:  []cli.Flag{&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would change, as a diff, and write nothing"}},
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would change, as a diff, and write nothing"},
+		},
 		Action: t.updateImage,
 	}
 }
@@ -39,6 +41,9 @@ func (t *tool) updateImage(ctx *cli.Context) error {
 	report, stop := t.watch("scan servers")
 	r, err := update.Run(ctx.Context, f, update.Options{Chroots: chroots, DryRun: ctx.Bool("dry-run"), Progress: report})
 	stop()
+	if len(f.Chroots) == 0 && err == nil {
+		r.Warnings = append(r.Warnings, noChroot(f).Error())
+	}
 	return t.printReport(r, err)
 }
 
