@@ -20,6 +20,7 @@ type Source struct {
 	Options squashfs.Options // Previous is set by Build
 	Conf    []byte           // the lts.conf that clients fetch beside the kernel; nil: not ltskeeper's to publish
 	Full    bool             // read and compress everything anew
+	Force   bool             // skip the checks that keep an image from clients which looks wrong or will not fit
 }
 
 // Built is a generation that is complete and synced, but that no link leads to yet; or, if Unchanged, the
@@ -55,6 +56,11 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 	number, err := s.next()
 	if err != nil {
 		return nil, err
+	}
+	if !from.Force {
+		if err := s.room(current); err != nil {
+			return nil, err
+		}
 	}
 	dir := filepath.Join(s.dir(), newFolder)
 	if err := s.disk.removeAll(dir); err != nil {
@@ -93,8 +99,13 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 			return nil, err
 		}
 	}
-	if err := s.keepsKernel(current, dir); err != nil {
+	if err := s.sound(ctx, dir); err != nil {
 		return nil, err
+	}
+	if !from.Force {
+		if err := errors.Join(s.keepsKernel(current, dir), s.fit(current, b.Generation, dir)); err != nil {
+			return nil, fmt.Errorf("%w; if it is meant so: --force", err)
+		}
 	}
 	if err := s.writeRecord(dir, b.Generation); err != nil {
 		return nil, err

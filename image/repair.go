@@ -73,23 +73,42 @@ func (s *Store) restoreBoot(n int) error {
 
 // bootApart says whether what clients fetch over TFTP is not what generation n holds.
 func (s *Store) bootApart(n int) (bool, error) {
-	if n == 0 {
-		return false, nil
+	stale, err := s.bootStale(n)
+	if err != nil || stale {
+		return stale, err
 	}
+	served := false
 	for _, b := range bootFiles {
-		ours, served := filepath.Join(s.folder(n), b.file), filepath.Join(s.boot(), b.link)
-		if !isRegular(ours) {
+		if !isRegular(filepath.Join(s.bootFolder(n), b.file)) {
 			continue
 		}
-		if target, err := os.Readlink(served); err != nil || target != filepath.Join("current", b.file) {
+		served = true
+		if target, err := os.Readlink(filepath.Join(s.boot(), b.link)); err != nil || target != filepath.Join("current", b.file) {
 			return true, nil
-		}
-		if same, err := sameContent(ours, served); err != nil || !same {
-			return true, err
 		}
 	}
 	target, err := os.Readlink(filepath.Join(s.boot(), "current"))
+	if errors.Is(err, fs.ErrNotExist) && !served {
+		return false, nil // a generation 0 without anything under TFTP
+	}
 	return err != nil || target != strconv.Itoa(n), nil
+}
+
+// bootStale says whether the TFTP side's folder n is not what generation n holds.
+func (s *Store) bootStale(n int) (bool, error) {
+	if n == 0 {
+		return false, nil // its files are there and nowhere else
+	}
+	for _, b := range bootFiles {
+		ours := filepath.Join(s.folder(n), b.file)
+		if !isRegular(ours) {
+			continue
+		}
+		if same, err := sameContent(ours, filepath.Join(s.bootFolder(n), b.file)); err != nil || !same {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // sameContent compares an lts.conf byte by byte, and a kernel or initrd, which only a failing disk
@@ -192,24 +211,36 @@ func (s *Store) remove(n int) error {
 	return nil
 }
 
-// Prune deletes generations that are beyond the newest keep and were replaced longer than keepFor ago:
-// clients that read an image over NFS cannot be seen from here, so only time tells that they are gone.
-// It returns the numbers it deleted.
+// Prune deletes generations that are beyond the newest keep and were replaced longer than keepFor ago, but for those
+// that are pinned, and those that something on this machine visibly uses. Clients that read an image over NFSv3 cannot
+// be seen from here: only keepFor is for them. It returns the numbers it deleted.
 func (s *Store) Prune(keep int, keepFor time.Duration, now time.Time) ([]int, error) {
 	list, err := s.List()
 	if err != nil {
 		return nil, err
 	}
-	var gone []int
-	for i, g := range list {
-		beyond := i < len(list)-keep
-		if !beyond || g.Current || g.Replaced.IsZero() || now.Sub(g.Replaced) <= keepFor {
-			continue
+	var old []Generation
+	for _, g := range list[:max(0, len(list)-keep)] {
+		if !g.Current && !g.Pinned && !g.Replaced.IsZero() && now.Sub(g.Replaced) > keepFor {
+			old = append(old, g)
 		}
-		if err := s.remove(g.Number); err != nil {
+	}
+	if len(old) == 0 {
+		return nil, nil
+	}
+	used := inUse()
+	var gone []int
+	for _, g := range old {
+		busy, err := s.isUsed(g.Number, used)
+		if err == nil && !busy {
+			err = s.remove(g.Number)
+		}
+		if err != nil {
 			return gone, fmt.Errorf("prune generation %d of %s: %w", g.Number, s.Name, err)
 		}
-		gone = append(gone, g.Number)
+		if !busy {
+			gone = append(gone, g.Number)
+		}
 	}
 	return gone, nil
 }

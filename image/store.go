@@ -5,6 +5,7 @@
 //
 //	images/x86_64.img -> x86_64/12/root.img    which generation is current; nothing else says so
 //	images/x86_64/12/                          root.img, index, build.json, kernel, initrd, lts.conf
+//	images/x86_64/held                         there while the current generation is held
 //	tftp/x86_64/12/                            kernel, initrd, lts.conf: the same bytes
 //	tftp/x86_64/current -> 12
 //	tftp/x86_64/vmlinuz -> current/kernel      and initrd.img, lts.conf
@@ -87,6 +88,8 @@ type Generation struct {
 	Reused   int64     `json:"reused"`            // compressed bytes taken over from the generation before
 	Kernel   string    `json:"kernel,omitempty"`  // version of the kernel published with it
 	Replaced time.Time `json:"replaced,omitzero"` // when another generation took its place
+
+	Pinned bool `json:"pinned,omitempty"` // never pruned
 
 	// Published is false for a generation that was complete but never became current.
 	Published bool `json:"published"`

@@ -1,0 +1,119 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// heldFile, beside the generations, says that the current one stays until a person releases it, and since when.
+const heldFile = "held"
+
+// Held says since when the current generation is held; zero if it is not. A file that does not say when holds it
+// all the same, since it was written.
+func (s *Store) Held() (time.Time, error) {
+	path := filepath.Join(s.dir(), heldFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read whether %s is held: %w", s.Name, err)
+	}
+	since, err := time.Parse(time.RFC3339, strings.TrimSpace(string(data)))
+	if err != nil {
+		info, statErr := os.Stat(path)
+		if statErr != nil {
+			return time.Time{}, fmt.Errorf("read whether %s is held: %w", s.Name, statErr)
+		}
+		since = info.ModTime().UTC()
+	}
+	return since, nil
+}
+
+// Release ends the hold.
+func (s *Store) Release() error {
+	if err := s.disk.remove(filepath.Join(s.dir(), heldFile)); err != nil {
+		return fmt.Errorf("release %s: %w", s.Name, err)
+	}
+	return s.disk.syncDir(s.dir())
+}
+
+// Before is the generation that was there before the current one: where Rollback goes if it is not told.
+func (s *Store) Before() (int, error) {
+	list, err := s.List()
+	if err != nil {
+		return None, err
+	}
+	before := None
+	for _, g := range list {
+		if g.Current && before == None {
+			return None, fmt.Errorf("%s has no generation before %d to go back to", s.Name, g.Number)
+		}
+		if g.Current {
+			return before, nil
+		}
+		before = g.Number
+	}
+	return None, ErrNone
+}
+
+// Rollback makes generation n current again, its image, kernel, initrd and lts.conf together, and holds it: nothing
+// new is built until Release, for the tree that the bad image was made of is still there.
+func (s *Store) Rollback(n int, now time.Time) (Generation, error) {
+	if err := s.rollback(n, now); err != nil {
+		return Generation{}, fmt.Errorf("go back to generation %d of %s: %w", n, s.Name, err)
+	}
+	g := s.record(n)
+	g.Current = true
+	return g, nil
+}
+
+func (s *Store) rollback(n int, now time.Time) error {
+	if err := s.exists(n); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(s.folder(n), imageFile)); err != nil {
+		return err
+	}
+	// Held first: a crash from here on must not let the next update bring the bad tree back.
+	held := strings.NewReader(now.UTC().Format(time.RFC3339) + "\n")
+	if err := s.disk.write(filepath.Join(s.dir(), heldFile), held); err != nil {
+		return err
+	}
+	stale, err := s.bootStale(n)
+	if err == nil && stale {
+		err = s.stageBoot(n, s.folder(n))
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.disk.relink(filepath.Join(s.Name, strconv.Itoa(n), imageFile), s.Link()); err != nil {
+		return err
+	}
+	if err := s.switchBoot(n); err != nil {
+		return err
+	}
+	return s.settle(n, now)
+}
+
+// Pin keeps generation n from being pruned, or lets it be again.
+func (s *Store) Pin(n int, pinned bool) error {
+	if err := s.exists(n); err != nil {
+		return err
+	}
+	g := s.record(n)
+	if g.Pinned == pinned {
+		return nil
+	}
+	g.Pinned = pinned
+	if err := s.writeRecord(s.folder(n), g); err != nil {
+		return fmt.Errorf("pin generation %d of %s: %w", n, s.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,223 @@
+package image
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// threeGenerations has kernels 1 to 3, and lts.conf to match.
+func threeGenerations(t *testing.T) *place {
+	t.Helper()
+	p := newPlace(t)
+	must(t, os.RemoveAll(filepath.Join(p.root, "boot")))
+	for _, n := range []string{"1", "2", "3"} {
+		p.write("root/boot/vmlinuz-"+n, "kernel "+n)
+		p.write("root/boot/initrd.img-"+n, "initrd "+n)
+		p.update("conf " + n)
+	}
+	return p
+}
+
+// wantServed checks that everything clients can fetch is of one generation.
+func (p *place) wantServed(n string) {
+	p.t.Helper()
+	for name, want := range map[string]string{"vmlinuz": "kernel " + n, "initrd.img": "initrd " + n, "lts.conf": "conf " + n} {
+		if got := p.read("tftp/x86_64/" + name); got != want {
+			p.t.Errorf("TFTP serves %q as %s, want %q", got, name, want)
+		}
+	}
+	if target, err := os.Readlink(p.Link()); err != nil || target != "x86_64/"+n+"/root.img" {
+		p.t.Errorf("the image's link is %q (%v), want generation %s", target, err, n)
+	}
+}
+
+func TestRollback(t *testing.T) {
+	t.Parallel()
+	p := threeGenerations(t)
+	p.wantServed("3")
+	before, err := p.Before()
+	if err != nil || before != 2 {
+		t.Fatalf("Before = %d, %v", before, err)
+	}
+	g, err := p.Rollback(1, p.now)
+	if err != nil || g.Number != 1 || !g.Current {
+		t.Fatalf("Rollback = %+v, %v", g, err)
+	}
+	p.wantServed("1")
+	if since, err := p.Held(); err != nil || !since.Equal(p.now) {
+		t.Errorf("Held = %v, %v, want %v", since, err, p.now)
+	}
+	if _, err := p.Before(); err == nil || !strings.Contains(err.Error(), "no generation before 1") {
+		t.Errorf("Before the first: %v", err)
+	}
+	list, err := p.List()
+	must(t, err)
+	for _, g := range list {
+		if g.Replaced.IsZero() != g.Current {
+			t.Errorf("generation %d: current %t, replaced %v", g.Number, g.Current, g.Replaced)
+		}
+	}
+	must(t, p.Release())
+	if since, err := p.Held(); err != nil || !since.IsZero() {
+		t.Errorf("Held after Release = %v, %v", since, err)
+	}
+	must(t, p.Release()) // once more is no error
+	// The next build takes a number of its own.
+	if b := p.update("conf 4"); b.Generation.Number != 4 {
+		t.Errorf("the next generation is %d, want 4", b.Generation.Number)
+	}
+}
+
+func TestRollbackRestagesALostTFTPFolder(t *testing.T) {
+	t.Parallel()
+	p := threeGenerations(t)
+	must(t, os.RemoveAll(p.bootFolder(2)))
+	_, err := p.Rollback(2, p.now)
+	must(t, err)
+	p.wantServed("2")
+}
+
+func TestRollbackToNothing(t *testing.T) {
+	t.Parallel()
+	p := threeGenerations(t)
+	if _, err := p.Rollback(9, p.now); err == nil || !strings.Contains(err.Error(), "no generation 9") {
+		t.Errorf("Rollback to 9: %v", err)
+	}
+	p.wantServed("3")
+	if since, err := p.Held(); err != nil || !since.IsZero() {
+		t.Errorf("a rollback that failed holds: %v, %v", since, err)
+	}
+}
+
+// To the first day's generation, whose kernel is known to TFTP only.
+func TestRollbackToTheFirstDay(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write("images/x86_64.img", "an image of somebody else's")
+	for name, content := range map[string]string{"vmlinuz": "kernel 0", "initrd.img": "initrd 0", "lts.conf": "conf 0"} {
+		p.write("tftp/x86_64/"+name, content)
+	}
+	p.update("conf 1")
+	_, err := p.Rollback(0, p.now)
+	must(t, err)
+	p.wantServed("0")
+	must(t, p.Repair(p.now))
+	p.wantServed("0")
+	if problem, err := p.Check(); problem != "" || err != nil {
+		t.Errorf("Check: %q, %v", problem, err)
+	}
+}
+
+func TestPinnedAndUsedGenerationsStay(t *testing.T) {
+	t.Parallel()
+	p := threeGenerations(t)
+	for _, n := range []string{"4", "5"} {
+		p.write("root/etc/hostname", n) // else it were the same image file, under another number
+		p.update("conf " + n)
+	}
+	must(t, p.Pin(1, true))
+	reader, err := os.Open(filepath.Join(p.folder(2), imageFile))
+	must(t, err)
+	defer reader.Close()
+	mapped, err := os.Open(filepath.Join(p.folder(3), imageFile))
+	must(t, err)
+	view, err := unix.Mmap(int(mapped.Fd()), 0, 4096, unix.PROT_READ, unix.MAP_SHARED)
+	must(t, err)
+	mapped.Close()
+
+	later := p.now.Add(time.Hour)
+	gone, err := p.Prune(1, 0, later)
+	if err != nil || !slices.Equal(gone, []int{4}) {
+		t.Errorf("Prune = %v, %v, want [4]: 1 is pinned, 2 open, 3 mapped, 5 current", gone, err)
+	}
+	must(t, p.Pin(1, false))
+	must(t, unix.Munmap(view))
+	reader.Close()
+	gone, err = p.Prune(1, 0, later)
+	if err != nil || !slices.Equal(gone, []int{1, 2, 3}) {
+		t.Errorf("Prune = %v, %v, want [1 2 3]", gone, err)
+	}
+}
+
+// What Linux prints of an NFSv4 client with a file open, a delegation, and a lock.
+func TestNFSStates(t *testing.T) {
+	t.Parallel()
+	got := nfsStates([]byte(`- 0x8a2d3b5a0100000001000000: { type: open, access: r-, deny: --, superblock: "fe:01:1838", filename: "x86_64/12/root.img", owner: "open id:\x00\x01" }
+- 0x8a2d3b5a0200000001000000: { type: deleg, access: r, superblock: "fe:01:99", filename: "x" }
+- 0x8a2d3b5a0300000001000000: { type: open, access: r-, deny: --, superblock: "fe:01", filename: "superblock: " }
+nonsense superblock: "x:y:z"
+`))
+	want := map[fileID]bool{{unix.Mkdev(0xfe, 1), 1838}: true, {unix.Mkdev(0xfe, 1), 99}: true}
+	if len(got) != len(want) || !got[fileID{unix.Mkdev(0xfe, 1), 1838}] || !got[fileID{unix.Mkdev(0xfe, 1), 99}] {
+		t.Errorf("nfsStates = %v, want %v", got, want)
+	}
+}
+
+// What a failing disk gives back is not published.
+func TestAnImageIsReadBack(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.update("one")
+	p.write("root/etc/hostname", "changed\n")
+	p.disk.did = func(s step) {
+		if s.op != "sync" || filepath.Base(s.path) != imageFile {
+			return
+		}
+		data, err := os.ReadFile(s.path)
+		must(t, err)
+		data[100] ^= 1
+		must(t, os.WriteFile(s.path, data, 0o644))
+	}
+	if _, err := p.Build(context.Background(), p.source("one"), p.now); err == nil || !strings.Contains(err.Error(), "disk gives back") {
+		t.Errorf("Build on a disk that rots: %v", err)
+	}
+	p.disk.did = nil
+	p.wantFiles(append(generation(1), links(1)...)...)
+}
+
+func TestAnImageThatClientsCannotUseIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		damage func(p *place)
+		want   string
+	}{
+		"init": {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "sbin"))) }, "lost its init"},
+		"modules": {func(p *place) {
+			p.write("root/boot/vmlinuz-6.1.0-10-amd64", "kernel ten")
+			p.write("root/boot/initrd.img-6.1.0-10-amd64", "initrd ten")
+		}, "no modules for kernel 6.1.0-10-amd64"},
+		"size":   {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "usr"))) }, "would shrink"},
+		"kernel": {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "boot"))) }, "no kernel"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			p.write("root/sbin/init", "#!/bin/sh\n")
+			p.write("root/lib/modules/6.1.0-9-amd64/modules.dep", "")
+			noise := make([]byte, 100_000)
+			for i := range noise {
+				noise[i] = byte(i * i >> 7)
+			}
+			p.write("root/usr/share/data", string(noise))
+			p.update("one")
+			c.damage(p)
+			_, err := p.Build(context.Background(), p.source("one"), p.now)
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "--force") {
+				t.Errorf("Build: %v, want %q and --force", err, c.want)
+			}
+			p.wantFiles(append(generation(1), links(1)...)...)
+			from := p.source("one")
+			from.Force = true
+			if _, err := p.Build(context.Background(), from, p.now); err != nil {
+				t.Errorf("Build with force: %v", err)
+			}
+		})
+	}
+}
