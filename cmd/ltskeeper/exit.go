@@ -77,3 +77,8 @@ func complain(w io.Writer, err error) {
 		fmt.Fprintf(w, "ltskeeper: %s\n", visible(strings.TrimSuffix(line, "\n")))
 	}
 }
+
+// warn writes what a person should know although the work is done. It is said even with --quiet.
+func warn(w io.Writer, warning string) {
+	fmt.Fprintf(w, "ltskeeper: warning: %s\n", visible(warning))
+}

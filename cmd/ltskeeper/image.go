@@ -19,7 +19,9 @@ func (t *tool) imageCommand() *cli.Command {
 nothing into a chroot.
 
   ltskeeper image build
-  ltskeeper image build x86_64`,
+  ltskeeper image build x86_64
+  ltskeeper image build --full             read and compress all of it anew`,
+				Flags:  []cli.Flag{fullFlag()},
 				Action: t.imageBuild,
 			},
 			{
@@ -29,8 +31,35 @@ nothing into a chroot.
 				Description: `  ltskeeper image list
   ltskeeper image list --json`,
 			},
+			{
+				Name:      "verify",
+				Usage:     "read images back and say whether they are what was built",
+				ArgsUsage: "[CHROOT]...",
+				Description: `Reads every block of the current images. What is not as it was built is exit code 1; so is, with --tree, a
+chroot that is not what its image has any more.
+
+  ltskeeper image verify
+  ltskeeper image verify x86_64 --tree`,
+				Flags:  []cli.Flag{&cli.BoolFlag{Name: "tree", Usage: "compare the images with the chroots as they are now, too"}},
+				Action: t.imageVerify,
+			},
+			{
+				Name:      "diff",
+				Usage:     "say what changed between two generations",
+				ArgsUsage: "[CHROOT] A B",
+				Description: `Lists the paths that were added, removed or changed from generation A to B. The chroot may be left out where
+there is only one.
+
+  ltskeeper image diff 11 12
+  ltskeeper image diff x86_64 11 12`,
+				Action: t.imageDiff,
+			},
 		},
 	}
+}
+
+func fullFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "full", Usage: "take nothing from the previous image"}
 }
 
 func (t *tool) imageBuild(ctx *cli.Context) error {
@@ -46,7 +75,7 @@ func (t *tool) imageBuild(ctx *cli.Context) error {
 		return err
 	}
 	report, stop := t.watch("image")
-	r, err := update.BuildImages(ctx.Context, f, update.Options{Chroots: chroots, Progress: report})
+	r, err := update.BuildImages(ctx.Context, f, update.Options{Chroots: chroots, Full: ctx.Bool("full"), Progress: report})
 	stop()
 	return t.printReport(r, err)
 }
@@ -63,7 +92,7 @@ func (t *tool) imageList(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return t.print(imagesDocument{status.Images})
+	return t.print(imagesDocument{notNil(status.Images)})
 }
 
 // An imagesDocument is every chroot with the generations of its image.

@@ -8,6 +8,14 @@ import (
 	"unicode/utf8"
 )
 
+// notNil makes a list that is empty one in JSON, too, and not null.
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
 // encode is the JSON form of a document: its fields as their tags name them, indented, one document to
 // an output. It is ASCII: whatever else stands in names and files is escaped as \uXXXX, so that it may be
 // looked at on a terminal.

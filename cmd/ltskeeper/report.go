@@ -23,6 +23,7 @@ type fileDiff struct {
 }
 
 func newReportDocument(r *update.Report) reportDocument {
+	r.Servers = notNil(r.Servers)
 	d := reportDocument{Report: r}
 	for _, f := range r.Files {
 		if r.DryRun && f.Changed {
@@ -206,11 +207,8 @@ func (d reportDocument) extraKeys(p *page) {
 	}
 }
 
-// attention is what is not in order and no decision about a key: warnings, and servers without an answer.
+// attention is what is not in order and no decision about a key: servers without an answer.
 func (d reportDocument) attention(p *page) {
-	for _, w := range d.Warnings {
-		p.printf("%s %s\n", p.styled(yellow, "Warning:"), w)
-	}
 	var rows [][]any
 	for _, s := range d.Servers {
 		if !s.Unreachable {

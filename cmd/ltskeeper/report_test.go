@@ -72,8 +72,8 @@ func TestReport(t *testing.T) {
 				"  3072  SHA256:rsa  (RSA)\n",
 		},
 		"what needs a decision stands last": {
-			report: update.Report{Servers: []update.Server{changed, fine, silent}, Warnings: []string{"beware"}},
-			want:   "Nothing to do: 3 servers (1 trusted, 1 changed, 1 unreachable).\n" + attention,
+			report: update.Report{Servers: []update.Server{changed, fine, silent}},
+			want:   "Nothing to do: 3 servers (1 trusted, 1 changed, 1 unreachable).\n\n" + attention,
 			quiet:  attention,
 		},
 	} {
@@ -86,9 +86,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-const attention = `Warning: beware
-
-No answer (a server keeps its keys and its place in the list):
+const attention = `No answer (a server keeps its keys and its place in the list):
   app02  10.0.0.2  no route to host
 
 app03 needs a decision:

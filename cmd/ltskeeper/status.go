@@ -33,6 +33,7 @@ func (t *tool) status(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	s.Servers, s.Images = notNil(s.Servers), notNil(s.Images)
 	return t.print(statusDocument{s})
 }
 

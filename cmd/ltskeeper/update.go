@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 
 	"ltskeeper/farm"
 	"ltskeeper/update"
@@ -24,6 +25,7 @@ step, and only by something complete. Does nothing if nothing changed.
   ltskeeper update-image --quiet          from cron: prints only what needs attention`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would change, as a diff, and write nothing"},
+			fullFlag(),
 		},
 		Action: t.updateImage,
 	}
@@ -39,7 +41,9 @@ func (t *tool) updateImage(ctx *cli.Context) error {
 		return err
 	}
 	report, stop := t.watch("scan servers")
-	r, err := update.Run(ctx.Context, f, update.Options{Chroots: chroots, DryRun: ctx.Bool("dry-run"), Progress: report})
+	r, err := update.Run(ctx.Context, f, update.Options{
+		Chroots: chroots, DryRun: ctx.Bool("dry-run"), Full: ctx.Bool("full"), Progress: report,
+	})
 	stop()
 	if len(f.Chroots) == 0 && err == nil {
 		r.Warnings = append(r.Warnings, noChroot(f).Error())
@@ -62,6 +66,9 @@ func checkChroots(f *farm.Farm, typed []string) error {
 func (t *tool) printReport(r *update.Report, failure error) error {
 	if r == nil || errors.Is(failure, context.Canceled) {
 		return failure
+	}
+	for _, w := range r.Warnings {
+		warn(os.Stderr, w)
 	}
 	d := newReportDocument(r)
 	d.failed = failure != nil

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"ltskeeper/update"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (t *tool) imageVerify(ctx *cli.Context) error {
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	chroots := ctx.Args().Slice()
+	if len(f.Chroots) == 0 {
+		return noChroot(f)
+	}
+	if err := checkChroots(f, chroots); err != nil {
+		return err
+	}
+	_, stop := t.watch("verify")
+	all, err := update.Verify(ctx.Context, f, chroots, ctx.Bool("tree"))
+	stop()
+	if err != nil {
+		return err
+	}
+	if err := t.print(verifiedDocument{Images: notNil(all), tree: ctx.Bool("tree")}); err != nil {
+		return err
+	}
+	return t.unsound(all)
+}
+
+// unsound is the error for images that are not what they should be, with what to do about each.
+func (t *tool) unsound(all []update.Verified) error {
+	var found []error
+	for _, v := range all {
+		switch {
+		case v.Problem != "":
+			found = append(found, fmt.Errorf("the image of %s is not what was built; to make it anew: %s",
+				v.Chroot, t.command("image build --full", v.Chroot)))
+		case len(v.Tree) > 0:
+			found = append(found, fmt.Errorf("chroot %s has changed since its image was made; to bring it up to date: %s",
+				v.Chroot, t.command("update-image", v.Chroot)))
+		}
+	}
+	return errors.Join(found...)
+}
+
+// A verifiedDocument is what was found of images that were read back.
+type verifiedDocument struct {
+	Images []update.Verified `json:"images"`
+	tree   bool
+}
+
+func (d verifiedDocument) text(p *page) {
+	for _, v := range d.Images {
+		switch {
+		case v.Problem != "":
+			p.printf("%s: generation %d is damaged:\n", v.Chroot, v.Generation)
+			for line := range strings.Lines(v.Problem) {
+				p.printf("  %s\n", strings.TrimSuffix(line, "\n"))
+			}
+		case p.quiet:
+		case d.tree && len(v.Tree) == 0:
+			p.printf("%s: generation %d is what was built, and what the chroot is.\n", v.Chroot, v.Generation)
+		default:
+			p.printf("%s: generation %d is what was built.\n", v.Chroot, v.Generation)
+		}
+		if len(v.Tree) > 0 {
+			p.printf("%s: the chroot has changed since:\n", v.Chroot)
+			p.changes(2, v.Tree)
+		}
+	}
+}
+
+// changes is a line for each path: what became of it, its sizes, and in what it changed.
+func (p *page) changes(indent int, changes []update.Change) {
+	styles := map[string]style{"added": green, "removed": red}
+	var rows [][]any
+	for _, c := range changes {
+		sizes := ""
+		switch {
+		case c.Change == "added":
+			sizes = size(c.NewSize)
+		case c.Change == "removed":
+			sizes = size(c.OldSize)
+		case c.OldSize != c.NewSize:
+			sizes = size(c.OldSize) + " -> " + size(c.NewSize)
+		}
+		rows = append(rows, []any{p.styled(styles[c.Change], c.Change), c.Path, sizes, strings.Join(c.What, ", ")})
+	}
+	p.table(indent, rows)
+}
+
+func (t *tool) imageDiff(ctx *cli.Context) error {
+	args, err := arguments(ctx, 2, 3)
+	if err != nil {
+		return err
+	}
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	var d diffDocument
+	switch {
+	case len(args) == 3:
+		if err := checkChroots(f, args[:1]); err != nil {
+			return err
+		}
+		d.Chroot, args = args[0], args[1:]
+	case len(f.Chroots) == 1:
+		d.Chroot = f.Chroots[0].Name
+	default:
+		return usagef("say which chroot: ltskeeper image diff CHROOT %s %s", args[0], args[1])
+	}
+	if d.A, err = generation(args[0]); err != nil {
+		return err
+	}
+	if d.B, err = generation(args[1]); err != nil {
+		return err
+	}
+	_, stop := t.watch("compare")
+	d.Changes, err = update.Diff(ctx.Context, f, d.Chroot, d.A, d.B)
+	stop()
+	if err != nil {
+		return err
+	}
+	d.Changes = notNil(d.Changes)
+	return t.print(d)
+}
+
+func generation(word string) (int, error) {
+	n, err := strconv.Atoi(word)
+	if err != nil || n < 0 {
+		return 0, usagef("%q is no generation: ltskeeper image list shows their numbers", word)
+	}
+	return n, nil
+}
+
+// A diffDocument is what changed between two generations.
+type diffDocument struct {
+	Chroot  string          `json:"chroot"`
+	A       int             `json:"a"`
+	B       int             `json:"b"`
+	Changes []update.Change `json:"changes"`
+}
+
+func (d diffDocument) text(p *page) {
+	p.changes(0, d.Changes)
+	if len(d.Changes) == 0 && !p.quiet {
+		p.printf("Generations %d and %d of %s hold the same files.\n", d.A, d.B, d.Chroot)
+	}
+}
