@@ -178,10 +178,16 @@ func (s *Store) ServedConf() string { return filepath.Join(s.boot(), "lts.conf")
 
 // ReadFile returns the content of a file of the current image, nil if there is no such file or no image.
 func (s *Store) ReadFile(path string) ([]byte, error) {
-	_, img, err := s.openCurrent()
-	if errors.Is(err, ErrNone) {
-		return nil, nil
+	current, err := s.Current()
+	if err != nil || current == None {
+		return nil, err
 	}
+	return s.ReadFileOf(current, path)
+}
+
+// ReadFileOf is ReadFile for generation n.
+func (s *Store) ReadFileOf(n int, path string) ([]byte, error) {
+	img, err := openImage(filepath.Join(s.folder(n), imageFile))
 	if err != nil {
 		return nil, err
 	}

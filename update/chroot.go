@@ -191,7 +191,7 @@ func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []
 	if err := o.store.Repair(now); err != nil {
 		return err
 	}
-	built, err := o.store.Build(ctx, image.Source{Root: o.Path(), Options: options, Conf: conf, Full: r.full}, now)
+	built, err := o.store.Build(ctx, image.Source{Root: o.Path(), Options: options, Conf: conf, Full: r.full, Force: r.force}, now)
 	if err != nil {
 		return err
 	}
@@ -216,7 +216,7 @@ func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []
 
 // rehearse says what build would do.
 func (r *run) rehearse(ctx context.Context, o *openRoot, options squashfs.Options, conf []byte, report Image) error {
-	changed, g, err := o.store.WouldChange(ctx, image.Source{Root: o.Path(), Options: options, Conf: conf, Full: r.full})
+	changed, g, err := o.store.WouldChange(ctx, image.Source{Root: o.Path(), Options: options, Conf: conf, Full: r.full, Force: r.force})
 	if err != nil {
 		return err
 	}

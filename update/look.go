@@ -21,8 +21,9 @@ type ImageStatus struct {
 	Chroot      string             `json:"chroot"`
 	Root        string             `json:"root"`
 	Path        string             `json:"path"`
-	Current     int                `json:"current"`     // image.None without one
-	Generations []image.Generation `json:"generations"` // oldest first
+	Current     int                `json:"current"`        // image.None without one
+	Generations []image.Generation `json:"generations"`    // oldest first
+	Held        *time.Time         `json:"held,omitempty"` // since when a rollback holds it
 	Problem     string             `json:"problem,omitempty"`
 }
 
@@ -122,7 +123,16 @@ func lookAtImage(f *farm.Farm, c farm.Chroot) ImageStatus {
 		s.Problem = err.Error()
 		return s
 	}
-	if s.Problem, err = store.Check(); err != nil {
+	if since, err := store.Held(); err != nil {
+		s.Problem = err.Error()
+		return s
+	} else if !since.IsZero() {
+		s.Held = &since
+	}
+	if s.Problem, err = store.Check(); err == nil && s.Held != nil && s.Problem == "" {
+		s.Problem, err = heldProblem(f, store, current)
+	}
+	if err != nil {
 		s.Problem = err.Error()
 	}
 	return s

@@ -96,12 +96,21 @@ type Image struct {
 	Full       string `json:"full,omitempty"` // why it was built from nothing, where there was a previous image
 	Kernel     string `json:"kernel,omitempty"`
 	Pruned     []int  `json:"pruned,omitempty"` // generations deleted after it
+
+	// Held since then at this generation: nothing is built or published until a person releases it.
+	Held    *time.Time `json:"held,omitempty"`
+	Problem string     `json:"problem,omitempty"` // what is wrong with a held generation
 }
 
-// NeedsDecision says whether a person has to look at a server's keys.
+// NeedsDecision says whether a person has to decide about a server's keys or a held chroot.
 func (r *Report) NeedsDecision() bool {
 	for _, s := range r.Servers {
 		if s.Decision {
+			return true
+		}
+	}
+	for _, i := range r.Images {
+		if i.Held != nil {
 			return true
 		}
 	}

@@ -24,6 +24,7 @@ type Options struct {
 	Chroots  []string       // names of the chroots to work on; none: all
 	DryRun   bool           // find out and report, write nothing at all
 	Full     bool           // build images from nothing
+	Force    bool           // publish an image also if it looks as if clients could not use it
 	Ask      bool           // a first use waits as pending: the caller asks a person, then calls Accept
 	Progress func(Progress) // called by one goroutine at a time; may be nil
 }
@@ -41,6 +42,7 @@ type run struct {
 	started time.Time
 	dryRun  bool
 	full    bool
+	force   bool
 	ask     bool
 	report  *Report
 	tell    func(Progress)
@@ -62,7 +64,7 @@ func (o Options) run(f *farm.Farm, work func(*run) error) (*Report, error) {
 	}
 	started := time.Now()
 	r := &run{
-		farm: f, started: started, dryRun: o.DryRun, full: o.Full, ask: o.Ask, tell: o.Progress,
+		farm: f, started: started, dryRun: o.DryRun, full: o.Full, force: o.Force, ask: o.Ask, tell: o.Progress,
 		report: &Report{Started: started.UTC().Truncate(time.Second), DryRun: o.DryRun},
 	}
 	err = work(r)
@@ -124,14 +126,19 @@ func BuildImages(ctx context.Context, f *farm.Farm, o Options) (*Report, error) 
 	})
 }
 
-// eachChroot works on one chroot after another, and goes on after one that fails, but not after ctx ended.
+// eachChroot works on one chroot after another, but for those that are held, and goes on after one that fails, but not
+// after ctx ended.
 func (r *run) eachChroot(ctx context.Context, chroots []farm.Chroot, work func(farm.Chroot) error) error {
 	var failed []error
 	for _, c := range chroots {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(failed, err)...)
 		}
-		if err := work(c); err != nil {
+		held, err := r.held(c)
+		if err == nil && !held {
+			err = work(c)
+		}
+		if err != nil {
 			failed = append(failed, fmt.Errorf("chroot %s: %w", c.Name, err))
 		}
 	}
