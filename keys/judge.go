@@ -2,7 +2,6 @@ package keys
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -92,7 +91,7 @@ func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.T
 			fresh = append(fresh, remember(k, r.waiting, stamp("shown", now)))
 		}
 	}
-	v.Conflict = len(fresh) > 0 && disagree(seen.Addresses, v.Trusted)
+	v.Conflict = len(fresh) > 0 && (disagree(seen.Addresses, v.Trusted) || v.someLack(slices.Concat(v.Trusted, fresh)))
 
 	first := false
 	if len(v.Trusted) == 0 && len(fresh) > 0 {
@@ -117,7 +116,7 @@ func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.T
 	sortKeys(v.Trusted)
 	sortKeys(v.Pending)
 
-	v.Withheld = v.withheld()
+	v.Withheld = len(v.Trusted) > 0 && v.someLack(v.Trusted)
 	v.Suspect = v.suspect()
 	v.Decision = v.decision()
 	v.State = v.state(first)
@@ -237,20 +236,13 @@ func (v *Verdict) stillWaiting(waiting []Key, revoked func(Key) bool) (still []K
 	return still
 }
 
-// withheld reports whether an address answered that has no key of any trusted
-// type. Types that cannot be asked for count as far as they are offered.
-func (v *Verdict) withheld() bool {
-	if len(v.Trusted) == 0 {
-		return false
-	}
-	for _, a := range v.seen.Addresses {
+// someLack reports whether an address answered that has no key of the types of
+// these. Types that cannot be asked for count as far as they are offered.
+func (v *Verdict) someLack(keys []Key) bool {
+	return slices.ContainsFunc(v.seen.Addresses, func(a AddressSighting) bool {
 		types := a.types()
-		none := !slices.ContainsFunc(types, func(t string) bool { return hasType(v.Trusted, t) })
-		if len(types) > 0 && none {
-			return true
-		}
-	}
-	return false
+		return len(types) > 0 && !slices.ContainsFunc(types, func(t string) bool { return hasType(keys, t) })
+	})
 }
 
 func (v *Verdict) suspect() bool {
@@ -343,75 +335,4 @@ func remember(k Key, stored []Key, otherwise string) Key {
 		k.Comment = stored[i].Comment
 	}
 	return k
-}
-
-// Reasons says what in the verdict needs attention, a sentence each, naming
-// the server and the keys. It is empty for a server in order. Addresses that
-// did not answer are not in it: they stand in the sighting.
-func (v Verdict) Reasons() []string {
-	var reasons []string
-	say := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
-	if v.Err != nil {
-		say("%s: %v", v.Name, v.Err)
-	}
-	for _, k := range v.Revoked {
-		say("%s shows a revoked key, %s", v.Name, describe(k))
-	}
-	for _, k := range v.Changed {
-		say("%s shows another %s key than the trusted one: %s instead of %s",
-			v.Name, k.Type, k.Fingerprint(), strings.Join(fingerprints(v.Trusted, k.Type), " or "))
-	}
-	for _, k := range v.Rejected {
-		say("%s still shows a rejected key, %s", v.Name, describe(k))
-	}
-	for _, k := range v.Weak {
-		say("%s shows a key that is refused, %s: %v", v.Name, describe(k), k.Weakness())
-	}
-	if v.Withheld {
-		say("%s shows none of its trusted keys: %s", v.Name, describe(v.Trusted...))
-	}
-	if v.Conflict {
-		say("%s shows different keys at different addresses: %s", v.Name, v.atAddresses())
-	}
-	for _, k := range v.Pending {
-		if !contains(v.Changed, k) && hasType(v.Trusted, k.Type) {
-			say("%s has shown another %s key, %s, and nobody has decided about it", v.Name, k.Type, k.Fingerprint())
-		}
-	}
-	if len(v.Trusted) == 0 && len(v.Pending) > 0 {
-		why := v.NoFirstUse
-		if why == "" {
-			why = "nobody has decided about them"
-		}
-		say("%s has no trusted key: it showed %s, but %s", v.Name, describe(v.Pending...), why)
-	}
-	return reasons
-}
-
-func (v *Verdict) atAddresses() string {
-	var at []string
-	for _, a := range v.seen.Addresses {
-		if len(a.Keys) > 0 {
-			at = append(at, a.Address+" "+describe(a.Keys...))
-		}
-	}
-	return strings.Join(at, "; ")
-}
-
-// describe names keys for a person to compare.
-func describe(keys ...Key) string {
-	var all []string
-	for _, k := range keys {
-		all = append(all, k.Type+" "+k.Fingerprint())
-	}
-	return strings.Join(all, ", ")
-}
-
-func fingerprints(keys []Key, typ string) (all []string) {
-	for _, k := range keys {
-		if k.Type == typ {
-			all = append(all, k.Fingerprint())
-		}
-	}
-	return all
 }

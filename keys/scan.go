@@ -231,6 +231,9 @@ func (s *scan) address(ctx context.Context, target Target, a address) AddressSig
 		return fail(KindUnresolved, explainLookup(a.err, s.timeout))
 	}
 	seen.Address = a.ip.String()
+	if target.Port < 1 || target.Port > 65535 {
+		return fail(KindUnreachable, fmt.Errorf("%d is no port", target.Port))
+	}
 	endpoint := netip.AddrPortFrom(a.ip, uint16(target.Port))
 
 	key, open, err := s.ask(ctx, endpoint, allAlgorithms)

@@ -414,6 +414,7 @@ func TestScanUnreachable(t *testing.T) {
 	}{
 		{Target{Name: "app01", Addresses: []string{"127.0.0.1"}, Port: 1}, KindUnreachable, "scan app01 at 127.0.0.1:1: connection refused"},
 		{Target{Name: "app01", Addresses: []string{"::1"}, Port: 1}, KindUnreachable, "scan app01 at [::1]:1: "},
+		{Target{Name: "app01", Addresses: []string{"127.0.0.1"}, Port: 1<<16 + 22}, KindUnreachable, "scan app01 at 127.0.0.1:65558: 65558 is no port"},
 		{Target{Name: "app01"}, KindUnresolved, "scan app01 at app01:22: the name has no address"},
 		{Target{Name: "slow"}, KindUnresolved, "scan slow at slow:22: no answer from the name service within 300ms"},
 	} {
@@ -550,14 +551,18 @@ func TestScanBoundsConnections(t *testing.T) {
 
 // Not parallel: other tests' goroutines would be in the way.
 func TestScanEndsWithItsContext(t *testing.T) {
-	hang := listen(t, func(c net.Conn, _ int) { io.Copy(io.Discard, c) })
+	ctx, cancel := context.WithCancelCause(t.Context())
+	hang := listen(t, func(c net.Conn, n int) {
+		if n == 2 {
+			cancel(errors.New("ctrl-c"))
+		}
+		io.Copy(io.Discard, c)
+	})
 	targets := []Target{{Name: "unresolved"}}
 	for range 100 {
 		targets = append(targets, hang)
 	}
-	ctx, cancel := context.WithCancelCause(t.Context())
 	scanner := &Scanner{Timeout: time.Hour, Resolve: func(ctx context.Context, _ string) ([]netip.Addr, error) {
-		cancel(errors.New("ctrl-c"))
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}

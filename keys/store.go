@@ -157,21 +157,19 @@ func (s *Store) record(p Policy) (record, error) {
 	}
 	r := record{trusted: trusted}
 	r.waiting, r.rejected = splitPending(pending)
-	r.past = s.past(p, len(trusted)+len(pending) > 0)
+	r.past = s.past(p)
 	return r, nil
 }
 
-// past says why a server has no first use any more: "" if it has.
-func (s *Store) past(p Policy, hasFile bool) string {
+// past says why a server has no first use any more: "" if it has. One that has
+// a file is among the names, or else names are missing.
+func (s *Store) past(p Policy) string {
 	for _, name := range append([]string{p.Name}, p.Names...) {
 		if s.names[canonicalName(name)] {
 			return fmt.Sprintf("%s had a key before, and first use happens once", name)
 		}
 	}
-	switch {
-	case hasFile:
-		return "it had a key before, and first use happens once"
-	case s.unlisted != "":
+	if s.unlisted != "" {
 		return fmt.Sprintf("first use is off, because %s does not list %s, which has keys",
 			filepath.Join(s.dir, namesFile), s.unlisted)
 	}

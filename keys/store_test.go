@@ -143,7 +143,12 @@ func TestFirstUseHappensOnce(t *testing.T) {
 			}
 			collect(t, dir, app01, "!")
 		}, app01},
-		{"the names are lost beside a server with keys", func(t *testing.T, dir string) {
+		{"the names are lost, and a server with keys shows it", func(t *testing.T, dir string) {
+			collect(t, dir, other("app07", "10.0.0.7"), "e3")
+			remove("names")(t, dir)
+			remove("app01.pub")(t, dir)
+		}, app01},
+		{"the names are lost, and mended before it comes back", func(t *testing.T, dir string) {
 			collect(t, dir, other("app07", "10.0.0.7"), "e3")
 			remove("names")(t, dir)
 			remove("app01.pub")(t, dir)
@@ -178,8 +183,17 @@ func TestFirstUseRefusedIsNotTakenLater(t *testing.T) {
 	refuse := app01
 	refuse.FirstUse = false
 	collect(t, dir, refuse, "e1")
+	if !open(t, dir).names["app01"] {
+		t.Error("a pending key, but the name is not known")
+	}
 	if v := collect(t, dir, app01, "e1"); len(v.Trusted) > 0 {
 		t.Errorf("refused first: %s", summary(v))
+	}
+	if err := os.Remove(filepath.Join(dir, "app01.pending")); err != nil {
+		t.Fatal(err)
+	}
+	if v := collect(t, dir, app01, "e1"); len(v.Trusted) > 0 {
+		t.Errorf("refused first, and the file lost: %s", summary(v))
 	}
 	dir = t.TempDir()
 	collect(t, dir, app01, "e1", "e2")
@@ -456,11 +470,12 @@ func TestLeftoversOfACrashAreRemoved(t *testing.T) {
 	}
 }
 
-// A crash between two files leaves a name without keys: that is the safe side.
+// A crash between two files must leave names without keys, never keys without
+// their names.
 func TestNamesComeBeforeKeys(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "app01.pub"), 0o755); err != nil { // in the way
+	if err := os.Mkdir(filepath.Join(dir, "names"), 0o755); err != nil { // in the way
 		t.Fatal(err)
 	}
 	s := &Store{dir: dir}
@@ -468,9 +483,39 @@ func TestNamesComeBeforeKeys(t *testing.T) {
 	if err := s.Apply(v); err == nil {
 		t.Fatal("a folder was replaced")
 	}
-	names, err := os.ReadFile(filepath.Join(dir, "names"))
-	if err != nil || !strings.Contains(string(names), "\napp01\n") {
-		t.Errorf("names: %q, %v", names, err)
+	if files := tree(t, dir); len(files) > 0 {
+		t.Errorf("files appeared: %v", files)
+	}
+}
+
+func TestRetireRemembersKeysFromElsewhere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "app01.pub"), formatKeyFile(keysOf("e1")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(t, dir).Retire("app01"); err != nil {
+		t.Fatal(err)
+	}
+	if v := collect(t, dir, app01, "e2"); len(v.Trusted) > 0 {
+		t.Errorf("%s", summary(v))
+	}
+}
+
+func TestPinEndsARejection(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	collect(t, dir, app01, "e1")
+	collect(t, dir, app01, "e2")
+	if _, err := open(t, dir).Reject("app01", nil, noon); err != nil {
+		t.Fatal(err)
+	}
+	p := app01
+	p.Pins = []string{key("e2").Fingerprint()}
+	collect(t, dir, p, "e2")
+	rejected, err := open(t, dir).Rejected("app01")
+	if err != nil || len(rejected) > 0 {
+		t.Errorf("rejected are %q, %v", namesOf(rejected), err)
 	}
 }
 
@@ -548,6 +593,33 @@ func TestNoAccidentAddsKeysToAServerThatHadOne(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func BenchmarkThousandServers(b *testing.B) {
+	dir := b.TempDir()
+	policy := func(i int) Policy {
+		name := fmt.Sprintf("app%04d", i)
+		return Policy{Name: name, Names: []string{name, name + ".example.org", fmt.Sprintf("10.0.%d.%d", i/256, i%256)}, FirstUse: true}
+	}
+	run := func(b *testing.B) {
+		s, err := Open(dir, false)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var verdicts []Verdict
+		for i := range 1000 {
+			verdicts = append(verdicts, s.Judge(policy(i), sight("e1 c1 r1"), noon))
+		}
+		if err := s.Apply(verdicts...); err != nil {
+			b.Fatal(err)
+		}
+	}
+	start := time.Now()
+	run(b)
+	b.Logf("first use: %v", time.Since(start))
+	for b.Loop() {
+		run(b)
 	}
 }
 

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -39,6 +40,17 @@ func TestKeyTypes(t *testing.T) {
 	got := keyTypes("rsa-sha2-512,rsa-sha2-256,ssh-ed25519,,\x1b[31m,ssh-ed25519,ssh-mldsa-44@openssh.com")
 	if want := []string{"ssh-rsa", "ssh-ed25519", "ssh-mldsa-44@openssh.com"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestKeyTypesAreFew(t *testing.T) {
+	t.Parallel()
+	var many []string
+	for i := range 1000 {
+		many = append(many, fmt.Sprintf("type-%d", i))
+	}
+	if got := keyTypes(strings.Join(many, ",")); len(got) != 64 {
+		t.Errorf("%d types", len(got))
 	}
 }
 

@@ -1,0 +1,82 @@
+package keys
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Reasons says what in the verdict needs attention, a sentence each, naming
+// the server and the keys. It is empty for a server in order. Addresses that
+// did not answer are not in it: they stand in the sighting.
+func (v Verdict) Reasons() []string {
+	var reasons []string
+	say := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
+	if v.Err != nil {
+		say("%s: %v", v.Name, v.Err)
+	}
+	for _, k := range v.Revoked {
+		say("%s shows a revoked key, %s", v.Name, describe(k))
+	}
+	for _, k := range v.Changed {
+		say("%s shows another %s key than the trusted one: %s instead of %s",
+			v.Name, k.Type, k.Fingerprint(), strings.Join(fingerprints(v.Trusted, k.Type), " or "))
+	}
+	for _, k := range v.Rejected {
+		if v.Suspect || len(v.Trusted) == 0 {
+			say("%s still shows a rejected key, %s", v.Name, describe(k))
+		}
+	}
+	for _, k := range v.Weak {
+		if len(v.Trusted) > 0 && !hasType(v.Trusted, k.Type) {
+			continue
+		}
+		say("%s shows a key that is refused, %s: %v", v.Name, describe(k), k.Weakness())
+	}
+	if v.Withheld {
+		say("%s shows none of its trusted keys: %s", v.Name, describe(v.Trusted...))
+	}
+	if v.Conflict {
+		say("%s shows different keys at different addresses: %s", v.Name, v.atAddresses())
+	}
+	for _, k := range v.Pending {
+		if !contains(v.Changed, k) && hasType(v.Trusted, k.Type) {
+			say("%s has shown another %s key, %s, and nobody has decided about it", v.Name, k.Type, k.Fingerprint())
+		}
+	}
+	if len(v.Trusted) == 0 && len(v.Pending) > 0 {
+		why := v.NoFirstUse
+		if why == "" {
+			why = "nobody has decided about them"
+		}
+		say("%s has no trusted key: it showed %s, but %s", v.Name, describe(v.Pending...), why)
+	}
+	return reasons
+}
+
+func (v *Verdict) atAddresses() string {
+	var at []string
+	for _, a := range v.seen.Addresses {
+		if len(a.Keys) > 0 {
+			at = append(at, a.Address+" "+describe(a.Keys...))
+		}
+	}
+	return strings.Join(at, "; ")
+}
+
+// describe names keys for a person to compare.
+func describe(keys ...Key) string {
+	var all []string
+	for _, k := range keys {
+		all = append(all, k.Type+" "+k.Fingerprint())
+	}
+	return strings.Join(all, ", ")
+}
+
+func fingerprints(keys []Key, typ string) (all []string) {
+	for _, k := range keys {
+		if k.Type == typ {
+			all = append(all, k.Fingerprint())
+		}
+	}
+	return all
+}
