@@ -1,0 +1,130 @@
+package ldm
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxEncoded is the most that Encode makes of an answer, in bytes: LDM's greeter reads one into a buffer of 4,096.
+const MaxEncoded = 4095
+
+// Unrated is the rating of an answer without a sound one.
+const Unrated = -1
+
+// An Answer is what a server says of itself.
+type Answer struct {
+	Rating    int    // 0 (full) to 100 (idle), or Unrated
+	Draining  bool   // it is about to be taken out of service: no new logins, please
+	Logins    int    // sessions there are on it; -1 if it does not say
+	Capacity  int    // sessions it is meant for; 0 if it does not say
+	XSession  string // the script that starts a session, like /etc/X11/Xsession
+	Guests    bool   // it has accounts for guests
+	Sessions  []Session
+	Languages []string // locales, like en_US.UTF-8
+}
+
+// A Session is a desktop that a user can choose.
+type Session struct {
+	Name    string // for people; empty in the older lines, which only have a command
+	Command string
+}
+
+// Parse reads an answer. As the greeter does, it ignores lines that it does not know; also such that hold anything but
+// printable UTF-8, and it takes the last of several ratings. A rating that is no number from 0 to 100 is none.
+func Parse(text []byte) Answer {
+	a := Answer{Rating: Unrated, Logins: -1}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimRight(line, "\r\n")
+		key, value, found := strings.Cut(line, ":")
+		if !found || value == "" || !printable(line) {
+			if key == "rating" {
+				a.Rating = Unrated
+			}
+			continue
+		}
+		switch key {
+		case "rating":
+			a.Rating = number(value, 0, 100, Unrated)
+		case "state":
+			a.Draining = value == "draining"
+		case "logins":
+			a.Logins = number(value, 0, maxCount, -1)
+		case "capacity":
+			a.Capacity = number(value, 1, maxCount, 0)
+		case "xsession":
+			a.XSession = value
+		case "allow-guest":
+			a.Guests = value == "true"
+		case "session":
+			a.Sessions = append(a.Sessions, Session{Command: value})
+		case "session-with-name":
+			if name, command, found := strings.Cut(value, ":"); found && name != "" && command != "" {
+				a.Sessions = append(a.Sessions, Session{name, command})
+			}
+		case "language":
+			a.Languages = append(a.Languages, value)
+		}
+	}
+	return a
+}
+
+// maxCount bounds counts that are shown to people.
+const maxCount = 999_999
+
+// number returns the decimal number that s is, or otherwise if it is none from low to high.
+func number(s string, low, high, otherwise int) int {
+	n, err := strconv.ParseUint(strings.Trim(s, " "), 10, 31)
+	if err != nil || int(n) < low || int(n) > high {
+		return otherwise
+	}
+	return int(n)
+}
+
+func printable(s string) bool {
+	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}
+
+// Encode returns the answer's lines, the most needed first, and the number of lines that were left out: those that do
+// not fit into MaxEncoded bytes, and those that Parse would not give back. LDM's own greeter ignores the lines state,
+// logins and capacity.
+func (a Answer) Encode() (text []byte, left int) {
+	line := func(parts ...string) {
+		s := strings.Join(parts, ":")
+		if !printable(s) || len(text)+len(s)+1 > MaxEncoded {
+			left++
+			return
+		}
+		text = append(append(text, s...), '\n')
+	}
+	if a.Rating >= 0 {
+		line("rating", strconv.Itoa(a.Rating))
+	}
+	if a.Draining {
+		line("state", "draining")
+	}
+	if a.Logins >= 0 {
+		line("logins", strconv.Itoa(a.Logins))
+	}
+	if a.Capacity > 0 {
+		line("capacity", strconv.Itoa(a.Capacity))
+	}
+	if a.XSession != "" {
+		line("xsession", a.XSession)
+	}
+	if a.Guests {
+		line("allow-guest", "true")
+	}
+	for _, s := range a.Sessions {
+		if s.Name == "" {
+			line("session", s.Command)
+		} else {
+			line("session-with-name", strings.ReplaceAll(s.Name, ":", " "), s.Command)
+		}
+	}
+	for _, language := range a.Languages {
+		line("language", language)
+	}
+	return text, left
+}

@@ -1,0 +1,223 @@
+package ldm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// maxAnswer bounds an answer, in bytes. LDM's own service, on a server with every locale of glibc, sends about 20 KB.
+const maxAnswer = 32 << 10
+
+// A Server is one to ask.
+type Server struct {
+	Name      string
+	Addresses []string // to connect to, the first that answers; none: the name is resolved
+}
+
+// A Reply is what came of asking a server.
+type Reply struct {
+	Name   string
+	State  State
+	Answer Answer
+	// Err says why there is no rating; nil if there is one.
+	Err error
+}
+
+// Candidate returns the server for choosing.
+func (r Reply) Candidate(weight float64) Candidate {
+	return Candidate{Name: r.Name, Weight: weight, State: r.State, Rating: r.Answer.Rating}
+}
+
+// An Asker asks servers.
+type Asker struct {
+	Timeout time.Duration // for all of them, however many; 0: until the context's deadline
+	SSHPort int           // where servers without an answer are looked for; 0: 22
+	// Dial connects; nil: a net.Dialer does.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Ask asks all servers at once, and returns what is known of each when all have answered or the time is up, in the
+// order of the servers. Those that refuse to answer, or take more than half of the time, are looked for on their
+// SSH port, meanwhile. An answer that has no end when the time is up is none.
+func (a *Asker) Ask(ctx context.Context, servers []Server) []Reply {
+	if a.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, a.Timeout)
+		defer cancel()
+	}
+	replies := make([]Reply, len(servers))
+	var wg sync.WaitGroup
+	for i, s := range servers {
+		wg.Go(func() { replies[i] = a.ask(ctx, s) })
+	}
+	wg.Wait()
+	return replies
+}
+
+func (a *Asker) ask(ctx context.Context, s Server) Reply {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+
+	type result struct {
+		answer Answer
+		err    error
+	}
+	info, ssh := make(chan result, 1), make(chan error, 1)
+	wg.Go(func() {
+		answer, err := a.info(ctx, s)
+		info <- result{answer, err}
+	})
+	knock := sync.OnceFunc(func() { wg.Go(func() { ssh <- a.ssh(ctx, s) }) })
+
+	var late <-chan time.Time
+	if deadline, ok := ctx.Deadline(); ok {
+		late = time.After(time.Until(deadline) / 2)
+	}
+	var told *result
+	var sshErr error
+	for knocked := false; ; {
+		select {
+		case r := <-info:
+			switch {
+			case r.answer.Draining:
+				return Reply{s.Name, Draining, r.answer, nil}
+			case r.err == nil:
+				return Reply{s.Name, Rated, r.answer, nil}
+			}
+			told = &r
+			knock()
+		case <-late:
+			knock()
+		case sshErr = <-ssh:
+			knocked = true
+		}
+		if told == nil || !knocked {
+			continue
+		}
+		if sshErr != nil {
+			return Reply{s.Name, Down, told.answer, fmt.Errorf("%w; %w", told.err, sshErr)}
+		}
+		return Reply{s.Name, Alive, told.answer, told.err}
+	}
+}
+
+// info reads a server's answer. With an answer that has no rating comes an error, too.
+func (a *Asker) info(ctx context.Context, s Server) (Answer, error) {
+	none := Answer{Rating: Unrated, Logins: -1}
+	text, err := a.read(ctx, s, Port, func(conn io.Reader) ([]byte, error) {
+		text, err := io.ReadAll(io.LimitReader(conn, maxAnswer+1))
+		if err == nil && len(text) > maxAnswer {
+			err = fmt.Errorf("longer than %d bytes", maxAnswer)
+		}
+		return text, err
+	})
+	if err != nil {
+		return none, fmt.Errorf("read its answer: %w", err)
+	}
+	answer := Parse(text)
+	if answer.Rating == Unrated {
+		return answer, errors.New("read its answer: there is no rating from 0 to 100 in it")
+	}
+	return answer, nil
+}
+
+// maxGreeting is how much a server may say before its SSH version (RFC 4253, section 4.2).
+const maxGreeting = 1 << 10
+
+// ssh tells whether an SSH server greets: one that hangs may still accept connections.
+func (a *Asker) ssh(ctx context.Context, s Server) error {
+	port := a.SSHPort
+	if port == 0 {
+		port = 22
+	}
+	_, err := a.read(ctx, s, port, func(conn io.Reader) ([]byte, error) {
+		var text []byte
+		for buf := make([]byte, 256); len(text) < maxGreeting; {
+			n, err := conn.Read(buf)
+			text = append(text, buf[:n]...)
+			if bytes.HasPrefix(text, []byte("SSH-")) || bytes.Contains(text, []byte("\nSSH-")) {
+				return nil, nil
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		return nil, errors.New("what answers is no SSH server")
+	})
+	if err != nil {
+		return fmt.Errorf("look for its SSH on port %d: %w", port, err)
+	}
+	return nil
+}
+
+// read connects to a server and reads from it, until the context ends.
+func (a *Asker) read(ctx context.Context, s Server, port int, read func(io.Reader) ([]byte, error)) ([]byte, error) {
+	conn, err := a.connect(ctx, s, port)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	text, err := read(conn)
+	if err != nil && ctx.Err() != nil {
+		err = errors.New("it did not come to an end in time")
+	}
+	return text, err
+}
+
+// connect connects to the first of a server's addresses that lets it.
+func (a *Asker) connect(ctx context.Context, s Server, port int) (net.Conn, error) {
+	addresses := s.Addresses
+	if len(addresses) == 0 {
+		addresses = []string{s.Name}
+	}
+	dial := a.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	racing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	conns, errs := make(chan net.Conn), make(chan error)
+	for _, address := range addresses {
+		go func() {
+			conn, err := dial(racing, "tcp", net.JoinHostPort(address, strconv.Itoa(port)))
+			if err != nil {
+				errs <- err
+				return
+			}
+			conns <- conn
+		}()
+	}
+	var first net.Conn
+	var failed error
+	for range addresses {
+		select {
+		case conn := <-conns:
+			if first != nil {
+				conn.Close()
+				continue
+			}
+			first = conn
+			cancel()
+		case err := <-errs:
+			failed = err
+		}
+	}
+	switch {
+	case first != nil:
+		return first, nil
+	case ctx.Err() != nil:
+		return nil, errors.New("nothing answers in time")
+	}
+	return nil, failed
+}

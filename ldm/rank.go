@@ -1,0 +1,160 @@
+package ldm
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// State says what is known of a server. A greater one is tried before a smaller one, whatever the ratings.
+type State int
+
+const (
+	Down     State = iota // neither its info service nor its SSH answers
+	Draining              // it asks to be left alone, and is better than nothing
+	Alive                 // its SSH answers, its info service does not
+	Rated                 // it answers, with a rating
+)
+
+func (s State) String() string { return [...]string{"down", "draining", "alive", "up"}[s] }
+
+// A Candidate is a server that a login could use.
+type Candidate struct {
+	Name   string
+	Weight float64 // how much it can take beside others; above zero
+	State  State
+	Rating int // 0 to 100; counts only where the state is Rated
+}
+
+// A Policy says in which order servers of the same state are tried.
+type Policy string
+
+const (
+	Two      Policy = "two"      // the better rated of two that are drawn in proportion to weight
+	Weighted Policy = "weighted" // chance in proportion to rating times weight
+	Best     Policy = "best"     // highest rating first; every client that asks at the same time gets the same one
+	Random   Policy = "random"   // chance in proportion to weight, whatever the ratings
+	Fixed    Policy = "fixed"    // as listed
+)
+
+// Policies are all there are, the default one first.
+var Policies = []Policy{Two, Weighted, Best, Random, Fixed}
+
+// ParsePolicy returns the policy of that name. No name means the default, Two.
+func ParsePolicy(name string) (Policy, error) {
+	if name == "" {
+		return Two, nil
+	}
+	if p := Policy(name); slices.Contains(Policies, p) {
+		return p, nil
+	}
+	return "", fmt.Errorf("there is no policy %q: it is two, weighted, best, random or fixed", name)
+}
+
+// Rank returns the candidates in the order in which to try them. None is lost: those that are down come last.
+func (p Policy) Rank(candidates []Candidate, r *rand.Rand) []Candidate {
+	rest := slices.Clone(candidates)
+	ranked := make([]Candidate, 0, len(rest))
+	for len(rest) > 0 {
+		i := p.Choose(rest, r)
+		ranked = append(ranked, rest[i])
+		rest = slices.Delete(rest, i, i+1)
+	}
+	return ranked
+}
+
+// Choose returns the index of the candidate to try first, of at least one. Rank chooses again and again from those that
+// are left.
+func (p Policy) Choose(candidates []Candidate, r *rand.Rand) int {
+	top := slices.MaxFunc(candidates, func(a, b Candidate) int { return int(a.State) - int(b.State) }).State
+	weight := func(i int) float64 {
+		if c := candidates[i]; c.State == top {
+			return sound(c.Weight)
+		}
+		return 0
+	}
+	if p == Fixed {
+		return slices.IndexFunc(candidates, func(c Candidate) bool { return c.State == top })
+	}
+	first := draw(len(candidates), r, weight)
+	if top != Rated {
+		return first
+	}
+	rating := func(i int) int { return max(0, candidates[i].Rating) }
+	switch p {
+	case Two:
+		second := draw(len(candidates), r, func(i int) float64 {
+			if i == first {
+				return 0
+			}
+			return weight(i)
+		})
+		if second >= 0 && rating(second) > rating(first) {
+			return second
+		}
+	case Weighted:
+		if i := draw(len(candidates), r, func(i int) float64 { return weight(i) * float64(rating(i)) }); i >= 0 {
+			return i
+		}
+	case Best:
+		best := 0
+		for i := range candidates {
+			if weight(i) > 0 {
+				best = max(best, rating(i))
+			}
+		}
+		return draw(len(candidates), r, func(i int) float64 {
+			if rating(i) != best {
+				return 0
+			}
+			return weight(i)
+		})
+	}
+	return first
+}
+
+// draw returns one of n, each with a chance in proportion to its weight, or -1 if none has any.
+func draw(n int, r *rand.Rand, weight func(int) float64) int {
+	total := 0.0
+	for i := range n {
+		total += weight(i)
+	}
+	last := -1
+	for x, i := r.Float64()*total, 0; i < n; i++ {
+		w := weight(i)
+		if w <= 0 {
+			continue
+		}
+		last = i // what rounding leaves of x goes to the last one
+		if x -= w; x < 0 {
+			break
+		}
+	}
+	return last
+}
+
+// The weights that count; others stand for 1.
+const minWeight, maxWeight = 1e-6, 1e6
+
+func sound(weight float64) float64 {
+	if weight >= minWeight && weight <= maxWeight {
+		return weight
+	}
+	return 1
+}
+
+// Weights reads LDM_SERVER_WEIGHTS, like "app01=2 app07=0.5". What is no weight above zero is left out: a slip there
+// must not keep anybody from logging in.
+func Weights(list string) map[string]float64 {
+	weights := map[string]float64{}
+	for _, field := range strings.Fields(list) {
+		name, value, _ := strings.Cut(field, "=")
+		w, err := strconv.ParseFloat(value, 64)
+		if err == nil && w == sound(w) && ValidName(name) {
+			weights[name] = w
+		}
+	}
+	return weights
+}
