@@ -237,7 +237,7 @@ func (v *Verdict) stillWaiting(waiting []Key, revoked func(Key) bool) (still []K
 }
 
 // someLack reports whether an address answered that has no key of the types of
-// these. Types that cannot be asked for count as far as they are offered.
+// these.
 func (v *Verdict) someLack(keys []Key) bool {
 	return slices.ContainsFunc(v.seen.Addresses, func(a AddressSighting) bool {
 		types := a.types()
@@ -274,11 +274,18 @@ func (v *Verdict) state(first bool) State {
 	return StateNone
 }
 
-// types are the key types that an address is known to have.
+// types are the key types that an address is taken to have: those it showed and,
+// as far as they could not be asked for, those it offers. One that it offers and
+// does not show when asked (RSA with SHA-1 only, say) is not among them.
 func (a *AddressSighting) types() []string {
-	types := slices.Clone(a.Offered)
+	var types []string
 	for _, k := range a.Keys {
 		types = append(types, k.Type)
+	}
+	for _, t := range a.Offered {
+		if a.Err != nil || !askable(t) {
+			types = append(types, t)
+		}
 	}
 	return types
 }

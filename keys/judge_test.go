@@ -82,6 +82,7 @@ func TestJudge(t *testing.T) {
 		{name: "another type instead", trusted: "e1", seen: []string{"r1"}, want: "suspect [e1] pending[r1] new[r1] withheld decision"},
 		{name: "another type instead, at one address", trusted: "e1", seen: []string{"e1", "r1"}, want: "suspect [e1] pending[r1] new[r1] conflict withheld decision"},
 		{name: "another type, the trusted one not reached", trusted: "r1", seen: []string{"e1 +r !"}, want: "silent [r1] pending[e1] new[e1]"},
+		{name: "another type, the trusted one only with SHA-1", trusted: "r1", seen: []string{"e1 +r"}, want: "suspect [r1] pending[e1] new[e1] withheld decision"},
 		{name: "only types that nobody can ask for instead", trusted: "e1", seen: []string{"+x !"}, want: "suspect [e1] withheld decision"},
 		{name: "a trusted type that nobody can ask for", trusted: "x1", seen: []string{"+x !"}, want: "silent [x1]"},
 		{name: "a trusted type that nobody can ask for beside another", trusted: "x1", seen: []string{"+x e1"}, want: "silent [x1] pending[e1] new[e1]"},

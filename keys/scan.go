@@ -78,6 +78,15 @@ var allAlgorithms = func() (all []string) {
 	return all
 }()
 
+func askable(keyType string) bool {
+	for _, t := range hostKeyTypes {
+		if t.keyType == keyType {
+			return true
+		}
+	}
+	return false
+}
+
 // Scan asks all targets at once, one connection for each host key type that
 // a server has and this package can verify: Ed25519, ECDSA and RSA with SHA-2.
 // The sightings stand in the order of the targets. What goes wrong with one
