@@ -124,7 +124,7 @@ func TestLoginWithWhatWasCollected(t *testing.T) {
 	dir := t.TempDir()
 	look := func() Verdict {
 		t.Helper()
-		sightings, err := new(Scanner).Scan(t.Context(), []Target{target}, nil)
+		sightings, err := patient.Scan(t.Context(), []Target{target}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

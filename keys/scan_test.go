@@ -24,6 +24,9 @@ import (
 	"ltskeeper/internal/sshdtest"
 )
 
+// patient waits longer than a busy machine takes.
+var patient = &Scanner{Timeout: time.Minute}
+
 func target(name string, s *sshdtest.Server) Target {
 	return Target{Name: name, Addresses: []string{s.Address}, Port: s.Port}
 }
@@ -50,7 +53,7 @@ func lines(keys []Key) []string {
 func TestScanShowsEveryHostKey(t *testing.T) {
 	t.Parallel()
 	s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519", "ecdsa", "ecdsa384", "ecdsa521", "rsa"}})
-	seen := scanOne(t, new(Scanner), target("app01", s)).Addresses
+	seen := scanOne(t, patient, target("app01", s)).Addresses
 	if len(seen) != 1 || seen[0].Err != nil || !slices.Equal(lines(seen[0].Keys), s.PublicKeys()) {
 		t.Errorf("sighting %+v, want %q", seen, s.PublicKeys())
 	}
@@ -71,7 +74,7 @@ func TestScanAgreesOnAKeyExchange(t *testing.T) {
 		t.Run(kex, func(t *testing.T) {
 			t.Parallel()
 			s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}, Config: []string{"KexAlgorithms " + kex}})
-			seen := scanOne(t, &Scanner{Timeout: time.Minute}, target("app01", s)).Addresses[0]
+			seen := scanOne(t, patient, target("app01", s)).Addresses[0]
 			if seen.Err != nil || !slices.Equal(lines(seen.Keys), s.PublicKeys()) {
 				t.Errorf("%v, %v", seen.Keys, seen.Err)
 			}
@@ -82,12 +85,12 @@ func TestScanAgreesOnAKeyExchange(t *testing.T) {
 func TestScanNeverAsksForSHA1(t *testing.T) {
 	t.Parallel()
 	s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"rsa", "ed25519"}, Config: []string{"HostKeyAlgorithms ssh-rsa,ssh-ed25519"}})
-	seen := scanOne(t, new(Scanner), target("app01", s)).Addresses[0]
+	seen := scanOne(t, patient, target("app01", s)).Addresses[0]
 	if seen.Err != nil || len(seen.Keys) != 1 || seen.Keys[0].Type != "ssh-ed25519" || !slices.Contains(seen.Offered, "ssh-rsa") {
 		t.Errorf("beside another key: %+v", seen)
 	}
 	s = sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"rsa"}, Config: []string{"HostKeyAlgorithms ssh-rsa"}})
-	seen = scanOne(t, new(Scanner), target("app01", s)).Addresses[0]
+	seen = scanOne(t, patient, target("app01", s)).Addresses[0]
 	var e *ScanError
 	if !errors.As(seen.Err, &e) || e.Kind != KindProtocol || !strings.Contains(e.Error(), "only ssh-rsa") || len(seen.Keys) > 0 {
 		t.Errorf("alone: %+v", seen)
@@ -98,7 +101,7 @@ func TestScanWeakKey(t *testing.T) {
 	t.Parallel()
 	s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"rsa1024"}})
 	store := open(t, t.TempDir())
-	v := store.Judge(app01, scanOne(t, new(Scanner), target("app01", s)), noon)
+	v := store.Judge(app01, scanOne(t, patient, target("app01", s)), noon)
 	if len(v.Weak) != 1 || len(v.Trusted)+len(v.Pending) > 0 || !v.Decision {
 		t.Errorf("%s", summary(v))
 	}
@@ -108,7 +111,7 @@ func TestScanSeveralAddresses(t *testing.T) {
 	t.Parallel()
 	one := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
 	two := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}, Port: one.Port})
-	scanner := &Scanner{Resolve: names(map[string]string{
+	scanner := &Scanner{Timeout: time.Minute, Resolve: names(map[string]string{
 		"app01":        one.Address + " ::ffff:" + one.Address + " " + two.Address,
 		"one.internal": one.Address,
 	})}
@@ -165,7 +168,7 @@ func TestScanIPv6(t *testing.T) {
 	port := probe.Addr().(*net.TCPAddr).Port
 	probe.Close()
 	s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}, Address: "::1", Port: port})
-	seen := scanOne(t, new(Scanner), target("app01", s))
+	seen := scanOne(t, patient, target("app01", s))
 	if !slices.Equal(lines(seen.Addresses[0].Keys), s.PublicKeys()) {
 		t.Errorf("%+v", seen.Addresses)
 	}
@@ -202,7 +205,7 @@ func TestScanManyTargets(t *testing.T) {
 	}
 	targets[7].Port = 1 // nobody
 	var calls []int
-	sightings, err := new(Scanner).Scan(t.Context(), targets, func(done, total int) {
+	sightings, err := patient.Scan(t.Context(), targets, func(done, total int) {
 		calls = append(calls, done)
 		if total != len(targets) {
 			t.Errorf("total %d", total)
@@ -366,9 +369,9 @@ func TestScanHostileServers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			hostile := listen(t, test.serve)
-			timeout := time.Minute
+			timeout := patient.Timeout
 			if test.kind == KindTimeout {
-				timeout = 200 * time.Millisecond
+				timeout = 2 * time.Second
 			}
 			seen := scanOne(t, &Scanner{Timeout: timeout}, hostile).Addresses[0]
 			var e *ScanError
@@ -400,13 +403,13 @@ func repeat(w io.Writer, s string) {
 
 func TestScanUnreachable(t *testing.T) {
 	t.Parallel()
-	scanner := &Scanner{Timeout: 300 * time.Millisecond, Resolve: func(ctx context.Context, name string) ([]netip.Addr, error) {
+	resolve := func(ctx context.Context, name string) ([]netip.Addr, error) {
 		if name == "slow" {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
 		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
-	}}
+	}
 	for _, test := range []struct {
 		target Target
 		kind   ErrorKind
@@ -418,7 +421,11 @@ func TestScanUnreachable(t *testing.T) {
 		{Target{Name: "app01"}, KindUnresolved, "scan app01 at app01:22: the name has no address"},
 		{Target{Name: "slow"}, KindUnresolved, "scan slow at slow:22: no answer from the name service within 300ms"},
 	} {
-		seen := scanOne(t, scanner, test.target).Addresses
+		timeout := patient.Timeout
+		if test.target.Name == "slow" {
+			timeout = 300 * time.Millisecond
+		}
+		seen := scanOne(t, &Scanner{Timeout: timeout, Resolve: resolve}, test.target).Addresses
 		var e *ScanError
 		if len(seen) != 1 || !errors.As(seen[0].Err, &e) || e.Kind != test.kind || !strings.HasPrefix(e.Error(), test.msg) {
 			t.Errorf("%+v: %+v, want %q", test.target, seen, test.msg)
@@ -438,7 +445,7 @@ func TestScanThrottledBySSHD(t *testing.T) {
 	if _, err := stranger.Read(make([]byte, 1)); err != nil { // sshd has counted it
 		t.Fatal(err)
 	}
-	seen := scanOne(t, new(Scanner), target("app01", s)).Addresses[0]
+	seen := scanOne(t, patient, target("app01", s)).Addresses[0]
 	var e *ScanError
 	if !errors.As(seen.Err, &e) || e.Kind != KindThrottled {
 		t.Errorf("%v", seen.Err)
@@ -480,11 +487,11 @@ func TestScanWantsProofOfPossession(t *testing.T) {
 	t.Parallel()
 	victim, own := newSigner(t), newSigner(t)
 	honest := listen(t, func(c net.Conn, _ int) { sshServer(c, victim) })
-	if seen := scanOne(t, new(Scanner), honest).Addresses[0]; len(seen.Keys) != 1 {
+	if seen := scanOne(t, patient, honest).Addresses[0]; len(seen.Keys) != 1 {
 		t.Fatalf("an honest server: %+v", seen)
 	}
 	thief := listen(t, func(c net.Conn, _ int) { sshServer(c, impostor{own, victim.PublicKey()}) })
-	seen := scanOne(t, new(Scanner), thief).Addresses[0]
+	seen := scanOne(t, patient, thief).Addresses[0]
 	var e *ScanError
 	if len(seen.Keys) > 0 || !errors.As(seen.Err, &e) || e.Kind != KindProtocol {
 		t.Errorf("a key was shown by somebody who does not have it: %+v", seen)
@@ -505,7 +512,7 @@ func TestScanKeepsWhatItSawBeforeAFailure(t *testing.T) {
 			drain(c)
 		}
 	})
-	seen := scanOne(t, new(Scanner), half).Addresses[0]
+	seen := scanOne(t, patient, half).Addresses[0]
 	var e *ScanError
 	if len(seen.Keys) != 1 || !slices.Contains(seen.Offered, "ecdsa-sha2-nistp256") ||
 		!errors.As(seen.Err, &e) || e.Kind != KindThrottled {
@@ -593,7 +600,7 @@ func TestScanLeavesNoGoroutines(t *testing.T) {
 func waitForGoroutines(t *testing.T) {
 	t.Helper()
 	var stacks string
-	for range 200 {
+	for range 1000 {
 		b := make([]byte, 1<<20)
 		stacks = string(b[:runtime.Stack(b, true)])
 		if !strings.Contains(stacks, "keys.(*scan)") && !strings.Contains(stacks, "ssh.(*handshakeTransport)") {
@@ -617,7 +624,7 @@ func BenchmarkScan(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		sightings, err := (&Scanner{Timeout: time.Minute}).Scan(b.Context(), targets, nil)
+		sightings, err := patient.Scan(b.Context(), targets, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
