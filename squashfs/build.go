@@ -106,11 +106,7 @@ func Same(ctx context.Context, root string, options Options) (bool, error) {
 	if b.previous == nil {
 		return false, nil
 	}
-	t, err := b.readTree(ctx)
-	if err != nil {
-		return false, fmt.Errorf("read %s: %w", root, err)
-	}
-	p, err := newPlan(ctx, t, b.root, &b.options, b.previous)
+	t, p, err := b.plan(ctx)
 	var changed *errChanged
 	if errors.As(err, &changed) {
 		return false, nil
@@ -214,12 +210,7 @@ func (b *builder) warn(sentence string) {
 
 // build makes one attempt.
 func (b *builder) build(ctx context.Context) error {
-	t, err := b.readTree(ctx)
-	if err != nil {
-		return err
-	}
-	b.tree = t
-	p, err := newPlan(ctx, t, b.root, &b.options, b.previous)
+	t, p, err := b.plan(ctx)
 	if err != nil {
 		return err
 	}
@@ -306,6 +297,17 @@ func (b *builder) writeIndex(header indexHeader, t *tree, p *plan) error {
 }
 
 func padded(n int64) int64 { return (n + padding - 1) / padding * padding }
+
+// plan reads the tree and lays out the image.
+func (b *builder) plan(ctx context.Context) (*tree, *plan, error) {
+	t, err := b.readTree(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	b.tree = t
+	p, err := newPlan(ctx, t, b.root, &b.options, b.previous)
+	return t, p, err
+}
 
 // readTree reads the tree as it is now and lays the overlay over it.
 func (b *builder) readTree(ctx context.Context) (*tree, error) {

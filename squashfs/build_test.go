@@ -45,16 +45,20 @@ func TestOverlay(t *testing.T) {
 	c.check(os.MkdirAll(c.path("run/x"), 0o755))
 	mtime := time.Unix(12345, 0)
 	file := func(path string) File { return File{Path: path, Content: []byte("new"), Mode: 0o640, Mtime: mtime} }
+	untimed := File{Path: "etc/untimed", Content: []byte("new"), Mode: 0o640}
 	overlay := []File{file("etc/lts.conf"), file("opt/a/b"), file("opt/a/a"), file("etc/zz"), file("run/y")}
 	exclude, err := ParseExcludes([]string{"run/*"})
 	c.check(err)
 	before := snapshot(t, c.root)
-	r := buildAndOpen(t, c.root, Options{Overlay: overlay, Exclude: exclude, Time: time.Unix(1e9, 0)})
+	r := buildAndOpen(t, c.root, Options{Overlay: append(overlay, untimed), Exclude: exclude, Time: time.Unix(1e9, 0)})
 	for _, f := range overlay {
 		e := mustLookup(t, r, f.Path)
 		if e.Mode != unix.S_IFREG|0o640 || e.UID != 0 || e.GID != 0 || int64(e.Mtime) != mtime.Unix() || e.Links != 1 || e.Size != 3 {
 			t.Errorf("%s: got %+v", f.Path, e)
 		}
+	}
+	if e := mustLookup(t, r, untimed.Path); e.Mtime != 1e9 {
+		t.Errorf("without a time: got %+v", e)
 	}
 	if e := mustLookup(t, r, "etc/other-name"); e.Links != 1 || e.Size != 10 {
 		t.Errorf("the other name of a replaced file: got %+v", e)
@@ -101,6 +105,8 @@ func TestExcludedContents(t *testing.T) {
 	c.write(c.path("cache/a.deb"), []byte("x"))
 	c.write(c.path("cache/keep"), []byte("x"))
 	c.check(os.Mkdir(c.path("tmp"), 0o1777))
+	c.chtime("tmp", 1000)
+	c.chtime("cache", 2000)
 	exclude, err := ParseExcludes([]string{"tmp/*", "tmp/.*", "cache/*.deb"})
 	c.check(err)
 	o := Options{Exclude: exclude}
@@ -289,6 +295,25 @@ func TestFileChangesWhileRead(t *testing.T) {
 			}
 			compareSnapshots(t, "image", imageSnapshot(t, r), snapshot(t, c.root))
 		})
+	}
+}
+
+// TestBusyFile: a file that changes during every attempt is in the image as it was at one moment.
+func TestBusyFile(t *testing.T) {
+	t.Parallel()
+	c := newChanger(t, 1)
+	c.write(c.path("log/busy"), []byte("0"))
+	c.write(c.path("log/other"), []byte("0"))
+	tries := 0
+	r := buildAndOpen(t, c.root, Options{Progress: func(p Progress) {
+		if p.Bytes == 0 { // nothing is read yet
+			tries++
+			c.write(c.path("log/busy"), bytes.Repeat([]byte{'0' + byte(tries)}, 100))
+			c.write(c.path("log/other"), c.noise(100*tries))
+		}
+	}})
+	if got := contentOf(t, r, "log/busy"); tries != 2 || string(got) != strings.Repeat("1", 100) {
+		t.Errorf("after %d tries: got %q", tries, got)
 	}
 }
 

@@ -22,7 +22,7 @@ func fileSystemID(fd int) ([sha256.Size]byte, error) {
 		id = append(id, uuid...)
 	}
 	// Subvolumes of one btrfs share a UUID and repeat inode numbers. Only their ids differ.
-	if !ok || fs.Type == unix.BTRFS_SUPER_MAGIC {
+	if !ok || uint32(fs.Type) == unix.BTRFS_SUPER_MAGIC {
 		id = appendStruct(id, fs.Fsid.Val)
 	}
 	if !ok && fs.Fsid == (unix.Fsid{}) {

@@ -16,7 +16,7 @@ type File struct {
 	Path    string // from the root, without a slash in front
 	Content []byte
 	Mode    fs.FileMode // permission bits
-	Mtime   time.Time
+	Mtime   time.Time   // zero: the superblock's time
 }
 
 // lay puts a file into the tree. Directories on its way that the tree lacks are made, with the superblock's time.
@@ -50,11 +50,12 @@ func (f *File) layBelow(dir *entry) error {
 		}
 	}
 	e := &entry{path: f.Path, parent: dir, inode: &inode{
-		mode:  unix.S_IFREG | uint32(f.Mode.Perm()),
-		mtime: clampTime(f.Mtime.Unix()),
-		links: 1,
-		held:  true,
-		data:  f.Content,
+		mode:     unix.S_IFREG | uint32(f.Mode.Perm()),
+		mtime:    clampTime(f.Mtime.Unix()),
+		borrowed: f.Mtime.IsZero(),
+		links:    1,
+		held:     true,
+		data:     f.Content,
 	}}
 	at, found := dir.find(components[last])
 	if !found {

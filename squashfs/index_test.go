@@ -1,0 +1,52 @@
+package squashfs
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math"
+	"os"
+	"testing"
+)
+
+// FuzzIndex reads indexes that are not what encodeIndex writes, though their checksum is right. They must be refused,
+// or do no harm.
+func FuzzIndex(f *testing.F) {
+	c := newChanger(f, 1)
+	for range 30 {
+		c.addFile()
+	}
+	c.setXattr()
+	c.hole()
+	g := buildGeneration(f, c.root, nil, Options{BlockSize: minBlockSize})
+	index := readFile(f, g.path+".index")
+	body := index[:len(index)-sha256.Size]
+	f.Add(body)
+	f.Add(body[:binary.Size(indexHeader{})])
+	for at := 0; at < len(body); at += 1 + len(body)/50 {
+		f.Add(flip(body, at))
+	}
+	image, err := os.Open(g.path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { image.Close() })
+	f.Fuzz(func(t *testing.T, body []byte) {
+		sum := sha256.Sum256(body)
+		p, err := decodeIndex(append(body[:len(body):len(body)], sum[:]...))
+		if err != nil {
+			return
+		}
+		p.image, p.device = image, 1
+		p.check()
+		for _, i := range p.inodes {
+			s := stat{1, i.Ino, i.Size, i.Mtime, i.Ctime}
+			p.header.Scanned = math.MaxInt64
+			p.xattrs(s)
+			p.knowsHash(s)
+			if old := p.content(s); old != nil && old.group != nil {
+				old.group.holds(&group{length: old.group.length, contents: []*content{{old: old}}})
+			}
+		}
+		p.byHash(contentKey{})
+	})
+}
