@@ -1,6 +1,9 @@
 package main
 
 import (
+	"strings"
+
+	"ltskeeper/image"
 	"ltskeeper/update"
 
 	"github.com/urfave/cli/v2"
@@ -10,7 +13,7 @@ func (t *tool) imageCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "image",
 		Usage: "make and list client images",
-		Subcommands: []*cli.Command{
+		Subcommands: append([]*cli.Command{
 			{
 				Name:      "build",
 				Usage:     "make images of the chroots as they stand",
@@ -21,7 +24,7 @@ nothing into a chroot.
   ltskeeper image build
   ltskeeper image build x86_64
   ltskeeper image build --full             read and compress all of it anew`,
-				Flags:  []cli.Flag{fullFlag()},
+				Flags:  []cli.Flag{fullFlag(), forceFlag()},
 				Action: t.imageBuild,
 			},
 			{
@@ -54,12 +57,16 @@ there is only one.
   ltskeeper image diff x86_64 11 12`,
 				Action: t.imageDiff,
 			},
-		},
+		}, t.generationCommands()...),
 	}
 }
 
 func fullFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "full", Usage: "take nothing from the previous image"}
+}
+
+func forceFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "force", Usage: "publish an image also if it looks as if clients could not use it"}
 }
 
 func (t *tool) imageBuild(ctx *cli.Context) error {
@@ -75,7 +82,7 @@ func (t *tool) imageBuild(ctx *cli.Context) error {
 		return err
 	}
 	report, stop := t.watch("image")
-	r, err := update.BuildImages(ctx.Context, f, update.Options{Chroots: chroots, Full: ctx.Bool("full"), Progress: report})
+	r, err := update.BuildImages(ctx.Context, f, update.Options{Chroots: chroots, Full: ctx.Bool("full"), Force: ctx.Bool("force"), Progress: report})
 	stop()
 	return t.printReport(r, err)
 }
@@ -101,15 +108,12 @@ type imagesDocument struct {
 }
 
 func (d imagesDocument) text(p *page) {
-	rows := [][]any{p.head("CHROOT", "GENERATION", "", "BUILT", "SIZE", "KERNEL")}
+	rows := [][]any{p.head("CHROOT", "GENERATION", "", "BUILT", "SIZE", "FILES", "READ", "REUSED", "KERNEL")}
 	for _, i := range d.Images {
 		for _, g := range i.Generations {
-			current := p.styled(plain, "")
-			if g.Current {
-				current = p.styled(green, "current")
-			}
 			rows = append(rows, []any{
-				i.Chroot, g.Number, current, stamp(g.Time), size(g.Size), orElse(g.Kernel, "-"),
+				i.Chroot, g.Number, p.standing(i, g), stamp(g.Time), size(g.Size),
+				g.Files, size(g.Read), size(g.Reused), orElse(g.Kernel, "-"),
 			})
 		}
 	}
@@ -125,4 +129,19 @@ func (d imagesDocument) text(p *page) {
 			p.printf("%s %s: %s\n", p.styled(yellow, "Warning:"), i.Chroot, i.Problem)
 		}
 	}
+}
+
+// standing is what is special about a generation.
+func (p *page) standing(i update.ImageStatus, g image.Generation) styled {
+	var words []string
+	if g.Current {
+		words = append(words, "current")
+	}
+	if g.Current && i.Held != nil {
+		words = append(words, "held")
+	}
+	if g.Pinned {
+		words = append(words, "pinned")
+	}
+	return p.styled(green, strings.Join(words, " "))
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ltskeeper/image"
 	"ltskeeper/update"
 
 	"github.com/urfave/cli/v2"
@@ -106,23 +107,16 @@ func (t *tool) imageDiff(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var d diffDocument
-	switch {
-	case len(args) == 3:
-		if err := checkChroots(f, args[:1]); err != nil {
-			return err
-		}
-		d.Chroot, args = args[0], args[1:]
-	case len(f.Chroots) == 1:
-		d.Chroot = f.Chroots[0].Name
-	default:
-		return usagef("say which chroot: ltskeeper image diff CHROOT %s %s", args[0], args[1])
-	}
-	if d.A, err = generation(args[0]); err != nil {
+	d := diffDocument{}
+	last := len(args) - 1
+	if d.B, err = generation(args[last]); err != nil {
 		return err
 	}
-	if d.B, err = generation(args[1]); err != nil {
+	if d.Chroot, d.A, err = chrootAndNumber(f, args[:last]); err != nil {
 		return err
+	}
+	if d.A == image.None {
+		return usagef("which generations? ltskeeper image list shows their numbers")
 	}
 	_, stop := t.watch("compare")
 	d.Changes, err = update.Diff(ctx.Context, f, d.Chroot, d.A, d.B)

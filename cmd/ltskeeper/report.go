@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,6 +65,21 @@ func (d reportDocument) decisions(p *page) {
 		p.heading(count(more, "more server needs a decision:", "more servers need a decision:"))
 		p.printf("  %s\n", p.command("status"))
 	}
+	for _, i := range d.Images {
+		if i.Held != nil {
+			hold(p, i)
+		}
+	}
+}
+
+// hold is what is to be said about a chroot that is held.
+func hold(p *page, i update.Image) {
+	p.heading(fmt.Sprintf("%s is held at generation %d since %s: nothing is built or published for it.",
+		i.Chroot, i.Generation, stamp(*i.Held)))
+	if i.Problem != "" {
+		p.printf("  %s\n", i.Problem)
+	}
+	p.printf("  To build from its tree again: %s\n", p.command("image release", i.Chroot))
 }
 
 // changes is a line for each thing that is not as it was before.
@@ -117,9 +133,18 @@ func imageChange(i update.Image, dry bool) string {
 		fmt.Fprintf(&b, "; built from nothing: %s", i.Full)
 	}
 	if len(i.Pruned) > 0 {
-		fmt.Fprintf(&b, "; deleted what nobody needs any more: %s", strings.Trim(fmt.Sprint(i.Pruned), "[]"))
+		fmt.Fprintf(&b, "; deleted what nobody needs any more: %s", numbers(i.Pruned))
 	}
 	return b.String()
+}
+
+// numbers joins generations: "9, 10".
+func numbers(generations []int) string {
+	words := make([]string, len(generations))
+	for i, n := range generations {
+		words[i] = strconv.Itoa(n)
+	}
+	return strings.Join(words, ", ")
 }
 
 // summary is one line about all of it.
@@ -130,7 +155,11 @@ func (d reportDocument) summary() string {
 	}
 	for _, i := range d.Images {
 		if i.Generation >= 0 {
-			parts = append(parts, fmt.Sprintf("%s at generation %d", visible(i.Chroot), i.Generation))
+			at := "at"
+			if i.Held != nil {
+				at = "held at"
+			}
+			parts = append(parts, fmt.Sprintf("%s %s generation %d", visible(i.Chroot), at, i.Generation))
 		}
 	}
 	what := strings.Join(parts, ", ")

@@ -62,7 +62,7 @@ func TestReport(t *testing.T) {
 			},
 			want: "app01  now trusts ED25519  SHA256:old  (first-use 2026-11-01T12:00:00Z)\n" +
 				"x86_64: wrote /srv/x86_64/etc/lts.conf\n" +
-				"x86_64: made generation 13 of /srv/x86_64.img: 598 MB, 34,913 files, 1.2 MB of it read anew, kernel 6.1.0-13-amd64; deleted what nobody needs any more: 9 10\n" +
+				"x86_64: made generation 13 of /srv/x86_64.img: 598 MB, 34,913 files, 1.2 MB of it read anew, kernel 6.1.0-13-amd64; deleted what nobody needs any more: 9, 10\n" +
 				"Done in 4.2 s: 1 server trusted, x86_64 at generation 13.\n",
 		},
 		"a further type of key is no alarm": {

@@ -70,6 +70,9 @@ func (d statusDocument) text(p *page) {
 		p.images(d.Images)
 	}
 	for _, i := range d.Images {
+		if i.Held != nil {
+			p.printf("%s is held since %s; to build from its tree again: %s\n", i.Chroot, stamp(*i.Held), p.command("image release", i.Chroot))
+		}
 		if i.Problem != "" {
 			p.printf("%s %s: %s\n", p.styled(yellow, "Warning:"), i.Chroot, i.Problem)
 		}

@@ -26,6 +26,7 @@ step, and only by something complete. Does nothing if nothing changed.
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would change, as a diff, and write nothing"},
 			fullFlag(),
+			forceFlag(),
 		},
 		Action: t.updateImage,
 	}
@@ -42,7 +43,7 @@ func (t *tool) updateImage(ctx *cli.Context) error {
 	}
 	report, stop := t.watch("scan servers")
 	r, err := update.Run(ctx.Context, f, update.Options{
-		Chroots: chroots, DryRun: ctx.Bool("dry-run"), Full: ctx.Bool("full"), Progress: report,
+		Chroots: chroots, DryRun: ctx.Bool("dry-run"), Full: ctx.Bool("full"), Force: ctx.Bool("force"), Progress: report,
 	})
 	stop()
 	if len(f.Chroots) == 0 && err == nil {

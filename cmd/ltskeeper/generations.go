@@ -1,0 +1,250 @@
+package main
+
+import (
+	"slices"
+
+	"ltskeeper/farm"
+	"ltskeeper/image"
+	"ltskeeper/update"
+
+	"github.com/urfave/cli/v2"
+)
+
+// generationCommands are those that say which generations clients boot, and which are kept.
+func (t *tool) generationCommands() []*cli.Command {
+	return []*cli.Command{
+		{
+			Name:      "rollback",
+			Usage:     "go back to an earlier generation, and hold it",
+			ArgsUsage: "[CHROOT] [N]",
+			Description: `Makes generation N current again, or the one before the current, at once and without building. The chroot may
+be left out where there is only one. It is held: until image release, updates build and publish nothing for
+it, and end with exit code 3.
+
+  ltskeeper image rollback
+  ltskeeper image rollback x86_64 11`,
+			Flags:  []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "also to one that trusts a key which is revoked now"}},
+			Action: t.imageRollback,
+		},
+		{
+			Name:      "release",
+			Usage:     "end the hold of a rollback",
+			ArgsUsage: "[CHROOT]",
+			Description: `The next update builds and publishes again.
+
+  ltskeeper image release x86_64`,
+			Action: t.imageRelease,
+		},
+		{
+			Name:      "pin",
+			Usage:     "keep a generation from being pruned",
+			ArgsUsage: "[CHROOT] N",
+			Description: `  ltskeeper image pin 11
+  ltskeeper image pin x86_64 11`,
+			Action: func(ctx *cli.Context) error { return t.imagePin(ctx, true) },
+		},
+		{
+			Name:        "unpin",
+			Usage:       "let a generation be pruned again",
+			ArgsUsage:   "[CHROOT] N",
+			Description: `  ltskeeper image unpin x86_64 11`,
+			Action:      func(ctx *cli.Context) error { return t.imagePin(ctx, false) },
+		},
+		{
+			Name:      "prune",
+			Usage:     "delete generations that nobody needs any more",
+			ArgsUsage: "[CHROOT]...",
+			Description: `Deletes what is beyond keep and was replaced longer than keep-for ago, but never the current generation, a pinned
+one, or one that this machine sees in use. Readers over NFSv3 it cannot see: keep-for is for them. Every update
+ends with it.
+
+  ltskeeper image prune`,
+			Action: t.imagePrune,
+		},
+		{
+			Name:  "repair",
+			Usage: "put right what a crash left apart",
+			Description: `Brings what clients fetch over TFTP to the generation of the image, and removes the litter of unfinished runs.
+Every command that changes something does so first; this one is for the boot of the machine.
+
+  ltskeeper image repair`,
+			Action: t.imageRepair,
+		},
+	}
+}
+
+// chrootAndNumber reads "[CHROOT] [N]". The chroot may be left out where there is only one.
+func chrootAndNumber(f *farm.Farm, args []string) (chroot string, number int, err error) {
+	number = image.None
+	declared := func(name string) bool {
+		return slices.ContainsFunc(f.Chroots, func(c farm.Chroot) bool { return c.Name == name })
+	}
+	switch {
+	case len(args) > 0 && (declared(args[0]) || len(args) > 1):
+		if err := checkChroots(f, args[:1]); err != nil {
+			return "", number, err
+		}
+		chroot, args = args[0], args[1:]
+	case len(f.Chroots) == 1:
+		chroot = f.Chroots[0].Name
+	case len(f.Chroots) == 0:
+		return "", number, noChroot(f)
+	default:
+		var names []string
+		for _, c := range f.Chroots {
+			names = append(names, c.Name)
+		}
+		return "", number, usagef("there are several chroots, so name one: %s", oneOf(names))
+	}
+	if len(args) > 0 {
+		number, err = generation(args[0])
+	}
+	return chroot, number, err
+}
+
+func (t *tool) imageRollback(ctx *cli.Context) error {
+	f, chroot, number, err := t.chosenGeneration(ctx, 0, 2)
+	if err != nil {
+		return err
+	}
+	g, err := update.Rollback(ctx.Context, f, chroot, number, ctx.Bool("force"))
+	if err != nil {
+		return err
+	}
+	return t.print(rolledBackDocument{chroot, g})
+}
+
+// chosenGeneration loads the farm and reads which of its generations is meant.
+func (t *tool) chosenGeneration(ctx *cli.Context, least, most int) (f *farm.Farm, chroot string, number int, err error) {
+	args, err := arguments(ctx, least, most)
+	if err != nil {
+		return nil, "", 0, err
+	}
+	if f, err = t.farm(); err != nil {
+		return nil, "", 0, err
+	}
+	chroot, number, err = chrootAndNumber(f, args)
+	return f, chroot, number, err
+}
+
+// A rolledBackDocument is the generation that clients boot from now on.
+type rolledBackDocument struct {
+	Chroot     string           `json:"chroot"`
+	Generation image.Generation `json:"generation"`
+}
+
+func (d rolledBackDocument) text(p *page) {
+	if p.quiet {
+		return
+	}
+	p.printf("%s is at generation %d, built %s, and held there.\n", d.Chroot, d.Generation.Number, stamp(d.Generation.Time))
+	p.printf("To build from its tree again: %s\n", p.command("image release", d.Chroot))
+}
+
+func (t *tool) imageRelease(ctx *cli.Context) error {
+	args, err := arguments(ctx, 0, 1)
+	if err != nil {
+		return err
+	}
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	if err := checkChroots(f, args); err != nil {
+		return err
+	}
+	chroot, _, err := chrootAndNumber(f, args)
+	if err != nil {
+		return err
+	}
+	if err := update.Release(ctx.Context, f, chroot); err != nil {
+		return err
+	}
+	return t.print(releasedDocument{chroot})
+}
+
+// A releasedDocument is a chroot that is held no more.
+type releasedDocument struct {
+	Released string `json:"released"`
+}
+
+func (d releasedDocument) text(p *page) {
+	if !p.quiet {
+		p.printf("%s is held no more. To bring its image up to date: %s\n", d.Released, p.command("update-image", d.Released))
+	}
+}
+
+func (t *tool) imagePin(ctx *cli.Context, pinned bool) error {
+	f, chroot, number, err := t.chosenGeneration(ctx, 1, 2)
+	if err != nil {
+		return err
+	}
+	if number == image.None {
+		return usagef("which generation? ltskeeper image list shows their numbers")
+	}
+	if err := update.Pin(ctx.Context, f, chroot, number, pinned); err != nil {
+		return err
+	}
+	return t.print(pinnedDocument{chroot, number, pinned})
+}
+
+// A pinnedDocument is a generation that is, or is not, kept from being pruned.
+type pinnedDocument struct {
+	Chroot     string `json:"chroot"`
+	Generation int    `json:"generation"`
+	Pinned     bool   `json:"pinned"`
+}
+
+func (d pinnedDocument) text(p *page) {
+	switch {
+	case p.quiet:
+	case d.Pinned:
+		p.printf("Generation %d of %s is kept until it is unpinned.\n", d.Generation, d.Chroot)
+	default:
+		p.printf("Generation %d of %s is kept as long as the others.\n", d.Generation, d.Chroot)
+	}
+}
+
+func (t *tool) imagePrune(ctx *cli.Context) error {
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	chroots := ctx.Args().Slice()
+	if err := checkChroots(f, chroots); err != nil {
+		return err
+	}
+	pruned, err := update.Prune(ctx.Context, f, chroots)
+	if err != nil {
+		return err
+	}
+	return t.print(prunedDocument{notNil(pruned)})
+}
+
+// A prunedDocument is the generations that were deleted.
+type prunedDocument struct {
+	Pruned []update.Pruned `json:"pruned"`
+}
+
+func (d prunedDocument) text(p *page) {
+	if p.quiet {
+		return
+	}
+	for _, c := range d.Pruned {
+		p.printf("%s: deleted %s\n", c.Chroot, numbers(c.Generations))
+	}
+	if len(d.Pruned) == 0 {
+		p.printf("Nothing to do: every generation is still needed.\n")
+	}
+}
+
+func (t *tool) imageRepair(ctx *cli.Context) error {
+	if _, err := arguments(ctx, 0, 0); err != nil {
+		return err
+	}
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	return update.Repair(ctx.Context, f)
+}
