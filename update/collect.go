@@ -3,7 +3,6 @@ package update
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
@@ -120,7 +119,7 @@ func (r *run) scan(ctx context.Context, store *keys.Store, servers []farm.Server
 		r.progress("scan servers", int64(done), int64(total), "servers")
 	})
 	if err != nil {
-		return nil, fmt.Errorf("scan servers: %w", err)
+		return nil, err
 	}
 	looks := make([]look, len(servers))
 	for i, s := range servers {
