@@ -77,7 +77,7 @@ func hold(p *page, i update.Image) {
 	p.heading(fmt.Sprintf("%s is held at generation %d since %s: nothing is built or published for it.",
 		i.Chroot, i.Generation, stamp(*i.Held)))
 	if i.Problem != "" {
-		p.printf("  %s\n", i.Problem)
+		p.wrapped(2, i.Problem)
 	}
 	p.printf("  To build from its tree again: %s\n", p.command("image release", i.Chroot))
 }
@@ -278,7 +278,7 @@ func decision(p *page, s update.Server) {
 // reasons is a line for each thing that is said about a server.
 func (p *page) reasons(s update.Server) {
 	for reason := range strings.SplitSeq(orElse(s.Message, string(s.State)), "; ") {
-		p.printf("  %s\n", reason)
+		p.wrapped(2, reason)
 	}
 }
 

@@ -150,6 +150,25 @@ func (p *page) table(indent int, rows [][]any) {
 	}
 }
 
+// wrapped writes a sentence in lines that fit a terminal, the second and further ones a little indented. A
+// word that is too long for a line, such as a fingerprint, is not broken: people copy it.
+func (p *page) wrapped(indent int, sentence string) {
+	const columns = 100
+	line := strings.Repeat(" ", indent)
+	empty := true
+	for _, word := range strings.Fields(visible(sentence)) {
+		if !empty && len(line)+1+len(word) > columns {
+			p.WriteString(line + "\n")
+			line, empty = strings.Repeat(" ", indent+2), true
+		}
+		if !empty {
+			line += " "
+		}
+		line, empty = line+word, false
+	}
+	p.WriteString(line + "\n")
+}
+
 // head is the first row of a table.
 func (p *page) head(names ...string) []any {
 	var row []any

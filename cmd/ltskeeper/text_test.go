@@ -67,6 +67,23 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestWrapped(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 110)
+	for in, want := range map[string]string{
+		"short":                             "  short\n",
+		"":                                  "  \n",
+		strings.Repeat("nine char ", 11):    "  " + strings.Repeat("nine char ", 9) + "nine\n    char nine char\n",
+		"a " + long + " b":                  "  a\n    " + long + "\n    b\n",
+		"\x1b[2J" + "\u009b" + " \nnewline": "  \\x1b[2J\\u009b \\nnewline\n",
+	} {
+		p := &page{}
+		if p.wrapped(2, in); p.String() != want {
+			t.Errorf("%.20q: got\n%s\nwant\n%s", in, p.String(), want)
+		}
+	}
+}
+
 func TestNumbersForPeople(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int64]string{
