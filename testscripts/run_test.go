@@ -56,6 +56,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(binary)
+	os.Setenv("GOTMPDIR", binary) // where testscript leaves an empty folder behind
 	if _, err := os.ReadDir("../cmd/ltskeeper"); err != nil { // as above: go test sees what a test reads
 		fmt.Fprintln(os.Stderr, err)
 		return 1
