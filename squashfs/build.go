@@ -47,7 +47,8 @@ type Result struct {
 	Time   time.Time         // the superblock's
 	Inodes int
 
-	// Unchanged: the image would be, byte for byte, the previous one.
+	// Unchanged: the image would be, byte for byte, the previous one. What is in out then is of no use. Options.Index has
+	// been written only if much had to be read to find that out: put it in the old one's place, and the next build need not.
 	Unchanged bool
 	// Reason why there is a clean build although Options.Previous was given; else empty.
 	Reason string
@@ -79,9 +80,7 @@ func Build(ctx context.Context, out *os.File, root string, options Options) (Res
 		var rot *errRot
 		switch {
 		case errors.As(err, &rot) && b.previous != nil:
-			b.result.Reason, b.result.Damaged = rot.Error(), true
-			b.warn("the previous image is damaged: " + rot.Error() + "; built clean instead")
-			b.previous = nil
+			b.dropPrevious(rot)
 		case errors.As(err, &changed) && try < buildTries && ctx.Err() == nil:
 			b.hold[changed.path] = true
 			b.holdChanged()

@@ -2,9 +2,7 @@ package squashfs
 
 import (
 	"context"
-	"fmt"
 	"hash/crc32"
-	"io"
 )
 
 // adjacent counts the regions at the front that stand one behind the other in the previous image.
@@ -30,10 +28,7 @@ func (w *dataWriter) copy(ctx context.Context, regions []*region) error {
 			return err
 		}
 		if n, err := w.previous.image.ReadAt(j.raw, at); n < len(j.raw) {
-			if err == io.EOF {
-				err = &errRot{"its length"}
-			}
-			return fmt.Errorf("read previous image: %w", err)
+			return unreadable(at, err)
 		}
 		w.copied += int64(len(j.raw))
 		at += int64(len(j.raw))

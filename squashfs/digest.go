@@ -19,9 +19,12 @@ func (d imageDigest) write(b []byte) { d.hash.Write(b) }
 func (d imageDigest) read(image io.ReaderAt, from, to int64) error {
 	n, err := io.Copy(d.hash, io.NewSectionReader(image, from, to-from))
 	if err == nil && n < to-from {
-		err = &errRot{"its length"}
+		err = io.EOF
 	}
-	return err
+	if err != nil {
+		return unreadable(from+n, err)
+	}
+	return nil
 }
 
 func (d imageDigest) region(length uint64, sum uint32) {

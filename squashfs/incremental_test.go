@@ -575,3 +575,101 @@ func TestDuplicatesAreStoredOnce(t *testing.T) {
 	}
 	sameImage(t, "first gone", next, buildGeneration(t, c.root, nil, o))
 }
+
+// TestOtherFileSystem builds upon the image of a tree that has been copied to another disk since.
+func TestOtherFileSystem(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	const elsewhere = "/dev/shm"
+	if _, err := os.Stat(elsewhere); err != nil {
+		t.Skip(err)
+	}
+	needTools(t, "cp")
+	c := newChanger(t, 7)
+	for range 50 {
+		c.addFile()
+	}
+	c.settle()
+	first := buildGeneration(t, c.root, nil, Options{})
+	copied, err := os.MkdirTemp(elsewhere, "squashfs-test-")
+	c.check(err)
+	defer os.RemoveAll(copied)
+	run(t, "cp", "-aT", c.root, copied)
+	next := buildGeneration(t, copied, first, Options{})
+	if !next.result.Unchanged || next.result.Reason != "" || next.result.Read < sumSizes(c.files()) {
+		t.Errorf("copied to another file system, and got %+v", next.result)
+	}
+	again := buildGeneration(t, copied, next, Options{})
+	if !again.result.Unchanged || again.result.Read > next.result.Read/2 {
+		t.Errorf("built there before, and got %+v", again.result)
+	}
+}
+
+func TestSame(t *testing.T) {
+	t.Parallel()
+	c := newChanger(t, 7)
+	for range 20 {
+		c.addFile()
+	}
+	first := buildGeneration(t, c.root, nil, Options{})
+	p, closePrevious := first.open(t)
+	defer closePrevious()
+	same := func(o Options) bool {
+		t.Helper()
+		same, err := Same(t.Context(), c.root, o)
+		c.check(err)
+		return same
+	}
+	if !same(Options{Previous: p}) {
+		t.Error("nothing changed, and the answer is no")
+	}
+	if same(Options{}) || same(Options{Previous: &Previous{Image: p.Image}}) || same(Options{Previous: p, Compression: LZ4}) {
+		t.Error("without an index that can be used the answer is yes")
+	}
+	c.write(c.path("new"), []byte("x"))
+	if same(Options{Previous: p}) {
+		t.Error("a file is new, and the answer is yes")
+	}
+}
+
+// TestCopyInFront puts an equal file in front of one that nobody has hashed yet.
+func TestCopyInFront(t *testing.T) {
+	t.Parallel()
+	c := newChanger(t, 1)
+	b := c.noise(3*minBlockSize + 5)
+	c.write(c.path("z"), b)
+	c.settle()
+	o := Options{BlockSize: minBlockSize}
+	first := buildGeneration(t, c.root, nil, o)
+	c.write(c.path("a"), b)
+	next := buildGeneration(t, c.root, first, o)
+	if next.result.Packed != 0 {
+		t.Errorf("got %+v", next.result)
+	}
+	sameImage(t, "a copy in front", next, buildGeneration(t, c.root, nil, o))
+}
+
+func BenchmarkBuild(b *testing.B) {
+	c := newChanger(b, 1)
+	for range 2000 {
+		c.addFile()
+	}
+	c.settle()
+	last := buildGeneration(b, c.root, nil, Options{})
+	b.Run("clean", func(b *testing.B) {
+		for b.Loop() {
+			buildGeneration(b, c.root, nil, Options{})
+		}
+	})
+	b.Run("unchanged", func(b *testing.B) {
+		for b.Loop() {
+			buildGeneration(b, c.root, last, Options{})
+		}
+	})
+	b.Run("one file changed", func(b *testing.B) {
+		for n := 0; b.Loop(); n++ {
+			c.write(c.path("changed"), []byte(fmt.Sprint(n)))
+			last = buildGeneration(b, c.root, last, Options{})
+		}
+	})
+}

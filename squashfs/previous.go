@@ -66,7 +66,21 @@ type contentKey struct {
 // errRot says that an image is not any more what was written once.
 type errRot struct{ what string }
 
-func (e *errRot) Error() string { return e.what + " is not what was written" }
+func (e *errRot) Error() string { return e.what }
+
+func rot(what string) error { return &errRot{what + " is not what was written"} }
+
+// unreadable is what a disk that fails makes of an image.
+func unreadable(at int64, err error) error {
+	if err == io.EOF {
+		return rot("its length")
+	}
+	return &errRot{fmt.Sprintf("it cannot be read at byte %d: %v", at, err)}
+}
+
+func rotAt(r *oldRegion) error {
+	return rot(fmt.Sprintf("data at byte %d, %d bytes long,", r.start, r.length))
+}
 
 // openPrevious reads what Options.Previous gives. A reason for a clean build goes into the result.
 func (b *builder) openPrevious() {
@@ -84,19 +98,25 @@ func (b *builder) openPrevious() {
 			err = fmt.Errorf("it was made by encoder %d, and this is %d", h.Encoder, encoderNumber)
 		}
 	}
-	var rot *errRot
-	if errors.As(err, &rot) {
-		b.result.Damaged = true
-		b.warn("the previous image is damaged, or its index is another's: " + err.Error() + "; built clean instead")
-	}
 	if err != nil {
-		b.result.Reason = "cannot build upon the previous image: " + err.Error()
+		b.dropPrevious(err)
 		return
 	}
 	if p.header.FileSystem == b.fileSystem {
 		p.device = b.device
 	}
 	b.previous = p
+}
+
+// dropPrevious has the image built clean, for a reason. Bit rot is a reason to warn, too.
+func (b *builder) dropPrevious(reason error) {
+	b.previous = nil
+	b.result.Reason = "cannot build upon the previous image: " + reason.Error()
+	var rot *errRot
+	if errors.As(reason, &rot) {
+		b.result.Damaged = true
+		b.warn("the previous image is damaged, or its index is another's: " + reason.Error() + "; built clean instead")
+	}
 }
 
 // readPrevious reads an index and makes sure that it belongs to the image.
@@ -131,7 +151,7 @@ func (p *previous) check() error {
 	}
 	var b [superblockSize]byte
 	if _, err := p.image.ReadAt(b[:], 0); err != nil {
-		return &errRot{"its superblock"}
+		return rot("its superblock")
 	}
 	if _, err := binary.Decode(b[:], binary.LittleEndian, &p.super); err != nil {
 		return err
@@ -139,7 +159,7 @@ func (p *previous) check() error {
 	head := superblockSize + len(compressorOptions(Compression(p.header.Compression)))
 	sb := &p.super
 	if sb.Magic != magic || sb.InodeTable < uint64(head) || sb.BytesUsed < sb.InodeTable || sb.BytesUsed > uint64(info.Size()) {
-		return &errRot{"its superblock"}
+		return rot("its superblock")
 	}
 	regions, err := p.regions(uint64(head))
 	if err != nil {
@@ -156,7 +176,7 @@ func (p *previous) check() error {
 		digest.region(r.length, r.sum)
 	}
 	if digest.sum() != p.header.Image {
-		return &errRot{"its superblock or a table"}
+		return rot("its superblock or a table")
 	}
 	return nil
 }
@@ -180,7 +200,7 @@ func (p *previous) regions(at uint64) ([]*oldRegion, error) {
 		at += r.length
 	}
 	if at != p.super.InodeTable {
-		return nil, &errRot{"its superblock"}
+		return nil, rot("its superblock")
 	}
 	return all, nil
 }
@@ -318,8 +338,4 @@ func (p *previous) verifyRegion(r *oldRegion, buf []byte) error {
 		return rotAt(r)
 	}
 	return nil
-}
-
-func rotAt(r *oldRegion) error {
-	return &errRot{fmt.Sprintf("data at byte %d, %d bytes long,", r.start, r.length)}
 }

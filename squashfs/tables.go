@@ -1,13 +1,11 @@
 package squashfs
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"math/bits"
-	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -171,12 +169,14 @@ type dirListingIndex struct {
 func (t *tables) writeListing(entries []*entry) dirListing {
 	var l dirListing
 	l.start, l.offset = t.directories.position()
+	indexed := l.start // the last metadata block that needs no entry in the index any more
 	var buf []byte
 	for len(entries) > 0 {
 		start, offset := t.directories.position()
 		n := t.run(entries, offset)
 		first := entries[0].inode
-		if l.size > 0 && (len(l.index) == 0 && start != l.start || len(l.index) > 0 && start != uint64(l.index[len(l.index)-1].Start)) {
+		if start != indexed {
+			indexed = start
 			name := entries[0].name()
 			l.index = append(l.index, dirListingIndex{
 				directoryIndex{Position: uint32(l.size), Start: uint32(start), NameSize: uint32(len(name) - 1)}, name,
@@ -335,21 +335,19 @@ func (t *tables) export() []byte {
 // xattrs makes the metadata blocks with all names and values, and the table of the sets.
 func (t *tables) xattrs() (keys, entries []byte, err error) {
 	m := newMetadataWriter(t.enc)
-	var b bytes.Buffer
+	var b []byte
 	for _, set := range t.sets {
-		b.Reset()
+		b = b[:0]
 		for _, a := range set.attrs {
 			prefix, rest, _ := splitXattr(a.name)
-			b.Write(appendStruct(nil, xattrKey{prefix, uint16(len(rest))}))
-			b.WriteString(rest)
-			b.Write(appendStruct(nil, uint32(len(a.value))))
-			b.WriteString(a.value)
+			b = append(appendStruct(b, xattrKey{prefix, uint16(len(rest))}), rest...)
+			b = append(appendStruct(b, uint32(len(a.value))), a.value...)
 		}
 		start, offset := m.position()
 		entries = appendStruct(entries, xattrEntry{
-			Ref: inodeRef(start, offset), Count: uint32(len(set.attrs)), Size: uint32(b.Len()),
+			Ref: inodeRef(start, offset), Count: uint32(len(set.attrs)), Size: uint32(len(b)),
 		})
-		m.write(slices.Clone(b.Bytes()))
+		m.write(b)
 	}
 	keys, err = m.finish()
 	return keys, entries, err

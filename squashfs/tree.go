@@ -208,6 +208,7 @@ func (w *walker) list(fd int, dir *entry) error {
 	return &errChanged{dir.path}
 }
 
+// listOnce reads a directory's names and what they stand for. The error is ENOENT if one of them has gone meanwhile.
 func (w *walker) listOnce(fd int, dir *entry) error {
 	names, err := readNames(fd)
 	if err != nil {
@@ -218,13 +219,13 @@ func (w *walker) listOnce(fd int, dir *entry) error {
 	dir.inode.borrowed = w.exclude.Empties(dir.path)
 	for _, name := range names {
 		e := &entry{path: path.Join(dir.path, name), parent: dir}
-		var st unix.Statx_t
-		if err := statx(fd, name, &st); err != nil {
-			return fmt.Errorf("stat %s: %w", e.path, err)
-		}
 		if w.exclude.Match(e.path) {
 			dir.inode.borrowed = true
 			continue
+		}
+		var st unix.Statx_t
+		if err := statx(fd, name, &st); err != nil {
+			return fmt.Errorf("stat %s: %w", e.path, err)
 		}
 		e.inode = newInode(&st)
 		if mountOf(&st) != w.mount {
@@ -265,7 +266,7 @@ func (w *walker) fill(dirfd int, name string, e *entry) error {
 func (w *walker) holdFile(dirfd int, name string, e *entry) error {
 	fd, err := openat(dirfd, name, 0)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", e.path, err)
+		return vanished(e.path, "open", err)
 	}
 	defer unix.Close(fd)
 	for range listTries {
