@@ -264,6 +264,7 @@ func TestHostile(t *testing.T) {
 		"huge block":        func(p *patch) { le.PutUint32(p.inode("usr/bin/large")[32:], 0x00ffffff) },
 		"unknown fragment":  func(p *patch) { le.PutUint32(p.inode("etc/same")[20:], 77) },
 		"fragment's end":    func(p *patch) { le.PutUint32(p.inode("etc/same")[24:], 4090) },
+		"fragment's length": func(p *patch) { le.PutUint32(p.inode("usr/share/doc/file-9")[24:], 3600) },
 		"inode type":        func(p *patch) { le.PutUint16(p.inode("etc/same"), 15) },
 		"another type":      func(p *patch) { le.PutUint16(p.inode("etc/same"), typeSymlink) },
 		"inode number":      func(p *patch) { le.PutUint32(p.inode("etc/same")[12:], 1) },
@@ -312,6 +313,53 @@ func TestHostile(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			if took := after.TotalAlloc - before.TotalAlloc; took > 20<<20 {
 				t.Errorf("it took %d bytes of memory", took)
+			}
+		})
+	}
+}
+
+// A small image cannot make a walk or Verify go over the same bytes again and
+// again.
+func TestHostileOverlap(t *testing.T) {
+	t.Parallel()
+	tree := newTorture(t)
+	content := tree.noise(10 * 4096)
+	for i := range 50 {
+		tree.file(fmt.Sprintf("dirs/%02d/x", i), nil)
+		tree.file(fmt.Sprintf("files/%02d", i), content)
+	}
+	tree.file("files/other", tree.noise(10*4096)) // room for the copies to overlap
+	long := strings.Repeat("long", 50)
+	for i := range 100 {
+		tree.file(fmt.Sprintf("large/%s-%02d", long, i), nil)
+	}
+	le := binary.LittleEndian
+	for what, change := range map[string]func(p *patch){
+		"directories overlap": func(p *patch) {
+			for i := range 50 {
+				copy(p.inode(fmt.Sprintf("dirs/%02d", i))[16:28], p.inode("files")[16:28])
+			}
+		},
+		"its data overlaps": func(p *patch) {
+			for i := range 50 {
+				le.PutUint32(p.inode(fmt.Sprintf("files/%02d", i))[16:], uint32(superblockSize+i))
+			}
+		},
+		"points elsewhere": func(p *patch) {
+			large := p.entry("large")
+			p.image[p.r.inodes.blocks[large.end.block]+2+uint64(large.end.offset)]++
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			p := newPatch(t, tree.root)
+			change(p)
+			r, err := openBytes(p.image)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), what) {
+				t.Error(err)
 			}
 		})
 	}

@@ -379,23 +379,25 @@ func (r *Reader) checkIndex(dir *Entry) error {
 			return err
 		}
 		if name <= last || int64(index.Position) >= int64(dir.listingSize) {
-			return fmt.Errorf("its index is out of order at %d", i)
+			return fmt.Errorf("entry %d of its index is out of order", i)
+		}
+		if !r.pointsTo(dir, index, name) {
+			return fmt.Errorf("entry %d of its index points elsewhere than to %q", i, name)
 		}
 		last = name
-		offset := (dir.listing.offset + int(index.Position)) % metadataSize
-		at, err := r.cursor(&r.directories, uint64(index.Start), offset)
-		if err != nil {
-			return err
-		}
-		block := dir.listing.block + (dir.listing.offset+int(index.Position))/metadataSize
-		l := &listing{r: r, dir: dir.Path, at: at, left: dir.listingSize - int(index.Position)}
-		d, err := l.read()
-		if err == nil && (at.block != block || d == nil || d.name != name) {
-			err = fmt.Errorf("its index points %q to another place", name)
-		}
-		if err != nil {
-			return err
-		}
 	}
 	return nil
+}
+
+// pointsTo reports whether the entry of a directory's index points to a header
+// that the name follows.
+func (r *Reader) pointsTo(dir *Entry, index directoryIndex, name string) bool {
+	at := dir.listing
+	if at.skip(uint64(index.Position)) != nil || at.block >= len(r.directories.blocks) ||
+		r.directories.blocks[at.block] != r.directories.start+uint64(index.Start) {
+		return false
+	}
+	l := &listing{r: r, at: at, left: dir.listingSize - int(index.Position)}
+	d, err := l.read()
+	return err == nil && d.name == name
 }

@@ -3,6 +3,7 @@ package squashfs
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // build makes an image of a tree.
@@ -97,6 +100,11 @@ func judge(t *testing.T, root, theirs string, want map[string]string, c Compress
 	compareSnapshots(t, "reader", imageSnapshot(t, r), want)
 	if err := r.Verify(t.Context()); err != nil {
 		t.Error(err)
+	}
+	for e, err := range r.Entries() {
+		if err == nil && e.listingSize > metadataSize && e.indexCount == 0 {
+			t.Errorf("%s: a listing of %d bytes, and no index", e.Path, e.listingSize)
+		}
 	}
 	different, err := DiffTree(t.Context(), r, root, Options{})
 	if err != nil {
@@ -197,6 +205,31 @@ func elsewhere(t *testing.T, root string) {
 	if !sameFile(t, build(t, root, Options{}), build(t, copied, Options{})) {
 		t.Errorf("the image depends on the file system")
 		compareSnapshots(t, "copied", snapshot(t, copied), snapshot(t, root))
+	}
+}
+
+// Inode numbers of neighbours may be farther apart than the 16 bits that a
+// directory has for them.
+func TestManyInodes(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	root, err := os.MkdirTemp("/dev/shm", "squashfs-test-") // where making files is quick
+	if err != nil {
+		root = t.TempDir()
+	}
+	defer os.RemoveAll(root)
+	tree := &tortureTree{TB: t, root: root}
+	tree.file("first", nil)
+	tree.dir("many")
+	for i := range 33000 {
+		tree.mknod(fmt.Sprintf("many/%d", i), unix.S_IFIFO, 0, 0)
+	}
+	tree.file("near/a", nil)
+	tree.link("first", "near/b")
+	r := openImage(t, build(t, root, Options{}))
+	compareSnapshots(t, "reader", imageSnapshot(t, r), snapshot(t, root))
+	if err := r.Verify(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
