@@ -48,8 +48,7 @@ func (f *Farm) AddServer(s Server) error {
 // f. If no server has that name, the error is an *UnknownError.
 //
 // The declaration is read again and checked without the server. If that shows
-// mistakes, such as a client whose group has no server left, nothing is
-// removed and the error is Mistakes.
+// mistakes, nothing is removed and the error is Mistakes.
 func (f *Farm) RemoveServer(name string) error {
 	s, err := f.Server(name)
 	if err != nil {

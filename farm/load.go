@@ -32,9 +32,8 @@ type loader struct {
 	change   *change
 	mistakes Mistakes
 
-	names  map[string]owner // of names and addresses, by their canonical form
-	ports  []portAt         // of the servers
-	groups []groupAt        // of the clients
+	names map[string]owner // of names and addresses, by their canonical form
+	ports []portAt         // of the servers
 }
 
 // A change is a file of servers.d as it would be.
@@ -53,7 +52,6 @@ func load(path string, c *change) (*Farm, error) {
 	l.settings()
 	l.servers()
 	l.checkPorts()
-	l.checkGroups()
 	l.ltsConf(l.farm.ltsConfPath(), Mistake{})
 	l.knownHosts()
 	if len(l.mistakes) > 0 {

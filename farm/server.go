@@ -192,21 +192,3 @@ func (l *loader) checkPorts() {
 		}
 	}
 }
-
-// checkGroups makes sure that there is a server for each client with a group.
-func (l *loader) checkGroups() {
-	var known []string
-	for _, s := range l.farm.Servers {
-		known = append(known, s.Groups...)
-	}
-	for _, g := range l.groups {
-		if slices.Contains(known, g.group) {
-			continue
-		}
-		remedy := "add it to groups in a file of servers.d"
-		if near := Nearest(g.group, known); near != "" {
-			remedy = "did you mean " + near + "?"
-		}
-		g.mistake(fmt.Sprintf("no server is in the group %q", g.group), remedy)
-	}
-}

@@ -12,12 +12,6 @@ import (
 	"ltskeeper/squashfs"
 )
 
-// A groupAt is the group of a client, and where it stands.
-type groupAt struct {
-	place
-	group string
-}
-
 // settings reads ltskeeper.toml.
 func (l *loader) settings() {
 	s, ok := l.read(l.farm.Path, Mistake{
@@ -150,7 +144,6 @@ func (l *loader) client(p place) {
 		"group": func(p place) {
 			if p.text(&c.Group) {
 				p.checkWord(c.Group, "group")
-				l.groups = append(l.groups, groupAt{p, c.Group})
 			}
 		},
 		"set": func(p place) { p.settings(&c.Set) },

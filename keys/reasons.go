@@ -6,7 +6,8 @@ import (
 )
 
 // Reasons says what in the verdict needs attention, a sentence each, naming
-// the server and the keys. It is empty for a server in order. Addresses that
+// the server. Trusted and pending keys are named by their type only: they
+// stand in the verdict. It is empty for a server in order. Addresses that
 // did not answer are not in it: they stand in the sighting.
 func (v Verdict) Reasons() []string {
 	var reasons []string
@@ -18,8 +19,7 @@ func (v Verdict) Reasons() []string {
 		say("%s shows a revoked key, %s", v.Name, describe(k))
 	}
 	for _, k := range v.Changed {
-		say("%s shows another %s key than the trusted one: %s instead of %s",
-			v.Name, k.Type, k.Fingerprint(), strings.Join(fingerprints(v.Trusted, k.Type), " or "))
+		say("%s shows another %s key than the trusted one", v.Name, k.Type)
 	}
 	for _, k := range v.Rejected {
 		if v.Suspect || len(v.Trusted) == 0 {
@@ -40,15 +40,15 @@ func (v Verdict) Reasons() []string {
 	}
 	for _, k := range v.Pending {
 		if !contains(v.Changed, k) && hasType(v.Trusted, k.Type) {
-			say("%s has shown another %s key, %s, and nobody has decided about it", v.Name, k.Type, k.Fingerprint())
+			say("%s has shown another %s key, and nobody has decided about it", v.Name, k.Type)
 		}
 	}
 	if len(v.Trusted) == 0 && len(v.Pending) > 0 {
 		why := v.NoFirstUse
 		if why == "" {
-			why = "nobody has decided about them"
+			why = "nobody has decided about those it showed"
 		}
-		say("%s has no trusted key: it showed %s, but %s", v.Name, describe(v.Pending...), why)
+		say("%s has no trusted key: %s", v.Name, why)
 	}
 	return reasons
 }
@@ -70,13 +70,4 @@ func describe(keys ...Key) string {
 		all = append(all, k.Type+" "+k.Fingerprint())
 	}
 	return strings.Join(all, ", ")
-}
-
-func fingerprints(keys []Key, typ string) (all []string) {
-	for _, k := range keys {
-		if k.Type == typ {
-			all = append(all, k.Fingerprint())
-		}
-	}
-	return all
 }

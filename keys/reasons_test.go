@@ -8,7 +8,7 @@ import (
 
 func TestReasons(t *testing.T) {
 	t.Parallel()
-	e1, e2, r1 := key("e1").Fingerprint(), key("e2").Fingerprint(), key("r1").Fingerprint()
+	e1, e2 := key("e1").Fingerprint(), key("e2").Fingerprint()
 	for _, test := range []struct {
 		name    string
 		trusted string
@@ -17,17 +17,17 @@ func TestReasons(t *testing.T) {
 		want    string
 	}{
 		{"changed", "e1", "", []string{"e2"},
-			"app01 shows another ssh-ed25519 key than the trusted one: " + e2 + " instead of " + e1},
+			"app01 shows another ssh-ed25519 key than the trusted one"},
 		{"withheld", "e1", "", []string{"r1"},
 			"app01 shows none of its trusted keys: ssh-ed25519 " + e1},
 		{"conflict", "", "", []string{"e1", "e2"},
 			"app01 shows different keys at different addresses: 10.0.0.1 ssh-ed25519 " + e1 + "; 10.0.0.2 ssh-ed25519 " + e2 + "\n" +
-				"app01 has no trusted key: it showed ssh-ed25519 " + e1 + ", ssh-ed25519 " + e2 + ", but its addresses show different keys"},
+				"app01 has no trusted key: its addresses show different keys"},
 		{"undecided", "e1", "e2", []string{"!"},
-			"app01 has shown another ssh-ed25519 key, " + e2 + ", and nobody has decided about it"},
+			"app01 has shown another ssh-ed25519 key, and nobody has decided about it"},
 		{"new type", "e1", "", []string{"e1 r1"}, ""},
 		{"waiting", "", "r1", []string{"!"},
-			"app01 has no trusted key: it showed ssh-rsa " + r1 + ", but nobody has decided about them"},
+			"app01 has no trusted key: nobody has decided about those it showed"},
 	} {
 		r := record{trusted: keysOf(test.trusted), waiting: keysOf(test.waiting)}
 		v := judge(Policy{Name: "app01", FirstUse: true}, r, func(Key) bool { return false }, sight(test.seen...), noon)

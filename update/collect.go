@@ -59,8 +59,8 @@ func (r *run) collect(ctx context.Context, only []string) (*trust, error) {
 		r.report.Servers = append(r.report.Servers, l.report(t, listed))
 	}
 	if len(only) == 0 {
-		for _, section := range t.emptyLists() {
-			r.warn("[%s] of lts.conf: no server of its list has a trusted key, so the list is not set", section)
+		for _, sentence := range t.emptyLists() {
+			r.warn("%s", sentence)
 		}
 	}
 	return t, nil
@@ -188,7 +188,11 @@ func policyOf(f *farm.Farm, s farm.Server) keys.Policy {
 }
 
 func openStore(f *farm.Farm, readonly bool) (*keys.Store, error) {
-	return keys.Open(filepath.Join(f.State, "keys"), readonly)
+	store, err := keys.Open(filepath.Join(f.State, "keys"), readonly)
+	if err == nil {
+		store.OnOrderOf(whoseOrder())
+	}
+	return store, err
 }
 
 func openSeen(f *farm.Farm) *keys.Seen { return keys.OpenSeen(filepath.Join(f.State, "seen")) }

@@ -15,7 +15,7 @@ func AddServer(_ context.Context, f *farm.Farm, s farm.Server) (*farm.Farm, erro
 		if err := f.AddServer(s); err != nil {
 			return err
 		}
-		return store.Retire(s.Name)
+		return store.Retire(s.Name, time.Now())
 	})
 }
 
@@ -29,7 +29,7 @@ func RemoveServer(_ context.Context, f *farm.Farm, name string) (*farm.Farm, err
 		if err := f.RemoveServer(s.Name); err != nil {
 			return err
 		}
-		if err := store.Retire(s.Name); err != nil {
+		if err := store.Retire(s.Name, time.Now()); err != nil {
 			return err
 		}
 		q, err := loadQuarantine(f.State)

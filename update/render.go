@@ -117,15 +117,32 @@ func (t *trust) ltsConf(c farm.Chroot) ([]byte, error) {
 	return append([]byte(header(c.LTSConf)), conf.Bytes()...), nil
 }
 
-// emptyLists names the lists that no server can be put into.
+// emptyLists says of each list without a server why it has none. Clients then get the default list, or what the
+// admin's own lts.conf says.
 func (t *trust) emptyLists() []string {
 	var empty []string
 	for _, list := range t.farm.Lists() {
-		if len(list.Servers) > 0 && len(t.listed(list)) == 0 {
-			empty = append(empty, list.Section)
+		switch {
+		case len(t.listed(list)) > 0:
+		case len(list.Servers) > 0:
+			empty = append(empty, fmt.Sprintf("LDM_SERVER of [%s] is not set: no server of its list has a trusted key", list.Section))
+		case list.Group != "":
+			empty = append(empty, fmt.Sprintf("LDM_SERVER of [%s] is not set: no server is in the group %q%s", list.Section, list.Group, t.nearestGroup(list.Group)))
 		}
 	}
 	return empty
+}
+
+// nearestGroup asks for the group that was probably meant.
+func (t *trust) nearestGroup(group string) string {
+	var known []string
+	for _, s := range t.farm.Servers {
+		known = append(known, s.Groups...)
+	}
+	if near := farm.Nearest(group, known); near != "" {
+		return "; did you mean " + near + "?"
+	}
+	return ""
 }
 
 // The files that clients get, by their path in the client root.
