@@ -28,6 +28,11 @@ type Options struct {
 	// Index takes what a later build needs to know of this one; may be nil. It is written last, once, in one piece.
 	Index io.Writer
 
+	// Inspect, if not nil, is asked for each name of every file that is read because it may be new or changed; what it
+	// returns is given the content, in order, and then closed, also when the file could not be read to its end: it is
+	// then asked again. It is called by several goroutines. What was inspected for Previous is not read again for it.
+	Inspect func(path string) io.WriteCloser
+
 	// Progress is told how far the data is, from one goroutine; may be nil.
 	Progress func(Progress)
 	// Warn is told what a person should know though the image is sound; may be nil. One call is one sentence.
@@ -233,7 +238,7 @@ func (b *builder) build(ctx context.Context) error {
 		p.keep()
 		return b.writeIndex(header, t, p)
 	}
-	if header.Image, err = b.writeImage(ctx, t, p); err != nil {
+	if header.Image, err = b.writeImage(ctx, t, p, inspect); err != nil {
 		return err
 	}
 	b.result.Digest = header.Image
@@ -246,11 +251,11 @@ func (b *builder) build(ctx context.Context) error {
 const indexWorth = 16 << 20
 
 // writeImage writes the image and returns its digest.
-func (b *builder) writeImage(ctx context.Context, t *tree, p *plan) (digest [sha256.Size]byte, err error) {
+func (b *builder) writeImage(ctx context.Context, t *tree, p *plan, inspect *inspection) (digest [sha256.Size]byte, err error) {
 	head := compressorOptions(b.options.Compression)
 	dataStart := uint64(superblockSize + len(head))
 	out := newOutput(b.out, int64(dataStart))
-	w := &dataWriter{plan: p, root: b.root, options: &b.options, previous: b.previous, out: out, progress: b.progress(p)}
+	w := &dataWriter{plan: p, root: b.root, options: &b.options, previous: b.previous, out: out, progress: b.progress(p), inspect: inspect}
 	if err := w.write(ctx); err != nil {
 		return digest, err
 	}

@@ -35,6 +35,7 @@ type dataWriter struct {
 	previous *previous
 	out      *output
 	progress func(bytes int64, files int)
+	inspect  *inspection
 
 	free  chan *job
 	order chan *job
@@ -64,7 +65,7 @@ func (w *dataWriter) write(ctx context.Context) error {
 
 // read fills the jobs, in the order of the image.
 func (w *dataWriter) read(ctx context.Context) error {
-	files := &opener{root: w.root}
+	files := &opener{root: w.root, inspect: w.inspect}
 	defer files.close()
 	for regions := w.plan.regions; len(regions) > 0; {
 		var err error
@@ -122,7 +123,7 @@ func (w *dataWriter) readBlocks(ctx context.Context, files *opener, r *region) e
 		if err != nil {
 			return err
 		}
-		zero, err := f.readAt(j.raw, int64(block)*int64(blockSize))
+		zero, err := f.readNext(j.raw, int64(block)*int64(blockSize))
 		if err != nil {
 			return err
 		}
@@ -165,7 +166,7 @@ func (c *content) readInto(files *opener, b []byte) error {
 		return err
 	}
 	defer f.close()
-	zero, err := f.readAt(b, 0)
+	zero, err := f.readNext(b, 0)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"iter"
 	"path"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -178,7 +177,8 @@ func (r *Reader) blockCount(e *Entry) int64 {
 	return n
 }
 
-// maxDepth bounds how deep directories nest.
+// maxDepth bounds how many directories stand one in the other, the root
+// included, in images that are written and that are read.
 const maxDepth = 4096
 
 // Entries walks the whole image: depth first, a directory before what it holds,
@@ -422,9 +422,19 @@ func basicType(inodeType uint16) uint16 {
 // comparePaths orders paths as Entries does: component by component, so that
 // what is in "a" comes before "a-b".
 func comparePaths(a, b string) int {
-	if a == "." || b == "." {
-		a, b = strings.TrimPrefix(a, "."), strings.TrimPrefix(b, ".")
-		return len(a) - len(b)
+	if a == b {
+		return 0
 	}
-	return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/"))
+	if a == "." || b != "." && componentsLess(a, b) {
+		return -1
+	}
+	return 1
+}
+
+func componentsLess(a, b string) bool {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n == len(a) || n < len(b) && (a[n] == '/' || b[n] != '/' && a[n] < b[n])
 }

@@ -2,6 +2,8 @@ package squashfs
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -672,4 +674,58 @@ func BenchmarkBuild(b *testing.B) {
 			last = buildGeneration(b, c.root, last, Options{})
 		}
 	})
+}
+
+// TestIndexRenewed: where much had to be read to find that nothing has changed, a new index spares that the next time.
+func TestIndexRenewed(t *testing.T) {
+	t.Parallel()
+	c := newChanger(t, 1)
+	for _, name := range []string{"a", "b"} {
+		c.write(c.path(name), c.noise(indexWorth/2+1))
+	}
+	c.settle()
+	first := buildGeneration(t, c.root, nil, Options{})
+	for _, path := range c.files() {
+		c.check(os.Chmod(path, 0o600))
+		c.check(os.Chmod(path, 0o644))
+	}
+	c.settle()
+	for n, want := range []int64{indexWorth + 2, 0} {
+		next := buildGeneration(t, c.root, first, Options{}) // writes the index in place of the first
+		if !next.result.Unchanged || next.result.Copied != 0 || next.result.Read != want {
+			t.Errorf("build %d: got %+v, want %d bytes read", n, next.result, want)
+		}
+	}
+	p, closePrevious := first.open(t)
+	defer closePrevious()
+	if _, err := p.Verify(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFileSystemIdentity: inodes are trusted on the file system where they were seen, and on no other.
+func TestFileSystemIdentity(t *testing.T) {
+	t.Parallel()
+	c := newChanger(t, 1)
+	for range 20 {
+		c.addFile()
+	}
+	c.write(c.path("alone"), c.noise(123457))
+	c.settle()
+	first := buildGeneration(t, c.root, nil, Options{})
+	index := readFile(t, first.path+".index")
+	var h indexHeader
+	if _, err := binary.Decode(index, binary.LittleEndian, &h); err != nil {
+		t.Fatal(err)
+	}
+	h.FileSystem[0]++
+	body := append(appendStruct(nil, h), index[binary.Size(h):len(index)-sha256.Size]...)
+	sum := sha256.Sum256(body)
+	other := writeGeneration(t, first.bytes(t), append(body, sum[:]...))
+	if next := buildGeneration(t, c.root, other, Options{}); !next.result.Unchanged || next.result.Read < sumSizes(c.files()) {
+		t.Errorf("another file system, and got %+v", next.result)
+	}
+	if next := buildGeneration(t, c.root, first, Options{}); !next.result.Unchanged || next.result.Read != 0 {
+		t.Errorf("the same file system, and got %+v", next.result)
+	}
 }

@@ -3,6 +3,7 @@ package squashfs
 import (
 	"bytes"
 	"fmt"
+	"io"
 
 	"golang.org/x/sys/unix"
 )
@@ -10,8 +11,9 @@ import (
 // An opener opens files of a tree one after the other, each from its directory, so that a tree that changes meanwhile
 // leads nowhere else. Files asked for in the tree's order cost it one call each. It is not for concurrent use.
 type opener struct {
-	root int
-	path []openDir // from the root's entry on
+	root    int
+	path    []openDir // from the root's entry on
+	inspect *inspection
 }
 
 type openDir struct {
@@ -43,12 +45,14 @@ type file struct {
 	fd     int   // -1 for a content in memory
 	sparse bool  // the file system stores less than its size
 	data   int64 // of a sparse file: up to here there may be data behind the offset last read
+
+	inspectors []io.WriteCloser
 }
 
 // openContent opens a content and makes sure that it is the one that the walk has seen.
 func (o *opener) openContent(c *content) (*file, error) {
 	i := c.inode
-	f := &file{inode: i, size: c.size, fd: -1}
+	f := &file{inode: i, size: c.size, fd: -1, inspectors: o.inspect.of(i)}
 	if i.held {
 		return f, nil
 	}
@@ -70,6 +74,9 @@ func (f *file) close() {
 	if f.fd >= 0 {
 		unix.Close(f.fd)
 	}
+	for _, i := range f.inspectors {
+		i.Close()
+	}
 }
 
 // check compares the file with what the walk has seen.
@@ -89,7 +96,23 @@ func (f *file) check() error {
 	return nil
 }
 
-// readAt fills b from the file and says whether it is all zeros. If it is, b may be left as it was.
+// readNext fills b from the file's offset, which is where the call before ended, and says whether it is all zeros. If it
+// is, b may be left as it was.
+func (f *file) readNext(b []byte, offset int64) (zero bool, err error) {
+	if zero, err = f.readAt(b, offset); err != nil {
+		return false, err
+	}
+	f.inode.inspected = f.inode.inspected || len(f.inspectors) > 0 && offset+int64(len(b)) == f.size
+	for _, i := range f.inspectors {
+		if zero {
+			i.Write(zeros[:len(b)])
+		} else {
+			i.Write(b)
+		}
+	}
+	return zero, nil
+}
+
 func (f *file) readAt(b []byte, offset int64) (zero bool, err error) {
 	end := offset + int64(len(b))
 	if f.fd < 0 {

@@ -3,6 +3,7 @@ package squashfs
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"hash"
 	"hash/fnv"
 	"sync/atomic"
@@ -13,6 +14,9 @@ import (
 // A group of small files ends where it is full, and behind one in groupEvery of them, chosen by a hash of its path. So
 // what a change does to the files that share blocks ends, on average, within that many files.
 const groupEvery = 32
+
+// maxFileSize keeps the list of one file's blocks, which is in memory, to 128 MB at the default block size.
+const maxFileSize = 4 << 40
 
 // A plan says what data an image holds, and in which order.
 type plan struct {
@@ -83,9 +87,9 @@ func blockCount(size int64, blockSize int) int64 {
 }
 
 // newPlan finds the distinct contents of a tree's files and lays them out.
-func newPlan(ctx context.Context, t *tree, root int, o *Options, prev *previous) (*plan, error) {
+func newPlan(ctx context.Context, t *tree, root int, o *Options, prev *previous, inspect *inspection) (*plan, error) {
 	p := &plan{blockSize: o.BlockSize}
-	if err := p.findContents(ctx, t, root, o, prev); err != nil {
+	if err := p.findContents(ctx, t, root, o, prev, inspect); err != nil {
 		return nil, err
 	}
 	p.lay()
@@ -96,7 +100,7 @@ func newPlan(ctx context.Context, t *tree, root int, o *Options, prev *previous)
 }
 
 // findContents gives each file its content, the same to equal files. It reads files only where sizes agree.
-func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, prev *previous) error {
+func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, prev *previous, inspect *inspection) error {
 	var all []*content
 	sizes := make(map[int64]int)
 	for _, i := range t.inodes {
@@ -109,6 +113,9 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 		}
 		if size == 0 {
 			continue
+		}
+		if size > maxFileSize {
+			return fmt.Errorf("%s: %d TiB are more than an image takes of one file, even of holes: exclude it", i.first.path, size>>40)
 		}
 		c := &content{inode: i, size: size}
 		if prev != nil && !i.held {
@@ -130,7 +137,7 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 			unknown = append(unknown, c)
 		}
 	}
-	if err := hashContents(ctx, unknown, root, p.blockSize, o.Jobs); err != nil {
+	if err := hashContents(ctx, unknown, root, p.blockSize, o.Jobs, inspect); err != nil {
 		return err
 	}
 	for _, c := range unknown {
@@ -239,12 +246,12 @@ func (p *plan) place(at uint64) {
 }
 
 // hashContents computes the hash of each content, several at a time.
-func hashContents(ctx context.Context, contents []*content, root, blockSize, jobs int) error {
+func hashContents(ctx context.Context, contents []*content, root, blockSize, jobs int, inspect *inspection) error {
 	var next atomic.Int64
 	work, ctx := errgroup.WithContext(ctx)
 	for range min(jobs, len(contents)) {
 		work.Go(func() error {
-			files := &opener{root: root}
+			files := &opener{root: root, inspect: inspect}
 			defer files.close()
 			h, buf := sha256.New(), make([]byte, blockSize)
 			for {
@@ -252,10 +259,7 @@ func hashContents(ctx context.Context, contents []*content, root, blockSize, job
 				if n >= len(contents) {
 					return nil
 				}
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				if err := contents[n].sum(files, h, buf); err != nil {
+				if err := contents[n].sum(ctx, files, h, buf); err != nil {
 					return err
 				}
 			}
@@ -265,7 +269,7 @@ func hashContents(ctx context.Context, contents []*content, root, blockSize, job
 }
 
 // sum hashes a content: block by block, with a mark in front of each that says whether it is all zeros and left out.
-func (c *content) sum(files *opener, h hash.Hash, buf []byte) error {
+func (c *content) sum(ctx context.Context, files *opener, h hash.Hash, buf []byte) error {
 	f, err := files.openContent(c)
 	if err != nil {
 		return err
@@ -273,8 +277,11 @@ func (c *content) sum(files *opener, h hash.Hash, buf []byte) error {
 	defer f.close()
 	h.Reset()
 	for offset := int64(0); offset < c.size; offset += int64(len(buf)) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		b := buf[:min(int64(len(buf)), c.size-offset)]
-		zero, err := f.readAt(b, offset)
+		zero, err := f.readNext(b, offset)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,6 +51,8 @@ type inode struct {
 	mounted bool
 	// borrowed: the superblock's time stands for the directory's own, which goes with things outside the image.
 	borrowed bool
+	// inspected says that Options.Inspect has seen all of its content.
+	inspected bool
 	// held says that data is the file's content: it is not read from the tree (again).
 	held bool
 	data []byte
@@ -148,6 +151,10 @@ func (w *walker) directory(ctx context.Context, fd int, dir *entry) {
 	defer unix.Close(fd)
 	if err := ctx.Err(); err != nil {
 		w.fail(err)
+		return
+	}
+	if dir.parent != nil && strings.Count(dir.path, "/")+1 >= maxDepth {
+		w.fail(fmt.Errorf("%.100s...: more than %d directories deep", dir.path, maxDepth))
 		return
 	}
 	if err := w.list(fd, dir); err != nil {

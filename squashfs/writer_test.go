@@ -18,16 +18,22 @@ import (
 // build makes an image of a tree.
 func build(t testing.TB, root string, options Options) (image string) {
 	t.Helper()
-	image = filepath.Join(t.TempDir(), "image")
-	f, err := os.Create(image)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f := create(t)
 	if _, err := Build(t.Context(), f, root, options); err != nil {
 		t.Fatal(err)
 	}
-	return image
+	return f.Name()
+}
+
+// create makes a file for an image, which is closed when the test ends.
+func create(t testing.TB) *os.File {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "image"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }
 
 // The torture tree goes through our writer and mksquashfs, and comes back
@@ -229,6 +235,61 @@ func TestManyInodes(t *testing.T) {
 	r := openImage(t, build(t, root, Options{}))
 	compareSnapshots(t, "reader", imageSnapshot(t, r), snapshot(t, root))
 	if err := r.Verify(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Directories nest as deep as the reader follows them, far beyond the longest
+// path that a system call takes, and no deeper.
+func TestDepth(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	at, err := unix.Open(root, unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { unix.Close(at) }()
+	deeper := func(n int) {
+		for range n {
+			next := -1
+			err := unix.Mkdirat(at, "deeper", 0o755)
+			if err == nil {
+				next, err = unix.Openat(at, "deeper", unix.O_DIRECTORY, 0)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			unix.Close(at)
+			at = next
+		}
+	}
+	deeper(maxDepth - 1)
+	r := openImage(t, build(t, root, Options{}))
+	if err := r.Verify(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n := r.Info().Inodes; n != maxDepth {
+		t.Errorf("%d inodes, want %d", n, maxDepth)
+	}
+	deeper(1)
+	_, err = Build(t.Context(), create(t), root, Options{})
+	if err == nil || !strings.Contains(err.Error(), "more than 4096 directories deep") {
+		t.Error(err)
+	}
+}
+
+// A file of holes that would take all memory to list is an error that names it.
+func TestFileTooLarge(t *testing.T) {
+	t.Parallel()
+	root, err := os.MkdirTemp("/dev/shm", "squashfs-test-")
+	if err != nil {
+		t.Skip(err) // other file systems may refuse so large a file themselves
+	}
+	defer os.RemoveAll(root)
+	tree := &tortureTree{TB: t, root: root}
+	tree.check(os.Truncate(tree.file("var/log/lastlog", nil), 1<<62))
+	_, err = Build(t.Context(), create(t), root, Options{})
+	if err == nil || !strings.Contains(err.Error(), "var/log/lastlog") || !strings.Contains(err.Error(), "exclude it") {
 		t.Error(err)
 	}
 }
