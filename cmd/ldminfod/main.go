@@ -1,0 +1,110 @@
+// Command ldminfod tells thin clients how an application server is: its desktops and languages, and a rating from 0
+// (full) to 100 (idle), in the lines of LDM's info protocol. It stands in for LDM's own ldminfod, on the same port.
+//
+//	ldminfod                   print the lines: for inetd, or a systemd socket with Accept=yes
+//	ldminfod --listen :9571    answer everybody, from lines that are at most a second old
+//	ldminfod --explain         show where the rating comes from
+//	ldminfod drain             no new logins here, please, until ldminfod undrain
+//
+// A listening socket that systemd passes in is served likewise. The rating is the free part of what is scarcest of CPU,
+// memory, and sessions (see rating.go). ldminfod needs no privilege, but for drain and undrain; it reads nothing that
+// comes over the network, and writes nothing but the mark that drain leaves.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+const usage = `Usage:
+  ldminfod [--capacity N]                     print what this server says of itself
+  ldminfod [--capacity N] --listen ADDRESS    say it to everybody who connects, say to :9571
+  ldminfod [--capacity N] --explain           show where the rating comes from
+  ldminfod drain                              ask for no new logins, also after a restart
+  ldminfod undrain                            take logins again
+
+With a socket from systemd it serves that one. Options:
+  --capacity N     the server is meant for N sessions; without, sessions do not count
+  --listen ADDRESS
+  --explain
+  --state DIR      where drain leaves its mark (/var/lib/ldminfod)
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	m := machine{files: os.DirFS("/")}
+	err := run(ctx, &m, os.Args[1:], os.Stdout)
+	switch {
+	case err == nil:
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(os.Stderr, "ldminfod:", err)
+		fmt.Fprint(os.Stderr, usage)
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "ldminfod:", err)
+		os.Exit(1)
+	}
+}
+
+var errUsage = errors.New("the command line is wrong")
+
+func run(ctx context.Context, m *machine, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("ldminfod", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.IntVar(&m.capacity, "capacity", 0, "")
+	address := flags.String("listen", "", "")
+	explain := flags.Bool("explain", false, "")
+	state := flags.String("state", "/var/lib/ldminfod", "")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		_, err := io.WriteString(out, usage)
+		return err
+	case err != nil:
+		return fmt.Errorf("%w: %w", errUsage, err)
+	case m.capacity < 0:
+		return fmt.Errorf("%w: --capacity %d: write a number of sessions", errUsage, m.capacity)
+	}
+	m.mark = filepath.Join(*state, "draining")
+
+	switch command := flags.Arg(0); {
+	case flags.NArg() > 1 || flags.NArg() == 1 && (*address != "" || *explain) || *address != "" && *explain:
+		return fmt.Errorf("%w: too many words", errUsage)
+	case command == "drain":
+		return m.drain(out)
+	case command == "undrain":
+		return m.undrain(out)
+	case command != "":
+		return fmt.Errorf("%w: there is no command %q", errUsage, command)
+	case *explain:
+		return m.explain(out)
+	case *address != "":
+		socket, err := listen(ctx, *address)
+		if err != nil {
+			return err
+		}
+		return serve(ctx, []*os.File{socket}, &cache{fill: m.text})
+	}
+	sockets, conn, err := passedIn()
+	switch {
+	case err != nil:
+		return err
+	case len(sockets) > 0:
+		return serve(ctx, sockets, &cache{fill: m.text})
+	case conn != nil:
+		conn.SetDeadline(time.Now().Add(5 * time.Second))
+		_, err := conn.Write(m.text())
+		return cmp.Or(err, conn.Close())
+	}
+	_, err = out.Write(m.text())
+	return err
+}
