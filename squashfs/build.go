@@ -101,6 +101,7 @@ func Build(ctx context.Context, out *os.File, root string, options Options) (Res
 // Same says whether Build would make the image that options.Previous is once more. It writes nothing. Without an
 // index that can be used the answer is no: only a build would tell.
 func Same(ctx context.Context, root string, options Options) (bool, error) {
+	options.Inspect = nil // nothing is built
 	b, err := newBuilder(nil, root, options)
 	if err != nil {
 		return false, err
@@ -238,7 +239,7 @@ func (b *builder) build(ctx context.Context) error {
 		p.keep()
 		return b.writeIndex(header, t, p)
 	}
-	if header.Image, err = b.writeImage(ctx, t, p, inspect); err != nil {
+	if header.Image, err = b.writeImage(ctx, t, p); err != nil {
 		return err
 	}
 	b.result.Digest = header.Image
@@ -251,11 +252,11 @@ func (b *builder) build(ctx context.Context) error {
 const indexWorth = 16 << 20
 
 // writeImage writes the image and returns its digest.
-func (b *builder) writeImage(ctx context.Context, t *tree, p *plan, inspect *inspection) (digest [sha256.Size]byte, err error) {
+func (b *builder) writeImage(ctx context.Context, t *tree, p *plan) (digest [sha256.Size]byte, err error) {
 	head := compressorOptions(b.options.Compression)
 	dataStart := uint64(superblockSize + len(head))
 	out := newOutput(b.out, int64(dataStart))
-	w := &dataWriter{plan: p, root: b.root, options: &b.options, previous: b.previous, out: out, progress: b.progress(p), inspect: inspect}
+	w := &dataWriter{plan: p, root: b.root, options: &b.options, previous: b.previous, out: out, progress: b.progress(p), inspect: t.inspect}
 	if err := w.write(ctx); err != nil {
 		return digest, err
 	}
@@ -326,7 +327,9 @@ func (b *builder) readTree(ctx context.Context) (*tree, error) {
 			return nil, err
 		}
 	}
-	return newTree(root, scanned, b.options.Time), nil
+	t := newTree(root, scanned, b.options.Time)
+	t.inspect = newInspection(t, b.options.Inspect)
+	return t, nil
 }
 
 // progress returns what counts for Options.Progress.

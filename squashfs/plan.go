@@ -87,9 +87,9 @@ func blockCount(size int64, blockSize int) int64 {
 }
 
 // newPlan finds the distinct contents of a tree's files and lays them out.
-func newPlan(ctx context.Context, t *tree, root int, o *Options, prev *previous, inspect *inspection) (*plan, error) {
+func newPlan(ctx context.Context, t *tree, root int, o *Options, prev *previous) (*plan, error) {
 	p := &plan{blockSize: o.BlockSize}
-	if err := p.findContents(ctx, t, root, o, prev, inspect); err != nil {
+	if err := p.findContents(ctx, t, root, o, prev); err != nil {
 		return nil, err
 	}
 	p.lay()
@@ -100,7 +100,7 @@ func newPlan(ctx context.Context, t *tree, root int, o *Options, prev *previous,
 }
 
 // findContents gives each file its content, the same to equal files. It reads files only where sizes agree.
-func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, prev *previous, inspect *inspection) error {
+func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, prev *previous) error {
 	var all []*content
 	sizes := make(map[int64]int)
 	for _, i := range t.inodes {
@@ -137,7 +137,7 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 			unknown = append(unknown, c)
 		}
 	}
-	if err := hashContents(ctx, unknown, root, p.blockSize, o.Jobs, inspect); err != nil {
+	if err := hashContents(ctx, unknown, root, p.blockSize, o.Jobs, t.inspect); err != nil {
 		return err
 	}
 	for _, c := range unknown {

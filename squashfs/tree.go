@@ -20,6 +20,8 @@ type tree struct {
 	inodes  []*inode // in the order of their first names
 	time    uint32   // the superblock's
 	scanned int64    // a change from then on, in nanoseconds since 1970, may leave a ctime as it is
+
+	inspect *inspection // nil if nobody wants to see the files
 }
 
 // An entry is one name in the image.
