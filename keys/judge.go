@@ -57,11 +57,11 @@ type Verdict struct {
 	// ones are unreadable.
 	Err error
 
-	seen         Sighting
-	rejected     []Key    // all that a person rejected
-	names        []string // to be known from now on
-	writeTrusted bool
-	writePending bool
+	seen     Sighting
+	at       time.Time
+	before   record
+	rejected []Key    // all that a person rejected
+	names    []string // to be known from now on
 }
 
 // record is what the store holds about a server.
@@ -80,7 +80,7 @@ type record struct {
 //     answer, is trusted with what it shows, if first use is allowed.
 //   - Nothing else makes a key trusted; what is shown waits for a person.
 func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.Time) Verdict {
-	v := Verdict{Name: p.Name, seen: seen}
+	v := Verdict{Name: p.Name, seen: seen, at: now, before: r}
 	shown := v.sift(revoked)
 	v.keepTrusted(p, r, revoked)
 	v.trustPinned(p, shown, now)
@@ -121,8 +121,6 @@ func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.T
 	v.Decision = v.decision()
 	v.State = v.state(first)
 
-	v.writeTrusted = !sameKeys(v.Trusted, r.trusted)
-	v.writePending = !sameKeys(v.Pending, r.waiting) || !sameKeys(v.rejected, r.rejected)
 	if len(v.Trusted)+len(v.Removed)+len(v.Pending)+len(v.rejected)+len(v.Revoked) > 0 {
 		v.names = append([]string{p.Name}, p.Names...)
 	}
@@ -327,12 +325,6 @@ func sortKeys(keys []Key) {
 	slices.SortFunc(keys, func(a, b Key) int {
 		return cmp.Or(strings.Compare(a.Type, b.Type), slices.Compare(a.Blob, b.Blob))
 	})
-}
-
-// sameKeys reports whether two lists hold the same keys.
-func sameKeys(a, b []Key) bool {
-	strange := func(k Key) bool { return !contains(b, k) }
-	return len(a) == len(b) && !slices.ContainsFunc(a, strange)
 }
 
 // remember returns the key with the comment that it has among the stored ones.

@@ -34,7 +34,8 @@ type Key struct {
 }
 
 const (
-	typeDSA = "ssh-dss"
+	typeDSA  = "ssh-dss"
+	certMark = "-cert-v0" // in the type of every certificate
 
 	maxBlob = 16 << 10 // an RSA key of 16,384 bits has 2 KiB, ML-DSA-87 2.6 KiB
 	minRSA  = 2048     // bits
@@ -133,7 +134,7 @@ func (k Key) Weakness() error {
 	switch {
 	case k.Type == typeDSA:
 		return errors.New("DSA is broken and OpenSSH has dropped it")
-	case strings.Contains(k.Type, "-cert-v0"):
+	case strings.Contains(k.Type, certMark):
 		return errors.New("it is a certificate, not a plain key")
 	case k.Type == ssh.KeyAlgoRSA:
 		if bits := rsaBits(k.Blob); bits < minRSA {

@@ -21,8 +21,9 @@ import (
 //	NAME.pending  keys shown and not trusted, among them those a person rejected
 //	revoked       keys that no server may show, whatever its name
 //	names         every name, alias and address that ever had a key
+//	log           every change of trust, a JSON document a line
 //
-// All but names are OpenSSH public key lines; how and when a key came to be
+// All but names and log are OpenSSH public key lines; how and when a key came to be
 // trusted stands in its comment. A file is rewritten only if trust changes,
 // and always beside its place: synced, then renamed. The caller keeps other
 // processes away while it writes.
@@ -32,6 +33,7 @@ type Store struct {
 	revoked  []Key
 	names    map[string]bool
 	unlisted string // a server with keys that names does not list
+	order    string // on whose order things change
 }
 
 const (
@@ -46,7 +48,7 @@ const (
 
 // leftover matches the files that renameio leaves if this process dies while
 // it writes. Names of servers do not begin with a dot.
-var leftover = regexp.MustCompile(`^\..+\.(pub|pending)\d+$|^\.names\d+$`)
+var leftover = regexp.MustCompile(`^\..+\.(pub|pending)\d+$|^\.(names|revoked)\d+$`)
 
 // Open opens the store in dir. The directory need not exist: it is made
 // before the first file in it. A readonly store refuses to write.
@@ -174,151 +176,6 @@ func (s *Store) past(p Policy) string {
 			filepath.Join(s.dir, namesFile), s.unlisted)
 	}
 	return ""
-}
-
-// Apply writes what the verdicts decided, and nothing if they changed nothing.
-// Names are on disk before the first key of theirs is.
-func (s *Store) Apply(verdicts ...Verdict) error {
-	var names []string
-	for _, v := range verdicts {
-		names = append(names, v.names...)
-	}
-	if err := s.addNames(names); err != nil {
-		return err
-	}
-	changed := false
-	for _, v := range verdicts {
-		if v.writeTrusted {
-			changed = true
-			if err := s.write(v.Name+trustedSuffix, formatKeyFile(v.Trusted)); err != nil {
-				return err
-			}
-		}
-		if v.writePending {
-			changed = true
-			if err := s.write(v.Name+pendingSuffix, formatKeyFile(slices.Concat(v.Pending, v.rejected))); err != nil {
-				return err
-			}
-		}
-	}
-	if !changed {
-		return nil
-	}
-	return s.sync()
-}
-
-// Accept trusts pending or rejected keys, each in place of the trusted keys of
-// its type. Without fingerprints it accepts all pending ones; two of one type
-// are then an error, as are keys that are not pinned though others are.
-func (s *Store) Accept(p Policy, fingerprints []string, now time.Time) (accepted, replaced []Key, err error) {
-	r, err := s.record(p)
-	if err != nil {
-		return nil, nil, err
-	}
-	accepted, err = choose(r, fingerprints)
-	if err != nil {
-		return nil, nil, fmt.Errorf("accept keys of %s: %w", p.Name, err)
-	}
-	for i, k := range accepted {
-		if err := s.acceptable(p, k, accepted[:i]); err != nil {
-			return nil, nil, fmt.Errorf("accept key %s of %s: %w", k.Fingerprint(), p.Name, err)
-		}
-		accepted[i].Comment = stamp("accepted", now)
-	}
-	v := Verdict{Name: p.Name, writeTrusted: true, writePending: true, names: append([]string{p.Name}, p.Names...)}
-	v.Trusted = slices.Clone(accepted)
-	for _, k := range r.trusted {
-		if hasType(accepted, k.Type) {
-			replaced = append(replaced, k)
-		} else {
-			v.Trusted = append(v.Trusted, k)
-		}
-	}
-	sortKeys(v.Trusted)
-	v.Pending = slices.DeleteFunc(r.waiting, func(k Key) bool { return hasType(accepted, k.Type) })
-	v.rejected = slices.DeleteFunc(r.rejected, func(k Key) bool { return contains(accepted, k) })
-	return accepted, replaced, s.Apply(v)
-}
-
-func (s *Store) acceptable(p Policy, k Key, others []Key) error {
-	switch {
-	case s.isRevoked(k):
-		return errors.New("it is revoked")
-	case !pinned(p.Pins, k):
-		return fmt.Errorf("%s has pins, and this is none of them: add it to the pins instead", p.Name)
-	case hasType(others, k.Type):
-		return fmt.Errorf("there are several %s keys: name the one to accept", k.Type)
-	}
-	return nil
-}
-
-// Reject ends the wait of pending keys without trusting them: they are not
-// offered again. Without fingerprints it rejects all of them.
-func (s *Store) Reject(name string, fingerprints []string, now time.Time) (rejected []Key, err error) {
-	r, err := s.record(Policy{Name: name})
-	if err != nil {
-		return nil, err
-	}
-	rejected, err = choose(record{waiting: r.waiting}, fingerprints)
-	if err != nil {
-		return nil, fmt.Errorf("reject keys of %s: %w", name, err)
-	}
-	for i := range rejected {
-		rejected[i].Comment = stamp(rejectedMark, now)
-	}
-	v := Verdict{Name: name, writePending: true}
-	v.Pending = slices.DeleteFunc(r.waiting, func(k Key) bool { return contains(rejected, k) })
-	v.rejected = append(r.rejected, rejected...)
-	v.rejected = v.rejected[max(0, len(v.rejected)-maxRejected):]
-	return rejected, s.Apply(v)
-}
-
-// choose finds the keys with these fingerprints, or all that wait.
-func choose(r record, fingerprints []string) ([]Key, error) {
-	if len(fingerprints) == 0 {
-		if len(r.waiting) == 0 {
-			return nil, errors.New("no key is pending")
-		}
-		return slices.Clone(r.waiting), nil
-	}
-	var chosen []Key
-	for _, fingerprint := range fingerprints {
-		has := func(k Key) bool { return k.Fingerprint() == fingerprint }
-		all := slices.Concat(r.waiting, r.rejected)
-		i := slices.IndexFunc(all, has)
-		if i < 0 {
-			return nil, fmt.Errorf("no pending key has the fingerprint %s", fingerprint)
-		}
-		if !contains(chosen, all[i]) {
-			chosen = append(chosen, all[i])
-		}
-	}
-	return chosen, nil
-}
-
-// Retire forgets the keys of a server that is no more, even if its files are
-// damaged. Its names remain known, so that it has no first use if it comes back.
-func (s *Store) Retire(name string) error {
-	if err := checkServer(name); err != nil {
-		return err
-	}
-	held := false
-	for _, suffix := range []string{trustedSuffix, pendingSuffix} {
-		_, err := os.Lstat(s.path(name + suffix))
-		held = held || err == nil
-	}
-	if !held {
-		return nil
-	}
-	if err := s.addNames([]string{name}); err != nil {
-		return err
-	}
-	for _, suffix := range []string{trustedSuffix, pendingSuffix} {
-		if err := s.write(name+suffix, nil); err != nil {
-			return err
-		}
-	}
-	return s.sync()
 }
 
 // addNames makes names known that are not yet.

@@ -124,12 +124,12 @@ func TestFirstUseHappensOnce(t *testing.T) {
 	}{
 		{"key file lost", remove("app01.pub"), app01},
 		{"removed and added again", func(t *testing.T, dir string) {
-			if err := open(t, dir).Retire("app01"); err != nil {
+			if err := open(t, dir).Retire("app01", noon); err != nil {
 				t.Fatal(err)
 			}
 		}, app01},
 		{"removed and added in capitals", func(t *testing.T, dir string) {
-			if err := open(t, dir).Retire("app01"); err != nil {
+			if err := open(t, dir).Retire("app01", noon); err != nil {
 				t.Fatal(err)
 			}
 		}, other("APP01")},
@@ -248,7 +248,7 @@ func TestDamagedFiles(t *testing.T) {
 					t.Errorf("%s: accepted", file)
 				}
 				// Retiring works, and does not bring first use back.
-				if err := open(t, dir).Retire("app01"); err != nil {
+				if err := open(t, dir).Retire("app01", noon); err != nil {
 					t.Errorf("%s: %v", file, err)
 				}
 				if v := collect(t, dir, app01, "e2"); len(v.Trusted) > 0 || v.Err != nil {
@@ -442,7 +442,7 @@ func TestReadOnly(t *testing.T) {
 	if err := s.Apply(s.Judge(app01, sight("e1"), noon)); err != nil {
 		t.Errorf("a verdict without news: %v", err)
 	}
-	if err := s.Retire("app01"); err == nil {
+	if err := s.Retire("app01", noon); err == nil {
 		t.Error("Retire wrote")
 	}
 	if fmt.Sprint(tree(t, dir)) != before {
@@ -454,7 +454,7 @@ func TestLeftoversOfACrashAreRemoved(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	collect(t, dir, app01, "e1")
-	for _, file := range []string{".app01.pub8821", ".app01.pending17", ".names4", ".hidden"} {
+	for _, file := range []string{".app01.pub8821", ".app01.pending17", ".names4", ".revoked5", ".hidden"} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte("half"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -465,7 +465,7 @@ func TestLeftoversOfACrashAreRemoved(t *testing.T) {
 		left = append(left, file)
 	}
 	slices.Sort(left)
-	if want := []string{".hidden", "app01.pub", "names"}; !slices.Equal(left, want) {
+	if want := []string{".hidden", "app01.pub", "log", "names"}; !slices.Equal(left, want) {
 		t.Errorf("left are %q, want %q", left, want)
 	}
 }
@@ -494,7 +494,7 @@ func TestRetireRemembersKeysFromElsewhere(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "app01.pub"), formatKeyFile(keysOf("e1")), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := open(t, dir).Retire("app01"); err != nil {
+	if err := open(t, dir).Retire("app01", noon); err != nil {
 		t.Fatal(err)
 	}
 	if v := collect(t, dir, app01, "e2"); len(v.Trusted) > 0 {
@@ -538,7 +538,7 @@ func TestServerNamesStayInTheStore(t *testing.T) {
 		if _, err := s.Reject(name, nil, noon); err == nil {
 			t.Errorf("%.20q was rejected", name)
 		}
-		if err := s.Retire(name); err == nil {
+		if err := s.Retire(name, noon); err == nil {
 			t.Errorf("%.20q was retired", name)
 		}
 	}
@@ -559,8 +559,8 @@ func TestManyAtOnce(t *testing.T) {
 	if err := s.Apply(verdicts...); err != nil {
 		t.Fatal(err)
 	}
-	if files := tree(t, dir); len(files) != 31 {
-		t.Errorf("%d files, want 30 and names", len(files))
+	if files := tree(t, dir); len(files) != 32 {
+		t.Errorf("%d files, want 30, names and log", len(files))
 	}
 }
 
@@ -582,7 +582,7 @@ func TestNoAccidentAddsKeysToAServerThatHadOne(t *testing.T) {
 					os.WriteFile(file, data[:random.IntN(len(data)+1)], 0o644)
 				}
 			case 2:
-				if err := open(t, dir).Retire("app01"); err != nil {
+				if err := open(t, dir).Retire("app01", noon); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -99,6 +99,12 @@ func namesOf(keys []Key) string {
 	return strings.Join(names, " ")
 }
 
+// sameKeys reports whether two lists hold the same keys.
+func sameKeys(a, b []Key) bool {
+	strange := func(k Key) bool { return !contains(b, k) }
+	return len(a) == len(b) && !slices.ContainsFunc(a, strange)
+}
+
 // sight makes a sighting, an address each: the names of the keys that it shows,
 // "!" if it then failed, "+e" if it offers a type that it did not show.
 func sight(addresses ...string) Sighting {

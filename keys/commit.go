@@ -1,0 +1,125 @@
+package keys
+
+import (
+	"slices"
+	"time"
+)
+
+// A change is what becomes of one server's keys.
+type change struct {
+	server        string
+	names         []string // to be known from now on
+	before, after record
+}
+
+// commit is the one place where trust changes: every decision ends here. On
+// disk names come before the first key of theirs, the log before what it tells
+// of, and a revocation before the files that it takes keys from. Nothing is
+// written for what stays as it is.
+func (s *Store) commit(now time.Time, by string, revoked []Key, changes ...change) error {
+	var names []string
+	for _, c := range changes {
+		names = append(names, c.names...)
+	}
+	if err := s.addNames(names); err != nil {
+		return err
+	}
+	if err := s.log(s.entries(now, by, revoked, changes)); err != nil {
+		return err
+	}
+	changed := false
+	if len(revoked) > 0 {
+		changed = true
+		all := append(s.Revoked(), revoked...)
+		if err := s.write(revokedFile, formatKeyFile(all)); err != nil {
+			return err
+		}
+		s.revoked = all
+		if err := s.sync(); err != nil {
+			return err
+		}
+	}
+	for _, c := range changes {
+		if !sameEntries(c.before.trusted, c.after.trusted) {
+			changed = true
+			if err := s.write(c.server+trustedSuffix, formatKeyFile(c.after.trusted)); err != nil {
+				return err
+			}
+		}
+		before, after := c.before.untrusted(), c.after.untrusted()
+		if !sameEntries(before, after) {
+			changed = true
+			if err := s.write(c.server+pendingSuffix, formatKeyFile(after)); err != nil {
+				return err
+			}
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return s.sync()
+}
+
+// untrusted is what stands in NAME.pending.
+func (r record) untrusted() []Key { return slices.Concat(r.waiting, r.rejected) }
+
+// sameEntries reports whether two lists hold the same keys with the same
+// comments, in whatever order.
+func sameEntries(a, b []Key) bool {
+	missing := func(k Key) bool {
+		return !slices.ContainsFunc(b, func(other Key) bool { return other.Equal(k) && other.Comment == k.Comment })
+	}
+	return len(a) == len(b) && !slices.ContainsFunc(a, missing)
+}
+
+// entries is what the log says about the changes: a line for each key that
+// comes to be trusted, rejected or revoked, or ceases to be so. That a key
+// waits is no decision, and anybody can bring it about.
+func (s *Store) entries(now time.Time, by string, revoked []Key, changes []change) []Entry {
+	var entries []Entry
+	add := func(server string, k Key, from, to Standing, by string) {
+		entries = append(entries, Entry{
+			Time: now.UTC().Truncate(time.Second), Server: server, Type: k.Type, Key: k.Fingerprint(),
+			From: from, To: to, By: by, Order: s.order,
+		})
+	}
+	for _, k := range revoked {
+		add(anyServer, k, Unknown, Revoked, by)
+	}
+	isRevoked := func(k Key) bool { return s.isRevoked(k) || contains(revoked, k) }
+	for _, c := range changes {
+		var keys []Key
+		for _, k := range slices.Concat(c.after.trusted, c.after.rejected, c.before.trusted, c.before.rejected) {
+			if !contains(keys, k) {
+				keys = append(keys, k)
+			}
+		}
+		for _, k := range keys {
+			from, to := c.before.standing(k), c.after.standing(k)
+			if to == Unknown && isRevoked(k) {
+				to = Revoked
+			}
+			why := by
+			if to == Trusted {
+				why = remember(k, c.after.trusted, "").Origin().How
+			}
+			if from != to {
+				add(c.server, k, from, to, why)
+			}
+		}
+	}
+	return entries
+}
+
+// standing is what a record says about a key.
+func (r record) standing(k Key) Standing {
+	switch {
+	case contains(r.trusted, k):
+		return Trusted
+	case contains(r.rejected, k):
+		return Rejected
+	case contains(r.waiting, k):
+		return Pending
+	}
+	return Unknown
+}

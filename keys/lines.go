@@ -1,0 +1,59 @@
+package keys
+
+import (
+	"bytes"
+	"strings"
+)
+
+// A Line is a key in a file of somebody else's: a public key line, or one of
+// known_hosts, whose hosts it then has.
+type Line struct {
+	Number int    // from 1
+	Marker string // "@revoked", "@cert-authority" or ""
+	Hosts  string // as they stand there: patterns separated by commas, or a hashed name; "" in a public key line
+	Key    Key
+}
+
+// ReadLines reads public key files (*.pub, what sshd has), known_hosts and what
+// ssh-keyscan prints, also mixed. Comments and empty lines are skipped.
+func ReadLines(data []byte) (lines []Line, mistakes []LineError) {
+	n := 0
+	for raw := range bytes.Lines(data) {
+		n++
+		text := strings.TrimSpace(string(raw))
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		line, err := readLine(text)
+		if err != nil {
+			mistakes = append(mistakes, LineError{n, err.Error()})
+			continue
+		}
+		line.Number = n
+		lines = append(lines, line)
+	}
+	return lines, mistakes
+}
+
+// readLine reads a line that is not empty. A first word that is a key type
+// whose key follows begins a public key; anything else names hosts.
+func readLine(text string) (Line, error) {
+	if key, err := ParseKey(text); err == nil {
+		return Line{Key: key}, nil
+	}
+	if typ, _ := cutBlank(text); askable(typ) || typ == typeDSA { // a public key, and broken
+		_, err := ParseKey(text)
+		return Line{}, err
+	}
+	rest, err := cutMarker(text)
+	if err != nil {
+		return Line{}, err
+	}
+	marker := strings.TrimSpace(strings.TrimSuffix(text, rest))
+	hosts, entry := cutBlank(rest)
+	if err := checkHash(hosts); err != nil {
+		return Line{}, err
+	}
+	key, err := ParseKey(entry)
+	return Line{Marker: marker, Hosts: hosts, Key: key}, err
+}

@@ -1,0 +1,127 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Revoke makes keys ones that no server may show, whatever its name, and takes
+// them out of the files of all servers. Those that are revoked already are
+// left out of what it returns. name is a server that is to have no first use
+// from now on, or "".
+func (s *Store) Revoke(name string, keys []Key, now time.Time) (revoked []Key, err error) {
+	for _, k := range keys {
+		if k.Type == "" || strings.Contains(k.Type, certMark) {
+			return nil, fmt.Errorf("revoke key %s: it is no plain host key", k.Fingerprint())
+		}
+		if !s.isRevoked(k) && !contains(revoked, k) {
+			k.Comment = stamp("revoked", now)
+			revoked = append(revoked, k)
+		}
+	}
+	changes, unreadable := s.without(revoked)
+	if name != "" {
+		changes = append(changes, change{server: name, names: []string{name}})
+	}
+	return revoked, errors.Join(s.commit(now, "revoked", revoked, changes...), unreadable)
+}
+
+// without returns the changes that take keys out of the servers' files.
+func (s *Store) without(keys []Key) (changes []change, unreadable error) {
+	servers, err := s.servers()
+	if err != nil {
+		return nil, err
+	}
+	var faults []error
+	gone := func(k Key) bool { return contains(keys, k) }
+	for _, name := range servers {
+		before, err := s.record(Policy{Name: name})
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		after := record{
+			trusted:  slices.DeleteFunc(slices.Clone(before.trusted), gone),
+			waiting:  slices.DeleteFunc(slices.Clone(before.waiting), gone),
+			rejected: slices.DeleteFunc(slices.Clone(before.rejected), gone),
+		}
+		if !sameEntries(before.trusted, after.trusted) || !sameEntries(before.untrusted(), after.untrusted()) {
+			changes = append(changes, change{server: name, names: []string{name}, before: before, after: after})
+		}
+	}
+	return changes, errors.Join(faults...)
+}
+
+// Offspring returns the trusted keys of whatever server that these vouched for,
+// themselves or through others. Those of files that can be read are returned
+// with an error, too.
+func (s *Store) Offspring(keys []Key) ([]Key, error) {
+	servers, err := s.servers()
+	if err != nil {
+		return nil, err
+	}
+	var all []Key
+	var faults []error
+	for _, name := range servers {
+		trusted, err := s.load(name, trustedSuffix)
+		if err != nil {
+			faults = append(faults, err)
+		}
+		all = append(all, trusted...)
+	}
+	var offspring []Key
+	for parents := keys; len(parents) > 0; {
+		var found []Key
+		for _, k := range all {
+			by := k.Origin().VouchedBy
+			vouched := slices.ContainsFunc(parents, func(p Key) bool { return by == p.Fingerprint() })
+			if vouched && !contains(keys, k) && !contains(offspring, k) && !contains(found, k) {
+				found = append(found, k)
+			}
+		}
+		offspring = append(offspring, found...)
+		parents = found
+	}
+	return offspring, errors.Join(faults...)
+}
+
+// Find returns the keys of a server with these fingerprints, whether trusted,
+// pending or rejected.
+func (s *Store) Find(name string, fingerprints []string) ([]Key, error) {
+	r, err := s.record(Policy{Name: name})
+	if err != nil {
+		return nil, err
+	}
+	var found []Key
+	for _, fingerprint := range fingerprints {
+		all := slices.Concat(r.trusted, r.waiting, r.rejected)
+		i := slices.IndexFunc(all, func(k Key) bool { return k.Fingerprint() == fingerprint })
+		if i < 0 {
+			return nil, fmt.Errorf("find key %s: %s has none with this fingerprint", fingerprint, name)
+		}
+		found = append(found, all[i])
+	}
+	return found, nil
+}
+
+// servers are the names that have a file.
+func (s *Store) servers() ([]string, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("list servers with keys: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		for _, suffix := range []string{trustedSuffix, pendingSuffix} {
+			if name, ok := strings.CutSuffix(e.Name(), suffix); ok && checkServer(name) == nil {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}

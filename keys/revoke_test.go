@@ -1,0 +1,182 @@
+package keys
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// vouched makes a key that another one vouched for.
+func vouched(name, by string) Key {
+	k := key(name)
+	k.Comment = stamp(provenBy+key(by).Fingerprint(), noon)
+	return k
+}
+
+// put writes a server's trusted keys as somebody else would.
+func put(t *testing.T, dir, file string, keys ...Key) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, file), formatKeyFile(keys), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRevokeTakesAKeyFromEverybody(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put(t, dir, "app01.pub", key("e1"), key("r1"))
+	put(t, dir, "app02.pub", key("e1"))
+	put(t, dir, "app03.pub", key("e3"))
+	put(t, dir, "app03.pending", key("e1"), key("r3"))
+	before := tree(t, dir)
+	s := open(t, dir)
+	revoked, err := s.Revoke("app01", keysOf("e1 e1"), noon)
+	if err != nil || namesOf(revoked) != "e1" || namesOf(s.Revoked()) != "e1" {
+		t.Fatalf("revoked %q, in the store %q, %v", namesOf(revoked), namesOf(s.Revoked()), err)
+	}
+	s = open(t, dir)
+	if got := namesOf(s.Revoked()); got != "e1" {
+		t.Errorf("on disk: %q", got)
+	}
+	for name, want := range map[string]string{"app01": "r1", "app02": "", "app03": "e3"} {
+		if keys, err := s.Trusted(name, nil); err != nil || namesOf(keys) != want {
+			t.Errorf("%s trusts %q, %v; want %q", name, namesOf(keys), err, want)
+		}
+	}
+	if keys, err := s.Pending("app03"); err != nil || namesOf(keys) != "r3" {
+		t.Errorf("pending %q, %v", namesOf(keys), err)
+	}
+	if after := tree(t, dir); after["app03.pub"] != before["app03.pub"] {
+		t.Error("a file without the key was rewritten")
+	}
+	if again, err := s.Revoke("app01", keysOf("e1"), noon); err != nil || len(again) > 0 {
+		t.Errorf("revoked again: %q, %v", namesOf(again), err)
+	}
+}
+
+// Nothing brings a revoked key back: neither another name, nor a first use, nor
+// what a person does without thinking of it.
+func TestRevocationLasts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	collect(t, dir, app01, "e1 r1")
+	if _, err := open(t, dir).Revoke("app01", keysOf("e1 r1"), noon); err != nil {
+		t.Fatal(err)
+	}
+	if v := collect(t, dir, app01, "e2"); summary(v) != "pending [] pending[e2] new[e2] decision" {
+		t.Errorf("first use came back: %s", summary(v))
+	}
+	if err := open(t, dir).Retire("app01", noon); err != nil {
+		t.Fatal(err)
+	}
+	other := Policy{Name: "app09", Names: []string{"app09"}, FirstUse: true}
+	if v := collect(t, dir, other, "e1 c1"); summary(v) != "suspect [] pending[c1] new[c1] revoked[e1] decision" {
+		t.Errorf("under another name: %s", summary(v))
+	}
+	pinned := Policy{Name: "app08", Names: []string{"app08"}, Pins: []string{key("r1").Fingerprint()}}
+	if v := collect(t, dir, pinned, "r1"); summary(v) != "suspect [] revoked[r1] decision" {
+		t.Errorf("pinned: %s", summary(v))
+	}
+}
+
+// A key that waits nowhere and is known to nobody can be revoked as well.
+func TestRevokeUnknownKeys(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "keys")
+	if _, err := open(t, dir).Revoke("", keysOf("e1 w1 x1"), noon); err != nil {
+		t.Fatal(err)
+	}
+	if got := namesOf(open(t, dir).Revoked()); got != "e1 w1 x1" {
+		t.Errorf("revoked %q", got)
+	}
+	cert := Key{Type: "ssh-ed25519-cert-v01@openssh.com", Blob: sshString("ssh-ed25519-cert-v01@openssh.com")}
+	if _, err := open(t, dir).Revoke("", []Key{cert}, noon); err == nil {
+		t.Error("a certificate was taken for a key")
+	}
+}
+
+func TestRevokeGoesOnWhereAFileIsDamaged(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put(t, dir, "app01.pub", key("e1"), key("r1"))
+	if err := os.WriteFile(filepath.Join(dir, "app02.pub"), []byte("ssh-ed25519 AAAA"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t, dir).Revoke("app01", keysOf("e1"), noon); err == nil || !strings.Contains(err.Error(), "app02.pub") {
+		t.Errorf("error %v", err)
+	}
+	s := open(t, dir)
+	if keys, err := s.Trusted("app01", nil); err != nil || namesOf(keys) != "r1" || namesOf(s.Revoked()) != "e1" {
+		t.Errorf("app01 trusts %q, %v", namesOf(keys), err)
+	}
+}
+
+func TestOffspring(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put(t, dir, "app01.pub", key("e1"), vouched("r1", "e1"), vouched("c1", "r1"), key("c2"))
+	put(t, dir, "app02.pub", vouched("e2", "c1"), vouched("e1", "e2")) // in a circle
+	for parents, want := range map[string]string{"e1": "c1 e2 r1", "r1": "c1 e1 e2", "c2": "", "e2": "c1 e1 r1", "e1 r1": "c1 e2"} {
+		if got, err := open(t, dir).Offspring(keysOf(parents)); err != nil || namesOf(got) != want {
+			t.Errorf("offspring of %s: %q, %v; want %q", parents, namesOf(got), err, want)
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put(t, dir, "app01.pub", key("e1"))
+	rejected := key("e3")
+	rejected.Comment = rejectedMark
+	put(t, dir, "app01.pending", key("e2"), rejected)
+	for _, name := range []string{"e1", "e2", "e3"} {
+		if found, err := open(t, dir).Find("app01", []string{key(name).Fingerprint()}); err != nil || namesOf(found) != name {
+			t.Errorf("found %q, %v; want %s", namesOf(found), err, name)
+		}
+	}
+	if _, err := open(t, dir).Find("app01", []string{key("r1").Fingerprint()}); err == nil {
+		t.Error("found what is not there")
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		comment string
+		want    Origin
+	}{
+		{"", Origin{}},
+		{"root@app01", Origin{How: "root@app01"}},
+		{"first-use 2026-11-20T12:00:00Z", Origin{How: "first-use", At: noon}},
+		{"proven by SHA256:abc 2026-11-20T12:00:00Z", Origin{How: "proven by SHA256:abc", At: noon, VouchedBy: "SHA256:abc"}},
+		{"accepted 2026-11-20T12:00:00Z gone 2026-11-21T12:00:00Z", Origin{How: "accepted", At: noon, Gone: noon.AddDate(0, 0, 1)}},
+		{"root@app01 gone 2026-11-21T12:00:00Z", Origin{How: "root@app01", Gone: noon.AddDate(0, 0, 1)}},
+		{"the one that is gone fishing", Origin{How: "the one that is gone fishing"}},
+	} {
+		k := Key{Comment: test.comment}
+		if got := k.Origin(); got != test.want {
+			t.Errorf("%q: %+v, want %+v", test.comment, got, test.want)
+		}
+		later := noon.AddDate(1, 0, 0)
+		gone := k.setGone(later)
+		if o := gone.Origin(); !o.Gone.Equal(later) || o.How != test.want.How || !o.At.Equal(test.want.At) {
+			t.Errorf("%q gone is %q", test.comment, gone.Comment)
+		}
+		if back := gone.setGone(time.Time{}); test.want.Gone.IsZero() && back.Comment != test.comment {
+			t.Errorf("%q back is %q", test.comment, back.Comment)
+		}
+	}
+}
+
+func ExampleKey_Origin() {
+	k := Key{Comment: "proven by SHA256:8Xk 2026-11-20T12:00:00Z"}
+	fmt.Println(k.Origin().VouchedBy)
+	// Output: SHA256:8Xk
+}
