@@ -9,7 +9,8 @@
 //	sshd stop NAME
 //	sshd newkeys NAME [TYPE]...  give it other host keys
 //	fingerprint NAME TYPE VAR    put the fingerprint of a host key into a variable
-//	login KNOWN_HOSTS HOST NAME  log in to the server NAME as a client does, looking HOST up in KNOWN_HOSTS
+//	login KNOWN_HOSTS HOST NAME [OPTION]...
+//	                             log in to the server NAME as a client does, looking HOST up in KNOWN_HOSTS
 //	tarpit NAME                  listen on port 2222 of $NAME and never say a word
 //	greeter NAME TEXT            listen likewise, greet with a text in Go's syntax, and close
 //	visitor NAME                 wait until somebody connects to the tarpit
@@ -56,7 +57,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(binary)
-	os.Setenv("GOTMPDIR", binary) // where testscript leaves an empty folder behind
+	os.Setenv("GOTMPDIR", binary)                             // where testscript leaves an empty folder behind
 	if _, err := os.ReadDir("../cmd/ltskeeper"); err != nil { // as above: go test sees what a test reads
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -215,19 +216,19 @@ func fingerprint(ts *testscript.TestScript, neg bool, args []string) {
 
 // login does what a client does with the known_hosts of its image: no question, no other file.
 func login(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 3 {
-		ts.Fatalf("usage: login KNOWN_HOSTS HOST NAME")
+	if len(args) < 3 {
+		ts.Fatalf("usage: login KNOWN_HOSTS HOST NAME [OPTION]...")
 	}
 	s := of(ts).servers[args[2]]
 	if s == nil {
 		ts.Fatalf("there is no server %s", args[2])
 	}
 	port := strconv.Itoa(s.Port)
-	err := ts.Exec("ssh", "-F", "none", "-i", s.Identity, "-p", port,
+	options := append([]string{"-F", "none", "-i", s.Identity, "-p", port,
 		"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes",
-		"-o", "GlobalKnownHostsFile="+ts.MkAbs(args[0]), "-o", "UserKnownHostsFile=none",
-		"-o", "HostKeyAlias=["+args[1]+"]:"+port,
-		s.User+"@"+s.Address, "echo", "hello")
+		"-o", "GlobalKnownHostsFile=" + ts.MkAbs(args[0]), "-o", "UserKnownHostsFile=none",
+		"-o", "HostKeyAlias=[" + args[1] + "]:" + port}, args[3:]...)
+	err := ts.Exec("ssh", append(options, s.User+"@"+s.Address, "echo", "hello")...)
 	switch {
 	case neg && err == nil:
 		ts.Fatalf("the login succeeded")

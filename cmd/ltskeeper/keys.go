@@ -55,6 +55,8 @@ trusted one of its type. Without a terminal nothing is asked, and the fingerprin
   ltskeeper keys reject app03 SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E`,
 				Action: t.keysReject,
 			},
+			t.keysRevokeCommand(),
+			t.keysLogCommand(),
 		},
 	}
 }

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+
+	"ltskeeper/keys"
+	"ltskeeper/update"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (t *tool) keysLogCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "log",
+		Usage:     "show every change of trust",
+		ArgsUsage: "[NAME]...",
+		Description: `Shows when which key came to be trusted, rejected or revoked or ceased to be so, by what and on whose order,
+oldest first; with names, also of servers that are no more, only theirs.
+
+  ltskeeper keys log
+  ltskeeper keys log app03 --json | jq '.log[] | select(.to == "trusted")'`,
+		Action: t.keysLog,
+	}
+}
+
+func (t *tool) keysLog(ctx *cli.Context) error {
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	entries, unreadable, err := update.Log(f)
+	if err != nil {
+		return err
+	}
+	for _, line := range unreadable {
+		warn(os.Stderr, fmt.Sprintf("line %d of the log cannot be read and is left out", line))
+	}
+	d := logDocument{Log: []keys.Entry{}}
+	names := ctx.Args().Slice()
+	for _, e := range entries {
+		if len(names) == 0 || slices.Contains(names, e.Server) {
+			d.Log = append(d.Log, e)
+		}
+	}
+	return t.print(d)
+}
+
+// A logDocument is changes of trust.
+type logDocument struct {
+	Log []keys.Entry `json:"log"`
+}
+
+func (d logDocument) text(p *page) {
+	var rows [][]any
+	for _, e := range d.Log {
+		server := e.Server
+		if server == "*" {
+			server = "any server"
+		}
+		rows = append(rows, []any{
+			stamp(e.Time), server, keyType(update.Key{Type: e.Type}), e.Key,
+			fmt.Sprintf("%s -> %s", e.From, e.To), e.By, e.Order,
+		})
+	}
+	if len(rows) > 0 {
+		p.table(0, append([][]any{p.head("TIME", "SERVER", "TYPE", "FINGERPRINT", "CHANGE", "BY", "ON ORDER OF")}, rows...))
+	} else if !p.quiet {
+		p.printf("Nothing was ever trusted here.\n")
+	}
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"ltskeeper/farm"
+	"ltskeeper/keys"
+	"ltskeeper/update"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (t *tool) keysRevokeCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "revoke",
+		Usage:     "never trust a key again, whatever server shows it",
+		ArgsUsage: "NAME FINGERPRINT...",
+		Description: `Takes keys from all servers that have them, and puts them into every known_hosts as revoked: clients refuse
+whoever shows one, under any name. Keys that a revoked key vouched for may be its thief's, so they are
+revoked with it. On a terminal it asks first. A server without a trusted key needs your word for its next.
+
+  ltskeeper keys revoke app03 SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E
+  ltskeeper keys revoke --file stolen_host_key.pub`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "file", Usage: "revoke the keys in `FILE`: public key lines or known_hosts"},
+			&cli.BoolFlag{Name: "keep-offspring", Usage: "go on trusting the keys that a revoked one vouched for"},
+		},
+		Action: t.keysRevoke,
+	}
+}
+
+func (t *tool) keysRevoke(ctx *cli.Context) error {
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	revoke, err := t.whatToRevoke(ctx, f)
+	if err != nil {
+		return err
+	}
+	if t.term.person {
+		would, err := revoke(true)
+		if err != nil {
+			return err
+		}
+		p := t.page()
+		revokedDocument{would, "These keys would be revoked:"}.text(p)
+		yes, err := t.term.ask(ctx.Context, p, "Revoke them, for good and under every name?")
+		if err != nil {
+			return err
+		}
+		if !yes {
+			return errors.New("nothing is revoked")
+		}
+	}
+	done, err := revoke(false)
+	if done == nil {
+		return err
+	}
+	return errors.Join(err, t.print(revokedDocument{done, "These keys are revoked:"}))
+}
+
+// whatToRevoke reads the command line, and returns what does it, or says what it would do.
+func (t *tool) whatToRevoke(ctx *cli.Context, f *farm.Farm) (func(dryRun bool) (*update.Revocation, error), error) {
+	spare, file := ctx.Bool("keep-offspring"), ctx.String("file")
+	if file != "" {
+		if _, err := arguments(ctx, 0, 0); err != nil {
+			return nil, err
+		}
+		list, err := keysOf(file)
+		return func(dryRun bool) (*update.Revocation, error) {
+			return update.RevokeKeys(context.WithoutCancel(ctx.Context), f, list, spare, dryRun)
+		}, err
+	}
+	args, err := arguments(ctx, 2, -1)
+	if err != nil {
+		return nil, err
+	}
+	s, err := declared(f, args[0])
+	if err != nil {
+		return nil, err
+	}
+	return func(dryRun bool) (*update.Revocation, error) {
+		return update.Revoke(context.WithoutCancel(ctx.Context), f, s.Name, args[1:], spare, dryRun)
+	}, nil
+}
+
+// keysOf reads all keys of a file, each line of which must be one.
+func keysOf(file string) ([]keys.Key, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read keys: %w", err)
+	}
+	lines, mistakes := keys.ReadLines(data)
+	for _, m := range mistakes {
+		return nil, fmt.Errorf("read keys: %s:%w", file, m)
+	}
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("read keys: there is none in %s", file)
+	}
+	var list []keys.Key
+	for _, l := range lines {
+		list = append(list, l.Key)
+	}
+	return list, nil
+}
+
+// A revokedDocument is keys that nobody may show any more.
+type revokedDocument struct {
+	*update.Revocation
+	title string
+}
+
+func (d revokedDocument) text(p *page) {
+	if p.quiet {
+		return
+	}
+	if len(d.Keys) == 0 {
+		p.printf("They were revoked before.\n")
+	} else {
+		p.printf("%s\n", d.title)
+		p.keyLines(2, d.Keys)
+	}
+	if len(d.Offspring) > 0 {
+		title := "and, because a revoked key vouched for them:"
+		if d.Spared {
+			title = "A revoked key vouched for these, which stay trusted:"
+		}
+		p.printf("%s\n", title)
+		p.keyLines(2, d.Offspring)
+	}
+	p.printf("To make the clients refuse them: %s\n", p.command("update-image"))
+}
