@@ -21,6 +21,12 @@ type Source struct {
 	Conf    []byte           // the lts.conf that clients fetch beside the kernel; nil: not ltskeeper's to publish
 	Full    bool             // read and compress everything anew
 	Force   bool             // skip the checks that keep an image from clients which looks wrong or will not fit
+
+	// Inspection names what Options.Inspect looks for. An image that was built under another name is not built upon, for
+	// nobody has looked for the same in it.
+	Inspection string
+	// Refuse, if not nil, is asked when the image is complete; an error keeps it from clients.
+	Refuse func() error
 }
 
 // Built is a generation that is complete and synced, but that no link leads to yet; or, if Unchanged, the
@@ -38,7 +44,7 @@ type Built struct {
 func (s *Store) Build(ctx context.Context, from Source, now time.Time) (*Built, error) {
 	b, err := s.build(ctx, from, now)
 	if err != nil {
-		return nil, fmt.Errorf("build image: %w", errors.Join(err, s.clean()))
+		return nil, fmt.Errorf("build image: %w", errors.Join(explain(err), s.clean()))
 	}
 	if b.Unchanged {
 		if err := s.clean(); err != nil {
@@ -73,6 +79,11 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 	if err != nil {
 		return nil, err
 	}
+	if from.Refuse != nil {
+		if err := from.Refuse(); err != nil {
+			return nil, err
+		}
+	}
 	b := &Built{Full: result.full, Warnings: result.warnings, dir: dir}
 	if result.Unchanged {
 		same, err := s.sameConf(current, from.Conf)
@@ -81,7 +92,7 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 		}
 		if same {
 			b.Generation, b.Unchanged = s.record(current), true
-			return b, nil
+			return b, s.inspected(b.Generation, from.Inspection)
 		}
 		if err := s.linkImage(current, dir); err != nil {
 			return nil, err
@@ -90,6 +101,7 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 	b.Generation = Generation{
 		Number: number, Time: now.UTC().Truncate(time.Second),
 		Size: result.Size, Files: result.Inodes, Read: result.Read, Reused: result.Copied,
+		Inspection: from.Inspection,
 	}
 	if b.Generation.Kernel, err = s.extractKernel(dir); err != nil {
 		return nil, err
@@ -111,6 +123,15 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 		return nil, err
 	}
 	return b, s.disk.syncDir(dir)
+}
+
+// inspected writes down what a generation was inspected for, where that is news.
+func (s *Store) inspected(g Generation, inspection string) error {
+	if g.Inspection == inspection {
+		return nil
+	}
+	g.Inspection = inspection
+	return s.writeRecord(s.folder(g.Number), g)
 }
 
 // next is the number of the generation to be made: no number is used twice.

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // A disk is the one way by which a Store changes files and folders, so that a test can stop it after any single
@@ -21,6 +23,14 @@ type step struct {
 	op   string // "create", "sync", "syncdir", "mkdir", "rename", "symlink", "link" or "remove"
 	path string
 	from string // of rename and link: the old path; of symlink: the target
+}
+
+// explain adds to an error what there is to do about a full disk.
+func explain(err error) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return fmt.Errorf("%w: make room, or prune sooner (keep and keep-for in [image])", err)
+	}
+	return err
 }
 
 func (d *disk) done(op, path, from string) {
@@ -66,32 +76,61 @@ func (d *disk) sync(f *os.File) error {
 	return nil
 }
 
-// write replaces a small file: beside its place first, under a name that a later run knows as litter.
-func (d *disk) write(path string, content io.Reader) error {
-	temp := filepath.Join(filepath.Dir(path), tempPrefix+filepath.Base(path))
-	if err := d.create(temp, content); err != nil {
-		return errors.Join(err, d.remove(temp))
+// A swap is a file or a link that stands ready beside its place, under a name that a later run knows as litter. To put it
+// there is one rename, which takes no room on the disk.
+type swap struct{ temp, path string }
+
+// readyFile makes ready to replace a small file.
+func (d *disk) readyFile(path string, content io.Reader) (swap, error) {
+	s := swap{filepath.Join(filepath.Dir(path), tempPrefix+filepath.Base(path)), path}
+	if err := d.create(s.temp, content); err != nil {
+		return s, errors.Join(err, d.remove(s.temp))
 	}
-	if err := d.rename(temp, path); err != nil {
-		return errors.Join(err, d.remove(temp))
-	}
-	return d.syncDir(filepath.Dir(path))
+	return s, nil
 }
 
-// relink points the link at path to target by one rename, and syncs the folder.
+// readyLink makes ready to point the link at path to target.
+func (d *disk) readyLink(target, path string) (swap, error) {
+	s := swap{filepath.Join(filepath.Dir(path), tempPrefix+"link-"+filepath.Base(path)), path}
+	if err := d.remove(s.temp); err != nil {
+		return s, err
+	}
+	if err := os.Symlink(target, s.temp); err != nil {
+		return s, err
+	}
+	d.done("symlink", s.temp, target)
+	return s, nil
+}
+
+// put puts what is ready in its place, one after another, each durably before the next.
+func (d *disk) put(ready ...swap) error {
+	for _, s := range ready {
+		if err := d.rename(s.temp, s.path); err != nil {
+			return errors.Join(err, d.remove(s.temp))
+		}
+		if err := d.syncDir(filepath.Dir(s.path)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write replaces a small file by one rename, durably.
+func (d *disk) write(path string, content io.Reader) error {
+	s, err := d.readyFile(path, content)
+	if err != nil {
+		return err
+	}
+	return d.put(s)
+}
+
+// relink points the link at path to target by one rename, durably.
 func (d *disk) relink(target, path string) error {
-	temp := filepath.Join(filepath.Dir(path), tempPrefix+"link-"+filepath.Base(path))
-	if err := d.remove(temp); err != nil {
+	s, err := d.readyLink(target, path)
+	if err != nil {
 		return err
 	}
-	if err := os.Symlink(target, temp); err != nil {
-		return err
-	}
-	d.done("symlink", temp, target)
-	if err := d.rename(temp, path); err != nil {
-		return errors.Join(err, d.remove(temp))
-	}
-	return d.syncDir(filepath.Dir(path))
+	return d.put(s)
 }
 
 func (d *disk) rename(from, to string) error {
@@ -114,10 +153,11 @@ func (d *disk) link(from, to string) error {
 	return nil
 }
 
-// mkdirAll makes a folder and those above it, as far as they are not there, durably.
+// mkdirAll makes a folder and those above it, as far as they are not there, durably. One that is there may be of a run
+// that was killed before it synced the name.
 func (d *disk) mkdirAll(dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
-		return nil
+		return d.syncDir(filepath.Dir(dir))
 	}
 	if err := d.mkdirAll(filepath.Dir(dir)); err != nil {
 		return err

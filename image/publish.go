@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -14,11 +15,12 @@ import (
 // visible together, each side by one rename, the image first. What stood at those names before
 // ltskeeper came is kept as generation 0. It returns the generation as published.
 //
-// An error leaves what clients see as it was, or, if it struck between the two renames, to Repair.
+// An error leaves what clients see as it was, or, if it struck between the two renames, to Repair. A full disk does not
+// strike there: by then all is made that takes room.
 func (s *Store) Publish(b *Built, now time.Time) (Generation, error) {
 	g, err := s.publish(b, now)
 	if err != nil {
-		return g, fmt.Errorf("publish image: %w", errors.Join(err, s.clean()))
+		return g, fmt.Errorf("publish image: %w", errors.Join(explain(err), s.clean()))
 	}
 	return g, nil
 }
@@ -40,17 +42,29 @@ func (s *Store) publish(b *Built, now time.Time) (Generation, error) {
 	if err := s.disk.syncDir(s.dir()); err != nil {
 		return Generation{}, err
 	}
-	if err := s.disk.relink(filepath.Join(s.Name, strconv.Itoa(g.Number), imageFile), s.Link()); err != nil {
-		return Generation{}, err
-	}
-	if err := s.switchBoot(g.Number); err != nil {
-		return Generation{}, err
-	}
-	if err := s.settle(g.Number, now); err != nil {
+	if err := s.switchTo(g.Number, now); err != nil {
 		return Generation{}, err
 	}
 	g.Published, g.Current = true, true
 	return g, nil
+}
+
+// switchTo makes generation n current, the image first, and writes that down, after what else is ready. All that takes
+// room on a disk is done before the first change.
+func (s *Store) switchTo(n int, now time.Time, ready ...swap) error {
+	link, err := s.disk.readyLink(filepath.Join(s.Name, strconv.Itoa(n), imageFile), s.Link())
+	if err != nil {
+		return err
+	}
+	boot, err := s.readyBoot(n)
+	if err != nil {
+		return err
+	}
+	records, err := s.readyRecords(n, now)
+	if err != nil {
+		return err
+	}
+	return s.disk.put(slices.Concat(ready, []swap{link}, boot, records)...)
 }
 
 // takeOver makes generation 0 of the regular files that stand at the published names on the first day, of
@@ -97,15 +111,14 @@ func (s *Store) takeOverBoot(dir string) error {
 			return err
 		}
 	}
-	current := filepath.Join(s.boot(), "current")
-	if _, err := os.Lstat(current); len(found) == 0 || !errors.Is(err, fs.ErrNotExist) {
+	if len(found) == 0 {
 		return nil
 	}
-	if err := s.disk.syncDir(s.boot()); err != nil {
+	if err := s.disk.syncDir(s.bootFolder(0)); err != nil { // for what a run kept that was killed before it came to this
 		return err
 	}
-	if err := s.disk.relink("0", current); err != nil {
-		return err
+	if target, err := os.Readlink(filepath.Join(s.boot(), "current")); err == nil && target != "0" {
+		return nil
 	}
 	return s.switchBoot(0)
 }
@@ -157,35 +170,49 @@ func (s *Store) stageBoot(n int, dir string) error {
 	return s.disk.syncDir(s.boot())
 }
 
-// switchBoot makes generation n current on the TFTP side, and sees to it that the names which boot menus
-// know lead there. A name whose file this generation lacks stays as it is.
+// switchBoot makes generation n current on the TFTP side.
 func (s *Store) switchBoot(n int) error {
-	current := filepath.Join(s.boot(), "current")
-	if target, err := os.Readlink(current); err != nil || target != strconv.Itoa(n) {
-		if err := s.disk.relink(strconv.Itoa(n), current); err != nil {
-			return err
-		}
+	ready, err := s.readyBoot(n)
+	if err != nil {
+		return err
 	}
+	return s.disk.put(ready...)
+}
+
+// readyBoot makes ready what makes generation n current on the TFTP side, and the names which boot menus know lead
+// there. A name whose file this generation lacks stays as it is.
+func (s *Store) readyBoot(n int) (ready []swap, err error) {
+	link := func(target, path string) {
+		if have, readErr := os.Readlink(path); err != nil || readErr == nil && have == target {
+			return
+		}
+		var sw swap
+		sw, err = s.disk.readyLink(target, path)
+		ready = append(ready, sw)
+	}
+	link(strconv.Itoa(n), filepath.Join(s.boot(), "current"))
 	for _, b := range bootFiles {
-		if _, err := os.Stat(filepath.Join(s.bootFolder(n), b.file)); err != nil {
-			continue
-		}
-		at, want := filepath.Join(s.boot(), b.link), filepath.Join("current", b.file)
-		if target, err := os.Readlink(at); err == nil && target == want {
-			continue
-		}
-		if err := s.disk.relink(want, at); err != nil {
-			return err
+		if _, statErr := os.Stat(filepath.Join(s.bootFolder(n), b.file)); statErr == nil {
+			link(filepath.Join("current", b.file), filepath.Join(s.boot(), b.link))
 		}
 	}
-	return nil
+	return ready, err
 }
 
 // settle writes down that the generation current is published, and since when the others are not.
 func (s *Store) settle(current int, now time.Time) error {
-	numbers, err := numbered(s.dir())
+	ready, err := s.readyRecords(current, now)
 	if err != nil {
 		return err
+	}
+	return s.disk.put(ready...)
+}
+
+// readyRecords makes ready the records that change when the generation current takes its place.
+func (s *Store) readyRecords(current int, now time.Time) (ready []swap, err error) {
+	numbers, err := numbered(s.dir())
+	if err != nil {
+		return nil, err
 	}
 	for _, n := range numbers {
 		g, settled := s.record(n), false
@@ -199,11 +226,13 @@ func (s *Store) settle(current int, now time.Time) error {
 		if settled {
 			continue
 		}
-		if err := s.writeRecord(s.folder(n), g); err != nil {
-			return err
+		sw, err := s.readyRecord(s.folder(n), g)
+		if err != nil {
+			return nil, err
 		}
+		ready = append(ready, sw)
 	}
-	return nil
+	return ready, nil
 }
 
 func isRegular(path string) bool {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,13 @@ func (s *Store) Repair(now time.Time) error {
 	if err != nil || current == None {
 		return err
 	}
+	// The names that are to be seen may be those of a run that was killed before it synced them. They must last, for
+	// more is built on them now.
+	for _, dir := range []string{s.Images, s.boot(), s.bootFolder(current)} {
+		if err := s.disk.syncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("repair %s: %w", s.Name, err)
+		}
+	}
 	if _, err := os.Stat(s.folder(current)); err != nil {
 		return nil // the next build makes another
 	}
@@ -54,7 +62,7 @@ func (s *Store) Repair(now time.Time) error {
 	return nil
 }
 
-// restoreBoot stages the TFTP side of generation n anew and makes it current. Generation 0 has its files
+// restoreBoot brings the TFTP side to generation n and makes it current. Generation 0 has its files
 // on the TFTP side only.
 func (s *Store) restoreBoot(n int) error {
 	if n != 0 {
@@ -64,18 +72,42 @@ func (s *Store) restoreBoot(n int) error {
 		if err := s.takeOverBoot(s.folder(n)); err != nil {
 			return err
 		}
-		if err := s.stageBoot(n, s.folder(n)); err != nil {
+		if err := s.restage(n); err != nil {
 			return err
 		}
 	}
 	return s.switchBoot(n)
 }
 
+// restage makes the TFTP side's folder n what generation n holds. One that is there may be served: its files are
+// replaced one by one.
+func (s *Store) restage(n int) error {
+	if _, err := os.Stat(s.bootFolder(n)); errors.Is(err, fs.ErrNotExist) {
+		return s.stageBoot(n, s.folder(n))
+	}
+	stale, err := s.staleBoot(n)
+	if err != nil {
+		return err
+	}
+	for _, file := range stale {
+		in, err := os.Open(filepath.Join(s.folder(n), file))
+		if err != nil {
+			return err
+		}
+		err = s.disk.write(filepath.Join(s.bootFolder(n), file), in)
+		in.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // bootApart says whether what clients fetch over TFTP is not what generation n holds.
 func (s *Store) bootApart(n int) (bool, error) {
-	stale, err := s.bootStale(n)
-	if err != nil || stale {
-		return stale, err
+	stale, err := s.staleBoot(n)
+	if err != nil || len(stale) > 0 {
+		return true, err
 	}
 	served := false
 	for _, b := range bootFiles {
@@ -94,21 +126,26 @@ func (s *Store) bootApart(n int) (bool, error) {
 	return err != nil || target != strconv.Itoa(n), nil
 }
 
-// bootStale says whether the TFTP side's folder n is not what generation n holds.
-func (s *Store) bootStale(n int) (bool, error) {
+// staleBoot lists the files in the TFTP side's folder n that are not what generation n holds.
+func (s *Store) staleBoot(n int) ([]string, error) {
 	if n == 0 {
-		return false, nil // its files are there and nowhere else
+		return nil, nil // its files are there and nowhere else
 	}
+	var stale []string
 	for _, b := range bootFiles {
 		ours := filepath.Join(s.folder(n), b.file)
 		if !isRegular(ours) {
 			continue
 		}
-		if same, err := sameContent(ours, filepath.Join(s.bootFolder(n), b.file)); err != nil || !same {
-			return true, err
+		same, err := sameContent(ours, filepath.Join(s.bootFolder(n), b.file))
+		if err != nil {
+			return nil, err
+		}
+		if !same {
+			stale = append(stale, b.file)
 		}
 	}
-	return false, nil
+	return stale, nil
 }
 
 // sameContent compares an lts.conf byte by byte, and a kernel or initrd, which only a failing disk
@@ -143,6 +180,15 @@ func (s *Store) clean() error {
 	if err != nil {
 		return err
 	}
+	gone, err := s.halfRemoved(current)
+	if err != nil {
+		return err
+	}
+	for _, n := range gone {
+		if err := s.remove(n); err != nil {
+			return err
+		}
+	}
 	for _, dir := range []string{s.Images, s.dir(), s.boot()} {
 		if err := s.removeLitter(dir); err != nil {
 			return err
@@ -155,7 +201,7 @@ func (s *Store) clean() error {
 	for _, n := range numbers {
 		g := s.record(n)
 		if n == current || g.Published {
-			if err := s.removeLitter(s.folder(n)); err != nil {
+			if err := errors.Join(s.removeLitter(s.folder(n)), s.removeLitter(s.bootFolder(n))); err != nil {
 				return err
 			}
 			continue
@@ -192,23 +238,63 @@ func (s *Store) removeLitter(dir string) error {
 	return nil
 }
 
-// remove deletes generation n on both sides. Each folder first takes a temporary name, so that a
-// generation is never seen half deleted.
+// remove deletes generation n on both sides. Each folder first takes a temporary name, durably, so that a generation is
+// never seen half deleted; the TFTP side's goes last, for it says to a later run what is to be finished.
 func (s *Store) remove(n int) error {
+	var going []string
 	for _, folder := range []string{s.bootFolder(n), s.folder(n)} {
-		temp := filepath.Join(filepath.Dir(folder), tempPrefix+"old-"+strconv.Itoa(n))
-		err := s.disk.rename(folder, temp)
-		if errors.Is(err, fs.ErrNotExist) {
+		temp := filepath.Join(filepath.Dir(folder), oldPrefix+strconv.Itoa(n))
+		going = append(going, temp)
+		if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err != nil {
+		if err := s.disk.removeAll(temp); err != nil {
 			return err
 		}
+		if err := s.disk.rename(folder, temp); err != nil {
+			return err
+		}
+		if err := s.disk.syncDir(filepath.Dir(folder)); err != nil {
+			return err
+		}
+	}
+	slices.Reverse(going)
+	for _, temp := range going {
 		if err := s.disk.removeAll(temp); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// halfRemoved lists the generations that an unfinished run began to delete, and the folders on the TFTP side for which
+// there is no generation: a run put them there that did not come to publish it. What is served stays, and so does the
+// first day's, of which there may have been no image.
+func (s *Store) halfRemoved(current int) ([]int, error) {
+	entries, err := os.ReadDir(s.boot())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var gone []int
+	for _, e := range entries {
+		if number, going := strings.CutPrefix(e.Name(), oldPrefix); going {
+			if n, err := strconv.Atoi(number); err == nil && n != current {
+				gone = append(gone, n)
+			}
+		}
+	}
+	staged, err := numbered(s.boot())
+	if err != nil {
+		return nil, err
+	}
+	served, _ := os.Readlink(filepath.Join(s.boot(), "current"))
+	for _, n := range staged {
+		_, err := os.Lstat(s.folder(n))
+		if errors.Is(err, fs.ErrNotExist) && n != 0 && served != strconv.Itoa(n) {
+			gone = append(gone, n)
+		}
+	}
+	return gone, nil
 }
 
 // Prune deletes generations that are beyond the newest keep and were replaced longer than keepFor ago, but for those

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -67,7 +66,7 @@ func (s *Store) Before() (int, error) {
 // new is built until Release, for the tree that the bad image was made of is still there.
 func (s *Store) Rollback(n int, now time.Time) (Generation, error) {
 	if err := s.rollback(n, now); err != nil {
-		return Generation{}, fmt.Errorf("go back to generation %d of %s: %w", n, s.Name, err)
+		return Generation{}, fmt.Errorf("go back to generation %d of %s: %w", n, s.Name, errors.Join(explain(err), s.clean()))
 	}
 	g := s.record(n)
 	g.Current = true
@@ -81,25 +80,17 @@ func (s *Store) rollback(n int, now time.Time) error {
 	if _, err := os.Stat(filepath.Join(s.folder(n), imageFile)); err != nil {
 		return err
 	}
-	// Held first: a crash from here on must not let the next update bring the bad tree back.
-	held := strings.NewReader(now.UTC().Format(time.RFC3339) + "\n")
-	if err := s.disk.write(filepath.Join(s.dir(), heldFile), held); err != nil {
-		return err
+	if n != 0 {
+		if err := s.restage(n); err != nil {
+			return err
+		}
 	}
-	stale, err := s.bootStale(n)
-	if err == nil && stale {
-		err = s.stageBoot(n, s.folder(n))
-	}
+	since := strings.NewReader(now.UTC().Format(time.RFC3339) + "\n")
+	held, err := s.disk.readyFile(filepath.Join(s.dir(), heldFile), since)
 	if err != nil {
 		return err
 	}
-	if err := s.disk.relink(filepath.Join(s.Name, strconv.Itoa(n), imageFile), s.Link()); err != nil {
-		return err
-	}
-	if err := s.switchBoot(n); err != nil {
-		return err
-	}
-	return s.settle(n, now)
+	return s.switchTo(n, now, held) // held first: no crash may leave it to the next update to bring the bad tree back
 }
 
 // Pin keeps generation n from being pruned, or lets it be again.

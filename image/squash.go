@@ -23,7 +23,15 @@ type made struct {
 // squash makes the image file and its index in the folder dir, upon the generation current, and syncs them.
 func (s *Store) squash(ctx context.Context, from Source, current int, dir string) (made, error) {
 	var m made
-	previous, done, err := s.previous(current, from.Full)
+	full := ""
+	switch {
+	case current == None:
+	case from.Full:
+		full = "asked for"
+	case s.record(current).Inspection != from.Inspection:
+		full = "every file is to be inspected, because what to look for has changed"
+	}
+	previous, done, err := s.previous(current, full != "")
 	if err != nil {
 		return m, err
 	}
@@ -40,9 +48,8 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 	if m.Result, err = squashfs.Build(ctx, out, from.Root, options); err != nil {
 		return m, err
 	}
-	m.full = m.Reason
-	if from.Full && current != None {
-		m.full = "asked for"
+	if m.full = m.Reason; full != "" {
+		m.full = full
 	}
 	if !m.Unchanged {
 		if m.Unchanged, err = s.sameImage(current, out); err != nil {

@@ -56,6 +56,7 @@ var bootFiles = []struct{ file, link string }{
 const (
 	tempPrefix = ".ltskeeper-"
 	newFolder  = tempPrefix + "new"
+	oldPrefix  = tempPrefix + "old-" // and the number of a generation that is being deleted
 )
 
 // A Store is the place of one chroot's generations.
@@ -167,9 +168,9 @@ func (s *Store) record(n int) Generation {
 		err = json.Unmarshal(data, &g)
 	}
 	if err != nil {
-		g = Generation{Published: true}
+		g = Generation{}
 		if info, statErr := os.Stat(filepath.Join(s.folder(n), imageFile)); statErr == nil {
-			g.Time, g.Size = info.ModTime().UTC(), info.Size()
+			g.Time, g.Size, g.Published = info.ModTime().UTC(), info.Size(), true
 		}
 	}
 	g.Number = n
@@ -178,10 +179,18 @@ func (s *Store) record(n int) Generation {
 
 // writeRecord replaces a generation's build.json.
 func (s *Store) writeRecord(dir string, g Generation) error {
-	g.Current = false // the link says so, nothing else
-	data, err := json.MarshalIndent(g, "", "\t")
+	ready, err := s.readyRecord(dir, g)
 	if err != nil {
 		return err
 	}
-	return s.disk.write(filepath.Join(dir, recordFile), bytes.NewReader(append(data, '\n')))
+	return s.disk.put(ready)
+}
+
+func (s *Store) readyRecord(dir string, g Generation) (swap, error) {
+	g.Current = false // the link says so, nothing else
+	data, err := json.MarshalIndent(g, "", "\t")
+	if err != nil {
+		return swap{}, err
+	}
+	return s.disk.readyFile(filepath.Join(dir, recordFile), bytes.NewReader(append(data, '\n')))
 }
