@@ -1,0 +1,90 @@
+package secrets
+
+import (
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+)
+
+// Packages knows the files of a root's Debian packages as they were installed.
+// Whoever has the packages has these, so there is nothing secret in them.
+type Packages struct {
+	files map[packaged]bool
+}
+
+type packaged struct {
+	path string
+	sum  [md5.Size]byte
+}
+
+// ReadPackages reads what dpkg wrote down of the packages in a root: the sums
+// of their files, and of their configuration files. A root without dpkg has no
+// packages. The root is best an [os.Root]'s file system, which no link leaves.
+func ReadPackages(root fs.FS) (*Packages, error) {
+	p := &Packages{files: make(map[packaged]bool)}
+	lists, err := fs.Glob(root, "var/lib/dpkg/info/*.md5sums") // deb-md5sums(5)
+	if err != nil {
+		return nil, fmt.Errorf("read packages: %w", err)
+	}
+	for _, name := range lists {
+		if err := p.read(root, name, p.addSum); err != nil {
+			return nil, err
+		}
+	}
+	return p, p.read(root, "var/lib/dpkg/status", p.addConffile) // deb-conffiles(5)
+}
+
+// read gives the lines of a file to add. A file that is missing has none.
+func (p *Packages) read(root fs.FS, name string, add func(line string)) error {
+	content, err := fs.ReadFile(root, name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read packages: %w", err)
+	}
+	for line := range strings.Lines(string(content)) {
+		add(strings.TrimSuffix(line, "\n"))
+	}
+	return nil
+}
+
+// addSum takes a line "d41d8cd98f00b204e9800998ecf8427e  usr/share/doc/x".
+func (p *Packages) addSum(line string) {
+	sum, path, _ := strings.Cut(line, " ")
+	p.add(strings.TrimPrefix(strings.TrimLeft(path, " *"), "./"), sum)
+}
+
+// addConffile takes a line " /etc/x d41d8cd98f00b204e9800998ecf8427e obsolete".
+func (p *Packages) addConffile(line string) {
+	if rest, ok := strings.CutPrefix(line, " /"); ok {
+		path, rest, _ := strings.Cut(rest, " ")
+		sum, _, _ := strings.Cut(rest, " ")
+		p.add(path, sum)
+	}
+}
+
+// add takes a file, unless what should be its sum is none.
+func (p *Packages) add(path, sum string) {
+	file := packaged{path: path}
+	if path == "" || len(sum) != hex.EncodedLen(len(file.sum)) {
+		return
+	}
+	if _, err := hex.Decode(file.sum[:], []byte(sum)); err == nil {
+		p.files[file] = true
+	}
+}
+
+// Installed reports whether the file at path, with this content, is as a
+// package installed it. Where a root's /lib and the like are links into /usr, a
+// path is the one below usr, though packages may know it by the other.
+func (p *Packages) Installed(path string, content io.Reader) (bool, error) {
+	hash := md5.New()
+	if _, err := io.Copy(hash, content); err != nil {
+		return false, fmt.Errorf("read %s: %w", path, err)
+	}
+	sum := [md5.Size]byte(hash.Sum(nil))
+	merged, isMerged := strings.CutPrefix(path, "usr/")
+	return p.files[packaged{path, sum}] || isMerged && p.files[packaged{merged, sum}], nil
+}

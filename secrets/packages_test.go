@@ -1,0 +1,77 @@
+package secrets
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"testing/iotest"
+)
+
+// testKey is what a package may hold for its tests.
+const testKey = `-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIB5VwOVkEJpq0oh98vz4/LdBy6+enYjmfb7qQqeM65UB
+-----END PRIVATE KEY-----
+`
+
+const testSum = "c5e0abd703576ab2e1a749a673e80d62"
+
+func TestInstalled(t *testing.T) {
+	t.Parallel()
+	packages, err := ReadPackages(fstest.MapFS{
+		"var/lib/dpkg/info/a.md5sums": {Data: []byte(testSum + "  usr/share/a b/key\n" + testSum + " *lib/key\n" + testSum + "  ./usr/dot\n" +
+			"d41d8cd98f00b204e9800998ecf8427e  usr/other\nd41d8cd9  usr/short\nnonsense\n\n" + testSum)},
+		"var/lib/dpkg/info/b:amd64.md5sums": {Data: []byte("d41d8cd98f00b204e9800998ecf8427e  usr/both\n")},
+		"var/lib/dpkg/info/c.md5sums":       {Data: []byte(testSum + "  usr/both")},
+		"var/lib/dpkg/info/d.list":          {Data: []byte(testSum + "  usr/list\n")},
+		"var/lib/dpkg/status": {Data: []byte("Package: a\nConffiles:\n /etc/a " + testSum + "\n /etc/old " + testSum + " obsolete\n" +
+			" /etc/new newconffile\n /etc/short\nDescription: " + testSum + "\n /etc/description is here\n")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{
+		"usr/share/a b/key": true,
+		"usr/lib/key":       true, // merged
+		"lib/key":           true,
+		"usr/dot":           true,
+		"usr/both":          true,
+		"etc/a":             true,
+		"etc/old":           true,
+		"usr/other":         false,
+		"usr/short":         false,
+		"usr/list":          false,
+		"etc/new":           false,
+		"etc/short":         false,
+		"etc/description":   false,
+		"share/a b/key":     false,
+		"":                  false,
+	} {
+		if got, err := packages.Installed(path, strings.NewReader(testKey)); got != want || err != nil {
+			t.Errorf("%q: %v, %v", path, got, err)
+		}
+	}
+	if got, _ := packages.Installed("usr/dot", strings.NewReader(testKey+"\n")); got {
+		t.Error("another content is as installed")
+	}
+	broken := errors.New("broken")
+	if _, err := packages.Installed("usr/dot", iotest.ErrReader(broken)); !errors.Is(err, broken) {
+		t.Errorf("reading broke, and the error is %v", err)
+	}
+}
+
+func TestNoPackages(t *testing.T) {
+	t.Parallel()
+	packages, err := ReadPackages(fstest.MapFS{"etc/passwd": {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := packages.Installed("a", strings.NewReader("")); got || err != nil {
+		t.Error(got, err)
+	}
+	_, err = ReadPackages(fstest.MapFS{"var/lib/dpkg/status": {Mode: fs.ModeDir}})
+	if err == nil {
+		t.Error("a directory is no status, and no error")
+	}
+}

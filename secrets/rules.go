@@ -1,0 +1,199 @@
+package secrets
+
+import (
+	"bytes"
+	"path"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// A rule says of a path that the file there is a secret, if its content is.
+type rule struct {
+	path   string // for path.Match; behind "**/", from any directory
+	what   string
+	secret func(content []byte) bool
+}
+
+// ruleFor returns the first rule for the file at name; nil if there is none.
+func ruleFor(name string) *rule {
+	if name == "" || redactions[name] != nil {
+		return nil
+	}
+	depth := strings.Count(name, "/")
+	for i := range rules {
+		if rules[i].covers(name, depth) {
+			return &rules[i]
+		}
+	}
+	return nil
+}
+
+func (r *rule) covers(name string, depth int) bool {
+	pattern, anywhere := strings.CutPrefix(r.path, "**/")
+	if last := pattern[len(pattern)-1]; last != '*' && last != name[len(name)-1] {
+		return false // as most are: there are as many names as files
+	}
+	extra := depth - strings.Count(pattern, "/")
+	if extra > 0 && !anywhere {
+		return false
+	}
+	for range extra {
+		_, name, _ = strings.Cut(name, "/")
+	}
+	match, _ := path.Match(pattern, name)
+	return match
+}
+
+var rules = []rule{
+	// The machine's and its services' own keys, in whatever format.
+	{"etc/ssh/ssh_host_*_key", "SSH host key", filled},
+	{"etc/ssl/private/*", "private key", filled},
+	{"etc/letsencrypt/archive/*/privkey*.pem", "private key", filled},
+	{"etc/munge/munge.key", "MUNGE key", filled},
+	{"etc/krb5.keytab", "Kerberos keytab", keytab},
+	{"**/*.keytab", "Kerberos keytab", keytab},
+	{"etc/wireguard/*", "WireGuard key", anyOf(assigns("PrivateKey|PresharedKey"), matches(`\A[A-Za-z0-9+/]{43}=\s*\z`))},
+	{"etc/systemd/network/*.netdev", "WireGuard key", assigns("PrivateKey|PresharedKey")},
+	{"etc/ipsec.secrets", "IPsec secret", matches(`(?mi)^[^#\n]*:\s*(PSK|EAP|XAUTH|PIN|NTLM)\s+\S`)},
+	{"etc/credstore/*", "systemd credential", filled},
+	{"var/lib/systemd/credential.secret", "key of systemd's credentials", filled},
+
+	// Networks.
+	{"etc/NetworkManager/system-connections/*", "NetworkManager connection with a secret", networkManager},
+	{"usr/lib/NetworkManager/system-connections/*", "NetworkManager connection with a secret", networkManager},
+	{"etc/netplan/*", "network password", assigns(`psk|password|client-key-password`)},
+	{"etc/network/interfaces", "wireless password", interfaces},
+	{"etc/network/interfaces.d/*", "wireless password", interfaces},
+	{"etc/wpa_supplicant*.conf", "wireless password", wireless},
+	{"etc/wpa_supplicant/*", "wireless password", wireless},
+	{"etc/hostapd/*", "wireless password", wireless},
+	{"etc/hostapd.conf", "wireless password", wireless},
+	{"var/lib/iwd/*", "wireless password", assigns(`Passphrase|PreSharedKey|SAE-PT-Group\d+|[\w-]*Password|[\w-]*Passphrase`)},
+	{"var/lib/connman/*.config", "wireless password", assigns(`Passphrase|PrivateKeyPassphrase`)},
+	{"var/lib/connman/*/settings", "wireless password", assigns(`Passphrase|PrivateKeyPassphrase`)},
+	{"etc/ppp/*-secrets", "PPP password", matches(`(?m)^\s*[^#\s]\S*\s+\S+\s+("[^"*]|[^"*\s])`)},
+
+	// Directories, file servers, databases.
+	{"var/cache/debconf/passwords.dat*", "password given to debconf", matches(`(?m)^Value: \S`)},
+	{"etc/sssd/*.conf", "directory password", assigns("ldap_default_authtok")},
+	{"etc/sssd/conf.d/*", "directory password", assigns("ldap_default_authtok")},
+	{"var/lib/sss/secrets/*", "secret kept by SSSD", filled},
+	{"etc/ldap.secret", "directory password", filled},
+	{"etc/*-ldap.secret", "directory password", filled},
+	{"etc/*_ldap.secret", "directory password", filled},
+	{"etc/nslcd.conf", "directory password", bindPassword},
+	{"etc/*ldap.conf", "directory password", bindPassword},
+	{"etc/ldap/*.conf", "directory password", bindPassword},
+	{"var/lib/samba/private/*.tdb", "Samba password", filled},
+	{"**/*smbcredentials*", "file server password", assigns("password")},
+	{"etc/samba/*cred*", "file server password", assigns("password")},
+	{"etc/cifs*", "file server password", assigns("password")},
+	{"etc/fstab", "file server password", matches(`(?m)^[^#\n]*[\s,](pass|password)=[^,\s]`)},
+	{"etc/davfs2/secrets", "file server password", matches(`(?m)^\s*[^#\s]\S*\s+\S+\s+\S`)},
+	{"etc/cups/printers.conf", "printer password", urlPassword},
+	{"etc/mysql/*.cnf", "database password", assigns("password")},
+	{"etc/mysql/*/*.cnf", "database password", assigns("password")},
+	{"**/.my.cnf", "database password", assigns("password")},
+	{"**/.mylogin.cnf", "database password", filled},
+	{"**/.pgpass", "database password", matches(`(?m)^[^#\n]([^:\n]|\\:)*(:([^:\n\\]|\\.)*){3}:[^\r\n]`)},
+
+	// Package archives, web servers, repositories of sources.
+	{"etc/apt/auth.conf", "package archive password", loginPassword},
+	{"etc/apt/auth.conf.d/*", "package archive password", loginPassword},
+	{"etc/apt/sources.list", "package archive password", urlPassword},
+	{"etc/apt/sources.list.d/*", "package archive password", urlPassword},
+	{"etc/apt/apt.conf.d/*", "proxy password", urlPassword},
+	{"**/.netrc", "login password", loginPassword},
+	{"**/.authinfo", "login password", loginPassword},
+	{"**/.git-credentials", "Git password", urlPassword},
+	{"**/git/credentials", "Git password", urlPassword},
+	{"**/gh/hosts.yml", "GitHub token", assigns("oauth_token")},
+	{"**/.npmrc", "npm token", matches(`(?mi)^[^#;\n]*(_auth|_authToken|_password)\s*=\s*\S`)},
+	{"**/.pypirc", "PyPI password", assigns("password")},
+	{"**/.vnc/passwd", "VNC password", filled},
+
+	// Clouds and containers.
+	{"**/.aws/credentials", "AWS credentials", amazon},
+	{"**/.aws/config", "AWS credentials", amazon},
+	{"**/.aws/*/cache/*.json", "AWS token", members("accessToken|refreshToken|clientSecret|SecretAccessKey")},
+	{"**/.boto", "AWS credentials", anyOf(amazon, assigns("gs_secret_access_key|gs_oauth2_refresh_token"))},
+	{"**/.s3cfg", "S3 credentials", assigns("secret_key|access_token")},
+	{"**/gcloud/application_default_credentials.json", "Google Cloud credentials", google},
+	{"**/gcloud/legacy_credentials/*/adc.json", "Google Cloud credentials", google},
+	{"**/gcloud/credentials.db", "Google Cloud credentials", filled},
+	{"**/gcloud/access_tokens.db", "Google Cloud token", filled},
+	{"**/.azure/msal_token_cache.*", "Azure token", notEmptyJSON},
+	{"**/.azure/accessTokens.json", "Azure token", notEmptyJSON},
+	{"**/.azure/service_principal_entries.*", "Azure credentials", notEmptyJSON},
+	{"**/openstack/clouds.yaml", "OpenStack credentials", openstack},
+	{"**/openstack/secure.yaml", "OpenStack credentials", openstack},
+	{"**/rclone/rclone.conf", "rclone credentials", assigns(`[\w-]*pass|pass2|password|token|secret_access_key|client_secret`)},
+	{"**/.docker/config.json", "container registry password", registry},
+	{"**/.dockercfg", "container registry password", registry},
+	{"**/containers/auth.json", "container registry password", registry},
+	{"var/lib/kubelet/config.json", "container registry password", registry},
+	{"**/.kube/config", "Kubernetes credentials", kubernetes},
+	{"etc/kubernetes/*.conf", "Kubernetes credentials", kubernetes},
+	{"etc/rancher/*/*.yaml", "Kubernetes credentials", kubernetes},
+	{"**/.vault-token", "Vault token", filled},
+	{"**/.terraform.d/credentials.tfrc.json", "Terraform token", members("token")},
+
+	// Copies of what Redact takes care of in its place, and other lists of users.
+	{"etc/security/opasswd*", "password hash", matches(`(?m)^[^:\n]*:\d+:\d+:[^:\s]`)},
+	{"**/*shadow*", "password hash", hashes},
+	{"**/*passwd*", "password hash", hashes},
+}
+
+var (
+	amazon         = assigns("aws_secret_access_key|aws_session_token")
+	bindPassword   = matches(`(?mi)^\s*(bindpw|rootpwmodpw|sasl_secret)\s+\S`)
+	google         = members("refresh_token|private_key|client_secret")
+	hashes         = matches(`(?m)^[\w.-]+:!*(\$\w+\$[^:\s]+|[./0-9A-Za-z]{13})(:|\r?$)`) // crypt(5)
+	interfaces     = matches(`(?mi)^\s*(wpa-(psk|password|passphrase|wep-key\d|private-key-passwd)|wireless-key\d?)\s+\S`)
+	keytab         = matches(`(?s)\A\x05[\x01\x02].`)
+	kubernetes     = anyOf(assigns(credential), members(credential))
+	loginPassword  = matches(`(?m)^([^#\n]*\s)?password\s+\S`)
+	networkManager = anyOf(assigns(`psk|pin|preshared-key|password-raw|[\w-]*password|wep-key\d`),
+		matches(`(?m)^private-key=(data:|[A-Za-z0-9+/]{43}=)|^\[vpn-secrets\]\s+[^\[\s]`))
+	notEmptyJSON = matches(`[^\s{}\[\]]`)
+	openstack    = assigns("password|application_credential_secret|token")
+	registry     = members("auth|password|identitytoken|registrytoken")
+	urlPassword  = matches(`(?m)^[^#\n]*://[^/\s:@]*:[^/\s@]+@`)
+	wireless     = assigns(`psk|wpa_psk|wpa_passphrase|sae_password|password|wep_key\d|private_key2?_passwd|pin|(auth|acct)_server_shared_secret`)
+)
+
+// credential matches the keys of what a kubeconfig holds in secrets.
+const credential = "token|id-token|access-token|refresh-token|password|client-secret|client-key-data"
+
+// filled reports whether there is anything but white space in content.
+func filled(content []byte) bool { return len(bytes.TrimSpace(content)) > 0 }
+
+// matches returns a function that reports whether the expression matches.
+func matches(expression string) func([]byte) bool {
+	compiled := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+	return func(content []byte) bool { return compiled().Match(content) }
+}
+
+// assigns reports whether a line that is no comment gives a value to one of the
+// keys, in any style of INI or YAML.
+func assigns(keys string) func([]byte) bool {
+	return matches(`(?mi)^[ \t"'-]*(` + keys + `)["']?[ \t]*[=:][ \t]*["']?[^\s"'#;]`)
+}
+
+// members reports whether one of the keys has a string that is not empty, in JSON.
+func members(keys string) func([]byte) bool {
+	return matches(`"(` + keys + `)"\s*:\s*"[^"]`)
+}
+
+// anyOf reports whether one of the conditions holds.
+func anyOf(conditions ...func([]byte) bool) func([]byte) bool {
+	return func(content []byte) bool {
+		for _, holds := range conditions {
+			if holds(content) {
+				return true
+			}
+		}
+		return false
+	}
+}
