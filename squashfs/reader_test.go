@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -107,8 +106,8 @@ func TestContent(t *testing.T) {
 			t.Errorf("%s: %v", e.Path, err)
 		}
 		for range 100 {
-			from := rand.Int64N(e.Size + 10)
-			b := make([]byte, rand.IntN(9000))
+			from := tree.random.Int64N(e.Size + 10)
+			b := make([]byte, tree.random.IntN(9000))
 			n, err := c.ReadAt(b, from)
 			expect := want[min(from, e.Size):min(from+int64(len(b)), e.Size)]
 			if !bytes.Equal(b[:n], expect) || (err == nil) != (n == len(b)) {
@@ -348,6 +347,10 @@ func TestHostileOverlap(t *testing.T) {
 		"points elsewhere": func(p *patch) {
 			large := p.entry("large")
 			p.image[p.r.inodes.blocks[large.end.block]+2+uint64(large.end.offset)]++
+		},
+		"elsewhere than to \"mo": func(p *patch) {
+			large := p.entry("large")
+			p.image[p.r.inodes.blocks[large.end.block]+2+uint64(large.end.offset)+12]++
 		},
 	} {
 		t.Run(what, func(t *testing.T) {

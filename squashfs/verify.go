@@ -22,7 +22,8 @@ const maxProblems = 10
 // with the path it is about.
 //
 // Data that was changed and still expands to the right length goes unnoticed:
-// squashfs has no checksums of its own, but for gzip's.
+// squashfs has no checksums of its own, but for gzip's. Previous.Verify compares
+// an image with the digests in its index.
 func (r *Reader) Verify(ctx context.Context) error {
 	v := &verifier{
 		r:      r,
