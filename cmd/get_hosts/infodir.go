@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"ltskeeper/ldm"
+)
+
+// leave writes each server's answer into a file of its name in the folder, where LDM's greeter looks for it: without
+// lines that the greeter or a terminal could stumble over, never longer than the greeter's buffer, and whole at any moment.
+// A server that is up and has no answer gets an empty file, and one that is down has none: so the greeter tells them apart.
+func leave(dir string, replies []ldm.Reply) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, r := range replies {
+		path := filepath.Join(dir, r.Name)
+		if r.State == ldm.Down {
+			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			continue
+		}
+		text, _ := r.Answer.Encode()
+		if err := replace(path, text, 0o644); err != nil {
+			return fmt.Errorf("leave the answer of %s: %w", r.Name, err)
+		}
+	}
+	return nil
+}
+
+// replace writes a file beside its place and renames it. On a thin client that is memory, so nothing is synced.
+func replace(path string, text []byte, mode fs.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".get_hosts-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Chmod(mode), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// pamltsp is the file that pamltsp of LTSP since 2019 reads before it logs a user in: assignments that a shell evaluates.
+// As a flag it may have no value.
+type pamltsp string
+
+func (p *pamltsp) IsBoolFlag() bool { return true }
+
+func (p *pamltsp) String() string { return string(*p) }
+
+func (p *pamltsp) Set(value string) error {
+	switch value {
+	case "true":
+		*p = "/etc/ltsp/pamltsp.conf"
+	case "", "false":
+		*p = ""
+	default:
+		*p = pamltsp(value)
+	}
+	return nil
+}
+
+// set makes the server the one that users log in to. Whatever else the file says stays.
+func (p *pamltsp) set(server string) error {
+	// Where the file is a link, what it leads to is replaced.
+	path, err := filepath.EvalSymlinks(string(*p))
+	if errors.Is(err, fs.ErrNotExist) {
+		path = string(*p)
+	} else if err != nil {
+		return err
+	}
+	mode := fs.FileMode(0o644)
+	before, err := os.ReadFile(path)
+	if err == nil {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		mode = info.Mode().Perm()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	after := setSSHServer(string(before), server)
+	if after == string(before) {
+		return nil
+	}
+	if err := replace(path, []byte(after), mode); err != nil {
+		return fmt.Errorf("set SSH_SERVER: %w", err)
+	}
+	return nil
+}
+
+// setSSHServer sets SSH_SERVER in a file of shell assignments: in its last line, where nothing sets it again. Lines that
+// did nothing but set it are gone.
+func setSSHServer(conf, server string) string {
+	var b strings.Builder
+	for line := range strings.Lines(conf) {
+		if value, found := strings.CutPrefix(strings.TrimSpace(line), "SSH_SERVER="); found && oneWord(value) {
+			continue
+		}
+		b.WriteString(strings.TrimSuffix(line, "\n") + "\n")
+	}
+	return b.String() + "SSH_SERVER='" + server + "'\n" // a server's name holds no quote
+}
+
+// oneWord tells whether a shell would take s for one word, quoted or not, and nothing more.
+func oneWord(s string) bool {
+	if n := len(s); n >= 2 && (s[0] == '\'' || s[0] == '"') && s[n-1] == s[0] {
+		return !strings.ContainsRune(s[1:n-1], rune(s[0])) && !strings.Contains(s, "\\")
+	}
+	return !strings.ContainsAny(s, " \t'\"`$\\;&|<>()#")
+}
