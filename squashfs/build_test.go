@@ -537,3 +537,34 @@ func TestEncoders(t *testing.T) {
 		}
 	}
 }
+
+// TestContentOnly replaces the content of files that stay what they are otherwise, for one image and no other.
+func TestContentOnly(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	c := newChanger(t, 1)
+	c.write(c.path("etc/first-name"), []byte("the tree's secret"))
+	c.check(os.Link(c.path("etc/first-name"), c.path("etc/shadow")))
+	c.check(os.Lchown(c.path("etc/shadow"), 7, 8))
+	c.check(os.Chmod(c.path("etc/shadow"), 0o640))
+	c.settle()
+	overlay := []File{{Path: "etc/shadow", Content: []byte("nothing"), ContentOnly: true}}
+	first := buildGeneration(t, c.root, nil, Options{Overlay: overlay})
+	r := openImage(t, first.path)
+	for _, name := range []string{"etc/first-name", "etc/shadow"} {
+		e := mustLookup(t, r, name)
+		if got := contentOf(t, r, name); string(got) != "nothing" || e.UID != 7 || e.GID != 8 || e.Mode&0o7777 != 0o640 || e.Links != 2 {
+			t.Errorf("%s: got %q in %+v", name, got, e)
+		}
+	}
+	if next := buildGeneration(t, c.root, first, Options{Overlay: overlay}); !next.result.Unchanged {
+		t.Errorf("the same overlay, and got %+v", next.result)
+	}
+	next := buildGeneration(t, c.root, first, Options{})
+	if next.result.Reason != "" {
+		t.Errorf("built clean: %s", next.result.Reason)
+	}
+	sameImage(t, "without the overlay", next, buildGeneration(t, c.root, nil, Options{}))
+	back := buildGeneration(t, c.root, next, Options{Overlay: overlay})
+	sameImage(t, "with it again", back, first)
+}

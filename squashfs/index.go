@@ -119,7 +119,7 @@ func indexInodes(t *tree, device uint64) (inodes []indexInode, sets []*xattrSet)
 			Ino: i.stat.ino, Size: i.stat.size, Mtime: i.stat.mtime, Ctime: i.stat.ctime,
 			Content: noContent, Xattrs: noXattrs,
 		}
-		if i.content != nil {
+		if i.content != nil && !i.replaced {
 			x.Content = i.content.number
 		}
 		if i.xattrs != nil {

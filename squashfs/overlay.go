@@ -17,6 +17,9 @@ type File struct {
 	Content []byte
 	Mode    fs.FileMode // permission bits
 	Mtime   time.Time   // zero: the superblock's time
+
+	// ContentOnly: the tree has the file, and only its content is another in the image. All of its names get it.
+	ContentOnly bool
 }
 
 // lay puts a file into the tree. Directories on its way that the tree lacks are made, with the superblock's time.
@@ -48,6 +51,15 @@ func (f *File) layBelow(dir *entry) error {
 		if dir = dir.entries[at]; !dir.inode.isDir() {
 			return fmt.Errorf("%s is no directory", path)
 		}
+	}
+	if f.ContentOnly {
+		at, found := dir.find(components[last])
+		if !found || !dir.entries[at].inode.isRegular() {
+			return errors.New("the tree has no regular file there")
+		}
+		i := dir.entries[at].inode
+		i.held, i.data, i.replaced = true, f.Content, true
+		return nil
 	}
 	e := &entry{path: f.Path, parent: dir, inode: &inode{
 		mode:     unix.S_IFREG | uint32(f.Mode.Perm()),

@@ -58,6 +58,8 @@ type inode struct {
 	// held says that data is the file's content: it is not read from the tree (again).
 	held bool
 	data []byte
+	// replaced says that data is not what the tree has there: a later build must not take the file for this content.
+	replaced bool
 
 	content *content // of a regular file that is not empty
 
@@ -366,6 +368,9 @@ func (t *tree) number(e *entry, seen map[[2]uint64]*inode) {
 	t.names = append(t.names, e)
 	key := [2]uint64{i.stat.device, i.stat.ino}
 	if first := seen[key]; first != nil {
+		if i.replaced {
+			first.held, first.data, first.replaced = true, i.data, true
+		}
 		first.links++
 		e.inode = first
 		return
