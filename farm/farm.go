@@ -50,6 +50,9 @@ type Image struct {
 	Compression string        // "zstd", "gzip" or "lz4"
 	Keep        int           // generations, at least 1
 	KeepFor     time.Duration // and each for at least this long after it was replaced
+
+	// AllowSecrets are patterns, as of excludes, of files with secrets that are meant to be in images.
+	AllowSecrets []string
 }
 
 // TFTP says where clients fetch their kernel, initrd and lts.conf.

@@ -61,6 +61,7 @@ directory   = "images"
 compression = "lz4"
 keep        = 5
 keep-for    = "24h"
+allow-secrets = ["etc/ssl/private/lab-*.key"]
 
 [tftp]
 directory = "../tftp"
@@ -123,7 +124,7 @@ func TestLoad(t *testing.T) {
 		Dir:     dir,
 		State:   "/var/lib/ltskeeper",
 		Collect: Collect{Timeout: 2 * time.Second, Parallel: 8},
-		Image:   Image{Directory: dir + "/images", Compression: "lz4", Keep: 5, KeepFor: 24 * time.Hour},
+		Image:   Image{Directory: dir + "/images", Compression: "lz4", Keep: 5, KeepFor: 24 * time.Hour, AllowSecrets: []string{"etc/ssl/private/lab-*.key"}},
 		TFTP:    TFTP{Directory: filepath.Dir(dir) + "/tftp"},
 		Chroots: []Chroot{
 			{Name: "x86_64", Path: "/srv/ltsp/x86_64", Exclude: []string{"var/cache/apt/archives/*.deb"}, LTSConf: dir + "/lts.conf"},

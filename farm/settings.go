@@ -60,6 +60,9 @@ func (l *loader) image(p place) {
 		"compression": func(p place) { p.word(&to.Compression, "zstd", "gzip", "lz4") },
 		"keep":        func(p place) { p.int(&to.Keep, 1, math.MaxInt32) },
 		"keep-for":    func(p place) { p.duration(&to.KeepFor) },
+		"allow-secrets": func(p place) {
+			p.texts(func(p place, s string) { to.AllowSecrets = append(to.AllowSecrets, p.exclude(s)) })
+		},
 	})
 }
 

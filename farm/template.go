@@ -38,6 +38,7 @@ func Template(found Found) []byte {
 	text(`# compression = "zstd"    # or "gzip", "lz4"
 # keep = 3                # generations, and each of them
 # keep-for = "336h"       # for at least this long after it was replaced
+# allow-secrets = []      # private keys and the like that are meant to be in images
 
 [tftp]
 `)

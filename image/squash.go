@@ -25,7 +25,7 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 	var m made
 	full := ""
 	switch {
-	case current == None:
+	case current == None || current == 0:
 	case from.Full:
 		full = "asked for"
 	case s.record(current).Inspection != from.Inspection:

@@ -92,6 +92,8 @@ type Generation struct {
 
 	Pinned bool `json:"pinned,omitempty"` // never pruned
 
+	Inspection string `json:"inspection,omitempty"` // Source.Inspection
+
 	// Published is false for a generation that was complete but never became current.
 	Published bool `json:"published"`
 }

@@ -15,6 +15,7 @@ import (
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/image"
+	"ltskeeper/secrets"
 	"ltskeeper/squashfs"
 )
 
@@ -191,7 +192,15 @@ func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []
 	if err := o.store.Repair(now); err != nil {
 		return err
 	}
-	built, err := o.store.Build(ctx, image.Source{Root: o.Path(), Options: options, Conf: conf, Full: r.full, Force: r.force}, now)
+	search, err := newSearch(o, r.farm.Image.AllowSecrets)
+	if err != nil {
+		return err
+	}
+	options.Inspect = search.inspect
+	built, err := o.store.Build(ctx, image.Source{
+		Root: o.Path(), Options: options, Conf: conf, Full: r.full, Force: r.force,
+		Inspection: strings.Join(append([]string{secrets.Rules}, r.farm.Image.AllowSecrets...), "\n"), Refuse: search.refuse,
+	}, now)
 	if err != nil {
 		return err
 	}
@@ -239,6 +248,9 @@ func (r *run) imageOptions(o *openRoot, overlay []derived) (squashfs.Options, er
 		return squashfs.Options{}, err
 	}
 	options := squashfs.Options{Compression: compression, Exclude: excludes, Time: epoch}
+	if options.Overlay, err = o.redact(excludes); err != nil {
+		return squashfs.Options{}, err
+	}
 	for _, file := range overlay {
 		path, err := o.Resolve(file.path) // where a client finds it, whatever links lead there
 		if err != nil {

@@ -1,0 +1,129 @@
+package update
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"ltskeeper/secrets"
+	"ltskeeper/squashfs"
+)
+
+// redact lists what the image is to hold in place of files with password hashes or the machine's identity, as far as
+// they are not left out of it.
+func (o *openRoot) redact(exclude *squashfs.Excludes) ([]squashfs.File, error) {
+	var overlay []squashfs.File
+	for _, path := range secrets.Redacted() {
+		path, err := o.Resolve(path)
+		if err != nil {
+			return nil, err
+		}
+		if exclude.Match(path) {
+			continue
+		}
+		content, err := o.Read(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if content, changed := secrets.Redact(path, content); changed {
+			overlay = append(overlay, squashfs.File{Path: path, Content: content, ContentOnly: true})
+		}
+	}
+	return overlay, nil
+}
+
+// A search looks for secrets in the files that go into an image.
+type search struct {
+	root    *openRoot
+	allowed *squashfs.Excludes
+
+	mu    sync.Mutex
+	found map[string]secrets.Finding // by path
+}
+
+// newSearch begins one, which passes over the paths that the admin means to ship.
+func newSearch(root *openRoot, allow []string) (*search, error) {
+	allowed, err := squashfs.ParseExcludes(allow)
+	if err != nil {
+		return nil, err
+	}
+	return &search{root: root, allowed: allowed, found: map[string]secrets.Finding{}}, nil
+}
+
+// inspect looks at one file: it is squashfs.Options.Inspect.
+func (s *search) inspect(path string) io.WriteCloser {
+	if s.allowed.Match(path) {
+		return ignored{io.Discard}
+	}
+	f := &searched{search: s, path: path}
+	f.Reset(path)
+	return f
+}
+
+type ignored struct{ io.Writer }
+
+func (ignored) Close() error { return nil }
+
+type searched struct {
+	secrets.Scanner
+	search *search
+	path   string
+}
+
+func (f *searched) Close() error {
+	s := f.search
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if finding, found := f.Finding(); found {
+		s.found[f.path] = finding
+	} else {
+		delete(s.found, f.path) // of an attempt before, while the file was being written
+	}
+	return nil
+}
+
+// refuse fails if something was found that is not as a package installed it, and names all of it.
+func (s *search) refuse() error {
+	if len(s.found) == 0 {
+		return nil
+	}
+	root, err := os.OpenRoot(s.root.Path())
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	packages, err := secrets.ReadPackages(root.FS())
+	if err != nil {
+		return err
+	}
+	var lines []string
+	for path, finding := range s.found {
+		content, err := s.root.Read(path)
+		if err != nil {
+			return err
+		}
+		installed, err := packages.Installed(path, bytes.NewReader(content))
+		if err != nil {
+			return err
+		}
+		if !installed {
+			lines = append(lines, fmt.Sprintf("  %s: %s", path, finding.What))
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	slices.Sort(lines)
+	return fmt.Errorf("the image would hold secrets, and whoever reaches the network can fetch it:\n%s\n"+
+		"leave them out (exclude of the [[chroot]]), or name those that are meant to be there in allow-secrets of [image]",
+		strings.Join(lines, "\n"))
+}
