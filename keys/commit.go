@@ -12,6 +12,9 @@ type change struct {
 	before, after record
 }
 
+// byScan is what the log says of a change that nobody ordered.
+const byScan = "scan"
+
 // commit is the one place where trust changes: every decision ends here. On
 // disk names come before the first key of theirs, the log before what it tells
 // of, and a revocation before the files that it takes keys from. Nothing is
@@ -100,8 +103,11 @@ func (s *Store) entries(now time.Time, by string, revoked []Key, changes []chang
 				to = Revoked
 			}
 			why := by
-			if to == Trusted {
+			switch {
+			case to == Trusted:
 				why = remember(k, c.after.trusted, "").Origin().How
+			case by == byScan && !remember(k, c.before.trusted, "").Origin().Gone.IsZero():
+				why = "retired"
 			}
 			if from != to {
 				add(c.server, k, from, to, why)

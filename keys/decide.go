@@ -18,7 +18,7 @@ func (s *Store) Apply(verdicts ...Verdict) error {
 			now = v.at
 		}
 	}
-	return s.commit(now, "scan", nil, changes...)
+	return s.commit(now, byScan, nil, changes...)
 }
 
 func (v *Verdict) change() change {

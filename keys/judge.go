@@ -13,6 +13,10 @@ type Policy struct {
 	Names    []string // name, aliases, declared addresses
 	Pins     []string // fingerprints; if there are any, only keys with these are trusted
 	FirstUse bool     // a server that never had a key is trusted with what it shows
+
+	// RetireAfter is how long a key stays trusted after its server stopped
+	// listing it: a server may be rolled back.
+	RetireAfter time.Duration
 }
 
 // State is a server's keys in one word.
@@ -35,9 +39,10 @@ type Verdict struct {
 	State State
 
 	Trusted []Key // to be trusted from now on; these belong into known_hosts
-	Added   []Key // of Trusted: those that were not before (first use, a pin)
-	Removed []Key // trusted before, and not any more (revoked, or not pinned)
+	Added   []Key // of Trusted: those that were not before (first use, a pin, a proof)
+	Removed []Key // trusted before, and not any more (revoked, not pinned, or retired)
 	Pending []Key // waiting for a person, whether shown now or earlier
+	Leaving []Key // of Trusted: those that the server does not list any more, for the first time
 
 	Confirmed []Key // trusted keys that were shown
 	Changed   []Key // shown instead of a trusted key of the same type
@@ -45,6 +50,8 @@ type Verdict struct {
 	Rejected  []Key // shown, though a person has rejected them
 	Revoked   []Key // shown, though revoked
 	Weak      []Key // shown, but refused: Key.Weakness says why
+
+	Unproven []Refusal // listed by the server, which failed to prove that it has them
 
 	Conflict   bool   // addresses disagree on keys that are not trusted: none of these becomes so
 	Withheld   bool   // some address has keys, but none of a trusted type
@@ -58,6 +65,7 @@ type Verdict struct {
 	Err error
 
 	seen     Sighting
+	policy   Policy
 	at       time.Time
 	before   record
 	rejected []Key    // all that a person rejected
@@ -78,12 +86,19 @@ type record struct {
 //   - With pins, exactly the pinned keys are trusted.
 //   - A server that never had a key, and shows the same at all addresses that
 //     answer, is trusted with what it shows, if first use is allowed.
+//   - A key that the server proves to have, over a connection that a trusted key
+//     authenticated, is trusted beside the others, unless a person rejected it.
 //   - Nothing else makes a key trusted; what is shown waits for a person.
+//
+// A trusted key ceases to be one, beside those, only if the server has said for
+// long that it does not have it any more.
 func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.Time) Verdict {
-	v := Verdict{Name: p.Name, seen: seen, at: now, before: r}
+	v := Verdict{Name: p.Name, seen: seen, policy: p, at: now, before: r}
 	shown := v.sift(revoked)
 	v.keepTrusted(p, r, revoked)
 	v.trustPinned(p, shown, now)
+	listed := v.hear(p, r, revoked, now)
+	v.retire(p, now)
 
 	var fresh []Key
 	for _, k := range shown {
@@ -105,8 +120,21 @@ func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.T
 		fresh = nil
 	}
 	v.classify(shown, fresh, r.rejected)
+	for _, k := range listed {
+		if !contains(fresh, k) {
+			v.New = append(v.New, k)
+			fresh = append(fresh, k)
+		}
+	}
+	for _, t := range v.testimonies() {
+		for _, k := range t.Listed {
+			if contains(v.Trusted, k) && !contains(v.Confirmed, k) {
+				v.Confirmed = append(v.Confirmed, remember(k, v.Trusted, ""))
+			}
+		}
+	}
 
-	v.Pending = append(fresh, v.stillWaiting(r.waiting, revoked)...)
+	v.Pending = append(fresh, v.stillWaiting(r.waiting, fresh, revoked)...)
 	v.Pending = v.Pending[:min(len(v.Pending), maxPending)]
 	for _, k := range r.rejected {
 		if !contains(v.Trusted, k) {
@@ -211,7 +239,7 @@ func noFirstUse(p Policy, r record, v *Verdict) string {
 
 // stillWaiting returns the keys that have waited and that the sighting does not
 // settle. A server's pending keys are the latest it showed.
-func (v *Verdict) stillWaiting(waiting []Key, revoked func(Key) bool) (still []Key) {
+func (v *Verdict) stillWaiting(waiting, fresh []Key, revoked func(Key) bool) (still []Key) {
 	answered := false
 	var offered, shown []string
 	for _, a := range v.seen.Addresses {
@@ -224,7 +252,7 @@ func (v *Verdict) stillWaiting(waiting []Key, revoked func(Key) bool) (still []K
 	}
 	for _, k := range waiting {
 		switch {
-		case contains(v.Trusted, k), revoked(k):
+		case contains(v.Trusted, k), contains(fresh, k), revoked(k), v.told():
 		case slices.Contains(shown, k.Type): // by the trusted key, or by a later one
 		case answered && !slices.Contains(offered, k.Type):
 		default:
@@ -250,10 +278,18 @@ func (v *Verdict) suspect() bool {
 }
 
 func (v *Verdict) decision() bool {
-	undecided := func(k Key) bool { return len(v.Trusted) == 0 || hasType(v.Trusted, k.Type) }
 	onlyRejected := len(v.Rejected) > 0 && len(v.New) == 0 && len(v.Weak) == 0
 	return len(v.Revoked) > 0 || v.Conflict || v.Withheld && !onlyRejected ||
-		slices.ContainsFunc(v.Pending, undecided) || slices.ContainsFunc(v.Weak, undecided)
+		len(v.Leaving) > 0 || len(v.Unproven) > 0 || Undecided(v.Trusted, v.Pending) || Undecided(v.Trusted, v.Weak)
+}
+
+// Undecided reports whether a person has to decide about keys that wait beside
+// these trusted ones: a server has no other, or they are of the same type. One
+// that the server itself lists, logged in over a trusted key, can wait.
+func Undecided(trusted, pending []Key) bool {
+	return slices.ContainsFunc(pending, func(k Key) bool {
+		return len(trusted) == 0 || hasType(trusted, k.Type) && !k.listed()
+	})
 }
 
 func (v *Verdict) state(first bool) State {

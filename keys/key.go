@@ -134,7 +134,7 @@ func (k Key) Weakness() error {
 	switch {
 	case k.Type == typeDSA:
 		return errors.New("DSA is broken and OpenSSH has dropped it")
-	case strings.Contains(k.Type, certMark):
+	case k.isCertificate():
 		return errors.New("it is a certificate, not a plain key")
 	case k.Type == ssh.KeyAlgoRSA:
 		if bits := rsaBits(k.Blob); bits < minRSA {
@@ -143,6 +143,8 @@ func (k Key) Weakness() error {
 	}
 	return nil
 }
+
+func (k Key) isCertificate() bool { return strings.Contains(k.Type, certMark) }
 
 // rsaBits is the size of an RSA key's modulus, 0 if it has no proper one.
 func rsaBits(blob []byte) int {

@@ -3,6 +3,7 @@ package keys
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Reasons says what in the verdict needs attention, a sentence each, naming
@@ -38,8 +39,15 @@ func (v Verdict) Reasons() []string {
 	if v.Conflict {
 		say("%s shows different keys at different addresses: %s", v.Name, v.atAddresses())
 	}
+	for _, refusal := range v.Unproven {
+		say("%s lists %s as its key and does not prove to have it: %v", v.Name, describe(refusal.Key), refusal.Err)
+	}
+	for _, k := range v.Leaving {
+		say("%s has no %s any more, which is trusted until %s unless it comes back",
+			v.Name, describe(k), v.at.Add(v.policy.RetireAfter).UTC().Format(time.DateOnly))
+	}
 	for _, k := range v.Pending {
-		if !contains(v.Changed, k) && hasType(v.Trusted, k.Type) {
+		if !contains(v.Changed, k) && Undecided(v.Trusted, []Key{k}) && len(v.Trusted) > 0 {
 			say("%s has shown another %s key, and nobody has decided about it", v.Name, k.Type)
 		}
 	}

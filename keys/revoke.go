@@ -15,7 +15,7 @@ import (
 // from now on, or "".
 func (s *Store) Revoke(name string, keys []Key, now time.Time) (revoked []Key, err error) {
 	for _, k := range keys {
-		if k.Type == "" || strings.Contains(k.Type, certMark) {
+		if k.Type == "" || k.isCertificate() {
 			return nil, fmt.Errorf("revoke key %s: it is no plain host key", k.Fingerprint())
 		}
 		if !s.isRevoked(k) && !contains(revoked, k) {

@@ -23,6 +23,7 @@ const (
 	KindThrottled   ErrorKind = "throttled"   // sshd is up, but turns this machine away for a while
 	KindTimeout     ErrorKind = "timeout"     // connected, but no key in time
 	KindProtocol    ErrorKind = "protocol"    // what it says is not SSH as we know it
+	KindLogin       ErrorKind = "login"       // it showed a trusted key, but lets nobody in
 )
 
 // ScanError is why an address showed no keys, or not all of them.

@@ -26,17 +26,22 @@ type wire struct {
 	reader  *bufio.Reader // the version is read byte by byte
 	left    int
 	opening []byte
+	failed  error // the first that Read returned
 }
 
 func newWire(conn net.Conn) *wire {
 	return &wire{Conn: conn, reader: bufio.NewReader(conn), left: maxReceived}
 }
 
-func (w *wire) Read(p []byte) (int, error) {
+func (w *wire) Read(p []byte) (n int, err error) {
 	if w.left == 0 {
-		return 0, errFlood
+		err = errFlood
+	} else {
+		n, err = w.reader.Read(p[:min(len(p), w.left)])
 	}
-	n, err := w.reader.Read(p[:min(len(p), w.left)])
+	if w.failed == nil {
+		w.failed = err
+	}
 	w.left -= n
 	w.opening = append(w.opening, p[:min(n, maxOpening-len(w.opening))]...)
 	return n, err
@@ -108,6 +113,11 @@ func cutString(b []byte) (s, rest []byte, ok bool) {
 		return nil, nil, false
 	}
 	return b[4 : 4+n], b[4+n:], true
+}
+
+// appendString appends an SSH string.
+func appendString(b, s []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 }
 
 // keyTypes turns host key algorithms into key types: RSA keys sign under

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// writeKeyPair makes a key pair, writes the private key to path and returns
-// the public one as a line.
+// writeKeyPair makes a key pair, writes the private key to path and the public
+// one to path.pub, and returns that as a line.
 func writeKeyPair(typ, path string) (string, error) {
 	private, err := generate(typ)
 	if err != nil {
@@ -34,7 +34,8 @@ func writeKeyPair(typ, path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("generate %s key: %w", typ, err)
 	}
-	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))), nil
+	public := ssh.MarshalAuthorizedKey(signer.PublicKey())
+	return strings.TrimSpace(string(public)), os.WriteFile(path+".pub", public, 0o644)
 }
 
 func generate(typ string) (crypto.PrivateKey, error) {

@@ -14,6 +14,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,17 +35,18 @@ type Options struct {
 }
 
 // Server is an sshd with its own files. Its user may log in with the private
-// key in Identity and run commands.
+// key in Identity and run commands; with the one in Restricted, may only log in.
 type Server struct {
-	Address  string
-	Port     int
-	Dir      string // sshd_config, host keys and log
-	User     string // the user who runs the test
-	Identity string // path of the private key
+	Address    string
+	Port       int
+	Dir        string // sshd_config, host keys and log
+	User       string // the user who runs the test
+	Identity   string // path of the private key
+	Restricted string // path of the private key
 
-	types   []string
 	config  []string
-	public  []string
+	keys    []hostKey
+	made    int // host keys so far
 	process *os.Process
 	ended   chan struct{} // closed once the process is gone
 }
@@ -73,23 +75,20 @@ func New(dir string, o Options) (*Server, error) {
 	}
 	s := &Server{
 		Address: o.Address, Port: o.Port, Dir: dir,
-		User: me.Username, Identity: filepath.Join(dir, "identity"),
-		types: o.KeyTypes, config: o.Config,
+		User: me.Username, Identity: filepath.Join(dir, "identity"), Restricted: filepath.Join(dir, "restricted"),
+		config: o.Config,
 	}
 	if s.Port == 0 {
 		s.Port = 2222
 	}
-	if len(s.types) == 0 {
-		s.types = []string{"ed25519", "ecdsa", "rsa"}
-	}
-	authorized, err := writeKeyPair("ed25519", s.Identity)
-	if err != nil {
+	if err := s.authorize(); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "authorized_keys"), []byte(authorized+"\n"), 0o600); err != nil {
-		return nil, err
+	types := o.KeyTypes
+	if len(types) == 0 {
+		types = []string{"ed25519", "ecdsa", "rsa"}
 	}
-	if err := s.makeHostKeys(); err != nil {
+	if err := s.makeHostKeys(types); err != nil {
 		return nil, err
 	}
 	if s.Address != "" {
@@ -106,17 +105,46 @@ func New(dir string, o Options) (*Server, error) {
 
 // PublicKeys returns the host keys as public key lines without comments, in
 // the order of the key types.
-func (s *Server) PublicKeys() []string { return append([]string(nil), s.public...) }
+func (s *Server) PublicKeys() []string {
+	var lines []string
+	for _, k := range s.keys {
+		lines = append(lines, k.public)
+	}
+	return lines
+}
 
 // ChangeKeys restarts the server with fresh host keys of these types; of the
 // same types as before if none are given.
 func (s *Server) ChangeKeys(types ...string) error {
-	if len(types) > 0 {
-		s.types = types
+	if len(types) == 0 {
+		for _, k := range s.keys {
+			types = append(types, k.typ)
+		}
 	}
-	if err := s.makeHostKeys(); err != nil {
+	if err := s.makeHostKeys(types); err != nil {
 		return err
 	}
+	return s.Restart()
+}
+
+// AddKey restarts the server with a further host key. Of several of one type
+// sshd shows the first, and lists all.
+func (s *Server) AddKey(typ string) error {
+	k, err := s.makeHostKey(typ)
+	if err != nil {
+		return err
+	}
+	s.keys = append(s.keys, k)
+	return s.Restart()
+}
+
+// DropKey restarts the server without the first of its host keys of a type.
+func (s *Server) DropKey(typ string) error {
+	i := slices.IndexFunc(s.keys, func(k hostKey) bool { return k.typ == typ })
+	if i < 0 {
+		return fmt.Errorf("drop host key: there is none of type %s", typ)
+	}
+	s.keys = slices.Delete(s.keys, i, i+1)
 	return s.Restart()
 }
 
@@ -204,8 +232,8 @@ func (s *Server) wait() error {
 // render is the configuration. Of two equal keywords sshd takes the first.
 func (s *Server) render() string {
 	lines := append([]string(nil), s.config...)
-	for i := range s.types {
-		lines = append(lines, "HostKey "+s.hostKey(i))
+	for _, k := range s.keys {
+		lines = append(lines, "HostKey "+k.path)
 	}
 	lines = append(lines,
 		"ListenAddress "+net.JoinHostPort(s.Address, strconv.Itoa(s.Port)),
@@ -220,20 +248,42 @@ func (s *Server) render() string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-func (s *Server) hostKey(i int) string {
-	return filepath.Join(s.Dir, "host_key_"+strconv.Itoa(i))
+// A hostKey is a pair of files, PATH and PATH.pub, as ssh-keygen leaves them.
+type hostKey struct {
+	typ, path, public string
 }
 
-func (s *Server) makeHostKeys() error {
-	s.public = nil
-	for i, typ := range s.types {
-		line, err := writeKeyPair(typ, s.hostKey(i))
+func (s *Server) makeHostKey(typ string) (hostKey, error) {
+	s.made++
+	path := filepath.Join(s.Dir, "host_key_"+strconv.Itoa(s.made))
+	public, err := writeKeyPair(typ, path)
+	return hostKey{typ, path, public}, err
+}
+
+func (s *Server) makeHostKeys(types []string) error {
+	s.keys = nil
+	for _, typ := range types {
+		k, err := s.makeHostKey(typ)
 		if err != nil {
 			return err
 		}
-		s.public = append(s.public, line)
+		s.keys = append(s.keys, k)
 	}
 	return nil
+}
+
+// authorize makes the keys that the user may log in with.
+func (s *Server) authorize() error {
+	full, err := writeKeyPair("ed25519", s.Identity)
+	if err != nil {
+		return err
+	}
+	restricted, err := writeKeyPair("ed25519", s.Restricted)
+	if err != nil {
+		return err
+	}
+	lines := full + "\n" + `restrict,command="/bin/false" ` + restricted + "\n"
+	return os.WriteFile(filepath.Join(s.Dir, "authorized_keys"), []byte(lines), 0o600)
 }
 
 // find finds sshd, which must be called by its full path, and makes the empty

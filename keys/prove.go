@@ -1,0 +1,105 @@
+package keys
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// listedMark begins the comment of a pending key that its server listed over a
+// connection which a trusted key authenticated, but could not prove here.
+const listedMark = "listed"
+
+func (k Key) listed() bool { return strings.HasPrefix(k.Comment, listedMark+" ") }
+
+// hear takes in what the server said where somebody logged in: it trusts what
+// was proven and returns the keys that were listed and are still to be decided
+// about.
+func (v *Verdict) hear(p Policy, r record, revoked func(Key) bool, now time.Time) (waiting []Key) {
+	for _, t := range v.testimonies() {
+		for _, k := range t.Listed {
+			switch {
+			case revoked(k):
+				if !contains(v.Revoked, k) {
+					v.Revoked = append(v.Revoked, k)
+				}
+			case contains(v.Trusted, k), contains(waiting, k), contains(r.rejected, k), k.Weakness() != nil:
+			case contains(t.Proven, k) && pinned(p.Pins, k):
+				v.trust(k, provenBy+t.By.Fingerprint(), now)
+			default:
+				k = remember(k, r.waiting, "")
+				if !k.listed() {
+					k.Comment = stamp(listedMark, now)
+				}
+				waiting = append(waiting, k)
+			}
+		}
+		for _, refusal := range t.Unproven {
+			if contains(waiting, refusal.Key) {
+				v.Unproven = append(v.Unproven, refusal)
+			}
+		}
+	}
+	// One address may have proven what another only listed.
+	return slices.DeleteFunc(waiting, func(k Key) bool { return contains(v.Trusted, k) })
+}
+
+// testimonies are those that a key vouches for which is trusted still.
+func (v *Verdict) testimonies() (all []*Testimony) {
+	for _, a := range v.seen.Addresses {
+		if a.Testimony != nil && contains(v.Trusted, a.Testimony.By) {
+			all = append(all, a.Testimony)
+		}
+	}
+	return all
+}
+
+// told reports whether the server has told all there is to know: a list from
+// each of its addresses.
+func (v *Verdict) told() bool {
+	for _, a := range v.seen.Addresses {
+		if a.Testimony == nil || len(a.Testimony.Listed) == 0 || !contains(v.Trusted, a.Testimony.By) {
+			return false
+		}
+	}
+	return len(v.seen.Addresses) > 0
+}
+
+// retire notes which trusted keys the server does not list any more, and drops
+// those that it has not listed for long. The keys it logged somebody in with are
+// there, whatever it lists; those of a server with pins are a person's matter.
+func (v *Verdict) retire(p Policy, now time.Time) {
+	told := v.told() && len(p.Pins) == 0
+	var kept []Key
+	for _, k := range v.Trusted {
+		gone := k.Origin().Gone
+		switch {
+		case v.has(k):
+			k = k.setGone(time.Time{})
+		case !told:
+		case gone.IsZero():
+			k = k.setGone(now)
+			v.Leaving = append(v.Leaving, k)
+		case now.Sub(gone) >= p.RetireAfter:
+			v.Removed = append(v.Removed, k)
+			continue
+		}
+		kept = append(kept, k)
+	}
+	v.Trusted = kept
+}
+
+// has reports whether the server showed or listed the key.
+func (v *Verdict) has(k Key) bool {
+	for _, a := range v.seen.Addresses {
+		if contains(a.Keys, k) {
+			return true
+		}
+	}
+	for _, t := range v.testimonies() {
+		if contains(t.Listed, k) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,336 @@
+package keys
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// A witness is a server that lets everybody in and says about its keys what a
+// test wants.
+type witness struct {
+	shows  ssh.Signer
+	lists  []byte                                            // payload of hostkeys-00; nil: says nothing
+	proves func(session []byte, asked []byte) (bool, []byte) // nil: never answers
+	after  func(conn ssh.Conn)                               // what it does besides
+	mute   bool                                              // answers no request at all
+}
+
+func (w witness) serve(c net.Conn, _ int) {
+	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil }}
+	config.AddHostKey(w.shows)
+	conn, channels, requests, err := ssh.NewServerConn(c, config)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	go func() {
+		for range channels {
+		}
+	}()
+	if w.lists != nil {
+		conn.SendRequest(hostKeysRequest, false, w.lists)
+	}
+	if w.after != nil {
+		go w.after(conn)
+	}
+	for r := range requests {
+		switch {
+		case w.mute:
+		case r.Type == proveRequest && w.proves != nil:
+			ok, reply := w.proves(conn.SessionID(), r.Payload)
+			r.Reply(ok, reply)
+		case r.Type == proveRequest:
+		default:
+			r.Reply(false, nil)
+		}
+	}
+}
+
+func rsaSigner(t testing.TB, bits int) ssh.Signer {
+	t.Helper()
+	private, err := rsa.GenerateKey(rand.Reader, bits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer
+}
+
+// keyOf is a signer's key.
+func keyOf(t testing.TB, s ssh.Signer) Key {
+	t.Helper()
+	k, err := parseBlob(s.PublicKey().Marshal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// listOf is the payload of hostkeys-00.
+func listOf(keys ...Key) []byte { return proofRequest(keys) }
+
+// signed is the reply to hostkeys-prove-00 by these signers, for a session.
+func signed(t testing.TB, session []byte, algorithm string, k Key, signer ssh.Signer) []byte {
+	t.Helper()
+	sig, err := signer.(ssh.AlgorithmSigner).SignWithAlgorithm(rand.Reader, proofText(session, k), algorithm)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	return appendString(nil, ssh.Marshal(sig))
+}
+
+func anyLogin(t testing.TB) *Login {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Login{User: "keeper", Auth: ssh.PublicKeys(signer)}
+}
+
+func TestOnlyProofProves(t *testing.T) {
+	t.Parallel()
+	trusted, other, thief := newSigner(t), rsaSigner(t, 2048), rsaSigner(t, 2048)
+	k := keyOf(t, other)
+	other512 := func(session []byte) []byte { return signed(t, session, ssh.KeyAlgoRSASHA512, k, other) }
+	for _, test := range []struct {
+		name   string
+		proves func(session, asked []byte) (bool, []byte)
+		want   string // "" if the key is proven
+	}{
+		{"SHA-512", func(s, _ []byte) (bool, []byte) { return true, other512(s) }, ""},
+		{"SHA-256", func(s, _ []byte) (bool, []byte) { return true, signed(t, s, ssh.KeyAlgoRSASHA256, k, other) }, ""},
+		{"SHA-1", func(s, _ []byte) (bool, []byte) { return true, signed(t, s, ssh.KeyAlgoRSA, k, other) }, `of the kind "ssh-rsa"`},
+		{"another session", func(s, _ []byte) (bool, []byte) { return true, other512(append([]byte("x"), s...)) }, "not of this key and this session"},
+		{"another key", func(s, _ []byte) (bool, []byte) { return true, signed(t, s, ssh.KeyAlgoRSASHA512, k, thief) }, "not of this key and this session"},
+		{"another text", func(s, _ []byte) (bool, []byte) {
+			return true, signed(t, s, ssh.KeyAlgoRSASHA512, keyOf(t, thief), other)
+		}, "not of this key and this session"},
+		{"the key that vouches", func(s, _ []byte) (bool, []byte) {
+			return true, signed(t, s, ssh.KeyAlgoED25519, k, trusted)
+		}, `of the kind "ssh-ed25519"`},
+		{"refused", func(_, _ []byte) (bool, []byte) { return false, nil }, "refuses"},
+		{"nothing", func(_, _ []byte) (bool, []byte) { return true, nil }, "missing"},
+		{"more than asked for", func(s, _ []byte) (bool, []byte) { return true, append(other512(s), other512(s)...) }, "more in it"},
+		{"half", func(s, _ []byte) (bool, []byte) { return true, other512(s)[:100] }, "missing"},
+		{"no signature", func(s, _ []byte) (bool, []byte) { return true, appendString(nil, []byte("yes")) }, "cannot be read"},
+		{"the request again", func(_, asked []byte) (bool, []byte) { return true, asked }, "cannot be read"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			to := listen(t, witness{shows: trusted, lists: listOf(keyOf(t, trusted), k), proves: test.proves}.serve)
+			to.Trusted = []Key{keyOf(t, trusted)}
+			seen := scanOne(t, &Scanner{Timeout: time.Minute, Login: anyLogin(t)}, to)
+			v := judge(Policy{Name: "app01"}, record{trusted: to.Trusted}, func(Key) bool { return false }, seen, noon)
+			switch proven := contains(v.Trusted, k); {
+			case proven != (test.want == ""):
+				t.Errorf("trusted: %v; %+v", proven, seen)
+			case proven && (v.Decision || v.State != StateTrusted):
+				t.Errorf("%s", summary(v))
+			case !proven && (!v.Decision || v.Suspect || !contains(v.Pending, k) || len(v.Unproven) != 1):
+				t.Errorf("%s", summary(v))
+			case !proven && !strings.Contains(v.Reasons()[0], "app01 lists ssh-rsa "+k.Fingerprint()) || !proven && !strings.Contains(v.Reasons()[0], test.want):
+				t.Errorf("it says %q, want %q", v.Reasons(), test.want)
+			}
+		})
+	}
+}
+
+// Keys of types that nobody here can verify wait, whole, and are no alarm: not
+// even where one of that type is trusted, nor while the server is silent.
+func TestUnknownTypesWait(t *testing.T) {
+	t.Parallel()
+	trusted := newSigner(t)
+	to := listen(t, witness{shows: trusted, lists: listOf(keyOf(t, trusted), key("x1"), key("w1"))}.serve)
+	to.Trusted = []Key{keyOf(t, trusted)}
+	seen := scanOne(t, &Scanner{Timeout: time.Minute, Login: anyLogin(t)}, to)
+	none := func(Key) bool { return false }
+	for _, before := range [][]Key{to.Trusted, append(keysOf("x2"), to.Trusted...)} {
+		v := judge(Policy{Name: "app01", RetireAfter: time.Hour}, record{trusted: before}, none, seen, noon)
+		if !sameKeys(v.Pending, keysOf("x1")) || v.Suspect || len(v.Unproven) > 0 || v.Decision != (len(v.Leaving) > 0) {
+			t.Errorf("%s, %q", summary(v), v.Reasons())
+		}
+		later := judge(Policy{Name: "app01", RetireAfter: time.Hour}, v.change().after, none, sight("!"), noon)
+		if !sameKeys(later.Pending, keysOf("x1")) || later.Decision {
+			t.Errorf("silent: %s, %q", summary(later), later.Reasons())
+		}
+	}
+}
+
+func TestHostileWitnesses(t *testing.T) {
+	trusted := newSigner(t)
+	own := keyOf(t, trusted)
+	many := make([]Key, maxListed+1)
+	for i := range many {
+		many[i] = keyOf(t, newSigner(t))
+	}
+	var flood []byte
+	for len(flood) < 1<<20 {
+		flood = append(flood, listOf(own)...)
+	}
+	for _, test := range []struct {
+		name    string
+		witness witness
+		kind    ErrorKind
+		msg     string
+	}{
+		{"too many keys", witness{lists: listOf(many...)}, KindProtocol, "more than 32"},
+		{"a list that is cut off", witness{lists: listOf(own)[:20]}, KindProtocol, "cut off"},
+		{"a list of rubbish", witness{lists: appendString(nil, []byte("\x1b[31m"))}, KindProtocol, "cannot be read"},
+		{"no answer at all", witness{mute: true}, KindTimeout, "within"},
+		{"no proof", witness{lists: listOf(own, many[0])}, KindTimeout, "within"},
+		{"requests without end", witness{mute: true, after: func(c ssh.Conn) {
+			for {
+				if _, _, err := c.SendRequest("x@example.org", false, make([]byte, 20<<10)); err != nil {
+					return
+				}
+			}
+		}}, KindProtocol, "sends far more"},
+		{"small requests without end", witness{mute: true, after: func(c ssh.Conn) {
+			for {
+				if _, _, err := c.SendRequest("x@example.org", false, nil); err != nil {
+					return
+				}
+			}
+		}}, KindProtocol, "sends far more"},
+		{"channels without end", witness{mute: true, after: func(c ssh.Conn) {
+			for {
+				go c.OpenChannel("x@example.org", make([]byte, 1<<10))
+				if _, _, err := c.SendRequest("x@example.org", false, make([]byte, 1<<10)); err != nil {
+					return
+				}
+			}
+		}}, KindProtocol, "sends far more"},
+		{"an endless proof", witness{lists: listOf(own, many[0]), proves: func(_, _ []byte) (bool, []byte) {
+			return true, bytes.Repeat([]byte("\x00\x00\x00\x01x"), 6000)
+		}}, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.witness.shows = trusted
+			to := listen(t, test.witness.serve)
+			to.Trusted = []Key{own}
+			timeout := time.Minute
+			if test.kind == KindTimeout {
+				timeout = time.Second
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			began := time.Now()
+			seen := scanOne(t, &Scanner{Timeout: timeout, Login: anyLogin(t)}, to).Addresses[0]
+			runtime.ReadMemStats(&after)
+			if used := after.TotalAlloc - before.TotalAlloc; used > 32<<20 {
+				t.Errorf("allocated %d MB, all in all", used>>20)
+			}
+			if test.kind == KindTimeout && time.Since(began) > 20*time.Second {
+				t.Errorf("took %v", time.Since(began))
+			}
+			if !slices.ContainsFunc(seen.Keys, own.Equal) {
+				t.Errorf("showed %v", seen.Keys)
+			}
+			if test.kind == "" {
+				if seen.Err != nil || len(seen.Testimony.Proven) > 0 {
+					t.Errorf("%+v", seen)
+				}
+				return
+			}
+			e, ok := seen.Err.(*ScanError)
+			if !ok || e.Kind != test.kind || !strings.Contains(e.Error(), test.msg) || seen.Testimony != nil {
+				t.Errorf("%+v, want %s %q", seen, test.kind, test.msg)
+			}
+		})
+	}
+}
+
+// Whoever cannot show a trusted key learns nothing, not even the user's name.
+func TestNobodyLogsInToAStranger(t *testing.T) {
+	t.Parallel()
+	stranger := newSigner(t)
+	asked := make(chan string, 10)
+	to := listen(t, func(c net.Conn, _ int) {
+		config := &ssh.ServerConfig{PublicKeyCallback: func(m ssh.ConnMetadata, _ ssh.PublicKey) (*ssh.Permissions, error) {
+			asked <- m.User()
+			return nil, nil
+		}}
+		config.AddHostKey(stranger)
+		ssh.NewServerConn(c, config)
+	})
+	to.Trusted = keysOf("e1 r1")
+	seen := scanOne(t, &Scanner{Timeout: time.Minute, Login: anyLogin(t)}, to).Addresses[0]
+	if len(asked) > 0 || seen.Testimony != nil || seen.Err != nil || !sameKeys(seen.Keys, []Key{keyOf(t, stranger)}) {
+		t.Errorf("%+v, %d asked", seen, len(asked))
+	}
+}
+
+// A revoked key in a server's list is an alarm, and a rejected one stays so
+// although it is proven.
+func TestProofDoesNotOverrideAPerson(t *testing.T) {
+	t.Parallel()
+	seen := sight("e1")
+	seen.Addresses[0].Testimony = &Testimony{By: key("e1"), Listed: keysOf("e1 r1 c1"), Proven: keysOf("r1 c1")}
+	revoked := func(k Key) bool { return k.Equal(key("c1")) }
+	v := judge(Policy{Name: "app01"}, record{trusted: keysOf("e1"), rejected: keysOf("r1")}, revoked, seen, noon)
+	if got, want := summary(v), "suspect [e1] revoked[c1] decision"; got != want {
+		t.Errorf("%s; want %s", got, want)
+	}
+	// A key that is revoked vouches for nothing.
+	v = judge(Policy{Name: "app01"}, record{trusted: keysOf("e1 c2")}, func(k Key) bool { return k.Equal(key("e1")) }, seen, noon)
+	if got, want := summary(v), "suspect [c2] removed[e1] revoked[e1] withheld decision"; got != want {
+		t.Errorf("%s; want %s", got, want)
+	}
+}
+
+func FuzzParseHostKeys(f *testing.F) {
+	f.Add(listOf(keysOf("e1 r1 c1 x1 w1")...))
+	f.Add(listOf(key("e1"))[:30])
+	f.Add([]byte{0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		list, err := parseHostKeys(payload)
+		if len(list) > maxListed || err != nil && list != nil {
+			t.Errorf("%d keys, %v", len(list), err)
+		}
+		for _, k := range list {
+			if again, err := ParseKey(k.Line()); err != nil || !again.Equal(k) {
+				t.Errorf("%q: %v", k.Line(), err)
+			}
+		}
+	})
+}
+
+func FuzzCheckProofs(f *testing.F) {
+	signer := func() ssh.Signer {
+		s, err := ssh.NewSignerFromSigner(ed25519.NewKeyFromSeed(bytes.Repeat([]byte("s"), 32)))
+		if err != nil {
+			f.Fatal(err)
+		}
+		return s
+	}()
+	session, k := []byte("session"), keyOf(f, signer)
+	right := signed(f, session, ssh.KeyAlgoED25519, k, signer)
+	f.Add(right)
+	f.Add(right[:30])
+	f.Add(append(slices.Clone(right), right...))
+	f.Fuzz(func(t *testing.T, reply []byte) {
+		faults := checkProofs(reply, session, []Key{k, key("r1")})
+		if faults[1] == nil || faults[0] == nil && !bytes.HasPrefix(reply, right) {
+			t.Errorf("%x proves something", reply)
+		}
+	})
+}
