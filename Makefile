@@ -40,6 +40,8 @@ lint: ## gofmt, go vet, staticcheck
 install: build ## into DESTDIR and PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/sbin
 	install -m 0755 bin/ltskeeper $(DESTDIR)$(PREFIX)/sbin/ltskeeper
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@sbindir@|$(PREFIX)/sbin|' dist/ltskeeper-boot.service.in >$(DESTDIR)$(PREFIX)/lib/systemd/system/ltskeeper-boot.service
 
 clean: ## forget what was built
 	rm -rf bin

@@ -56,6 +56,9 @@ type Pruned struct {
 func Prune(_ context.Context, f *farm.Farm, names []string) ([]Pruned, error) {
 	var all []Pruned
 	err := eachStore(f, names, func(f *farm.Farm, store *image.Store) error {
+		if err := store.Repair(time.Now()); err != nil {
+			return err
+		}
 		gone, err := store.Prune(f.Image.Keep, f.Image.KeepFor, time.Now())
 		if len(gone) > 0 {
 			all = append(all, Pruned{store.Name, gone})
@@ -111,6 +114,11 @@ func (r *run) held(c farm.Chroot) (bool, error) {
 	since, err := store.Held()
 	if err != nil || since.IsZero() {
 		return false, err
+	}
+	if !r.dryRun {
+		if err := store.Repair(r.started); err != nil {
+			return false, err
+		}
 	}
 	current, err := store.Current()
 	if err != nil {

@@ -3,6 +3,7 @@ package update
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -30,7 +31,13 @@ func TestAHeldChroot(t *testing.T) {
 	}
 	p.write("client/etc/hostname", "still the bad tree\n")
 	must(t, server.ChangeKeys())
+	// A crash between the two renames of the rollback: the other side follows, held or not.
+	must(t, os.Remove(p.path("tftp/client/current")))
+	must(t, os.Symlink("2", p.path("tftp/client/current")))
 	r := p.run(Options{})
+	if target, err := os.Readlink(p.path("tftp/client/current")); err != nil || target != "1" {
+		t.Errorf("TFTP is at %s (%v), the image at 1", target, err)
+	}
 	if len(r.Images) != 1 || r.Images[0].Held == nil || r.Images[0].Changed || r.Images[0].Generation != 1 {
 		t.Errorf("images while held: %+v", r.Images)
 	}
