@@ -44,8 +44,12 @@ type dataWriter struct {
 	bytesRead, copied, packed int64
 }
 
+// inFlight is how many bytes of files are between reader and image at once: enough that no goroutine waits for another
+// that the machine, or the disk, holds up for some milliseconds.
+const inFlight = 8 << 20
+
 func (w *dataWriter) write(ctx context.Context) error {
-	n := 4*w.options.Jobs + 4
+	n := max(inFlight/w.plan.blockSize, 4*w.options.Jobs+4)
 	w.free, w.order, w.work = make(chan *job, n), make(chan *job, n), make(chan *job, n)
 	for range n {
 		w.free <- &job{done: make(chan struct{}, 1)}
