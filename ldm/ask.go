@@ -32,7 +32,7 @@ type Reply struct {
 
 // Candidate returns the server for choosing.
 func (r Reply) Candidate(weight float64) Candidate {
-	return Candidate{Name: r.Name, Weight: weight, State: r.State, Rating: r.Answer.Rating}
+	return Candidate{Name: r.Name, Weight: weight, State: r.State, Rating: r.Answer.Rating, Capacity: r.Answer.Capacity}
 }
 
 // An Asker asks servers.

@@ -26,6 +26,17 @@ type Candidate struct {
 	Weight float64 // how much it can take beside others; above zero
 	State  State
 	Rating int // 0 to 100; counts only where the state is Rated
+	// Capacity is how many sessions it is meant for; 0 if it does not say.
+	Capacity int
+}
+
+// soon is the rating that a server will have when it has taken this login, and another that is on its way since the
+// server was asked: on a small server each weighs more than on a large one.
+func (c Candidate) soon() float64 {
+	if c.Capacity <= 0 {
+		return float64(c.Rating)
+	}
+	return float64(c.Rating) - 2*100/float64(c.Capacity)
 }
 
 // A Policy says in which order servers of the same state are tried.
@@ -91,7 +102,7 @@ func (p Policy) Choose(candidates []Candidate, r *rand.Rand) int {
 			}
 			return weight(i)
 		})
-		if second >= 0 && rating(second) > rating(first) {
+		if second >= 0 && candidates[second].soon() > candidates[first].soon() {
 			return second
 		}
 	case Weighted:
