@@ -152,7 +152,7 @@ func TestTemplateShowsDefaults(t *testing.T) {
 		f.Path, f.Dir, f.Chroots[0].LTSConf = "", "", ""
 	}
 	plain.Chroots[0].Exclude = nil // not an empty list
-	if !reflect.DeepEqual(commented, plain) || uncommented != 14 {
+	if !reflect.DeepEqual(commented, plain) || uncommented != 15 {
 		t.Errorf("%d uncommented\ngot  %+v\nwant %+v", uncommented, plain, commented)
 	}
 }

@@ -42,6 +42,10 @@ type Collect struct {
 	// FirstUse tells whether a server that never had a key is trusted with
 	// the keys that it shows ("accept") or not ("refuse").
 	FirstUse bool
+	// Login is how servers are logged in to, nil if they are only scanned.
+	Login *Login
+	// RetireAfter is how long a key stays trusted that its server lists no more.
+	RetireAfter time.Duration
 }
 
 // Image says how client images are made and how long they are kept.

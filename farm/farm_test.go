@@ -55,6 +55,8 @@ state = "/var/lib/ltskeeper"
 timeout   = "2s"          # per connection: TCP, banner, key exchange
 parallel  = 8
 first-use = "refuse"
+login     = { user = "keeper", identity = "keys/id_ed25519" }
+retire-after = "48h"
 
 [image]
 directory   = "images"
@@ -120,12 +122,15 @@ func TestLoad(t *testing.T) {
 	got := mustLoad(t, dir)
 	got.ltsConf = nil
 	want := &Farm{
-		Path:    dir + "/ltskeeper.toml",
-		Dir:     dir,
-		State:   "/var/lib/ltskeeper",
-		Collect: Collect{Timeout: 2 * time.Second, Parallel: 8},
-		Image:   Image{Directory: dir + "/images", Compression: "lz4", Keep: 5, KeepFor: 24 * time.Hour, AllowSecrets: []string{"etc/ssl/private/lab-*.key"}},
-		TFTP:    TFTP{Directory: filepath.Dir(dir) + "/tftp"},
+		Path:  dir + "/ltskeeper.toml",
+		Dir:   dir,
+		State: "/var/lib/ltskeeper",
+		Collect: Collect{
+			Timeout: 2 * time.Second, Parallel: 8, RetireAfter: 48 * time.Hour,
+			Login: &Login{User: "keeper", Identity: dir + "/keys/id_ed25519"},
+		},
+		Image: Image{Directory: dir + "/images", Compression: "lz4", Keep: 5, KeepFor: 24 * time.Hour, AllowSecrets: []string{"etc/ssl/private/lab-*.key"}},
+		TFTP:  TFTP{Directory: filepath.Dir(dir) + "/tftp"},
 		Chroots: []Chroot{
 			{Name: "x86_64", Path: "/srv/ltsp/x86_64", Exclude: []string{"var/cache/apt/archives/*.deb"}, LTSConf: dir + "/lts.conf"},
 			{Name: "i386", Path: dir + "/roots/i386", ExcludeDefaults: true, Write: true, LTSConf: dir + "/lab.conf"},
@@ -161,7 +166,7 @@ func TestDefaults(t *testing.T) {
 		Path:    dir + "/ltskeeper.toml",
 		Dir:     dir,
 		State:   "/var/lib/ltskeeper",
-		Collect: Collect{Timeout: 5 * time.Second, Parallel: 64, FirstUse: true},
+		Collect: Collect{Timeout: 5 * time.Second, Parallel: 64, FirstUse: true, RetireAfter: 336 * time.Hour},
 		Image:   Image{Directory: "/srv/ltsp/images", Compression: "zstd", Keep: 3, KeepFor: 336 * time.Hour},
 		TFTP:    TFTP{Directory: "/srv/tftp/ltsp"},
 	}

@@ -69,7 +69,7 @@ func defaults(path string) *Farm {
 		Path:    path,
 		Dir:     filepath.Dir(path),
 		State:   "/var/lib/ltskeeper",
-		Collect: Collect{Timeout: 5 * time.Second, Parallel: 64, FirstUse: true},
+		Collect: Collect{Timeout: 5 * time.Second, Parallel: 64, FirstUse: true, RetireAfter: 14 * 24 * time.Hour},
 		Image:   Image{Directory: "/srv/ltsp/images", Compression: "zstd", Keep: 3, KeepFor: 14 * 24 * time.Hour},
 		TFTP:    TFTP{Directory: "/srv/tftp/ltsp"},
 		ltsConf: map[string][]byte{},

@@ -20,6 +20,26 @@ func TestMistakes(t *testing.T) {
 			toml: "state = \"here\"\n[collect\n",
 			want: []string{"ltskeeper.toml:2:9: it is not TOML: expected ']' to close table name; strings stand in double quotes, and every key once"},
 		},
+		"a login": {
+			toml: "[collect]\nlogin = { user = \"-x\", identity = \"\" }\nretire-after = \"14d\"\n",
+			want: []string{
+				`ltskeeper.toml:2:18: collect.login.user: "-x" is no user's name; write one like "ltskeeper"`,
+				`ltskeeper.toml:2:35: collect.login.identity: the path is empty; name a file or folder, or leave the key out for its default`,
+				`ltskeeper.toml:3:16: collect.retire-after: there are no days in time spans; write hours: "336h"`,
+			},
+		},
+		"half a login": {
+			toml: "[collect]\nlogin = { usr = \"keeper\" }\n",
+			want: []string{
+				`ltskeeper.toml:2:9: collect.login: there is no user in it; write { user = "ltskeeper", identity = "/etc/ltskeeper/id_ed25519" }`,
+				`ltskeeper.toml:2:9: collect.login: there is no identity in it; write { user = "ltskeeper", identity = "/etc/ltskeeper/id_ed25519" }`,
+				`ltskeeper.toml:2:11: collect.login.usr: there is no such key; did you mean user?`,
+			},
+		},
+		"no login": {
+			toml: "[collect]\nlogin = \"keeper\"\n",
+			want: []string{`ltskeeper.toml:2:9: collect.login: "keeper" is a string; write it as a section: [collect.login]`},
+		},
 		"a key twice": {
 			toml: "[collect]\nparallel = 1\nparallel = 2\n",
 			want: []string{"ltskeeper.toml:3:1: parallel: it is not TOML: key parallel is already defined; strings stand in double quotes, and every key once"},
@@ -30,7 +50,7 @@ func TestMistakes(t *testing.T) {
 				"ltskeeper.toml:1:1: stat: there is no such key; did you mean state?",
 				"ltskeeper.toml:2:2: colect: there is no such key; did you mean collect?",
 				"ltskeeper.toml:4:1: collect.parralel: there is no such key; did you mean parallel?",
-				"ltskeeper.toml:5:1: collect.zzz: there is no such key; the keys here are first-use, parallel, timeout",
+				"ltskeeper.toml:5:1: collect.zzz: there is no such key; the keys here are first-use, login, parallel, retire-after, timeout",
 				"ltskeeper.toml:9:1: chroot.lts conf: there is no such key; did you mean lts-conf?",
 			},
 		},

@@ -48,8 +48,10 @@ func (l *loader) collect(p place) {
 				to.Timeout = d
 			}
 		},
-		"parallel":  func(p place) { p.int(&to.Parallel, 1, math.MaxInt32) },
-		"first-use": func(p place) { p.choice(&to.FirstUse, "accept", "refuse") },
+		"parallel":     func(p place) { p.int(&to.Parallel, 1, math.MaxInt32) },
+		"first-use":    func(p place) { p.choice(&to.FirstUse, "accept", "refuse") },
+		"login":        l.login,
+		"retire-after": func(p place) { p.duration(&to.RetireAfter) },
 	})
 }
 

@@ -31,6 +31,7 @@ func Template(found Found) []byte {
 # timeout = "5s"          # for each connection to a server
 # parallel = 64           # connections at once
 # first-use = "accept"    # "refuse": trust no server before a person does
+# retire-after = "336h"   # how long a key stays trusted that its server has no more
 
 [image]
 `)
@@ -71,6 +72,12 @@ func Template(found Found) []byte {
 # match = "00:11:22:*"
 # group = "cad"           # as in groups of a file in servers.d
 # set = { XSERVER = "vesa" }
+
+# An account on the servers that may do nothing but log in: with it they prove
+# new host keys, and nobody is asked.
+# [collect.login]
+# user = "ltskeeper"
+# identity = "id_ed25519" # a private key, or "agent"
 `)
 	return b.Bytes()
 }

@@ -8,6 +8,9 @@
 //	sshd start NAME [TYPE]...    start an SSH server, or start it again; $NAME is its address, its port 2222
 //	sshd stop NAME
 //	sshd newkeys NAME [TYPE]...  give it other host keys
+//	sshd addkey NAME TYPE        give it a further host key
+//	sshd dropkey NAME TYPE       take the first of its host keys of that type away
+//	admit NAME KEY.pub           let $ME log in there with that key, and do nothing else
 //	fingerprint NAME TYPE VAR    put the fingerprint of a host key into a variable
 //	login KNOWN_HOSTS HOST NAME [OPTION]...
 //	                             log in to the server NAME as a client does, looking HOST up in KNOWN_HOSTS
@@ -32,6 +35,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -87,6 +91,11 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", binary+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Setenv("LTSKEEPER_CONFIG", filepath.Join(env.WorkDir, "ltskeeper.toml"))
+			me, err := user.Current()
+			if err != nil {
+				return err
+			}
+			env.Setenv("ME", me.Username)
 			s := &story{servers: map[string]*sshdtest.Server{}, listeners: map[string]net.Listener{}, locks: map[string]*os.File{}}
 			env.Values[storyKey{}] = s
 			env.Defer(s.end)
@@ -101,6 +110,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":       exits,
 			"sshd":        sshd,
+			"admit":       admit,
 			"fingerprint": fingerprint,
 			"login":       login,
 			"tarpit":      tarpit,
@@ -159,7 +169,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 func sshd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: sshd start|stop|newkeys NAME [TYPE]...")
+		ts.Fatalf("usage: sshd start|stop|newkeys|addkey|dropkey NAME [TYPE]...")
 	}
 	verb, name, types := args[0], args[1], args[2:]
 	servers := of(ts).servers
@@ -190,9 +200,28 @@ func sshd(ts *testscript.TestScript, neg bool, args []string) {
 		s.Stop()
 	case "newkeys":
 		ts.Check(s.ChangeKeys(types...))
+	case "addkey":
+		ts.Check(s.AddKey(types[0]))
+	case "dropkey":
+		ts.Check(s.DropKey(types[0]))
 	default:
 		ts.Fatalf("sshd does not know %s", verb)
 	}
+}
+
+// admit does what an admin does on a server so that its keys can be proven.
+func admit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: admit NAME KEY.pub")
+	}
+	s := of(ts).servers[args[0]]
+	if s == nil {
+		ts.Fatalf("there is no server %s", args[0])
+	}
+	f, err := os.OpenFile(filepath.Join(s.Dir, "authorized_keys"), os.O_WRONLY|os.O_APPEND, 0)
+	ts.Check(err)
+	_, err = f.WriteString(`restrict,command="/bin/false" ` + ts.ReadFile(args[1]))
+	ts.Check(errors.Join(err, f.Close()))
 }
 
 func fingerprint(ts *testscript.TestScript, neg bool, args []string) {

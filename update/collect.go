@@ -3,6 +3,8 @@ package update
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -110,10 +112,18 @@ func (r *run) look(ctx context.Context, store *keys.Store, servers []farm.Server
 
 // scan asks the servers once.
 func (r *run) scan(ctx context.Context, store *keys.Store, servers []farm.Server) ([]look, error) {
-	scanner := keys.Scanner{Timeout: r.farm.Collect.Timeout, Parallel: r.farm.Collect.Parallel}
+	login, logout, err := openLogin(r.farm.Collect.Login)
+	if err != nil {
+		return nil, err
+	}
+	defer logout()
+	scanner := keys.Scanner{Timeout: r.farm.Collect.Timeout, Parallel: r.farm.Collect.Parallel, Login: login}
 	targets := make([]keys.Target, len(servers))
 	for i, s := range servers {
 		targets[i] = keys.Target{Name: s.Name, Addresses: s.Addresses, Port: s.Port}
+		if targets[i].Trusted, err = store.Trusted(s.Name, s.Pins); err != nil {
+			targets[i].Trusted = nil // the verdict will say so
+		}
 	}
 	sightings, err := scanner.Scan(ctx, targets, func(done, total int) {
 		r.progress("scan servers", int64(done), int64(total), "servers")
@@ -128,6 +138,24 @@ func (r *run) scan(ctx context.Context, store *keys.Store, servers []farm.Server
 		looks[i] = look{server: s, sighting: sightings[i], verdict: store.Judge(policy, sightings[i], r.started)}
 	}
 	return looks, nil
+}
+
+// openLogin opens the identity that servers are logged in to with. Without a login it is nil.
+func openLogin(l *farm.Login) (login *keys.Login, logout func() error, err error) {
+	if l == nil {
+		return nil, func() error { return nil }, nil
+	}
+	path := l.Identity
+	if path == "" {
+		if path = os.Getenv("SSH_AUTH_SOCK"); path == "" {
+			return nil, nil, errors.New("log in to servers: the identity is the agent, and there is none (SSH_AUTH_SOCK)")
+		}
+	}
+	auth, logout, err := keys.OpenIdentity(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("log in to servers: %w", err)
+	}
+	return &keys.Login{User: l.User, Auth: auth}, logout, nil
 }
 
 // place puts a server into quarantine or ends its stay there. Silence changes nothing.
@@ -184,7 +212,7 @@ func choose(f *farm.Farm, names []string) ([]farm.Server, error) {
 }
 
 func policyOf(f *farm.Farm, s farm.Server) keys.Policy {
-	return keys.Policy{Name: s.Name, Names: names(s), Pins: s.Pins, FirstUse: f.Collect.FirstUse}
+	return keys.Policy{Name: s.Name, Names: names(s), Pins: s.Pins, FirstUse: f.Collect.FirstUse, RetireAfter: f.Collect.RetireAfter}
 }
 
 func openStore(f *farm.Farm, readonly bool) (*keys.Store, error) {

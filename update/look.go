@@ -1,7 +1,6 @@
 package update
 
 import (
-	"slices"
 	"time"
 
 	"ltskeeper/farm"
@@ -92,9 +91,7 @@ func (t *trust) onRecord(s farm.Server, seen *keys.Seen, listed map[string]bool)
 	if e, in := t.quarantine.entries[s.Name]; in {
 		server.State, server.Quarantined, server.Message = Changed, &e.since, e.why
 	}
-	server.Decision = server.Decision || slices.ContainsFunc(pending, func(k keys.Key) bool {
-		return slices.ContainsFunc(t.keys[s.Name], func(trusted keys.Key) bool { return trusted.Type == k.Type })
-	})
+	server.Decision = server.Decision || keys.Undecided(t.keys[s.Name], pending)
 	server.Seen = latest(server.Keys)
 	return server
 }
