@@ -1,0 +1,29 @@
+package image
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+)
+
+// Whether there is room is asked before anything is written, with the number that is needed.
+func TestNoRoom(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.update("one")
+	p.write("root/etc/hostname", "changed\n")
+	// The generation before says how much: an image of 8 TiB, nearly all of it a hole.
+	must(t, os.Truncate(filepath.Join(p.folder(1), imageFile), 8<<40))
+	steps := 0
+	p.disk.did = func(step) { steps++ }
+	_, err := p.Build(context.Background(), p.source("one"), p.now)
+	if err == nil || !regexp.MustCompile(regexp.QuoteMeta(p.Images)+` has \d+ MB free, .* needs about 89128\d\d MB`).MatchString(err.Error()) {
+		t.Errorf("Build without room: %v", err)
+	}
+	if steps != 0 {
+		t.Errorf("%d steps were done before it was asked", steps)
+	}
+	p.wantFiles(append(generation(1), links(1)...)...)
+}
