@@ -28,6 +28,7 @@ import (
 	"syscall"
 	"time"
 
+	"ltskeeper/internal/thinclient"
 	"ltskeeper/ldm"
 )
 
@@ -65,7 +66,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, dice *r
 	flags.SetOutput(io.Discard)
 	timeout := flags.Duration("timeout", 700*time.Millisecond, "")
 	infoDir := flags.String("info-dir", "", "")
-	conf := flags.String("lts-conf", "/etc/lts.conf", "")
+	conf := flags.String("lts-conf", thinclient.ConfPath, "")
 	var pam pamltsp
 	flags.Var(&pam, "pamltsp", "")
 	switch err := flags.Parse(args); {
@@ -79,20 +80,20 @@ func run(ctx context.Context, args []string, getenv func(string) string, dice *r
 	}
 	end := time.Now().Add(*timeout)
 
-	s := settings{getenv: getenv, path: *conf}
+	settings := thinclient.NewSettings(getenv, *conf)
 	names := ldm.Names(strings.Join(flags.Args(), " "))
 	if len(names) == 0 {
-		names = ldm.Names(s.get("LDM_SERVER"))
+		names = ldm.Names(settings.Get("LDM_SERVER"))
 	}
 	if len(names) == 0 {
 		return fmt.Errorf("there are no servers: neither an argument nor LDM_SERVER names one, here or in %s", *conf)
 	}
-	script := s.get("LDM_GET_HOSTS")
+	script := settings.Get("LDM_GET_HOSTS")
 	asker := ldm.Asker{Timeout: *timeout}
 	if script != "" {
 		asker.Timeout /= 2 // the rest is the script's
 	}
-	asker.SSHPort, _ = strconv.Atoi(s.get("SSH_OVERRIDE_PORT"))
+	asker.SSHPort, _ = strconv.Atoi(settings.Get("SSH_OVERRIDE_PORT"))
 	replies := asker.Ask(ctx, servers(names))
 	if *infoDir != "" {
 		leave(*infoDir, replies) // where it cannot, users can log in all the same
@@ -101,13 +102,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, dice *r
 		return allDown(names)
 	}
 
-	candidates := candidates(replies, ldm.Weights(s.get("LDM_SERVER_WEIGHTS")))
+	candidates := candidates(replies, ldm.Weights(settings.Get("LDM_SERVER_WEIGHTS")))
 	var order []string
 	if script != "" {
 		order, _ = rankedBy(ctx, end, script, candidates)
 	}
 	if order == nil {
-		policy, err := ldm.ParsePolicy(s.get("LDM_BALANCE"))
+		policy, err := ldm.ParsePolicy(settings.Get("LDM_BALANCE"))
 		if err != nil {
 			policy = ldm.Two
 		}

@@ -1,4 +1,6 @@
-package main
+// Package thinclient reads the settings that a program on a thin client runs with: those in its environment, where LDM
+// puts them, and otherwise what lts.conf says for this machine. It is no place for anything that runs on a server.
+package thinclient
 
 import (
 	"net"
@@ -7,26 +9,35 @@ import (
 	"ltskeeper/ltsconf"
 )
 
-// settings are those of this client: what its environment says, else its lts.conf.
-type settings struct {
+// ConfPath is where clients have their lts.conf.
+const ConfPath = "/etc/lts.conf"
+
+// Settings are those of this client.
+type Settings struct {
 	getenv func(string) string
 	path   string            // of lts.conf
 	conf   map[string]string // once it was needed
 }
 
-func (s *settings) get(key string) string {
+// NewSettings returns settings that come from an environment and, where that says nothing, from an lts.conf.
+func NewSettings(getenv func(string) string, ltsConf string) *Settings {
+	return &Settings{getenv: getenv, path: ltsConf}
+}
+
+// Get returns a setting, or "" for one that is not set. An lts.conf that is not there, or that no client can read, sets
+// nothing.
+func (s *Settings) Get(key string) string {
 	if value := s.getenv(key); value != "" {
 		return value
 	}
 	if s.conf == nil {
-		s.conf = readConf(s.path)
+		s.conf = read(s.path)
 	}
 	return s.conf[key]
 }
 
-// readConf reads what this client sees of an lts.conf. From a file that is not there or that no client can read it
-// gets nothing.
-func readConf(path string) map[string]string {
+// read reads what this client sees of an lts.conf.
+func read(path string) map[string]string {
 	conf := map[string]string{}
 	text, err := os.ReadFile(path)
 	if err != nil {

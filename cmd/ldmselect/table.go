@@ -1,0 +1,214 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"ltskeeper/ldm"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+)
+
+const (
+	refresh  = 2 * time.Second         // between an answer and the next question
+	patience = 1500 * time.Millisecond // with a server
+)
+
+// A table is what the user sees, and where in it the user is: bubbletea's model.
+type table struct {
+	rows   []row
+	cursor int    // an index of rows; 0 is automatic
+	filter string // what the user typed
+	choice string // once the user has chosen
+	waits  bool   // automatic was chosen, before anybody had answered
+
+	width, height int
+	top           int  // the first of the shown rows that is on the screen
+	blocks        bool // bars may have more than ASCII
+
+	ask    func(name string) tea.Cmd
+	choose func([]ldm.Reply) string // "" if nobody can be
+}
+
+// A row is a server, or the first one, automatic.
+type row struct {
+	name, groups string
+	automatic    bool
+	asked        bool // and answered, or not
+	reply        ldm.Reply
+}
+
+func newTable(names []string, groups map[string]string) *table {
+	t := &table{rows: []row{{name: "automatic", automatic: true}}, width: 80, height: 24}
+	for _, name := range names {
+		t.rows = append(t.rows, row{name: name, groups: groups[name]})
+	}
+	return t
+}
+
+// told is a server's reply, and due the time to ask it again.
+type (
+	told ldm.Reply
+	due  string
+)
+
+var keys = struct{ up, down, pageUp, pageDown, first, last, enter, back, cancel, quit key.Binding }{
+	up:       key.NewBinding(key.WithKeys("up", "ctrl+p"), key.WithHelp("up/down", "move")),
+	down:     key.NewBinding(key.WithKeys("down", "ctrl+n", "tab")),
+	pageUp:   key.NewBinding(key.WithKeys("pgup")),
+	pageDown: key.NewBinding(key.WithKeys("pgdown")),
+	first:    key.NewBinding(key.WithKeys("home")),
+	last:     key.NewBinding(key.WithKeys("end")),
+	enter:    key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "log in there")),
+	back:     key.NewBinding(key.WithKeys("backspace", "ctrl+h"), key.WithHelp("letters", "filter")),
+	cancel:   key.NewBinding(key.WithKeys("esc"), key.WithHelp("esc", "cancel")),
+	quit:     key.NewBinding(key.WithKeys("ctrl+c")),
+}
+
+func (t *table) Init() tea.Cmd {
+	var cmds []tea.Cmd
+	for _, r := range t.rows[1:] {
+		cmds = append(cmds, t.ask(r.name))
+	}
+	return tea.Batch(cmds...)
+}
+
+func (t *table) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		t.width, t.height = msg.Width, msg.Height
+	case told:
+		return t, tea.Batch(t.tell(ldm.Reply(msg)), tea.Tick(refresh, func(time.Time) tea.Msg { return due(msg.Name) }))
+	case due:
+		return t, t.ask(string(msg))
+	case tea.KeyPressMsg:
+		return t, t.press(msg)
+	case tea.MouseWheelMsg:
+		switch msg.Button {
+		case tea.MouseWheelUp:
+			t.move(-1)
+		case tea.MouseWheelDown:
+			t.move(1)
+		}
+	case tea.MouseClickMsg:
+		if i, ok := t.at(msg.Y); ok && msg.Button == tea.MouseLeft && t.selectable(i) {
+			if i == t.cursor {
+				return t, t.enter()
+			}
+			t.cursor = i
+		}
+	}
+	return t, nil
+}
+
+// tell notes a server's reply. If the user was there and it is down, the user is on automatic again.
+func (t *table) tell(reply ldm.Reply) tea.Cmd {
+	i := slices.IndexFunc(t.rows[1:], func(r row) bool { return r.name == reply.Name }) + 1
+	t.rows[i].asked, t.rows[i].reply = true, reply
+	if !t.selectable(t.cursor) {
+		t.cursor = 0
+	}
+	if t.waits {
+		return t.enter()
+	}
+	return nil
+}
+
+func (t *table) press(msg tea.KeyPressMsg) tea.Cmd {
+	t.waits = false
+	page := max(1, t.room()-1)
+	switch {
+	case key.Matches(msg, keys.quit):
+		return tea.Quit
+	case key.Matches(msg, keys.cancel):
+		if t.filter == "" {
+			return tea.Quit
+		}
+		t.narrow("")
+	case key.Matches(msg, keys.enter):
+		return t.enter()
+	case key.Matches(msg, keys.up):
+		t.move(-1)
+	case key.Matches(msg, keys.down):
+		t.move(1)
+	case key.Matches(msg, keys.pageUp):
+		t.move(-page)
+	case key.Matches(msg, keys.pageDown):
+		t.move(page)
+	case key.Matches(msg, keys.first):
+		t.cursor = 0
+	case key.Matches(msg, keys.last):
+		t.move(len(t.rows))
+	case key.Matches(msg, keys.back):
+		if t.filter != "" {
+			t.narrow(t.filter[:len(t.filter)-1])
+		}
+	case len(msg.Text) == 1 && msg.Text > " " && msg.Text < "\x7f" && len(t.filter) < 30:
+		t.narrow(t.filter + strings.ToLower(msg.Text))
+	}
+	return nil
+}
+
+// enter chooses the row that the user is on.
+func (t *table) enter() tea.Cmd {
+	if t.cursor > 0 {
+		t.choice = t.rows[t.cursor].name
+		return tea.Quit
+	}
+	var replies []ldm.Reply
+	all := true
+	for _, r := range t.rows[1:] {
+		all = all && r.asked
+		if r.asked {
+			replies = append(replies, r.reply)
+		}
+	}
+	// The first to answer is not the best one: automatic waits for all, as get_hosts does.
+	if t.waits = !all; t.waits {
+		return nil
+	}
+	if t.choice = t.choose(replies); t.choice != "" {
+		return tea.Quit
+	}
+	return nil
+}
+
+// selectable tells whether the user may be on a row: on automatic, and on servers that answer.
+func (t *table) selectable(i int) bool {
+	return i == 0 || t.rows[i].asked && t.rows[i].reply.State != ldm.Down
+}
+
+// narrow shows only the servers whose name or groups hold the filter, and puts the user on the first of them.
+func (t *table) narrow(filter string) {
+	t.filter = filter
+	t.cursor = 0
+	if filter == "" {
+		return
+	}
+	for _, i := range t.shown() {
+		if i > 0 && t.selectable(i) {
+			t.cursor = i
+			return
+		}
+	}
+}
+
+// shown returns the rows that the filter lets through, automatic always.
+func (t *table) shown() []int {
+	shown := []int{0}
+	for i, r := range t.rows {
+		if i > 0 && (strings.Contains(strings.ToLower(r.name), t.filter) || strings.Contains(strings.ToLower(r.groups), t.filter)) {
+			shown = append(shown, i)
+		}
+	}
+	return shown
+}
+
+// move moves the user by so many rows, past those that are down, and as far as there are any.
+func (t *table) move(by int) {
+	shown := slices.DeleteFunc(t.shown(), func(i int) bool { return !t.selectable(i) })
+	at := max(0, slices.Index(shown, t.cursor))
+	t.cursor = shown[min(max(at+by, 0), len(shown)-1)]
+}
