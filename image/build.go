@@ -119,10 +119,7 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 			return nil, fmt.Errorf("%w; if it is meant so: --force", err)
 		}
 	}
-	if err := s.writeRecord(dir, b.Generation); err != nil {
-		return nil, err
-	}
-	return b, s.disk.syncDir(dir)
+	return b, s.writeRecord(dir, b.Generation) // the last name in dir: it syncs them all
 }
 
 // inspected writes down what a generation was inspected for, where that is news.

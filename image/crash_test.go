@@ -441,7 +441,7 @@ func (c *crasher) stop(n int) bool {
 	return true
 }
 
-// again is how it goes on after a kill: the next update repairs, and is stopped itself.
+// again is how it goes on after a kill: the next update repairs, is stopped itself, and the one after that is not.
 func (c *crasher) again(n int, last string, p *place, h *history) {
 	rng := rand.New(rand.NewPCG(uint64(n), 0))
 	p.stopAfter(-1, h, func(p *place) error { return p.Repair(p.now) })
@@ -453,6 +453,8 @@ func (c *crasher) again(n int, last string, p *place, h *history) {
 		c.look(fmt.Sprintf("%s, power cut %d", what, i), cuts[i])
 	}
 	c.look(what, photograph(c.t, filepath.Dir(p.Images)))
+	p.stopAfter(-1, h, func(p *place) error { return p.tryUpdateTo("conf next") })
+	c.lasts(what+", then updated", c.next, h)
 }
 
 // lasts checks that a power cut does not undo what is served now.
