@@ -298,9 +298,13 @@ func TestTwoAtOnce(t *testing.T) {
 	before, err := look([]string{v.dir})
 	check(t, err)
 	for range 3 {
-		out, err := v.command("update-image").CombinedOutput()
+		second := v.command("update-image")
+		tired := time.AfterFunc(time.Minute, func() { second.Process.Kill() }) // it is waiting, or worse, at work
+		out, err := second.CombinedOutput()
+		tired.Stop()
 		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 5 || !strings.Contains(string(out), "another run") {
 			t.Errorf("the second update-image: %v\n%s", err, out)
+			break
 		}
 		v.run("status")
 	}
