@@ -88,7 +88,9 @@ func (s Server) declaration() []byte {
 	number("port", s.Port)
 	list("aliases", s.Aliases)
 	list("groups", s.Groups)
-	number("weight", s.Weight)
+	if s.Weight != 0 {
+		fmt.Fprintf(&b, "weight = %v\n", s.Weight)
+	}
 	list("pins", s.Pins)
 	if b.Len() == 0 {
 		b.WriteString("# Nothing needs to be said: the name resolves, and the rest is as usual.\n")

@@ -11,7 +11,11 @@
 // root: whether a server answers or a chroot is one is found out by others.
 package farm
 
-import "time"
+import (
+	"time"
+
+	"ltskeeper/ldm"
+)
 
 // A Farm is a sound declaration. Every path in it is absolute; a relative one
 // in ltskeeper.toml counts from the folder of that file.
@@ -25,6 +29,7 @@ type Farm struct {
 	TFTP    TFTP
 	Chroots []Chroot // as declared
 	LTSConf LTSConf
+	Balance Balance
 	Clients []Client // as declared
 	Servers []Server // sorted by name
 
@@ -81,6 +86,15 @@ type LTSConf struct {
 	Set       []Setting
 }
 
+// Balance says how clients choose between servers.
+type Balance struct {
+	Policy ldm.Policy
+	// Binaries is the folder with a folder per architecture of clients (amd64,
+	// i386, arm64, armhf, riscv64) with their programs in it; empty: clients
+	// get those beside ltskeeper.
+	Binaries string
+}
+
 // A Client is a section of lts.conf.
 type Client struct {
 	Match string // MAC, IP address, host name, or a glob of one
@@ -100,6 +114,6 @@ type Server struct {
 	Port      int
 	Aliases   []string
 	Groups    []string
-	Weight    int
+	Weight    float64  // above zero; 1 is usual
 	Pins      []string // fingerprints, SHA256:... as ssh-keygen prints them
 }

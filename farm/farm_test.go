@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ltskeeper/ldm"
 )
 
 // write makes files below a new folder, by their paths.
@@ -90,6 +92,10 @@ exclude = ["usr/share/doc/*", "... *.pyc"]
 list = "address"
 set  = { LDM_DIRECTX = "True", SCREEN_07 = "ldm" }
 
+[balance]
+policy   = "weighted"
+binaries = "client"
+
 [[client]]
 match = "00:11:22:*"
 group = "cad"
@@ -106,7 +112,7 @@ addresses = ["10.0.0.11", "app01.internal"]
 port      = 22
 aliases   = ["app01.example.org"]
 groups    = ["cad", "big"]
-weight    = 3
+weight    = 2.5
 pins      = ["SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E"]
 `,
 	"servers.d/app01.toml~":          "an editor's backup",
@@ -129,8 +135,9 @@ func TestLoad(t *testing.T) {
 			Timeout: 2 * time.Second, Parallel: 8, RetireAfter: 48 * time.Hour,
 			Login: &Login{User: "keeper", Identity: dir + "/keys/id_ed25519"},
 		},
-		Image: Image{Directory: dir + "/images", Compression: "lz4", Keep: 5, KeepFor: 24 * time.Hour, AllowSecrets: []string{"etc/ssl/private/lab-*.key"}},
-		TFTP:  TFTP{Directory: filepath.Dir(dir) + "/tftp"},
+		Image:   Image{Directory: dir + "/images", Compression: "lz4", Keep: 5, KeepFor: 24 * time.Hour, AllowSecrets: []string{"etc/ssl/private/lab-*.key"}},
+		TFTP:    TFTP{Directory: filepath.Dir(dir) + "/tftp"},
+		Balance: Balance{Policy: ldm.Weighted, Binaries: dir + "/client"},
 		Chroots: []Chroot{
 			{Name: "x86_64", Path: "/srv/ltsp/x86_64", Exclude: []string{"var/cache/apt/archives/*.deb"}, LTSConf: dir + "/lts.conf"},
 			{Name: "i386", Path: dir + "/roots/i386", ExcludeDefaults: true, Write: true, LTSConf: dir + "/lab.conf"},
@@ -147,7 +154,7 @@ func TestLoad(t *testing.T) {
 		Servers: []Server{
 			{
 				Name: "app01", Addresses: []string{"10.0.0.11", "app01.internal"}, Port: 22, Aliases: []string{"app01.example.org"},
-				Groups: []string{"cad", "big"}, Weight: 3, Pins: []string{"SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E"},
+				Groups: []string{"cad", "big"}, Weight: 2.5, Pins: []string{"SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E"},
 			},
 			{Name: "app02", Addresses: []string{"fd00::11"}, Port: 22, Weight: 1},
 		},
@@ -169,6 +176,7 @@ func TestDefaults(t *testing.T) {
 		Collect: Collect{Timeout: 5 * time.Second, Parallel: 64, FirstUse: true, RetireAfter: 336 * time.Hour},
 		Image:   Image{Directory: "/srv/ltsp/images", Compression: "zstd", Keep: 3, KeepFor: 336 * time.Hour},
 		TFTP:    TFTP{Directory: "/srv/tftp/ltsp"},
+		Balance: Balance{Policy: ldm.Two},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -278,5 +286,14 @@ func TestLTSConfSource(t *testing.T) {
 	f = mustLoad(t, dir)
 	if got := f.LTSConfSource(f.Chroots[0]).Bytes(); string(got) != "[default]\nA = b\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Where no [[client]] is declared, [client] may name the clients' binaries.
+func TestClientBinaries(t *testing.T) {
+	t.Parallel()
+	dir := write(t, map[string]string{"ltskeeper.toml": "[client]\nbinaries = \"/usr/lib/ltskeeper/client\"\n"})
+	if got := mustLoad(t, dir).Balance.Binaries; got != "/usr/lib/ltskeeper/client" {
+		t.Errorf("%q", got)
 	}
 }

@@ -78,7 +78,7 @@ func check(t *testing.T, f *Farm) {
 		}
 	}
 	for _, s := range f.Servers {
-		if s.Port < 1 || s.Weight < 1 {
+		if s.Port < 1 || !(s.Weight > 0) {
 			t.Errorf("%+v", s)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ltskeeper/keys"
+	"ltskeeper/ldm"
 	"ltskeeper/ltsconf"
 )
 
@@ -72,6 +73,7 @@ func defaults(path string) *Farm {
 		Collect: Collect{Timeout: 5 * time.Second, Parallel: 64, FirstUse: true, RetireAfter: 14 * 24 * time.Hour},
 		Image:   Image{Directory: "/srv/ltsp/images", Compression: "zstd", Keep: 3, KeepFor: 14 * 24 * time.Hour},
 		TFTP:    TFTP{Directory: "/srv/tftp/ltsp"},
+		Balance: Balance{Policy: ldm.Two},
 		ltsConf: map[string][]byte{},
 	}
 }

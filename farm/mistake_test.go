@@ -40,6 +40,15 @@ func TestMistakes(t *testing.T) {
 			toml: "[collect]\nlogin = \"keeper\"\n",
 			want: []string{`ltskeeper.toml:2:9: collect.login: "keeper" is a string; write it as a section: [collect.login]`},
 		},
+		"balance": {
+			toml: "[balance]\npolicy = \"tow\"\nbinaries = 3\n[lts-conf]\nset = { LDM_SERVER_WEIGHTS = \"app01=2\" }\n[client]\nbinary = \"x\"\n",
+			want: []string{
+				`ltskeeper.toml:2:10: balance.policy: "tow" means nothing here; did you mean two?`,
+				`ltskeeper.toml:3:12: balance.binaries: 3 is a number; put it in double quotes`,
+				`ltskeeper.toml:5:9: lts-conf.set.LDM_SERVER_WEIGHTS: ltskeeper derives it from servers.d; take it out; weight and groups in a server's file say it`,
+				`ltskeeper.toml:7:1: client.binary: there is no such key; did you mean binaries?`,
+			},
+		},
 		"a key twice": {
 			toml: "[collect]\nparallel = 1\nparallel = 2\n",
 			want: []string{"ltskeeper.toml:3:1: parallel: it is not TOML: key parallel is already defined; strings stand in double quotes, and every key once"},
@@ -188,7 +197,7 @@ set = { SSH_OVERRIDE_PORT = "22", "A B" = "` + "`x`" + `", F = "a\\b" }
 			servers: map[string]string{
 				"app01":  "adresses = []\nport = 0\nweight = 0\naliases = [\"-x\", \"a b\", \"SERVER\", \"10.0.0\"]",
 				"app02":  "addresses = [\"fd00::zz\", \"10.0.0.256\", \"a_b\", \"a:b\", \"fe80::1%eth0\", \"-v\"]\nport = 65536",
-				"app03":  "pins = [\"MD5:00\", \"SHA256:short\", \"SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10F\"]\ngroups = [\"\"]\nport = 22\nweight = 1.5",
+				"app03":  "pins = [\"MD5:00\", \"SHA256:short\", \"SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10F\"]\ngroups = [\"\"]\nport = 22\nweight = \"2\"",
 				"server": "",
 				"a b":    "",
 			},
@@ -196,7 +205,7 @@ set = { SSH_OVERRIDE_PORT = "22", "A B" = "` + "`x`" + `", F = "a\\b" }
 				`servers.d/a b.toml: "a b" cannot name a server: names are letters, digits, dots, hyphens and underscores; rename the file`,
 				`servers.d/app01.toml:1:1: adresses: there is no such key; did you mean addresses?`,
 				`servers.d/app01.toml:2:8: port: 0 is out of range; it is a number from 1 to 65535`,
-				`servers.d/app01.toml:3:10: weight: 0 is out of range; it is at least 1`,
+				`servers.d/app01.toml:3:10: weight: 0 is out of range; write a number above zero, like 2 or 0.5`,
 				`servers.d/app01.toml:4:12: aliases: "-x" cannot name a server: it begins with a hyphen, as options do; write a host name`,
 				`servers.d/app01.toml:4:18: aliases: "a b" cannot name a server: names are letters, digits, dots, hyphens and underscores; write a host name`,
 				`servers.d/app01.toml:4:25: aliases: "SERVER" cannot name a server: on LTSP clients that is the name of the machine they boot from; write a host name`,
@@ -211,7 +220,7 @@ set = { SSH_OVERRIDE_PORT = "22", "A B" = "` + "`x`" + `", F = "a\\b" }
 				`servers.d/app03.toml:1:19: pins: "SHA256:short" is no fingerprint; write one as ssh-keygen -lf prints it: SHA256: and 43 characters`,
 				`servers.d/app03.toml:1:35: pins: "SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10F" is no fingerprint; write one as ssh-keygen -lf prints it: SHA256: and 43 characters`,
 				`servers.d/app03.toml:2:11: groups: "" cannot name a group: it is empty; choose another`,
-				`servers.d/app03.toml:4:10: weight: 1.5 is a number; write a whole number, without quotes`,
+				`servers.d/app03.toml:4:10: weight: "2" is a string; write a number above zero, like 2 or 0.5`,
 				`servers.d/server.toml: "server" cannot name a server: on LTSP clients that is the name of the machine they boot from; rename the file`,
 			},
 		},

@@ -11,7 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+
+	"ltskeeper/ldm"
 )
 
 // A portAt is the SSH port of a server, and where it stands.
@@ -121,7 +126,7 @@ func (l *loader) server(s *source) {
 				server.Groups = append(server.Groups, text)
 			})
 		},
-		"weight": func(p place) { p.int(&server.Weight, 1, math.MaxInt32) },
+		"weight": func(p place) { p.weight(&server.Weight) },
 		"pins": func(p place) {
 			p.texts(func(p place, text string) {
 				p.checkPin(text)
@@ -135,6 +140,21 @@ func (l *loader) server(s *source) {
 	}
 	l.ports = append(l.ports, portAt{port, server.Port})
 	l.farm.Servers = append(l.farm.Servers, server)
+}
+
+// weight reads how much a server takes beside others.
+func (p place) weight(to *float64) {
+	const remedy = "write a number above zero, like 2 or 0.5"
+	if p.value.kind != unstable.Integer && p.value.kind != unstable.Float {
+		p.mistake(p.value.describe(), remedy)
+		return
+	}
+	w, err := strconv.ParseFloat(strings.ReplaceAll(p.value.text, "_", ""), 64)
+	if err != nil || !ldm.ValidWeight(w) {
+		p.mistake(p.value.text+" is out of range", remedy)
+		return
+	}
+	*to = w
 }
 
 // claim notes who has a name or an address. Each leads to one server: keys

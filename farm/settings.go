@@ -8,6 +8,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2/unstable"
 
+	"ltskeeper/ldm"
 	"ltskeeper/ltsconf"
 	"ltskeeper/squashfs"
 )
@@ -34,7 +35,8 @@ func (l *loader) settings() {
 		"tftp":     l.tftp,
 		"chroot":   func(p place) { p.tables(l.chroot) },
 		"lts-conf": l.ltsConfSettings,
-		"client":   func(p place) { p.tables(l.client) },
+		"balance":  l.balance,
+		"client":   l.clients,
 	})
 }
 
@@ -80,6 +82,32 @@ func (l *loader) ltsConfSettings(p place) {
 		"list": func(p place) { p.choice(&to.ByAddress, "address", "name") },
 		"set":  func(p place) { p.settings(&to.Set) },
 	})
+}
+
+func (l *loader) balance(p place) {
+	to := &l.farm.Balance
+	p.table(readers{
+		"policy": func(p place) {
+			var words []string
+			for _, policy := range ldm.Policies {
+				words = append(words, string(policy))
+			}
+			p.word((*string)(&to.Policy), words...)
+		},
+		"binaries": l.binaries,
+	})
+}
+
+func (l *loader) binaries(p place) { p.path(&l.farm.Balance.Binaries, l.farm.Dir) }
+
+// clients reads each [[client]]. Where there is none, binaries of [balance] may
+// stand in [client] as well.
+func (l *loader) clients(p place) {
+	if p.value.kind == unstable.InlineTable && p.value.table.find("match") == nil {
+		p.table(readers{"binaries": l.binaries})
+		return
+	}
+	p.tables(l.client)
 }
 
 // chroot reads a [[chroot]].
@@ -195,6 +223,10 @@ func (p place) checkSettingKey(key string, before []Setting) {
 	}
 	if strings.EqualFold(key, "LDM_SERVER") || strings.EqualFold(key, "SSH_OVERRIDE_PORT") {
 		p.mistake("ltskeeper derives it from servers.d", "take it out; group in a [[client]] chooses its servers")
+	}
+	switch strings.ToUpper(key) {
+	case "LDM_SERVER_WEIGHTS", "LDM_SERVER_GROUPS":
+		p.mistake("ltskeeper derives it from servers.d", "take it out; weight and groups in a server's file say it")
 	}
 	for _, s := range before {
 		if strings.EqualFold(key, s.Key) {

@@ -66,6 +66,10 @@ func Template(found Found) []byte {
 # list = "name"           # "address": clients without DNS get addresses in LDM_SERVER
 # set = { LDM_DIRECTX = "True" }    # for all clients
 
+[balance]
+# policy = "two"          # how clients choose: two, weighted, best, random or fixed
+# binaries = "/usr/lib/ltskeeper/client" # their programs, a folder per architecture, like amd64
+
 # Settings of some clients, by MAC, IP address or host name, and the servers
 # that they choose from:
 # [[client]]

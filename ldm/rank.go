@@ -149,8 +149,11 @@ func draw(n int, r *rand.Rand, weight func(int) float64) int {
 // The weights that count; others stand for 1.
 const minWeight, maxWeight = 1e-6, 1e6
 
+// ValidWeight tells whether a weight counts: one from a millionth to a million.
+func ValidWeight(weight float64) bool { return weight >= minWeight && weight <= maxWeight }
+
 func sound(weight float64) float64 {
-	if weight >= minWeight && weight <= maxWeight {
+	if ValidWeight(weight) {
 		return weight
 	}
 	return 1
@@ -163,7 +166,7 @@ func Weights(list string) map[string]float64 {
 	for _, field := range strings.Fields(list) {
 		name, value, _ := strings.Cut(field, "=")
 		w, err := strconv.ParseFloat(value, 64)
-		if err == nil && w == sound(w) && ValidName(name) {
+		if err == nil && ValidWeight(w) && ValidName(name) {
 			weights[name] = w
 		}
 	}

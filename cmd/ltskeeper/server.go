@@ -34,7 +34,7 @@ same. A server that was removed before is never trusted by itself again.
 					&cli.IntFlag{Name: "port", Usage: "its SSH port is `N` (default 22)"},
 					&cli.StringSliceFlag{Name: "alias", Usage: "users know it as `N` too"},
 					&cli.StringSliceFlag{Name: "group", Usage: "it belongs to group `G`"},
-					&cli.IntFlag{Name: "weight", Usage: "it takes `N` times the users of a server with weight 1 (default 1)"},
+					&cli.Float64Flag{Name: "weight", Usage: "it takes `N` times the users of a server with weight 1 (default 1)"},
 					&cli.StringSliceFlag{Name: "pin", Usage: "trust only the key with fingerprint `F`"},
 				},
 				Action: t.serverAdd,
@@ -75,7 +75,7 @@ func (t *tool) serverAdd(ctx *cli.Context) error {
 		Port:      ctx.Int("port"),
 		Aliases:   ctx.StringSlice("alias"),
 		Groups:    ctx.StringSlice("group"),
-		Weight:    ctx.Int("weight"),
+		Weight:    ctx.Float64("weight"),
 		Pins:      ctx.StringSlice("pin"),
 	})
 	if err != nil {
@@ -260,7 +260,7 @@ type declaredServer struct {
 	Port      int      `json:"port"`
 	Aliases   []string `json:"aliases,omitempty"`
 	Groups    []string `json:"groups,omitempty"`
-	Weight    int      `json:"weight"`
+	Weight    float64  `json:"weight"`
 	Pins      []string `json:"pins,omitempty"`
 }
 
