@@ -95,8 +95,10 @@ func (t *trust) ltsConf(c farm.Chroot) ([]byte, error) {
 			set(client.Match, s.Key, s.Value)
 		}
 	}
+	var all []farm.Server
 	for _, list := range t.farm.Lists() {
 		listed := t.listed(list)
+		all = append(all, listed...)
 		if len(listed) == 0 {
 			continue // what the admin's own file says, or the default list, is better than no server
 		}
@@ -110,6 +112,9 @@ func (t *trust) ltsConf(c farm.Chroot) ([]byte, error) {
 		} else if err == nil {
 			err = conf.Delete(list.Section, "SSH_OVERRIDE_PORT")
 		}
+	}
+	for _, s := range t.farm.BalanceSettings(all) {
+		set("default", s.Key, s.Value)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("set the server lists in %s: %w", c.LTSConf, err)
