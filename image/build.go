@@ -59,7 +59,7 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 	if err != nil {
 		return nil, err
 	}
-	number, err := s.next()
+	number, err := s.next(current)
 	if err != nil {
 		return nil, err
 	}
@@ -131,13 +131,19 @@ func (s *Store) inspected(g Generation, inspection string) error {
 	return s.writeRecord(s.folder(g.Number), g)
 }
 
-// next is the number of the generation to be made: no number is used twice.
-func (s *Store) next() (int, error) {
-	numbers, err := numbered(s.dir())
-	if err != nil || len(numbers) == 0 {
-		return 1, err
+// next is the number of the generation to be made: none that either side has or had last is used twice.
+func (s *Store) next(current int) (int, error) {
+	highest := max(0, current)
+	for _, dir := range []string{s.dir(), s.boot()} {
+		numbers, err := numbered(dir)
+		if err != nil {
+			return 0, err
+		}
+		for _, n := range numbers {
+			highest = max(highest, n)
+		}
 	}
-	return numbers[len(numbers)-1] + 1, nil
+	return highest + 1, nil
 }
 
 // linkImage gives the image and index of generation n a second name in dir.

@@ -450,6 +450,27 @@ func TestALostRecordCostsNoGeneration(t *testing.T) {
 	}
 }
 
+// The current generation's folder was lost: the next build makes another, under a number that no client knows.
+func TestALostGenerationIsFollowedByAnother(t *testing.T) {
+	t.Parallel()
+	for name, lost := range map[string]func(p *place) string{
+		"folder":     func(p *place) string { return p.folder(1) },
+		"all images": func(p *place) string { return p.Images },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			p.update("one")
+			must(t, os.RemoveAll(lost(p)))
+			if b := p.update("one"); b.Unchanged || b.Generation.Number != 2 {
+				t.Errorf("built %+v, want generation 2", b)
+			}
+			must(t, p.Repair(p.now)) // until the new one was there, TFTP served what was left of the lost one
+			p.wantFiles(append(generation(2), links(2)...)...)
+		})
+	}
+}
+
 func TestAStrangersLinkIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

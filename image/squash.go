@@ -85,9 +85,9 @@ func (s *Store) previous(current int, full bool) (p *squashfs.Previous, done fun
 	}
 	if p.Image, err = os.Open(filepath.Join(s.folder(current), imageFile)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, done, nil // its folder was lost; the new one takes its place
+			return nil, func() {}, nil // its folder was lost; the new one takes its place
 		}
-		return nil, done, err
+		return nil, nil, err
 	}
 	if p.Index, err = os.Open(filepath.Join(s.folder(current), indexFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		done()
