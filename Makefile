@@ -10,14 +10,16 @@ export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 export CGO_ENABLED := 0
 export GO
 
+go_build = $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)'
+
 .PHONY: help build test demo bench lint install clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-build: ## bin/ltskeeper, one static binary
+build: ## bin/ltskeeper and its companions, static binaries
 	@scripts/need build
-	$(GO) build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
+	$(go_build) -o bin/ ./cmd/...
 
 test: ## pass every test, against real sshd, ssh and squashfs-tools
 	@scripts/need test
@@ -27,7 +29,7 @@ demo: build ## run the main job before your eyes (CHROOT=/srv/ltsp/x86_64 for a 
 	@scripts/need demo
 	@demo/run "$(CHROOT)"
 
-bench: build ## measure it against the tools it stands in for (TREE=/path, PAIRS=5)
+bench: build ## measure it against the tools it stands in for (TREE=/path, PAIRS=5, BENCH=image)
 	@scripts/need bench
 	@bench/run
 
@@ -37,11 +39,14 @@ lint: ## gofmt, go vet, staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-install: build ## into DESTDIR and PREFIX (/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/sbin
-	install -m 0755 bin/ltskeeper $(DESTDIR)$(PREFIX)/sbin/ltskeeper
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|@sbindir@|$(PREFIX)/sbin|' dist/ltskeeper-boot.service.in >$(DESTDIR)$(PREFIX)/lib/systemd/system/ltskeeper-boot.service
+install: build ## into DESTDIR and PREFIX (/usr/local); CLIENTS="amd64 386" if clients are of another kind
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin bin/ltskeeper bin/ldminfod
+	for arch in $(or $(CLIENTS),$$($(GO) env GOARCH)); do \
+		GOARCH=$$arch $(go_build) -o bin/client/$$arch/ ./cmd/get_hosts ./cmd/ldmselect && \
+		install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/ltskeeper/client/$$arch bin/client/$$arch/* || exit; \
+	done
+	sed 's|@sbindir@|$(PREFIX)/sbin|' dist/ltskeeper-boot.service.in >bin/ltskeeper-boot.service
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system bin/ltskeeper-boot.service
 
 clean: ## forget what was built
 	rm -rf bin
