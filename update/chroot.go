@@ -44,7 +44,11 @@ func (r *run) updateChroot(ctx context.Context, t *trust, c farm.Chroot) error {
 			overlay = append(overlay, file)
 		}
 	}
-	return r.build(ctx, root, overlay, files[len(files)-1].data)
+	programs, err := r.putGetHosts(root)
+	if err != nil {
+		return err
+	}
+	return r.build(ctx, root, append(overlay, programs...), files[len(files)-1].data)
 }
 
 // buildChroot brings the image up to date with the tree as it stands.
@@ -71,7 +75,13 @@ func (r *run) buildChroot(ctx context.Context, t *trust, c farm.Chroot) error {
 	if err := root.refuseStrangers(files); err != nil {
 		return err
 	}
-	return r.build(ctx, root, files, files[len(files)-1].data)
+	overlay := files
+	if file, wanted, err := r.getHosts(root); err != nil {
+		return err
+	} else if wanted {
+		overlay = append(overlay, file)
+	}
+	return r.build(ctx, root, overlay, files[len(files)-1].data)
 }
 
 // openRoot is a chroot at work: open, and its package manager locked.
@@ -155,7 +165,7 @@ func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	change := File{Chroot: o.declared.Name, Path: filepath.Join(o.Path(), file.path), New: string(file.data)}
+	change := File{Chroot: o.declared.Name, Path: filepath.Join(o.Path(), file.path), New: file.shown(file.data)}
 	same := err == nil && bytes.Equal(old, file.data)
 	if !o.writable() && !same {
 		change.Path = "image:/" + file.path
@@ -163,17 +173,17 @@ func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
 			return false, err
 		}
 	}
-	change.Old, change.Changed = string(old), !bytes.Equal(old, file.data)
+	change.Old, change.Changed = file.shown(old), !bytes.Equal(old, file.data)
 	r.report.Files = append(r.report.Files, change)
 	if same && o.writable() && !r.dryRun {
 		// Permissions and owner may still be wrong.
-		_, err := o.Put(file.path, file.data, 0o644)
+		_, err := o.Put(file.path, file.data, file.mode())
 		return false, err
 	}
 	if same || !o.writable() || r.dryRun {
 		return !same, nil
 	}
-	_, err = o.Put(file.path, file.data, 0o644)
+	_, err = o.Put(file.path, file.data, file.mode())
 	return false, err
 }
 
@@ -256,7 +266,7 @@ func (r *run) imageOptions(o *openRoot, overlay []derived) (squashfs.Options, er
 		if err != nil {
 			return squashfs.Options{}, err
 		}
-		options.Overlay = append(options.Overlay, squashfs.File{Path: path, Content: file.data, Mode: 0o644})
+		options.Overlay = append(options.Overlay, squashfs.File{Path: path, Content: file.data, Mode: file.mode()})
 	}
 	options.Progress = func(p squashfs.Progress) {
 		r.progress("image "+o.declared.Name, p.Bytes, p.TotalBytes, "bytes")

@@ -2,7 +2,9 @@ package update
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -158,8 +160,24 @@ var (
 
 // A derived file is one that ltskeeper writes for the clients of a chroot.
 type derived struct {
-	path string // in the root
-	data []byte
+	path    string // in the root
+	data    []byte
+	program bool
+}
+
+func (d derived) mode() fs.FileMode {
+	if d.program {
+		return 0o755
+	}
+	return 0o644
+}
+
+// shown is a content of the file as people see it.
+func (d derived) shown(data []byte) string {
+	if d.program && data != nil {
+		return fmt.Sprintf("a program of %d bytes, SHA-256 %x\n", len(data), sha256.Sum256(data))
+	}
+	return string(data)
 }
 
 // derive renders all files for a chroot.
@@ -168,5 +186,5 @@ func (t *trust) derive(c farm.Chroot) ([]derived, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []derived{{knownHostsPath, t.knownHosts()}, {ltsConfPath, ltsConf}}, nil
+	return []derived{{path: knownHostsPath, data: t.knownHosts()}, {path: ltsConfPath, data: ltsConf}}, nil
 }

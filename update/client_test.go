@@ -1,0 +1,154 @@
+package update
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ltskeeper/chroot"
+	"ltskeeper/farm"
+)
+
+// program makes the beginning of one for a machine, which is all of it that anybody looks at.
+func program(m elf.Machine, more string) []byte {
+	var b bytes.Buffer
+	switch m {
+	case elf.EM_386, elf.EM_ARM:
+		h := elf.Header32{Type: uint16(elf.ET_EXEC), Machine: uint16(m), Version: 1, Ehsize: 52, Shentsize: 40}
+		h.Ident = [16]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS32), byte(elf.ELFDATA2LSB), 1}
+		binary.Write(&b, binary.LittleEndian, h)
+	default:
+		h := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(m), Version: 1, Ehsize: 64, Shentsize: 64}
+		h.Ident = [16]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), 1}
+		binary.Write(&b, binary.LittleEndian, h)
+	}
+	return append(b.Bytes(), more...)
+}
+
+func put(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, data, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// clientRoot makes a root whose programs are for a machine, and opens it.
+func clientRoot(t *testing.T, m elf.Machine) *openRoot {
+	t.Helper()
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "bin/sh"), program(m, ""))
+	put(t, filepath.Join(dir, "sbin/init"), program(m, ""))
+	put(t, filepath.Join(dir, "etc/os-release"), nil)
+	put(t, filepath.Join(dir, "usr/bin/env"), nil)
+	root, err := chroot.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	return &openRoot{Root: root, declared: farm.Chroot{Name: "x", Path: dir, Write: true}, release: func() {}}
+}
+
+func TestGetHostsFor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	f := &farm.Farm{Path: "/etc/ltskeeper/ltskeeper.toml", Balance: farm.Balance{Binaries: dir}}
+	put(t, filepath.Join(dir, "amd64/get_hosts"), program(elf.EM_X86_64, "amd64"))
+	put(t, filepath.Join(dir, "i386/get_hosts"), program(elf.EM_386, "i386"))
+	for _, test := range []struct {
+		machine elf.Machine
+		want    string // the program's end
+		err     string
+	}{
+		{elf.EM_X86_64, "amd64", ""},
+		{elf.EM_386, "i386", ""},
+		{elf.EM_AARCH64, "", "there is no " + dir + "/arm64/get_hosts: build one for arm64"},
+		{elf.EM_PPC64, "", "its architecture, EM_PPC64, is none that clients have programs for"},
+	} {
+		got, err := getHostsFor(f, clientRoot(t, test.machine).Root)
+		if test.err != "" {
+			if err == nil || !strings.Contains(err.Error(), test.err) {
+				t.Errorf("%v: %v, want %q", test.machine, err, test.err)
+			}
+		} else if err != nil || !bytes.HasSuffix(got, []byte(test.want)) {
+			t.Errorf("%v: %q, %v", test.machine, got, err)
+		}
+	}
+	// Beside the test there is none.
+	if got, err := getHostsFor(&farm.Farm{}, clientRoot(t, elf.EM_X86_64).Root); got != nil || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// What ltskeeper put there it replaces, and nothing else.
+func TestGetHostsIsOurs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	source := filepath.Join(dir, "client/amd64/get_hosts")
+	r := &run{farm: &farm.Farm{State: dir, Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}}, report: new(Report)}
+	o := clientRoot(t, elf.EM_X86_64)
+	there := filepath.Join(o.Path(), getHostsPath)
+	expect := func(when, want string) {
+		t.Helper()
+		if overlay, err := r.putGetHosts(o); err != nil || overlay != nil {
+			t.Fatalf("%s: %v, %v", when, overlay, err)
+		}
+		got, err := os.ReadFile(there)
+		if err != nil || !strings.HasSuffix(string(got), want) {
+			t.Errorf("%s: %q, %v, want %q", when, got, err, want)
+		}
+	}
+	for i, version := range []string{"1", "2", "3", "4", "5", "6"} {
+		put(t, source, program(elf.EM_X86_64, "version "+version))
+		expect("version "+version, "version "+version)
+		if info, err := os.Stat(there); err != nil || info.Mode().Perm() != 0o755 {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
+		if n := len(r.report.Files); n != i+1 || !r.report.Files[i].Changed || !strings.Contains(r.report.Files[i].New, "SHA-256") {
+			t.Errorf("the report has %+v", r.report.Files)
+		}
+	}
+	if record, err := os.ReadFile(filepath.Join(dir, "programs")); err != nil || strings.Count(string(record), "x ") != 4 {
+		t.Errorf("the record is %q, %v", record, err)
+	}
+	before, _ := os.Stat(there)
+	expect("the same again", "version 6")
+	if after, _ := os.Stat(there); !os.SameFile(before, after) {
+		t.Error("it is written again without need")
+	}
+
+	put(t, there, []byte("#!/bin/sh\necho app07\n"))
+	expect("the admin's own", "echo app07\n")
+	put(t, source, program(elf.EM_X86_64, "version 7"))
+	expect("the admin's own, past an upgrade", "echo app07\n")
+	if err := os.Remove(there); err != nil {
+		t.Fatal(err)
+	}
+	expect("once more, after the admin took it away", "version 7")
+}
+
+// A root that is never written to gets the program into its image, unless it has one.
+func TestGetHostsForTheImage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "client/amd64/get_hosts"), program(elf.EM_X86_64, "ours"))
+	r := &run{farm: &farm.Farm{State: dir, Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}}, report: new(Report)}
+	o := clientRoot(t, elf.EM_X86_64)
+	o.declared.Write = false
+	o.store = storeOf(&farm.Farm{Image: farm.Image{Directory: dir}}, o.declared)
+	overlay, err := r.putGetHosts(o)
+	if err != nil || len(overlay) != 1 || overlay[0].mode() != 0o755 {
+		t.Fatalf("%+v, %v", overlay, err)
+	}
+	if _, err := os.Stat(filepath.Join(o.Path(), getHostsPath)); err == nil {
+		t.Error("it is in the tree")
+	}
+	put(t, filepath.Join(o.Path(), getHostsPath), []byte("the admin's"))
+	if overlay, err := r.putGetHosts(o); overlay != nil || err != nil {
+		t.Errorf("%+v, %v", overlay, err)
+	}
+}
