@@ -14,6 +14,7 @@ package farm
 import (
 	"time"
 
+	"ltskeeper/keys"
 	"ltskeeper/ldm"
 )
 
@@ -32,6 +33,9 @@ type Farm struct {
 	Balance Balance
 	Clients []Client // as declared
 	Servers []Server // sorted by name
+
+	// Authorities are those whose host certificates clients take, as declared.
+	Authorities []keys.Authority
 
 	// KnownHostsLocal is what stands in known_hosts.local, nil without one.
 	// OpenSSH reads every line of it.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"ltskeeper/ldm"
+
+	"ltskeeper/keys"
 )
 
 // write makes files below a new folder, by their paths.
@@ -97,6 +99,10 @@ set  = { LDM_DIRECTX = "True", SCREEN_07 = "ldm" }
 policy   = "weighted"
 binaries = "client"
 
+[[ca]]
+hosts = ["*.example.org", "!gw.example.org"]
+key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ9tLyIqx6HTYuGkeVzBNHQ7YTtFnA4mAuS2BXuNcW3o the CA"
+
 [[client]]
 match = "00:11:22:*"
 group = "cad"
@@ -128,7 +134,13 @@ func TestLoad(t *testing.T) {
 	dir := write(t, everything)
 	got := mustLoad(t, dir)
 	got.ltsConf = nil
+	ca, err := keys.ParseKey("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ9tLyIqx6HTYuGkeVzBNHQ7YTtFnA4mAuS2BXuNcW3o the CA")
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := &Farm{
+		Authorities: []keys.Authority{{Hosts: []string{"*.example.org", "!gw.example.org"}, Key: ca}},
+
 		Path:  dir + "/ltskeeper.toml",
 		Dir:   dir,
 		State: "/var/lib/ltskeeper",

@@ -20,6 +20,16 @@ func TestMistakes(t *testing.T) {
 			toml: "state = \"here\"\n[collect\n",
 			want: []string{"ltskeeper.toml:2:9: it is not TOML: expected ']' to close table name; strings stand in double quotes, and every key once"},
 		},
+		"authorities": {
+			toml: "[[ca]]\nhosts = [\"*.example.org,x\", \"a b\"]\nkey = \"ssh-ed25519 AAAA\"\n[[ca]]\n",
+			want: []string{
+				`ltskeeper.toml:2:10: ca.hosts: "*.example.org,x" is no pattern of host names; write one like "*.example.org"; ! in front excludes`,
+				`ltskeeper.toml:2:29: ca.hosts: "a b" is no pattern of host names; write one like "*.example.org"; ! in front excludes`,
+				`ltskeeper.toml:3:7: ca.key: parse key: key is cut off; write the CA's public key, as it stands in its .pub file`,
+				`ltskeeper.toml:4:3: ca: there is no hosts in it; every [[ca]] needs one`,
+				`ltskeeper.toml:4:3: ca: there is no key in it; every [[ca]] needs one`,
+			},
+		},
 		"a login": {
 			toml: "[collect]\nlogin = { user = \"-x\", identity = \"\" }\nretire-after = \"14d\"\n",
 			want: []string{

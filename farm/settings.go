@@ -37,6 +37,7 @@ func (l *loader) settings() {
 		"lts-conf": l.ltsConfSettings,
 		"balance":  l.balance,
 		"client":   l.clients,
+		"ca":       func(p place) { p.tables(l.authority) },
 	})
 }
 

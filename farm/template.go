@@ -77,6 +77,12 @@ func Template(found Found) []byte {
 # group = "cad"           # as in groups of a file in servers.d
 # set = { XSERVER = "vesa" }
 
+# A CA that signs host keys: clients take its certificates, and a new server
+# that has one needs no new image.
+# [[ca]]
+# hosts = ["*.example.org"]
+# key = "ssh-ed25519 AAAA..."
+
 # An account on the servers that may do nothing but log in: with it they prove
 # new host keys, and nobody is asked.
 # [collect.login]

@@ -3,6 +3,8 @@ package keys
 import (
 	"slices"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // A change is what becomes of one server's keys.
@@ -46,6 +48,12 @@ func (s *Store) commit(now time.Time, by string, revoked []Key, changes ...chang
 		if !sameEntries(c.before.trusted, c.after.trusted) {
 			changed = true
 			if err := s.write(c.server+trustedSuffix, formatKeyFile(c.after.trusted)); err != nil {
+				return err
+			}
+		}
+		if !sameEntries(c.before.certs, c.after.certs) {
+			changed = true
+			if err := s.write(c.server+certSuffix, formatKeyFile(c.after.certs)); err != nil {
 				return err
 			}
 		}
@@ -111,6 +119,13 @@ func (s *Store) entries(now time.Time, by string, revoked []Key, changes []chang
 			}
 			if from != to {
 				add(c.server, k, from, to, why)
+			}
+		}
+	}
+	for _, c := range changes {
+		for _, k := range c.after.certs {
+			if cert, certified, err := parseCertificate(k); err == nil && !contains(c.before.certs, k) {
+				add(c.server, certified, c.before.standing(certified), Certified, "certificate of "+ssh.FingerprintSHA256(cert.SignatureKey))
 			}
 		}
 	}

@@ -24,7 +24,7 @@ func (s *Store) Apply(verdicts ...Verdict) error {
 func (v *Verdict) change() change {
 	return change{
 		server: v.Name, names: v.names, before: v.before,
-		after: record{trusted: v.Trusted, waiting: v.Pending, rejected: v.rejected},
+		after: record{trusted: v.Trusted, waiting: v.Pending, rejected: v.rejected, certs: v.Certified},
 	}
 }
 
@@ -46,7 +46,7 @@ func (s *Store) Accept(p Policy, fingerprints []string, now time.Time) (accepted
 		}
 		accepted[i].Comment = stamp("accepted", now)
 	}
-	after := record{trusted: slices.Clone(accepted)}
+	after := record{trusted: slices.Clone(accepted), certs: r.certs}
 	for _, k := range r.trusted {
 		if hasType(accepted, k.Type) {
 			replaced = append(replaced, k)
@@ -95,7 +95,7 @@ func (s *Store) Reject(name string, fingerprints []string, now time.Time) (rejec
 	for i := range rejected {
 		rejected[i].Comment = stamp(rejectedMark, now)
 	}
-	after := record{trusted: r.trusted, rejected: slices.Concat(r.rejected, rejected)}
+	after := record{trusted: r.trusted, certs: r.certs, rejected: slices.Concat(r.rejected, rejected)}
 	after.rejected = after.rejected[max(0, len(after.rejected)-maxRejected):]
 	for _, k := range r.waiting {
 		if !contains(rejected, k) {
@@ -135,7 +135,7 @@ func (s *Store) Retire(name string, now time.Time) error {
 		return err
 	}
 	held := false
-	for _, suffix := range []string{trustedSuffix, pendingSuffix} {
+	for _, suffix := range []string{trustedSuffix, pendingSuffix, certSuffix} {
 		_, err := os.Lstat(s.path(name + suffix))
 		held = held || err == nil
 	}
@@ -144,12 +144,13 @@ func (s *Store) Retire(name string, now time.Time) error {
 	}
 	var before record // what can be read of it
 	before.trusted, _ = s.load(name, trustedSuffix)
+	before.certs, _ = s.Certificates(name)
 	pending, _ := s.load(name, pendingSuffix)
 	before.waiting, before.rejected = splitPending(pending)
 	if err := s.commit(now, "retired", nil, change{server: name, names: []string{name}, before: before}); err != nil {
 		return err
 	}
-	for _, suffix := range []string{trustedSuffix, pendingSuffix} { // one that is damaged is still there
+	for _, suffix := range []string{trustedSuffix, pendingSuffix, certSuffix} { // one that is damaged is still there
 		if err := s.write(name+suffix, nil); err != nil {
 			return err
 		}

@@ -17,6 +17,11 @@ type Policy struct {
 	// RetireAfter is how long a key stays trusted after its server stopped
 	// listing it: a server may be rolled back.
 	RetireAfter time.Duration
+
+	// Authorities are those whose certificates clients take, and Listed the
+	// names that they know the server by: first the one in their list.
+	Authorities []Authority
+	Listed      []string
 }
 
 // State is a server's keys in one word.
@@ -51,6 +56,12 @@ type Verdict struct {
 	Revoked   []Key // shown, though revoked
 	Weak      []Key // shown, but refused: Key.Weakness says why
 
+	// Certified are certificates, shown now or on record, that clients take for
+	// the server's name. The keys in them are not in Trusted: OpenSSH would take
+	// a plain line after the certificate has expired.
+	Certified []Key
+	CertNotes []string // what is to be said about its certificates, a sentence each
+
 	Unproven []Refusal // listed by the server, which failed to prove that it has them
 
 	Conflict   bool   // addresses disagree on keys that are not trusted: none of these becomes so
@@ -70,6 +81,10 @@ type Verdict struct {
 	before   record
 	rejected []Key    // all that a person rejected
 	names    []string // to be known from now on
+
+	covered   bool  // a declared authority is for one of its names
+	vouched   []Key // shown with a certificate that clients take
+	certAlarm bool  // somebody has to see to its certificates
 }
 
 // record is what the store holds about a server.
@@ -77,6 +92,7 @@ type record struct {
 	trusted  []Key  // all of NAME.pub
 	waiting  []Key  // NAME.pending
 	rejected []Key  // NAME.pending
+	certs    []Key  // NAME.cert
 	past     string // why there is no first use; "" if nothing speaks against it
 }
 
@@ -99,10 +115,11 @@ func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.T
 	v.trustPinned(p, shown, now)
 	listed := v.hear(p, r, revoked, now)
 	v.retire(p, now)
+	v.certify(p, r, revoked, now)
 
 	var fresh []Key
 	for _, k := range shown {
-		if !contains(v.Trusted, k) && !contains(r.rejected, k) {
+		if !contains(v.Trusted, k) && !contains(r.rejected, k) && !contains(v.vouched, k) {
 			fresh = append(fresh, remember(k, r.waiting, stamp("shown", now)))
 		}
 	}
@@ -144,12 +161,12 @@ func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.T
 	sortKeys(v.Trusted)
 	sortKeys(v.Pending)
 
-	v.Withheld = len(v.Trusted) > 0 && v.someLack(v.Trusted)
+	v.Withheld = len(v.Trusted)+len(v.Certified) > 0 && v.someLack(v.Trusted)
 	v.Suspect = v.suspect()
 	v.Decision = v.decision()
 	v.State = v.state(first)
 
-	if len(v.Trusted)+len(v.Removed)+len(v.Pending)+len(v.rejected)+len(v.Revoked) > 0 {
+	if len(v.Trusted)+len(v.Removed)+len(v.Pending)+len(v.rejected)+len(v.Revoked)+len(v.Certified) > 0 {
 		v.names = append([]string{p.Name}, p.Names...)
 	}
 	return v
@@ -209,6 +226,7 @@ func (v *Verdict) classify(shown, fresh, rejected []Key) {
 		switch {
 		case contains(v.Trusted, k):
 			v.Confirmed = append(v.Confirmed, remember(k, v.Trusted, ""))
+		case contains(v.vouched, k):
 		case contains(rejected, k):
 			v.Rejected = append(v.Rejected, remember(k, rejected, ""))
 		case hasType(v.Trusted, k.Type):
@@ -231,6 +249,8 @@ func noFirstUse(p Policy, r record, v *Verdict) string {
 		return "it shows a revoked key"
 	case v.Conflict:
 		return "its addresses show different keys"
+	case v.covered:
+		return "a CA covers it, and it shows no certificate that clients take"
 	case !p.FirstUse:
 		return "first use is refused"
 	}
@@ -263,11 +283,11 @@ func (v *Verdict) stillWaiting(waiting, fresh []Key, revoked func(Key) bool) (st
 }
 
 // someLack reports whether an address answered that has no key of the types of
-// these.
+// these, nor a certificate that clients take.
 func (v *Verdict) someLack(keys []Key) bool {
 	return slices.ContainsFunc(v.seen.Addresses, func(a AddressSighting) bool {
 		types := a.types()
-		return len(types) > 0 && !slices.ContainsFunc(types, func(t string) bool { return hasType(keys, t) })
+		return len(types) > 0 && !v.certified(a) && !slices.ContainsFunc(types, func(t string) bool { return hasType(keys, t) })
 	})
 }
 
@@ -280,15 +300,20 @@ func (v *Verdict) suspect() bool {
 func (v *Verdict) decision() bool {
 	onlyRejected := len(v.Rejected) > 0 && len(v.New) == 0 && len(v.Weak) == 0
 	return len(v.Revoked) > 0 || v.Conflict || v.Withheld && !onlyRejected ||
-		len(v.Leaving) > 0 || len(v.Unproven) > 0 || Undecided(v.Trusted, v.Pending) || Undecided(v.Trusted, v.Weak)
+		len(v.Leaving) > 0 || v.certAlarm || len(v.Unproven) > 0 || v.undecided(v.Pending) || v.undecided(v.Weak)
+}
+
+func (v *Verdict) undecided(pending []Key) bool {
+	return Undecided(v.Trusted, pending, len(v.Certified) > 0)
 }
 
 // Undecided reports whether a person has to decide about keys that wait beside
-// these trusted ones: a server has no other, or they are of the same type. One
-// that the server itself lists, logged in over a trusted key, can wait.
-func Undecided(trusted, pending []Key) bool {
+// these trusted ones: a server has no other, nor a certificate, or they are of
+// the same type. One that the server itself lists, logged in over a trusted key,
+// can wait.
+func Undecided(trusted, pending []Key, certified bool) bool {
 	return slices.ContainsFunc(pending, func(k Key) bool {
-		return len(trusted) == 0 || hasType(trusted, k.Type) && !k.listed()
+		return len(trusted) == 0 && !certified || hasType(trusted, k.Type) && !k.listed()
 	})
 }
 
@@ -298,9 +323,9 @@ func (v *Verdict) state(first bool) State {
 		return StateSuspect
 	case first:
 		return StateFirstUse
-	case len(v.Confirmed) > 0:
+	case len(v.Confirmed)+len(v.vouched) > 0:
 		return StateTrusted
-	case len(v.Trusted) > 0:
+	case len(v.Trusted)+len(v.Certified) > 0:
 		return StateSilent
 	case len(v.Pending)+len(v.Rejected)+len(v.Weak) > 0:
 		return StatePending

@@ -19,30 +19,69 @@ type Host struct {
 	Keys  []Key    // one line each
 }
 
+// KnownHosts is what stands in a known_hosts file.
+type KnownHosts struct {
+	Header      string // one or more comment lines
+	Hosts       []Host
+	Authorities []Authority
+	Port        int    // for which the authorities' patterns are; 0 means 22
+	Revoked     []Key  // under every name
+	Local       []byte // lines that are added byte by byte
+}
+
 // RenderKnownHosts renders OpenSSH's known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE
-// FORMAT): the header, which is one or more comment lines; the hosts sorted by
-// their first name; a revocation for each revoked key under every name; and
-// local, byte by byte. The same arguments give the same bytes. A name that
-// could be a pattern is left out: it would vouch for others.
-func RenderKnownHosts(header string, hosts []Host, revoked []Key, local []byte) []byte {
-	hosts = slices.Clone(hosts)
+// FORMAT), hosts sorted by their first name. The same argument gives the same
+// bytes. A host's name that could be a pattern is left out: it would vouch for
+// others.
+func RenderKnownHosts(k KnownHosts) []byte {
+	hosts := slices.Clone(k.Hosts)
 	slices.SortStableFunc(hosts, func(a, b Host) int { return strings.Compare(a.first(), b.first()) })
 
 	var b []byte
-	b = appendText(b, header)
+	b = appendText(b, k.Header)
 	for _, h := range hosts {
 		names := h.patterns()
 		if names == "" {
 			continue
 		}
-		for _, k := range h.Keys {
-			b = appendEntry(b, names, k)
+		for _, key := range h.Keys {
+			b = appendEntry(b, names, key)
 		}
 	}
-	for _, k := range revoked {
-		b = appendEntry(b, "@revoked *", k)
+	for _, a := range k.Authorities {
+		if patterns := a.patterns(k.Port); patterns != "" {
+			b = appendEntry(b, "@cert-authority "+patterns, a.Key)
+		}
 	}
-	return appendText(b, string(local))
+	for _, key := range k.Revoked {
+		b = appendEntry(b, "@revoked *", key)
+	}
+	return appendText(b, string(k.Local))
+}
+
+// patterns is the field that names the authority's hosts.
+func (a Authority) patterns(port int) string {
+	var patterns []string
+	for _, pattern := range a.Hosts {
+		rest, negated := strings.CutPrefix(pattern, "!")
+		if !ValidPattern(rest) {
+			continue
+		}
+		if port != 0 && port != defaultPort {
+			rest = "[" + rest + "]:" + strconv.Itoa(port)
+		}
+		if negated {
+			rest = "!" + rest
+		}
+		patterns = append(patterns, rest)
+	}
+	return strings.Join(patterns, ",")
+}
+
+// ValidPattern reports whether s can stand in known_hosts as a pattern of names
+// or addresses.
+func ValidPattern(s string) bool {
+	return s != "" && validName("a"+strings.NewReplacer("*", "a", "?", "a").Replace(s))
 }
 
 func (h Host) first() string {

@@ -32,7 +32,9 @@ func TestRenderKnownHosts(t *testing.T) {
 		{Names: []string{"app04", "*.example.org"}, Port: 22, Keys: keysOf("x1")},
 	}
 	given := slices.Clone(hosts)
-	got := RenderKnownHosts("# made here", hosts, keysOf("e4"), []byte("# mine\nold "+key("e5").Line()))
+	got := RenderKnownHosts(KnownHosts{
+		Header: "# made here", Hosts: hosts, Revoked: keysOf("e4"), Local: []byte("# mine\nold " + key("e5").Line()),
+	})
 	want := "# made here\n" +
 		"app01,app01.example.org,10.0.0.1,fd00::11 ssh-ed25519 " + encoded("e1") + "\n" +
 		"app01,app01.example.org,10.0.0.1,fd00::11 ssh-rsa " + encoded("r1") + "\n" +
@@ -49,7 +51,7 @@ func TestRenderKnownHosts(t *testing.T) {
 	if mistakes := CheckKnownHosts(got); len(mistakes) > 0 {
 		t.Errorf("mistakes in our own: %v", mistakes)
 	}
-	if got := RenderKnownHosts("", nil, nil, nil); len(got) > 0 {
+	if got := RenderKnownHosts(KnownHosts{}); len(got) > 0 {
 		t.Errorf("nothing renders as %q", got)
 	}
 }
@@ -74,10 +76,10 @@ func found(t *testing.T, file, name string) string {
 func TestOpenSSHReadsKnownHosts(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "known_hosts")
-	data := RenderKnownHosts("# made here", []Host{
+	data := RenderKnownHosts(KnownHosts{Header: "# made here", Hosts: []Host{
 		{Names: []string{"App01", "app01.example.org", "10.0.0.1", "FD00::0:11"}, Keys: keysOf("e1 r1 c1")},
 		{Names: []string{"app02", "10.0.0.2", "fd00::12"}, Port: 2222, Keys: keysOf("e2")},
-	}, keysOf("e4"), nil)
+	}, Revoked: keysOf("e4")})
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +138,7 @@ func TestLoginWithWhatWasCollected(t *testing.T) {
 		return v
 	}
 	render := func(v Verdict, revoked ...Key) []byte {
-		return RenderKnownHosts("# made here", []Host{{Names: policy.Names, Port: s.Port, Keys: v.Trusted}}, revoked, nil)
+		return RenderKnownHosts(KnownHosts{Hosts: []Host{{Names: policy.Names, Port: s.Port, Keys: v.Trusted}}, Revoked: revoked})
 	}
 
 	first := look()
@@ -263,7 +265,7 @@ func BenchmarkRenderKnownHosts(b *testing.B) {
 		})
 	}
 	for b.Loop() {
-		RenderKnownHosts("# made here", hosts, nil, nil)
+		RenderKnownHosts(KnownHosts{Header: "# made here", Hosts: hosts})
 	}
 }
 

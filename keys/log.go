@@ -19,6 +19,8 @@ const (
 	Trusted  Standing = "trusted"
 	Rejected Standing = "rejected"
 	Revoked  Standing = "revoked"
+
+	Certified Standing = "certified" // by a certificate
 )
 
 // An Entry of the log is one change of trust in one key.

@@ -66,29 +66,52 @@ func (s *scan) visit(ctx context.Context, target Target, endpoint netip.AddrPort
 	}
 	hopes := slices.Clone(target.Trusted)
 	for {
-		v := visit{login: s.login, trusted: target.Trusted, hopes: hopes}
+		v := visit{login: s.login, trusted: target.Trusted, hopes: hopes, certificates: target.Certificates}
 		err := s.call(ctx, endpoint, &v)
 		if v.wire == nil {
 			return fail(explain(err, opening{}, s.timeout))
 		}
 		open := parseOpening(v.wire.opening)
 		seen.Offered = keyTypes(open.algorithms)
-		if v.key.Type == "" {
+		key := v.shown.key
+		if key.Type == "" {
 			return fail(explain(err, open, s.timeout))
 		}
-		seen.Keys = append(seen.Keys, v.key)
-		if contains(target.Trusted, v.key) {
+		seen.add(v.shown)
+		if contains(target.Trusted, key) {
 			if seen.Testimony = v.testimony; err != nil {
 				return fail(explainLogin(err, s.login.User, s.timeout))
 			}
-			return seen
+			return s.askCertificate(ctx, target, endpoint, open, seen)
 		}
 		before := len(hopes)
-		hopes = slices.DeleteFunc(hopes, func(k Key) bool { return k.Type == v.key.Type || !slices.Contains(seen.Offered, k.Type) })
+		hopes = slices.DeleteFunc(hopes, func(k Key) bool { return k.Type == key.Type || !slices.Contains(seen.Offered, k.Type) })
 		if len(hopes) == 0 || len(hopes) == before {
-			return seen
+			return s.askCertificate(ctx, target, endpoint, open, seen)
 		}
 	}
+}
+
+// askCertificate asks for the certificate that clients prefer, if it is wanted
+// and was not shown yet.
+func (s *scan) askCertificate(ctx context.Context, target Target, endpoint netip.AddrPort, open opening, seen AddressSighting) AddressSighting {
+	for _, t := range hostKeyTypes {
+		if !target.Certificates || !open.offers(t.certAlgorithms) {
+			continue
+		}
+		if best, found := preferred(seen.Certificates); found && best.Type == t.certType {
+			return seen
+		}
+		another, open, err := s.ask(ctx, endpoint, t.certAlgorithms)
+		if err != nil {
+			kind, why := explain(err, open, s.timeout)
+			seen.Err = &ScanError{Name: target.Name, Address: seen.Address, Port: target.Port, Kind: kind, Err: why}
+			return seen
+		}
+		seen.add(another)
+		return seen
+	}
+	return seen
 }
 
 // call makes one visit.
@@ -126,8 +149,10 @@ type visit struct {
 	trusted []Key
 	hopes   []Key // trusted keys of the types that are asked for first
 
-	wire      *wire // nil if there was no connection
-	key       Key   // what the server showed
+	certificates bool // ask for those, too
+
+	wire      *wire    // nil if there was no connection
+	shown     shownKey // what the server showed
 	testimony *Testimony
 }
 
@@ -163,7 +188,7 @@ func (v *visit) run(endpoint netip.AddrPort) (t *Testimony, err error) {
 	if err != nil {
 		return nil, err
 	}
-	t = &Testimony{By: v.key, Listed: listed}
+	t = &Testimony{By: v.shown.key, Listed: listed}
 	if err := t.prove(conn, v.trusted); err != nil {
 		return nil, err
 	}
@@ -174,31 +199,31 @@ func (v *visit) run(endpoint netip.AddrPort) (t *Testimony, err error) {
 // so that a server which has none of them shows what it has instead; and so that
 // sshd learns that RSA with SHA-2 is understood.
 func (v *visit) algorithms() []string {
-	var first, rest []string
+	var first, rest []hostKeyType
 	for _, t := range hostKeyTypes {
 		if hasType(v.hopes, t.keyType) {
-			first = append(first, t.algorithms...)
+			first = append(first, t)
 		} else {
-			rest = append(rest, t.algorithms...)
+			rest = append(rest, t)
 		}
 	}
-	return append(first, rest...)
+	return append(algorithmsFor(first, v.certificates), algorithmsFor(rest, v.certificates)...)
 }
 
 // check ends the connection before the login unless the key is trusted. It is
 // called again if the server wants another key exchange: with the same key.
 func (v *visit) check(_ string, _ net.Addr, public ssh.PublicKey) error {
-	k, err := parseBlob(public.Marshal())
+	shown, err := readShown(public)
 	if err != nil {
 		return err
 	}
 	switch {
-	case v.key.Type == "":
-		v.key = k
-	case !v.key.Equal(k):
+	case v.shown.key.Type == "":
+		v.shown = shown
+	case !v.shown.key.Equal(shown.key):
 		return errors.New("shows another key in the middle of the connection")
 	}
-	if !contains(v.trusted, k) {
+	if !contains(v.trusted, shown.key) {
 		return errGotKey
 	}
 	return nil

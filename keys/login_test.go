@@ -53,6 +53,7 @@ func (k *keeper) collect() Verdict {
 	}
 	to := target("app01", k.server)
 	to.Trusted = trusted
+	to.Certificates = len(k.policy.Authorities) > 0
 	v := store.Judge(k.policy, scanOne(k.t, &Scanner{Timeout: time.Minute, Login: k.login}, to), k.now)
 	if err := store.Apply(v); err != nil {
 		k.t.Fatal(err)
@@ -73,7 +74,10 @@ func typesOf(keys []Key) string {
 // logins makes sure of what the real ssh does with each of the algorithms.
 func (k *keeper) logins(v Verdict, want map[string]bool) {
 	k.t.Helper()
-	known := RenderKnownHosts("", []Host{{Names: k.policy.Names, Port: k.server.Port, Keys: v.Trusted}}, open(k.t, k.dir).Revoked(), nil)
+	known := RenderKnownHosts(KnownHosts{
+		Hosts:   []Host{{Names: k.policy.Names, Port: k.server.Port, Keys: v.Trusted}},
+		Revoked: open(k.t, k.dir).Revoked(),
+	})
 	for algorithm, right := range want {
 		out, err := runSSH(k.t, k.server, known, "-o", "HostKeyAlgorithms="+algorithm)
 		if (err == nil) != right {

@@ -33,12 +33,15 @@ func (v Verdict) Reasons() []string {
 		}
 		say("%s shows a key that is refused, %s: %v", v.Name, describe(k), k.Weakness())
 	}
-	if v.Withheld {
+	if v.Withheld && len(v.Trusted) == 0 {
+		say("%s shows no certificate that clients take, as it did before", v.Name)
+	} else if v.Withheld {
 		say("%s shows none of its trusted keys: %s", v.Name, describe(v.Trusted...))
 	}
 	if v.Conflict {
 		say("%s shows different keys at different addresses: %s", v.Name, v.atAddresses())
 	}
+	reasons = append(reasons, v.CertNotes...)
 	for _, refusal := range v.Unproven {
 		say("%s lists %s as its key and does not prove to have it: %v", v.Name, describe(refusal.Key), refusal.Err)
 	}
@@ -47,11 +50,11 @@ func (v Verdict) Reasons() []string {
 			v.Name, describe(k), v.at.Add(v.policy.RetireAfter).UTC().Format(time.DateOnly))
 	}
 	for _, k := range v.Pending {
-		if !contains(v.Changed, k) && Undecided(v.Trusted, []Key{k}) && len(v.Trusted) > 0 {
+		if !contains(v.Changed, k) && v.undecided([]Key{k}) && len(v.Trusted) > 0 {
 			say("%s has shown another %s key, and nobody has decided about it", v.Name, k.Type)
 		}
 	}
-	if len(v.Trusted) == 0 && len(v.Pending) > 0 {
+	if len(v.Trusted)+len(v.Certified) == 0 && len(v.Pending) > 0 {
 		why := v.NoFirstUse
 		if why == "" {
 			why = "nobody has decided about those it showed"

@@ -48,6 +48,7 @@ func (s *Store) without(keys []Key) (changes []change, unreadable error) {
 			trusted:  slices.DeleteFunc(slices.Clone(before.trusted), gone),
 			waiting:  slices.DeleteFunc(slices.Clone(before.waiting), gone),
 			rejected: slices.DeleteFunc(slices.Clone(before.rejected), gone),
+			certs:    before.certs, // checkCertificate refuses those of revoked keys
 		}
 		if !sameEntries(before.trusted, after.trusted) || !sameEntries(before.untrusted(), after.untrusted()) {
 			changes = append(changes, change{server: name, names: []string{name}, before: before, after: after})

@@ -18,6 +18,8 @@ type Target struct {
 	Addresses []string // IP addresses or names; all of them are asked
 	Port      int      // 0 means 22
 	Trusted   []Key    // if there are any, a Scanner with a Login logs in over one of them
+
+	Certificates bool // ask for certificates, too
 }
 
 // Sighting is what one scan of a target saw.
@@ -34,7 +36,11 @@ type AddressSighting struct {
 	Offered   []string   // key types in the server's first KEXINIT, also those that cannot be asked for
 	Keys      []Key      // at most one a type, in the order they were asked for; with a login only one
 	Testimony *Testimony // of a login, nil without one
-	Err       error      // a *ScanError, or nil if every type that can be asked for was shown, or a login told of them
+
+	// Certificates are those of the keys in Keys that were shown with one.
+	Certificates []Key
+
+	Err error // a *ScanError, or nil if every type that can be asked for was shown, or a login told of them
 }
 
 // Scanner asks servers for their host keys. The zero value is ready to use.
@@ -65,23 +71,36 @@ const (
 // hostKeyTypes are the key types that can be asked for and the algorithms that
 // ask for them, in the order of asking. RSA with SHA-1 and DSA are left out:
 // a signature of theirs proves nothing.
-var hostKeyTypes = []struct {
-	keyType    string
-	algorithms []string
-}{
-	{ssh.KeyAlgoED25519, []string{ssh.KeyAlgoED25519}},
-	{ssh.KeyAlgoECDSA256, []string{ssh.KeyAlgoECDSA256}},
-	{ssh.KeyAlgoECDSA384, []string{ssh.KeyAlgoECDSA384}},
-	{ssh.KeyAlgoECDSA521, []string{ssh.KeyAlgoECDSA521}},
-	{ssh.KeyAlgoRSA, []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}},
+var hostKeyTypes = []hostKeyType{
+	{ssh.KeyAlgoED25519, []string{ssh.KeyAlgoED25519}, ssh.CertAlgoED25519v01, []string{ssh.CertAlgoED25519v01}},
+	{ssh.KeyAlgoECDSA256, []string{ssh.KeyAlgoECDSA256}, ssh.CertAlgoECDSA256v01, []string{ssh.CertAlgoECDSA256v01}},
+	{ssh.KeyAlgoECDSA384, []string{ssh.KeyAlgoECDSA384}, ssh.CertAlgoECDSA384v01, []string{ssh.CertAlgoECDSA384v01}},
+	{ssh.KeyAlgoECDSA521, []string{ssh.KeyAlgoECDSA521}, ssh.CertAlgoECDSA521v01, []string{ssh.CertAlgoECDSA521v01}},
+	{ssh.KeyAlgoRSA, []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256},
+		ssh.CertAlgoRSAv01, []string{ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01}},
 }
 
-var allAlgorithms = func() (all []string) {
-	for _, t := range hostKeyTypes {
+// A hostKeyType is a type of keys, and of certificates for them.
+type hostKeyType struct {
+	keyType        string
+	algorithms     []string
+	certType       string
+	certAlgorithms []string
+}
+
+// algorithmsFor asks for keys of these types, in their order: for certificates
+// before plain keys, if they are wanted, as OpenSSH's clients do.
+func algorithmsFor(types []hostKeyType, certificates bool) (all []string) {
+	for _, t := range types {
+		if certificates {
+			all = append(all, t.certAlgorithms...)
+		}
+	}
+	for _, t := range types {
 		all = append(all, t.algorithms...)
 	}
 	return all
-}()
+}
 
 // algorithmsOf are those that a key of this type signs with; none for a type
 // that cannot be asked for.
@@ -260,36 +279,63 @@ func (s *scan) address(ctx context.Context, target Target, a address) AddressSig
 		return s.visit(ctx, target, endpoint)
 	}
 
-	key, open, err := s.ask(ctx, endpoint, allAlgorithms)
+	first, open, err := s.ask(ctx, endpoint, algorithmsFor(hostKeyTypes, target.Certificates))
 	seen.Offered = keyTypes(open.algorithms)
 	if err != nil {
 		return fail(explain(err, open, s.timeout))
 	}
-	seen.Keys = append(seen.Keys, key)
+	seen.add(first)
 	for _, t := range hostKeyTypes {
-		if t.keyType == key.Type || !open.offers(t.algorithms) {
+		algorithms := algorithmsFor([]hostKeyType{t}, target.Certificates)
+		if t.keyType == first.key.Type || !open.offers(algorithms) {
 			continue
 		}
-		another, open, err := s.ask(ctx, endpoint, t.algorithms)
+		another, open, err := s.ask(ctx, endpoint, algorithms)
 		if err != nil {
 			return fail(explain(err, open, s.timeout))
 		}
-		seen.Keys = append(seen.Keys, another)
+		seen.add(another)
 	}
 	return seen
 }
 
+// A shownKey is a key that a server has signed a key exchange with, and the
+// certificate that it showed with it, if any.
+type shownKey struct {
+	key, certificate Key
+}
+
+func readShown(public ssh.PublicKey) (s shownKey, err error) {
+	if cert, ok := public.(*ssh.Certificate); ok {
+		if s.certificate, err = parseBlob(cert.Marshal()); err != nil {
+			return shownKey{}, err
+		}
+		public = cert.Key
+	}
+	s.key, err = parseBlob(public.Marshal())
+	return s, err
+}
+
+func (a *AddressSighting) add(s shownKey) {
+	if !contains(a.Keys, s.key) {
+		a.Keys = append(a.Keys, s.key)
+	}
+	if s.certificate.Type != "" {
+		a.Certificates = append(a.Certificates, s.certificate)
+	}
+}
+
 // ask opens one connection and returns the key that the server signs the key
 // exchange with.
-func (s *scan) ask(ctx context.Context, endpoint netip.AddrPort, algorithms []string) (Key, opening, error) {
+func (s *scan) ask(ctx context.Context, endpoint netip.AddrPort, algorithms []string) (shownKey, opening, error) {
 	leave, err := s.enter(ctx, endpoint)
 	if err != nil {
-		return Key{}, opening{}, err
+		return shownKey{}, opening{}, err
 	}
 	defer leave()
 	conn, err := s.dial(ctx, endpoint)
 	if err != nil {
-		return Key{}, opening{}, err
+		return shownKey{}, opening{}, err
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
@@ -298,15 +344,15 @@ func (s *scan) ask(ctx context.Context, endpoint netip.AddrPort, algorithms []st
 
 // exchange runs a key exchange up to the point where the key is known and its
 // signature verified.
-func exchange(conn net.Conn, endpoint netip.AddrPort, algorithms []string) (Key, opening, error) {
-	var key Key
+func exchange(conn net.Conn, endpoint netip.AddrPort, algorithms []string) (shownKey, opening, error) {
+	var shown shownKey
 	config := &ssh.ClientConfig{
 		Config:            ssh.Config{KeyExchanges: keyExchanges},
 		HostKeyAlgorithms: algorithms,
 		// Called once the signature is verified; the error ends the exchange.
 		HostKeyCallback: func(_ string, _ net.Addr, public ssh.PublicKey) error {
 			var err error
-			if key, err = parseBlob(public.Marshal()); err != nil {
+			if shown, err = readShown(public); err != nil {
 				return err
 			}
 			return errGotKey
@@ -315,10 +361,10 @@ func exchange(conn net.Conn, endpoint netip.AddrPort, algorithms []string) (Key,
 	w := newWire(conn)
 	_, _, _, err := ssh.NewClientConn(w, endpoint.String(), config)
 	open := parseOpening(w.opening)
-	if key.Type == "" {
-		return Key{}, open, err
+	if shown.key.Type == "" {
+		return shownKey{}, open, err
 	}
-	return key, open, nil
+	return shown, open, nil
 }
 
 // keyExchanges are what the library has and what is sound, the cheapest first.

@@ -172,7 +172,7 @@ func TestScanIPv6(t *testing.T) {
 	if !slices.Equal(lines(seen.Addresses[0].Keys), s.PublicKeys()) {
 		t.Errorf("%+v", seen.Addresses)
 	}
-	data := RenderKnownHosts("", []Host{{Names: []string{"::1"}, Port: port, Keys: seen.Addresses[0].Keys}}, nil, nil)
+	data := RenderKnownHosts(KnownHosts{Hosts: []Host{{Names: []string{"::1"}, Port: port, Keys: seen.Addresses[0].Keys}}})
 	if out, err := runSSH(t, s, data); err != nil || out != "hello\n" {
 		t.Errorf("login: %v\n%s", err, out)
 	}

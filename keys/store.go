@@ -18,6 +18,7 @@ import (
 // Store is a directory with the keys of all servers:
 //
 //	NAME.pub      trusted keys
+//	NAME.cert     certificates that clients take for it
 //	NAME.pending  keys shown and not trusted, among them those a person rejected
 //	revoked       keys that no server may show, whatever its name
 //	names         every name, alias and address that ever had a key
@@ -39,6 +40,7 @@ type Store struct {
 const (
 	trustedSuffix = ".pub"
 	pendingSuffix = ".pending"
+	certSuffix    = ".cert"
 	revokedFile   = "revoked"
 	namesFile     = "names"
 
@@ -48,7 +50,7 @@ const (
 
 // leftover matches the files that renameio leaves if this process dies while
 // it writes. Names of servers do not begin with a dot.
-var leftover = regexp.MustCompile(`^\..+\.(pub|pending)\d+$|^\.(names|revoked)\d+$`)
+var leftover = regexp.MustCompile(`^\..+\.(pub|pending|cert)\d+$|^\.(names|revoked)\d+$`)
 
 // Open opens the store in dir. The directory need not exist: it is made
 // before the first file in it. A readonly store refuses to write.
@@ -110,6 +112,36 @@ func (s *Store) Trusted(name string, pins []string) ([]Key, error) {
 	return slices.DeleteFunc(keys, func(k Key) bool { return s.isRevoked(k) || !pinned(pins, k) }), nil
 }
 
+// Certificates returns the certificates on record of a server. What they are
+// worth now, Judge or Certified says.
+func (s *Store) Certificates(name string) ([]Key, error) {
+	if err := checkServer(name); err != nil {
+		return nil, err
+	}
+	data, err := s.read(name + certSuffix)
+	if err != nil {
+		return nil, err
+	}
+	certs, err := parseKeyFile(data)
+	if err != nil {
+		return nil, s.damaged(name+certSuffix, err, "remove it: the server will show its certificate again")
+	}
+	return certs, nil
+}
+
+// Certified reports whether clients take a certificate on record of a server
+// for its name, the first in Listed.
+func (s *Store) Certified(p Policy, now time.Time) (bool, error) {
+	if len(p.Authorities) == 0 || len(p.Listed) == 0 {
+		return false, nil
+	}
+	certs, err := s.Certificates(p.Name)
+	return slices.ContainsFunc(certs, func(k Key) bool {
+		_, err := checkCertificate(k, p.Listed[0], p.Authorities, s.isRevoked, now)
+		return err == nil
+	}), err
+}
+
 // Pending returns the keys that wait for a person.
 func (s *Store) Pending(name string) ([]Key, error) {
 	keys, err := s.load(name, pendingSuffix)
@@ -158,6 +190,9 @@ func (s *Store) record(p Policy) (record, error) {
 		return record{}, err
 	}
 	r := record{trusted: trusted}
+	if r.certs, err = s.Certificates(p.Name); err != nil {
+		return record{}, err
+	}
 	r.waiting, r.rejected = splitPending(pending)
 	r.past = s.past(p)
 	return r, nil

@@ -10,10 +10,13 @@
 //	sshd newkeys NAME [TYPE]...  give it other host keys
 //	sshd addkey NAME TYPE        give it a further host key
 //	sshd dropkey NAME TYPE       take the first of its host keys of that type away
+//	sshd certify NAME CA [ARG]...
+//	                             give its host keys certificates, made by ssh-keygen -s CA with these arguments
 //	admit NAME KEY.pub           let $ME log in there with that key, and do nothing else
 //	fingerprint NAME TYPE VAR    put the fingerprint of a host key into a variable
 //	login KNOWN_HOSTS HOST NAME [OPTION]...
-//	                             log in to the server NAME as a client does, looking HOST up in KNOWN_HOSTS
+//	                             log in to the server NAME as a client does, looking HOST up in KNOWN_HOSTS; "-" is
+//	                             its address
 //	tarpit NAME                  listen on port 2222 of $NAME and never say a word
 //	greeter NAME TEXT            listen likewise, greet with a text in Go's syntax, and close
 //	visitor NAME                 wait until somebody connects to the tarpit
@@ -200,6 +203,8 @@ func sshd(ts *testscript.TestScript, neg bool, args []string) {
 		s.Stop()
 	case "newkeys":
 		ts.Check(s.ChangeKeys(types...))
+	case "certify":
+		ts.Check(s.Certify(ts.MkAbs(types[0]), types[1:]...))
 	case "addkey":
 		ts.Check(s.AddKey(types[0]))
 	case "dropkey":
@@ -256,7 +261,10 @@ func login(ts *testscript.TestScript, neg bool, args []string) {
 	options := append([]string{"-F", "none", "-i", s.Identity, "-p", port,
 		"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes",
 		"-o", "GlobalKnownHostsFile=" + ts.MkAbs(args[0]), "-o", "UserKnownHostsFile=none",
-		"-o", "HostKeyAlias=[" + args[1] + "]:" + port}, args[3:]...)
+	}, args[3:]...)
+	if args[1] != "-" {
+		options = append(options, "-o", "HostKeyAlias=["+args[1]+"]:"+port)
+	}
 	err := ts.Exec("ssh", append(options, s.User+"@"+s.Address, "echo", "hello")...)
 	switch {
 	case neg && err == nil:

@@ -48,6 +48,7 @@ func (r *run) collect(ctx context.Context, only []string) (*trust, error) {
 	}
 	for _, l := range looks {
 		t.keys[l.server.Name] = l.verdict.Trusted
+		t.certified[l.server.Name] = len(l.verdict.Certified) > 0
 		t.place(l, r.started)
 	}
 	t.forgetStrangers()
@@ -102,7 +103,7 @@ func (r *run) look(ctx context.Context, store *keys.Store, servers []farm.Server
 		switch {
 		case second.verdict.Suspect:
 			looks[i].confirmed = true
-		case len(second.verdict.Confirmed) > 0:
+		case second.verdict.State == keys.StateTrusted:
 			second.note = "showed another key first and its trusted key a moment later: someone may be answering in its place at times"
 			looks[i] = second
 		}
@@ -120,7 +121,7 @@ func (r *run) scan(ctx context.Context, store *keys.Store, servers []farm.Server
 	scanner := keys.Scanner{Timeout: r.farm.Collect.Timeout, Parallel: r.farm.Collect.Parallel, Login: login}
 	targets := make([]keys.Target, len(servers))
 	for i, s := range servers {
-		targets[i] = keys.Target{Name: s.Name, Addresses: s.Addresses, Port: s.Port}
+		targets[i] = keys.Target{Name: s.Name, Addresses: s.Addresses, Port: s.Port, Certificates: len(r.farm.Authorities) > 0}
 		if targets[i].Trusted, err = store.Trusted(s.Name, s.Pins); err != nil {
 			targets[i].Trusted = nil // the verdict will say so
 		}
@@ -161,11 +162,11 @@ func openLogin(l *farm.Login) (login *keys.Login, logout func() error, err error
 // place puts a server into quarantine or ends its stay there. Silence changes nothing.
 func (t *trust) place(l look, now time.Time) {
 	switch v := l.verdict; {
-	case len(v.Trusted) == 0:
+	case len(v.Trusted)+len(v.Certified) == 0:
 		t.quarantine.release(l.server.Name) // no list has it anyway
 	case v.Suspect && l.confirmed:
 		t.quarantine.add(l.server.Name, now, l.why())
-	case !v.Suspect && len(v.Confirmed) > 0:
+	case v.State == keys.StateTrusted || v.State == keys.StateFirstUse:
 		t.quarantine.release(l.server.Name)
 	}
 }
@@ -212,7 +213,10 @@ func choose(f *farm.Farm, names []string) ([]farm.Server, error) {
 }
 
 func policyOf(f *farm.Farm, s farm.Server) keys.Policy {
-	return keys.Policy{Name: s.Name, Names: names(s), Pins: s.Pins, FirstUse: f.Collect.FirstUse, RetireAfter: f.Collect.RetireAfter}
+	return keys.Policy{
+		Name: s.Name, Names: names(s), Pins: s.Pins, FirstUse: f.Collect.FirstUse, RetireAfter: f.Collect.RetireAfter,
+		Authorities: f.Authorities, Listed: append([]string{f.ListEntry(s)}, s.Aliases...),
+	}
 }
 
 func openStore(f *farm.Farm, readonly bool) (*keys.Store, error) {

@@ -37,10 +37,13 @@ func Look(f *farm.Farm) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &trust{farm: f, store: store, keys: map[string][]keys.Key{}, quarantine: q}
+	t := &trust{farm: f, store: store, keys: map[string][]keys.Key{}, certified: map[string]bool{}, quarantine: q}
 	unreadable := map[string]error{}
 	for _, s := range f.Servers {
 		if t.keys[s.Name], err = store.Trusted(s.Name, s.Pins); err != nil {
+			unreadable[s.Name] = err
+		}
+		if t.certified[s.Name], err = store.Certified(policyOf(f, s), time.Now()); err != nil {
 			unreadable[s.Name] = err
 		}
 	}
@@ -61,7 +64,7 @@ func Look(f *farm.Farm) (*Status, error) {
 
 // onRecord is what is known of one server.
 func (t *trust) onRecord(s farm.Server, seen *keys.Seen, listed map[string]bool) Server {
-	server := Server{Name: s.Name, Declared: s, State: Unscanned, Listed: listed[s.Name]}
+	server := Server{Name: s.Name, Declared: s, State: Unscanned, Listed: listed[s.Name], Certified: t.certified[s.Name]}
 	withTimes := func(list []keys.Key) []Key {
 		out := reportKeys(list)
 		for i, k := range list {
@@ -83,7 +86,7 @@ func (t *trust) onRecord(s farm.Server, seen *keys.Seen, listed map[string]bool)
 	server.Pending = withTimes(pending)
 	server.Rejected = withTimes(rejected)
 	switch {
-	case len(server.Keys) > 0:
+	case t.trusted(s.Name):
 		server.State = Trusted
 	case len(pending) > 0:
 		server.State, server.Decision = Pending, true
@@ -91,7 +94,7 @@ func (t *trust) onRecord(s farm.Server, seen *keys.Seen, listed map[string]bool)
 	if e, in := t.quarantine.entries[s.Name]; in {
 		server.State, server.Quarantined, server.Message = Changed, &e.since, e.why
 	}
-	server.Decision = server.Decision || keys.Undecided(t.keys[s.Name], pending)
+	server.Decision = server.Decision || keys.Undecided(t.keys[s.Name], pending, t.certified[s.Name])
 	server.Seen = latest(server.Keys)
 	return server
 }

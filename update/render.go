@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"ltskeeper/farm"
 	"ltskeeper/keys"
@@ -29,6 +30,7 @@ type trust struct {
 	farm       *farm.Farm
 	store      *keys.Store
 	keys       map[string][]keys.Key // trusted, by server
+	certified  map[string]bool       // trusted by a certificate, by server
 	quarantine *quarantine
 }
 
@@ -38,18 +40,21 @@ func loadTrust(f *farm.Farm, store *keys.Store) (*trust, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &trust{farm: f, store: store, keys: map[string][]keys.Key{}, quarantine: q}
+	t := &trust{farm: f, store: store, keys: map[string][]keys.Key{}, certified: map[string]bool{}, quarantine: q}
 	for _, s := range f.Servers {
 		trusted, err := store.Trusted(s.Name, s.Pins)
 		if err != nil {
 			return nil, err
 		}
 		t.keys[s.Name] = trusted
+		if t.certified[s.Name], err = store.Certified(policyOf(f, s), time.Now()); err != nil {
+			return nil, err
+		}
 	}
 	return t, nil
 }
 
-func (t *trust) trusted(name string) bool { return len(t.keys[name]) > 0 }
+func (t *trust) trusted(name string) bool { return len(t.keys[name]) > 0 || t.certified[name] }
 
 // listed returns the servers of a list that clients get.
 func (t *trust) listed(l farm.List) []farm.Server { return t.quarantine.listed(l.Servers, t.trusted) }
@@ -68,11 +73,14 @@ func (t *trust) inDefaultList() map[string]bool {
 func (t *trust) knownHosts() []byte {
 	var hosts []keys.Host
 	for _, s := range t.farm.Servers {
-		if t.trusted(s.Name) {
+		if len(t.keys[s.Name]) > 0 {
 			hosts = append(hosts, keys.Host{Names: names(s), Port: s.Port, Keys: t.keys[s.Name]})
 		}
 	}
-	return keys.RenderKnownHosts(header(t.farm.KnownHostsLocalPath()), hosts, t.store.Revoked(), t.farm.KnownHostsLocal)
+	return keys.RenderKnownHosts(keys.KnownHosts{
+		Header: header(t.farm.KnownHostsLocalPath()), Hosts: hosts, Revoked: t.store.Revoked(), Local: t.farm.KnownHostsLocal,
+		Authorities: t.farm.Authorities, Port: t.farm.Lists()[0].Port,
+	})
 }
 
 // names are all names of a server that clients may use: never those that an address resolves to.

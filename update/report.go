@@ -49,6 +49,7 @@ type Server struct {
 	Listed      bool             `json:"listed"`            // stands in the default LDM_SERVER
 	Quarantined *time.Time       `json:"quarantined,omitempty"`
 	Keys        []Key            `json:"keys,omitempty"`      // trusted
+	Certified   bool             `json:"certified,omitempty"` // by a certificate that clients take
 	Added       []Key            `json:"added,omitempty"`     // became trusted in this run
 	Removed     []Key            `json:"removed,omitempty"`   // trusted until this run
 	Pending     []Key            `json:"pending,omitempty"`   // wait for a person

@@ -21,7 +21,9 @@ func (l look) report(t *trust, listed map[string]bool) Server {
 		Keys:     reportKeys(v.Trusted),
 		Added:    reportKeys(v.Added),
 		Removed:  reportKeys(v.Removed),
-		Pending:  reportKeys(v.Pending),
+
+		Certified: len(v.Certified) > 0,
+		Pending:   reportKeys(v.Pending),
 	}
 	for _, a := range l.sighting.Addresses {
 		if a.Err != nil {
@@ -43,9 +45,9 @@ func (l look) state() State {
 		return Revoked
 	case v.Suspect:
 		return Changed
-	case len(v.Confirmed) > 0 || len(v.Added) > 0:
+	case v.State == keys.StateTrusted || v.State == keys.StateFirstUse || len(v.Added) > 0:
 		return Trusted
-	case shown(l.sighting) && len(v.Trusted) == 0:
+	case shown(l.sighting) && len(v.Trusted)+len(v.Certified) == 0:
 		return Pending
 	}
 	for _, a := range l.sighting.Addresses {

@@ -148,6 +148,21 @@ func (s *Server) DropKey(typ string) error {
 	return s.Restart()
 }
 
+// Certify restarts the server with a certificate for each of its host keys, made
+// by ssh-keygen with the private key of a CA and these arguments (-n, -V). Keys
+// that it gets later have none.
+func (s *Server) Certify(ca string, args ...string) error {
+	for i := range s.keys {
+		all := append([]string{"-q", "-s", ca, "-h", "-I", "host"}, args...)
+		out, err := exec.Command("ssh-keygen", append(all, s.keys[i].path+".pub")...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("certify host key: %w\n%s", err, out)
+		}
+		s.keys[i].certified = true
+	}
+	return s.Restart()
+}
+
 // Stop stops the server and waits until it is gone. It can be restarted.
 func (s *Server) Stop() {
 	if s.process == nil {
@@ -234,6 +249,9 @@ func (s *Server) render() string {
 	lines := append([]string(nil), s.config...)
 	for _, k := range s.keys {
 		lines = append(lines, "HostKey "+k.path)
+		if k.certified {
+			lines = append(lines, "HostCertificate "+k.path+"-cert.pub")
+		}
 	}
 	lines = append(lines,
 		"ListenAddress "+net.JoinHostPort(s.Address, strconv.Itoa(s.Port)),
@@ -251,13 +269,14 @@ func (s *Server) render() string {
 // A hostKey is a pair of files, PATH and PATH.pub, as ssh-keygen leaves them.
 type hostKey struct {
 	typ, path, public string
+	certified         bool // PATH-cert.pub is there, too
 }
 
 func (s *Server) makeHostKey(typ string) (hostKey, error) {
 	s.made++
 	path := filepath.Join(s.Dir, "host_key_"+strconv.Itoa(s.made))
 	public, err := writeKeyPair(typ, path)
-	return hostKey{typ, path, public}, err
+	return hostKey{typ: typ, path: path, public: public}, err
 }
 
 func (s *Server) makeHostKeys(types []string) error {
