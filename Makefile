@@ -11,6 +11,8 @@ export CGO_ENABLED := 0
 export GO
 
 go_build = $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)'
+# The build machine, as Debian calls it.
+native = $$($(GO) env GOARCH | sed 's/^386$$/i386/; s/^arm$$/armhf/')
 
 .PHONY: help build test demo bench lint install clean
 
@@ -39,10 +41,11 @@ lint: ## gofmt, go vet, staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-install: build ## into DESTDIR and PREFIX (/usr/local); CLIENTS="amd64 386" if clients are of another kind
+install: build ## into DESTDIR and PREFIX (/usr/local); CLIENTS="amd64 i386" if clients are of another kind
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin bin/ltskeeper bin/ldminfod
-	for arch in $(or $(CLIENTS),$$($(GO) env GOARCH)); do \
-		GOARCH=$$arch $(go_build) -o bin/client/$$arch/ ./cmd/get_hosts ./cmd/ldmselect && \
+	for arch in $(or $(CLIENTS),$(native)); do \
+		case $$arch in i386) export GOARCH=386 GO386=softfloat ;; armhf) export GOARCH=arm ;; *) export GOARCH=$$arch ;; esac; \
+		$(go_build) -o bin/client/$$arch/ ./cmd/get_hosts ./cmd/ldmselect && \
 		install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/ltskeeper/client/$$arch bin/client/$$arch/* || exit; \
 	done
 	sed 's|@sbindir@|$(PREFIX)/sbin|' dist/ltskeeper-boot.service.in >bin/ltskeeper-boot.service

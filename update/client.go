@@ -25,7 +25,11 @@ var getHostsPath = filepath.Join("usr", "share", "ltsp", "get_hosts")
 // getHosts returns get_hosts for the clients of a chroot, if it is to be put there. A file that somebody else put there
 // stays: admins replace it with their own.
 func (r *run) getHosts(o *openRoot) (file derived, wanted bool, err error) {
-	program, err := getHostsFor(r.farm, o.Root)
+	self, err := os.Executable()
+	if err != nil {
+		return derived{}, false, err
+	}
+	program, err := getHostsFor(r.farm, o.Root, filepath.Dir(self))
 	if err != nil || program == nil {
 		return derived{}, false, err
 	}
@@ -63,30 +67,39 @@ func (r *run) putGetHosts(o *openRoot) (intoImage []derived, err error) {
 	return []derived{file}, nil
 }
 
-// getHostsFor returns the get_hosts for the architecture of a root: from the folder that is declared, or else from
-// beside this program, nil if none is there.
-func getHostsFor(f *farm.Farm, root *chroot.Root) ([]byte, error) {
+// getHostsFor returns the get_hosts for the architecture of a root: from the folder that is declared, else from the one
+// that was installed with the ltskeeper in the folder sbin, else from that folder itself. It is nil if none of these is
+// there.
+func getHostsFor(f *farm.Farm, root *chroot.Root, sbin string) ([]byte, error) {
 	want, err := machineOf(root)
 	if err != nil {
 		return nil, err
 	}
+	folder, remedy := f.Balance.Binaries, "take binaries out of "+f.Path
+	if folder == "" {
+		folder = filepath.Join(sbin, "..", "lib", "ltskeeper", "client") // where make install puts them
+		remedy = "remove " + folder
+		if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+			return getHostsBeside(f, root, sbin, want)
+		}
+	}
 	architecture := architectures[want]
-	if f.Balance.Binaries != "" {
-		if architecture == "" {
-			return nil, fmt.Errorf("install get_hosts in %s: its architecture, %v, is none that clients have programs for", root.Path(), want)
-		}
-		path := filepath.Join(f.Balance.Binaries, architecture, "get_hosts")
-		program, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("install get_hosts in %s: there is no %s: build one for %s, or take binaries out of %s", root.Path(), path, architecture, f.Path)
-		}
-		return program, err
+	if architecture == "" {
+		return nil, fmt.Errorf("install get_hosts in %s: its architecture, %v, is none that clients have programs for", root.Path(), want)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
+	path := filepath.Join(folder, architecture, "get_hosts")
+	program, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("install get_hosts in %s: there is no %s: build one for %s (make install CLIENTS=%s), or %s",
+			root.Path(), path, architecture, architecture, remedy)
 	}
-	path := filepath.Join(filepath.Dir(self), "get_hosts")
+	return program, err
+}
+
+// getHostsBeside returns the get_hosts that stands beside ltskeeper, as it does where ltskeeper was built; nil if there
+// is none.
+func getHostsBeside(f *farm.Farm, root *chroot.Root, sbin string, want elf.Machine) ([]byte, error) {
+	path := filepath.Join(sbin, "get_hosts")
 	program, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // ltskeeper alone was installed

@@ -69,7 +69,7 @@ func TestGetHostsFor(t *testing.T) {
 		{elf.EM_AARCH64, "", "there is no " + dir + "/arm64/get_hosts: build one for arm64"},
 		{elf.EM_PPC64, "", "its architecture, EM_PPC64, is none that clients have programs for"},
 	} {
-		got, err := getHostsFor(f, clientRoot(t, test.machine).Root)
+		got, err := getHostsFor(f, clientRoot(t, test.machine).Root, "/nonexistent")
 		if test.err != "" {
 			if err == nil || !strings.Contains(err.Error(), test.err) {
 				t.Errorf("%v: %v, want %q", test.machine, err, test.err)
@@ -78,10 +78,31 @@ func TestGetHostsFor(t *testing.T) {
 			t.Errorf("%v: %q, %v", test.machine, got, err)
 		}
 	}
-	// Beside the test there is none.
-	if got, err := getHostsFor(&farm.Farm{}, clientRoot(t, elf.EM_X86_64).Root); got != nil || err != nil {
-		t.Errorf("%q, %v", got, err)
+}
+
+// Where no folder is declared, it is the one that make install fills, else ltskeeper's own.
+func TestGetHostsInstalled(t *testing.T) {
+	t.Parallel()
+	f := &farm.Farm{Path: "/etc/ltskeeper/ltskeeper.toml"}
+	prefix := t.TempDir()
+	sbin := filepath.Join(prefix, "sbin")
+	expect := func(m elf.Machine, want, wantErr string) {
+		t.Helper()
+		got, err := getHostsFor(f, clientRoot(t, m).Root, sbin)
+		if !bytes.HasSuffix(got, []byte(want)) || want == "" && got != nil {
+			t.Errorf("%v: %q, want %q", m, got, want)
+		}
+		if wantErr == "" && err != nil || wantErr != "" && (err == nil || !strings.Contains(err.Error(), wantErr)) {
+			t.Errorf("%v: %v, want %q", m, err, wantErr)
+		}
 	}
+	expect(elf.EM_X86_64, "", "")
+	put(t, filepath.Join(sbin, "get_hosts"), program(elf.EM_X86_64, "beside"))
+	expect(elf.EM_X86_64, "beside", "")
+	expect(elf.EM_386, "", `[balance] binaries = "client"`)
+	put(t, filepath.Join(prefix, "lib/ltskeeper/client/amd64/get_hosts"), program(elf.EM_X86_64, "installed"))
+	expect(elf.EM_X86_64, "installed", "")
+	expect(elf.EM_386, "", "make install CLIENTS=i386")
 }
 
 // What ltskeeper put there it replaces, and nothing else.
