@@ -27,6 +27,8 @@
 //	lock FILE, unlock FILE       hold the lock on a file, as another run of ltskeeper does
 //	apt ROOT                     hold the lock that apt and dpkg take in a root
 //
+// Beside ltskeeper they find get_hosts, ldmselect and ldminfod on their PATH, and in $CLIENT as [balance] binaries wants them.
+//
 // The condition [root] is for what only root may do.
 package testscripts
 
@@ -40,6 +42,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,14 +72,29 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	build := exec.Command("go", "build", "-o", filepath.Join(binary, "ltskeeper"), "ltskeeper/cmd/ltskeeper")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped: it runs in an empty root
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build ltskeeper:", err)
-		return 1
+	for folder, programs := range map[string][]string{
+		binary:    {"ltskeeper/cmd/ltskeeper"},
+		clients(): {"ltskeeper/cmd/get_hosts", "ltskeeper/cmd/ldmselect", "ltskeeper/cmd/ldminfod"},
+	} {
+		build := exec.Command("go", append([]string{"build", "-o", folder + "/"}, programs...)...)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as they are shipped: they run in an empty root
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "build", programs, err)
+			return 1
+		}
 	}
 	return m.Run()
+}
+
+// clients is where the programs for clients of this architecture are: not beside ltskeeper, which would put them into
+// every script's roots.
+func clients() string {
+	arch, ok := map[string]string{"386": "i386", "arm": "armhf"}[runtime.GOARCH] // in Debian's words
+	if !ok {
+		arch = runtime.GOARCH
+	}
+	return filepath.Join(binary, "client", arch)
 }
 
 func TestScripts(t *testing.T) {
@@ -92,7 +110,8 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("PATH", binary+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("PATH", strings.Join([]string{binary, clients(), env.Getenv("PATH")}, string(os.PathListSeparator)))
+			env.Setenv("CLIENT", filepath.Dir(clients()))
 			env.Setenv("LTSKEEPER_CONFIG", filepath.Join(env.WorkDir, "ltskeeper.toml"))
 			me, err := user.Current()
 			if err != nil {

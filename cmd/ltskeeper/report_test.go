@@ -134,10 +134,10 @@ func TestStatusFitsAScreen(t *testing.T) {
 		"CHROOT  GENERATION  BUILT      SIZE    KERNEL  IMAGE\n" +
 		"x86_64  12          5 min ago  598 MB  6.1.0   /srv/x86_64.img\n" +
 		"app03 needs a decision: ltskeeper keys accept app03\n"
-	if got := text(statusDocument{status}, false, false); got != want {
+	if got := text(statusDocument{Status: status}, false, false); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if lines := strings.Count(text(statusDocument{status}, false, true), "\n"); lines < 1000 {
+	if lines := strings.Count(text(statusDocument{Status: status}, false, true), "\n"); lines < 1000 {
 		t.Errorf("--verbose shows %d lines, not every server", lines)
 	}
 }
@@ -164,7 +164,7 @@ func TestManyDecisions(t *testing.T) {
 			t.Errorf("%q is missing in\n%.2000s", want, got)
 		}
 	}
-	status := text(statusDocument{&update.Status{Servers: report.Servers}}, false, false)
+	status := text(statusDocument{Status: &update.Status{Servers: report.Servers}}, false, false)
 	if !strings.HasSuffix(status, "\n1,000 servers need a decision: ltskeeper keys accept NAME\n") {
 		t.Errorf("status ends with %q", status[len(status)-200:])
 	}

@@ -53,7 +53,12 @@ is added again, its keys need a person's word, whatever first-use says.
 				Name:   "list",
 				Usage:  "list the declared servers",
 				Action: t.serverList,
-				Description: `  ltskeeper server list
+				Flags:  []cli.Flag{liveFlag()},
+				Description: `With --live it asks the servers how they are now: up with a rating from 0 (full) to 100 (idle), draining,
+alive (SSH answers, ldminfod does not), or down.
+
+  ltskeeper server list
+  ltskeeper server list --live
   ltskeeper server list --json | jq -r '.servers[].name'`,
 			},
 		},
@@ -243,7 +248,15 @@ func (t *tool) serverList(ctx *cli.Context) error {
 	}
 	d := serversDocument{Servers: []declaredServer{}}
 	for _, s := range f.Servers {
-		d.Servers = append(d.Servers, declaredServer(s))
+		d.Servers = append(d.Servers, declaredServer{
+			Name: s.Name, Addresses: s.Addresses, Port: s.Port, Aliases: s.Aliases, Groups: s.Groups, Weight: s.Weight, Pins: s.Pins,
+		})
+	}
+	if ctx.Bool("live") {
+		replies := askLive(ctx.Context, f)
+		for i := range d.Servers {
+			d.Servers[i].Live = replies[d.Servers[i].Name]
+		}
 	}
 	return t.print(d)
 }
@@ -262,6 +275,7 @@ type declaredServer struct {
 	Groups    []string `json:"groups,omitempty"`
 	Weight    float64  `json:"weight"`
 	Pins      []string `json:"pins,omitempty"`
+	Live      *live    `json:"live,omitempty"`
 }
 
 func (d serversDocument) text(p *page) {
@@ -272,7 +286,14 @@ func (d serversDocument) text(p *page) {
 		return
 	}
 	rows := [][]any{p.head("NAME", "ADDRESSES", "PORT", "ALIASES", "GROUPS", "WEIGHT", "PINS")}
+	if d.Servers[0].Live != nil {
+		rows = [][]any{p.head(append([]string{"NAME", "GROUPS", "WEIGHT"}, liveHeads...)...)}
+	}
 	for _, s := range d.Servers {
+		if s.Live != nil {
+			rows = append(rows, append([]any{s.Name, dash(s.Groups), s.Weight}, p.liveCells(s.Live)...))
+			continue
+		}
 		rows = append(rows, []any{s.Name, dash(s.Addresses), s.Port, dash(s.Aliases), dash(s.Groups), s.Weight, dash(s.Pins)})
 	}
 	p.table(0, rows)

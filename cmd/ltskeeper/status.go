@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"ltskeeper/ldm"
 	"ltskeeper/update"
 
 	"github.com/urfave/cli/v2"
@@ -13,10 +14,11 @@ func (t *tool) statusCommand() *cli.Command {
 		Name:  "status",
 		Usage: "show servers, keys and images on one screen",
 		Description: `Shows what is on record: it asks no server and changes nothing. Of many servers only those that are not in
-order are shown, unless --verbose is given.
+order are shown, unless --verbose is given. With --live it asks each server how it is now.
 
   ltskeeper status
   ltskeeper status --json | jq '.servers[] | select(.state != "trusted")'`,
+		Flags:  []cli.Flag{liveFlag()},
 		Action: t.status,
 	}
 }
@@ -34,12 +36,17 @@ func (t *tool) status(ctx *cli.Context) error {
 		return err
 	}
 	s.Servers, s.Images = notNil(s.Servers), notNil(s.Images)
-	return t.print(statusDocument{s})
+	d := statusDocument{Status: s}
+	if ctx.Bool("live") {
+		d.Live = askLive(ctx.Context, f)
+	}
+	return t.print(d)
 }
 
 // A statusDocument is the farm on one screen.
 type statusDocument struct {
 	*update.Status
+	Live map[string]*live `json:"live,omitempty"` // by server
 }
 
 // screenful is how many servers fit on a screen beside the rest.
@@ -48,7 +55,8 @@ const screenful = 16
 func (d statusDocument) text(p *page) {
 	var rows [][]any
 	for _, s := range d.Servers {
-		fine := s.State == update.Trusted && !s.Decision
+		now := d.Live[s.Name]
+		fine := s.State == update.Trusted && !s.Decision && (now == nil || now.State == ldm.Rated.String())
 		if fine && (p.quiet || len(d.Servers) > screenful && !p.verbose) {
 			continue
 		}
@@ -60,10 +68,18 @@ func (d statusDocument) text(p *page) {
 		if !s.Listed {
 			listed = "no"
 		}
-		rows = append(rows, []any{s.Name, p.state(s.State), listed, seen, orElse(keyTypes(s.Keys), "-"), note(s)})
+		row := []any{s.Name, p.state(s.State), listed, seen, orElse(keyTypes(s.Keys), "-")}
+		if now != nil {
+			row = append(row, p.liveCells(now)...)
+		}
+		rows = append(rows, append(row, note(s)))
 	}
 	if len(rows) > 0 {
-		p.table(0, append([][]any{p.head("SERVER", "STATE", "LISTED", "SEEN", "KEYS")}, rows...))
+		heads := []string{"SERVER", "STATE", "LISTED", "SEEN", "KEYS"}
+		if d.Live != nil {
+			heads = append(heads, liveHeads...)
+		}
+		p.table(0, append([][]any{p.head(heads...)}, rows...))
 	}
 	if !p.quiet {
 		d.totals(p, len(d.Servers)-len(rows))
