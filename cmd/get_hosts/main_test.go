@@ -123,7 +123,7 @@ func TestGetHosts(t *testing.T) {
 		{"a script with a name of its own", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("echo app1 app7")}, nil, "app1 app5 app9"},
 		{"a script that says a name twice", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("echo 127.95.71.5 127.95.71.5")}, nil, "app1 app5 app9"},
 		{"a script that floods", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("exec yes app1")}, nil, "app1 app5 app9"},
-		{"a script that hangs", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("echo 127.95.71.5; sleep 60 & sleep 60")}, []string{"--timeout=400ms"}, "app1 app5 app9"},
+		{"a script that hangs", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("echo 127.95.71.5; sleep 60 & sleep 60")}, []string{"--timeout=3s"}, "app1 app5 app9"},
 		{"a script whose child stays", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("sleep 2 & echo 127.95.71.5")}, nil, "app5"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

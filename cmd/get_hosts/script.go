@@ -17,7 +17,7 @@ import (
 const maxOutput = 64 << 10
 
 // farewell is how long the program's output may take to end behind it.
-const farewell = 50 * time.Millisecond
+const farewell = 100 * time.Millisecond
 
 // rankedBy lets a program of the admin's own rank the candidates. It finds them on its standard input, a line each: name,
 // state (up, draining, alive, down) and rating, which is - where there is none. It prints those to try, in order, separated
