@@ -71,7 +71,7 @@ func commandHelp(app *cli.App, path []*cli.Command) []byte {
 	}
 	fmt.Fprintf(&b, "Usage: %s\n", strings.TrimSpace(usage+" "+c.ArgsUsage))
 	if c.Description != "" {
-		fmt.Fprintf(&b, "\n%s\n", strings.TrimSpace(c.Description))
+		fmt.Fprintf(&b, "\n%s\n", strings.Trim(c.Description, "\n"))
 	}
 	if len(c.Subcommands) > 0 {
 		fmt.Fprintf(&b, "\nCommands:\n")

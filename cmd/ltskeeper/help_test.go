@@ -19,7 +19,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s: help begins with %.60q", command, text)
 		}
 		runs := len(c.Subcommands) == 0 || takesArguments(c)
-		if runs && c.Name != "help" && !strings.Contains(c.Description, "  "+command) {
+		if runs && c.Name != "help" && !bytes.Contains(text, []byte("\n  "+command)) {
 			t.Errorf("%s: help has no example", command)
 		}
 		if runs && !bytes.Contains(overview, []byte("\n  "+pathString(path)+" ")) {
