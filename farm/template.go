@@ -68,7 +68,8 @@ func Template(found Found) []byte {
 
 [balance]
 # policy = "two"          # how clients choose: two, weighted, best, random or fixed
-# binaries = "/usr/lib/ltskeeper/client" # their programs, a folder per architecture, like amd64
+# binaries = "client"     # their programs, in a folder per architecture, like amd64/get_hosts;
+#                         # without it they are found where make install puts them
 
 # Settings of some clients, by MAC, IP address or host name, and the servers
 # that they choose from:
