@@ -111,8 +111,12 @@ func blobType(blob []byte) (string, error) {
 // Fingerprint is the key's SHA-256 fingerprint as ssh-keygen prints it:
 // "SHA256:" and 43 characters of base64.
 func (k Key) Fingerprint() string {
+	return "SHA256:" + base64.RawStdEncoding.EncodeToString(k.sum())
+}
+
+func (k Key) sum() []byte {
 	sum := sha256.Sum256(k.Blob)
-	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
+	return sum[:]
 }
 
 // Line is the key as a line of a public key file, without the newline.

@@ -67,15 +67,21 @@ func (a Authority) patterns(port int) string {
 		if !ValidPattern(rest) {
 			continue
 		}
-		if port != 0 && port != defaultPort {
-			rest = "[" + rest + "]:" + strconv.Itoa(port)
-		}
+		rest = hostPort(rest, port)
 		if negated {
 			rest = "!" + rest
 		}
 		patterns = append(patterns, rest)
 	}
 	return strings.Join(patterns, ",")
+}
+
+// hostPort is a name as it stands in known_hosts.
+func hostPort(name string, port int) string {
+	if port == 0 || port == defaultPort {
+		return name
+	}
+	return "[" + name + "]:" + strconv.Itoa(port)
 }
 
 // ValidPattern reports whether s can stand in known_hosts as a pattern of names
@@ -103,9 +109,7 @@ func (h Host) patterns() string {
 		if ip, err := netip.ParseAddr(name); err == nil {
 			name = ip.Unmap().String()
 		}
-		if h.Port != 0 && h.Port != defaultPort {
-			name = "[" + name + "]:" + strconv.Itoa(h.Port)
-		}
+		name = hostPort(name, h.Port)
 		if !slices.Contains(patterns, name) {
 			patterns = append(patterns, name)
 		}

@@ -56,6 +56,8 @@ trusted one of its type. Without a terminal nothing is asked, and the fingerprin
 				Action: t.keysReject,
 			},
 			t.keysRevokeCommand(),
+			t.keysImportCommand(),
+			t.keysExportCommand(),
 			t.keysLogCommand(),
 		},
 	}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"ltskeeper/keys"
+	"ltskeeper/update"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (t *tool) keysExportCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "export",
+		Usage: "give keys to others",
+		Description: `Where a farm is declared: prints all that is trusted, as known_hosts, as DNS records (sshfp), as json, or as
+variables for Ansible. On an application server, where none is: prints the machine's own public host keys,
+for keys import on the primary; that needs neither root nor a declaration.
+
+  ltskeeper keys export --format sshfp
+  ltskeeper keys export --own | ssh primary ltskeeper keys import app03`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "format", Usage: "print as `F`: " + oneOf(update.Formats)},
+			&cli.BoolFlag{Name: "own", Usage: "print this machine's own keys, also where a farm is declared"},
+			&cli.StringFlag{Name: "ssh", Usage: "this machine's own keys are in `FOLDER`", Value: "/etc/ssh"},
+		},
+		Action: t.keysExport,
+	}
+}
+
+func (t *tool) keysExport(ctx *cli.Context) error {
+	if _, err := arguments(ctx, 0, 0); err != nil {
+		return err
+	}
+	format := ctx.String("format")
+	if format != "" && !slices.Contains(update.Formats, format) {
+		return usagef("there is no format %q; there are %s", format, oneOf(update.Formats))
+	}
+	_, err := os.Stat(t.config)
+	usual := t.config == defaultConfig || t.config == os.Getenv("LTSKEEPER_CONFIG")
+	if ctx.Bool("own") || format == "" && usual && errors.Is(err, fs.ErrNotExist) {
+		if format != "" {
+			return usagef("--own prints public key lines, and has no --format")
+		}
+		own, err := ownKeys(ctx.String("ssh"))
+		if err != nil {
+			return err
+		}
+		return t.print(ownDocument{own})
+	}
+	f, err := t.farm()
+	if err != nil {
+		return err
+	}
+	if format == "" {
+		format = update.Formats[0]
+	}
+	data, err := update.Export(f, format)
+	if err != nil {
+		return err
+	}
+	return t.print(exportDocument{string(data)})
+}
+
+// ownKeys is the public key lines of sshd on this machine.
+func ownKeys(folder string) ([]string, error) {
+	data, err := readKeyFiles(folder)
+	if err != nil {
+		return nil, fmt.Errorf("export this machine's keys: %w", err)
+	}
+	lines, _ := keys.ReadLines(data)
+	var own []string
+	for _, l := range lines {
+		if l.Hosts == "" && l.Key.Weakness() == nil {
+			own = append(own, l.Key.Line())
+		}
+	}
+	if len(own) == 0 {
+		return nil, fmt.Errorf("export this machine's keys: no *.pub in %s holds one that can be trusted", folder)
+	}
+	return own, nil
+}
+
+// An ownDocument is a machine's own public keys.
+type ownDocument struct {
+	Keys []string `json:"keys"`
+}
+
+func (d ownDocument) text(p *page) { p.raw(strings.Join(d.Keys, "\n") + "\n") }
+
+// An exportDocument is keys as another tool reads them.
+type exportDocument struct {
+	Export string `json:"export"`
+}
+
+func (d exportDocument) text(p *page) { p.raw(d.Export) }
