@@ -25,27 +25,22 @@ var getHostsPath = filepath.Join("usr", "share", "ltsp", "get_hosts")
 // getHosts returns get_hosts for the clients of a chroot, if it is to be put there. A file that somebody else put there
 // stays: admins replace it with their own.
 func (r *run) getHosts(o *openRoot) (file derived, wanted bool, err error) {
+	switch old, err := o.Read(getHostsPath); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return derived{}, false, err
+	default:
+		written, err := loadWritten(r.farm.State)
+		if err != nil || !o.writable() || !written.has(o.declared.Name, old) {
+			return derived{}, false, err
+		}
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return derived{}, false, err
 	}
 	program, err := getHostsFor(r.farm, o.Root, filepath.Dir(self))
-	if err != nil || program == nil {
-		return derived{}, false, err
-	}
-	file = derived{path: getHostsPath, data: program, program: true}
-	old, err := o.Read(getHostsPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		return file, true, nil
-	}
-	if err != nil {
-		return derived{}, false, err
-	}
-	written, err := loadWritten(r.farm.State)
-	if err != nil {
-		return derived{}, false, err
-	}
-	return file, o.writable() && written.has(o.declared.Name, old), nil
+	return derived{path: getHostsPath, data: program, program: true}, program != nil, err
 }
 
 // putGetHosts brings get_hosts into the tree, or says that it belongs into the image only.

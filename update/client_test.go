@@ -146,6 +146,11 @@ func TestGetHostsIsOurs(t *testing.T) {
 	expect("the admin's own", "echo app07\n")
 	put(t, source, program(elf.EM_X86_64, "version 7"))
 	expect("the admin's own, past an upgrade", "echo app07\n")
+	if err := os.Remove(source); err != nil {
+		t.Fatal(err)
+	}
+	expect("the admin's own, where there is none of ours", "echo app07\n")
+	put(t, source, program(elf.EM_X86_64, "version 7"))
 	if err := os.Remove(there); err != nil {
 		t.Fatal(err)
 	}
