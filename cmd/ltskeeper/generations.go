@@ -206,12 +206,8 @@ func (d pinnedDocument) text(p *page) {
 }
 
 func (t *tool) imagePrune(ctx *cli.Context) error {
-	f, err := t.farm()
+	f, chroots, err := t.farmAndChroots(ctx)
 	if err != nil {
-		return err
-	}
-	chroots := ctx.Args().Slice()
-	if err := checkChroots(f, chroots); err != nil {
 		return err
 	}
 	pruned, err := update.Prune(ctx.Context, f, chroots)

@@ -70,16 +70,12 @@ func forceFlag() cli.Flag {
 }
 
 func (t *tool) imageBuild(ctx *cli.Context) error {
-	f, err := t.farm()
+	f, chroots, err := t.farmAndChroots(ctx)
 	if err != nil {
 		return err
 	}
-	chroots := ctx.Args().Slice()
 	if len(f.Chroots) == 0 {
 		return noChroot(f)
-	}
-	if err := checkChroots(f, chroots); err != nil {
-		return err
 	}
 	report, stop := t.watch("image")
 	r, err := update.BuildImages(ctx.Context, f, update.Options{Chroots: chroots, Full: ctx.Bool("full"), Force: ctx.Bool("force"), Progress: report})

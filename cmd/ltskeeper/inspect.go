@@ -13,16 +13,12 @@ import (
 )
 
 func (t *tool) imageVerify(ctx *cli.Context) error {
-	f, err := t.farm()
+	f, chroots, err := t.farmAndChroots(ctx)
 	if err != nil {
 		return err
 	}
-	chroots := ctx.Args().Slice()
 	if len(f.Chroots) == 0 {
 		return noChroot(f)
-	}
-	if err := checkChroots(f, chroots); err != nil {
-		return err
 	}
 	_, stop := t.watch("verify")
 	all, err := update.Verify(ctx.Context, f, chroots, ctx.Bool("tree"))

@@ -34,12 +34,8 @@ nothing if nothing changed.
 }
 
 func (t *tool) updateImage(ctx *cli.Context) error {
-	f, err := t.farm()
+	f, chroots, err := t.farmAndChroots(ctx)
 	if err != nil {
-		return err
-	}
-	chroots := ctx.Args().Slice()
-	if err := checkChroots(f, chroots); err != nil {
 		return err
 	}
 	report, stop := t.watch("scan servers")
@@ -51,6 +47,16 @@ func (t *tool) updateImage(ctx *cli.Context) error {
 		r.Warnings = append(r.Warnings, noChroot(f).Error())
 	}
 	return t.printReport(r, err)
+}
+
+// farmAndChroots loads the declaration, and returns the chroots of it that a command line names.
+func (t *tool) farmAndChroots(ctx *cli.Context) (*farm.Farm, []string, error) {
+	f, err := t.farm()
+	if err != nil {
+		return nil, nil, err
+	}
+	chroots := ctx.Args().Slice()
+	return f, chroots, checkChroots(f, chroots)
 }
 
 // checkChroots checks the names that were typed, before any work is done.
