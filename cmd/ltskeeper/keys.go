@@ -19,8 +19,9 @@ func (t *tool) keysCommand() *cli.Command {
 				Name:      "collect",
 				Usage:     "ask servers for their host keys",
 				ArgsUsage: "[NAME]...",
-				Description: `Asks the servers, all of them if none is named, and keeps what they show. A key that is not already
-trusted waits for keys accept, but for a server's very first. No chroot and no image is touched.
+				Description: `Asks the servers, all of them if none is named, and keeps what they show. A key that is not already trusted
+waits for keys accept, unless it is a server's very first or is pinned, or the server proves it: with
+[collect.login] in the declaration it vouches for its own new keys. No chroot and no image is touched.
 
   ltskeeper keys collect
   ltskeeper keys collect app01 app02`,
