@@ -36,6 +36,10 @@ type Farm struct {
 
 	// Authorities are those whose host certificates clients take, as declared.
 	Authorities []keys.Authority
+	Aliases     []Alias // as declared
+	LTSP        LTSP
+	// HashKnownHosts tells whether names stand in known_hosts as hashes.
+	HashKnownHosts bool
 
 	// KnownHostsLocal is what stands in known_hosts.local, nil without one.
 	// OpenSSH reads every line of it.

@@ -103,6 +103,20 @@ binaries = "client"
 hosts = ["*.example.org", "!gw.example.org"]
 key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ9tLyIqx6HTYuGkeVzBNHQ7YTtFnA4mAuS2BXuNcW3o the CA"
 
+[[alias]]
+name = "server"
+groups = ["cad"]
+
+[[alias]]
+name = "floating.example.org"
+
+[ltsp]
+known-hosts = "ltsp/ssh_known_hosts"
+initrd = true
+
+[known-hosts]
+hash = true
+
 [[client]]
 match = "00:11:22:*"
 group = "cad"
@@ -139,6 +153,10 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Farm{
+		Aliases:        []Alias{{Name: "server", Groups: []string{"cad"}}, {Name: "floating.example.org"}},
+		LTSP:           LTSP{KnownHosts: dir + "/ltsp/ssh_known_hosts", Initrd: true},
+		HashKnownHosts: true,
+
 		Authorities: []keys.Authority{{Hosts: []string{"*.example.org", "!gw.example.org"}, Key: ca}},
 
 		Path:  dir + "/ltskeeper.toml",

@@ -35,6 +35,8 @@ type loader struct {
 
 	names map[string]owner // of names and addresses, by their canonical form
 	ports []portAt         // of the servers
+
+	aliases []aliasAt // in ltskeeper.toml
 }
 
 // A change is a file of servers.d as it would be.
@@ -53,6 +55,7 @@ func load(path string, c *change) (*Farm, error) {
 	l.settings()
 	l.servers()
 	l.checkPorts()
+	l.checkAliases()
 	l.ltsConf(l.farm.ltsConfPath(), Mistake{})
 	l.knownHosts()
 	if len(l.mistakes) > 0 {

@@ -30,6 +30,16 @@ func TestMistakes(t *testing.T) {
 				`ltskeeper.toml:4:3: ca: there is no key in it; every [[ca]] needs one`,
 			},
 		},
+		"aliases": {
+			toml:    "[[alias]]\nname = \"app01\"\n[[alias]]\nname = \"server\"\n[[alias]]\nname = \"Server\"\n[[alias]]\nname = \"*\"\n[ltsp]\ninitrd = true\n",
+			servers: map[string]string{"app01": ""},
+			want: []string{
+				`ltskeeper.toml:2:8: alias.name: "app01" is a name in servers.d/app01.toml already; choose another name`,
+				`ltskeeper.toml:6:8: alias.name: there is an alias "Server" already; make one [[alias]] of the two`,
+				`ltskeeper.toml:8:8: alias.name: "*" cannot name a server; write a host name or an address`,
+				`ltskeeper.toml:9:2: ltsp: initrd is of no use without known-hosts; write known-hosts = "/etc/ltsp/ssh_known_hosts"`,
+			},
+		},
 		"a login": {
 			toml: "[collect]\nlogin = { user = \"-x\", identity = \"\" }\nretire-after = \"14d\"\n",
 			want: []string{

@@ -38,6 +38,10 @@ func (l *loader) settings() {
 		"balance":  l.balance,
 		"client":   l.clients,
 		"ca":       func(p place) { p.tables(l.authority) },
+		"alias":    func(p place) { p.tables(l.alias) },
+		"ltsp":     l.ltsp,
+
+		"known-hosts": l.knownHostsSettings,
 	})
 }
 

@@ -84,6 +84,19 @@ func Template(found Found) []byte {
 # hosts = ["*.example.org"]
 # key = "ssh-ed25519 AAAA..."
 
+# A name that several servers answer to: all of their keys are good for it.
+# [[alias]]
+# name = "server"         # where LTSP's clients log in
+# groups = ["cad"]        # none: all servers
+
+# LTSP since 2019 keeps its own known_hosts and packs it into an initrd.
+# [ltsp]
+# known-hosts = "/etc/ltsp/ssh_known_hosts"
+# initrd = true           # run ltsp initrd after it changed
+
+# [known-hosts]
+# hash = true             # clients' known_hosts does not tell the servers' names
+
 # An account on the servers that may do nothing but log in: with it they prove
 # new host keys, and nobody is asked.
 # [collect.login]

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
@@ -26,6 +27,7 @@ type KnownHosts struct {
 	Authorities []Authority
 	Port        int    // for which the authorities' patterns are; 0 means 22
 	Revoked     []Key  // under every name
+	Secret      []byte // if not empty, hosts' names stand there as hashes, with salts that depend on it
 	Local       []byte // lines that are added byte by byte
 }
 
@@ -44,8 +46,17 @@ func RenderKnownHosts(k KnownHosts) []byte {
 		if names == "" {
 			continue
 		}
+		fields := []string{names}
+		if len(k.Secret) > 0 {
+			fields = nil
+			for name := range strings.SplitSeq(names, ",") {
+				fields = append(fields, hashedName(k.Secret, name))
+			}
+		}
 		for _, key := range h.Keys {
-			b = appendEntry(b, names, key)
+			for _, field := range fields {
+				b = appendEntry(b, field, key)
+			}
 		}
 	}
 	for _, a := range k.Authorities {
@@ -57,6 +68,17 @@ func RenderKnownHosts(k KnownHosts) []byte {
 		b = appendEntry(b, "@revoked *", key)
 	}
 	return appendText(b, string(k.Local))
+}
+
+// hashedName is a name as HashKnownHosts writes it: "|1|salt|hash". The salt of a
+// name is always the same, so that the file is, too, and nobody without the
+// secret can compute it from a name.
+func hashedName(secret []byte, name string) string {
+	name = strings.ToLower(name)
+	mac := hmac.New(sha1.New, secret)
+	mac.Write([]byte(name))
+	salt := mac.Sum(nil)
+	return "|1|" + base64.StdEncoding.EncodeToString(salt) + "|" + hashName(salt, name)
 }
 
 // patterns is the field that names the authority's hosts.

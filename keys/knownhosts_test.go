@@ -285,3 +285,32 @@ func FuzzCheckKnownHosts(f *testing.F) {
 		}
 	})
 }
+
+// Hashed names are found by OpenSSH, tell no name, and are the same every night.
+func TestHashedNames(t *testing.T) {
+	t.Parallel()
+	k := KnownHosts{Secret: []byte("a secret"), Hosts: []Host{
+		{Names: []string{"App01", "fd00::11"}, Keys: keysOf("e1 r1")},
+		{Names: []string{"app02"}, Port: 2222, Keys: keysOf("e2")},
+	}, Revoked: keysOf("e4"), Authorities: []Authority{{Hosts: []string{"*.example.org"}, Key: key("e5")}}}
+	data := RenderKnownHosts(k)
+	if again := RenderKnownHosts(k); !bytes.Equal(data, again) {
+		t.Error("the same hosts give other bytes")
+	}
+	k.Secret = []byte("another")
+	if other := RenderKnownHosts(k); bytes.Equal(data, other) {
+		t.Error("the secret is of no consequence")
+	}
+	if mistakes := CheckKnownHosts(data); len(mistakes) > 0 || bytes.Contains(bytes.ToLower(data), []byte("app0")) {
+		t.Errorf("%v\n%s", mistakes, data)
+	}
+	file := filepath.Join(t.TempDir(), "known_hosts")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"app01": "e1 r1", "fd00::11": "e1 r1", "[app02]:2222": "e2", "app03": ""} {
+		if got := found(t, file, name); got != want {
+			t.Errorf("%s: OpenSSH finds %q, want %q", name, got, want)
+		}
+	}
+}

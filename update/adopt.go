@@ -101,10 +101,22 @@ func (a *adoption) machine(root string) error {
 	if err != nil {
 		return err
 	}
+	if path := a.farm.LTSP.KnownHosts; path != "" && !slices.Contains(lists, path) {
+		lists = append(lists, path)
+	}
 	for _, path := range lists {
 		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) || ours(data) {
+			continue
+		}
 		if err != nil {
 			return err
+		}
+		if path == a.farm.LTSP.KnownHosts {
+			if err := a.knownHosts(path, "ltsp", data); err != nil {
+				return err
+			}
+			continue
 		}
 		if lines, note := a.addLines(path, data); lines > 0 || note != "" {
 			a.done = append(a.done, Adopted{From: path, To: a.farm.KnownHostsLocalPath(), Lines: lines, Note: note})

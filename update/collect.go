@@ -186,7 +186,7 @@ func keep(t *trust, looks []look, now time.Time) error {
 	for i, l := range looks {
 		verdicts[i] = l.verdict
 	}
-	if err := t.store.Apply(verdicts...); err != nil {
+	if err := errors.Join(t.store.Apply(verdicts...), t.keepSecret()); err != nil {
 		return err
 	}
 	seen := openSeen(t.farm)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ type trust struct {
 	keys       map[string][]keys.Key // trusted, by server
 	certified  map[string]bool       // trusted by a certificate, by server
 	quarantine *quarantine
+	secret     []byte // for hashed names; empty if they are not hashed
 }
 
 // loadTrust reads the record of keys and quarantine.
@@ -41,6 +43,11 @@ func loadTrust(f *farm.Farm, store *keys.Store) (*trust, error) {
 		return nil, err
 	}
 	t := &trust{farm: f, store: store, keys: map[string][]keys.Key{}, certified: map[string]bool{}, quarantine: q}
+	if f.HashKnownHosts {
+		if t.secret, err = secret(f.State); err != nil {
+			return nil, err
+		}
+	}
 	for _, s := range f.Servers {
 		trusted, err := store.Trusted(s.Name, s.Pins)
 		if err != nil {
@@ -77,10 +84,29 @@ func (t *trust) knownHosts() []byte {
 			hosts = append(hosts, keys.Host{Names: names(s), Port: s.Port, Keys: t.keys[s.Name]})
 		}
 	}
+	for _, a := range t.farm.Aliases {
+		if members := t.farm.Members(a); len(members) > 0 {
+			hosts = append(hosts, keys.Host{Names: []string{a.Name}, Port: members[0].Port, Keys: t.keysOf(members)})
+		}
+	}
 	return keys.RenderKnownHosts(keys.KnownHosts{
+		Secret: t.secret,
 		Header: header(t.farm.KnownHostsLocalPath()), Hosts: hosts, Revoked: t.store.Revoked(), Local: t.farm.KnownHostsLocal,
 		Authorities: t.farm.Authorities, Port: t.farm.Lists()[0].Port,
 	})
+}
+
+// keysOf are the trusted keys of servers, each once.
+func (t *trust) keysOf(servers []farm.Server) []keys.Key {
+	var all []keys.Key
+	for _, s := range servers {
+		for _, k := range t.keys[s.Name] {
+			if !slices.ContainsFunc(all, k.Equal) {
+				all = append(all, k)
+			}
+		}
+	}
+	return all
 }
 
 // names are all names of a server that clients may use: never those that an address resolves to.

@@ -1,0 +1,104 @@
+package update
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/renameio/v2"
+)
+
+// updateLTSP writes the known_hosts of LTSP since 2019 and has it packed into the initrd that clients fetch. It comes
+// before the lists of servers do: clients know a server before they are sent to it. A note in the state remembers that the
+// initrd is behind, should a run end in between.
+func (r *run) updateLTSP(ctx context.Context, t *trust) error {
+	path := r.farm.LTSP.KnownHosts
+	if path == "" {
+		return nil
+	}
+	old, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("write LTSP's known_hosts: %w", err)
+	}
+	if err == nil {
+		if err := refuseStranger(path, old, adoptedFolder(r.farm)); err != nil {
+			return err
+		}
+	}
+	data := t.knownHosts()
+	changed := !bytes.Equal(old, data)
+	r.report.Files = append(r.report.Files, File{Chroot: "ltsp", Path: path, Changed: changed, Old: string(old), New: string(data)})
+	if r.dryRun {
+		return nil
+	}
+	behind := filepath.Join(r.farm.State, "ltsp-initrd")
+	if changed {
+		if r.farm.LTSP.Initrd {
+			if err := renameio.WriteFile(behind, nil, 0o644); err != nil {
+				return fmt.Errorf("note that LTSP's initrd is behind: %w", err)
+			}
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fmt.Errorf("write LTSP's known_hosts: %w", err)
+		}
+		if err := renameio.WriteFile(path, data, 0o644); err != nil {
+			return fmt.Errorf("write LTSP's known_hosts: %w", err)
+		}
+	}
+	if _, err := os.Stat(behind); err != nil || !r.farm.LTSP.Initrd {
+		return nil
+	}
+	defer r.step("ltsp initrd")()
+	if out, err := exec.CommandContext(ctx, "ltsp", "initrd").CombinedOutput(); err != nil {
+		return fmt.Errorf("run ltsp initrd: %w: %s", err, lastLine(out))
+	}
+	return os.Remove(behind)
+}
+
+func lastLine(out []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return lines[len(lines)-1]
+}
+
+// secretFile holds what the salts of hashed names depend on.
+const secretFile = "known-hosts-secret"
+
+// secret reads the secret of hashed names. Where there is none yet and none can be made, as in a dry run of the first day,
+// it is another one each time.
+func secret(state string) ([]byte, error) {
+	path := filepath.Join(state, secretFile)
+	data, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		fresh := make([]byte, 32)
+		rand.Read(fresh)
+		return fresh, nil
+	case err != nil:
+		return nil, fmt.Errorf("read the secret of hashed names: %w", err)
+	case len(data) < 16:
+		return nil, fmt.Errorf("read the secret of hashed names: %s is too short; remove it, and known_hosts is hashed anew", path)
+	}
+	return data, nil
+}
+
+// keepSecret writes the secret of hashed names, if it is new.
+func (t *trust) keepSecret() error {
+	if len(t.secret) == 0 {
+		return nil
+	}
+	path := filepath.Join(t.farm.State, secretFile)
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := renameio.WriteFile(path, t.secret, 0o600); err != nil {
+		return fmt.Errorf("write the secret of hashed names: %w", err)
+	}
+	return nil
+}
