@@ -153,8 +153,8 @@ func (d *disk) link(from, to string) error {
 	return nil
 }
 
-// mkdirAll makes a folder and those above it, as far as they are not there, durably. One that is there may be of a run
-// that was killed before it synced the name.
+// mkdirAll makes a folder and those above it, as far as they are not there, durably, for all to read whatever the umask.
+// One that is there may be of a run that was killed before it synced the name.
 func (d *disk) mkdirAll(dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return d.syncDir(filepath.Dir(dir))
@@ -162,7 +162,12 @@ func (d *disk) mkdirAll(dir string) error {
 	if err := d.mkdirAll(filepath.Dir(dir)); err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(dir, 0o755); err == nil {
+		err = os.Chmod(dir, 0o755)
+		if err != nil {
+			return err
+		}
+	} else if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	d.done("mkdir", dir, "")
