@@ -32,12 +32,15 @@ func (s *Store) Check() (string, error) {
 // Repair puts right what a crash parted and removes the litter of unfinished runs. The image's link is
 // right; the TFTP side follows it.
 func (s *Store) Repair(now time.Time) error {
+	current, err := s.Current()
+	if err != nil {
+		return err
+	}
 	if err := s.clean(); err != nil {
 		return fmt.Errorf("remove what an unfinished run left of %s: %w", s.Name, err)
 	}
-	current, err := s.Current()
-	if err != nil || current == None {
-		return err
+	if current == None {
+		return nil
 	}
 	// The names that are to be seen may be those of a run that was killed before it synced them. They must last, for
 	// more is built on them now.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"ltskeeper/squashfs"
 )
@@ -83,7 +84,7 @@ func (s *Store) exists(n int) error {
 	if len(have) == 0 {
 		return ErrNone
 	}
-	return fmt.Errorf("%s has no generation %d; it has %v", s.Name, n, have)
+	return fmt.Errorf("%s has no generation %d; it has %s", s.Name, n, strings.Join(have, ", "))
 }
 
 func (s *Store) openCurrent() (int, *openedImage, error) {

@@ -198,6 +198,10 @@ func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []
 	if r.dryRun {
 		return r.rehearse(ctx, o, options, conf, report)
 	}
+	apart, err := o.store.Check()
+	if err != nil {
+		return err
+	}
 	now := time.Now()
 	if err := o.store.Repair(now); err != nil {
 		return err
@@ -223,6 +227,7 @@ func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []
 			return err
 		}
 	}
+	report.Repaired = apart != "" && built.Unchanged
 	report.Generation, report.Size, report.Files = g.Number, g.Size, g.Files
 	report.Read, report.Reused, report.Kernel, report.Full = g.Read, g.Reused, g.Kernel, built.Full
 	r.report.Images = append(r.report.Images, report)
@@ -239,6 +244,11 @@ func (r *run) rehearse(ctx context.Context, o *openRoot, options squashfs.Option
 	if err != nil {
 		return err
 	}
+	apart, err := o.store.Check()
+	if err != nil {
+		return err
+	}
+	report.Repaired = apart != "" && !changed
 	report.Changed, report.Generation, report.Size = changed, g.Number, g.Size
 	r.report.Images = append(r.report.Images, report)
 	return nil

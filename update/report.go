@@ -54,6 +54,7 @@ type Server struct {
 	Removed     []Key            `json:"removed,omitempty"`   // trusted until this run
 	Pending     []Key            `json:"pending,omitempty"`   // wait for a person
 	Rejected    []Key            `json:"rejected,omitempty"`  // shown, and rejected by a person
+	Revoked     []Key            `json:"revoked,omitempty"`   // on record: revoked while it had them
 	Addresses   []AddressProblem `json:"addresses,omitempty"` // addresses with a problem
 	Seen        *time.Time       `json:"seen,omitempty"`      // when a trusted key was last seen
 	Declared    farm.Server      `json:"-"`
@@ -64,8 +65,12 @@ type Key struct {
 	Type        string     `json:"type"`
 	Bits        int        `json:"bits,omitempty"`
 	Fingerprint string     `json:"fingerprint"`
-	Comment     string     `json:"comment,omitempty"` // how and since when it is trusted
-	Seen        *time.Time `json:"seen,omitempty"`
+	Comment     string     `json:"comment,omitempty"` // how and since when it is trusted, as it stands in its file
+	VouchedBy   string     `json:"vouched_by,omitempty"`
+	First       *time.Time `json:"first,omitempty"` // when it was seen first, or came to be trusted
+	Seen        *time.Time `json:"seen,omitempty"`  // when it was seen last
+	Gone        *time.Time `json:"gone,omitempty"`  // since when its server lists it no more
+	Weak        string     `json:"weak,omitempty"`
 	Key         keys.Key   `json:"-"`
 }
 
@@ -96,7 +101,8 @@ type Image struct {
 	Reused     int64  `json:"reused"`         // compressed bytes taken from the previous image
 	Full       string `json:"full,omitempty"` // why it was built from nothing, where there was a previous image
 	Kernel     string `json:"kernel,omitempty"`
-	Pruned     []int  `json:"pruned,omitempty"` // generations deleted after it
+	Repaired   bool   `json:"repaired,omitempty"` // what is fetched over TFTP was not the current generation, and is again
+	Pruned     []int  `json:"pruned,omitempty"`   // generations deleted after it
 
 	// Held since then at this generation: nothing is built or published until a person releases it.
 	Held    *time.Time `json:"held,omitempty"`
@@ -131,7 +137,7 @@ func (r *Report) SomeUnreachable() bool {
 // SomethingChanged says whether the run changed what is trusted, a file or an image.
 func (r *Report) SomethingChanged() bool {
 	for _, s := range r.Servers {
-		if len(s.Added) > 0 {
+		if len(s.Added)+len(s.Removed) > 0 {
 			return true
 		}
 	}
@@ -141,7 +147,7 @@ func (r *Report) SomethingChanged() bool {
 		}
 	}
 	for _, i := range r.Images {
-		if i.Changed {
+		if i.Changed || i.Repaired {
 			return true
 		}
 	}

@@ -58,7 +58,11 @@ func (d verifiedDocument) text(p *page) {
 	for _, v := range d.Images {
 		switch {
 		case v.Problem != "":
-			p.printf("%s: generation %d is damaged:\n", v.Chroot, v.Generation)
+			what := fmt.Sprintf("generation %d", v.Generation)
+			if v.Generation < 0 { // nobody can say which
+				what = "the image"
+			}
+			p.printf("%s: %s is damaged:\n", v.Chroot, what)
 			for line := range strings.Lines(v.Problem) {
 				p.printf("  %s\n", strings.TrimSuffix(line, "\n"))
 			}

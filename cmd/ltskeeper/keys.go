@@ -29,9 +29,12 @@ waits for keys accept, unless it is a server's very first or is pinned, or the s
 			},
 			{
 				Name:      "list",
-				Usage:     "list trusted and waiting keys",
+				Usage:     "list trusted, waiting and revoked keys",
 				ArgsUsage: "[NAME]...",
-				Description: `  ltskeeper keys list
+				Description: `Of each key: whether it is trusted, waits, or was rejected or revoked; bits, fingerprint and type; when it was
+last seen; how it came to be trusted and when, and which key vouched for it; whether it is weak.
+
+  ltskeeper keys list
   ltskeeper keys list app01 --json`,
 				Action: t.keysList,
 			},
@@ -125,22 +128,31 @@ func (d keysDocument) text(p *page) {
 			continue
 		}
 		p.printf("%s\n", p.styled(bold, s.Name))
-		if len(s.Keys)+len(s.Pending)+len(s.Rejected) == 0 {
+		switch {
+		case s.Certified:
+			p.printf("  is trusted by its certificate\n")
+		case len(s.Keys)+len(s.Pending)+len(s.Rejected)+len(s.Revoked) == 0:
 			p.printf("  has no key yet\n")
 		}
 		var rows [][]any
-		for _, k := range s.Keys {
+		row := func(label styled, k update.Key) {
 			seen := ""
 			if k.Seen != nil {
 				seen = "seen " + ago(p.now, *k.Seen)
 			}
-			rows = append(rows, append(append([]any{p.styled(green, "trusted")}, keyRow(k)...), seen, k.Comment))
+			rows = append(rows, append(append([]any{label}, keyRow(k)...), seen, k.Comment, p.styled(yellow, k.Weak)))
+		}
+		for _, k := range s.Keys {
+			row(p.styled(green, "trusted"), k)
 		}
 		for _, k := range s.Pending {
-			rows = append(rows, append(append([]any{p.styled(yellow, "waits")}, keyRow(k)...), "", k.Comment))
+			row(p.styled(yellow, "waits"), k)
 		}
 		for _, k := range s.Rejected {
-			rows = append(rows, append(append([]any{p.styled(plain, "rejected")}, keyRow(k)...), "", k.Comment))
+			row(p.styled(plain, "rejected"), k)
+		}
+		for _, k := range s.Revoked {
+			row(p.styled(red, "revoked"), k)
 		}
 		p.table(2, rows)
 	}
@@ -153,6 +165,9 @@ func (t *tool) keysAccept(ctx *cli.Context) error {
 	}
 	f, s, chosen, err := t.choosePending(args)
 	if err != nil {
+		return err
+	}
+	if err := t.acceptable(f, s, chosen); err != nil {
 		return err
 	}
 	if len(args) == 1 && !t.term.person {
@@ -179,6 +194,21 @@ func (t *tool) keysAccept(ctx *cli.Context) error {
 		return err
 	}
 	return t.print(acceptedDocument{Server: s.Name, Accepted: accepted, Replaced: sameTypes(s.Keys, accepted)})
+}
+
+// acceptable says why nobody can accept these keys at once, and what to do instead.
+func (t *tool) acceptable(f *farm.Farm, s update.Server, chosen []update.Key) error {
+	for _, k := range chosen {
+		if len(s.Declared.Pins) > 0 && !slices.Contains(s.Declared.Pins, k.Fingerprint) {
+			return usagef("%s has pins, and %s is none of them; if it is right, add it to the pins in %s",
+				s.Name, k.Fingerprint, f.ServerPath(s.Name))
+		}
+	}
+	if twoOfOneType(chosen) {
+		return usagef("%s shows several keys of one type; name the one that is right: %s",
+			s.Name, t.command("keys accept "+s.Name+" FINGERPRINT"))
+	}
+	return nil
 }
 
 // choosePending finds the waiting keys that the arguments of accept or reject mean.

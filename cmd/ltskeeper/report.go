@@ -110,8 +110,13 @@ func (d reportDocument) changes(p *page) {
 		}
 	}
 	for _, i := range d.Images {
-		if i.Changed {
+		switch {
+		case i.Changed:
 			p.printf("%s: %s\n", i.Chroot, imageChange(i, d.DryRun))
+		case i.Repaired && d.DryRun:
+			p.printf("%s: would bring what clients fetch over TFTP back to generation %d\n", i.Chroot, i.Generation)
+		case i.Repaired:
+			p.printf("%s: brought what clients fetch over TFTP back to generation %d\n", i.Chroot, i.Generation)
 		}
 	}
 }
@@ -231,7 +236,11 @@ func (d reportDocument) extraKeys(p *page) {
 		if s.Decision || len(s.Pending) == 0 {
 			continue
 		}
-		p.printf("%s also shows keys that nobody has trusted yet; to trust them: %s\n", s.Name, p.command("keys accept", s.Name))
+		how := p.command("keys accept", s.Name)
+		if len(s.Declared.Pins) > 0 {
+			how = "add them to the pins in servers.d/" + s.Name + ".toml"
+		}
+		p.printf("%s also shows keys that nobody has trusted yet; to trust them: %s\n", s.Name, how)
 		p.keyLines(2, s.Pending)
 	}
 }
@@ -269,10 +278,16 @@ func decision(p *page, s update.Server) {
 		return
 	}
 	p.printf("  Compare with what the server's own console says: %s\n", consoleCommand(s.Pending))
-	p.table(2, [][]any{
-		{"If it is the same:", p.command("keys accept "+s.Name, fingerprints(s.Pending)...)},
-		{"If not:", p.command("keys reject "+s.Name, fingerprints(s.Pending)...)},
-	})
+	reject := p.command("keys reject "+s.Name, fingerprints(s.Pending)...)
+	switch {
+	case len(s.Declared.Pins) > 0:
+		p.table(2, [][]any{{"If it is the same:", "add it to the pins in servers.d/" + s.Name + ".toml"}, {"If not:", reject}})
+	case twoOfOneType(s.Pending):
+		p.table(2, [][]any{{"If one is the same:", p.command("keys accept " + s.Name + " FINGERPRINT")}, {"If none is:", reject}})
+	default:
+		accept := p.command("keys accept "+s.Name, fingerprints(s.Pending)...)
+		p.table(2, [][]any{{"If it is the same:", accept}, {"If not:", reject}})
+	}
 }
 
 // reasons is a line for each thing that is said about a server.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/farm"
 	"ltskeeper/image"
 	"ltskeeper/update"
 )
@@ -28,6 +29,11 @@ var (
 		Keys:    []update.Key{oldKey, rsaKey}, Pending: []update.Key{newKey},
 	}
 	extra = update.Server{Name: "app04", State: update.Trusted, Listed: true, Keys: []update.Key{oldKey}, Pending: []update.Key{rsaKey}}
+
+	pinnedExtra = update.Server{
+		Name: "app05", State: update.Trusted, Listed: true, Keys: []update.Key{oldKey}, Pending: []update.Key{rsaKey},
+		Declared: farm.Server{Name: "app05", Pins: []string{oldKey.Fingerprint}},
+	}
 )
 
 // text is a document as it is printed.
@@ -69,6 +75,12 @@ func TestReport(t *testing.T) {
 			report: update.Report{Servers: []update.Server{extra}},
 			want: "Nothing to do: 1 server trusted.\n" +
 				"app04 also shows keys that nobody has trusted yet; to trust them: ltskeeper keys accept app04\n" +
+				"  3072  SHA256:rsa  (RSA)\n",
+		},
+		"further keys of a server with pins": {
+			report: update.Report{Servers: []update.Server{pinnedExtra}},
+			want: "Nothing to do: 1 server trusted.\n" +
+				"app05 also shows keys that nobody has trusted yet; to trust them: add them to the pins in servers.d/app05.toml\n" +
 				"  3072  SHA256:rsa  (RSA)\n",
 		},
 		"what needs a decision stands last": {

@@ -106,7 +106,7 @@ func (t *tool) firstLook(ctx context.Context, f *farm.Farm, name string) (s upda
 		return s, false, err
 	}
 	s = r.Servers[0]
-	if !t.term.person || len(s.Pending) == 0 || twoOfOneType(s.Pending) {
+	if !t.term.person || len(s.Pending) == 0 || twoOfOneType(s.Pending) || len(s.Declared.Pins) > 0 {
 		return s, false, nil
 	}
 	p := t.page()
