@@ -32,7 +32,7 @@ var version = ""
 const defaultConfig = "/etc/ltskeeper/ltskeeper.toml"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	context.AfterFunc(ctx, stop) // so that a second signal kills
 	t := &tool{out: os.Stdout, term: openTerminal()}
 	err := t.run(ctx, os.Args)
@@ -41,6 +41,16 @@ func main() {
 	}
 	complain(os.Stderr, err)
 	os.Exit(exitCode(err))
+}
+
+// endings is the signals that end a run in an orderly way. A terminal that goes away is one of them, unless nohup has
+// the run outlive it.
+func endings() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 // A tool is one run of ltskeeper.
