@@ -37,8 +37,9 @@ const (
 	typeDSA  = "ssh-dss"
 	certMark = "-cert-v0" // in the type of every certificate
 
-	maxBlob = 16 << 10 // an RSA key of 16,384 bits has 2 KiB, ML-DSA-87 2.6 KiB
-	minRSA  = 2048     // bits
+	maxBlob  = 16 << 10 // an RSA key of 16,384 bits has 2 KiB, ML-DSA-87 2.6 KiB
+	minRSA   = 2048     // bits
+	soundRSA = 3072
 )
 
 // ParseKey reads one line of an OpenSSH public key file: type, base64 blob
@@ -146,6 +147,15 @@ func (k Key) Weakness() error {
 		}
 	}
 	return nil
+}
+
+// Caution says why the key, though it may be trusted, is none to rely on for
+// long, or "": it is RSA under 3,072 bits.
+func (k Key) Caution() string {
+	if bits := k.Bits(); k.Type == ssh.KeyAlgoRSA && bits < soundRSA {
+		return fmt.Sprintf("weak: RSA of %d bits, %d would be sound", bits, soundRSA)
+	}
+	return ""
 }
 
 func (k Key) isCertificate() bool { return strings.Contains(k.Type, certMark) }

@@ -93,6 +93,15 @@ func TestWeakness(t *testing.T) {
 	}
 }
 
+func TestCaution(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"e1": "", "c1": "", "x1": "", "r1": "weak: RSA of 2048 bits, 3072 would be sound"} {
+		if got := key(name).Caution(); got != want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 func FuzzParseKey(f *testing.F) {
 	for _, k := range keysOf("e1 c1 r1 w1 x1") {
 		f.Add(k.Line())

@@ -59,6 +59,11 @@ func (r *run) collect(ctx context.Context, only []string) (*trust, error) {
 	}
 	listed := t.inDefaultList()
 	for _, l := range looks {
+		for _, k := range l.verdict.Added {
+			if caution := k.Caution(); caution != "" {
+				r.warn("%s: %s is %s", l.server.Name, k.Fingerprint(), caution)
+			}
+		}
 		r.report.Servers = append(r.report.Servers, l.report(t, listed))
 	}
 	if len(only) == 0 {

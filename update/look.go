@@ -1,6 +1,7 @@
 package update
 
 import (
+	"slices"
 	"time"
 
 	"ltskeeper/farm"
@@ -47,10 +48,15 @@ func Look(f *farm.Farm) (*Status, error) {
 			unreadable[s.Name] = err
 		}
 	}
+	revoked, err := revokedOf(store)
+	if err != nil {
+		return nil, err
+	}
 	var status Status
 	seen, listed := openSeen(f), t.inDefaultList()
 	for _, s := range f.Servers {
 		server := t.onRecord(s, seen, listed)
+		server.Revoked = reportKeys(revoked[s.Name])
 		if err := unreadable[s.Name]; err != nil {
 			server.State, server.Message, server.Decision = Unreadable, err.Error(), true
 		}
@@ -60,6 +66,27 @@ func Look(f *farm.Farm) (*Status, error) {
 		status.Images = append(status.Images, lookAtImage(f, c))
 	}
 	return &status, nil
+}
+
+// revokedOf finds out from the log which servers had keys that are revoked now.
+func revokedOf(store *keys.Store) (map[string][]keys.Key, error) {
+	revoked := store.Revoked()
+	if len(revoked) == 0 {
+		return nil, nil
+	}
+	byFingerprint := map[string]keys.Key{}
+	for _, k := range revoked {
+		byFingerprint[k.Fingerprint()] = k
+	}
+	entries, _, err := store.Log()
+	had := map[string][]keys.Key{}
+	for _, e := range entries {
+		k, is := byFingerprint[e.Key]
+		if is && e.To == keys.Revoked && !slices.ContainsFunc(had[e.Server], k.Equal) {
+			had[e.Server] = append(had[e.Server], k)
+		}
+	}
+	return had, err
 }
 
 // onRecord is what is known of one server.

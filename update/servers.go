@@ -107,5 +107,17 @@ func reportKeys(list []keys.Key) []Key {
 }
 
 func reportKey(k keys.Key) Key {
-	return Key{Type: k.Type, Bits: k.Bits(), Fingerprint: k.Fingerprint(), Comment: k.Comment, Key: k}
+	o := k.Origin()
+	return Key{
+		Type: k.Type, Bits: k.Bits(), Fingerprint: k.Fingerprint(), Comment: k.Comment,
+		VouchedBy: o.VouchedBy, First: known(o.At), Gone: known(o.Gone), Weak: k.Caution(), Key: k,
+	}
+}
+
+// known is a time, or nil if it is not known.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
