@@ -334,3 +334,31 @@ func FuzzCheckProofs(f *testing.F) {
 		}
 	})
 }
+
+// Somebody on the wire answers for one key type, and lets the server answer for
+// the other: what the server says does not make up for his key.
+func TestManInTheMiddleForOneType(t *testing.T) {
+	t.Parallel()
+	thief, real, other := newSigner(t), newSigner(t), rsaSigner(t, 2048)
+	trusted := []Key{keyOf(t, real), keyOf(t, other)}
+	honest := witness{shows: other, lists: listOf(trusted...)}
+	to := listen(t, func(c net.Conn, n int) {
+		if n%2 == 1 {
+			sshServer(c, thief, other)
+		} else {
+			honest.serve(c, n)
+		}
+	})
+	to.Trusted = trusted
+	seen := scanOne(t, &Scanner{Timeout: time.Minute, Login: anyLogin(t)}, to)
+	if seen.Addresses[0].Testimony == nil {
+		t.Fatalf("%+v", seen)
+	}
+	v := judge(Policy{Name: "app01"}, record{trusted: trusted}, func(Key) bool { return false }, seen, noon)
+	if !v.Suspect || !v.Decision || !sameKeys(v.Changed, []Key{keyOf(t, thief)}) || !sameKeys(v.Trusted, trusted) || len(v.Added) > 0 {
+		t.Errorf("%+v", v)
+	}
+	if said := v.Reasons(); len(said) != 1 || said[0] != "app01 shows another ssh-ed25519 key than the trusted one" {
+		t.Errorf("it says %q", said)
+	}
+}

@@ -32,6 +32,7 @@ type Options struct {
 	Port     int      // 0 means 2222
 	KeyTypes []string // of "ed25519", "ecdsa", "ecdsa384", "ecdsa521", "rsa", "rsa1024"
 	Config   []string // further lines for sshd_config; they win over the defaults
+	Root     string   // the sshd of the Debian in this folder, in which the server's own then is
 }
 
 // Server is an sshd with its own files. Its user may log in with the private
@@ -44,6 +45,7 @@ type Server struct {
 	Identity   string // path of the private key
 	Restricted string // path of the private key
 
+	root    string // "" for this machine's own
 	config  []string
 	keys    []hostKey
 	made    int // host keys so far
@@ -76,7 +78,7 @@ func New(dir string, o Options) (*Server, error) {
 	s := &Server{
 		Address: o.Address, Port: o.Port, Dir: dir,
 		User: me.Username, Identity: filepath.Join(dir, "identity"), Restricted: filepath.Join(dir, "restricted"),
-		config: o.Config,
+		config: o.Config, root: o.Root,
 	}
 	if s.Port == 0 {
 		s.Port = 2222
@@ -185,7 +187,7 @@ func (s *Server) Restart() error {
 	if err := os.WriteFile(config, []byte(s.render()), 0o600); err != nil {
 		return err
 	}
-	sshd, err := find()
+	sshd, err := find(s.root)
 	if err != nil {
 		return err
 	}
@@ -194,7 +196,11 @@ func (s *Server) Restart() error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(sshd, "-D", "-e", "-f", config)
+	args := []string{sshd, "-D", "-e", "-f", s.inside(config)}
+	if s.root != "" {
+		args = append([]string{"chroot", s.root}, args...)
+	}
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stderr = log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 
@@ -248,15 +254,15 @@ func (s *Server) wait() error {
 func (s *Server) render() string {
 	lines := append([]string(nil), s.config...)
 	for _, k := range s.keys {
-		lines = append(lines, "HostKey "+k.path)
+		lines = append(lines, "HostKey "+s.inside(k.path))
 		if k.certified {
-			lines = append(lines, "HostCertificate "+k.path+"-cert.pub")
+			lines = append(lines, "HostCertificate "+s.inside(k.path)+"-cert.pub")
 		}
 	}
 	lines = append(lines,
 		"ListenAddress "+net.JoinHostPort(s.Address, strconv.Itoa(s.Port)),
 		"PidFile none",
-		"AuthorizedKeysFile "+filepath.Join(s.Dir, "authorized_keys"),
+		"AuthorizedKeysFile "+s.inside(filepath.Join(s.Dir, "authorized_keys")),
 		"StrictModes no",
 		"UsePAM no",
 		"PasswordAuthentication no",
@@ -265,6 +271,9 @@ func (s *Server) render() string {
 	)
 	return strings.Join(lines, "\n") + "\n"
 }
+
+// inside is a path as the server sees it.
+func (s *Server) inside(path string) string { return strings.TrimPrefix(path, s.root) }
 
 // A hostKey is a pair of files, PATH and PATH.pub, as ssh-keygen leaves them.
 type hostKey struct {
@@ -307,16 +316,16 @@ func (s *Server) authorize() error {
 
 // find finds sshd, which must be called by its full path, and makes the empty
 // folder that it wants for its unprivileged half.
-func find() (string, error) {
+func find(root string) (string, error) {
 	sshd, err := exec.LookPath("sshd")
-	if err != nil {
+	if err != nil || root != "" {
 		sshd = "/usr/sbin/sshd"
-		if _, err := os.Stat(sshd); err != nil {
+		if _, err := os.Stat(root + sshd); err != nil {
 			return "", ErrNoServer
 		}
 	}
 	if os.Getuid() == 0 {
-		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+		if err := os.MkdirAll(root+"/run/sshd", 0o755); err != nil {
 			return "", fmt.Errorf("start sshd: %w", err)
 		}
 	}
