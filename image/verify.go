@@ -1,9 +1,13 @@
 package image
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,7 +20,7 @@ import (
 var ErrNone = errors.New("there is no image yet; update-image makes one")
 
 // Verify reads all of the current image back and says whether it is what was built: byte for byte as its index has
-// it, and an image that holds together. It returns the generation it looked at.
+// it, an image that holds together, and the kernel and initrd in it those that clients boot. It returns the generation it looked at.
 func (s *Store) Verify(ctx context.Context) (int, error) {
 	current, img, err := s.openCurrent()
 	if err != nil {
@@ -36,8 +40,59 @@ func (s *Store) Verify(ctx context.Context) (int, error) {
 	}
 	if err := img.Verify(ctx); err != nil {
 		problems = append(problems, err)
+	} else if err := s.verifyKernel(current, img); err != nil {
+		problems = append(problems, err)
 	}
 	return current, errors.Join(problems...)
+}
+
+// verifyKernel says whether kernel and initrd of generation n, in its folder and under TFTP, are those of its image.
+func (s *Store) verifyKernel(n int, img *openedImage) error {
+	kernel, initrd, err := img.kernel()
+	if err != nil || kernel == nil || n == 0 {
+		return err
+	}
+	var problems []error
+	for _, f := range []struct {
+		entry *squashfs.Entry
+		name  string
+	}{{kernel, kernelFile}, {initrd, initrdFile}} {
+		for _, dir := range []string{s.folder(n), s.bootFolder(n)} {
+			path := filepath.Join(dir, f.name)
+			same, err := img.holds(f.entry, path)
+			if err != nil {
+				problems = append(problems, err)
+			} else if !same {
+				problems = append(problems, fmt.Errorf("%s is not %s of the image", path, f.entry.Path))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// holds says whether the file at path has the content of an entry.
+func (i *openedImage) holds(e *squashfs.Entry, path string) (bool, error) {
+	content, err := i.Content(e)
+	if err != nil {
+		return false, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Size() != e.Size {
+		return false, err
+	}
+	want, have := sha256.New(), sha256.New()
+	if _, err := io.Copy(want, content); err != nil {
+		return false, err
+	}
+	if _, err := io.Copy(have, f); err != nil {
+		return false, err
+	}
+	return bytes.Equal(want.Sum(nil), have.Sum(nil)), nil
 }
 
 // DiffTree compares the current image with what would be built from the tree now.

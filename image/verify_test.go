@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -50,6 +51,15 @@ func TestVerify(t *testing.T) {
 	must(t, os.WriteFile(path, sound, 0o644))
 	if _, err := p.Verify(ctx); err != nil {
 		t.Errorf("mended: %v", err)
+	}
+	for _, path := range []string{filepath.Join(p.folder(1), kernelFile), filepath.Join(p.bootFolder(1), initrdFile)} {
+		sound, err := os.ReadFile(path)
+		must(t, err)
+		must(t, os.WriteFile(path, bytes.ToUpper(sound), 0o644))
+		if _, err := p.Verify(ctx); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s is another: %v", path, err)
+		}
+		must(t, os.WriteFile(path, sound, 0o644))
 	}
 }
 
