@@ -48,7 +48,7 @@ func (r *run) updateChroot(ctx context.Context, t *trust, c farm.Chroot) error {
 	if err != nil {
 		return err
 	}
-	return r.build(ctx, root, append(overlay, programs...), files[len(files)-1].data)
+	return r.build(ctx, root, append(overlay, programs...), contentOf(ltsConfPath, files))
 }
 
 // buildChroot brings the image up to date with the tree as it stands.
@@ -81,7 +81,7 @@ func (r *run) buildChroot(ctx context.Context, t *trust, c farm.Chroot) error {
 	} else if wanted {
 		overlay = append(overlay, file)
 	}
-	return r.build(ctx, root, overlay, files[len(files)-1].data)
+	return r.build(ctx, root, overlay, contentOf(ltsConfPath, files))
 }
 
 // openRoot is a chroot at work: open, and its package manager locked.
@@ -89,11 +89,16 @@ type openRoot struct {
 	*chroot.Root
 	declared farm.Chroot
 	store    *image.Store
-	adopted  string // folder of the files that init took over
+	adopted  string             // folder of the files that init took over
+	exclude  *squashfs.Excludes // what stays out of its image
 	release  func()
 }
 
 func (r *run) open(ctx context.Context, c farm.Chroot) (*openRoot, error) {
+	exclude, err := squashfs.ParseExcludes(r.excludes(c))
+	if err != nil {
+		return nil, err
+	}
 	root, err := chroot.Open(c.Path)
 	if err != nil {
 		return nil, err
@@ -103,7 +108,7 @@ func (r *run) open(ctx context.Context, c farm.Chroot) (*openRoot, error) {
 		root.Close()
 		return nil, err
 	}
-	return &openRoot{root, c, storeOf(r.farm, c), adoptedFolder(r.farm), release}, nil
+	return &openRoot{root, c, storeOf(r.farm, c), adoptedFolder(r.farm), exclude, release}, nil
 }
 
 func (o *openRoot) close() {
@@ -119,9 +124,16 @@ func storeOf(f *farm.Farm, c farm.Chroot) *image.Store {
 }
 
 // refuseStrangers fails if a file that is about to be replaced, in the tree, in the image or under TFTP, is
-// somebody else's and init has not taken over what it says.
+// somebody else's and init has not taken over what it says; or if clients would not find it in the image.
 func (o *openRoot) refuseStrangers(files []derived) error {
 	for _, file := range files {
+		place, err := o.Resolve(file.path)
+		if err != nil {
+			return err
+		}
+		if o.exclude.Match(place) {
+			return fmt.Errorf("clients look for /%s at /%s, which is left out of the image: take the symbolic link or the exclude away", file.path, place)
+		}
 		data, err := o.Read(file.path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -259,16 +271,12 @@ func (r *run) imageOptions(o *openRoot, overlay []derived) (squashfs.Options, er
 	if err != nil {
 		return squashfs.Options{}, err
 	}
-	excludes, err := squashfs.ParseExcludes(r.excludes(o.declared))
-	if err != nil {
-		return squashfs.Options{}, err
-	}
 	epoch, err := sourceDateEpoch()
 	if err != nil {
 		return squashfs.Options{}, err
 	}
-	options := squashfs.Options{Compression: compression, Exclude: excludes, Time: epoch}
-	if options.Overlay, err = o.redact(excludes); err != nil {
+	options := squashfs.Options{Compression: compression, Exclude: o.exclude, Time: epoch}
+	if options.Overlay, err = o.redact(); err != nil {
 		return squashfs.Options{}, err
 	}
 	for _, file := range overlay {

@@ -214,6 +214,16 @@ func (d derived) shown(data []byte) string {
 	return string(data)
 }
 
+// contentOf is the content of one of the files.
+func contentOf(path string, files []derived) []byte {
+	for _, f := range files {
+		if f.path == path {
+			return f.data
+		}
+	}
+	return nil
+}
+
 // derive renders all files for a chroot.
 func (t *trust) derive(c farm.Chroot) ([]derived, error) {
 	ltsConf, err := t.ltsConf(c)

@@ -17,14 +17,14 @@ import (
 
 // redact lists what the image is to hold in place of files with password hashes or the machine's identity, as far as
 // they are not left out of it.
-func (o *openRoot) redact(exclude *squashfs.Excludes) ([]squashfs.File, error) {
+func (o *openRoot) redact() ([]squashfs.File, error) {
 	var overlay []squashfs.File
 	for _, path := range secrets.Redacted() {
 		path, err := o.Resolve(path)
 		if err != nil {
 			return nil, err
 		}
-		if exclude.Match(path) {
+		if o.exclude.Match(path) {
 			continue
 		}
 		content, err := o.Read(path)

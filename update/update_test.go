@@ -267,6 +267,22 @@ func TestWriteFalse(t *testing.T) {
 	}
 }
 
+// A file that clients would not find in the image is not written where only the tree has it.
+func TestALinkOutOfTheImage(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	must(t, os.MkdirAll(p.path("client/etc/ssh"), 0o755))
+	must(t, os.MkdirAll(p.path("client/tmp"), 0o755))
+	must(t, os.Symlink("/tmp/known_hosts", p.path("client/etc/ssh/ssh_known_hosts")))
+	_, err := Run(context.Background(), p.farm(), Options{})
+	if err == nil || !strings.Contains(err.Error(), "at /tmp/known_hosts, which is left out of the image") {
+		t.Errorf("Run: %v", err)
+	}
+	if _, err := os.Stat(p.path("client/tmp/known_hosts")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it was written into the tree all the same (%v)", err)
+	}
+}
+
 // What stands where ltskeeper writes is refused, adopted, and then not lost.
 func TestAdopt(t *testing.T) {
 	t.Parallel()
