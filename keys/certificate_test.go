@@ -331,6 +331,33 @@ func TestMatchPattern(t *testing.T) {
 	}
 }
 
+// Somebody writes the CA's key into a certificate that he signs himself.
+func TestForgedCertificate(t *testing.T) {
+	t.Parallel()
+	ca := signerOf("two")
+	k := goodCertificate(t)
+	declared := []Authority{{Hosts: []string{"*"}, Key: keyOf(t, ca)}}
+	none := func(Key) bool { return false }
+	if _, err := checkCertificate(k, appName, declared, none, noon); err != nil {
+		t.Fatalf("a good one: %v", err)
+	}
+	cert, _, err := parseCertificate(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cert.SignCert(rand.Reader, signerOf("thief")); err != nil {
+		t.Fatal(err)
+	}
+	cert.SignatureKey = ca.PublicKey()
+	forged, err := parseBlob(cert.Marshal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := checkCertificate(forged, appName, declared, none, noon); err == nil || !strings.Contains(err.Error(), "not its CA's") {
+		t.Errorf("a forged one: %v", err)
+	}
+}
+
 func FuzzCertificate(f *testing.F) {
 	f.Add([]byte("ssh-ed25519-cert-v01@openssh.com"))
 	f.Add(append(sshString("ssh-ed25519-cert-v01@openssh.com"), make([]byte, 300)...))
