@@ -33,7 +33,8 @@ type Store struct {
 	readonly bool
 	revoked  []Key
 	names    map[string]bool
-	unlisted string // a server with keys that names does not list
+	listed   int    // names in the file; more are known from the log
+	unlisted string // a server with keys, now or once, that the file does not list
 	order    string // on whose order things change
 }
 
@@ -71,7 +72,27 @@ func Open(dir string, readonly bool) (*Store, error) {
 	if s.names, err = parseNames(data); err != nil {
 		return nil, s.damaged(namesFile, err, "restore it from a backup, or mend the line: it keeps servers from a second first use")
 	}
+	s.listed = len(s.names)
+	if err := s.recall(); err != nil {
+		return nil, err
+	}
 	return s, s.survey()
+}
+
+// recall takes the servers that the log tells of for known, too: a list of names that was lost must not bring first use
+// back to a server whose files are gone.
+func (s *Store) recall() error {
+	entries, _, err := s.Log()
+	if err != nil {
+		return fmt.Errorf("open key store: %w", err)
+	}
+	for _, e := range entries {
+		if name := canonicalName(e.Server); validName(e.Server) && !s.names[name] {
+			s.names[name] = true
+			s.unlisted = e.Server
+		}
+	}
+	return nil
 }
 
 // survey looks at the files that are there: it removes what a crash has left,
@@ -207,7 +228,7 @@ func (s *Store) past(p Policy) string {
 		}
 	}
 	if s.unlisted != "" {
-		return fmt.Sprintf("first use is off, because %s does not list %s, which has keys",
+		return fmt.Sprintf("first use is off, because %s does not list %s, which had keys",
 			filepath.Join(s.dir, namesFile), s.unlisted)
 	}
 	return ""
@@ -222,17 +243,16 @@ func (s *Store) addNames(names []string) error {
 		}
 		all[canonicalName(name)] = true
 	}
-	before := len(s.names)
 	for name := range s.names {
 		all[name] = true
 	}
-	if len(all) == before {
+	if len(all) == s.listed {
 		return nil
 	}
 	if err := s.write(namesFile, formatNames(all)); err != nil {
 		return err
 	}
-	s.names = all
+	s.names, s.listed = all, len(all)
 	return s.sync()
 }
 

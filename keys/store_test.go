@@ -148,6 +148,22 @@ func TestFirstUseHappensOnce(t *testing.T) {
 			remove("names")(t, dir)
 			remove("app01.pub")(t, dir)
 		}, app01},
+		{"removed, and the names are lost", func(t *testing.T, dir string) {
+			if err := open(t, dir).Retire("app01", noon); err != nil {
+				t.Fatal(err)
+			}
+			remove("names")(t, dir)
+		}, app01},
+		{"removed, and the names are emptied and then begun anew", func(t *testing.T, dir string) {
+			if err := open(t, dir).Retire("app01", noon); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Truncate(filepath.Join(dir, "names"), 0); err != nil {
+				t.Fatal(err)
+			}
+			collect(t, dir, other("app07", "10.0.0.7"), "e3")
+			remove("log")(t, dir)
+		}, app01},
 		{"the names are lost, and mended before it comes back", func(t *testing.T, dir string) {
 			collect(t, dir, other("app07", "10.0.0.7"), "e3")
 			remove("names")(t, dir)
