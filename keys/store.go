@@ -34,7 +34,7 @@ type Store struct {
 	revoked  []Key
 	names    map[string]bool
 	listed   int    // names in the file; more are known from the log
-	unlisted string // a server with keys, now or once, that the file does not list
+	doubt    string // why the file seems to have lost names; "" if it does not
 	order    string // on whose order things change
 }
 
@@ -73,26 +73,27 @@ func Open(dir string, readonly bool) (*Store, error) {
 		return nil, s.damaged(namesFile, err, "restore it from a backup, or mend the line: it keeps servers from a second first use")
 	}
 	s.listed = len(s.names)
-	if err := s.recall(); err != nil {
-		return nil, err
-	}
+	s.recall()
 	return s, s.survey()
 }
 
 // recall takes the servers that the log tells of for known, too: a list of names that was lost must not bring first use
 // back to a server whose files are gone.
-func (s *Store) recall() error {
+func (s *Store) recall() {
 	entries, _, err := s.Log()
 	if err != nil {
-		return fmt.Errorf("open key store: %w", err)
+		s.doubt = fmt.Sprintf("%s cannot be read: %v", s.path(logFile), err)
 	}
 	for _, e := range entries {
 		if name := canonicalName(e.Server); validName(e.Server) && !s.names[name] {
 			s.names[name] = true
-			s.unlisted = e.Server
+			s.doubt = s.unlisted(e.Server)
 		}
 	}
-	return nil
+}
+
+func (s *Store) unlisted(name string) string {
+	return fmt.Sprintf("%s does not list %s, which has had keys", s.path(namesFile), name)
 }
 
 // survey looks at the files that are there: it removes what a crash has left,
@@ -116,7 +117,7 @@ func (s *Store) survey() error {
 		for _, suffix := range []string{trustedSuffix, pendingSuffix} {
 			name, ok := strings.CutSuffix(file, suffix)
 			if ok && validName(name) && !s.names[canonicalName(name)] {
-				s.unlisted = name
+				s.doubt = s.unlisted(name)
 			}
 		}
 	}
@@ -192,7 +193,7 @@ func (s *Store) Judge(p Policy, seen Sighting, now time.Time) Verdict {
 		return v
 	}
 	v := judge(p, r, s.isRevoked, seen, now)
-	if s.unlisted != "" {
+	if s.doubt != "" {
 		// Names are missing, nobody knows which: whoever is declared now has
 		// no first use later.
 		v.names = append([]string{p.Name}, p.Names...)
@@ -227,9 +228,8 @@ func (s *Store) past(p Policy) string {
 			return fmt.Sprintf("%s had a key before, and first use happens once", name)
 		}
 	}
-	if s.unlisted != "" {
-		return fmt.Sprintf("first use is off, because %s does not list %s, which had keys",
-			filepath.Join(s.dir, namesFile), s.unlisted)
+	if s.doubt != "" {
+		return "first use is off, because " + s.doubt
 	}
 	return ""
 }
