@@ -71,7 +71,7 @@ func (s *scan) visit(ctx context.Context, target Target, endpoint netip.AddrPort
 		if v.wire == nil {
 			return fail(explain(err, opening{}, s.timeout))
 		}
-		open := parseOpening(v.wire.opening)
+		open := v.wire.opening()
 		seen.Offered = keyTypes(open.algorithms)
 		key := v.shown.key
 		if key.Type == "" {
@@ -174,7 +174,7 @@ func (v *visit) run(endpoint netip.AddrPort) (t *Testimony, err error) {
 	defer func() {
 		conn.Close()
 		wg.Wait()
-		if failed := v.wire.failed; err != nil && (isTimeout(failed) || errors.Is(failed, errFlood)) {
+		if failed := v.wire.failed(); err != nil && (isTimeout(failed) || errors.Is(failed, errFlood)) {
 			err = failed // of which the connection says no more than that it ended
 		}
 	}()

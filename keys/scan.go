@@ -360,7 +360,7 @@ func exchange(conn net.Conn, endpoint netip.AddrPort, algorithms []string) (show
 	}
 	w := newWire(conn)
 	_, _, _, err := ssh.NewClientConn(w, endpoint.String(), config)
-	open := parseOpening(w.opening)
+	open := w.opening()
 	if shown.key.Type == "" {
 		return shownKey{}, open, err
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Bounds on what a server may send before its key is known. OpenSSH sends
@@ -23,10 +24,27 @@ var errFlood = errors.New("sends far more than a key exchange takes")
 // the server opened: version and first KEXINIT pass it in plain text.
 type wire struct {
 	net.Conn
-	reader  *bufio.Reader // the version is read byte by byte
-	left    int
-	opening []byte
-	failed  error // the first that Read returned
+	reader *bufio.Reader // the version is read byte by byte
+	left   int
+
+	// The connection may read on a little after it has said that it failed.
+	mu      sync.Mutex
+	start   []byte // what it read first
+	failure error  // the first that Read returned
+}
+
+// opening is how the server opened the connection.
+func (w *wire) opening() opening {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return parseOpening(w.start)
+}
+
+// failed is why nothing can be read any more, if so.
+func (w *wire) failed() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failure
 }
 
 func newWire(conn net.Conn) *wire {
@@ -39,11 +57,13 @@ func (w *wire) Read(p []byte) (n int, err error) {
 	} else {
 		n, err = w.reader.Read(p[:min(len(p), w.left)])
 	}
-	if w.failed == nil {
-		w.failed = err
-	}
 	w.left -= n
-	w.opening = append(w.opening, p[:min(n, maxOpening-len(w.opening))]...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failure == nil {
+		w.failure = err
+	}
+	w.start = append(w.start, p[:min(n, maxOpening-len(w.start))]...)
 	return n, err
 }
 

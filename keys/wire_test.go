@@ -65,8 +65,8 @@ func TestWireIsBounded(t *testing.T) {
 	if n != maxReceived || !errors.Is(err, errFlood) {
 		t.Errorf("%d bytes, %v", n, err)
 	}
-	if len(w.opening) > maxOpening {
-		t.Errorf("%d bytes remembered", len(w.opening))
+	if len(w.start) > maxOpening {
+		t.Errorf("%d bytes remembered", len(w.start))
 	}
 }
 
