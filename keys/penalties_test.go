@@ -13,12 +13,21 @@ import (
 // connects and does not log in (PerSourcePenalties, since OpenSSH 9.8).
 func trixie(t *testing.T, types ...string) *keeper {
 	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("chroot(2) takes root")
+	}
 	root := os.Getenv("LTSKEEPER_TRIXIE")
 	if root == "" {
-		t.Skip("as root: mmdebstrap --variant=minbase --include=openssh-server trixie DIR, then LTSKEEPER_TRIXIE=DIR")
+		cache := os.Getenv("XDG_CACHE_HOME")
+		if cache == "" {
+			cache = "/var/cache"
+		}
+		root = filepath.Join(cache, "ltskeeper/trixie") // scripts/need makes it where CI=true
 	}
-	if os.Geteuid() != 0 {
-		t.Fatal("LTSKEEPER_TRIXIE is set, but only root may use it")
+	if _, err := os.Stat(filepath.Join(root, "usr/sbin/sshd")); err != nil && os.Getenv("CI") == "true" {
+		t.Fatal(err)
+	} else if err != nil {
+		t.Skip("as root: mmdebstrap --variant=minbase --include=openssh-server trixie DIR, then LTSKEEPER_TRIXIE=DIR: ", err)
 	}
 	dir, err := os.MkdirTemp(filepath.Join(root, "tmp"), "ltskeeper-")
 	if err != nil {
