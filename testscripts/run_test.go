@@ -17,6 +17,9 @@
 //	login KNOWN_HOSTS HOST NAME [OPTION]...
 //	                             log in to the server NAME as a client does, looking HOST up in KNOWN_HOSTS; "-" is
 //	                             its address
+//	accepts KNOWN_HOSTS HOST NAME [ALGORITHM]...
+//	                             with each host key algorithm forced in turn, such a login succeeds with these and fails
+//	                             with every other
 //	tarpit NAME                  listen on port 2222 of $NAME and never say a word
 //	greeter NAME TEXT            listen likewise, greet with a text in Go's syntax, and close
 //	visitor NAME                 wait until somebody connects to the tarpit
@@ -135,6 +138,7 @@ func TestScripts(t *testing.T) {
 			"admit":       admit,
 			"fingerprint": fingerprint,
 			"login":       login,
+			"accepts":     accepts,
 			"tarpit":      tarpit,
 			"greeter":     greeter,
 			"visitor":     visitor,
@@ -272,25 +276,53 @@ func login(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 3 {
 		ts.Fatalf("usage: login KNOWN_HOSTS HOST NAME [OPTION]...")
 	}
-	s := of(ts).servers[args[2]]
-	if s == nil {
-		ts.Fatalf("there is no server %s", args[2])
-	}
-	port := strconv.Itoa(s.Port)
-	options := append([]string{"-F", "none", "-i", s.Identity, "-p", port,
-		"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes",
-		"-o", "GlobalKnownHostsFile=" + ts.MkAbs(args[0]), "-o", "UserKnownHostsFile=none",
-	}, args[3:]...)
-	if args[1] != "-" {
-		options = append(options, "-o", "HostKeyAlias=["+args[1]+"]:"+port)
-	}
-	err := ts.Exec("ssh", append(options, s.User+"@"+s.Address, "echo", "hello")...)
+	err := logIn(ts, args[0], args[1], args[2], args[3:]...)
 	switch {
 	case neg && err == nil:
 		ts.Fatalf("the login succeeded")
 	case !neg && err != nil:
 		ts.Fatalf("the login failed: %v", err)
 	}
+}
+
+// algorithms are the host key algorithms that a client may ask for.
+var algorithms = []string{
+	ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512,
+	ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoRSASHA512v01,
+}
+
+func accepts(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: accepts KNOWN_HOSTS HOST NAME [ALGORITHM]...")
+	}
+	for _, want := range args[3:] {
+		if !slices.Contains(algorithms, want) {
+			ts.Fatalf("%s is none of %v", want, algorithms)
+		}
+	}
+	for _, algorithm := range algorithms {
+		err := logIn(ts, args[0], args[1], args[2], "-o", "HostKeyAlgorithms="+algorithm)
+		if want := slices.Contains(args[3:], algorithm); (err == nil) != want {
+			ts.Fatalf("login with %s: %v; want it to succeed: %t", algorithm, err, want)
+		}
+	}
+}
+
+// logIn runs a command on the server name, whose host key is looked up as host in a known_hosts file.
+func logIn(ts *testscript.TestScript, knownHosts, host, name string, further ...string) error {
+	s := of(ts).servers[name]
+	if s == nil {
+		ts.Fatalf("there is no server %s", name)
+	}
+	port := strconv.Itoa(s.Port)
+	options := append([]string{"-F", "none", "-i", s.Identity, "-p", port,
+		"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes",
+		"-o", "GlobalKnownHostsFile=" + ts.MkAbs(knownHosts), "-o", "UserKnownHostsFile=none",
+	}, further...)
+	if host != "-" {
+		options = append(options, "-o", "HostKeyAlias=["+host+"]:"+port)
+	}
+	return ts.Exec("ssh", append(options, s.User+"@"+s.Address, "echo", "hello")...)
 }
 
 // listen listens on port 2222 of an address that nobody else has, and puts it into a variable.
