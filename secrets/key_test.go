@@ -53,7 +53,7 @@ var samples = sync.OnceValues(func() ([]sample, error) {
 		{"encrypted private key", "openssl genpkey -algorithm ed25519 -aes256 -pass pass:secret -out $KEY"},
 		{"private key", "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=a -keyout $KEY -out $KEY.crt && cat $KEY >> $KEY.crt && mv $KEY.crt $KEY"},
 		{"PGP private key", `gpg --homedir $DIR --batch --passphrase '' --quick-gen-key a@example.org ed25519 default never &&
-			gpg --homedir $DIR --batch --export-secret-keys --armor --output $KEY; gpgconf --homedir $DIR --kill all`},
+			gpg --homedir $DIR --batch --export-secret-keys --armor --output $KEY; status=$?; gpgconf --homedir $DIR --kill all; exit $status`},
 		{"PuTTY private key", "puttygen -q -t ed25519 --new-passphrase /dev/null -o $KEY"},
 		{"PuTTY private key", "puttygen -q -t rsa -b 2048 --ppk-param version=2 --new-passphrase /dev/null -o $KEY"},
 	} {
