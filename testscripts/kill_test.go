@@ -84,6 +84,9 @@ path = "client"
 	if withServer {
 		s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
 		v.write("servers.d/app01.toml", fmt.Sprintf("addresses = [%q]\nport = %d\n", s.Address, s.Port))
+		// A first use that is cut off does not happen again: names are on disk before keys, and a person has to decide. So
+		// it comes before the kills.
+		v.run("keys", "collect")
 	}
 	return v
 }
