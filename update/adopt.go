@@ -34,7 +34,7 @@ type Adopted struct {
 // admin's own, if there is none yet. An exact copy of each file that a later update may replace is kept in
 // the folder `adopted` beside the declaration; that copy is what allows the update to replace it.
 func Adopt(_ context.Context, f *farm.Farm, machine string) ([]Adopted, error) {
-	release, err := lock(f.State)
+	f, release, err := begin(f)
 	if err != nil {
 		return nil, err
 	}

@@ -187,15 +187,10 @@ func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
 	}
 	change.Old, change.Changed = file.shown(old), !bytes.Equal(old, file.data)
 	r.report.Files = append(r.report.Files, change)
-	if same && o.writable() && !r.dryRun {
-		// Permissions and owner may still be wrong.
-		_, err := o.Put(file.path, file.data, file.mode())
-		return false, err
-	}
-	if same || !o.writable() || r.dryRun {
+	if !o.writable() || r.dryRun {
 		return !same, nil
 	}
-	_, err = o.Put(file.path, file.data, file.mode())
+	_, err = o.Put(file.path, file.data, file.mode()) // also if it is the same: permissions and owner may be wrong
 	return false, err
 }
 

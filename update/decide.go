@@ -48,14 +48,11 @@ func RemoveServer(_ context.Context, f *farm.Farm, name string) (*farm.Farm, err
 
 // changeServers does so under the lock, and returns the declaration as it then is.
 func changeServers(f *farm.Farm, change func(*farm.Farm, *keys.Store) error) (*farm.Farm, error) {
-	release, err := lock(f.State)
+	f, release, err := begin(f)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	if f, err = farm.Load(f.Path); err != nil {
-		return nil, err
-	}
 	store, err := openStore(f, false)
 	if err != nil {
 		return nil, err
@@ -85,30 +82,35 @@ func Reject(_ context.Context, f *farm.Farm, name string, fingerprints []string)
 
 // decide carries out a person's decision about keys of a server.
 func decide(f *farm.Farm, name string, decision func(*keys.Store, keys.Policy, time.Time) ([]keys.Key, error)) ([]Key, error) {
-	release, err := lock(f.State)
+	var decided []keys.Key
+	err := atServer(f, name, func(f *farm.Farm, s farm.Server, store *keys.Store) error {
+		q, err := loadQuarantine(f.State)
+		if err != nil {
+			return err
+		}
+		if decided, err = decision(store, policyOf(f, s), time.Now()); err != nil {
+			return err
+		}
+		q.release(s.Name)
+		return q.save()
+	})
+	return reportKeys(decided), err
+}
+
+// atServer works on the keys of one server, under the lock.
+func atServer(f *farm.Farm, name string, work func(*farm.Farm, farm.Server, *keys.Store) error) error {
+	f, release, err := begin(f)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer release()
-	if f, err = farm.Load(f.Path); err != nil {
-		return nil, err
-	}
 	s, err := f.Server(name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	store, err := openStore(f, false)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	q, err := loadQuarantine(f.State)
-	if err != nil {
-		return nil, err
-	}
-	decided, err := decision(store, policyOf(f, s), time.Now())
-	if err != nil {
-		return nil, err
-	}
-	q.release(s.Name)
-	return reportKeys(decided), q.save()
+	return work(f, s, store)
 }

@@ -89,14 +89,11 @@ func changeGenerations(f *farm.Farm, chroot string, work func(*farm.Farm, *image
 
 // eachStore works on the stores of the named chroots, all of them if none is named, under the lock.
 func eachStore(f *farm.Farm, names []string, work func(*farm.Farm, *image.Store) error) error {
-	release, err := lock(f.State)
+	f, release, err := begin(f)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if f, err = farm.Load(f.Path); err != nil {
-		return err
-	}
 	chroots, err := chooseChroots(f, names)
 	if err != nil {
 		return err

@@ -25,36 +25,23 @@ type Refused struct {
 }
 
 // ImportKeys trusts the keys that lines say a server has, as far as they replace none.
-func ImportKeys(_ context.Context, f *farm.Farm, name string, lines []keys.Line) (*Import, error) {
-	release, err := lock(f.State)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	if f, err = farm.Load(f.Path); err != nil {
-		return nil, err
-	}
-	s, err := f.Server(name)
-	if err != nil {
-		return nil, err
-	}
-	store, err := openStore(f, false)
-	if err != nil {
-		return nil, err
-	}
-	done := &Import{Server: s.Name}
-	var offered []keys.Key
-	for _, l := range lines {
-		if l.Marker == "" && l.For(names(s), s.Port) {
-			offered = append(offered, l.Key)
-		} else {
-			done.Skipped++
+func ImportKeys(_ context.Context, f *farm.Farm, name string, lines []keys.Line) (done *Import, err error) {
+	err = atServer(f, name, func(f *farm.Farm, s farm.Server, store *keys.Store) error {
+		done = &Import{Server: s.Name}
+		var offered []keys.Key
+		for _, l := range lines {
+			if l.Marker == "" && l.For(names(s), s.Port) {
+				offered = append(offered, l.Key)
+			} else {
+				done.Skipped++
+			}
 		}
-	}
-	imported, err := store.Import(policyOf(f, s), offered, time.Now())
-	done.New, done.Known, done.Conflicts = reportKeys(imported.New), reportKeys(imported.Known), reportKeys(imported.Conflicts)
-	for _, r := range imported.Refused {
-		done.Refused = append(done.Refused, Refused{reportKey(r.Key), r.Err.Error()})
-	}
+		imported, err := store.Import(policyOf(f, s), offered, time.Now())
+		done.New, done.Known, done.Conflicts = reportKeys(imported.New), reportKeys(imported.Known), reportKeys(imported.Conflicts)
+		for _, r := range imported.Refused {
+			done.Refused = append(done.Refused, Refused{reportKey(r.Key), r.Err.Error()})
+		}
+		return err
+	})
 	return done, err
 }

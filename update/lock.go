@@ -6,11 +6,26 @@ import (
 	"os"
 	"path/filepath"
 
+	"ltskeeper/farm"
+
 	"golang.org/x/sys/unix"
 )
 
 // ErrLocked means that another run holds the lock of the farm.
 var ErrLocked = errors.New("another run of ltskeeper is at work on this farm")
+
+// begin takes the lock of a farm and reads its declaration again, because it may have changed while nobody held the lock.
+func begin(f *farm.Farm) (now *farm.Farm, release func(), err error) {
+	release, err = lock(f.State)
+	if err != nil {
+		return nil, nil, err
+	}
+	if now, err = farm.Load(f.Path); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return now, release, nil
+}
 
 // lock takes the lock of the farm whose state is at dir, or fails at once with ErrLocked. The kernel gives
 // it back when the process ends, however it ends.

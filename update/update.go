@@ -48,19 +48,16 @@ type run struct {
 	tell    func(Progress)
 }
 
-// run takes the lock, loads the declaration again, because it may have changed while nobody held the lock,
+// run takes the lock and the declaration as it then is,
 // and does the work. A dry run takes no lock: making one would write.
 func (o Options) run(f *farm.Farm, work func(*run) error) (*Report, error) {
+	var err error
 	if !o.DryRun {
-		release, err := lock(f.State)
-		if err != nil {
+		var release func()
+		if f, release, err = begin(f); err != nil {
 			return nil, err
 		}
 		defer release()
-	}
-	f, err := farm.Load(f.Path)
-	if err != nil {
-		return nil, err
 	}
 	started := time.Now()
 	r := &run{
