@@ -27,6 +27,7 @@ import (
 // the generation before or of the new one; status only looks; image repair leaves one generation and no litter, and the
 // next update-image does what the killed one was to do.
 func TestKill(t *testing.T) {
+	build(t)
 	t.Parallel()
 	const farms, kills = 20, 10 // one after another in two rows: each begins with a first day
 	for row := range 2 {
@@ -286,6 +287,7 @@ func (v *victim) noLitter(when string, folders ...string) {
 
 // Of two update-image at once, one works, and the other says so and ends with 5 before the first has come any further.
 func TestTwoAtOnce(t *testing.T) {
+	build(t)
 	t.Parallel()
 	v := newVictim(t, false)
 	v.change()

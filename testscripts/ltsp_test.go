@@ -11,6 +11,7 @@ import (
 // LTSP's own commands work on an image that ltskeeper published: `ltsp kernel` finds the same kernel in it, and
 // `ltsp initrd` packs beside it. What they put in place of ltskeeper's links, the next update puts right.
 func TestLTSP(t *testing.T) {
+	build(t)
 	t.Parallel()
 	ltsp := findLTSP(t)
 	if os.Geteuid() != 0 {

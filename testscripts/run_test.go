@@ -49,11 +49,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
+	"ltskeeper/internal/programs"
 	"ltskeeper/internal/sshdtest"
-	_ "ltskeeper/update" // so that go test does not take an old outcome for the present one
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/crypto/ssh"
@@ -70,24 +71,18 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(binary)
-	os.Setenv("GOTMPDIR", binary)                             // where testscript leaves an empty folder behind
-	if _, err := os.ReadDir("../cmd/ltskeeper"); err != nil { // as above: go test sees what a test reads
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	for folder, programs := range map[string][]string{
-		binary:    {"ltskeeper/cmd/ltskeeper"},
-		clients(): {"ltskeeper/cmd/get_hosts", "ltskeeper/cmd/ldmselect", "ltskeeper/cmd/ldminfod"},
-	} {
-		build := exec.Command("go", append([]string{"build", "-o", folder + "/"}, programs...)...)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as they are shipped: they run in an empty root
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			fmt.Fprintln(os.Stderr, "build", programs, err)
-			return 1
-		}
-	}
+	os.Setenv("GOTMPDIR", binary) // where testscript leaves an empty folder behind
 	return m.Run()
+}
+
+var built sync.Once
+
+// build builds what the scripts run, once.
+func build(t *testing.T) {
+	built.Do(func() {
+		programs.Build(t, binary, "ltskeeper")
+		programs.Build(t, clients(), "get_hosts", "ldmselect", "ldminfod")
+	})
 }
 
 // clients is where the programs for clients of this architecture are: not beside ltskeeper, which would put them into
@@ -101,6 +96,7 @@ func clients() string {
 }
 
 func TestScripts(t *testing.T) {
+	build(t)
 	for _, tool := range []string{"ssh", "ssh-keygen", "unsquashfs"} {
 		if _, err := exec.LookPath(tool); err != nil && os.Getenv("CI") == "true" {
 			t.Fatal(err)

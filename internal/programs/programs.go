@@ -1,0 +1,54 @@
+// Package programs builds ltskeeper's commands for tests that run them.
+package programs
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Build builds commands, by their folders below cmd, into a folder, static as they are shipped.
+//
+// It also looks at every source of this module. `go test` takes an old outcome for the present one if no file has
+// changed that the test has looked at since it began; what a program was built from, it cannot know.
+func Build(t testing.TB, folder string, commands ...string) {
+	t.Helper()
+	lookAtSources(t)
+	args := []string{"build", "-o", folder + string(filepath.Separator)}
+	for _, c := range commands {
+		args = append(args, "ltskeeper/cmd/"+c)
+	}
+	build := exec.Command("go", args...)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", strings.Join(commands, " "), err, out)
+	}
+}
+
+func lookAtSources(t testing.TB) {
+	t.Helper()
+	mod, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := filepath.Dir(strings.TrimSpace(string(mod)))
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == root {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") || path == filepath.Join(root, "bin")) {
+			return fs.SkipDir
+		}
+		switch name := d.Name(); {
+		case strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go"), name == "go.mod", name == "go.sum":
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
