@@ -88,7 +88,7 @@ func TestRules(t *testing.T) {
 		{"root/.git-credentials", yes("https://user:secret@github.com\n"), no("https://user@github.com\n")},
 		{"root/.config/git/credentials", yes("https://user:secret@github.com\n"), no("https://github.com\n")},
 		{"root/.config/gh/hosts.yml", yes("github.com:\n    oauth_token: gho_x\n"), no("github.com:\n    user: a\n")},
-		{"root/.npmrc", yes("//registry.npmjs.org/:_authToken=npm_x\n", "_auth = YTpi\n"), no("registry=https://a.org/\n", "#_auth=a\n")},
+		{"root/.npmrc", yes("//npm.example.org/:_authToken=npm_x\n", "_auth = YTpi\n"), no("registry=https://a.org/\n", "#_auth=a\n")},
 		{"root/.pypirc", yes("[pypi]\nusername = __token__\npassword = pypi-x\n"), no("[pypi]\nusername = a\n")},
 		{"root/.vnc/passwd", yes("\xdb\xd8"), no()},
 
