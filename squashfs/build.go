@@ -28,9 +28,10 @@ type Options struct {
 	// Index takes what a later build needs to know of this one; may be nil. It is written last, once, in one piece.
 	Index io.Writer
 
-	// Inspect, if not nil, is asked for each name of every file that is read because it may be new or changed; what it
+	// Inspect, if not nil, is asked for each name of every file that may be new or changed, or has a new name; what it
 	// returns is given the content, in order, and then closed, also when the file could not be read to its end: it is
-	// then asked again. It is called by several goroutines. What was inspected for Previous is not read again for it.
+	// then asked again. It is called by several goroutines. What was inspected for Previous, under the same names, is not
+	// read again for it.
 	Inspect func(path string) io.WriteCloser
 
 	// Progress is told how far the data is, from one goroutine; may be nil.
@@ -98,28 +99,49 @@ func Build(ctx context.Context, out *os.File, root string, options Options) (Res
 	}
 }
 
-// Same says whether Build would make the image that options.Previous is once more. It writes nothing. Without an
-// index that can be used the answer is no: only a build would tell.
+// Same says whether Build would make the image that options.Previous is once more, and shows options.Inspect what Build
+// would show it. It writes nothing. Without an index that can be used the answer is no: only a build would tell.
 func Same(ctx context.Context, root string, options Options) (bool, error) {
-	options.Inspect = nil // nothing is built
 	b, err := newBuilder(nil, root, options)
 	if err != nil {
 		return false, err
 	}
 	defer unix.Close(b.root)
 	b.openPrevious()
-	if b.previous == nil {
+	if b.previous == nil && b.options.Inspect == nil {
 		return false, nil
 	}
+	for try := 1; ; try++ {
+		same, err := b.same(ctx)
+		var changed *errChanged
+		switch {
+		case errors.As(err, &changed) && try < buildTries && ctx.Err() == nil:
+			b.hold[changed.path] = true
+			b.holdChanged()
+		case err != nil:
+			return false, fmt.Errorf("read %s: %w", root, err)
+		default:
+			return same, nil
+		}
+	}
+}
+
+// same makes one attempt.
+func (b *builder) same(ctx context.Context) (bool, error) {
 	t, p, err := b.plan(ctx)
-	var changed *errChanged
-	if errors.As(err, &changed) {
-		return false, nil
-	}
 	if err != nil {
-		return false, fmt.Errorf("read %s: %w", root, err)
+		return false, err
 	}
-	return b.previous.gives(t.digest(), p), nil
+	if b.previous.gives(t.digest(), p) || t.inspect == nil {
+		return b.previous.gives(t.digest(), p), nil
+	}
+	var unseen []*content
+	for _, c := range p.contents {
+		if c.old == nil && !c.inode.inspected {
+			unseen = append(unseen, c)
+		}
+	}
+	return false, hashContents(ctx, unseen, b.root, p.blockSize, b.options.Jobs, t.inspect)
 }
 
 type builder struct {

@@ -19,7 +19,7 @@ import (
 
 const (
 	indexMagic   = 0x7864697366717371 // "qsqfsidx"
-	indexVersion = 1
+	indexVersion = 2
 )
 
 // indexHeader begins an index.
@@ -50,6 +50,7 @@ type indexInode struct {
 	Content uint32 // noContent without one
 	Xattrs  uint32 // noXattrs without any
 	ACL     uint32 // 1 if it has one, which is not in the image
+	Names   uint64 // inode.names
 }
 
 const noContent = math.MaxUint32
@@ -117,7 +118,7 @@ func indexInodes(t *tree, device uint64) (inodes []indexInode, sets []*xattrSet)
 		}
 		x := indexInode{
 			Ino: i.stat.ino, Size: i.stat.size, Mtime: i.stat.mtime, Ctime: i.stat.ctime,
-			Content: noContent, Xattrs: noXattrs,
+			Content: noContent, Xattrs: noXattrs, Names: i.names,
 		}
 		if i.content != nil && !i.replaced {
 			x.Content = i.content.number
@@ -285,7 +286,7 @@ func (p *previous) decodeInodes(b []byte) bool {
 	for n := range p.inodes {
 		p.inodes[n] = indexInode{
 			Ino: cut64(&b), Size: int64(cut64(&b)), Mtime: int64(cut64(&b)), Ctime: int64(cut64(&b)),
-			Content: cut32(&b), Xattrs: cut32(&b), ACL: cut32(&b),
+			Content: cut32(&b), Xattrs: cut32(&b), ACL: cut32(&b), Names: cut64(&b),
 		}
 		i := &p.inodes[n]
 		if n > 0 && p.inodes[n-1].Ino >= i.Ino ||

@@ -78,18 +78,37 @@ func TestInspect(t *testing.T) {
 	// With all that is old enough to be believed.
 	c.settle()
 	build("two", nil)
-	image, err := os.Open(filepath.Join(dir, "two"))
-	c.check(err)
-	defer image.Close()
-	index, err := os.Open(filepath.Join(dir, "two.index"))
-	c.check(err)
-	defer index.Close()
+	open := func(name string) *Previous {
+		image, err := os.Open(filepath.Join(dir, name))
+		c.check(err)
+		index, err := os.Open(filepath.Join(dir, name+".index"))
+		c.check(err)
+		t.Cleanup(func() { image.Close(); index.Close() })
+		return &Previous{Image: image, Index: index}
+	}
 	c.check(os.WriteFile(filepath.Join(root, "new"), []byte("the same"), 0o644))
-	seen = build("three", &Previous{Image: image, Index: index})
+	seen = build("three", open("two"))
 	if got := seen["new"]; len(got) != 1 || got[0] != "the same" {
 		t.Errorf("a new file that equals an old one was shown as %q", got)
 	}
 	if _, again := seen["large"]; again {
 		t.Error("a file that is as it was is shown again")
+	}
+
+	// Under another name the same file may be something else.
+	c.check(os.Mkdir(filepath.Join(root, "dir"), 0o755))
+	c.check(os.WriteFile(filepath.Join(root, "dir", "file"), []byte(large+"below"), 0o644))
+	c.settle()
+	build("four", nil)
+	previous := open("four")
+	c.check(os.Rename(filepath.Join(root, "dir"), filepath.Join(root, ".dir")))
+	seen = build("five", previous)
+	if got := seen[".dir/file"]; len(got) != 1 || got[0] != large+"below" {
+		t.Errorf("a file whose folder was renamed was shown %d times, or not as it is", len(got))
+	}
+	c.check(os.Rename(filepath.Join(root, ".dir"), filepath.Join(root, "dir")))
+	c.check(os.Link(filepath.Join(root, "large"), filepath.Join(root, "second-name")))
+	if seen = build("six", previous); len(seen["second-name"]) != 1 {
+		t.Error("a further name of a file was not shown")
 	}
 }

@@ -99,8 +99,11 @@ func newPlan(ctx context.Context, t *tree, root int, o *Options, prev *previous)
 	return p, nil
 }
 
-// findContents gives each file its content, the same to equal files. It reads files only where sizes agree.
+// findContents gives each file its content, the same to equal files. It reads files only where sizes agree, or where one
+// that has not changed is to be inspected under a new name.
 func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, prev *previous) error {
+	// A file that has not changed was not seen by Options.Inspect if it has another name now.
+	unseen := func(c *content) bool { return c.old != nil && t.inspect != nil && prev.renamed(c.inode) }
 	var all []*content
 	sizes := make(map[int64]int)
 	for _, i := range t.inodes {
@@ -121,7 +124,7 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 		if prev != nil && !i.held {
 			c.old = prev.content(i.stat)
 		}
-		if c.old != nil && c.old.hashed {
+		if c.old != nil && c.old.hashed && !unseen(c) {
 			c.hashed, c.hash = true, c.old.hash
 		}
 		i.content = c
@@ -133,7 +136,7 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 		if c.hashed {
 			continue
 		}
-		if sizes[c.size] > 1 || c.inode.held || c.inode.stat.ctime >= t.scanned || prev != nil && prev.knowsHash(c.inode.stat) {
+		if unseen(c) || sizes[c.size] > 1 || c.inode.held || c.inode.stat.ctime >= t.scanned || prev != nil && prev.knowsHash(c.inode.stat) {
 			unknown = append(unknown, c)
 		}
 	}

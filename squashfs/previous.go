@@ -240,6 +240,12 @@ func (p *previous) content(s stat) *oldContent {
 	return &p.contents[i.Content]
 }
 
+// renamed says of a file that has not changed whether it had other names.
+func (p *previous) renamed(i *inode) bool {
+	old, _ := p.inode(i.stat)
+	return old != nil && old.Names != i.names
+}
+
 // knowsHash says that a file may have changed, but that a hash would tell whether it has.
 func (p *previous) knowsHash(s stat) bool {
 	i, _ := p.inode(s)

@@ -2,8 +2,11 @@ package squashfs
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -44,6 +47,7 @@ type inode struct {
 	mtime  uint32 // as squashfs holds it
 	device uint64
 	target string // of a symbolic link
+	names  uint64 // a hash of all its names, in order
 	links  uint32 // names inside the image; a directory's subdirectories + 2
 	stat   stat
 	xattrs *xattrSet
@@ -363,6 +367,13 @@ func newTree(root *entry, scanned int64, forced time.Time) *tree {
 	return t
 }
 
+func (i *inode) addName(path string) {
+	h := fnv.New64a()
+	binary.Write(h, binary.LittleEndian, i.names)
+	io.WriteString(h, path)
+	i.names = h.Sum64()
+}
+
 func (t *tree) number(e *entry, seen map[[2]uint64]*inode) {
 	i := e.inode
 	t.names = append(t.names, e)
@@ -372,6 +383,7 @@ func (t *tree) number(e *entry, seen map[[2]uint64]*inode) {
 			first.held, first.data, first.replaced = true, i.data, true
 		}
 		first.links++
+		first.addName(e.path)
 		e.inode = first
 		return
 	}
@@ -379,6 +391,7 @@ func (t *tree) number(e *entry, seen map[[2]uint64]*inode) {
 		seen[key] = i
 	}
 	i.first, i.links = e, 1
+	i.addName(e.path)
 	t.inodes = append(t.inodes, i)
 	i.number = uint32(len(t.inodes))
 	if !i.isDir() {
