@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,6 +39,8 @@ type Options struct {
 	Progress func(Progress)
 	// Warn is told what a person should know though the image is sound; may be nil. One call is one sentence.
 	Warn func(string)
+	// SetAnew names directories that whoever starts from the image gives their ACLs anew: Warn is not told of those.
+	SetAnew []string
 }
 
 // Progress counts the distinct contents of files. What is stored once counts once.
@@ -217,7 +220,7 @@ func (b *builder) warnACLs() {
 	}
 	var paths []string
 	for _, i := range b.tree.inodes {
-		if i.hasACL {
+		if i.hasACL && !slices.Contains(b.options.SetAnew, i.first.path) {
 			paths = append(paths, i.first.path)
 		}
 	}

@@ -185,6 +185,11 @@ func TestLeftOut(t *testing.T) {
 	if len(warnings) != 1 || !strings.Contains(warnings[0], "journal and 1 more") {
 		t.Errorf("warnings: %q", warnings)
 	}
+	warnings = nil
+	buildAndOpen(t, c.root, Options{Warn: func(s string) { warnings = append(warnings, s) }, SetAnew: []string{"journal"}})
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "the ACL of second") {
+		t.Errorf("warnings where one is set anew: %q", warnings)
+	}
 	list, err := r.Xattrs(mustLookup(t, r, "journal"))
 	if err != nil || len(list) != 1 || list[0].Name != "user.stays" {
 		t.Errorf("extended attributes: %v, %v", list, err)

@@ -271,6 +271,7 @@ func (r *run) imageOptions(o *openRoot, overlay []derived) (squashfs.Options, er
 		return squashfs.Options{}, err
 	}
 	options := squashfs.Options{Compression: compression, Exclude: o.exclude, Time: epoch}
+	options.SetAnew = []string{"var/log/journal"} // by systemd-tmpfiles, at each boot; every Debian has it
 	if options.Overlay, err = o.redact(); err != nil {
 		return squashfs.Options{}, err
 	}
