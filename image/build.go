@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -110,14 +111,13 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 		if err := s.disk.create(filepath.Join(dir, confFile), bytes.NewReader(from.Conf)); err != nil {
 			return nil, err
 		}
+		b.Generation.Conf = digest(from.Conf)
 	}
 	if err := s.sound(ctx, dir); err != nil {
 		return nil, err
 	}
-	if !from.Force {
-		if err := errors.Join(s.keepsKernel(current, dir), s.fit(current, b.Generation, dir)); err != nil {
-			return nil, fmt.Errorf("%w; if it is meant so: --force", err)
-		}
+	if err := s.usable(current, b.Generation, dir, from.Force); err != nil {
+		return nil, err
 	}
 	return b, s.writeRecord(dir, b.Generation) // the last name in dir: it syncs them all
 }
@@ -157,26 +157,52 @@ func (s *Store) linkImage(n int, dir string) error {
 	return nil
 }
 
-// WouldChange says whether Build would make a new generation, and which one is current. It writes nothing.
+// WouldChange says whether Build would make a new generation, and which one is current. It writes nothing. An error is
+// one that Build would give, too: of what it refuses, secrets are looked for, and room.
 func (s *Store) WouldChange(ctx context.Context, from Source) (bool, Generation, error) {
-	current, err := s.Current()
-	if err != nil || current == None {
-		return true, Generation{Number: None}, err
+	changed, g, err := s.wouldChange(ctx, from)
+	if err == nil && from.Refuse != nil {
+		err = from.Refuse()
 	}
-	g := s.record(current)
-	same, err := s.sameConf(current, from.Conf)
-	if err != nil || !same || from.Full {
+	if err == nil && changed && !from.Force {
+		err = s.room(g.Number)
+	}
+	if err != nil {
+		return changed, g, fmt.Errorf("build image: %w", explain(err))
+	}
+	return changed, g, nil
+}
+
+func (s *Store) wouldChange(ctx context.Context, from Source) (bool, Generation, error) {
+	current, err := s.Current()
+	g := Generation{Number: current}
+	sameConf := false
+	if err == nil && current != None {
+		g = s.record(current)
+		sameConf, err = s.sameConf(current, from.Conf)
+	}
+	if err != nil {
 		return true, g, err
 	}
-	previous, done, err := s.previous(current, false)
-	if err != nil || previous == nil {
+	options := from.Options
+	if from.Full || current == None || current == 0 || g.Inspection != from.Inspection {
+		// Build would look at every file.
+		if _, err := squashfs.Same(ctx, from.Root, options); err != nil {
+			return true, g, err
+		}
+		options.Inspect = nil
+	}
+	previous, done, err := s.previous(current, from.Full)
+	if err != nil {
 		return true, g, err
 	}
 	defer done()
-	options := from.Options
 	options.Previous = previous
-	same, err = squashfs.Same(ctx, from.Root, options)
-	return !same, g, err
+	if previous == nil && options.Inspect == nil {
+		return true, g, nil
+	}
+	same, err := squashfs.Same(ctx, from.Root, options)
+	return !same || !sameConf, g, err
 }
 
 // sameConf says whether generation n was published with this lts.conf.
@@ -187,6 +213,9 @@ func (s *Store) sameConf(n int, conf []byte) (bool, error) {
 	}
 	return err == nil && conf != nil && bytes.Equal(have, conf), err
 }
+
+// digest names a content: its SHA-256 in hexadecimal.
+func digest(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) }
 
 // keepsKernel refuses a generation without a kernel where clients boot the one of the generation before.
 func (s *Store) keepsKernel(current int, dir string) error {

@@ -28,7 +28,7 @@ type step struct {
 // explain adds to an error what there is to do about a full disk.
 func explain(err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return fmt.Errorf("%w: make room, or prune sooner (keep and keep-for in [image])", err)
+		return fmt.Errorf("%w: make room, or set keep and keep-for in [image] lower and run ltskeeper image prune", err)
 	}
 	return err
 }

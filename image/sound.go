@@ -41,27 +41,43 @@ func (s *Store) sound(ctx context.Context, dir string) error {
 // initPaths are where the kernel, or an initramfs, looks for the first program.
 var initPaths = []string{"sbin/init", "etc/init", "bin/init", "bin/sh"}
 
-// fit refuses an image that clients could not use though the one before could be used: it lost its init, the modules of
-// the kernel that is published with it, or more than half its size.
-func (s *Store) fit(current int, g Generation, dir string) error {
-	if current == None {
-		return nil
+// usable refuses the generation in dir if clients could not use it, though they can the current one. With force only what
+// cannot be meant is refused.
+func (s *Store) usable(current int, g Generation, dir string, force bool) error {
+	doubt := s.keepsKernel(current, dir)
+	if current != None {
+		if old, err := openImage(filepath.Join(s.folder(current), imageFile)); err == nil { // else the new one can only be better
+			defer old.Close()
+			img, err := openImage(filepath.Join(dir, imageFile))
+			if err != nil {
+				return err
+			}
+			defer img.Close()
+			if err := startable(old, img); err != nil {
+				return err
+			}
+			doubt = errors.Join(doubt, fit(old, img, s.record(current), g))
+		}
 	}
-	old, err := openImage(filepath.Join(s.folder(current), imageFile))
-	if err != nil {
-		return nil // nothing to compare with: the new one can only be better
+	if doubt != nil && !force {
+		return fmt.Errorf("%w; if it is meant so: --force", doubt)
 	}
-	defer old.Close()
-	img, err := openImage(filepath.Join(dir, imageFile))
-	if err != nil {
-		return err
-	}
-	defer img.Close()
+	return nil
+}
+
+// startable refuses an image without anything that a kernel could start, where the one before had it.
+func startable(old, img *openedImage) error {
 	if old.hasAny(initPaths) && !img.hasAny(initPaths) {
-		return errors.New("the tree has lost its init (/sbin/init): clients could not start from it")
+		return errors.New("the image has lost its init (/sbin/init), without which no client starts, nor does --force help: put it back, or take the exclude away that leaves it out")
 	}
-	if v := s.record(current).Kernel; v != "" && g.Kernel != "" && old.hasModules(v) && !img.hasModules(g.Kernel) {
-		return fmt.Errorf("the tree has no modules for kernel %s in /lib/modules, which clients boot: is its package half installed?", g.Kernel)
+	return nil
+}
+
+// fit refuses an image that clients could not use though the one before, of the generation was, could be used: it lost the
+// modules of the kernel that is published with it, or more than half its size.
+func fit(old, img *openedImage, was, is Generation) error {
+	if was.Kernel != "" && is.Kernel != "" && old.hasModules(was.Kernel) && !img.hasModules(is.Kernel) {
+		return fmt.Errorf("the tree has no modules for kernel %s in /lib/modules, which clients boot: is its package half installed?", is.Kernel)
 	}
 	if before := old.Info().Size; img.Info().Size < before/2 {
 		return fmt.Errorf("the image would shrink from %d MB to %d MB: is the tree complete?", before>>20, img.Info().Size>>20)
@@ -110,7 +126,7 @@ func (s *Store) room(current int) error {
 			continue // it is made when it is written to
 		}
 		if free := int64(st.Bavail) * st.Bsize; free < bytes {
-			return fmt.Errorf("%s has %d MB free, and the next generation needs about %d MB: make room, or prune sooner (keep and keep-for in [image])", dir, free>>20, bytes>>20+1)
+			return fmt.Errorf("%s has %d MB free, and the next generation needs about %d MB: make room, or set keep and keep-for in [image] lower and run ltskeeper image prune", dir, free>>20, bytes>>20+1)
 		}
 	}
 	return nil

@@ -82,13 +82,14 @@ func (s *Store) bootFolder(n int) string {
 type Generation struct {
 	Number   int       `json:"generation"`
 	Current  bool      `json:"current"`
-	Time     time.Time `json:"time"`              // of the build
-	Size     int64     `json:"size"`              // of the image, bytes
-	Files    int       `json:"files"`             // of every kind, hard links counted once
-	Read     int64     `json:"read"`              // bytes of the tree that were read and compressed
-	Reused   int64     `json:"reused"`            // compressed bytes taken over from the generation before
-	Kernel   string    `json:"kernel,omitempty"`  // version of the kernel published with it
-	Replaced time.Time `json:"replaced,omitzero"` // when another generation took its place
+	Time     time.Time `json:"time"`               // of the build
+	Size     int64     `json:"size"`               // of the image, bytes
+	Files    int       `json:"files"`              // of every kind, hard links counted once
+	Read     int64     `json:"read"`               // bytes of the tree that were read and compressed
+	Reused   int64     `json:"reused"`             // compressed bytes taken over from the generation before
+	Kernel   string    `json:"kernel,omitempty"`   // version of the kernel published with it
+	Conf     string    `json:"lts_conf,omitempty"` // SHA-256 of the lts.conf published with it, in hexadecimal
+	Replaced time.Time `json:"replaced,omitzero"`  // when another generation took its place
 
 	Pinned bool `json:"pinned,omitempty"` // never pruned
 

@@ -20,7 +20,8 @@ import (
 var ErrNone = errors.New("there is no image yet; update-image makes one")
 
 // Verify reads all of the current image back and says whether it is what was built: byte for byte as its index has
-// it, an image that holds together, and the kernel and initrd in it those that clients boot. It returns the generation it looked at.
+// it, an image that holds together, the kernel and initrd in it those that clients boot, and the lts.conf that they fetch
+// the one that was published. It returns the generation it looked at.
 func (s *Store) Verify(ctx context.Context) (int, error) {
 	current, img, err := s.openCurrent()
 	if err != nil {
@@ -33,7 +34,11 @@ func (s *Store) Verify(ctx context.Context) (int, error) {
 	}
 	defer done()
 	var problems []error
-	if previous != nil && previous.Index != nil {
+	switch {
+	case previous == nil: // generation 0, which nobody here has built
+	case previous.Index == nil:
+		problems = append(problems, fmt.Errorf("its index is gone (%s), so that nothing says what was built", filepath.Join(s.folder(current), indexFile)))
+	default:
 		if _, err := previous.Verify(ctx); err != nil {
 			problems = append(problems, err)
 		}
@@ -43,7 +48,29 @@ func (s *Store) Verify(ctx context.Context) (int, error) {
 	} else if err := s.verifyKernel(current, img); err != nil {
 		problems = append(problems, err)
 	}
+	if err := s.verifyConf(current); err != nil {
+		problems = append(problems, err)
+	}
 	return current, errors.Join(problems...)
+}
+
+// verifyConf says whether the lts.conf of generation n, in its folder and under TFTP, is the one that was published.
+func (s *Store) verifyConf(n int) error {
+	want := s.record(n).Conf
+	if want == "" {
+		return nil
+	}
+	var problems []error
+	for _, dir := range []string{s.folder(n), s.bootFolder(n)} {
+		path := filepath.Join(dir, confFile)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			problems = append(problems, err)
+		} else if digest(data) != want {
+			problems = append(problems, fmt.Errorf("%s is not what was published", path))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // verifyKernel says whether kernel and initrd of generation n, in its folder and under TFTP, are those of its image.

@@ -52,7 +52,10 @@ func TestVerify(t *testing.T) {
 	if _, err := p.Verify(ctx); err != nil {
 		t.Errorf("mended: %v", err)
 	}
-	for _, path := range []string{filepath.Join(p.folder(1), kernelFile), filepath.Join(p.bootFolder(1), initrdFile)} {
+	for _, path := range []string{
+		filepath.Join(p.folder(1), kernelFile), filepath.Join(p.bootFolder(1), initrdFile),
+		filepath.Join(p.folder(1), confFile), filepath.Join(p.bootFolder(1), confFile),
+	} {
 		sound, err := os.ReadFile(path)
 		must(t, err)
 		must(t, os.WriteFile(path, bytes.ToUpper(sound), 0o644))
@@ -60,6 +63,10 @@ func TestVerify(t *testing.T) {
 			t.Errorf("%s is another: %v", path, err)
 		}
 		must(t, os.WriteFile(path, sound, 0o644))
+	}
+	must(t, os.Remove(filepath.Join(p.folder(1), indexFile)))
+	if _, err := p.Verify(ctx); err == nil || !strings.Contains(err.Error(), "index") {
+		t.Errorf("nothing says any more what was built: %v", err)
 	}
 }
 

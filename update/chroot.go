@@ -99,7 +99,7 @@ func (r *run) open(ctx context.Context, c farm.Chroot) (*openRoot, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := chroot.Open(c.Path)
+	root, err := openChroot(r.farm, c)
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +109,16 @@ func (r *run) open(ctx context.Context, c farm.Chroot) (*openRoot, error) {
 		return nil, err
 	}
 	return &openRoot{root, c, storeOf(r.farm, c), adoptedFolder(r.farm), exclude, release}, nil
+}
+
+// openChroot opens the root of a declared chroot. None is forced: a folder that is no root may be one where nothing is
+// mounted, and must not become an image.
+func openChroot(f *farm.Farm, c farm.Chroot) (*chroot.Root, error) {
+	root, err := chroot.Open(c.Path)
+	if err != nil {
+		return nil, fmt.Errorf("%w; is it mounted, and path right in %s?", err, f.Path)
+	}
+	return root, nil
 }
 
 func (o *openRoot) close() {
@@ -197,36 +207,18 @@ func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
 // build brings the image of a chroot up to date and publishes it, if it differs from the current one.
 func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []byte) error {
 	defer r.step("image " + o.declared.Name)()
-	options, err := r.imageOptions(o, overlay)
-	if err != nil {
-		return err
-	}
 	report := Image{Chroot: o.declared.Name, Path: o.store.Link(), Generation: image.None}
 	if r.dryRun {
-		return r.rehearse(ctx, o, options, conf, report)
+		return r.rehearse(ctx, o, overlay, conf, report)
 	}
 	apart, err := o.store.Check()
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	if err := o.store.Repair(now); err != nil {
-		return err
-	}
-	search, err := newSearch(o, r.farm.Image.AllowSecrets)
+	built, err := r.make(ctx, o, overlay, conf, now)
 	if err != nil {
 		return err
-	}
-	options.Inspect = search.inspect
-	built, err := o.store.Build(ctx, image.Source{
-		Root: o.Path(), Options: options, Conf: conf, Full: r.full, Force: r.force,
-		Inspection: strings.Join(append([]string{secrets.Rules}, r.farm.Image.AllowSecrets...), "\n"), Refuse: search.refuse,
-	}, now)
-	if err != nil {
-		return err
-	}
-	for _, w := range built.Warnings {
-		r.warn("image of %s: %s", o.declared.Name, w)
 	}
 	g := built.Generation
 	if report.Changed = !built.Unchanged; report.Changed {
@@ -245,9 +237,49 @@ func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []
 	return err
 }
 
+// make makes the image of a chroot, beside the current one.
+func (r *run) make(ctx context.Context, o *openRoot, overlay []derived, conf []byte, now time.Time) (*image.Built, error) {
+	source, err := r.source(o, overlay, conf)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.store.Repair(now); err != nil {
+		return nil, err
+	}
+	built, err := o.store.Build(ctx, source, now)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range built.Warnings {
+		r.warn("image of %s: %s", o.declared.Name, w)
+	}
+	return built, nil
+}
+
+// source is what the image of a chroot is made of.
+func (r *run) source(o *openRoot, overlay []derived, conf []byte) (image.Source, error) {
+	options, err := r.imageOptions(o, overlay)
+	if err != nil {
+		return image.Source{}, err
+	}
+	search, err := newSearch(o, r.farm)
+	if err != nil {
+		return image.Source{}, err
+	}
+	options.Inspect = search.inspect
+	return image.Source{
+		Root: o.Path(), Options: options, Conf: conf, Full: r.full, Force: r.force,
+		Inspection: strings.Join(append([]string{secrets.Rules}, r.farm.Image.AllowSecrets...), "\n"), Refuse: search.refuse,
+	}, nil
+}
+
 // rehearse says what build would do.
-func (r *run) rehearse(ctx context.Context, o *openRoot, options squashfs.Options, conf []byte, report Image) error {
-	changed, g, err := o.store.WouldChange(ctx, image.Source{Root: o.Path(), Options: options, Conf: conf, Full: r.full, Force: r.force})
+func (r *run) rehearse(ctx context.Context, o *openRoot, overlay []derived, conf []byte, report Image) error {
+	source, err := r.source(o, overlay, conf)
+	if err != nil {
+		return err
+	}
+	changed, g, err := o.store.WouldChange(ctx, source)
 	if err != nil {
 		return err
 	}

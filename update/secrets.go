@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
+	"ltskeeper/farm"
 	"ltskeeper/secrets"
 	"ltskeeper/squashfs"
 )
@@ -43,20 +45,21 @@ func (o *openRoot) redact() ([]squashfs.File, error) {
 
 // A search looks for secrets in the files that go into an image.
 type search struct {
-	root    *openRoot
-	allowed *squashfs.Excludes
+	root        *openRoot
+	declaration string // the path of ltskeeper.toml
+	allowed     *squashfs.Excludes
 
 	mu    sync.Mutex
 	found map[string]secrets.Finding // by path
 }
 
 // newSearch begins one, which passes over the paths that the admin means to ship.
-func newSearch(root *openRoot, allow []string) (*search, error) {
-	allowed, err := squashfs.ParseExcludes(allow)
+func newSearch(root *openRoot, f *farm.Farm) (*search, error) {
+	allowed, err := squashfs.ParseExcludes(f.Image.AllowSecrets)
 	if err != nil {
 		return nil, err
 	}
-	return &search{root: root, allowed: allowed, found: map[string]secrets.Finding{}}, nil
+	return &search{root: root, declaration: f.Path, allowed: allowed, found: map[string]secrets.Finding{}}, nil
 }
 
 // inspect looks at one file: it is squashfs.Options.Inspect.
@@ -105,7 +108,7 @@ func (s *search) refuse() error {
 	if err != nil {
 		return err
 	}
-	var lines []string
+	var lines, paths []string
 	for path, finding := range s.found {
 		content, err := s.root.Read(path)
 		if err != nil {
@@ -117,13 +120,20 @@ func (s *search) refuse() error {
 		}
 		if !installed {
 			lines = append(lines, fmt.Sprintf("  %s: %s", path, finding.What))
+			paths = append(paths, strconv.Quote(escapeGlob(path)))
 		}
 	}
 	if len(lines) == 0 {
 		return nil
 	}
 	slices.Sort(lines)
+	slices.Sort(paths)
+	them, are := "them", "they are"
+	if len(paths) == 1 {
+		them, are = "it", "it is"
+	}
+	all := strings.Join(paths, ", ")
 	return fmt.Errorf("the image would hold secrets, and whoever reaches the network can fetch it:\n%s\n"+
-		"leave them out (exclude of the [[chroot]]), or name those that are meant to be there in allow-secrets of [image]",
-		strings.Join(lines, "\n"))
+		"leave %s out, with exclude = [%s] in [[chroot]] %s of %s, or, if %s meant to be there, write allow-secrets = [%s] in [image]",
+		strings.Join(lines, "\n"), them, all, s.root.declared.Name, s.declaration, are, all)
 }
