@@ -55,7 +55,7 @@ func (x *includer) open(p *parser, t token) {
 	}
 	content, err := x.readFile(t.text)
 	if err != nil {
-		x.missing = append(x.missing, fault{t.start, fmt.Sprintf("getltscfg crashes where it cannot include a file: %v", err)})
+		x.missing = append(x.missing, fault{t.start, fmt.Sprintf("getltscfg crashes where it cannot include a file: %v; put it into the chroot, or take the include away", err)})
 		return
 	}
 	if t.stop == len(text) {

@@ -15,6 +15,7 @@ import (
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/image"
+	"ltskeeper/ltsconf"
 	"ltskeeper/secrets"
 	"ltskeeper/squashfs"
 )
@@ -31,7 +32,7 @@ func (r *run) updateChroot(ctx context.Context, t *trust, c farm.Chroot) error {
 	if err != nil {
 		return err
 	}
-	if err := root.refuseStrangers(files); err != nil {
+	if err := errors.Join(root.refuseStrangers(files), root.refuseIncludes(r.farm)); err != nil {
 		return err
 	}
 	var overlay []derived
@@ -72,7 +73,7 @@ func (r *run) buildChroot(ctx context.Context, t *trust, c farm.Chroot) error {
 	if err != nil {
 		return err
 	}
-	if err := root.refuseStrangers(files); err != nil {
+	if err := errors.Join(root.refuseStrangers(files), root.refuseIncludes(r.farm)); err != nil {
 		return err
 	}
 	overlay := files
@@ -178,6 +179,17 @@ func refuseStranger(path string, data []byte, adopted string) error {
 		return fmt.Errorf("%s was not written by ltskeeper and is left alone: run `ltskeeper init --adopt`, which takes over what it says", path)
 	}
 	return nil
+}
+
+// refuseIncludes fails if clients could not read a file that the lts.conf includes, or not all of it.
+func (o *openRoot) refuseIncludes(f *farm.Farm) error {
+	var found []error
+	for _, p := range ltsconf.Check(o.declared.LTSConf, f.LTSConfSource(o.declared).Bytes(), o.Read) {
+		if p.Severity == ltsconf.Error {
+			found = append(found, fmt.Errorf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Msg))
+		}
+	}
+	return errors.Join(found...)
 }
 
 // put brings one derived file into the tree, if its bytes differ, or says that it belongs into the image

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/ltsconf"
 	"ltskeeper/update"
@@ -221,7 +222,9 @@ func (t *tool) ltsConfCheck(ctx *cli.Context) error {
 		return fmt.Errorf("check lts.conf: %w", err)
 	}
 	d := problemsDocument{File: args[0], Problems: []problem{}}
-	for _, found := range ltsconf.Check(args[0], src, besideReader(args[0])) {
+	readFile, done := t.clientReader(args[0])
+	defer done()
+	for _, found := range ltsconf.Check(args[0], src, readFile) {
 		d.Problems = append(d.Problems, problem{found.File, found.Line, found.Column, found.Severity.String(), found.Msg})
 	}
 	if err := t.print(d); err != nil {
@@ -231,6 +234,23 @@ func (t *tool) ltsConfCheck(ctx *cli.Context) error {
 		return errors.New(args[0] + " is not fit for clients: " + count(d.errors(), "error", "errors"))
 	}
 	return nil
+}
+
+// clientReader reads what an lts.conf includes where clients find it: in the chroot that the file is declared for, or in
+// which it stands; of another file, beside it.
+func (t *tool) clientReader(file string) (readFile func(string) ([]byte, error), done func()) {
+	if f, err := t.farm(); err == nil {
+		abs, _ := filepath.Abs(file)
+		for _, c := range f.Chroots {
+			if abs != c.LTSConf && !strings.HasPrefix(abs, strings.TrimSuffix(c.Path, "/")+"/") {
+				continue
+			}
+			if root, err := chroot.Open(c.Path); err == nil {
+				return root.Read, func() { root.Close() }
+			}
+		}
+	}
+	return besideReader(file), func() {}
 }
 
 // besideReader reads included files. A relative name is one beside the including file, as on a client
