@@ -28,28 +28,37 @@ func (r *run) updateChroot(ctx context.Context, t *trust, c farm.Chroot) error {
 		return err
 	}
 	defer root.close()
-	files, err := t.derive(c)
+	overlay, conf, err := r.write(t, root)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(root.refuseStrangers(files), root.refuseIncludes(r.farm)); err != nil {
-		return err
+	return r.build(ctx, root, overlay, conf)
+}
+
+// write puts the derived files into a chroot, and returns those that belong into the image only, and lts.conf.
+func (r *run) write(t *trust, root *openRoot) (overlay []derived, conf []byte, err error) {
+	files, err := t.derive(root.declared)
+	if err != nil {
+		return nil, nil, err
 	}
-	var overlay []derived
+	if err := errors.Join(root.refuseStrangers(files), root.refuseIncludes(r.farm)); err != nil {
+		return nil, nil, err
+	}
+	programs, err := r.programs(root) // one that is missing is found before anything is written
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, file := range files {
 		into, err := r.put(root, file)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		if into {
 			overlay = append(overlay, file)
 		}
 	}
-	programs, err := r.putGetHosts(root)
-	if err != nil {
-		return err
-	}
-	return r.build(ctx, root, append(overlay, programs...), contentOf(ltsConfPath, files))
+	programs, err = r.putPrograms(root, programs)
+	return append(overlay, programs...), contentOf(ltsConfPath, files), err
 }
 
 // buildChroot brings the image up to date with the tree as it stands.
@@ -76,13 +85,11 @@ func (r *run) buildChroot(ctx context.Context, t *trust, c farm.Chroot) error {
 	if err := errors.Join(root.refuseStrangers(files), root.refuseIncludes(r.farm)); err != nil {
 		return err
 	}
-	overlay := files
-	if file, wanted, err := r.getHosts(root); err != nil {
+	programs, err := r.programs(root)
+	if err != nil {
 		return err
-	} else if wanted {
-		overlay = append(overlay, file)
 	}
-	return r.build(ctx, root, overlay, contentOf(ltsConfPath, files))
+	return r.build(ctx, root, append(files, programs...), contentOf(ltsConfPath, files))
 }
 
 // openRoot is a chroot at work: open, and its package manager locked.

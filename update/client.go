@@ -19,82 +19,128 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// getHostsPath is where LDM looks for the program that says which servers to try.
-var getHostsPath = filepath.Join("usr", "share", "ltsp", "get_hosts")
+// A clientProgram is one that clients run, and that update-image puts into their roots.
+type clientProgram struct {
+	name string
+	path string
+	must bool // be there: without get_hosts, what lts.conf says of balancing would have no reader
+}
 
-// getHosts returns get_hosts for the clients of a chroot, if it is to be put there. A file that somebody else put there
-// stays: admins replace it with their own.
-func (r *run) getHosts(o *openRoot) (file derived, wanted bool, err error) {
-	switch old, err := o.Read(getHostsPath); {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return derived{}, false, err
-	default:
-		written, err := loadWritten(r.farm.State)
-		if err != nil || !o.writable() || !written.has(o.declared.Name, old) {
-			return derived{}, false, err
-		}
+var (
+	getHosts  = clientProgram{"get_hosts", filepath.Join("usr", "share", "ltsp", "get_hosts"), true} // where LDM looks for it
+	ldmselect = clientProgram{"ldmselect", filepath.Join("usr", "bin", "ldmselect"), false}
+)
+
+// isPackaged says whether the dpkg of a root looks after the clients' programs there.
+func isPackaged(root *chroot.Root) (bool, error) {
+	_, err := root.Read(filepath.Join("var", "lib", "dpkg", "info", "ltskeeper-client.list"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// programs returns those programs for the clients of a chroot that are to be put there. A file that somebody else put there
+// stays: admins replace get_hosts with their own, and dpkg looks after what it installed.
+func (r *run) programs(o *openRoot) (programs []derived, err error) {
+	if packaged, err := isPackaged(o.Root); packaged || err != nil {
+		return nil, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return derived{}, false, err
-	}
-	program, err := getHostsFor(r.farm, o.Root, filepath.Dir(self))
-	return derived{path: getHostsPath, data: program, program: true}, program != nil, err
-}
-
-// putGetHosts brings get_hosts into the tree, or says that it belongs into the image only.
-func (r *run) putGetHosts(o *openRoot) (intoImage []derived, err error) {
-	file, wanted, err := r.getHosts(o)
-	if err != nil || !wanted {
 		return nil, err
 	}
-	if o.writable() && !r.dryRun {
-		// Before the file: one of ours that is not remembered would never be replaced again.
-		if err := remember(r.farm.State, o.declared.Name, file.data); err != nil {
+	for _, p := range []clientProgram{getHosts, ldmselect} {
+		if mine, err := r.mayWrite(o, p); err != nil {
+			return nil, err
+		} else if !mine {
+			continue
+		}
+		program, err := p.find(r.farm, o.Root, filepath.Dir(self))
+		if err != nil {
 			return nil, err
 		}
+		if program != nil {
+			programs = append(programs, derived{path: p.path, data: program, program: true})
+		}
 	}
-	into, err := r.put(o, file)
-	if err != nil || !into {
-		return nil, err
-	}
-	return []derived{file}, nil
+	return programs, nil
 }
 
-// getHostsFor returns the get_hosts for the architecture of a root: from the folder that is declared, else from the one
-// that was installed with the ltskeeper in the folder sbin, else from that folder itself. It is nil if none of these is
-// there.
-func getHostsFor(f *farm.Farm, root *chroot.Root, sbin string) ([]byte, error) {
+// mayWrite says whether nobody else has a program of that name in a root.
+func (r *run) mayWrite(o *openRoot, p clientProgram) (bool, error) {
+	old, err := o.Read(p.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	written, err := loadWritten(r.farm.State)
+	return o.writable() && written.has(o.declared.Name, old), err
+}
+
+// putPrograms brings programs into the tree, or says that they belong into the image only.
+func (r *run) putPrograms(o *openRoot, programs []derived) (intoImage []derived, err error) {
+	for _, file := range programs {
+		if o.writable() && !r.dryRun {
+			// Before the file: one of ours that is not remembered would never be replaced again.
+			if err := remember(r.farm.State, o.declared.Name, file); err != nil {
+				return nil, err
+			}
+		}
+		into, err := r.put(o, file)
+		if err != nil {
+			return nil, err
+		}
+		if into {
+			intoImage = append(intoImage, file)
+		}
+	}
+	return intoImage, nil
+}
+
+// find returns the program for the architecture of a root: from the folder that is declared, else from the one that was
+// installed with the ltskeeper in the folder bin, else, for get_hosts, from that folder itself. It is nil if it is in none
+// of these and need not be.
+func (p clientProgram) find(f *farm.Farm, root *chroot.Root, bin string) ([]byte, error) {
 	want, err := machineOf(root)
 	if err != nil {
 		return nil, err
 	}
 	folder, remedy := f.Balance.Binaries, "take binaries out of "+f.Path
 	if folder == "" {
-		folder = filepath.Join(sbin, "..", "lib", "ltskeeper", "client") // where make install puts them
+		folder = filepath.Join(bin, "..", "lib", "ltskeeper", "client") // where make install puts them
 		remedy = "remove " + folder
 		if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
-			return getHostsBeside(f, root, sbin, want)
+			if !p.must {
+				return nil, nil
+			}
+			return p.beside(f, root, bin, want)
 		}
 	}
 	architecture := architectures[want]
 	if architecture == "" {
-		return nil, fmt.Errorf("install get_hosts in %s: its architecture, %v, is none that clients have programs for", root.Path(), want)
+		if !p.must {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("install %s in %s: its architecture, %v, is none that clients have programs for", p.name, root.Path(), want)
 	}
-	path := filepath.Join(folder, architecture, "get_hosts")
+	path := filepath.Join(folder, architecture, p.name)
 	program, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("install get_hosts in %s: there is no %s: build one for %s (make install CLIENTS=%s), or %s",
-			root.Path(), path, architecture, architecture, remedy)
+		if !p.must {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("install %s in %s: there is no %s: build one for %s (make install CLIENTS=%s), or %s",
+			p.name, root.Path(), path, architecture, architecture, remedy)
 	}
 	return program, err
 }
 
-// getHostsBeside returns the get_hosts that stands beside ltskeeper, as it does where ltskeeper was built; nil if there
-// is none.
-func getHostsBeside(f *farm.Farm, root *chroot.Root, sbin string, want elf.Machine) ([]byte, error) {
-	path := filepath.Join(sbin, "get_hosts")
+// beside returns the program that stands beside ltskeeper, as it does where ltskeeper was built; nil if there is none.
+func (p clientProgram) beside(f *farm.Farm, root *chroot.Root, bin string, want elf.Machine) ([]byte, error) {
+	path := filepath.Join(bin, p.name)
 	program, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // ltskeeper alone was installed
@@ -103,8 +149,8 @@ func getHostsBeside(f *farm.Farm, root *chroot.Root, sbin string, want elf.Machi
 		return nil, err
 	}
 	if have := machine(program); have != want {
-		return nil, fmt.Errorf("install get_hosts in %s: %s is for %v, and the root for %v: put one for each architecture into a folder, "+
-			"like client/i386/get_hosts, and name that in %s: [balance] binaries = \"client\"", root.Path(), path, have, want, f.Path)
+		return nil, fmt.Errorf("install %s in %s: %s is for %v, and the root for %v: put one for each architecture into a folder, "+
+			"like client/i386/get_hosts, and name that in %s: [balance] binaries = \"client\"", p.name, root.Path(), path, have, want, f.Path)
 	}
 	return program, nil
 }
@@ -144,7 +190,7 @@ func machine(program []byte) elf.Machine {
 }
 
 // written remembers which programs ltskeeper put into roots: on disk, <state>/programs, a line for each with the chroot's
-// name and the program's SHA-256.
+// name, the program's SHA-256 and its path.
 type written struct{ lines []string }
 
 func loadWritten(state string) (written, error) {
@@ -156,24 +202,27 @@ func loadWritten(state string) (written, error) {
 }
 
 func (w written) has(chroot string, program []byte) bool {
-	return slices.Contains(w.lines, writtenLine(chroot, program))
+	prefix := writtenPrefix(chroot, program)
+	return slices.ContainsFunc(w.lines, func(line string) bool { return strings.HasPrefix(line, prefix) })
 }
 
-func writtenLine(chroot string, program []byte) string {
+func writtenPrefix(chroot string, program []byte) string {
 	sum := sha256.Sum256(program)
 	return chroot + " " + hex.EncodeToString(sum[:])
 }
 
-// remember adds a program to the record. Only the last few of each chroot stay: an older one can come back with a root
-// that is restored from a backup, and belongs to whoever did that.
-func remember(state, chroot string, program []byte) error {
+// remember adds a program to the record. Only the last few of each path in a chroot stay: an older one can come back with a
+// root that is restored from a backup, and belongs to whoever did that.
+func remember(state, chroot string, file derived) error {
 	const keep = 4
 	w, err := loadWritten(state)
-	if err != nil || w.has(chroot, program) {
+	if err != nil || w.has(chroot, file.data) {
 		return err
 	}
-	lines := append(w.lines, writtenLine(chroot, program))
-	of := func(line string) bool { return strings.HasPrefix(line, chroot+" ") }
+	lines := append(w.lines, writtenPrefix(chroot, file.data)+" "+file.path)
+	of := func(line string) bool {
+		return strings.HasPrefix(line, chroot+" ") && strings.HasSuffix(line, " "+file.path)
+	}
 	for n := len(slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !of(line) })); n > keep; n-- {
 		i := slices.IndexFunc(lines, of)
 		lines = slices.Delete(lines, i, i+1)

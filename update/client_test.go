@@ -69,7 +69,7 @@ func TestGetHostsFor(t *testing.T) {
 		{elf.EM_AARCH64, "", "there is no " + dir + "/arm64/get_hosts: build one for arm64"},
 		{elf.EM_PPC64, "", "its architecture, EM_PPC64, is none that clients have programs for"},
 	} {
-		got, err := getHostsFor(f, clientRoot(t, test.machine).Root, "/nonexistent")
+		got, err := getHosts.find(f, clientRoot(t, test.machine).Root, "/nonexistent")
 		if test.err != "" {
 			if err == nil || !strings.Contains(err.Error(), test.err) {
 				t.Errorf("%v: %v, want %q", test.machine, err, test.err)
@@ -88,7 +88,7 @@ func TestGetHostsInstalled(t *testing.T) {
 	sbin := filepath.Join(prefix, "sbin")
 	expect := func(m elf.Machine, want, wantErr string) {
 		t.Helper()
-		got, err := getHostsFor(f, clientRoot(t, m).Root, sbin)
+		got, err := getHosts.find(f, clientRoot(t, m).Root, sbin)
 		if !bytes.HasSuffix(got, []byte(want)) || want == "" && got != nil {
 			t.Errorf("%v: %q, want %q", m, got, want)
 		}
@@ -105,6 +105,14 @@ func TestGetHostsInstalled(t *testing.T) {
 	expect(elf.EM_386, "", "make install CLIENTS=i386")
 }
 
+func putPrograms(r *run, o *openRoot) ([]derived, error) {
+	programs, err := r.programs(o)
+	if err != nil {
+		return nil, err
+	}
+	return r.putPrograms(o, programs)
+}
+
 // What ltskeeper put there it replaces, and nothing else.
 func TestGetHostsIsOurs(t *testing.T) {
 	t.Parallel()
@@ -112,10 +120,10 @@ func TestGetHostsIsOurs(t *testing.T) {
 	source := filepath.Join(dir, "client/amd64/get_hosts")
 	r := &run{farm: &farm.Farm{State: dir, Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}}, report: new(Report)}
 	o := clientRoot(t, elf.EM_X86_64)
-	there := filepath.Join(o.Path(), getHostsPath)
+	there := filepath.Join(o.Path(), getHosts.path)
 	expect := func(when, want string) {
 		t.Helper()
-		if overlay, err := r.putGetHosts(o); err != nil || overlay != nil {
+		if overlay, err := putPrograms(r, o); err != nil || overlay != nil {
 			t.Fatalf("%s: %v, %v", when, overlay, err)
 		}
 		got, err := os.ReadFile(there)
@@ -166,15 +174,56 @@ func TestGetHostsForTheImage(t *testing.T) {
 	o := clientRoot(t, elf.EM_X86_64)
 	o.declared.Write = false
 	o.store = storeOf(&farm.Farm{Image: farm.Image{Directory: dir}}, o.declared)
-	overlay, err := r.putGetHosts(o)
+	overlay, err := putPrograms(r, o)
 	if err != nil || len(overlay) != 1 || overlay[0].mode() != 0o755 {
 		t.Fatalf("%+v, %v", overlay, err)
 	}
-	if _, err := os.Stat(filepath.Join(o.Path(), getHostsPath)); err == nil {
+	if _, err := os.Stat(filepath.Join(o.Path(), getHosts.path)); err == nil {
 		t.Error("it is in the tree")
 	}
-	put(t, filepath.Join(o.Path(), getHostsPath), []byte("the admin's"))
-	if overlay, err := r.putGetHosts(o); overlay != nil || err != nil {
+	put(t, filepath.Join(o.Path(), getHosts.path), []byte("the admin's"))
+	if overlay, err := putPrograms(r, o); overlay != nil || err != nil {
 		t.Errorf("%+v, %v", overlay, err)
 	}
+}
+
+// ldmselect comes along where it stands among the clients' programs. Each is judged by itself.
+func TestLdmselectComesAlong(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	client := filepath.Join(dir, "client/amd64")
+	r := &run{farm: &farm.Farm{State: dir, Balance: farm.Balance{Binaries: filepath.Dir(client)}}, report: new(Report)}
+	o := clientRoot(t, elf.EM_X86_64)
+	there := filepath.Join(o.Path(), "usr/bin/ldmselect")
+	expect := func(when, want string) {
+		t.Helper()
+		if _, err := putPrograms(r, o); err != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+		if got, _ := os.ReadFile(there); !strings.HasSuffix(string(got), want) || want == "" && got != nil {
+			t.Errorf("%s: %q, want %q", when, got, want)
+		}
+	}
+	put(t, filepath.Join(client, "get_hosts"), program(elf.EM_X86_64, "hosts 0"))
+	expect("where there is none", "")
+	put(t, filepath.Join(client, "ldmselect"), program(elf.EM_X86_64, "select 1"))
+	expect("where there is one", "select 1")
+	for _, version := range []string{"1", "2", "3", "4", "5", "6"} {
+		put(t, filepath.Join(client, "get_hosts"), program(elf.EM_X86_64, "hosts "+version))
+		expect("while get_hosts changes", "select 1")
+	}
+	put(t, filepath.Join(client, "ldmselect"), program(elf.EM_X86_64, "select 2"))
+	expect("a new one", "select 2")
+	put(t, there, []byte("#!/bin/sh\n"))
+	expect("the admin's own", "#!/bin/sh\n")
+
+	// dpkg's stay dpkg's, be they the very same.
+	put(t, there, program(elf.EM_X86_64, "select 2"))
+	put(t, filepath.Join(o.Path(), "var/lib/dpkg/info/ltskeeper-client.list"), nil)
+	put(t, filepath.Join(client, "ldmselect"), program(elf.EM_X86_64, "select 3"))
+	expect("where the package is installed", "select 2")
+	if err := os.Remove(there); err != nil {
+		t.Fatal(err)
+	}
+	expect("and its file is gone", "")
 }

@@ -74,11 +74,11 @@ func compareTree(ctx context.Context, f *farm.Farm, c farm.Chroot, store *image.
 		if overlay, err = t.derive(c); err != nil {
 			return nil, err
 		}
-		if file, wanted, err := r.getHosts(root); err != nil {
+		programs, err := r.programs(root)
+		if err != nil {
 			return nil, err
-		} else if wanted {
-			overlay = append(overlay, file)
 		}
+		overlay = append(overlay, programs...)
 	}
 	options, err := r.imageOptions(root, overlay)
 	if err != nil {

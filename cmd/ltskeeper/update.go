@@ -16,10 +16,10 @@ func (t *tool) updateCommand() *cli.Command {
 		Name:      "update-image",
 		Usage:     "make the clients know the farm as it is: the main job",
 		ArgsUsage: "[CHROOT]...",
-		Description: `Asks every server for its host keys, writes known_hosts, lts.conf and get_hosts into the chroots, all of them
-if none is named, and brings their images up to date. Safe to run at any time: what is current is replaced in
-one step, and only by something complete, without private keys in it, and that clients can start from. Does
-nothing if nothing changed.
+		Description: `Asks every server for its host keys, writes known_hosts, lts.conf and the clients' programs into the chroots,
+all of them if none is named, and brings their images up to date. Safe to run at any time: what is current is
+replaced in one step, and only by something complete, without private keys in it, and that clients can start
+from. Does nothing if nothing changed.
 
   ltskeeper update-image
   ltskeeper update-image x86_64 --dry-run
