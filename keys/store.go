@@ -33,9 +33,10 @@ type Store struct {
 	readonly bool
 	revoked  []Key
 	names    map[string]bool
-	listed   int    // names in the file; more are known from the log
-	doubt    string // why the file seems to have lost names; "" if it does not
-	order    string // on whose order things change
+	listed   int      // names in the file; more are known from the log
+	doubt    string   // why the file seems to have lost names; "" if it does not
+	lost     []string // fingerprints of keys that were revoked, and that the file lacks
+	order    string   // on whose order things change
 }
 
 const (
@@ -78,13 +79,21 @@ func Open(dir string, readonly bool) (*Store, error) {
 }
 
 // recall takes the servers that the log tells of for known, too: a list of names that was lost must not bring first use
-// back to a server whose files are gone.
+// back to a server whose files are gone. It also finds the revocations that were lost.
 func (s *Store) recall() {
+	revoked := map[string]bool{}
+	for _, k := range s.revoked {
+		revoked[k.Fingerprint()] = true
+	}
 	entries, _, err := s.Log()
 	if err != nil {
 		s.doubt = fmt.Sprintf("%s cannot be read: %v", s.path(logFile), err)
 	}
 	for _, e := range entries {
+		if e.Server == anyServer && e.To == Revoked && !revoked[e.Key] {
+			revoked[e.Key] = true
+			s.lost = append(s.lost, e.Key)
+		}
 		if name := canonicalName(e.Server); validName(e.Server) && !s.names[name] {
 			s.names[name] = true
 			s.doubt = s.unlisted(e.Server)
@@ -177,6 +186,10 @@ func (s *Store) Rejected(name string) ([]Key, error) {
 	_, rejected := splitPending(keys)
 	return rejected, err
 }
+
+// Lost returns the fingerprints of keys that the log says were revoked, and that the file of revoked keys lacks: it was
+// lost, or the revocation was interrupted.
+func (s *Store) Lost() []string { return slices.Clone(s.lost) }
 
 // Revoked returns the keys that no server may show.
 func (s *Store) Revoked() []Key { return slices.Clone(s.revoked) }

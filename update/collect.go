@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"ltskeeper/farm"
@@ -224,12 +225,31 @@ func policyOf(f *farm.Farm, s farm.Server) keys.Policy {
 	}
 }
 
+// openStore opens the key store, unless revocations were lost: clients would take what they are to refuse.
 func openStore(f *farm.Farm, readonly bool) (*keys.Store, error) {
+	store, err := openRecord(f, readonly)
+	if err == nil {
+		err = lostRevocations(f, store)
+	}
+	return store, err
+}
+
+// openRecord opens the key store also then, for who looks or revokes.
+func openRecord(f *farm.Farm, readonly bool) (*keys.Store, error) {
 	store, err := keys.Open(filepath.Join(f.State, "keys"), readonly)
 	if err == nil {
 		store.OnOrderOf(whoseOrder())
 	}
 	return store, err
+}
+
+func lostRevocations(f *farm.Farm, store *keys.Store) error {
+	lost := store.Lost()
+	if len(lost) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s lacks what the log says was revoked: %s: bring the file back from a backup, or revoke again "+
+		"(ltskeeper keys revoke NAME FINGERPRINT, or --file with the public key)", filepath.Join(f.State, "keys", "revoked"), strings.Join(lost, " "))
 }
 
 func openSeen(f *farm.Farm) *keys.Seen { return keys.OpenSeen(filepath.Join(f.State, "seen")) }

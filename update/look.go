@@ -30,7 +30,7 @@ type ImageStatus struct {
 // Look gathers what is on record of every server and chroot. What is wrong with one of them is said in its
 // place.
 func Look(f *farm.Farm) (*Status, error) {
-	store, err := openStore(f, true)
+	store, err := openRecord(f, true)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +53,9 @@ func Look(f *farm.Farm) (*Status, error) {
 		return nil, err
 	}
 	var status Status
+	if err := lostRevocations(f, store); err != nil {
+		status.Warnings = append(status.Warnings, err.Error())
+	}
 	seen, listed := openSeen(f), t.inDefaultList()
 	for _, s := range f.Servers {
 		server := t.onRecord(s, seen, listed)

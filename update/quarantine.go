@@ -17,7 +17,8 @@ import (
 )
 
 // quarantine is the record of servers that clients are kept away from, because they show a key that is
-// not the trusted one. On disk it is a line a server: its name, since when, and why.
+// not the trusted one. On disk it is a line a server: its name, since when, and why, below a comment that tells a
+// record of nobody from a file that was emptied.
 type quarantine struct {
 	path    string
 	entries map[string]quarantined
@@ -27,6 +28,8 @@ type quarantined struct {
 	since time.Time
 	why   string
 }
+
+const quarantineHeader = mark + ": the servers that clients are kept away from, since when and why\n"
 
 // loadQuarantine reads <state>/quarantine. No file means nobody is in it; a damaged one is an error,
 // because reading it as empty would send clients to a server that may not be what it says.
@@ -39,9 +42,16 @@ func loadQuarantine(state string) (*quarantine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read quarantine: %w", err)
 	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, fmt.Errorf("read quarantine: %s was emptied, and whom it kept clients away from is lost: remove it if you trust "+
+			"every server that does not answer now; the next update-image looks at all others again", q.path)
+	}
 	line := 0
 	for text := range strings.Lines(string(data)) {
 		line++
+		if strings.HasPrefix(text, "#") {
+			continue
+		}
 		name, rest, _ := strings.Cut(strings.TrimSuffix(text, "\n"), " ")
 		stamp, why, ok := strings.Cut(rest, " ")
 		since, err := time.Parse(time.RFC3339, stamp)
@@ -66,16 +76,17 @@ func (q *quarantine) release(name string) { delete(q.entries, name) }
 
 // save writes the record, if it differs from what stands on disk.
 func (q *quarantine) save() error {
-	var b bytes.Buffer
+	b := bytes.NewBufferString(quarantineHeader)
 	for _, name := range q.names() {
 		e := q.entries[name]
-		fmt.Fprintf(&b, "%s %s %s\n", name, e.since.Format(time.RFC3339), e.why)
+		fmt.Fprintf(b, "%s %s %s\n", name, e.since.Format(time.RFC3339), e.why)
 	}
 	old, err := os.ReadFile(q.path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
 		return fmt.Errorf("write quarantine: %w", err)
 	}
-	if bytes.Equal(old, b.Bytes()) {
+	if bytes.Equal(old, b.Bytes()) || missing && len(q.entries) == 0 {
 		return nil
 	}
 	if err := renameio.WriteFile(q.path, b.Bytes(), 0o644); err != nil {

@@ -128,7 +128,7 @@ func TestQuarantineOnDisk(t *testing.T) {
 	if err := q.save(); err != nil {
 		t.Fatal(err)
 	}
-	want := "app01 2026-11-20T03:00:00Z shows ssh-rsa SHA256:y\napp02 2026-11-20T03:00:00Z shows ssh-ed25519 SHA256:x\n"
+	want := quarantineHeader + "app01 2026-11-20T03:00:00Z shows ssh-rsa SHA256:y\napp02 2026-11-20T03:00:00Z shows ssh-ed25519 SHA256:x\n"
 	path := filepath.Join(state, "quarantine")
 	if got, err := os.ReadFile(path); err != nil || string(got) != want {
 		t.Fatalf("quarantine holds %q (%v), want %q", got, err, want)
@@ -151,8 +151,34 @@ func TestQuarantineOnDisk(t *testing.T) {
 		if err := os.WriteFile(path, []byte(want+damage), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := loadQuarantine(state); err == nil || !strings.Contains(err.Error(), path+":3") {
-			t.Errorf("damaged line %q: error is %v, want one that names %s:3", damage, err, path)
+		if _, err := loadQuarantine(state); err == nil || !strings.Contains(err.Error(), path+":4") {
+			t.Errorf("damaged line %q: error is %v, want one that names %s:4", damage, err, path)
+		}
+	}
+}
+
+// A record that says that nobody is in it is one; a file that an editor or a full disk emptied is none.
+func TestQuarantineEmptied(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	q, err := loadQuarantine(state)
+	must(t, err)
+	must(t, q.save())
+	path := filepath.Join(state, "quarantine")
+	if _, err := os.Lstat(path); err == nil {
+		t.Error("a record was written though nobody was ever in it")
+	}
+	q.add("app01", time.Now(), "shows another key")
+	must(t, q.save())
+	q.release("app01")
+	must(t, q.save())
+	if q, err = loadQuarantine(state); err != nil || len(q.entries) != 0 {
+		t.Errorf("after the last was released: %v, %v", q, err)
+	}
+	for _, text := range []string{"", "\n\n"} {
+		must(t, os.WriteFile(path, []byte(text), 0o644))
+		if _, err := loadQuarantine(state); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "remove it") {
+			t.Errorf("emptied to %q: %v", text, err)
 		}
 	}
 }

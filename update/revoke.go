@@ -41,7 +41,7 @@ func revoke(f *farm.Farm, name string, spare, dryRun bool, find func(*keys.Store
 		}
 		defer release()
 	}
-	store, err := openStore(f, dryRun)
+	store, err := openRecord(f, dryRun)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func revoke(f *farm.Farm, name string, spare, dryRun bool, find func(*keys.Store
 
 // Log returns every change of trust, oldest first, and the numbers of lines in the log that cannot be read.
 func Log(f *farm.Farm) (entries []keys.Entry, unreadable []int, err error) {
-	store, err := openStore(f, true)
+	store, err := openRecord(f, true)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -271,7 +271,7 @@ func (d reportDocument) attention(p *page) {
 
 // decision is what a person has to decide about a server's keys, and how.
 func decision(p *page, s update.Server) {
-	p.heading(s.Name + " needs a decision:")
+	p.heading(s.Name + " " + needs(s) + ":")
 	p.reasons(s)
 	p.comparison(4, concerned(s))
 	if len(s.Pending) == 0 {
@@ -288,6 +288,14 @@ func decision(p *page, s update.Server) {
 		accept := p.command("keys accept "+s.Name, fingerprints(s.Pending)...)
 		p.table(2, [][]any{{"If it is the same:", accept}, {"If not:", reject}})
 	}
+}
+
+// needs says what a server wants of a person: a decision about keys that wait, else to be looked at.
+func needs(s update.Server) string {
+	if len(s.Pending) == 0 {
+		return "needs attention"
+	}
+	return "needs a decision"
 }
 
 // reasons is a line for each thing that is said about a server.
@@ -316,7 +324,7 @@ func note(s update.Server) string {
 	case s.Quarantined != nil:
 		return "kept out of the list since " + stamp(*s.Quarantined)
 	case s.Decision:
-		return "needs a decision"
+		return needs(s)
 	case len(s.Pending) > 0:
 		return "shows further keys"
 	}
