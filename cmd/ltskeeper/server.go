@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,14 +20,15 @@ func (t *tool) serverCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name:      "add",
-				Usage:     "declare a server and collect its keys",
-				ArgsUsage: "NAME",
+				Usage:     "declare servers and collect their keys",
+				ArgsUsage: "NAME...",
 				Description: `Writes servers.d/NAME.toml beside the declaration, asks the server for its host keys and shows their
 fingerprints. On a terminal it asks whether they are right; yes trusts them. Without a terminal it
 asks nothing: first-use in the declaration decides. A server that does not answer is declared all the
 same. A server that was removed before is never trusted by itself again.
 
   ltskeeper server add app04
+  ltskeeper server add app01 app02 app03 --port 2222
   ltskeeper server add app05 --address 10.0.0.15 --address fd00::15 --group cad
   ltskeeper server add app06 --pin SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E`,
 				Flags: []cli.Flag{
@@ -66,16 +68,44 @@ alive (SSH answers, ldminfod does not), or down.
 }
 
 func (t *tool) serverAdd(ctx *cli.Context) error {
-	args, err := arguments(ctx, 1, 1)
+	args, err := arguments(ctx, 1, -1)
 	if err != nil {
 		return err
+	}
+	for _, flag := range []string{"address", "alias", "pin"} {
+		if len(args) > 1 && ctx.IsSet(flag) {
+			return usagef("--%s is for one server, and these are %d: %s", flag, len(args), strings.Join(args, ", "))
+		}
 	}
 	f, err := t.farm()
 	if err != nil {
 		return err
 	}
+	var d addedDocuments
+	for _, name := range args {
+		added, err := t.addServer(ctx, f, name)
+		if err != nil {
+			if len(d) > 0 {
+				err = errors.Join(t.print(d.document()), err)
+			}
+			return err
+		}
+		d = append(d, added)
+	}
+	if err := t.print(d.document()); err != nil {
+		return err
+	}
+	var servers []update.Server
+	for _, added := range d {
+		servers = append(servers, added.Server)
+	}
+	return outcomeOf(&update.Report{Servers: servers})
+}
+
+// addServer declares one server and looks at its keys.
+func (t *tool) addServer(ctx *cli.Context, f *farm.Farm, name string) (d addedDocument, err error) {
 	f, err = update.AddServer(ctx.Context, f, farm.Server{
-		Name:      args[0],
+		Name:      name,
 		Addresses: ctx.StringSlice("address"),
 		Port:      ctx.Int("port"),
 		Aliases:   ctx.StringSlice("alias"),
@@ -84,17 +114,14 @@ func (t *tool) serverAdd(ctx *cli.Context) error {
 		Pins:      ctx.StringSlice("pin"),
 	})
 	if err != nil {
-		return err
+		return d, err
 	}
-	name, file := args[0], f.ServerPath(args[0])
-	s, asked, err := t.firstLook(ctx.Context, f, name)
+	d.File = f.ServerPath(name)
+	d.Server, d.asked, err = t.firstLook(ctx.Context, f, name)
 	if err != nil {
-		return fmt.Errorf("%s is declared in %s, but nothing is decided about its keys: %w", name, file, err)
+		return d, fmt.Errorf("%s is declared in %s, but nothing is decided about its keys: %w", name, d.File, err)
 	}
-	if err := t.print(addedDocument{File: file, Server: s, asked: asked}); err != nil {
-		return err
-	}
-	return outcomeOf(&update.Report{Servers: []update.Server{s}})
+	return d, nil
 }
 
 // firstLook collects a new server's keys and, where there is a person, asks whether they are right.
@@ -160,7 +187,48 @@ type addedDocument struct {
 	asked  bool          // a person has seen the keys
 }
 
+// addedDocuments are several of them.
+type addedDocuments []addedDocument
+
+// document is what to print: JSON has an object of its own for one server.
+func (all addedDocuments) document() document {
+	if len(all) == 1 {
+		return all[0]
+	}
+	return addedServersDocument{all}
+}
+
+// An addedServersDocument is servers that were added with one command.
+type addedServersDocument struct {
+	Added addedDocuments `json:"added"`
+}
+
+func (d addedServersDocument) text(p *page) {
+	known := false
+	for _, added := range d.Added {
+		added.report(p)
+		known = known || len(added.Server.Keys) > 0
+	}
+	if known {
+		knowThem(p, "them")
+	}
+}
+
+func knowThem(p *page, whom string) {
+	if !p.quiet {
+		p.printf("To make the clients know %s: %s\n", whom, p.command("update-image"))
+	}
+}
+
 func (d addedDocument) text(p *page) {
+	d.report(p)
+	if len(d.Server.Keys) > 0 {
+		knowThem(p, "it")
+	}
+}
+
+// report tells of one server.
+func (d addedDocument) report(p *page) {
 	s := d.Server
 	switch {
 	case p.quiet:
@@ -180,9 +248,6 @@ func (d addedDocument) text(p *page) {
 	}
 	if s.Decision {
 		decision(p, s)
-	}
-	if !p.quiet && len(s.Keys) > 0 {
-		p.printf("To make the clients know it: %s\n", p.command("update-image"))
 	}
 }
 
