@@ -92,6 +92,13 @@ func (l Line) For(names []string, port int) bool {
 	return false
 }
 
+// Names reports whether the line holds a key of a server with one of these
+// names, and each of its own names is one name: no pattern, which is for others
+// as well.
+func (l Line) Names(names []string, port int) bool {
+	return l.Marker == "" && l.Hosts != "" && !strings.ContainsAny(l.Hosts, "*?!") && l.For(names, port)
+}
+
 // matchHosts is OpenSSH's match_hostname and, for a hashed name, its
 // comparison.
 func matchHosts(hosts, name string) bool {

@@ -14,6 +14,11 @@ type Policy struct {
 	Pins     []string // fingerprints; if there are any, only keys with these are trusted
 	FirstUse bool     // a server that never had a key is trusted with what it shows
 
+	// Adopted are the keys that the admin's own known_hosts has for the server.
+	// Clients take them already, so one that never had a key is trusted with
+	// them, and with nothing that it shows beside.
+	Adopted []Key
+
 	// RetireAfter is how long a key stays trusted after its server stopped
 	// listing it: a server may be rolled back.
 	RetireAfter time.Duration
@@ -100,7 +105,9 @@ type record struct {
 //
 //   - A revoked key and a weak one are never trusted.
 //   - With pins, exactly the pinned keys are trusted.
-//   - A server that never had a key, and shows the same at all addresses that
+//   - A server that never had a key is trusted with those that the admin's own
+//     known_hosts has for it.
+//   - One for which there are none, and shows the same at all addresses that
 //     answer, is trusted with what it shows, if first use is allowed.
 //   - A key that the server proves to have, over a connection that a trusted key
 //     authenticated, is trusted beside the others, unless a person rejected it.
@@ -113,6 +120,7 @@ func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.T
 	shown := v.sift(revoked)
 	v.keepTrusted(p, r, revoked)
 	v.trustPinned(p, shown, now)
+	v.adopt(p, r, revoked, shown, now)
 	listed := v.hear(p, r, revoked, now)
 	v.retire(p, now)
 	v.certify(p, r, revoked, now)
@@ -210,6 +218,22 @@ func (v *Verdict) trustPinned(p Policy, shown []Key, now time.Time) {
 	for _, k := range shown {
 		if len(p.Pins) > 0 && pinned(p.Pins, k) && !contains(v.Trusted, k) {
 			v.trust(k, "pinned", now)
+		}
+	}
+}
+
+// adopt trusts a server that never had a key with those of the policy. Of
+// several of one type, those count that it shows, if it shows one of them.
+func (v *Verdict) adopt(p Policy, r record, revoked func(Key) bool, shown []Key, now time.Time) {
+	if len(p.Pins) > 0 || len(v.Trusted) > 0 || r.past != "" {
+		return
+	}
+	for _, k := range p.Adopted {
+		superseded := !contains(shown, k) && slices.ContainsFunc(p.Adopted, func(other Key) bool {
+			return other.Type == k.Type && contains(shown, other)
+		})
+		if !superseded && !revoked(k) && k.Weakness() == nil && !contains(v.Trusted, k) {
+			v.trust(k, "adopted", now)
 		}
 	}
 }

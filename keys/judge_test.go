@@ -43,7 +43,7 @@ func TestJudge(t *testing.T) {
 	for _, test := range []struct {
 		name                       string
 		trusted, waiting, rejected string // in the store
-		revoked, pins              string
+		revoked, pins, adopted     string
 		past                       string
 		refuse                     bool // first-use = "refuse"
 		seen                       []string
@@ -115,6 +115,20 @@ func TestJudge(t *testing.T) {
 		{name: "a pinned key that is revoked", pins: "e1", revoked: "e1", seen: []string{"e1"}, want: "suspect [] revoked[e1] decision"},
 		{name: "a pinned key that is weak", pins: "w1", seen: []string{"w1"}, want: "pending [] weak[w1] decision"},
 
+		// A server that never had a key, and that known_hosts.local has keys for.
+		{name: "adopted", adopted: "r1", seen: []string{"e1 r1"}, want: "trusted [r1] added[r1] pending[e1] new[e1]"},
+		{name: "adopted, though first use is refused", adopted: "e1", refuse: true, seen: []string{"e1"}, want: "trusted [e1] added[e1]"},
+		{name: "adopted and silent", adopted: "e1 r1", seen: []string{"!"}, want: "silent [e1 r1] added[e1 r1]"},
+		{name: "adopted, and another key is shown", adopted: "e1", seen: []string{"e2"}, want: "suspect [e1] added[e1] pending[e2] changed[e2] decision"},
+		{name: "adopted, and only another type is shown", adopted: "r1", seen: []string{"e1"}, want: "suspect [r1] added[r1] pending[e1] new[e1] withheld decision"},
+		{name: "several of one type, of which it has one", adopted: "e1 e2 r1", seen: []string{"e2"}, want: "trusted [e2 r1] added[e2 r1]"},
+		{name: "several of one type, and it has none of them", adopted: "e1 e2", seen: []string{"e3"}, want: "suspect [e1 e2] added[e1 e2] pending[e3] changed[e3] decision"},
+		{name: "adopted twice", adopted: "e1 e1", seen: []string{"e1"}, want: "trusted [e1] added[e1]"},
+		{name: "neither revoked nor weak ones are adopted", adopted: "e1 w1", revoked: "e1", seen: []string{"r1"}, want: "first-use [r1] added[r1]"},
+		{name: "nothing is adopted beside pins", adopted: "e1", pins: "e2", seen: []string{"e1"}, want: "pending [] pending[e1] new[e1] decision"},
+		{name: "nothing is adopted a second time", adopted: "e1", past: past, seen: []string{"e1"}, want: "pending [] pending[e1] new[e1] decision"},
+		{name: "nothing is adopted beside trusted keys", adopted: "e1", trusted: "r1", seen: []string{"e1 r1"}, want: "trusted [r1] pending[e1] new[e1]"},
+
 		// Revocation.
 		{name: "revoked and trusted", revoked: "e1", trusted: "e1 r1", seen: []string{"r1"}, want: "trusted [r1] removed[e1]"},
 		{name: "revoked and still shown", revoked: "e1", trusted: "e1 r1", seen: []string{"e1 r1"}, want: "suspect [r1] removed[e1] revoked[e1] decision"},
@@ -123,7 +137,7 @@ func TestJudge(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			p := Policy{Name: "app01", FirstUse: !test.refuse}
+			p := Policy{Name: "app01", FirstUse: !test.refuse, Adopted: keysOf(test.adopted)}
 			for _, k := range keysOf(test.pins) {
 				p.Pins = append(p.Pins, k.Fingerprint())
 			}

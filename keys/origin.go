@@ -11,7 +11,7 @@ import (
 //
 //	proven by SHA256:8Xk... 2026-11-20T12:00:00Z gone 2027-02-01T03:17:00Z
 type Origin struct {
-	How       string    // "first-use", "accepted", "proven by SHA256:..."; or what somebody wrote there
+	How       string    // "first-use", "adopted", "accepted", "proven by SHA256:..."; or what somebody wrote there
 	At        time.Time // zero if it is not known
 	VouchedBy string    // the fingerprint of the key that vouched for it, or ""
 	Gone      time.Time // zero as long as its server has it

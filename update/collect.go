@@ -139,8 +139,12 @@ func (r *run) scan(ctx context.Context, store *keys.Store, servers []farm.Server
 		return nil, err
 	}
 	looks := make([]look, len(servers))
+	local, _ := keys.ReadLines(r.farm.KnownHostsLocal)
 	for i, s := range servers {
 		policy := policyOf(r.farm, s)
+		if len(targets[i].Trusted) == 0 {
+			policy.Adopted = adopted(local, s)
+		}
 		policy.FirstUse = policy.FirstUse && !r.ask
 		looks[i] = look{server: s, sighting: sightings[i], verdict: store.Judge(policy, sightings[i], r.started)}
 	}

@@ -44,7 +44,7 @@ func (d reportDocument) text(p *page) {
 		if p.verbose {
 			d.details(p)
 		}
-		d.extraKeys(p)
+		extraKeys(p, d.Servers...)
 	}
 	d.attention(p)
 	d.decisions(p)
@@ -231,8 +231,8 @@ func (d reportDocument) details(p *page) {
 
 // extraKeys is about keys of further types beside a trusted one. They are no alarm, so that they are
 // not in the mail of a cron job either.
-func (d reportDocument) extraKeys(p *page) {
-	for _, s := range d.Servers {
+func extraKeys(p *page, servers ...update.Server) {
+	for _, s := range servers {
 		if s.Decision || len(s.Pending) == 0 {
 			continue
 		}

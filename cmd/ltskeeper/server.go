@@ -24,8 +24,9 @@ func (t *tool) serverCommand() *cli.Command {
 				ArgsUsage: "NAME...",
 				Description: `Writes servers.d/NAME.toml beside the declaration, asks the server for its host keys and shows their
 fingerprints. On a terminal it asks whether they are right; yes trusts them. Without a terminal it
-asks nothing: first-use in the declaration decides. A server that does not answer is declared all the
-same. A server that was removed before is never trusted by itself again.
+asks nothing: first-use in the declaration decides. Keys that known_hosts.local has for the server, as
+init took them over, are trusted at once, and no others. A server that does not answer is declared all
+the same. A server that was removed before is never trusted by itself again.
 
   ltskeeper server add app04
   ltskeeper server add app01 app02 app03 --port 2222
@@ -137,7 +138,11 @@ func (t *tool) firstLook(ctx context.Context, f *farm.Farm, name string) (s upda
 		return s, false, nil
 	}
 	p := t.page()
-	if s.State != update.Pending {
+	switch {
+	case s.State == update.Trusted && s.Message == "":
+		p.printf("%s is trusted with what known_hosts.local has for it:\n", s.Name)
+		p.keyLines(2, s.Keys)
+	case s.State != update.Pending:
 		p.reasons(s)
 	}
 	p.printf("%s shows %s:\n", s.Name, these(s.Pending))
@@ -186,6 +191,9 @@ type addedDocument struct {
 	Server update.Server `json:"server"`
 	asked  bool          // a person has seen the keys
 }
+
+// isAdopted says whether a key came to be trusted because clients took it before ltskeeper was there.
+func isAdopted(k update.Key) bool { return strings.HasPrefix(k.Comment, "adopted ") }
 
 // addedDocuments are several of them.
 type addedDocuments []addedDocument
@@ -236,9 +244,15 @@ func (d addedDocument) report(p *page) {
 		p.printf("%s is declared in %s.\n", s.Name, d.File)
 	case d.asked:
 		p.printf("%s is declared in %s, and its keys are trusted.\n", s.Name, d.File)
+	case slices.ContainsFunc(s.Added, isAdopted):
+		p.printf("%s is declared in %s, and these keys of it are trusted, as known_hosts.local has them:\n", s.Name, d.File)
+		p.keyLines(2, s.Keys)
 	default:
 		p.printf("%s is declared in %s, and these keys of it are trusted:\n", s.Name, d.File)
 		p.keyLines(2, s.Keys)
+	}
+	if !p.quiet {
+		extraKeys(p, s)
 	}
 	for _, a := range s.Addresses {
 		p.printf("No answer from %s: %s\n", a.Address, a.Error)
