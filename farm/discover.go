@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,32 +13,48 @@ import (
 // Found is what a new declaration starts from. A path in it that is empty
 // leaves the default; a relative one counts from the declaration's folder.
 type Found struct {
-	Chroots []Chroot // Name and Path
+	Chroots []Chroot // Name and Path, and LTSConf if that is not the common one
 	State   string   // the folder of ltskeeper's own state; Discover leaves it empty
 	Images  string   // the folder of the images
 	TFTP    string   // the folder with a folder for each chroot
-}
 
-// Where LTSP keeps its chroots, the newest layout first: since 2019, and
-// LTSP 5. Images are in a folder "images" among them.
-var bases = []string{"srv/ltsp", "opt/ltsp"}
+	Exclude      []string // patterns of what else stays out of images
+	Include      []string // usual patterns of what does not
+	ExcludesFrom []string // where LTSP's own settings say so
+
+	KnownHosts string // of LTSP since 2019, which may not be there yet
+	Initrd     bool   // LTSP is there to pack it
+
+	InUse   []string // servers that clients log in to, as LTSP's own settings have them
+	Strays  []string // names of images that no client root is there for
+	Machine string   // of Strays: the one that LTSP makes of this machine itself, or ""
+	Notes   []string // what a person should know of it, a sentence each
+}
 
 // tftpDirs is where LTSP puts kernels for its clients: since 2019 and on
 // Debian, and with older TFTP servers.
 var tftpDirs = []string{"srv/tftp/ltsp", "var/lib/tftpboot/ltsp", "tftpboot/ltsp"}
 
 // Discover looks for LTSP below root, which is "/" or a tree like it: client
-// roots and images, and the TFTP folder. What it cannot read it leaves out,
-// and so a chroot of a name that an earlier one has.
+// roots and images, the TFTP folder, and settings of LTSP's own that have an
+// equal here. What it cannot read it leaves out, and so a chroot of a name that
+// an earlier one has.
 func Discover(root string) Found {
 	var found Found
+	conf := readLTSPConf(root)
+	// Where LTSP keeps its chroots, the newest layout first: since 2019, and
+	// LTSP 5. Images are in a folder "images" among them.
+	bases := []string{"srv/ltsp", "opt/ltsp"}
+	if dir := conf.server["BASE_DIR"]; dir != "" {
+		bases = append([]string{dir}, bases...)
+	}
 	names := map[string]bool{}
+	most := 0
 	for _, base := range bases {
 		dir := filepath.Join(root, base)
-		if images := filepath.Join(dir, "images"); found.Images == "" && isDir(images) {
-			found.Images = images
-		}
 		entries, _ := os.ReadDir(dir)
+		images := filepath.Join(dir, "images")
+		own := 0 // images of chroots
 		for _, entry := range entries {
 			path := filepath.Join(dir, entry.Name())
 			name := ChrootName(path)
@@ -46,14 +63,95 @@ func Discover(root string) Found {
 			}
 			names[strings.ToLower(name)] = true
 			found.Chroots = append(found.Chroots, Chroot{Name: name, Path: path})
+			if exists(filepath.Join(images, name+".img")) {
+				own++
+			}
 		}
+		if isDir(images) && (found.Images == "" || own > most) {
+			found.Images, most = images, own
+		}
+	}
+	if found.Images == "" && len(found.Chroots) > 0 {
+		if images := filepath.Join(filepath.Dir(found.Chroots[0].Path), "images"); images != filepath.Join(root, bases[0], "images") {
+			found.Images = images
+		}
+	}
+	found.TFTP = findTFTP(root, conf.tftpRoots(root))
+	found.Exclude, found.Include, found.ExcludesFrom = conf.excludes(root)
+	found.Initrd = exists(filepath.Join(root, "usr/share/ltsp/ltsp"))
+	if path := filepath.Join(root, "etc/ltsp/ssh_known_hosts"); found.Initrd || exists(path) {
+		found.KnownHosts = path
+	}
+	for _, value := range conf.all["SSH_SERVER"] {
+		found.InUse = append(found.InUse, strings.Fields(value)...)
+	}
+	found.lookAtImages(root, bases, names)
+	return found
+}
+
+// findTFTP chooses the folder with a folder for each chroot: one that a TFTP
+// server serves and that is there already, else one of the usual places.
+func findTFTP(root string, served []string) string {
+	var places []string
+	for _, dir := range served {
+		places = append(places, filepath.Join(dir, "ltsp"))
 	}
 	for _, dir := range tftpDirs {
-		if path := filepath.Join(root, dir); found.TFTP == "" && isDir(path) {
-			found.TFTP = path
+		places = append(places, filepath.Join(root, dir))
+	}
+	for _, place := range places {
+		if isDir(place) {
+			return place
 		}
 	}
-	return found
+	for i, dir := range served {
+		if isDir(dir) {
+			return places[i] // to be made
+		}
+	}
+	return ""
+}
+
+// lookAtImages finds the images that no chroot is there for, and those that
+// are in another folder than the one that was chosen.
+func (found *Found) lookAtImages(root string, bases []string, chroots map[string]bool) {
+	seen := map[string]bool{}
+	for _, base := range bases {
+		machines, _ := filepath.Glob(filepath.Join(root, base, "*.img"))
+		for _, path := range machines {
+			name := strings.TrimSuffix(filepath.Base(path), ".img")
+			if seen[name] = true; !chroots[strings.ToLower(name)] {
+				found.Notes = append(found.Notes, fmt.Sprintf("%s is the disk of a virtual machine. ltskeeper images folders: "+
+					"mount its file system somewhere for good, and declare that as [[chroot]] with write = false.", path))
+			}
+		}
+	}
+	for _, base := range bases {
+		dir := filepath.Join(root, base, "images")
+		images, _ := filepath.Glob(filepath.Join(dir, "*.img"))
+		for _, path := range images {
+			name := strings.TrimSuffix(filepath.Base(path), ".img")
+			switch info, err := os.Lstat(path); {
+			case err != nil || !info.Mode().IsRegular() || seen[name]:
+			case !chroots[strings.ToLower(name)]:
+				seen[name] = true
+				found.Strays = append(found.Strays, name)
+				if found.Machine == "" && (name == "x86_64" || name == "x86_32" || name == "aarch64") {
+					found.Machine = name // `ltsp image /` names it after uname -m
+				}
+			case dir != found.Images:
+				found.Notes = append(found.Notes, fmt.Sprintf("%s is where clients of %s find their image today. From the first update-image on it is %s: have clients look there.",
+					path, name, filepath.Join(found.Images, name+".img")))
+			}
+		}
+	}
+	for _, name := range found.Strays {
+		if name == found.Machine && len(found.Chroots) == 0 {
+			found.Notes = append(found.Notes, fmt.Sprintf("There is an image %s and no client root for it. If LTSP makes it of this machine itself (ltsp image /), declare that: ltskeeper init --force --chroot /", name))
+		} else {
+			found.Notes = append(found.Notes, fmt.Sprintf("There is an image %s and no client root for it: it stays as it is.", name))
+		}
+	}
 }
 
 var noWord = regexp.MustCompile(`[^A-Za-z0-9._-]+`)

@@ -34,6 +34,7 @@ func TestDiscover(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		roots, folders []string
+		files          map[string]string
 		want           Found
 	}{
 		"nothing": {},
@@ -55,6 +56,75 @@ func TestDiscover(t *testing.T) {
 				TFTP:    "/srv/tftp/ltsp",
 			},
 		},
+		"LTSP since 2019, with settings of its own": {
+			roots:   []string{"srv/ltsp/x86_64"},
+			folders: []string{"var/lib/tftp/ltsp", "srv/tftp"},
+			files: map[string]string{
+				"etc/ltsp/ltsp.conf": "# comment\n[server]\nTFTP_DIR=/var/lib/tftp\nOMIT_IMAGE_EXCLUDES=\"home/*\"\n" +
+					"ADD_IMAGE_EXCLUDES=\"\nvar/big/*\nhome/*\nopt/x y\n\"\n[clients]\nSSH_SERVER=app01\nHOSTNAME=\"$(evil)\"\n" +
+					"[00:11:*]\nSSH_SERVER='app02'\nTFTP_DIR=/not/this\n[crt]\nSSH_SERVER=$SERVER\n",
+				"etc/ltsp/ssh_known_hosts":    "app01 ssh-ed25519 AAAA\n",
+				"usr/share/ltsp/ltsp":         "",
+				"srv/ltsp/images/x86_64.img":  "",
+				"srv/ltsp/images/other.img":   "",
+				"srv/ltsp/images/a.img.old":   "",
+				"srv/ltsp/vm.img":             "",
+				"srv/ltsp/images/vm.img":      "",
+				"etc/dnsmasq.d/ltsp.conf":     "tftp-root=/srv/tftp\n",
+				"srv/ltsp/images/x86_64.img~": "",
+			},
+			want: Found{
+				Chroots: []Chroot{{Name: "x86_64", Path: "/srv/ltsp/x86_64"}},
+				Images:  "/srv/ltsp/images", TFTP: "/var/lib/tftp/ltsp",
+				Exclude: []string{"var/big/*", "opt/x y"}, Include: []string{"home/*"},
+				ExcludesFrom: []string{"ADD_IMAGE_EXCLUDES in /etc/ltsp/ltsp.conf", "OMIT_IMAGE_EXCLUDES in /etc/ltsp/ltsp.conf"},
+				KnownHosts:   "/etc/ltsp/ssh_known_hosts", Initrd: true,
+				InUse: []string{"app01", "app02"}, Strays: []string{"other"},
+				Notes: []string{
+					"/srv/ltsp/vm.img is the disk of a virtual machine. ltskeeper images folders: mount its file system somewhere for good, and declare that as [[chroot]] with write = false.",
+					"There is an image other and no client root for it: it stays as it is.",
+				},
+			},
+		},
+		"LTSP's own excludes replaced": {
+			roots: []string{"srv/ltsp/a"},
+			files: map[string]string{
+				"usr/share/ltsp/server/image/image.excludes": "# theirs\nhome/*\ntmp/*\n", "etc/ltsp/image.excludes": "tmp/*\nvar/big\n",
+			},
+			want: Found{
+				Chroots: []Chroot{{Name: "a", Path: "/srv/ltsp/a"}},
+				Exclude: []string{"var/big"}, Include: []string{"home/*"}, ExcludesFrom: []string{"/etc/ltsp/image.excludes"},
+			},
+		},
+		"LTSP 5 beside an empty new one": {
+			roots:   []string{"opt/ltsp/i386"},
+			folders: []string{"srv/ltsp/images", "srv/tftp/ltsp", "var/lib/tftpboot/ltsp"},
+			files: map[string]string{
+				"opt/ltsp/images/i386.img": "", "etc/default/tftpd-hpa": "TFTP_USERNAME=\"tftp\"\nTFTP_DIRECTORY=\"/var/lib/tftpboot\"\n",
+				"etc/ltsp/ltsp-update-image.excludes": "var/big\n",
+			},
+			want: Found{
+				Chroots: []Chroot{{Name: "i386", Path: "/opt/ltsp/i386"}},
+				Images:  "/opt/ltsp/images", TFTP: "/var/lib/tftpboot/ltsp",
+				Exclude: []string{"var/big"}, ExcludesFrom: []string{"/etc/ltsp/ltsp-update-image.excludes"},
+			},
+		},
+		"images in two places": {
+			roots: []string{"opt/ltsp/i386", "srv/ltsp/x86"},
+			files: map[string]string{"opt/ltsp/images/i386.img": "", "srv/ltsp/images/x86.img": ""},
+			want: Found{
+				Chroots: []Chroot{{Name: "x86", Path: "/srv/ltsp/x86"}, {Name: "i386", Path: "/opt/ltsp/i386"}},
+				Images:  "/srv/ltsp/images",
+				Notes:   []string{"/opt/ltsp/images/i386.img is where clients of i386 find their image today. From the first update-image on it is /srv/ltsp/images/i386.img: have clients look there."},
+			},
+		},
+		"the machine itself": {
+			files: map[string]string{"srv/ltsp/images/x86_64.img": ""},
+			want: Found{
+				Images: "/srv/ltsp/images", Strays: []string{"x86_64"}, Machine: "x86_64",
+				Notes: []string{"There is an image x86_64 and no client root for it. If LTSP makes it of this machine itself (ltsp image /), declare that: ltskeeper init --force --chroot /"},
+			},
+		},
 		"both, and odd names": {
 			roots:   []string{"srv/ltsp/x86", "srv/ltsp/my root (1)", "opt/ltsp/X86", "opt/ltsp/i386", "srv/ltsp/current"},
 			folders: []string{"opt/ltsp/images", "srv/tftp/ltsp", "var/lib/tftpboot/ltsp"},
@@ -71,11 +141,21 @@ func TestDiscover(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := machine(t, c.roots, c.folders)
+			for name, text := range c.files {
+				path := filepath.Join(dir, name)
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+					t.Fatal(err)
+				}
+			}
 			got := Discover(dir)
 			text := Template(got)
 			strip := func(path *string) { *path = strings.TrimPrefix(*path, dir) }
 			strip(&got.Images)
 			strip(&got.TFTP)
+			strip(&got.KnownHosts)
+			for i := range got.Notes {
+				got.Notes[i] = strings.ReplaceAll(got.Notes[i], dir, "")
+			}
 			for i := range got.Chroots {
 				strip(&got.Chroots[i].Path)
 			}

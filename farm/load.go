@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"ltskeeper/keys"
@@ -84,7 +86,7 @@ func defaults(path string) *Farm {
 // read reads a file of the declaration. If there is none, ok is false, and
 // missing is a mistake if it says anything.
 func (l *loader) read(path string, missing Mistake) (s *source, ok bool) {
-	text, err := readRegular(path)
+	text, err := ReadRegular(path)
 	switch {
 	case err == nil:
 		return &source{path: path, text: text, mistakes: &l.mistakes}, true
@@ -96,16 +98,38 @@ func (l *loader) read(path string, missing Mistake) (s *source, ok bool) {
 	return nil, false
 }
 
-// readRegular is os.ReadFile without files that never end, or block.
-func readRegular(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+// ReadRegular is os.ReadFile without files that never end, or block.
+func ReadRegular(path string) ([]byte, error) {
+	f, err := OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is no regular file")
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// OpenRegular is os.Open likewise.
+func OpenRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path) // merely to open a device may do something
+	if err != nil {
+		return nil, err
 	}
-	return os.ReadFile(path)
+	wrong := &fs.PathError{Op: "open", Path: path, Err: errors.New("it is no regular file")}
+	if !info.Mode().IsRegular() {
+		return nil, wrong
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
+		err = wrong
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 func (l *loader) unreadable(path string, err error) {

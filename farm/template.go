@@ -3,6 +3,10 @@ package farm
 import (
 	"bytes"
 	"fmt"
+	"slices"
+	"strings"
+
+	"ltskeeper/squashfs"
 )
 
 // Template returns an ltskeeper.toml for what was found, with every other
@@ -47,11 +51,13 @@ func Template(found Found) []byte {
 	for _, c := range found.Chroots {
 		text("\n[[chroot]]\n")
 		fmt.Fprintf(&b, "name = %s\npath = %s\n", quote(c.Name), quote(c.Path))
-		text(`# write = true            # false: known_hosts and lts.conf go into the image only
-# exclude = []            # left out of the image, beside the usual
-# exclude-defaults = true # false: what is usually left out is not
-# lts-conf = "lts.conf"   # the source of its lts.conf
-`)
+		text("# write = true            # false: known_hosts and lts.conf go into the image only\n")
+		found.excludes(text)
+		if c.LTSConf == "" {
+			text("# lts-conf = \"lts.conf\"   # the source of its lts.conf\n")
+		} else {
+			fmt.Fprintf(&b, "lts-conf = %s\n", quote(c.LTSConf))
+		}
 	}
 	if len(found.Chroots) == 0 {
 		text(`
@@ -89,11 +95,18 @@ func Template(found Found) []byte {
 # name = "server"         # where LTSP's clients log in
 # groups = ["cad"]        # none: all servers
 
-# LTSP since 2019 keeps its own known_hosts and packs it into an initrd.
+`)
+	if found.KnownHosts == "" {
+		text(`# LTSP since 2019 keeps its own known_hosts and packs it into an initrd.
 # [ltsp]
 # known-hosts = "/etc/ltsp/ssh_known_hosts"
 # initrd = true           # run ltsp initrd after it changed
-
+`)
+	} else {
+		text("# LTSP since 2019 keeps its own known_hosts and packs it into an initrd.\n[ltsp]\n")
+		fmt.Fprintf(&b, "known-hosts = %s\ninitrd = %t           # run ltsp initrd after it changed\n", quote(found.KnownHosts), found.Initrd)
+	}
+	text(`
 # [known-hosts]
 # hash = true             # clients' known_hosts does not tell the servers' names
 
@@ -104,4 +117,30 @@ func Template(found Found) []byte {
 # identity = "id_ed25519" # a private key, or "agent"
 `)
 	return b.Bytes()
+}
+
+// excludes writes what stays out of a chroot's image.
+func (found Found) excludes(text func(string)) {
+	list := func(key string, patterns []string) {
+		text(key + " = [\n")
+		for _, p := range patterns {
+			text("    " + quote(p) + ",\n")
+		}
+		text("]\n")
+	}
+	if len(found.Exclude)+len(found.Include) == 0 {
+		text(`# exclude = []            # left out of the image, beside the usual
+# exclude-defaults = true # false: what is usually left out is not
+`)
+		return
+	}
+	text("# As LTSP has it, from " + strings.Join(found.ExcludesFrom, ", ") + ":\n")
+	if len(found.Include) == 0 {
+		list("exclude", found.Exclude)
+		text("# exclude-defaults = true # false: what is usually left out is not\n")
+		return
+	}
+	usual := slices.DeleteFunc(squashfs.DefaultExcludes(), func(p string) bool { return slices.Contains(found.Include, p) })
+	list("exclude", append(usual, found.Exclude...))
+	text("exclude-defaults = false  # the usual, but for what is to be in the image, is in the list\n")
 }

@@ -75,6 +75,19 @@ func (f *File) Get(section, key string) (value string, ok bool) {
 	return s.settings[i].value.text, true
 }
 
+// Values returns what the key has in any section, in the order of the file.
+func (f *File) Values(key string) []string {
+	var values []string
+	for i := range f.sections {
+		for _, s := range f.sections[i].settings {
+			if sameName(s.key.text, key) {
+				values = append(values, s.value.text)
+			}
+		}
+	}
+	return values
+}
+
 // section returns the section of that name that counts, or nil.
 func (f *File) section(name string) *section {
 	for i := range f.sections {

@@ -54,6 +54,67 @@ func Adopt(_ context.Context, f *farm.Farm, machine string) ([]Adopted, error) {
 	return a.done, renameio.WriteFile(f.KnownHostsLocalPath(), a.local, 0o644)
 }
 
+// SeparateConfs gives a file of its own beside the declaration in dir, NAME.lts.conf, to each chroot whose clients do not
+// use the lts.conf that the first one with any has: another, or none. A file that is there stays. It comes before Adopt,
+// which takes the first for all that have none of their own.
+func SeparateConfs(dir string, found *farm.Found) error {
+	confs := make([][]byte, len(found.Chroots))
+	var first []byte
+	for i, c := range found.Chroots {
+		data, err := confToday(dir, found.TFTP, c)
+		if err != nil {
+			return err
+		}
+		if confs[i] = data; first == nil {
+			first = data
+		}
+	}
+	for i, data := range confs {
+		if bytes.Equal(data, first) || ours(data) || ours(first) {
+			continue
+		}
+		if data == nil {
+			data = []byte("[default]\nLTSP_CONFIG = True\n") // which is so without it
+		}
+		own := found.Chroots[i].Name + ".lts.conf"
+		path := filepath.Join(dir, own)
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return err
+			}
+			if err := renameio.WriteFile(path, data, 0o644); err != nil {
+				return err
+			}
+		}
+		found.Chroots[i].LTSConf = own
+	}
+	return nil
+}
+
+// confToday is the lts.conf that the clients of a chroot use, nil if there is none.
+func confToday(dir, tftp string, c farm.Chroot) ([]byte, error) {
+	if !filepath.IsAbs(tftp) {
+		tftp = filepath.Join(dir, tftp)
+	}
+	data, fetched, err := readServed(filepath.Join(tftp, c.Name, "lts.conf"))
+	switch {
+	case err == nil && fetched && len(data) > 0:
+		return data, nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	root, err := chroot.Open(c.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	data, err = root.Read(ltsConfPath)
+	if err != nil || len(data) == 0 {
+		return nil, nil
+	}
+	return data, nil
+}
+
 type adoption struct {
 	farm   *farm.Farm
 	folder string // of the exact copies
@@ -65,7 +126,7 @@ func adoptedFolder(f *farm.Farm) string { return filepath.Join(f.Dir, "adopted")
 
 // chroot takes over the files of one chroot and of its TFTP folder.
 func (a *adoption) chroot(c farm.Chroot) error {
-	root, err := chroot.Open(c.Path)
+	root, err := openChroot(a.farm, c)
 	if err != nil {
 		return err
 	}
@@ -78,8 +139,11 @@ func (a *adoption) chroot(c farm.Chroot) error {
 		return err
 	}
 	served := storeOf(a.farm, c).ServedConf()
-	data, err = os.ReadFile(served)
-	if err == nil && !ours(data) {
+	data, fetched, err := readServed(served)
+	switch {
+	case err == nil && !fetched:
+		a.done = append(a.done, Adopted{From: served, Note: "left out: not everybody may read it, so no client can fetch it; move it away"})
+	case err == nil && !ours(data):
 		err = a.ltsConf(served, c, "tftp-"+c.Name, data)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -105,7 +169,7 @@ func (a *adoption) machine(root string) error {
 		lists = append(lists, path)
 	}
 	for _, path := range lists {
-		data, err := os.ReadFile(path)
+		data, err := farm.ReadRegular(path)
 		if errors.Is(err, fs.ErrNotExist) || ours(data) {
 			continue
 		}
@@ -127,7 +191,7 @@ func (a *adoption) machine(root string) error {
 		return err
 	}
 	for _, path := range own {
-		data, err := os.ReadFile(path)
+		data, err := farm.ReadRegular(path)
 		if err != nil {
 			return err
 		}
@@ -231,7 +295,7 @@ func (a *adoption) keep(name string, data []byte) (string, error) {
 		have, err := os.ReadFile(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return path, renameio.WriteFile(path, data, 0o644)
+			return path, renameio.WriteFile(path, data, 0o600) // there may be less in it that is for everybody than there should
 		case err != nil:
 			return "", err
 		case bytes.Equal(have, data):

@@ -164,7 +164,7 @@ func (o *openRoot) refuseStrangers(files []derived) error {
 		}
 	}
 	served := o.store.ServedConf()
-	data, err := os.ReadFile(served)
+	data, _, err := readServed(served)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -52,7 +52,8 @@ func Look(f *farm.Farm) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	var status Status
+	strays := t.strays()
+	status := Status{Warnings: tellOfStrays(f, strays)}
 	if err := lostRevocations(f, store); err != nil {
 		status.Warnings = append(status.Warnings, err.Error())
 	}
@@ -60,6 +61,7 @@ func Look(f *farm.Farm) (*Status, error) {
 	for _, s := range f.Servers {
 		server := t.onRecord(s, seen, listed)
 		server.Revoked = reportKeys(revoked[s.Name])
+		server.Strays = strays[s.Name]
 		if err := unreadable[s.Name]; err != nil {
 			server.State, server.Message, server.Decision = Unreadable, err.Error(), true
 		}

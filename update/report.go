@@ -57,6 +57,7 @@ type Server struct {
 	Revoked     []Key            `json:"revoked,omitempty"`   // on record: revoked while it had them
 	Addresses   []AddressProblem `json:"addresses,omitempty"` // addresses with a problem
 	Seen        *time.Time       `json:"seen,omitempty"`      // when a trusted key was last seen
+	Strays      []keys.Line      `json:"-"`                   // of known_hosts.local: with these, clients take a key for it that is not trusted
 	Declared    farm.Server      `json:"-"`
 }
 

@@ -102,7 +102,9 @@ func Run(ctx context.Context, f *farm.Farm, o Options) (*Report, error) {
 		if err := r.updateLTSP(ctx, t); err != nil {
 			return err
 		}
-		return r.eachChroot(ctx, chroots, func(c farm.Chroot) error { return r.updateChroot(ctx, t, c) })
+		err = r.eachChroot(ctx, chroots, func(c farm.Chroot) error { return r.updateChroot(ctx, t, c) })
+		r.tellOfLosses(t, chroots)
+		return err
 	})
 }
 

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,10 +22,12 @@ func (t *tool) initCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "init",
 		Usage: "look at this machine and write the declaration",
-		Description: `Looks for client roots, images and TFTP folders of LTSP below /srv/ltsp and /opt/ltsp, and writes a commented
-ltskeeper.toml. What clients trust and use today is taken over: the lines of their known_hosts files into
-known_hosts.local, this machine's own public host keys under the name "server", and the lts.conf that clients
-use, all beside ltskeeper.toml. No server is asked and no chroot is written to.
+		Description: `Looks for client roots, images and TFTP folders of LTSP below /srv/ltsp and /opt/ltsp, and for what
+LTSP's own settings say of them, and writes a commented ltskeeper.toml. What clients trust and use today
+is taken over: the lines of their known_hosts files into known_hosts.local, this machine's own public
+host keys under the name "server", and the lts.conf that clients use, all beside ltskeeper.toml. No server
+is asked and no chroot is written to. It ends with the command that declares the servers which clients are
+sent to today.
 
 A declaration elsewhere than ` + defaultConfig + ` is a farm of its own: keys, images and TFTP folder are
 kept beside it.
@@ -45,17 +50,25 @@ func (t *tool) init(ctx *cli.Context) error {
 		return err
 	}
 	d := initDocument{Config: t.config}
+	var found farm.Found
+	var err error
 	if ctx.Bool("adopt") {
 		if ctx.Bool("force") || len(ctx.StringSlice("chroot")) > 0 {
 			return usagef("--adopt changes no declaration: --chroot and --force exclude it")
 		}
 	} else {
-		found, err := t.find(ctx.StringSlice("chroot"))
-		if err != nil {
+		if found, err = t.find(ctx.StringSlice("chroot")); err != nil {
 			return err
 		}
+		d.Notes = found.Notes
 		if exists(t.config) && !ctx.Bool("force") {
 			return fmt.Errorf("%s is there already; --force replaces it, --adopt keeps it and takes over what clients use today", t.config)
+		}
+		if d.Before, err = keepDeclaration(t.config); err != nil {
+			return err
+		}
+		if err := update.SeparateConfs(filepath.Dir(t.config), &found); err != nil {
+			return fmt.Errorf("take over what clients use today: %w", err)
 		}
 		if err := writeDeclaration(t.config, farm.Template(found)); err != nil {
 			return err
@@ -69,9 +82,17 @@ func (t *tool) init(ctx *cli.Context) error {
 	for _, c := range f.Chroots {
 		d.Chroots = append(d.Chroots, initChroot{c.Name, c.Path})
 	}
-	d.Images, d.TFTP, d.State = f.Image.Directory, f.TFTP.Directory, f.State
+	d.Images, d.TFTP, d.State, d.LTSP = f.Image.Directory, f.TFTP.Directory, f.State, f.LTSP.KnownHosts
 	if d.Adopted, err = update.Adopt(ctx.Context, f, "/"); err != nil {
 		return fmt.Errorf("take over what clients use today: %w", err)
+	}
+	if f, err = t.farm(); err != nil { // what was taken over is part of it
+		return errors.Join(t.print(d), err)
+	}
+	d.servers = len(f.Servers)
+	var primary bool
+	if d.InUse, d.Port, primary = update.InUse(f, found.InUse); primary {
+		d.Notes = append(d.Notes, "LDM_SERVER in your lts.conf names `server`, which is this machine: to keep it there, declare it by a name or address that clients know.")
 	}
 	return t.print(d)
 }
@@ -80,12 +101,12 @@ func (t *tool) init(ctx *cli.Context) error {
 func (t *tool) find(chroots []string) (farm.Found, error) {
 	found := farm.Discover("/")
 	if t.config != defaultConfig {
-		found.State, found.Images, found.TFTP = "state", "images", "tftp"
+		found.State, found.Images, found.TFTP, found.KnownHosts = "state", "images", "tftp", ""
 	}
 	if len(chroots) == 0 {
 		return found, nil
 	}
-	found.Chroots = nil
+	found.Chroots, found.Notes = nil, nil
 	for _, path := range chroots {
 		path, err := filepath.Abs(path)
 		if err != nil {
@@ -97,6 +118,9 @@ func (t *tool) find(chroots []string) (farm.Found, error) {
 		}
 		root.Close()
 		name := farm.ChrootName(path)
+		if path == "/" && found.Machine != "" {
+			name = found.Machine // clients know the image by that
+		}
 		if slices.ContainsFunc(found.Chroots, func(c farm.Chroot) bool { return strings.EqualFold(c.Name, name) }) {
 			return found, usagef("--chroot %s: there would be two chroots called %s", path, name)
 		}
@@ -108,6 +132,31 @@ func (t *tool) find(chroots []string) (farm.Found, error) {
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
+}
+
+// keepDeclaration copies the declaration that is there beside itself, and returns the copy's path, "" if there is none. An
+// earlier copy stays: who replaces a declaration twice may want the first.
+func keepDeclaration(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("keep the declaration that is there: %w", err)
+	}
+	copied := path + ".old"
+	for i := 1; ; i++ {
+		have, err := os.ReadFile(copied)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return copied, writeDeclaration(copied, text)
+		case err != nil:
+			return "", fmt.Errorf("keep the declaration that is there: %w", err)
+		case bytes.Equal(have, text):
+			return copied, nil
+		}
+		copied = fmt.Sprintf("%s.old.%d", path, i)
+	}
 }
 
 func writeDeclaration(path string, text []byte) error {
@@ -124,13 +173,20 @@ func writeDeclaration(path string, text []byte) error {
 type initDocument struct {
 	Config  string           `json:"config"`
 	Written bool             `json:"written"`
+	Before  string           `json:"before,omitempty"` // where the declaration is kept that stood there
 	Chroots []initChroot     `json:"chroots,omitempty"`
 	Images  string           `json:"images"`
 	TFTP    string           `json:"tftp"`
 	State   string           `json:"state"`
+	LTSP    string           `json:"ltsp,omitempty"` // the known_hosts of LTSP since 2019
 	Adopted []update.Adopted `json:"adopted,omitempty"`
+	InUse   []string         `json:"in_use,omitempty"` // servers that clients are sent to today, and that are not declared
+	Port    string           `json:"port,omitempty"`   // of theirs, if it is said
+	Notes   []string         `json:"notes,omitempty"`  // what is left to a person
+	servers int              // declared
 }
 
+// An initChroot is a client root that init declared.
 type initChroot struct {
 	Name string `json:"name"`
 	Path string `json:"path"`
@@ -146,7 +202,14 @@ func (d initDocument) text(p *page) {
 		for _, c := range d.Chroots {
 			rows = append(rows, []any{"chroot", c.Path})
 		}
-		p.table(2, append(rows, []any{"images", d.Images}, []any{"TFTP", d.TFTP}, []any{"state", d.State}))
+		rows = append(rows, []any{"images", d.Images}, []any{"TFTP", d.TFTP}, []any{"state", d.State})
+		if d.LTSP != "" {
+			rows = append(rows, []any{"LTSP", d.LTSP})
+		}
+		p.table(2, rows)
+		if d.Before != "" {
+			p.printf("The one before is kept as %s.\n", d.Before)
+		}
 	}
 	if len(d.Adopted) > 0 {
 		p.printf("Took over what clients trust and use today:\n")
@@ -160,9 +223,27 @@ func (d initDocument) text(p *page) {
 		p.printf("There is nothing to take over.\n")
 	}
 	if len(d.Chroots) == 0 {
-		p.printf("No client root was found: put one into %s as [[chroot]], or give it to init with --chroot.\n", d.Config)
+		p.printf("No client root was found. To declare one: %s\n", p.command("init --force --chroot PATH"))
 	}
-	p.printf("Next: %s\n", p.command("server add NAME"))
+	for _, note := range d.Notes {
+		p.wrapped(0, note)
+	}
+	if len(d.Chroots) > 0 {
+		p.printf("Next: %s\n", d.next(p))
+	}
+}
+
+// next is the command to type now.
+func (d initDocument) next(p *page) string {
+	switch {
+	case len(d.InUse) > 0 && d.Port != "":
+		return p.command("server add", append([]string{"--port", d.Port}, d.InUse...)...)
+	case len(d.InUse) > 0:
+		return p.command("server add", d.InUse...)
+	case d.servers > 0:
+		return p.command("update-image --dry-run")
+	}
+	return p.command("server add NAME")
 }
 
 func taken(a update.Adopted) string {

@@ -1,0 +1,30 @@
+package update
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"ltskeeper/farm"
+)
+
+// readServed reads a file that stands where clients fetch one over TFTP. fetched tells whether they can: a TFTP server gives
+// away what everybody may read. Who may write there must not have root read what is not theirs, by a link, nor wait for a
+// pipe.
+func readServed(path string) (data []byte, fetched bool, err error) {
+	f, err := farm.OpenRegular(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, err
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read what clients fetch over TFTP: %w; move it away", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, false, err
+	}
+	data, err = io.ReadAll(f)
+	return data, info.Mode()&0o004 != 0, err
+}
