@@ -227,7 +227,7 @@ func TestLookUp(t *testing.T) {
 	_, noChroot := f.Chroot("amd64-fat")
 	for err, want := range map[error]string{
 		noServer: `there is no server "ap02"; did you mean app02?`,
-		noChroot: `there is no chroot "amd64-fat"`,
+		noChroot: `there is no chroot "amd64-fat"; there are x86_64, i386, i386-slim`,
 	} {
 		var unknown *UnknownError
 		if !errors.As(err, &unknown) || err.Error() != want {

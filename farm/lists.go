@@ -19,14 +19,28 @@ const builtinLTSConf = "[default]\nLTSP_CONFIG = True\n"
 type UnknownError struct {
 	Kind    string // "server" or "chroot"
 	Name    string
-	Nearest string // what may have been meant, or ""
+	Nearest string   // what may have been meant, or ""
+	Known   []string // what is declared
 }
 
+// maxKnown is how many names fit into a sentence.
+const maxKnown = 10
+
 func (e *UnknownError) Error() string {
-	if e.Nearest == "" {
-		return fmt.Sprintf("there is no %s %q", e.Kind, e.Name)
+	text := fmt.Sprintf("there is no %s %q", e.Kind, e.Name)
+	switch n := len(e.Known); {
+	case e.Nearest != "":
+		return text + fmt.Sprintf("; did you mean %s?", e.Nearest)
+	case n == 0 && e.Kind == "server" && nameProblem(e.Name) == "":
+		return text + "; to declare it: ltskeeper server add " + e.Name
+	case n == 0:
+		return text + ", nor any other"
+	case n == 1:
+		return text + "; there is " + e.Known[0]
+	case n <= maxKnown:
+		return text + "; there are " + strings.Join(e.Known, ", ")
 	}
-	return fmt.Sprintf("there is no %s %q; did you mean %s?", e.Kind, e.Name, e.Nearest)
+	return text + fmt.Sprintf("; there are %d others", len(e.Known))
 }
 
 // Server returns the server with that name, without regard to case, or an
@@ -39,7 +53,7 @@ func (f *Farm) Server(name string) (Server, error) {
 		}
 		names = append(names, s.Name)
 	}
-	return Server{}, &UnknownError{"server", name, Nearest(name, names)}
+	return Server{}, &UnknownError{"server", name, Nearest(name, names), names}
 }
 
 // Chroot returns the chroot with that name, or an *UnknownError.
@@ -51,7 +65,7 @@ func (f *Farm) Chroot(name string) (Chroot, error) {
 		}
 		names = append(names, c.Name)
 	}
-	return Chroot{}, &UnknownError{"chroot", name, Nearest(name, names)}
+	return Chroot{}, &UnknownError{"chroot", name, Nearest(name, names), names}
 }
 
 // A List is the servers between which some clients choose.

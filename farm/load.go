@@ -137,7 +137,11 @@ func (l *loader) unreadable(path string, err error) {
 	if errors.As(err, &p) {
 		err = p.Err
 	}
-	l.mistakes = append(l.mistakes, Mistake{File: path, Msg: "it cannot be read: " + err.Error(), Remedy: "it is needed to be sure of the rest"})
+	remedy := "it is needed to be sure of the rest"
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		remedy = "it is for root: put sudo in front of the command"
+	}
+	l.mistakes = append(l.mistakes, Mistake{File: path, Msg: "it cannot be read: " + err.Error(), Remedy: remedy})
 }
 
 // ltsConf reads a source of lts.conf. What would cost clients their settings, or run as code on them, is a

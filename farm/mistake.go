@@ -19,7 +19,7 @@ type Mistake struct {
 // wrong; remedy". Parts that are not known are left out.
 func (m Mistake) Error() string {
 	var b strings.Builder
-	b.WriteString(m.File)
+	b.WriteString(strings.ReplaceAll(m.File, "\n", `\n`)) // its name may be anything
 	if m.Line > 0 {
 		fmt.Fprintf(&b, ":%d", m.Line)
 		if m.Column > 0 {

@@ -262,6 +262,13 @@ set = { SSH_OVERRIDE_PORT = "22", "A B" = "` + "`x`" + `", F = "a\\b" }
 				`servers.d/app02.toml:2:46: addresses: "app01.lan" is a name in servers.d/app01.lan.toml already; leave it to one of the two`,
 			},
 		},
+		"a name and the same with a dot at its end": {
+			servers: map[string]string{"app01": "", "app01.": "", "app02": "aliases = [\"app03.\", \"app03\"]"},
+			want: []string{
+				`servers.d/app01..toml: "app01." is a name in servers.d/app01.toml already; leave it to one of the two`,
+				`servers.d/app02.toml:1:22: aliases: "app03" is an alias in the same file already; leave it to one of the two`,
+			},
+		},
 		"ports": {
 			servers: map[string]string{"app01": "", "app02": "weight = 1\nport = 2222", "app03": "port = 2222"},
 			want: []string{
@@ -354,5 +361,23 @@ func TestMistakesInLTSConf(t *testing.T) {
 		if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("lts.conf %q: %v, want a mistake at %q", text, err, want)
 		}
+	}
+}
+
+// A file's name may hold a line's end, and its mistake is one line all the same.
+func TestMistakeIsOneLine(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ltskeeper.toml")
+	server := filepath.Join(filepath.Dir(path), "servers.d", "app01\nall is well.toml")
+	if err := os.Mkdir(filepath.Dir(server), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{path, server} {
+		if err := os.WriteFile(file, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Load(path); err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%v", err)
 	}
 }

@@ -178,7 +178,7 @@ func canonical(name string) string {
 	if a, err := netip.ParseAddr(name); err == nil {
 		return a.Unmap().String()
 	}
-	return strings.ToLower(name)
+	return strings.TrimSuffix(strings.ToLower(name), ".") // which ends a name that DNS is to take as it is
 }
 
 // checkPin checks that a pin is a fingerprint as ssh-keygen prints it.

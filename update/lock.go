@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"ltskeeper/farm"
 
@@ -34,14 +35,20 @@ func lock(dir string) (release func(), err error) {
 		return nil, fmt.Errorf("make the state folder: %w", err)
 	}
 	path := filepath.Join(dir, "lock")
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	// Whoever may open it could hold it, and keep all runs waiting.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		if err = f.Chmod(0o600); err != nil {
+			f.Close()
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("take the lock: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w (lock %s)", ErrLocked, path)
+			return nil, fmt.Errorf("%w%s (lock %s); try again when it is done", ErrLocked, holder(path), path)
 		}
 		return nil, fmt.Errorf("take the lock %s: %w", path, err)
 	}
@@ -50,4 +57,26 @@ func lock(dir string) (release func(), err error) {
 		unix.Flock(int(f.Fd()), unix.LOCK_UN)
 		f.Close()
 	}, nil
+}
+
+// holder names the process that has the lock, as far as the kernel tells: ": process 1234, ltskeeper update-image".
+func holder(path string) string {
+	var st unix.Stat_t
+	table, err := os.ReadFile("/proc/locks")
+	if err != nil || unix.Stat(path, &st) != nil {
+		return ""
+	}
+	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)), st.Ino)
+	for line := range strings.Lines(string(table)) { // 1: FLOCK ADVISORY WRITE 1234 fe:00:5678 0 EOF
+		fields := strings.Fields(line)
+		if len(fields) < 6 || fields[1] != "FLOCK" || fields[5] != file {
+			continue
+		}
+		words, err := os.ReadFile(filepath.Join("/proc", fields[4], "cmdline"))
+		if err != nil {
+			return ": process " + fields[4]
+		}
+		return ": process " + fields[4] + ", " + strings.TrimSpace(strings.ReplaceAll(string(words), "\x00", " "))
+	}
+	return ""
 }

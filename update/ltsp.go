@@ -57,9 +57,20 @@ func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 	}
 	defer r.step("ltsp initrd")()
 	if out, err := exec.CommandContext(ctx, "ltsp", "initrd").CombinedOutput(); err != nil {
-		return fmt.Errorf("run ltsp initrd: %w: %s", err, lastLine(out))
+		return fmt.Errorf("run ltsp initrd: %w", explainLTSP(err, lastLine(out)))
 	}
 	return os.Remove(behind)
+}
+
+// explainLTSP adds to an error what LTSP said, or what to do where it is not there.
+func explainLTSP(err error, said string) error {
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Errorf("%w; if LTSP is not here any more: initrd = false in [ltsp]", err)
+	case said == "":
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, said)
 }
 
 func lastLine(out []byte) string {

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
+	"syscall"
 
 	"ltskeeper/farm"
 	"ltskeeper/update"
@@ -76,6 +79,25 @@ func complain(w io.Writer, err error) {
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintf(w, "ltskeeper: %s\n", visible(strings.TrimSuffix(line, "\n")))
 	}
+	if hint := hint(err); hint != "" {
+		fmt.Fprintf(w, "ltskeeper: %s\n", hint)
+	}
+}
+
+// hint is what to do about an error that may come from anywhere, or "".
+func hint(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
+		return "that takes root: put sudo in front of the command"
+	case errors.Is(err, fs.ErrPermission):
+		return "root may not do that either: is the file system mounted read-only or over NFS, or the file immutable (lsattr)?"
+	case errors.Is(err, syscall.EROFS):
+		return "the file system is mounted read-only: if nobody meant it to be, see what the kernel says of the disk (dmesg)"
+	case strings.Contains(err.Error(), "make room"): // said better already
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "the disk is full (df): ltskeeper image list shows what generations take, and image prune deletes what keep and keep-for in [image] allow"
+	}
+	return ""
 }
 
 // warn writes what a person should know although the work is done. It is said even with --quiet.

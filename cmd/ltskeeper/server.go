@@ -259,6 +259,9 @@ func (d addedDocument) report(p *page) {
 	}
 	if s.State == update.Unreachable && !p.quiet {
 		p.printf("To ask it again: %s\n", p.command("keys collect", s.Name))
+		if len(s.Declared.Addresses) == 0 && len(s.Addresses) == 1 && strings.Contains(s.Addresses[0].Error, "name") {
+			p.printf("If clients know it by another name or address: addresses = [\"10.0.0.11\"] in %s\n", d.File)
+		}
 	}
 	if s.Decision {
 		decision(p, s)
@@ -360,7 +363,7 @@ type declaredServer struct {
 func (d serversDocument) text(p *page) {
 	if len(d.Servers) == 0 {
 		if !p.quiet {
-			p.printf("No server is declared. To declare one: %s\n", p.command("server add NAME"))
+			noServer(p)
 		}
 		return
 	}
@@ -376,6 +379,11 @@ func (d serversDocument) text(p *page) {
 		rows = append(rows, []any{s.Name, dash(s.Addresses), s.Port, dash(s.Aliases), dash(s.Groups), s.Weight, dash(s.Pins)})
 	}
 	p.table(0, rows)
+}
+
+// noServer is what to type where no server is declared.
+func noServer(p *page) {
+	p.printf("No server is declared. To declare one: %s\n", p.command("server add NAME"))
 }
 
 func dash(words []string) string { return orElse(strings.Join(words, " "), "-") }

@@ -120,7 +120,7 @@ func (d statusDocument) decisions(p *page) {
 func (d statusDocument) totals(p *page, left int) {
 	switch {
 	case len(d.Servers) == 0:
-		p.printf("No server is declared. To declare one: %s\n", p.command("server add NAME"))
+		noServer(p)
 	case left > 0:
 		p.printf("%s in order.\n", count(left, "server is", "servers are"))
 	}

@@ -46,7 +46,12 @@ func (t *tool) updateImage(ctx *cli.Context) error {
 	if len(f.Chroots) == 0 && err == nil {
 		r.Warnings = append(r.Warnings, noChroot(f).Error())
 	}
-	return t.printReport(r, err)
+	if err := t.printReport(r, err); err != nil || len(f.Servers) > 0 || !r.SomethingChanged() || t.quiet || t.json {
+		return err
+	}
+	p := t.page()
+	noServer(p)
+	return t.write(p.Bytes())
 }
 
 // farmAndChroots loads the declaration, and returns the chroots of it that a command line names.
