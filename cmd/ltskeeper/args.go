@@ -176,7 +176,7 @@ func resolve(app *cli.App, words []string) (path []*cli.Command, arguments []str
 			if len(path) > 0 && takesArguments(path[len(path)-1]) {
 				break
 			}
-			return nil, nil, unknownCommand(app, path, words[0])
+			return nil, nil, unknownCommand(app, path, words)
 		}
 		path, words, commands = append(path, c), words[1:], c.Subcommands
 	}
@@ -216,10 +216,15 @@ func allFlags(app *cli.App) map[string]cli.Flag {
 	return all
 }
 
-// allCommands is the path of every command below these, each before its own subcommands.
+// shown is the commands that people type.
+func shown(commands []*cli.Command) []*cli.Command {
+	return slices.DeleteFunc(slices.Clone(commands), func(c *cli.Command) bool { return c.Hidden })
+}
+
+// allCommands is the path of every command below these that people type, each before its own subcommands.
 func allCommands(commands []*cli.Command, above ...*cli.Command) [][]*cli.Command {
 	var paths [][]*cli.Command
-	for _, c := range commands {
+	for _, c := range shown(commands) {
 		path := append(slices.Clone(above), c)
 		paths = append(paths, path)
 		paths = append(paths, allCommands(c.Subcommands, path...)...)
@@ -263,24 +268,55 @@ func misplaced(app *cli.App, path []*cli.Command, name string) error {
 	return usagef("%s has no option --%s; it belongs to %s", pathString(path), name, oneOf(owners))
 }
 
-func unknownCommand(app *cli.App, path []*cli.Command, word string) error {
-	commands := app.Commands
+// unknownCommand is the error for words of which the first is no command below a path.
+func unknownCommand(app *cli.App, path []*cli.Command, words []string) error {
+	commands, word := app.Commands, words[0]
 	if len(path) > 0 {
 		commands = path[len(path)-1].Subcommands
 	}
-	siblings := names(commands)
 	typed := strings.TrimSpace(pathString(path) + " " + word)
-	if near := nearest(word, siblings); near != "" {
-		return usagef("there is no command %s; did you mean %s?", typed, strings.TrimSpace(pathString(path)+" "+near))
+	if m := meant(commands, words); m != "" {
+		return usagef("there is no command %s; did you mean %s?", typed, strings.TrimSpace(pathString(path)+" "+m))
 	}
 	if others := commandsEnding(app, word); len(others) > 0 {
 		return usagef("there is no command %s; did you mean %s?", typed, oneOf(others))
 	}
-	return usagef("there is no command %s; there are %s", typed, strings.Join(siblings, ", "))
+	if len(path) == 0 && word == "version" {
+		return usagef("there is no command version; did you mean --version?")
+	}
+	help := strings.Join(append(append([]string{"ltskeeper"}, names(path)...), "--help"), " ")
+	return usagef("there is no command %s; there are %s: %s explains them", typed, strings.Join(names(shown(commands)), ", "), help)
+}
+
+// meant is what was most likely meant by words of which the first is none of the commands, down to one that does something,
+// or to all there are of those. It is "" if that is anybody's guess.
+func meant(commands []*cli.Command, words []string) string {
+	var path []string
+	for len(words) > 0 && len(commands) > 0 {
+		near := words[0]
+		if find(shown(commands), near) == nil {
+			near = nearest(near, names(shown(commands)))
+		}
+		if near == "" {
+			break
+		}
+		c := find(commands, near)
+		path, words, commands = append(path, near), words[1:], c.Subcommands
+		if takesArguments(c) {
+			commands = nil
+		}
+	}
+	if len(path) > 0 && len(commands) > 0 {
+		path = append(path, oneOf(names(shown(commands))))
+	}
+	return strings.Join(path, " ")
 }
 
 // commandsEnding is the commands whose last word this is: people forget the first.
 func commandsEnding(app *cli.App, word string) []string {
+	if other, ok := otherWords[word]; ok {
+		word = other
+	}
 	var found []string
 	for _, path := range allCommands(app.Commands) {
 		if len(path) > 1 && path[len(path)-1].Name == word {
@@ -290,9 +326,21 @@ func commandsEnding(app *cli.App, word string) []string {
 	return found
 }
 
-// nearest is the candidate that word was most likely meant to be: one that it begins, or one a few
-// letters away.
+// otherWords is what other programs call what commands here do.
+var otherWords = map[string]string{
+	"rm": "remove", "delete": "remove", "del": "remove",
+	"ls": "list", "show": "list",
+	"new": "add", "create": "add",
+	"approve": "accept", "trust": "accept",
+	"revert": "rollback", "undo": "rollback",
+}
+
+// nearest is the candidate that word was most likely meant to be: one that means the same, one that it begins, or one a
+// few letters away.
 func nearest(word string, candidates []string) string {
+	if other := otherWords[word]; slices.Contains(candidates, other) {
+		return other
+	}
 	var begun []string
 	for _, c := range candidates {
 		if len(word) > 1 && strings.HasPrefix(c, word) {
