@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -104,6 +105,15 @@ func TestPermuteRefuses(t *testing.T) {
 		if err != nil && exitCode(err) != exitUsage {
 			t.Errorf("%s: exit code %d", test.typed, exitCode(err))
 		}
+	}
+}
+
+// The command that shells ask is nothing that people type.
+func TestHiddenCommand(t *testing.T) {
+	t.Parallel()
+	_, err := permute(testApp(), []string{"ltskeeper", "complet"})
+	if err == nil || strings.Contains(err.Error(), "complete") || bytes.Contains(appHelp(testApp()), []byte("complete ")) {
+		t.Error(err)
 	}
 }
 

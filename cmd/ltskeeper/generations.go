@@ -23,8 +23,9 @@ it, and end with exit code 3.
 
   ltskeeper image rollback
   ltskeeper image rollback x86_64 11`,
-			Flags:  []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "also to one that trusts a key which is revoked now"}},
-			Action: t.imageRollback,
+			Flags:        []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "also to one that trusts a key which is revoked now"}},
+			BashComplete: t.completes(nil, chrootsAndGenerations, afterChroot(generations)),
+			Action:       t.imageRollback,
 		},
 		{
 			Name:      "release",
@@ -33,7 +34,8 @@ it, and end with exit code 3.
 			Description: `The next update builds and publishes again.
 
   ltskeeper image release x86_64`,
-			Action: t.imageRelease,
+			BashComplete: t.completes(nil, chroots),
+			Action:       t.imageRelease,
 		},
 		{
 			Name:      "pin",
@@ -41,14 +43,16 @@ it, and end with exit code 3.
 			ArgsUsage: "[CHROOT] N",
 			Description: `  ltskeeper image pin 11
   ltskeeper image pin x86_64 11`,
-			Action: func(ctx *cli.Context) error { return t.imagePin(ctx, true) },
+			BashComplete: t.completes(nil, chrootsAndGenerations, afterChroot(generations)),
+			Action:       func(ctx *cli.Context) error { return t.imagePin(ctx, true) },
 		},
 		{
-			Name:        "unpin",
-			Usage:       "let a generation be pruned again",
-			ArgsUsage:   "[CHROOT] N",
-			Description: `  ltskeeper image unpin x86_64 11`,
-			Action:      func(ctx *cli.Context) error { return t.imagePin(ctx, false) },
+			Name:         "unpin",
+			Usage:        "let a generation be pruned again",
+			ArgsUsage:    "[CHROOT] N",
+			Description:  `  ltskeeper image unpin x86_64 11`,
+			BashComplete: t.completes(nil, chrootsAndGenerations, afterChroot(generations)),
+			Action:       func(ctx *cli.Context) error { return t.imagePin(ctx, false) },
 		},
 		{
 			Name:      "prune",
@@ -59,7 +63,8 @@ one, or one that this machine sees in use. Readers over NFSv3 it cannot see: kee
 ends with it.
 
   ltskeeper image prune`,
-			Action: t.imagePrune,
+			BashComplete: t.completes(nil, chroots),
+			Action:       t.imagePrune,
 		},
 		{
 			Name:  "repair",

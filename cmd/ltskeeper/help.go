@@ -28,9 +28,10 @@ Exit codes: 0 done or nothing to do, 1 failed, 2 the command line or the declara
 // for help into this one.
 func (t *tool) helpCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "help",
-		Usage:     "explain a command",
-		ArgsUsage: "[COMMAND]...",
+		Name:         "help",
+		Usage:        "explain a command",
+		ArgsUsage:    "[COMMAND]...",
+		BashComplete: t.completes(nil, commandWords),
 		Action: func(ctx *cli.Context) error {
 			path, _, err := resolve(ctx.App, ctx.Args().Slice())
 			if err != nil {

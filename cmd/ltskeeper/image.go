@@ -24,8 +24,9 @@ nothing into a chroot.
   ltskeeper image build
   ltskeeper image build x86_64
   ltskeeper image build --full             read and compress all of it anew`,
-				Flags:  []cli.Flag{fullFlag(), forceFlag()},
-				Action: t.imageBuild,
+				Flags:        []cli.Flag{fullFlag(), forceFlag()},
+				BashComplete: t.completes(nil, chroots),
+				Action:       t.imageBuild,
 			},
 			{
 				Name:   "list",
@@ -43,8 +44,9 @@ chroot that is not what its image has any more.
 
   ltskeeper image verify
   ltskeeper image verify x86_64 --tree`,
-				Flags:  []cli.Flag{&cli.BoolFlag{Name: "tree", Usage: "compare the images with the chroots as they are now, too"}},
-				Action: t.imageVerify,
+				Flags:        []cli.Flag{&cli.BoolFlag{Name: "tree", Usage: "compare the images with the chroots as they are now, too"}},
+				BashComplete: t.completes(nil, chroots),
+				Action:       t.imageVerify,
 			},
 			{
 				Name:      "diff",
@@ -55,7 +57,8 @@ there is only one.
 
   ltskeeper image diff 11 12
   ltskeeper image diff x86_64 11 12`,
-				Action: t.imageDiff,
+				BashComplete: t.completes(nil, chrootsAndGenerations, generations, afterChroot(generations)),
+				Action:       t.imageDiff,
 			},
 		}, t.generationCommands()...),
 	}

@@ -41,7 +41,8 @@ kept beside it.
 			&cli.BoolFlag{Name: "force", Usage: "replace a declaration that is there already"},
 			&cli.BoolFlag{Name: "adopt", Usage: "only take over what clients trust and use today"},
 		},
-		Action: t.init,
+		BashComplete: t.completes(values{"chroot": files}),
+		Action:       t.init,
 	}
 }
 

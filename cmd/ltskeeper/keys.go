@@ -25,7 +25,8 @@ waits for keys accept, unless it is a server's very first or is pinned, or the s
 
   ltskeeper keys collect
   ltskeeper keys collect app01 app02`,
-				Action: t.keysCollect,
+				BashComplete: t.completes(nil, servers),
+				Action:       t.keysCollect,
 			},
 			{
 				Name:      "list",
@@ -36,7 +37,8 @@ last seen; how it came to be trusted and when, and which key vouched for it; whe
 
   ltskeeper keys list
   ltskeeper keys list app01 --json`,
-				Action: t.keysList,
+				BashComplete: t.completes(nil, servers),
+				Action:       t.keysList,
 			},
 			{
 				Name:      "accept",
@@ -47,7 +49,8 @@ trusted one of its type. Without a terminal nothing is asked, and the fingerprin
 
   ltskeeper keys accept app03
   ltskeeper keys accept app03 SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E`,
-				Action: t.keysAccept,
+				BashComplete: t.completes(nil, servers, waitingKeys),
+				Action:       t.keysAccept,
 			},
 			{
 				Name:      "reject",
@@ -57,7 +60,8 @@ trusted one of its type. Without a terminal nothing is asked, and the fingerprin
 
   ltskeeper keys reject app03
   ltskeeper keys reject app03 SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E`,
-				Action: t.keysReject,
+				BashComplete: t.completes(nil, servers, waitingKeys),
+				Action:       t.keysReject,
 			},
 			t.keysRevokeCommand(),
 			t.keysImportCommand(),

@@ -29,7 +29,8 @@ for keys import on the primary; that needs neither root nor a declaration.
 			&cli.BoolFlag{Name: "own", Usage: "print this machine's own keys, also where a farm is declared"},
 			&cli.StringFlag{Name: "ssh", Usage: "this machine's own keys are in `FOLDER`", Value: "/etc/ssh"},
 		},
-		Action: t.keysExport,
+		BashComplete: t.completes(values{"format": oneWordOf(update.Formats), "ssh": files}),
+		Action:       t.keysExport,
 	}
 }
 

@@ -21,7 +21,8 @@ oldest first; with names, also of servers that are no more, only theirs.
 
   ltskeeper keys log
   ltskeeper keys log app03 --json | jq '.log[] | select(.to == "trusted")'`,
-		Action: t.keysLog,
+		BashComplete: t.completes(nil, servers),
+		Action:       t.keysLog,
 	}
 }
 

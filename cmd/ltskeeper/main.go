@@ -61,6 +61,8 @@ type tool struct {
 	// The options that every command has.
 	config               string
 	quiet, verbose, json bool
+
+	completion completion // of the command that was asked for its own
 }
 
 // run does what a command line says.
@@ -90,6 +92,7 @@ func (t *tool) app() *cli.App {
 			&cli.BoolFlag{Name: "version", Usage: "print the version"},
 			&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "explain a command"},
 		},
+		BashComplete: t.completes(values{"config": files}),
 		Commands: []*cli.Command{
 			t.initCommand(),
 			t.serverCommand(),
@@ -100,6 +103,7 @@ func (t *tool) app() *cli.App {
 			t.knownHostsCommand(),
 			t.ltsConfCommand(),
 			t.helpCommand(),
+			t.completeCommand(),
 		},
 		Before: t.checkGlobals,
 		Action: t.withoutCommand,
@@ -112,6 +116,9 @@ func (t *tool) app() *cli.App {
 	for _, path := range allCommands(app.Commands) {
 		c := path[len(path)-1]
 		c.HideHelp = true
+		if c.BashComplete == nil { // cli would print something of its own
+			c.BashComplete = t.completes(nil)
+		}
 		if c.Action == nil {
 			c.Action = func(*cli.Context) error {
 				return usagef("%s needs a command: %s", pathString(path), oneOf(names(c.Subcommands)))

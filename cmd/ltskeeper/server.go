@@ -40,6 +40,9 @@ the same. A server that was removed before is never trusted by itself again.
 					&cli.Float64Flag{Name: "weight", Usage: "it takes `N` times the users of a server with weight 1 (default 1)"},
 					&cli.StringSliceFlag{Name: "pin", Usage: "trust only the key with fingerprint `F`"},
 				},
+				BashComplete: t.completes(values{
+					"address": anything, "port": anything, "alias": anything, "group": groups, "weight": anything, "pin": anything,
+				}, anything),
 				Action: t.serverAdd,
 			},
 			{
@@ -50,7 +53,8 @@ the same. A server that was removed before is never trusted by itself again.
 is added again, its keys need a person's word, whatever first-use says.
 
   ltskeeper server remove app04`,
-				Action: t.serverRemove,
+				BashComplete: t.completes(nil, servers),
+				Action:       t.serverRemove,
 			},
 			{
 				Name:   "list",

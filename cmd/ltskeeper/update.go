@@ -29,7 +29,8 @@ from. Does nothing if nothing changed.
 			fullFlag(),
 			forceFlag(),
 		},
-		Action: t.updateImage,
+		BashComplete: t.completes(nil, chroots),
+		Action:       t.updateImage,
 	}
 }
 
