@@ -19,7 +19,7 @@ A first farm:
   ltskeeper update-image        make the clients know it
 
 Every night, from cron or a systemd timer:
-  ltskeeper update-image --quiet
+  ltskeeper update-image --cron
 
 Exit codes: 0 done or nothing to do, 1 failed, 2 the command line or the declaration is wrong,
 3 something needs a person's decision, 4 some server could not be reached, 5 another run is at work.`

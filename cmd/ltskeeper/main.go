@@ -62,6 +62,8 @@ type tool struct {
 	config               string
 	quiet, verbose, json bool
 
+	cron bool // update-image --cron: quiet, but for a line about what changed
+
 	completion completion // of the command that was asked for its own
 }
 

@@ -46,6 +46,11 @@ func (d reportDocument) text(p *page) {
 		}
 		extraKeys(p, d.Servers...)
 	}
+	if p.cron {
+		if line := d.cronLine(p); line != "" {
+			p.printf("%s\n", line)
+		}
+	}
 	d.attention(p)
 	d.decisions(p)
 }

@@ -23,9 +23,10 @@ from. Does nothing if nothing changed.
 
   ltskeeper update-image
   ltskeeper update-image x86_64 --dry-run
-  ltskeeper update-image --quiet          from cron: prints only what needs attention`,
+  ltskeeper update-image --cron           prints a line if something changed, and what needs attention`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would change, as a diff, and write nothing"},
+			&cli.BoolFlag{Name: "cron", Usage: "like --quiet, and one line about what changed"},
 			fullFlag(),
 			forceFlag(),
 		},
@@ -35,6 +36,17 @@ from. Does nothing if nothing changed.
 }
 
 func (t *tool) updateImage(ctx *cli.Context) error {
+	if t.cron = ctx.Bool("cron"); t.cron {
+		switch {
+		case t.verbose:
+			return usagef("--cron and --verbose exclude each other")
+		case t.json:
+			return usagef("--cron and --json exclude each other: with --json alone everything is in one document")
+		case ctx.Bool("dry-run"):
+			return usagef("--cron and --dry-run exclude each other: a dry run changes nothing that a line could be about")
+		}
+		t.quiet = true
+	}
 	f, chroots, err := t.farmAndChroots(ctx)
 	if err != nil {
 		return err

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ltskeeper/keys"
+	"ltskeeper/update"
+)
+
+// cronLine is what changed, in a line for the mail of a cron job; "" if nothing did.
+//
+//	ltskeeper: app04 now trusts ED25519 SHA256:8Xk... (first-use); x86_64: generation 13 with new ssh_known_hosts and lts.conf, 598 MB, 1.2 MB of it read anew
+func (d reportDocument) cronLine(p *page) string {
+	if !d.SomethingChanged() {
+		return ""
+	}
+	parts := d.cronKeys(p)
+	var chroots []string
+	for _, f := range d.Files {
+		chroots = append(chroots, f.Chroot)
+	}
+	for _, i := range d.Images {
+		chroots = append(chroots, i.Chroot)
+	}
+	done := map[string]bool{}
+	for _, name := range chroots {
+		if what := d.cronChroot(name); what != "" && !done[name] {
+			parts = append(parts, name+": "+what)
+		}
+		done[name] = true
+	}
+	begin := "ltskeeper: "
+	if d.failed {
+		begin += "not finished; so far: "
+	}
+	return begin + strings.Join(parts, "; ")
+}
+
+// cronKeys names keys that came to be trusted or ceased to be, as far as a line can hold them.
+func (d reportDocument) cronKeys(p *page) []string {
+	const few, some = 3, 6 // keys with their fingerprints, servers with their names
+	type change struct {
+		server, verb string
+		keys         []update.Key
+		how          string
+	}
+	var changes []change
+	added, removed := 0, 0
+	for _, s := range d.Servers {
+		if len(s.Added) > 0 {
+			changes = append(changes, change{s.Name, "now trusts", s.Added, ways(s.Added)})
+		}
+		if len(s.Removed) > 0 {
+			changes = append(changes, change{s.Name, "no longer trusts", s.Removed, ""})
+		}
+		added, removed = added+len(s.Added), removed+len(s.Removed)
+	}
+	var parts []string
+	if len(changes) > some {
+		if added > 0 {
+			parts = append(parts, count(added, "key is", "keys are")+" trusted now")
+		}
+		if removed > 0 {
+			parts = append(parts, count(removed, "key is", "keys are")+" no longer trusted")
+		}
+		return append(parts, "to see them: "+p.command("keys log"))
+	}
+	for _, c := range changes {
+		what := count(len(c.keys), "key", "keys")
+		if added+removed <= few {
+			var each []string
+			for _, k := range c.keys {
+				each = append(each, keyType(k)+" "+k.Fingerprint)
+			}
+			what = allOf(each)
+		}
+		parts = append(parts, c.server+" "+c.verb+" "+what+c.how)
+	}
+	return parts
+}
+
+// ways is how keys came to be trusted, like " (first-use)".
+func ways(list []update.Key) string {
+	var words []string
+	for _, k := range list {
+		origin := keys.Key{Comment: k.Comment}.Origin()
+		word := origin.How
+		if origin.VouchedBy != "" {
+			word = "proven"
+		}
+		if word != "" && !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(words, ", ") + ")"
+}
+
+// cronChroot is what became of a chroot and its image; "" if that is nothing.
+func (d reportDocument) cronChroot(name string) string {
+	var files []string
+	for _, f := range d.Files {
+		if f.Chroot == name && f.Changed {
+			files = append(files, filepath.Base(f.Path))
+		}
+	}
+	var parts []string
+	for _, i := range d.Images {
+		switch {
+		case i.Chroot != name:
+		case i.Changed:
+			part := fmt.Sprintf("generation %d", i.Generation)
+			if len(files) > 0 {
+				part += " with new " + allOf(files)
+				files = nil
+			}
+			part += ", " + size(i.Size)
+			if i.Reused > 0 {
+				part += fmt.Sprintf(", %s of it read anew", size(i.Read))
+			}
+			if i.Kernel != "" {
+				part += ", kernel " + i.Kernel
+			}
+			parts = append(parts, part)
+		case i.Repaired:
+			parts = append(parts, fmt.Sprintf("brought what clients fetch over TFTP back to generation %d", i.Generation))
+		}
+	}
+	if len(files) > 0 {
+		parts = append(parts, "wrote "+allOf(files))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// allOf joins words as a sentence does: a, b and c.
+func allOf(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}
