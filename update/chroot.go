@@ -37,6 +37,7 @@ func (r *run) updateChroot(ctx context.Context, t *trust, c farm.Chroot) error {
 
 // write puts the derived files into a chroot, and returns those that belong into the image only, and lts.conf.
 func (r *run) write(t *trust, root *openRoot) (overlay []derived, conf []byte, err error) {
+	defer r.step("write", root.declared.Name)()
 	files, err := t.derive(root.declared)
 	if err != nil {
 		return nil, nil, err
@@ -103,6 +104,22 @@ type openRoot struct {
 }
 
 func (r *run) open(ctx context.Context, c farm.Chroot) (*openRoot, error) {
+	defer r.step("open", c.Name)()
+	o, err := r.openUnlocked(c)
+	if err != nil {
+		return nil, err
+	}
+	release, err := o.Lock(ctx)
+	if err != nil {
+		o.close()
+		return nil, err
+	}
+	o.release = release
+	return o, nil
+}
+
+// openUnlocked is for those who only look, and may see a package half installed.
+func (r *run) openUnlocked(c farm.Chroot) (*openRoot, error) {
 	exclude, err := squashfs.ParseExcludes(r.excludes(c))
 	if err != nil {
 		return nil, err
@@ -111,12 +128,7 @@ func (r *run) open(ctx context.Context, c farm.Chroot) (*openRoot, error) {
 	if err != nil {
 		return nil, err
 	}
-	release, err := root.Lock(ctx)
-	if err != nil {
-		root.Close()
-		return nil, err
-	}
-	return &openRoot{root, c, storeOf(r.farm, c), adoptedFolder(r.farm), exclude, release}, nil
+	return &openRoot{root, c, storeOf(r.farm, c), adoptedFolder(r.farm), exclude, func() {}}, nil
 }
 
 // openChroot opens the root of a declared chroot. None is forced: a folder that is no root may be one where nothing is
@@ -225,7 +237,6 @@ func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
 
 // build brings the image of a chroot up to date and publishes it, if it differs from the current one.
 func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []byte) error {
-	defer r.step("image " + o.declared.Name)()
 	report := Image{Chroot: o.declared.Name, Path: o.store.Link(), Generation: image.None}
 	if r.dryRun {
 		return r.rehearse(ctx, o, overlay, conf, report)
@@ -241,7 +252,9 @@ func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []
 	}
 	g := built.Generation
 	if report.Changed = !built.Unchanged; report.Changed {
-		if g, err = o.store.Publish(built, now); err != nil {
+		done := r.step("publish", o.declared.Name)
+		g, err = o.store.Publish(built, now)
+		if done(); err != nil {
 			return err
 		}
 	}
@@ -249,6 +262,7 @@ func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []
 	report.Generation, report.Size, report.Files = g.Number, g.Size, g.Files
 	report.Read, report.Reused, report.Kernel, report.Full = g.Read, g.Reused, g.Kernel, built.Full
 	r.report.Images = append(r.report.Images, report)
+	defer r.step("prune", o.declared.Name)()
 	gone, err := o.store.Prune(r.farm.Image.Keep, r.farm.Image.KeepFor, now)
 	if len(gone) > 0 {
 		r.report.Images[len(r.report.Images)-1].Pruned = gone
@@ -258,6 +272,7 @@ func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []
 
 // make makes the image of a chroot, beside the current one.
 func (r *run) make(ctx context.Context, o *openRoot, overlay []derived, conf []byte, now time.Time) (*image.Built, error) {
+	defer r.step("build", o.declared.Name)()
 	source, err := r.source(o, overlay, conf)
 	if err != nil {
 		return nil, err
@@ -294,6 +309,7 @@ func (r *run) source(o *openRoot, overlay []derived, conf []byte) (image.Source,
 
 // rehearse says what build would do.
 func (r *run) rehearse(ctx context.Context, o *openRoot, overlay []derived, conf []byte, report Image) error {
+	defer r.step("build", o.declared.Name)()
 	source, err := r.source(o, overlay, conf)
 	if err != nil {
 		return err

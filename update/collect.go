@@ -25,23 +25,11 @@ func Collect(ctx context.Context, f *farm.Farm, names []string, o Options) (*Rep
 
 // collect does so within a run, and returns what is trusted afterwards.
 func (r *run) collect(ctx context.Context, only []string) (*trust, error) {
-	defer r.step("scan servers")()
-	servers, err := choose(r.farm, only)
+	t, looks, err := r.survey(ctx, only)
 	if err != nil {
 		return nil, err
 	}
-	store, err := openStore(r.farm, r.dryRun)
-	if err != nil {
-		return nil, err
-	}
-	t, err := loadTrust(r.farm, store)
-	if err != nil {
-		return nil, err
-	}
-	looks, err := r.look(ctx, store, servers)
-	if err != nil {
-		return nil, err
-	}
+	defer r.step("record", "")()
 	for _, l := range looks {
 		if l.verdict.Err != nil {
 			return nil, l.verdict.Err
@@ -73,6 +61,26 @@ func (r *run) collect(ctx context.Context, only []string) (*trust, error) {
 		}
 	}
 	return t, nil
+}
+
+// survey asks servers for their keys, all of them if none is named, and returns what was trusted until now beside what it
+// found out.
+func (r *run) survey(ctx context.Context, only []string) (*trust, []look, error) {
+	defer r.step("scan", "")()
+	servers, err := choose(r.farm, only)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := openStore(r.farm, r.dryRun)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := loadTrust(r.farm, store)
+	if err != nil {
+		return nil, nil, err
+	}
+	looks, err := r.look(ctx, store, servers)
+	return t, looks, err
 }
 
 // A look is what one server showed in a run, and what that means.

@@ -23,6 +23,7 @@ func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 	if path == "" {
 		return nil
 	}
+	defer r.step("ltsp", "")()
 	old, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write LTSP's known_hosts: %w", err)
@@ -55,7 +56,6 @@ func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 	if _, err := os.Stat(behind); err != nil || !r.farm.LTSP.Initrd {
 		return nil
 	}
-	defer r.step("ltsp initrd")()
 	if out, err := exec.CommandContext(ctx, "ltsp", "initrd").CombinedOutput(); err != nil {
 		return fmt.Errorf("run ltsp initrd: %w", explainLTSP(err, lastLine(out)))
 	}

@@ -19,9 +19,19 @@ type Report struct {
 	Warnings []string      `json:"warnings,omitempty"` // printed even when quiet
 }
 
-// A Step is one part of the work and the time it took.
+// A Step is one part of the work and the time it took. Its name is one of a few:
+//
+//	scan     asking the servers for their keys, and judging these
+//	record   writing down what that decided
+//	ltsp     LTSP's own known_hosts, and ltsp initrd
+//	open     of a chroot: waiting until its package manager is locked out
+//	write    of a chroot: deriving the files for its clients, and putting them into it
+//	build    of a chroot: making the image, and comparing it with the current one
+//	publish  of a chroot: switching clients to the new generation
+//	prune    of a chroot: deleting old ones
 type Step struct {
 	Name     string        `json:"name"`
+	Chroot   string        `json:"chroot,omitempty"`
 	Duration time.Duration `json:"duration_ns"`
 }
 

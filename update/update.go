@@ -69,11 +69,11 @@ func (o Options) run(f *farm.Farm, work func(*run) error) (*Report, error) {
 	return r.report, err
 }
 
-// step begins a part of the work; the function it returns ends it.
-func (r *run) step(name string) func() {
+// step begins a part of the work, of a chroot or of all; the function it returns ends it.
+func (r *run) step(name, chroot string) func() {
 	began := time.Now()
 	return func() {
-		r.report.Steps = append(r.report.Steps, Step{name, time.Since(began)})
+		r.report.Steps = append(r.report.Steps, Step{name, chroot, time.Since(began)})
 	}
 }
 

@@ -229,7 +229,7 @@ func (d reportDocument) details(p *page) {
 	p.table(2, rows)
 	rows = nil
 	for _, s := range d.Steps {
-		rows = append(rows, []any{s.Name, s.Duration.Round(time.Millisecond)})
+		rows = append(rows, []any{s.Name, s.Chroot, s.Duration.Round(time.Millisecond)})
 	}
 	p.table(2, rows)
 }
