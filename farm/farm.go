@@ -38,6 +38,7 @@ type Farm struct {
 	Authorities []keys.Authority
 	Aliases     []Alias // as declared
 	LTSP        LTSP
+	Metrics     Metrics
 	// HashKnownHosts tells whether names stand in known_hosts as hashes.
 	HashKnownHosts bool
 
@@ -101,6 +102,11 @@ type Balance struct {
 	// i386, arm64, armhf, riscv64) with their programs in it; empty: clients
 	// get those beside ltskeeper.
 	Binaries string
+}
+
+// Metrics says where numbers about the farm are written for node_exporter.
+type Metrics struct {
+	Textfile string // ends in .prom; empty: none are written
 }
 
 // A Client is a section of lts.conf.

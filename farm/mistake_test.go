@@ -40,6 +40,13 @@ func TestMistakes(t *testing.T) {
 				`ltskeeper.toml:9:2: ltsp: initrd is of no use without known-hosts; write known-hosts = "/etc/ltsp/ssh_known_hosts"`,
 			},
 		},
+		"metrics": {
+			toml: "[metrics]\ntextfile = \"ltskeeper.txt\"\ntextfil = \"\"\n",
+			want: []string{
+				`ltskeeper.toml:2:12: metrics.textfile: node_exporter reads only files that end in .prom; write one like "/var/lib/prometheus/node-exporter/ltskeeper.prom"`,
+				`ltskeeper.toml:3:1: metrics.textfil: there is no such key; did you mean textfile?`,
+			},
+		},
 		"a login": {
 			toml: "[collect]\nlogin = { user = \"-x\", identity = \"\" }\nretire-after = \"14d\"\n",
 			want: []string{

@@ -40,6 +40,7 @@ func (l *loader) settings() {
 		"ca":       func(p place) { p.tables(l.authority) },
 		"alias":    func(p place) { p.tables(l.alias) },
 		"ltsp":     l.ltsp,
+		"metrics":  l.metrics,
 
 		"known-hosts": l.knownHostsSettings,
 	})
@@ -78,6 +79,18 @@ func (l *loader) image(p place) {
 func (l *loader) tftp(p place) {
 	p.table(readers{
 		"directory": func(p place) { p.path(&l.farm.TFTP.Directory, l.farm.Dir) },
+	})
+}
+
+// metrics reads [metrics]. node_exporter takes no notice of a file with another ending.
+func (l *loader) metrics(p place) {
+	p.table(readers{
+		"textfile": func(p place) {
+			to := &l.farm.Metrics.Textfile
+			if p.path(to, l.farm.Dir) && !strings.HasSuffix(*to, ".prom") {
+				p.mistake("node_exporter reads only files that end in .prom", `write one like "/var/lib/prometheus/node-exporter/ltskeeper.prom"`)
+			}
+		},
 	})
 }
 

@@ -110,6 +110,10 @@ func Template(found Found) []byte {
 # [known-hosts]
 # hash = true             # clients' known_hosts does not tell the servers' names
 
+# Numbers for Prometheus, which node_exporter reads after each update-image.
+# [metrics]
+# textfile = "/var/lib/prometheus/node-exporter/ltskeeper.prom"
+
 # An account on the servers that may do nothing but log in: with it they prove
 # new host keys, and nobody is asked.
 # [collect.login]

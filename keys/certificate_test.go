@@ -185,10 +185,11 @@ func TestTrustedByCertificateAlone(t *testing.T) {
 	if v := k.collect(); v.State != StateSilent || len(v.Certified) != 1 {
 		t.Errorf("silent: %s", summary(v))
 	}
-	if good, err := open(t, k.dir).Certified(k.policy, k.now.AddDate(0, 0, 9)); !good || err != nil {
-		t.Errorf("on record: %v, %v", good, err)
+	good, until, err := open(t, k.dir).Certified(k.policy, k.now.AddDate(0, 0, 9))
+	if left := until.Sub(k.now); !good || err != nil || left < 9*24*time.Hour || left > 11*24*time.Hour {
+		t.Errorf("on record: %v until %v, %v", good, until, err)
 	}
-	if good, err := open(t, k.dir).Certified(k.policy, k.now.AddDate(0, 0, 11)); good || err != nil {
+	if good, _, err := open(t, k.dir).Certified(k.policy, k.now.AddDate(0, 0, 11)); good || err != nil {
 		t.Errorf("on record and expired: %v, %v", good, err)
 	}
 

@@ -161,16 +161,24 @@ func (s *Store) Certificates(name string) ([]Key, error) {
 }
 
 // Certified reports whether clients take a certificate on record of a server
-// for its name, the first in Listed.
-func (s *Store) Certified(p Policy, now time.Time) (bool, error) {
+// for its name, the first in Listed, and when the first of those that they
+// take ends: zero if none ever does.
+func (s *Store) Certified(p Policy, now time.Time) (good bool, until time.Time, err error) {
 	if len(p.Authorities) == 0 || len(p.Listed) == 0 {
-		return false, nil
+		return false, until, nil
 	}
 	certs, err := s.Certificates(p.Name)
-	return slices.ContainsFunc(certs, func(k Key) bool {
-		_, err := checkCertificate(k, p.Listed[0], p.Authorities, s.isRevoked, now)
-		return err == nil
-	}), err
+	for _, k := range certs {
+		end, err := checkCertificate(k, p.Listed[0], p.Authorities, s.isRevoked, now)
+		if err != nil {
+			continue
+		}
+		good = true
+		if !end.IsZero() && (until.IsZero() || end.Before(until)) {
+			until = end
+		}
+	}
+	return good, until, err
 }
 
 // Pending returns the keys that wait for a person.

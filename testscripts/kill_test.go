@@ -71,10 +71,13 @@ keep = 2
 keep-for = "1ns"
 [tftp]
 directory = "tftp"
+[metrics]
+textfile = "metrics/ltskeeper.prom"
 [[chroot]]
 name = "client"
 path = "client"
 `)
+	check(t, os.Mkdir(v.path("metrics"), 0o755))
 	v.write("client/bin/sh", "#!not really\n")
 	check(t, os.Chmod(v.path("client/bin/sh"), 0o755))
 	check(t, os.MkdirAll(v.path("client/sbin"), 0o755))
@@ -175,6 +178,7 @@ func (v *victim) killOnce(rng *rand.Rand) bool {
 			v.t.Errorf("%s: %s is of %q; before it was of %q", when, name, state, old[name])
 		}
 	}
+	v.wholeMetrics(when)
 	before, err := look([]string{v.dir})
 	check(v.t, err)
 	v.run("status")
@@ -270,6 +274,22 @@ func mark(conf []byte) []byte {
 		return found
 	}
 	return conf
+}
+
+// wholeMetrics: what node_exporter would read has all metrics, to the last.
+func (v *victim) wholeMetrics(when string) {
+	v.t.Helper()
+	files, err := filepath.Glob(v.path("metrics/*.prom"))
+	check(v.t, err)
+	for _, path := range files {
+		data, err := os.ReadFile(path)
+		check(v.t, err)
+		last := strings.TrimSuffix(string(data), "\n")
+		last = last[strings.LastIndexByte(last, '\n')+1:]
+		if filepath.Base(path) != "ltskeeper.prom" || !strings.HasPrefix(last, "ltskeeper_images_filesystem_size_bytes ") {
+			v.t.Errorf("%s: %s ends in %q", when, path, last)
+		}
+	}
 }
 
 // noLitter: nothing is left below the folders that has a temporary name.

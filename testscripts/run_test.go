@@ -30,7 +30,7 @@
 //	lock FILE, unlock FILE       hold the lock on a file, as another run of ltskeeper does
 //	apt ROOT                     hold the lock that apt and dpkg take in a root
 //
-// Beside ltskeeper they find get_hosts, ldmselect and ldminfod on their PATH, and in $CLIENT as [balance] binaries wants them.
+// Beside ltskeeper they find get_hosts, ldmselect and ldminfod on their PATH, promtool where scripts/need unpacked it, and in $CLIENT as [balance] binaries wants them.
 //
 // The condition [root] is for what only root may do.
 package testscripts
@@ -95,6 +95,15 @@ func clients() string {
 	return filepath.Join(binary, "client", arch)
 }
 
+// promtool is the folder into which scripts/need unpacks it.
+func promtool() string {
+	cache := os.Getenv("XDG_CACHE_HOME")
+	if cache == "" {
+		cache = "/var/cache"
+	}
+	return filepath.Join(cache, "ltskeeper/prometheus/usr/bin")
+}
+
 func TestScripts(t *testing.T) {
 	build(t)
 	for _, tool := range []string{"ssh", "ssh-keygen", "unsquashfs"} {
@@ -109,7 +118,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("PATH", strings.Join([]string{binary, clients(), env.Getenv("PATH")}, string(os.PathListSeparator)))
+			env.Setenv("PATH", strings.Join([]string{binary, clients(), env.Getenv("PATH"), promtool()}, string(os.PathListSeparator)))
 			env.Setenv("CLIENT", filepath.Dir(clients()))
 			env.Setenv("LTSKEEPER_CONFIG", filepath.Join(env.WorkDir, "ltskeeper.toml"))
 			me, err := user.Current()

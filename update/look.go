@@ -39,12 +39,12 @@ func Look(f *farm.Farm) (*Status, error) {
 		return nil, err
 	}
 	t := &trust{farm: f, store: store, keys: map[string][]keys.Key{}, certified: map[string]bool{}, quarantine: q}
-	unreadable := map[string]error{}
+	unreadable, ends := map[string]error{}, map[string]time.Time{}
 	for _, s := range f.Servers {
 		if t.keys[s.Name], err = store.Trusted(s.Name, s.Pins); err != nil {
 			unreadable[s.Name] = err
 		}
-		if t.certified[s.Name], err = store.Certified(policyOf(f, s), time.Now()); err != nil {
+		if t.certified[s.Name], ends[s.Name], err = store.Certified(policyOf(f, s), time.Now()); err != nil {
 			unreadable[s.Name] = err
 		}
 	}
@@ -62,6 +62,7 @@ func Look(f *farm.Farm) (*Status, error) {
 		server := t.onRecord(s, seen, listed)
 		server.Revoked = reportKeys(revoked[s.Name])
 		server.Strays = strays[s.Name]
+		server.Expires = known(ends[s.Name])
 		if err := unreadable[s.Name]; err != nil {
 			server.State, server.Message, server.Decision = Unreadable, err.Error(), true
 		}

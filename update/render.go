@@ -54,7 +54,7 @@ func loadTrust(f *farm.Farm, store *keys.Store) (*trust, error) {
 			return nil, err
 		}
 		t.keys[s.Name] = trusted
-		if t.certified[s.Name], err = store.Certified(policyOf(f, s), time.Now()); err != nil {
+		if t.certified[s.Name], _, err = store.Certified(policyOf(f, s), time.Now()); err != nil {
 			return nil, err
 		}
 	}

@@ -60,6 +60,7 @@ type Server struct {
 	Quarantined *time.Time       `json:"quarantined,omitempty"`
 	Keys        []Key            `json:"keys,omitempty"`      // trusted
 	Certified   bool             `json:"certified,omitempty"` // by a certificate that clients take
+	Expires     *time.Time       `json:"expires,omitempty"`   // on record: when the first of its certificates ends
 	Added       []Key            `json:"added,omitempty"`     // became trusted in this run
 	Removed     []Key            `json:"removed,omitempty"`   // trusted until this run
 	Pending     []Key            `json:"pending,omitempty"`   // wait for a person

@@ -104,7 +104,11 @@ func Run(ctx context.Context, f *farm.Farm, o Options) (*Report, error) {
 		}
 		err = r.eachChroot(ctx, chroots, func(c farm.Chroot) error { return r.updateChroot(ctx, t, c) })
 		r.tellOfLosses(t, chroots)
-		return err
+		if err != nil {
+			return err
+		}
+		r.noteSuccess()
+		return nil
 	})
 }
 

@@ -189,18 +189,20 @@ func (d reportDocument) summary() string {
 	return "Nothing to do: " + what + "."
 }
 
+// allStates is every state of a server, in the order in which they are told.
+var allStates = []update.State{
+	update.Trusted, update.Pending, update.Changed, update.Revoked,
+	update.Unreadable, update.Unreachable, update.Throttled, update.Unscanned,
+}
+
 // stateCounts is like "12 servers (10 trusted, 1 changed, 1 unreachable)".
 func stateCounts(servers []update.Server) string {
-	states := []update.State{
-		update.Trusted, update.Pending, update.Changed, update.Revoked,
-		update.Unreadable, update.Unreachable, update.Throttled, update.Unscanned,
-	}
 	counts := map[update.State]int{}
 	for _, s := range servers {
 		counts[s.State]++
 	}
 	var parts []string
-	for _, state := range states {
+	for _, state := range allStates {
 		if n := counts[state]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}

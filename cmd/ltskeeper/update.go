@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"ltskeeper/farm"
 	"ltskeeper/update"
@@ -52,12 +53,18 @@ func (t *tool) updateImage(ctx *cli.Context) error {
 		return err
 	}
 	report, stop := t.watch("scan servers")
+	began := time.Now()
 	r, err := update.Run(ctx.Context, f, update.Options{
 		Chroots: chroots, DryRun: ctx.Bool("dry-run"), Full: ctx.Bool("full"), Force: ctx.Bool("force"), Progress: report,
 	})
 	stop()
 	if len(f.Chroots) == 0 && err == nil {
 		r.Warnings = append(r.Warnings, noChroot(f).Error())
+	}
+	if problem := keepMetrics(f, r, err, began, time.Now()); problem != nil && r != nil {
+		r.Warnings = append(r.Warnings, problem.Error())
+	} else if problem != nil {
+		warn(os.Stderr, problem.Error())
 	}
 	if err := t.printReport(r, err); err != nil || len(f.Servers) > 0 || !r.SomethingChanged() || t.quiet || t.json {
 		return err

@@ -1,0 +1,77 @@
+package update
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"ltskeeper/farm"
+
+	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
+)
+
+// Measured is what metrics tell beside a run's report.
+type Measured struct {
+	*Status              // servers as the run found them, else as they are on record; nil if the record cannot be read
+	Succeeded  time.Time // when Run last ended without an error; zero if it never did
+	Free, Size int64     // bytes of the file system that the images are on; zero if it does not tell
+}
+
+// Measure gathers it after a run with this report, which may be nil. With an error comes what could be gathered.
+func Measure(f *farm.Farm, r *Report) (*Measured, error) {
+	m := Measured{Succeeded: lastSuccess(f)}
+	var err, unread error
+	m.Free, m.Size, err = space(f.Image.Directory)
+	m.Status, unread = Look(f)
+	if unread != nil || r == nil || len(r.Servers) == 0 {
+		return &m, errors.Join(err, unread)
+	}
+	expires := map[string]*time.Time{}
+	for _, s := range m.Servers {
+		expires[s.Name] = s.Expires
+	}
+	m.Servers = nil
+	for _, s := range r.Servers {
+		s.Expires = expires[s.Name]
+		m.Servers = append(m.Servers, s)
+	}
+	return &m, err
+}
+
+// space asks how much room a folder's file system has for root's programs, and in all. A folder that is not there yet will
+// be on its parent's.
+func space(dir string) (free, size int64, err error) {
+	var st unix.Statfs_t
+	for err = unix.Statfs(dir, &st); errors.Is(err, unix.ENOENT) && dir != "/"; err = unix.Statfs(dir, &st) {
+		dir = filepath.Dir(dir)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("ask how much room %s has: %w", dir, err)
+	}
+	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize, nil
+}
+
+// noteSuccess remembers that a run did its work, in <state>/succeeded: a failed one has to tell, too, when the last good one
+// was. Where nobody wants metrics, a run that changes nothing writes nothing.
+func (r *run) noteSuccess() {
+	if r.dryRun || r.farm.Metrics.Textfile == "" {
+		return
+	}
+	stamp := time.Now().UTC().Format(time.RFC3339) + "\n"
+	if err := renameio.WriteFile(successFile(r.farm), []byte(stamp), 0o644); err != nil {
+		r.warn("note that this run succeeded, for metrics: %v", err)
+	}
+}
+
+// lastSuccess reads it back. A note that is lost or garbled is none: the next success writes another.
+func lastSuccess(f *farm.Farm) time.Time {
+	data, _ := os.ReadFile(successFile(f))
+	at, _ := time.Parse(time.RFC3339, strings.TrimSpace(string(data)))
+	return at
+}
+
+func successFile(f *farm.Farm) string { return filepath.Join(f.State, "succeeded") }
