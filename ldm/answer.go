@@ -3,6 +3,7 @@ package ldm
 import (
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -15,10 +16,13 @@ const Unrated = -1
 
 // An Answer is what a server says of itself.
 type Answer struct {
-	Rating    int    // 0 (full) to 100 (idle), or Unrated
-	Draining  bool   // it is about to be taken out of service: no new logins, please
-	Logins    int    // sessions there are on it; -1 if it does not say
-	Capacity  int    // sessions it is meant for; 0 if it does not say
+	Rating   int  // 0 (full) to 100 (idle), or Unrated
+	Draining bool // it is about to be taken out of service: no new logins, please
+	Logins   int  // sessions there are on it; -1 if it does not say
+	Capacity int  // sessions it is meant for; 0 if it does not say
+	// Time is its clock, to the second, when it made the answer, which it may give again for a second; zero if it does
+	// not say.
+	Time      time.Time
 	XSession  string // the script that starts a session, like /etc/X11/Xsession
 	Guests    bool   // it has accounts for guests
 	Sessions  []Session
@@ -53,6 +57,8 @@ func Parse(text []byte) Answer {
 			a.Logins = number(value, 0, maxCount, -1)
 		case "capacity":
 			a.Capacity = number(value, 1, maxCount, 0)
+		case "time":
+			a.Time = clock(value)
 		case "xsession":
 			a.XSession = value
 		case "allow-guest":
@@ -82,13 +88,23 @@ func number(s string, low, high, otherwise int) int {
 	return int(n)
 }
 
+// clock returns the time that s is, in seconds since 1970, or zero if it is none up to the year 9999.
+func clock(s string) time.Time {
+	const last = 253402300799
+	n, err := strconv.ParseInt(strings.Trim(s, " "), 10, 64)
+	if err != nil || n <= 0 || n > last {
+		return time.Time{}
+	}
+	return time.Unix(n, 0)
+}
+
 func printable(s string) bool {
 	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
 // Encode returns the answer's lines, the most needed first, and the number of lines that were left out: those that do
 // not fit into MaxEncoded bytes, and those that Parse would not give back. LDM's own greeter ignores the lines state,
-// logins and capacity.
+// logins, capacity and time.
 func (a Answer) Encode() (text []byte, left int) {
 	line := func(parts ...string) {
 		s := strings.Join(parts, ":")
@@ -109,6 +125,9 @@ func (a Answer) Encode() (text []byte, left int) {
 	}
 	if a.Capacity > 0 {
 		line("capacity", strconv.Itoa(a.Capacity))
+	}
+	if !a.Time.IsZero() {
+		line("time", strconv.FormatInt(a.Time.Unix(), 10))
 	}
 	if a.XSession != "" {
 		line("xsession", a.XSession)

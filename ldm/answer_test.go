@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestParse(t *testing.T) {
@@ -45,6 +46,8 @@ func TestParse(t *testing.T) {
 		{"control characters elsewhere", "language:en\x07\nxsession:\x9b\nsession:a\u202eb\nrating:5\n", rated(5)},
 		{"another server's name", "rating:5\napp02 app03\n127.0.0.1 rating:100\n", rated(5)},
 		{"a session without a command", "session-with-name:Xfce\nsession-with-name:Xfce:\nsession-with-name::startxfce4\n", silent},
+		{"a time", "time:1795219200\n", Answer{Rating: Unrated, Logins: -1, Time: time.Unix(1795219200, 0)}},
+		{"times that are none", "time:0\ntime:-1\ntime:noon\ntime:1795219200.5\ntime:253402300800\n", silent},
 		{"counts that are none", "logins:-3\ncapacity:0\n", silent},
 	} {
 		if got := Parse([]byte(test.text)); !reflect.DeepEqual(got, test.want) {
@@ -66,6 +69,9 @@ func TestEncodeAndParse(t *testing.T) {
 	}
 	for range 1000 {
 		a := Answer{Rating: r.IntN(102) - 1, Draining: r.IntN(2) == 0, Logins: r.IntN(100) - 1, Capacity: r.IntN(3)}
+		if r.IntN(2) == 0 {
+			a.Time = time.Unix(1+r.Int64N(1<<36), 0)
+		}
 		if r.IntN(2) == 0 {
 			a.XSession, a.Guests = word("abc/:é"[:5]), true
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"ltskeeper/ldm"
 )
@@ -63,7 +64,9 @@ func atoi(s string) int {
 
 func TestGreeterReads(t *testing.T) {
 	t.Parallel()
-	got := greet(server(t).text())
+	m := server(t)
+	m.clock = time.Now
+	got := greet(m.text())
 	want := greeter{
 		languages: []string{"fr_FR.UTF-8", "ca_ES.UTF-8@valencia", "en_US.UTF-8", "sv_SE.UTF-8"},
 		named: map[string]string{

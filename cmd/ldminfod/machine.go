@@ -21,6 +21,7 @@ type machine struct {
 	files    fs.FS // everything, from the root
 	capacity int   // sessions it is meant for; 0: nobody said
 	mark     string
+	clock    func() time.Time // nil: it does not say what time it is
 }
 
 // text is what the machine says to whoever asks.
@@ -33,6 +34,9 @@ func (m *machine) answer() ldm.Answer {
 	a := ldm.Answer{Rating: rating(m.terms()), Logins: m.logins(), Capacity: m.capacity}
 	if _, draining := m.draining(); draining {
 		a.Draining, a.Rating = true, 0
+	}
+	if m.clock != nil {
+		a.Time = m.clock()
 	}
 	if info, err := fs.Stat(m.files, "etc/X11/Xsession"); err == nil && info.Mode().IsRegular() {
 		a.XSession = "/etc/X11/Xsession"
@@ -106,7 +110,7 @@ func (m *machine) draining() (since time.Time, draining bool) {
 }
 
 func (m *machine) drain(out io.Writer) error {
-	if err := os.MkdirAll(filepath.Dir(m.mark), 0o755); err != nil {
+	if err := makeFolder(filepath.Dir(m.mark)); err != nil {
 		return asRoot(err)
 	}
 	f, err := os.OpenFile(m.mark, os.O_CREATE|os.O_WRONLY, 0o644)
@@ -122,6 +126,14 @@ func (m *machine) drain(out io.Writer) error {
 	}
 	_, err = fmt.Fprintf(out, "Draining: new logins go elsewhere, those that are here stay.%s\n", stay)
 	return err
+}
+
+// makeFolder makes a folder that the daemon can look into, who is not root, whatever the umask of whoever drains.
+func makeFolder(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return cmp.Or(os.MkdirAll(dir, 0o755), os.Chmod(dir, 0o755))
 }
 
 func (m *machine) undrain(out io.Writer) error {

@@ -92,9 +92,11 @@ func TestAnswer(t *testing.T) {
 	t.Parallel()
 	m := server(t)
 	m.capacity = 10
+	m.clock = func() time.Time { return time.Unix(1795219200, 999_999_999) }
 	want := `rating:60
 logins:3
 capacity:10
+time:1795219200
 xsession:/etc/X11/Xsession
 session-with-name:GNOME:gnome-session --session=x
 session-with-name:Kiosk  the web:/opt/kiosk/bin/browser

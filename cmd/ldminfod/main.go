@@ -42,7 +42,7 @@ With a socket from systemd it serves that one. Options:
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	m := machine{files: os.DirFS("/")}
+	m := machine{files: os.DirFS("/"), clock: time.Now}
 	err := run(ctx, &m, os.Args[1:], os.Stdout)
 	switch {
 	case err == nil:
