@@ -42,14 +42,15 @@ lint: ## gofmt, go vet, staticcheck
 	$(GO) tool staticcheck ./...
 
 install: build ## into DESTDIR and PREFIX (/usr/local); CLIENTS="amd64 i386" if clients are of another kind
-	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin bin/ltskeeper bin/ldminfod
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin bin/ltskeeper
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin bin/ldminfod
 	for arch in $(or $(CLIENTS),$(native)); do \
 		case $$arch in i386) export GOARCH=386 GO386=softfloat ;; armhf) export GOARCH=arm ;; *) export GOARCH=$$arch ;; esac; \
 		$(go_build) -o bin/client/$$arch/ ./cmd/get_hosts ./cmd/ldmselect && \
 		install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/ltskeeper/client/$$arch bin/client/$$arch/* || exit; \
 	done
-	sed 's|@sbindir@|$(PREFIX)/sbin|' dist/ltskeeper-boot.service.in >bin/ltskeeper-boot.service
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system bin/ltskeeper-boot.service
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/ltskeeper dist/mail-failure
+	@dist/install '$(DESTDIR)' '$(PREFIX)'
 
 clean: ## forget what was built
 	rm -rf bin
