@@ -53,20 +53,26 @@ func load(path string, c *change) (*Farm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load declaration: %w", err)
 	}
-	l := loader{farm: defaults(path), change: c, names: map[string]owner{}}
+	l := read(path, c)
+	if len(l.mistakes) > 0 {
+		return nil, l.mistakes
+	}
+	return l.farm, nil
+}
+
+// read reads all of a declaration, whatever is wrong with it.
+func read(path string, c *change) *loader {
+	l := &loader{farm: defaults(path), change: c, names: map[string]owner{}}
 	l.settings()
 	l.servers()
 	l.checkPorts()
 	l.checkAliases()
 	l.ltsConf(l.farm.ltsConfPath(), Mistake{})
 	l.knownHosts()
-	if len(l.mistakes) > 0 {
-		slices.SortStableFunc(l.mistakes, func(a, b Mistake) int {
-			return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-		})
-		return nil, l.mistakes
-	}
-	return l.farm, nil
+	slices.SortStableFunc(l.mistakes, func(a, b Mistake) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return l
 }
 
 // defaults is the farm of an empty ltskeeper.toml.

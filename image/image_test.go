@@ -577,8 +577,8 @@ func TestCompareVersions(t *testing.T) {
 		t.Fatalf("sort -V gave %d of %d versions", len(sorted), len(versions))
 	}
 	for i := range sorted[1:] {
-		if a, b := sorted[i], sorted[i+1]; compareVersions(a, b) > 0 || compareVersions(b, a) < 0 {
-			t.Errorf("sort -V has %s before %s, compareVersions does not", a, b)
+		if a, b := sorted[i], sorted[i+1]; CompareVersions(a, b) > 0 || CompareVersions(b, a) < 0 {
+			t.Errorf("sort -V has %s before %s, CompareVersions does not", a, b)
 		}
 	}
 }

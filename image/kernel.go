@@ -132,7 +132,7 @@ func (i *openedImage) kernelPairs() [][2]string {
 			versions = append(versions, version)
 		}
 	}
-	slices.SortFunc(versions, func(a, b string) int { return compareVersions(b, a) })
+	slices.SortFunc(versions, func(a, b string) int { return CompareVersions(b, a) })
 	for _, v := range versions {
 		pairs = append(pairs, [2]string{"boot/vmlinuz-" + v, "boot/initrd.img-" + v})
 		pairs = append(pairs, [2]string{"boot/vmlinuz-" + v, "boot/initramfs-" + v + ".img"})
@@ -140,10 +140,10 @@ func (i *openedImage) kernelPairs() [][2]string {
 	return pairs
 }
 
-// compareVersions orders kernel versions as `sort -V` does: runs of digits by their value, the rest byte by
+// CompareVersions orders kernel versions as `sort -V` does: runs of digits by their value, the rest byte by
 // byte, letters before other characters, and a `~` before everything, the end included. The order is Debian
 // Policy's, 5.6.12.
-func compareVersions(a, b string) int {
+func CompareVersions(a, b string) int {
 	for a != "" || b != "" {
 		if c := weight(a) - weight(b); c != 0 {
 			return c

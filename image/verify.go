@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -179,4 +180,13 @@ func (s *Store) openCurrent() (int, *openedImage, error) {
 	}
 	img, err := openImage(filepath.Join(s.folder(current), imageFile))
 	return current, img, err
+}
+
+// Conf is the lts.conf that generation n was published with, nil if there is none.
+func (s *Store) Conf(n int) ([]byte, error) {
+	data, err := os.ReadFile(filepath.Join(s.folder(n), confFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
 }

@@ -138,6 +138,17 @@ func checkCertificate(k Key, name string, authorities []Authority, revoked func(
 	return before, nil
 }
 
+// Validity is when a certificate that is carried as a Key begins and ends to be
+// valid, ends being zero for one that never does, and the key it is for.
+func (k Key) Validity() (begins, ends time.Time, of Key, err error) {
+	cert, of, err := parseCertificate(k)
+	if err != nil {
+		return begins, ends, Key{}, err
+	}
+	begins, ends = validity(cert)
+	return begins, ends, of, nil
+}
+
 // validity is when a certificate begins and ends to be valid: zero for one that
 // never ends.
 func validity(cert *ssh.Certificate) (after, before time.Time) {

@@ -48,6 +48,10 @@ type Scanner struct {
 	Timeout  time.Duration // for one connection: TCP, banner and key exchange together; 0 means 5 s
 	Parallel int           // connections at once; 0 means 64
 
+	// Brief asks each address for one key only, the first type that it has: one
+	// connection shows whether somebody is there who has that key.
+	Brief bool
+
 	// Login, if not nil, has servers with trusted keys prove the others.
 	Login *Login
 
@@ -150,6 +154,7 @@ func (s *Scanner) Scan(ctx context.Context, targets []Target, progress func(done
 // scan is one run of a Scanner.
 type scan struct {
 	timeout     time.Duration
+	brief       bool
 	login       *Login
 	resolve     func(ctx context.Context, name string) ([]netip.Addr, error)
 	lookups     slots
@@ -162,6 +167,7 @@ type scan struct {
 func (s *Scanner) start() *scan {
 	run := &scan{
 		timeout:   s.Timeout,
+		brief:     s.Brief,
 		login:     s.Login,
 		resolve:   s.Resolve,
 		endpoints: make(map[netip.AddrPort]slots),
@@ -285,6 +291,9 @@ func (s *scan) address(ctx context.Context, target Target, a address) AddressSig
 		return fail(explain(err, open, s.timeout))
 	}
 	seen.add(first)
+	if s.brief {
+		return seen
+	}
 	for _, t := range hostKeyTypes {
 		algorithms := algorithmsFor([]hostKeyType{t}, target.Certificates)
 		if t.keyType == first.key.Type || !open.offers(algorithms) {

@@ -28,6 +28,8 @@ type Reply struct {
 	Answer Answer
 	// Err says why there is no rating; nil if there is one.
 	Err error
+	// At is when the answer had come, or nothing had, on this machine's clock.
+	At time.Time
 }
 
 // Candidate returns the server for choosing.
@@ -39,6 +41,7 @@ func (r Reply) Candidate(weight float64) Candidate {
 type Asker struct {
 	Timeout time.Duration // for all of them, however many; 0: until the context's deadline
 	SSHPort int           // where servers without an answer are looked for; 0: 22
+	NoSSH   bool          // do not look for them: they count as down
 	// Dial connects; nil: a net.Dialer does.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -61,6 +64,8 @@ func (a *Asker) Ask(ctx context.Context, servers []Server) []Reply {
 	return replies
 }
 
+var errNoSSH = errors.New("its SSH was not looked for")
+
 func (a *Asker) ask(ctx context.Context, s Server) Reply {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -70,13 +75,20 @@ func (a *Asker) ask(ctx context.Context, s Server) Reply {
 	type result struct {
 		answer Answer
 		err    error
+		at     time.Time
 	}
 	info, ssh := make(chan result, 1), make(chan error, 1)
 	wg.Go(func() {
 		answer, err := a.info(ctx, s)
-		info <- result{answer, err}
+		info <- result{answer, err, time.Now()}
 	})
-	knock := sync.OnceFunc(func() { wg.Go(func() { ssh <- a.ssh(ctx, s) }) })
+	knock := sync.OnceFunc(func() {
+		if a.NoSSH {
+			ssh <- errNoSSH
+			return
+		}
+		wg.Go(func() { ssh <- a.ssh(ctx, s) })
+	})
 
 	var late <-chan time.Time
 	if deadline, ok := ctx.Deadline(); ok {
@@ -89,9 +101,9 @@ func (a *Asker) ask(ctx context.Context, s Server) Reply {
 		case r := <-info:
 			switch {
 			case r.answer.Draining:
-				return Reply{s.Name, Draining, r.answer, nil}
+				return Reply{s.Name, Draining, r.answer, nil, r.at}
 			case r.err == nil:
-				return Reply{s.Name, Rated, r.answer, nil}
+				return Reply{s.Name, Rated, r.answer, nil, r.at}
 			}
 			told = &r
 			knock()
@@ -104,9 +116,9 @@ func (a *Asker) ask(ctx context.Context, s Server) Reply {
 			continue
 		}
 		if sshErr != nil {
-			return Reply{s.Name, Down, told.answer, fmt.Errorf("%w; %w", told.err, sshErr)}
+			return Reply{s.Name, Down, told.answer, fmt.Errorf("%w; %w", told.err, sshErr), told.at}
 		}
-		return Reply{s.Name, Alive, told.answer, told.err}
+		return Reply{s.Name, Alive, told.answer, told.err, told.at}
 	}
 }
 

@@ -100,6 +100,7 @@ func (t *tool) app() *cli.App {
 			t.serverCommand(),
 			t.updateCommand(),
 			t.statusCommand(),
+			t.doctorCommand(),
 			t.keysCommand(),
 			t.imageCommand(),
 			t.knownHostsCommand(),

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ltskeeper/doctor"
+	"ltskeeper/farm"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (t *tool) doctorCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "doctor",
+		Usage:     "find what commonly goes wrong, explain it and say what to do",
+		ArgsUsage: "[CHROOT|SERVER]...",
+		Description: `Looks at all of the farm and at this machine, or only at the chroots and servers that are named: names and
+addresses, host keys, clocks, what clients get, images and kernels, space, ports, timers. It changes nothing,
+takes no lock, and asks each server for one key. What needs a person is exit code 3; advice alone is not.
+
+  ltskeeper doctor
+  ltskeeper doctor app04
+  ltskeeper doctor --json | jq -r '.findings[] | select(.severity == "problem") | .subject + ": " + .check'`,
+		BashComplete: t.completes(nil, chrootsAndServers),
+		Action:       t.doctor,
+	}
+}
+
+func (t *tool) doctor(ctx *cli.Context) error {
+	args, err := arguments(ctx, 0, -1)
+	if err != nil {
+		return err
+	}
+	r, err := doctor.Examine(ctx.Context, t.config, args)
+	var unknown *farm.UnknownError
+	if errors.As(err, &unknown) {
+		return usagef("%v", err)
+	}
+	if err != nil {
+		return err
+	}
+	for i := range r.Findings {
+		for j, c := range r.Findings[i].Commands {
+			if own, found := strings.CutPrefix(c, "ltskeeper "); found {
+				r.Findings[i].Commands[j] = t.command("") + " " + own
+			}
+		}
+	}
+	if err := t.print(doctorDocument{r}); err != nil {
+		return err
+	}
+	if r.Problems() > 0 {
+		return outcome(exitDecision)
+	}
+	return nil
+}
+
+// A doctorDocument is what is wrong with a farm.
+type doctorDocument struct{ *doctor.Report }
+
+func (d doctorDocument) text(p *page) {
+	d.section(p, "Problems", red, doctor.Problem)
+	if p.quiet {
+		return
+	}
+	d.section(p, "Advice", yellow, doctor.Advice)
+	if p.Len() > 0 {
+		p.printf("\n")
+	}
+	problems := d.Problems()
+	advice := len(d.Findings) - problems
+	checked := d.checked()
+	switch {
+	case problems+advice > 0:
+		p.paragraph(0, fmt.Sprintf("%s and %s. Looked at %s in %s.", count(problems, "problem", "problems"), count(advice, "piece of advice", "pieces of advice"), checked, lasted(d.Duration)))
+	default:
+		p.paragraph(0, fmt.Sprintf("Nothing is wrong that could be seen of %s in %s: %s.", checked, lasted(d.Duration), d.what()))
+	}
+	if len(d.Unseen) > 0 {
+		p.printf("Not seen:\n")
+		for _, sentence := range d.Unseen {
+			p.paragraph(2, sentence)
+		}
+	}
+}
+
+// checked says how much was looked at.
+func (d doctorDocument) checked() string {
+	parts := []string{count(d.Servers, "server", "servers"), count(d.Chroots, "chroot", "chroots")}
+	if d.Machine {
+		return strings.Join(parts, ", ") + " and this machine"
+	}
+	return strings.Join(parts, " and ")
+}
+
+// what says what was looked at.
+func (d doctorDocument) what() string {
+	parts := []string{"the declaration"}
+	if d.Servers > 0 {
+		parts = append(parts, "names and addresses, host keys and certificates, SSH, ldminfod and clocks")
+	}
+	if d.Chroots > 0 {
+		parts = append(parts, "images, kernels and what clients get beside them")
+	}
+	if d.Machine {
+		parts = append(parts, "room on disks, services, timers and who may write where")
+	}
+	return strings.Join(parts, "; ")
+}
+
+// alike is how many findings of one check are told as one, unless --verbose is given.
+const alike = 3
+
+// section tells the findings of one severity, by subject.
+func (d doctorDocument) section(p *page, heading string, colour style, severity doctor.Severity) {
+	var findings []doctor.Finding
+	of := map[string][]string{} // subjects by check
+	for _, f := range d.Findings {
+		if f.Severity == severity {
+			findings = append(findings, f)
+			if !slices.Contains(of[f.Check], f.Subject) {
+				of[f.Check] = append(of[f.Check], f.Subject)
+			}
+		}
+	}
+	if len(findings) == 0 {
+		return
+	}
+	p.heading(heading)
+	many := func(f doctor.Finding) bool {
+		return !p.verbose && f.Kind == doctor.Server && len(of[f.Check]) >= alike
+	}
+	told := map[string]bool{}
+	for i, f := range findings {
+		switch {
+		case many(f) && !told[f.Check]:
+			told[f.Check] = true
+			p.printf("\n%s\n", p.styled(bold, strings.Join(of[f.Check][:alike-1], ", ")+" and "+count(len(of[f.Check])-alike+1, "more server", "more servers")))
+			p.finding(f, colour, f.Subject+": ")
+			p.paragraph(4, "The others are like it; --verbose shows each.")
+		case many(f), told[" "+f.Subject]:
+		default:
+			told[" "+f.Subject] = true
+			p.printf("\n%s\n", p.styled(bold, f.Subject))
+			for _, g := range findings[i:] {
+				if g.Subject == f.Subject && !many(g) {
+					p.finding(g, colour, "")
+				}
+			}
+		}
+	}
+}
+
+// finding tells one, below its subject.
+func (p *page) finding(f doctor.Finding, colour style, prefix string) {
+	p.labelled(2, p.styled(colour, f.Check)+":", f.Check+":", prefix+f.Message)
+	p.labelled(4, p.styled(plain, "Why:"), "Why:", f.Why)
+	p.labelled(4, p.styled(plain, "Fix:"), "Fix:", f.Fix)
+	for _, c := range f.Commands {
+		p.printf("         %s\n", c)
+	}
+}
+
+// paragraph writes a sentence in lines of a terminal, each indented.
+func (p *page) paragraph(indent int, sentence string) { p.labelled(indent, "", "", sentence) }
+
+// labelled is paragraph behind a label, which is plain without its colours. What follows the first line stands under the
+// sentence if the label is short, and a little indented if it is not.
+func (p *page) labelled(indent int, label styled, plain, sentence string) {
+	const columns, short = 80, 6
+	hang := indent
+	if plain != "" {
+		hang = indent + 2
+		if len(plain) <= short {
+			hang = indent + len(plain) + 1
+		}
+	}
+	line, width := strings.Repeat(" ", indent)+string(label), indent+len(plain)
+	empty := plain == ""
+	for _, word := range strings.Fields(visible(sentence)) {
+		if !empty && width+1+len(word) > columns {
+			p.WriteString(line + "\n")
+			line, width, empty = strings.Repeat(" ", hang), hang, true
+		}
+		if !empty {
+			line, width = line+" ", width+1
+		}
+		line, width, empty = line+word, width+len(word), false
+	}
+	p.WriteString(line + "\n")
+}

@@ -1,0 +1,197 @@
+package doctor
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ltskeeper/update"
+
+	"golang.org/x/sys/unix"
+)
+
+// follow types what a check's findings say, twice, as who is tired may do, and looks again.
+func (w *world) follow(check string) *Report {
+	w.Helper()
+	typed := 0
+	for range 2 {
+		for _, f := range w.examine().Findings {
+			if f.Check != check {
+				continue
+			}
+			for _, c := range append(f.Commands, f.Commands...) {
+				if c == "ltskeeper update-image" {
+					w.update()
+				} else {
+					w.sh("%s", c)
+				}
+				typed++
+			}
+		}
+	}
+	if typed == 0 {
+		w.Fatalf("%s says nothing to type", check)
+	}
+	return w.examine()
+}
+
+// What is said to type can be pasted as it is, again and again: the finding is gone, and nothing else is.
+func TestFixesAreFollowed(t *testing.T) {
+	t.Parallel()
+	t.Run("known-hosts-local", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.write("known_hosts.local", "# from before\n[app01]:2222 "+oldKey+"\nother "+oldKey+"\n[app01]:2222 "+w.sshd["app02"].PublicKeys()[0]+"\n[app02]:2222 "+w.sshd["app02"].PublicKeys()[0]+"\n")
+		w.update()
+		if found := ids(w.follow("known-hosts-local").Findings); len(found) > 0 {
+			t.Errorf("%q", found)
+		}
+		left, err := os.ReadFile(filepath.Join(w.dir, "known_hosts.local"))
+		w.check(err)
+		if want := "# from before\nother " + oldKey + "\n[app02]:2222 " + w.sshd["app02"].PublicKeys()[0] + "\n"; string(left) != want {
+			t.Errorf("%q, want %q", left, want)
+		}
+	})
+	t.Run("names-client", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.write("client/etc/hosts", "127.0.0.1 localhost") // without an end
+		w.update()
+		w.zone.forget("app01.")
+		if found := ids(w.follow("names-client").Findings); len(found) > 0 {
+			t.Errorf("%q", found)
+		}
+		left, err := os.ReadFile(filepath.Join(w.dir, "client/etc/hosts"))
+		w.check(err)
+		if !strings.HasPrefix(string(left), "127.0.0.1 localhost\n"+w.sshd["app01"].Address+" app01\n") {
+			t.Errorf("%q", left)
+		}
+	})
+}
+
+// Where nobody knows the server's address, none is made up for clients.
+func TestNoAddressIsMadeUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.undeclare("app01")
+	w.write("machine/etc/hosts", "127.0.1.1 app01\n")
+	w.zone.forget("app01.")
+	for _, f := range w.examine("app01").Findings {
+		if f.Check == "names-client" && (len(f.Commands) > 0 || strings.Contains(f.Fix, "/etc/hosts")) {
+			t.Errorf("%s %q", f.Fix, f.Commands)
+		}
+	}
+}
+
+// What belongs on another machine is a comment in this one's shell.
+func TestCommandsForElsewhere(t *testing.T) {
+	t.Parallel()
+	for check, breaks := range map[string]func(*world){
+		"key-revoked": func(w *world) {
+			_, err := update.Revoke(w.Context(), w.farm(), "app01", w.fingerprints("app01"), false, false)
+			w.check(err)
+		},
+		"same-key": func(w *world) {
+			w.sshd["app02"].Stop()
+			w.sh("cp %s/host_*key* %s/ || cp %[1]s/*ed25519* %[2]s/", w.sshd["app01"].Dir, w.sshd["app02"].Dir)
+			w.check(w.sshd["app02"].Restart())
+		},
+		"weak-key": func(w *world) {
+			w.check(w.sshd["app01"].ChangeKeys("rsa"))
+			w.remove("state")
+			w.update()
+		},
+		"certificate":     func(w *world) { w.certify("-5w:-1w") },
+		"ldminfod-closed": func(w *world) { w.answer.forget("app01") },
+	} {
+		t.Run(check, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			breaks(w)
+			n := 0
+			for _, f := range w.examine().Findings {
+				for _, c := range f.Commands {
+					if f.Check == check && !strings.HasPrefix(c, "ltskeeper ") {
+						if n++; !strings.HasPrefix(c, "# on ") {
+							t.Errorf("%q", c)
+						}
+					}
+				}
+			}
+			if n == 0 {
+				t.Error("nothing is for the server")
+			}
+		})
+	}
+}
+
+// A server that leaves no room in quarantine stays in the lists, and that is what is said.
+func TestQuarantineIsFull(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.check(w.sshd["app01"].ChangeKeys())
+	w.check(w.sshd["app02"].ChangeKeys())
+	w.update()
+	out, in := 0, 0
+	for _, f := range w.examine().Findings {
+		switch {
+		case strings.HasPrefix(f.Message, "Clients are kept away from it"):
+			out++
+		case strings.HasPrefix(f.Message, "It ought to be out of the clients' lists"):
+			in++
+		}
+	}
+	if out != 1 || in != 1 {
+		t.Errorf("%d are out, and %d stay", out, in)
+	}
+}
+
+// A machine without the timer gets a line for cron that works as it stands.
+func TestCronLine(t *testing.T) {
+	t.Parallel()
+	for _, timer := range []string{"", "not-found"} {
+		w := newWorld(t)
+		w.machine.program = "/opt/keep it/ltskeeper"
+		w.systemd("", timer)
+		w.remove("machine/etc/cron.d/ltskeeper")
+		r := w.examine()
+		if len(r.Findings) != 1 || len(r.Findings[0].Commands) != 1 || !strings.HasPrefix(r.Findings[0].Commands[0], "echo ") {
+			t.Fatalf("%+v", r.Findings)
+		}
+		w.sh("%s", strings.ReplaceAll(r.Findings[0].Commands[0], "/etc/cron.d/", "machine/etc/cron.d/"))
+		line, err := os.ReadFile(filepath.Join(w.dir, "machine/etc/cron.d/ltskeeper"))
+		w.check(err)
+		if want := "17 3 * * *  root  '/opt/keep it/ltskeeper' --config " + w.dir + "/ltskeeper.toml update-image --cron\n"; string(line) != want {
+			t.Errorf("%q, want %q", line, want)
+		}
+		if found := w.examine().Findings; len(found) > 0 {
+			t.Errorf("%+v", found)
+		}
+	}
+}
+
+// What is no regular file is not read: it might never end.
+func TestPipes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, name := range []string{"machine/etc/hosts", "machine/etc/default/tftpd-hpa", "machine/etc/crontab", "machine/etc/resolv.conf"} {
+		w.remove(name)
+		w.check(os.MkdirAll(filepath.Dir(filepath.Join(w.dir, name)), 0o755))
+		w.check(unix.Mkfifo(filepath.Join(w.dir, name), 0o644))
+	}
+	w.machine.resolve = func(context.Context, string) ([]netip.Addr, error) { return nil, errNoName } // the real one waits, too
+	done := make(chan *Report)
+	go func() { done <- w.examine() }()
+	select {
+	case r := <-done:
+		if !strings.Contains(strings.Join(r.Unseen, " "), "machine/etc/hosts: it is no regular file") {
+			t.Errorf("%q", r.Unseen)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it waits for a pipe")
+	}
+}

@@ -1,0 +1,76 @@
+package doctor
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"ltskeeper/keys"
+)
+
+func ltspInitrd(f *facts) []Finding {
+	path := f.farm.LTSP.KnownHosts
+	if path == "" {
+		return nil
+	}
+	initrd := filepath.Join(f.farm.TFTP.Directory, "ltsp.img") // where `ltsp initrd` writes it
+	known, err := os.Stat(path)
+	if err != nil {
+		return nil // files-behind says it
+	}
+	packed, err := os.Stat(initrd)
+	_, behind := os.Stat(filepath.Join(f.farm.State, "ltsp-initrd"))
+	message := ""
+	switch {
+	case err != nil:
+		message = "There is none."
+	case behind == nil, packed.ModTime().Before(known.ModTime()):
+		message = fmt.Sprintf("It is older than %s.", path)
+	default:
+		return nil
+	}
+	return []Finding{{
+		Kind: Machine, Subject: initrd, Message: message,
+		Fix:      fmt.Sprintf("Have it packed; with initrd = true under [ltsp] in %s that happens by itself:", f.farm.Path),
+		Commands: []string{"ltsp initrd"},
+	}}
+}
+
+// sshServer is how ltsp.conf names the machine that clients log in to.
+var sshServer = regexp.MustCompile(`^\s*SSH_SERVER\s*=\s*["']?([^"'\s]*)`)
+
+func ltspServer(f *facts) (found []Finding) {
+	if f.farm.LTSP.KnownHosts == "" || f.rendered == nil {
+		return nil
+	}
+	const conf = "etc/ltsp/ltsp.conf"
+	from := map[string]string{"server": "by which LTSP's clients know the machine they log in to"}
+	order := []string{"server"}
+	for n, line := range lines(f.read(conf)) {
+		if m := sshServer.FindStringSubmatch(line); m != nil && m[1] != "" && from[m[1]] == "" {
+			from[m[1]] = fmt.Sprintf("which line %d of %s has clients log in to", n, f.machine.path(conf))
+			order = append(order, m[1])
+		}
+	}
+	all, _ := keys.ReadLines(f.rendered)
+	port := f.farm.Lists()[0].Port
+	for _, name := range order {
+		holds := func(l keys.Line) bool { return l.Marker != "@revoked" && l.Hosts != "" && l.For([]string{name}, port) }
+		if slices.ContainsFunc(all, holds) {
+			continue
+		}
+		fix := fmt.Sprintf("Say which servers answer to it, as an [[alias]] in %s, with name = %q; for this machine itself, init takes its own keys over:", f.farm.Path, name)
+		if name != "server" {
+			fix = fmt.Sprintf("Declare it as a server, or as an [[alias]] in %s, with name = %q.", f.farm.Path, name)
+		}
+		finding := Finding{Kind: Machine, Subject: f.farm.LTSP.KnownHosts, Message: fmt.Sprintf("It holds no key of %s, %s.", name, from[name]), Fix: fix}
+		if strings.HasSuffix(fix, ":") {
+			finding.Commands = []string{"ltskeeper init --adopt", "ltskeeper update-image"}
+		}
+		found = append(found, finding)
+	}
+	return found
+}

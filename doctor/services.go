@@ -1,0 +1,190 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"ltskeeper/keys"
+)
+
+const (
+	timer   = "ltskeeper-update.timer"
+	service = "ltskeeper-update.service"
+
+	thisOne = "this machine"
+)
+
+func runFailed(f *facts) []Finding {
+	if f.result == "" || f.result == "success" {
+		return nil
+	}
+	return []Finding{{
+		Kind: Machine, Subject: service, Message: fmt.Sprintf("Its last run did not succeed (%s).", f.result),
+		Fix: "See what it said, mend that, and have it run again:", Commands: []string{"journalctl -u " + service + " -n 30", "systemctl start " + service},
+	}}
+}
+
+// jobs are the files from which something is run by itself.
+var jobs = []string{"etc/crontab", "etc/cron.d/*", "etc/cron.hourly/*", "etc/cron.daily/*", "etc/cron.weekly/*", "etc/cron.monthly/*", crontabs + "/*"}
+
+// crontabs is where those of users are, which only root may list.
+const crontabs = "var/spool/cron/crontabs"
+
+func noSchedule(f *facts) []Finding {
+	if f.missing {
+		return nil
+	}
+	if f.timer == "enabled" {
+		return nil
+	}
+	if _, err := os.ReadDir(f.machine.path(crontabs)); errors.Is(err, fs.ErrPermission) {
+		f.couldNotSee("whether a crontab runs update-image: %v", err)
+		return nil
+	}
+	_, content := f.files(jobs...)
+	for _, data := range content {
+		for _, line := range lines(data) {
+			if strings.Contains(line, "ltskeeper") && strings.Contains(line, "update-image") {
+				return nil
+			}
+		}
+	}
+	finding := Finding{Kind: Machine, Subject: thisOne, Message: "No timer and no cron job runs update-image.",
+		Fix: "Have it run every night:", Commands: []string{"systemctl enable --now " + timer}}
+	if f.timer == "" || f.timer == "not-found" { // cron looks for programs in fewer places than a person does
+		line := "17 3 * * *  root  " + shell("%s --config %s update-image --cron", f.machine.program, f.farm.Path)
+		finding.Commands = []string{shell("echo %s >/etc/cron.d/ltskeeper", line)}
+	}
+	return []Finding{finding}
+}
+
+// overdue is how long after the last look at servers somebody should look why there was none.
+const overdue = 3 * 24 * time.Hour
+
+func runOverdue(f *facts) []Finding {
+	var last time.Time
+	if f.status != nil {
+		for _, s := range f.status.Servers {
+			if s.Seen != nil && s.Seen.After(last) {
+				last = *s.Seen
+			}
+		}
+	}
+	if last.IsZero() || f.now.Sub(last) < overdue {
+		return nil
+	}
+	return []Finding{{
+		Kind: Machine, Subject: thisOne, Message: fmt.Sprintf("No key of any server has been seen for %s.", span(f.now.Sub(last))),
+		Fix: "Run it, and see why it does not run by itself:", Commands: []string{"ltskeeper update-image"},
+	}}
+}
+
+// rivals are the commands that write what ltskeeper writes.
+var rivals = regexp.MustCompile(`\bltsp-update-(sshkeys|image|kernels)\b|\bltsp\s+(image|kernel)\b`)
+
+func undone(f *facts) (found []Finding) {
+	if f.missing {
+		return nil
+	}
+	patterns := append([]string{"etc/apt/apt.conf.d/*", "etc/kernel/*.d/*", "etc/systemd/system/*.service"}, jobs...)
+	paths, content := f.files(patterns...)
+	for _, path := range paths {
+		for n, line := range lines(content[path]) {
+			if rival := rivals.FindString(line); rival != "" {
+				found = append(found, Finding{
+					Kind: Machine, Subject: path, Message: fmt.Sprintf("Line %d runs %s.", n, rival),
+					Fix: "Have it run ltskeeper update-image instead, or take the line out.",
+				})
+				break
+			}
+		}
+	}
+	return found
+}
+
+func clockUnsynchronised(f *facts) []Finding {
+	synchronised, err := f.machine.adjtime()
+	if err != nil {
+		f.couldNotSee("whether this machine's clock is synchronised: %v", err)
+		return nil
+	}
+	if synchronised {
+		return nil
+	}
+	return []Finding{{
+		Kind: Machine, Subject: thisOne, Message: "Its kernel says that no time server keeps the clock right.",
+		Fix: "See whether one is to do it; if none is installed, systemd-timesyncd or chrony will:", Commands: []string{"timedatectl status"},
+	}}
+}
+
+// future is how far ahead a time must be to be none of ours.
+const future = 5 * time.Minute
+
+func clockFuture(f *facts) []Finding {
+	var what []string
+	note := func(at time.Time, format string, args ...any) {
+		if at.Sub(f.now) > future {
+			what = append(what, fmt.Sprintf(format, args...)+" of "+at.UTC().Format(time.RFC3339))
+		}
+	}
+	if f.status != nil {
+		if store, err := keys.Open(filepath.Join(f.farm.State, "keys"), true); err == nil {
+			entries, _, _ := store.Log()
+			for _, e := range entries {
+				note(e.Time, "an entry of the key log about %s", e.Server)
+			}
+		}
+		for _, s := range f.status.Servers {
+			if s.Seen != nil {
+				note(*s.Seen, "a sighting of %s", s.Name)
+			}
+		}
+		for _, i := range f.status.Images {
+			for _, g := range i.Generations {
+				note(g.Time, "generation %d of %s", g.Number, i.Chroot)
+			}
+		}
+	}
+	if len(what) == 0 {
+		return nil
+	}
+	more := ""
+	if len(what) > 1 {
+		more = fmt.Sprintf(", and %d more", len(what)-1)
+	}
+	return []Finding{{
+		Kind: Machine, Subject: thisOne, Message: fmt.Sprintf("There is %s%s; its clock says %s.", what[0], more, f.now.UTC().Format(time.RFC3339)),
+		Fix: "See which of the two is right; if it is the clock that is wrong, set it:", Commands: []string{"timedatectl status"},
+	}}
+}
+
+func tftpClosed(f *facts) []Finding {
+	if is, known := f.machine.listens("udp", 69); is || !known || len(f.farm.Chroots) == 0 {
+		return nil
+	}
+	return []Finding{{
+		Kind: Machine, Subject: thisOne, Message: "Nothing listens on UDP port 69.",
+		Fix: "See why the TFTP server does not run, dnsmasq mostly:", Commands: []string{"systemctl status dnsmasq tftpd-hpa"},
+	}}
+}
+
+func imagesUnserved(f *facts) []Finding {
+	if len(f.farm.Chroots) == 0 {
+		return nil
+	}
+	for _, port := range []int{2049, 80, 443, 10809} { // NFS, HTTP, NBD
+		if is, known := f.machine.listens("tcp", port); is || !known {
+			return nil
+		}
+	}
+	return []Finding{{
+		Kind: Machine, Subject: thisOne, Message: "Nothing listens on the ports of NFS (2049), HTTP (80, 443) or NBD (10809).",
+		Fix: "See why the NFS server does not run, and what it exports:", Commands: []string{"systemctl status nfs-server", "exportfs -v"},
+	}}
+}

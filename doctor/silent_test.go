@@ -1,0 +1,99 @@
+package doctor
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// mountSilent mounts a file system that never answers, until the test ends.
+func (w *world) mountSilent(dir string) {
+	w.Helper()
+	if os.Geteuid() != 0 {
+		w.Skip("only root may mount")
+	}
+	fuse, err := unix.Open("/dev/fuse", unix.O_RDWR, 0)
+	if err != nil {
+		w.Skip(err)
+	}
+	where := filepath.Join(w.dir, dir)
+	options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse)
+	if err := unix.Mount("silent", where, "fuse", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
+		unix.Close(fuse)
+		w.Skip(err)
+	}
+	w.Cleanup(func() {
+		unix.Unmount(where, unix.MNT_DETACH)
+		unix.Close(fuse) // and who waits for it gets an error
+	})
+}
+
+// A chroot on a file system that is dead keeps nobody waiting, and the rest is looked at.
+func TestSilentChroot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mountSilent("client")
+	w.check(w.sshd["app01"].ChangeKeys())
+	done := make(chan *Report, 1)
+	go func() {
+		r, err := examine(w.Context(), filepath.Join(w.dir, "ltskeeper.toml"), nil, w.machine)
+		if err != nil {
+			t.Error(err)
+		}
+		done <- r
+	}()
+	select {
+	case r := <-done:
+		if found := strings.Join(ids(r.Findings), " "); found != "key-changed no-image" {
+			t.Errorf("%s: %+v", found, r.Findings)
+		}
+		for _, f := range r.Findings {
+			if f.Check == "no-image" && !strings.Contains(f.Message, "client does not answer: its file system ") {
+				t.Error(f.Message)
+			}
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it waits for the chroot")
+	}
+}
+
+// Without what is on record there is nothing to look at.
+func TestSilentState(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mountSilent("state")
+	done := make(chan error, 1)
+	go func() {
+		_, err := examine(w.Context(), filepath.Join(w.dir, "ltskeeper.toml"), nil, w.machine)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err == nil || !strings.Contains(err.Error(), "state: its file system does not answer") {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it waits for the state")
+	}
+}
+
+// A full disk is told before there is a first image, too.
+func TestNoSpaceForAFirstImage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.remove("images")
+	w.remove("tftp")
+	w.check(os.Mkdir(filepath.Join(w.dir, "images"), 0o755))
+	w.check(os.Mkdir(filepath.Join(w.dir, "tftp"), 0o755))
+	w.machine.free = func(path string) (unix.Statfs_t, error) {
+		return unix.Statfs_t{Bavail: 24, Bsize: 1 << 20}, nil // enough for one of the two folders
+	}
+	if found := strings.Join(ids(w.examine().Findings), " "); !strings.Contains(found, "no-space") {
+		t.Error(found)
+	}
+}
