@@ -14,7 +14,7 @@ go_build = $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version
 # The build machine, as Debian calls it.
 native = $$($(GO) env GOARCH | sed 's/^386$$/i386/; s/^arm$$/armhf/')
 
-.PHONY: help build test demo bench lint install clean
+.PHONY: help build man test demo bench lint install clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +22,10 @@ help: ## say what can be made
 build: ## bin/ltskeeper and its companions, static binaries
 	@scripts/need build
 	$(go_build) -o bin/ ./cmd/...
+
+man: ## bin/man/*, the manual pages
+	@scripts/need build
+	scripts/man bin/man
 
 test: ## pass every test, against real sshd, ssh and squashfs-tools
 	@scripts/need test
@@ -41,7 +45,7 @@ lint: ## gofmt, go vet, staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-install: build ## into DESTDIR and PREFIX (/usr/local); CLIENTS="amd64 i386" if clients are of another kind
+install: build man ## into DESTDIR and PREFIX (/usr/local); CLIENTS="amd64 i386" if clients are of another kind
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin bin/ltskeeper
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin bin/ldminfod
 	for arch in $(or $(CLIENTS),$(native)); do \

@@ -86,7 +86,7 @@ func TestMistakes(t *testing.T) {
 				"ltskeeper.toml:1:1: stat: there is no such key; did you mean state?",
 				"ltskeeper.toml:2:2: colect: there is no such key; did you mean collect?",
 				"ltskeeper.toml:4:1: collect.parralel: there is no such key; did you mean parallel?",
-				"ltskeeper.toml:5:1: collect.zzz: there is no such key; the keys here are first-use, login, parallel, retire-after, timeout",
+				"ltskeeper.toml:5:1: collect.zzz: there is no such key; the keys here are first-use, login, parallel, retire-after, timeout; man ltskeeper.toml explains them",
 				"ltskeeper.toml:9:1: chroot.lts conf: there is no such key; did you mean lts-conf?",
 			},
 		},

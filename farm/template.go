@@ -26,7 +26,7 @@ func Template(found Found) []byte {
 
 	text(`# The thin-client farm of this machine. ltskeeper update-image puts it into effect.
 # A line that begins with "# " and a setting shows its default.
-# A relative path counts from the folder of this file.
+# A relative path counts from the folder of this file. man ltskeeper.toml explains every setting.
 
 `)
 	setting("state", found.State, d.State)

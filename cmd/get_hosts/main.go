@@ -61,42 +61,54 @@ func main() {
 
 var errUsage = errors.New("the command line is wrong")
 
-func run(ctx context.Context, args []string, getenv func(string) string, dice *rand.Rand, out io.Writer) error {
+// options are those of the command line.
+type options struct {
+	timeout       time.Duration
+	infoDir, conf string
+	pam           pamltsp
+}
+
+func (o *options) flags() *flag.FlagSet {
 	flags := flag.NewFlagSet("get_hosts", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	timeout := flags.Duration("timeout", 700*time.Millisecond, "")
-	infoDir := flags.String("info-dir", "", "")
-	conf := flags.String("lts-conf", thinclient.ConfPath, "")
-	var pam pamltsp
-	flags.Var(&pam, "pamltsp", "")
+	flags.DurationVar(&o.timeout, "timeout", 700*time.Millisecond, "")
+	flags.StringVar(&o.infoDir, "info-dir", "", "")
+	flags.StringVar(&o.conf, "lts-conf", thinclient.ConfPath, "")
+	flags.Var(&o.pam, "pamltsp", "")
+	return flags
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string, dice *rand.Rand, out io.Writer) error {
+	var o options
+	flags := o.flags()
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		_, err := io.WriteString(out, usage)
 		return err
 	case err != nil:
 		return fmt.Errorf("%w: %w", errUsage, err)
-	case *timeout <= 0:
-		return fmt.Errorf("%w: --timeout %v leaves no time", errUsage, *timeout)
+	case o.timeout <= 0:
+		return fmt.Errorf("%w: --timeout %v leaves no time", errUsage, o.timeout)
 	}
-	end := time.Now().Add(*timeout)
+	end := time.Now().Add(o.timeout)
 
-	settings := thinclient.NewSettings(getenv, *conf)
+	settings := thinclient.NewSettings(getenv, o.conf)
 	names := ldm.Names(strings.Join(flags.Args(), " "))
 	if len(names) == 0 {
 		names = ldm.Names(settings.Get("LDM_SERVER"))
 	}
 	if len(names) == 0 {
-		return fmt.Errorf("there are no servers: neither an argument nor LDM_SERVER names one, here or in %s", *conf)
+		return fmt.Errorf("there are no servers: neither an argument nor LDM_SERVER names one, here or in %s", o.conf)
 	}
 	script := settings.Get("LDM_GET_HOSTS")
-	asker := ldm.Asker{Timeout: *timeout}
+	asker := ldm.Asker{Timeout: o.timeout}
 	if script != "" {
 		asker.Timeout /= 2 // the rest is the script's
 	}
 	asker.SSHPort, _ = strconv.Atoi(settings.Get("SSH_OVERRIDE_PORT"))
 	replies := asker.Ask(ctx, servers(names))
-	if *infoDir != "" {
-		leave(*infoDir, replies) // where it cannot, users can log in all the same
+	if o.infoDir != "" {
+		leave(o.infoDir, replies) // where it cannot, users can log in all the same
 	}
 	if !slices.ContainsFunc(replies, func(r ldm.Reply) bool { return r.State != ldm.Down }) {
 		return allDown(names)
@@ -116,8 +128,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, dice *r
 			order = append(order, c.Name)
 		}
 	}
-	if pam != "" {
-		return pam.set(order[0])
+	if o.pam != "" {
+		return o.pam.set(order[0])
 	}
 	_, err := fmt.Fprintln(out, strings.Join(order, " "))
 	return err

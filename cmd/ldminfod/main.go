@@ -58,26 +58,39 @@ func main() {
 
 var errUsage = errors.New("the command line is wrong")
 
-func run(ctx context.Context, m *machine, args []string, out io.Writer) error {
+// options are those of the command line.
+type options struct {
+	capacity      int
+	listen, state string
+	explain       bool
+}
+
+func (o *options) flags() *flag.FlagSet {
 	flags := flag.NewFlagSet("ldminfod", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.IntVar(&m.capacity, "capacity", 0, "")
-	address := flags.String("listen", "", "")
-	explain := flags.Bool("explain", false, "")
-	state := flags.String("state", "/var/lib/ldminfod", "")
+	flags.IntVar(&o.capacity, "capacity", 0, "")
+	flags.StringVar(&o.listen, "listen", "", "")
+	flags.BoolVar(&o.explain, "explain", false, "")
+	flags.StringVar(&o.state, "state", "/var/lib/ldminfod", "")
+	return flags
+}
+
+func run(ctx context.Context, m *machine, args []string, out io.Writer) error {
+	var o options
+	flags := o.flags()
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		_, err := io.WriteString(out, usage)
 		return err
 	case err != nil:
 		return fmt.Errorf("%w: %w", errUsage, err)
-	case m.capacity < 0:
-		return fmt.Errorf("%w: --capacity %d: write a number of sessions", errUsage, m.capacity)
+	case o.capacity < 0:
+		return fmt.Errorf("%w: --capacity %d: write a number of sessions", errUsage, o.capacity)
 	}
-	m.mark = filepath.Join(*state, "draining")
+	m.capacity, m.mark = o.capacity, filepath.Join(o.state, "draining")
 
 	switch command := flags.Arg(0); {
-	case flags.NArg() > 1 || flags.NArg() == 1 && (*address != "" || *explain) || *address != "" && *explain:
+	case flags.NArg() > 1 || flags.NArg() == 1 && (o.listen != "" || o.explain) || o.listen != "" && o.explain:
 		return fmt.Errorf("%w: too many words", errUsage)
 	case command == "drain":
 		return m.drain(out)
@@ -85,10 +98,10 @@ func run(ctx context.Context, m *machine, args []string, out io.Writer) error {
 		return m.undrain(out)
 	case command != "":
 		return fmt.Errorf("%w: there is no command %q", errUsage, command)
-	case *explain:
+	case o.explain:
 		return m.explain(out)
-	case *address != "":
-		socket, err := listen(ctx, *address)
+	case o.listen != "":
+		socket, err := listen(ctx, o.listen)
 		if err != nil {
 			return err
 		}

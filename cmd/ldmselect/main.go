@@ -56,22 +56,31 @@ var (
 	errNone  = errors.New("no server was chosen")
 )
 
-func run(args []string, getenv func(string) string) (choice string, err error) {
+// options are those of the command line.
+type options struct{ conf string }
+
+func (o *options) flags() *flag.FlagSet {
 	flags := flag.NewFlagSet("ldmselect", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	conf := flags.String("lts-conf", thinclient.ConfPath, "")
+	flags.StringVar(&o.conf, "lts-conf", thinclient.ConfPath, "")
+	return flags
+}
+
+func run(args []string, getenv func(string) string) (choice string, err error) {
+	var o options
+	flags := o.flags()
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return "", err
 	} else if err != nil {
 		return "", fmt.Errorf("%w: %w", errUsage, err)
 	}
-	settings := thinclient.NewSettings(getenv, *conf)
+	settings := thinclient.NewSettings(getenv, o.conf)
 	names := ldm.Names(strings.Join(flags.Args(), " "))
 	if len(names) == 0 {
 		names = ldm.Names(settings.Get("LDM_SERVER"))
 	}
 	if len(names) == 0 {
-		return "", fmt.Errorf("there are no servers: neither an argument nor LDM_SERVER names one, here or in %s", *conf)
+		return "", fmt.Errorf("there are no servers: neither an argument nor LDM_SERVER names one, here or in %s", o.conf)
 	}
 	in, out, err := tea.OpenTTY()
 	if err != nil {
@@ -80,17 +89,10 @@ func run(args []string, getenv func(string) string) (choice string, err error) {
 	defer in.Close()
 	defer out.Close()
 
-	policy, err := ldm.ParsePolicy(settings.Get("LDM_BALANCE"))
-	if err != nil {
-		policy = ldm.Two
-	}
-	port, _ := strconv.Atoi(settings.Get("SSH_OVERRIDE_PORT"))
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	t := newTable(names, groups(settings.Get("LDM_SERVER_GROUPS")))
+	t := tableOf(ctx, names, settings)
 	t.blocks = speaksUTF8(getenv)
-	t.choose = chooser(policy, ldm.Weights(settings.Get("LDM_SERVER_WEIGHTS")), rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
-	t.ask = asker(ctx, port)
 	last, err := tea.NewProgram(t, tea.WithInput(in), tea.WithOutput(out)).Run()
 	if err != nil && !errors.Is(err, tea.ErrInterrupted) {
 		return "", err
@@ -99,6 +101,19 @@ func run(args []string, getenv func(string) string) (choice string, err error) {
 		return t.choice, nil
 	}
 	return "", errNone
+}
+
+// tableOf makes the table of these servers that the settings want.
+func tableOf(ctx context.Context, names []string, settings *thinclient.Settings) *table {
+	policy, err := ldm.ParsePolicy(settings.Get("LDM_BALANCE"))
+	if err != nil {
+		policy = ldm.Two
+	}
+	port, _ := strconv.Atoi(settings.Get("SSH_OVERRIDE_PORT"))
+	t := newTable(names, groups(settings.Get("LDM_SERVER_GROUPS")))
+	t.choose = chooser(policy, ldm.Weights(settings.Get("LDM_SERVER_WEIGHTS")), rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
+	t.ask = asker(ctx, port)
+	return t
 }
 
 // groups reads LDM_SERVER_GROUPS.

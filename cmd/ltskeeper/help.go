@@ -55,22 +55,15 @@ func appHelp(app *cli.App) []byte {
 	}
 	fmt.Fprintf(&b, "\nOptions of every command, anywhere on the line:\n")
 	flagHelp(&b, app.Flags)
-	fmt.Fprintf(&b, "\nltskeeper COMMAND --help explains a command.\n")
+	fmt.Fprintf(&b, "\nltskeeper COMMAND --help explains a command, man ltskeeper all of them, man ltskeeper.toml the declaration.\n")
 	return b.Bytes()
 }
 
 func commandHelp(app *cli.App, path []*cli.Command) []byte {
 	var b bytes.Buffer
 	c := path[len(path)-1]
-	usage := "ltskeeper " + pathString(path)
-	fmt.Fprintf(&b, "%s: %s\n\n", usage, c.Usage)
-	switch {
-	case len(c.Subcommands) > 0 && !takesArguments(c):
-		usage += " COMMAND"
-	case len(c.Flags) > 0:
-		usage += " [OPTION]..."
-	}
-	fmt.Fprintf(&b, "Usage: %s\n", strings.TrimSpace(usage+" "+c.ArgsUsage))
+	fmt.Fprintf(&b, "ltskeeper %s: %s\n\n", pathString(path), c.Usage)
+	fmt.Fprintf(&b, "Usage: %s\n", usageLine(path))
 	if c.Description != "" {
 		fmt.Fprintf(&b, "\n%s\n", strings.Trim(c.Description, "\n"))
 	}
@@ -89,6 +82,19 @@ func commandHelp(app *cli.App, path []*cli.Command) []byte {
 	return b.Bytes()
 }
 
+// usageLine is how a command is typed.
+func usageLine(path []*cli.Command) string {
+	c := path[len(path)-1]
+	line := "ltskeeper " + pathString(path)
+	switch {
+	case len(c.Subcommands) > 0 && !takesArguments(c):
+		line += " COMMAND"
+	case len(c.Flags) > 0:
+		line += " [OPTION]..."
+	}
+	return strings.TrimSpace(line + " " + c.ArgsUsage)
+}
+
 func helpRow(b *bytes.Buffer, width int, left, right string) {
 	fmt.Fprintf(b, "  %-*s  %s\n", width, left, right)
 }
@@ -104,37 +110,41 @@ func flagHelp(b *bytes.Buffer, flags []cli.Flag) {
 }
 
 func flagWords(f cli.Flag) (left, right string) {
-	left = "--" + f.Names()[0]
-	d, ok := f.(cli.DocGenerationFlag)
-	if !ok {
-		return left, ""
-	}
-	value, right := unquoteUsage(d.GetUsage())
-	if d.TakesValue() {
+	left, value, right := flagParts(f)
+	if value != "" {
 		left += " " + value
 	}
-	for _, name := range f.Names()[1:] {
-		left = "-" + name + ", " + left
-	}
-	if s, ok := f.(cli.DocGenerationSliceFlag); ok && s.IsSliceFlag() {
-		right += "; may be repeated"
-	}
-	if def := d.GetValue(); d.TakesValue() && def != "" && def != "0" {
-		right += " (default " + def
-		if vars := d.GetEnvVars(); len(vars) > 0 {
-			right += ", or the variable " + vars[0]
-		}
-		right += ")"
-	}
-	return left, right
+	return left, strings.ReplaceAll(right, "`", "")
 }
 
-// unquoteUsage takes the name of an option's value out of its usage, where it stands in backquotes.
-func unquoteUsage(usage string) (value, text string) {
-	before, rest, ok := strings.Cut(usage, "`")
-	if !ok {
-		return "VALUE", usage
+// flagParts is an option's names, the name of its value, if it takes one, and what it is for, where the name of its
+// value stands in backquotes.
+func flagParts(f cli.Flag) (names, value, text string) {
+	names = "--" + f.Names()[0]
+	for _, name := range f.Names()[1:] {
+		names = "-" + name + ", " + names
 	}
-	value, after, _ := strings.Cut(rest, "`")
-	return value, before + value + after
+	d, ok := f.(cli.DocGenerationFlag)
+	if !ok {
+		return names, "", ""
+	}
+	text = d.GetUsage()
+	if !d.TakesValue() {
+		return names, "", text
+	}
+	value = "VALUE"
+	if parts := strings.SplitN(text, "`", 3); len(parts) == 3 {
+		value = parts[1]
+	}
+	if s, ok := f.(cli.DocGenerationSliceFlag); ok && s.IsSliceFlag() {
+		text += "; may be repeated"
+	}
+	if def := d.GetValue(); def != "" && def != "0" {
+		text += " (default " + def
+		if vars := d.GetEnvVars(); len(vars) > 0 {
+			text += ", or the variable " + vars[0]
+		}
+		text += ")"
+	}
+	return names, value, text
 }

@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -30,5 +33,51 @@ func TestHelp(t *testing.T) {
 				t.Errorf("%s: a line of %d columns: %s", command, len(line), line)
 			}
 		}
+	}
+}
+
+// What help and the manual show of commands can be typed: each names a command that there is, with options that it has.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	app := testApp()
+	pages, err := filepath.Glob("../../docs/man/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatal(pages, err)
+	}
+	texts := map[string]string{"ltskeeper --help": overview}
+	for _, path := range allCommands(app.Commands) {
+		texts[pathString(path)+" --help"] = path[len(path)-1].Description
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, block := range strings.Split(string(text), "\n```\n") {
+			if i%2 == 1 {
+				block = regexp.MustCompile(`\\\n +`).ReplaceAllString(block, "") // an example may go on on the next line
+				texts[page] += regexp.MustCompile(`(?m)^`).ReplaceAllString(block, "  ") + "\n"
+			}
+		}
+	}
+	tried := 0
+	for where, text := range texts {
+		for line := range strings.Lines(text) {
+			line, indented := strings.CutPrefix(line, "  ")
+			line = strings.TrimPrefix(strings.TrimSpace(line), "# ")
+			if !indented || !strings.HasPrefix(line, "ltskeeper ") {
+				continue
+			}
+			command, _, _ := strings.Cut(line, "  ") // and what is said about it
+			command, _, _ = strings.Cut(command, " | ")
+			command, _, _ = strings.Cut(command, " > ")
+			if _, err := permute(app, strings.Fields(command)); err != nil {
+				t.Errorf("%s: %s: %v", where, command, err)
+			}
+			tried++
+		}
+	}
+	if tried < 100 {
+		t.Errorf("only %d examples were found", tried)
 	}
 }
