@@ -3,7 +3,7 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 GO      ?= go
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+VERSION ?= $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null)
 
 # For people who are not root, and for sudo, which forgets where Go is.
 export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
@@ -14,7 +14,7 @@ go_build = $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version
 # The build machine, as Debian calls it.
 native = $$($(GO) env GOARCH | sed 's/^386$$/i386/; s/^arm$$/armhf/')
 
-.PHONY: help build man test demo bench lint install clean
+.PHONY: help build man test demo bench lint install deb clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -55,6 +55,10 @@ install: build man ## into DESTDIR and PREFIX (/usr/local); CLIENTS="amd64 i386"
 	done
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/ltskeeper dist/mail-failure
 	@dist/install '$(DESTDIR)' '$(PREFIX)'
+
+deb: ## packages for Debian, in bin/deb; for clients of CLIENTS="amd64 arm64 armhf i386"
+	@scripts/need build
+	@CLIENTS="$(or $(CLIENTS),amd64 arm64 armhf i386)" VERSION='$(VERSION)' dist/deb/build
 
 clean: ## forget what was built
 	rm -rf bin
