@@ -14,7 +14,7 @@ go_build = $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version
 # The build machine, as Debian calls it.
 native = $$($(GO) env GOARCH | sed 's/^386$$/i386/; s/^arm$$/armhf/')
 
-.PHONY: help build man test demo bench lint install deb clean
+.PHONY: help build man test demo pictures bench lint install deb clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,6 +34,10 @@ test: ## pass every test, against real sshd, ssh and squashfs-tools
 demo: build ## run the main job before your eyes (CHROOT=/srv/ltsp/x86_64 for a real client root)
 	@scripts/need demo
 	@demo/run "$(CHROOT)"
+
+pictures: build ## docs/pictures/*.svg, what the programs look like (as root)
+	@scripts/need pictures
+	@docs/pictures/make
 
 bench: build ## measure it against the tools it stands in for (TREE=/path, PAIRS=5, BENCH=image)
 	@scripts/need bench
