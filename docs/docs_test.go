@@ -1,0 +1,233 @@
+// Package docs is what an admin reads, and the test that keeps it true: every command in README.md and in the pages of
+// this folder is run, on machines of its own, and what the page shows is compared with what is printed today.
+//
+// How a page is written:
+//
+//	```console             commands and what they print, on machines that a test boots:
+//	# ltskeeper status       as root on the primary
+//	app01# sshd -T           as root on another machine
+//	alice@client$ ssh app01  as a user on a client, which is the published image
+//	> more                   goes on with the line before, as a shell shows it
+//	...                      stands for any lines
+//	(exit code 3)            ends what a command prints that does not end with 0
+//	Go on? (yes/no) yes      what follows the question is typed, and the command has a terminal
+//
+//	```make                a line is a call of make, whose targets and variables there have to be
+//	```demo                what make demo prints, or a part of it
+//	```toml                a whole ltskeeper.toml, or a part of one; with "toml servers.d/app01.toml" that file:
+//	                       ltskeeper takes it
+//	```text                anything but commands
+//
+// A block that stands in none of these is a mistake, if it has a command in it; so is, in a sentence, a command of
+// ltskeeper that there is not.
+//
+// Comments say the rest, and readers do not see them:
+//
+//	<!-- starts: bare -->  the page begins on machines that have nothing yet
+//	<!-- farm: here -->    what stands now is the farm of all other pages
+//	<!-- starts: farm -->  the page begins with that farm
+//	<!-- run: ... -->      lines as in a console block, run unseen: what happens to the farm, not what the reader types
+//	<!-- boot: client -->  a client fetches the image that is current now; "client from primary2": from there
+//
+// What differs from run to run counts for nothing in the comparison: how long something took, when it was, how large an
+// image is, versions of kernels. A fingerprint or key stands for one of today's for as long as a page lasts, in what is
+// printed as in what is typed. `go test ./docs -update` writes what is printed today into the pages.
+package docs
+
+import (
+	"errors"
+	"flag"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"ltskeeper/farm"
+)
+
+var update = flag.Bool("update", false, "write what commands print today into the pages")
+
+// pages reads README.md and every page of this folder, but for the man pages, which have a test of their own.
+func pages(t *testing.T) []*page {
+	t.Helper()
+	paths := []string{"../README.md"}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path == "man":
+			return fs.SkipDir
+		case strings.HasSuffix(path, ".md"):
+			paths = append(paths, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pages []*page
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := parse(path, string(data))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		pages = append(pages, p)
+	}
+	return pages
+}
+
+// Every page can be followed: no block has a command that no test runs.
+func TestPagesAreWhole(t *testing.T) {
+	commands := commandsOfLtskeeper(t)
+	for _, p := range pages(t) {
+		for _, c := range p.inline {
+			if !known(commands, c.text) {
+				t.Errorf("%s:%d: there is no command %q", p.path, c.line, c.text)
+			}
+		}
+		if p.starts == "" && len(p.steps) > 0 {
+			t.Errorf("%s:%d: the page has commands, and does not say where it starts", p.path, p.steps[0].line)
+		}
+		for _, l := range p.links {
+			target := filepath.Join(filepath.Dir(p.path), l.text)
+			if _, err := os.Stat(target); errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s:%d: there is no %s", p.path, l.line, l.text)
+			}
+		}
+	}
+}
+
+// Every declaration in the pages is one that ltskeeper takes.
+func TestDeclarations(t *testing.T) {
+	for _, p := range pages(t) {
+		for _, d := range p.declarations {
+			dir := t.TempDir()
+			name := d.name
+			if name == "" {
+				name = "ltskeeper.toml"
+			}
+			files := map[string]string{"ltskeeper.toml": "", name: d.text}
+			for file, text := range files {
+				path := filepath.Join(dir, file)
+				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := farm.Load(filepath.Join(dir, "ltskeeper.toml")); err != nil {
+				t.Errorf("%s:%d: %v", p.path, d.line, err)
+			}
+		}
+	}
+}
+
+// Every call of make names targets that there are.
+func TestMake(t *testing.T) {
+	for _, p := range pages(t) {
+		for _, c := range p.makes {
+			words := strings.Fields(strings.TrimPrefix(c.text, "sudo "))
+			args := append([]string{"--dry-run", "--directory", ".."}, words[1:]...)
+			if out, err := exec.Command("make", args...).CombinedOutput(); err != nil {
+				t.Errorf("%s:%d: %s: %v\n%s", p.path, c.line, c.text, err, out)
+			}
+			makefile, err := os.ReadFile("../Makefile")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, w := range words[1:] {
+				name, _, variable := strings.Cut(w, "=")
+				if variable && !regexp.MustCompile(`\b`+name+`\b`).Match(makefile) {
+					t.Errorf("%s:%d: nothing in the Makefile reads %s", p.path, c.line, name)
+				}
+			}
+		}
+	}
+}
+
+// What the pages show of make demo is what it prints. It does not need root.
+func TestDemo(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", dir+"/bin/", "../cmd/ltskeeper").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := os.CopyFS(dir+"/demo", os.DirFS("../demo")); err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range []string{"busybox", "sshd", "ssh", "unsquashfs"} {
+		if _, err := exec.LookPath(tool); err == nil {
+		} else if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		} else {
+			t.Skip(err)
+		}
+	}
+	run := exec.Command(dir + "/demo/run")
+	if os.Geteuid() == 0 { // beside other demos, each with the same ports
+		run = exec.Command("unshare", "--net", "sh", "-euc", `ip link set lo up; exec "$1"`, "sh", dir+"/demo/run")
+	}
+	out, err := run.CombinedOutput()
+	if err != nil {
+		t.Fatalf("demo/run: %v\n%s", err, out)
+	}
+	printed := strings.Split(strings.TrimSuffix(strings.ReplaceAll(string(out), "\r", ""), "\n"), "\n")
+	shown := 0
+	for _, p := range pages(t) {
+		for _, d := range p.demos {
+			shown++
+			if why := newPairing().differ(d.lines, printed); why != "" {
+				t.Errorf("%s:%d: %s; all of it:\n%s", p.path, d.line, why, out)
+			}
+		}
+	}
+	if shown == 0 {
+		t.Error("no page shows the demo")
+	}
+}
+
+// commandsOfLtskeeper asks ltskeeper for its commands, such as "keys list".
+func commandsOfLtskeeper(t *testing.T) []string {
+	t.Helper()
+	out, err := exec.Command("go", "run", "../cmd/ltskeeper", "--help").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(out), "\nCommands:\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	var commands []string
+	for line := range strings.Lines(list) {
+		name, _, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		commands = append(commands, name)
+	}
+	if len(commands) < 10 {
+		t.Fatalf("ltskeeper --help lists %q", commands)
+	}
+	return commands
+}
+
+// known says whether a line that begins with "ltskeeper" names a command, a group of commands, or none at all.
+func known(commands []string, line string) bool {
+	line = strings.TrimPrefix(line, "ltskeeper")
+	words := strings.Fields(line)
+	for len(words) > 0 && (strings.HasPrefix(words[0], "-") || strings.ToUpper(words[0]) == words[0]) {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		return true
+	}
+	for _, c := range commands {
+		if c == words[0] || len(words) > 1 && c == words[0]+" "+words[1] || len(words) == 1 && strings.HasPrefix(c, words[0]+" ") {
+			return true
+		}
+	}
+	return false
+}
