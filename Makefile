@@ -14,7 +14,7 @@ go_build = $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version
 # The build machine, as Debian calls it.
 native = $$($(GO) env GOARCH | sed 's/^386$$/i386/; s/^arm$$/armhf/')
 
-.PHONY: help build man test demo pictures bench lint install deb clean
+.PHONY: help build man test boot demo pictures bench lint install deb clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,11 @@ man: ## bin/man/*, the manual pages
 test: ## pass every test, against real sshd, ssh and squashfs-tools
 	@scripts/need test
 	$(GO) test ./...
+
+boot: ## boot a client without a disk from the tutorial's farm, in qemu: some minutes (as root)
+	@CI=true scripts/need test
+	@scripts/need boot
+	$(GO) test ./docs -count=1 -v -timeout 40m -run 'TestBoot$$' -boot
 
 demo: build ## run the main job before your eyes (CHROOT=/srv/ltsp/x86_64 for a real client root)
 	@scripts/need demo
