@@ -268,6 +268,8 @@ func (s *Server) render() string {
 		"PasswordAuthentication no",
 		"KbdInteractiveAuthentication no",
 		"PermitRootLogin yes",
+		// A shell reads its user's files even for a single command, and what they print would come before what it says.
+		"SetEnv HOME="+s.inside(s.Dir),
 	)
 	return strings.Join(lines, "\n") + "\n"
 }
