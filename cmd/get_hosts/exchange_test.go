@@ -14,15 +14,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ltskeeper/internal/programs"
 )
 
 // The whole exchange, in a network of its own: 30 servers, of which some answer as they should, some refuse, some are
 // black holes, from which nothing ever comes back, and some are hostile.
 func TestExchange(t *testing.T) {
-	path, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := programs.Path(t, "get_hosts")
 	ownNetwork(t)
 	flood := []byte("rating:" + strings.Repeat("9", 1<<16))
 	var best, names []string // best first
@@ -75,7 +74,7 @@ func TestExchange(t *testing.T) {
 		t.Fatal(err)
 	}
 	memory := watch(cmd.Process.Pid)
-	err = cmd.Wait()
+	err := cmd.Wait()
 	took, kB := time.Since(start), <-memory
 	t.Logf("%v, %d kB at most", took, kB)
 	if err != nil || errs.Len() > 0 {

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ltskeeper/internal/programs"
 )
 
 // ample is a deadline that no test waits for.
@@ -297,36 +299,11 @@ func FuzzSetSSHServer(f *testing.F) {
 	})
 }
 
-// program is the command as it is shipped.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "get_hosts-test")
-	if err != nil {
-		return "", err
-	}
-	cleanups = append(cleanups, func() { os.RemoveAll(dir) })
-	path := filepath.Join(dir, "get_hosts")
-	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", path, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	build.Stderr = os.Stderr
-	return path, build.Run()
-})
-
-var cleanups []func()
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	for _, f := range cleanups {
-		f()
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(programs.Main(m)) }
 
 func TestStaticAndSmall(t *testing.T) {
 	t.Parallel()
-	path, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := programs.Path(t, "get_hosts")
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)

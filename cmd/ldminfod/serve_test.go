@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +17,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"ltskeeper/internal/programs"
 )
 
 // The text is made once a second, however many ask for it, and not at all if nobody does.
@@ -118,36 +119,11 @@ func ask(t *testing.T, address string) string {
 	return string(text)
 }
 
-// program is the command as it is shipped.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "ldminfod-test")
-	if err != nil {
-		return "", err
-	}
-	cleanups = append(cleanups, func() { os.RemoveAll(dir) })
-	path := filepath.Join(dir, "ldminfod")
-	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", path, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	build.Stderr = os.Stderr
-	return path, build.Run()
-})
-
-var cleanups []func()
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	for _, f := range cleanups {
-		f()
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(programs.Main(m)) }
 
 // start starts the program as systemd does, with an open file as its socket, if there is one. It ends with the test.
 func start(t *testing.T, socket *os.File, args ...string) *exec.Cmd {
-	path, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := programs.Path(t, "ldminfod")
 	// The shell becomes the program, so that the number is its own.
 	cmd := exec.Command("sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, path, "--state", t.TempDir()}, args...)...)
 	cmd.Stderr = os.Stderr

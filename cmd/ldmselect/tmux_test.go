@@ -6,140 +6,85 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"ltskeeper/internal/programs"
+	"ltskeeper/internal/terminal"
 )
 
 var update = flag.Bool("update", false, "write the screens in testdata anew, once they have come to rest")
 
-// A screen is ldmselect in a terminal of its own, which tmux plays.
+// A screen is ldmselect in a terminal of its own.
 type screen struct {
+	*terminal.Screen
 	t      *testing.T
-	socket string
 	output string // a file with what ldmselect printed, and its exit code
 }
 
-// program is the command as it is shipped.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "ldmselect-test")
-	if err != nil {
-		return "", err
-	}
-	cleanups = append(cleanups, func() { os.RemoveAll(dir) })
-	path := filepath.Join(dir, "ldmselect")
-	build := exec.Command("go", "build", "-o", path, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	build.Stderr = os.Stderr
-	return path, build.Run()
-})
-
-var cleanups []func()
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	for _, f := range cleanups {
-		f()
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(programs.Main(m)) }
 
 // open starts ldmselect in a terminal of so many columns and lines, with an environment.
 func open(t *testing.T, columns, lines int, env ...string) *screen {
 	t.Helper()
-	if _, err := exec.LookPath("tmux"); err != nil && os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	} else if err != nil {
-		t.Skip(err)
-	}
-	path, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp("", "tmux") // t.TempDir is too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &screen{t, filepath.Join(dir, "s"), filepath.Join(dir, "output")}
+	output := filepath.Join(t.TempDir(), "output")
 	command := fmt.Sprintf(`env -u NO_COLOR LC_ALL=C.UTF-8 SSH_OVERRIDE_PORT=2222 %s %s --lts-conf /none >%s; echo "exit $?" >>%s; sleep 600`,
-		strings.Join(env, " "), path, s.output, s.output)
-	s.tmux("-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(columns), "-y", fmt.Sprint(lines), command)
-	t.Cleanup(func() { s.tmux("kill-server") })
-	s.tmux("set-option", "-g", "status", "off")
-	s.tmux("resize-window", "-x", fmt.Sprint(columns), "-y", fmt.Sprint(lines))
-	return s
-}
-
-func (s *screen) tmux(args ...string) string {
-	s.t.Helper()
-	cmd := exec.Command("tmux", append([]string{"-S", s.socket, "-u"}, args...)...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TERM=screen-256color")
-	out, err := cmd.CombinedOutput()
-	if err != nil && args[0] != "kill-server" {
-		s.t.Fatalf("tmux %q: %v\n%s", args, err, out)
-	}
-	return string(out)
-}
-
-// press presses keys, by tmux's names for them.
-func (s *screen) press(keys ...string) {
-	s.t.Helper()
-	s.tmux(append([]string{"send-keys"}, keys...)...)
+		strings.Join(env, " "), programs.Path(t, "ldmselect"), output, output)
+	return &screen{terminal.Open(t, columns, lines, command), t, output}
 }
 
 // click presses and releases the left button of the mouse on a line, from 1.
 func (s *screen) click(line int) {
 	s.t.Helper()
-	s.press("-l", fmt.Sprintf("\x1b[<0;5;%dM\x1b[<0;5;%dm", line, line))
+	s.Type(fmt.Sprintf("\x1b[<0;5;%dM\x1b[<0;5;%dm", line, line))
 }
-
-const eventually = 30 * time.Second // no test waits so long, unless it fails
 
 // shows waits until the screen is the one in testdata. One whose name ends in -styled has colours and the like.
 func (s *screen) shows(name string) {
 	s.t.Helper()
-	capture := []string{"capture-pane", "-p"}
+	capture := s.Text
 	if strings.HasSuffix(name, "-styled") {
-		capture = append(capture, "-e")
+		capture = s.Styled
 	}
 	golden := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(golden, []byte(s.atRest(capture)), 0o644); err != nil {
+			s.t.Fatal(err)
+		}
+	}
 	want, err := os.ReadFile(golden)
-	if err != nil && !*update {
+	if err != nil {
 		s.t.Fatal(err)
 	}
 	var got string
-	for start := time.Now(); time.Since(start) < eventually; time.Sleep(20 * time.Millisecond) {
+	if !terminal.Eventually(func() bool { got = capture(); return got == string(want) }) {
+		s.t.Fatalf("%s: the screen is\n%s\nwant\n%s\n(in other words %q)", name, got, want, got)
+	}
+}
+
+// atRest is a screen that has not changed for three seconds.
+func (s *screen) atRest(capture func() string) string {
+	for got := capture(); ; {
 		before := got
-		got = s.tmux(capture...)
-		if *update {
-			time.Sleep(3 * time.Second)
-			if got = s.tmux(capture...); got == before {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					s.t.Fatal(err)
-				}
-				return
-			}
-		} else if got == string(want) {
-			return
+		time.Sleep(3 * time.Second)
+		if got = capture(); got == before {
+			return got
 		}
 	}
-	s.t.Fatalf("%s: the screen is\n%s\nwant\n%s\n(in other words %q)", name, got, want, got)
 }
 
 // prints waits until ldmselect has ended.
 func (s *screen) prints(want string) {
 	s.t.Helper()
 	var got []byte
-	for start := time.Now(); time.Since(start) < eventually; time.Sleep(20 * time.Millisecond) {
-		if got, _ = os.ReadFile(s.output); strings.Contains(string(got), "exit ") {
-			break
-		}
-	}
+	terminal.Eventually(func() bool {
+		got, _ = os.ReadFile(s.output)
+		return strings.Contains(string(got), "exit ")
+	})
 	if string(got) != want {
 		s.t.Errorf("it printed %q, want %q", got, want)
 	}
@@ -193,7 +138,7 @@ func TestAutomatic(t *testing.T) {
 	s := open(t, 80, 24, farm(t, 80)...)
 	s.shows("automatic")
 	s.shows("automatic-styled")
-	s.press("Enter")
+	s.Press("Enter")
 	s.prints("127.95.80.1\nexit 0\n")
 }
 
@@ -201,14 +146,14 @@ func TestPick(t *testing.T) {
 	t.Parallel()
 	s := open(t, 80, 24, farm(t, 81)...)
 	s.shows("pick-start")
-	s.press("Down") // past the one that is down
+	s.Press("Down") // past the one that is down
 	s.shows("pick-first")
 	s.shows("pick-first-styled")
-	s.press("Down", "Down", "Down", "Down", "Down", "Down")
+	s.Press("Down", "Down", "Down", "Down", "Down", "Down")
 	s.shows("pick-last")
-	s.press("PPage", "Home", "Down", "Down")
+	s.Press("PPage", "Home", "Down", "Down")
 	s.shows("pick-second")
-	s.press("Enter")
+	s.Press("Enter")
 	s.prints("127.95.81.2\nexit 0\n")
 }
 
@@ -216,15 +161,15 @@ func TestFilter(t *testing.T) {
 	t.Parallel()
 	s := open(t, 80, 24, farm(t, 82)...)
 	s.shows("filter-start")
-	s.press("-l", "OFF")
+	s.Type("OFF")
 	s.shows("filter-off")
-	s.press("BSpace", "BSpace", "BSpace", "c", "a", "d")
+	s.Press("BSpace", "BSpace", "BSpace", "c", "a", "d")
 	s.shows("filter-cad")
-	s.press("Escape")
+	s.Press("Escape")
 	s.shows("filter-start")
-	s.press("-l", "82.3")
+	s.Type("82.3")
 	s.shows("filter-name")
-	s.press("Enter")
+	s.Press("Enter")
 	s.prints("127.95.82.3\nexit 0\n")
 }
 
@@ -232,7 +177,7 @@ func TestCancel(t *testing.T) {
 	t.Parallel()
 	s := open(t, 80, 24, farm(t, 83)...)
 	s.shows("cancel")
-	s.press("Escape")
+	s.Press("Escape")
 	s.prints("exit 1\n")
 }
 
@@ -244,7 +189,7 @@ func TestMouse(t *testing.T) {
 	s.click(2) // nothing is there
 	s.click(7)
 	s.shows("mouse-clicked")
-	s.press("-l", "\x1b[<65;5;5M") // the wheel
+	s.Type("\x1b[<65;5;5M") // the wheel
 	s.shows("mouse-wheel")
 	s.click(8)
 	s.prints("127.95.84.3\nexit 0\n")
@@ -255,7 +200,7 @@ func TestPlain(t *testing.T) {
 	t.Parallel()
 	s := open(t, 80, 24, append(farm(t, 85), "NO_COLOR=1", "LC_ALL=C")...)
 	s.shows("plain-styled")
-	s.press("Down")
+	s.Press("Down")
 	s.shows("plain-first-styled")
 }
 
@@ -263,13 +208,16 @@ func TestSmall(t *testing.T) {
 	t.Parallel()
 	s := open(t, 80, 24, farm(t, 86)...)
 	for _, size := range []string{"60x12", "40x9", "30x7", "20x4", "10x2"} {
-		columns, lines, _ := strings.Cut(size, "x")
-		s.tmux("resize-window", "-x", columns, "-y", lines)
+		var columns, lines int
+		if _, err := fmt.Sscanf(size, "%dx%d", &columns, &lines); err != nil {
+			t.Fatal(err)
+		}
+		s.Resize(columns, lines)
 		s.shows("small-" + size)
 	}
-	s.press("End")
+	s.Press("End")
 	s.shows("small-end")
-	s.tmux("resize-window", "-x", "80", "-y", "24")
+	s.Resize(80, 24)
 	s.shows("small-again")
 }
 
@@ -283,13 +231,13 @@ func TestLive(t *testing.T) {
 	serve(t, "127.95.87.2:9571", says("rating:50\nlogins:2\n"))
 	s := open(t, 60, 10, "LDM_SERVER='127.95.87.1 127.95.87.2'")
 	s.shows("live-start")
-	s.press("Down")
+	s.Press("Down")
 	s.shows("live-there")
 	set("rating:10\nlogins:9\n")
 	s.shows("live-busy")
 	set("")
 	s.shows("live-gone")
-	s.press("Enter")
+	s.Press("Enter")
 	s.prints("127.95.87.2\nexit 0\n")
 }
 
@@ -297,8 +245,8 @@ func TestNoneAnswers(t *testing.T) {
 	t.Parallel()
 	s := open(t, 80, 10, "LDM_SERVER='127.95.88.1 127.95.88.2'")
 	s.shows("none")
-	s.press("Down", "Enter")
+	s.Press("Down", "Enter")
 	s.shows("none")
-	s.press("C-c")
+	s.Press("C-c")
 	s.prints("exit 1\n")
 }

@@ -12,11 +12,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"ltskeeper/internal/programs"
 
 	"golang.org/x/crypto/ssh"
+
+	"ltskeeper/internal/terminal"
 )
 
 // hostile is what a shell must not take for code.
@@ -181,61 +182,43 @@ func needed(t *testing.T, things ...string) {
 
 // A screen is a shell in a terminal.
 type screen struct {
-	t      *testing.T
-	socket string
+	*terminal.Screen
+	t *testing.T
 }
 
 func open(t *testing.T, f farm, bin, start string) *screen {
 	t.Helper()
-	s := &screen{t, filepath.Join(tempDir(t), "s")}
 	command := fmt.Sprintf("cd %s && export LC_ALL=C.UTF-8 PATH=%s:$PATH LTSKEEPER_CONFIG=%s/ltskeeper.toml HISTFILE= && %s", f.dir, bin, f.dir, start)
-	s.tmux("-f", "/dev/null", "new-session", "-d", "-x", "160", "-y", "24", "sh", "-c", command)
-	t.Cleanup(func() { s.tmux("kill-server") })
+	s := &screen{terminal.Open(t, 160, 24, command), t}
 	s.until("a prompt", func(text string) bool { return strings.HasSuffix(text, ">") })
 	return s
 }
-
-func (s *screen) tmux(args ...string) string {
-	s.t.Helper()
-	cmd := exec.Command("tmux", append([]string{"-S", s.socket, "-u"}, args...)...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TERM=screen-256color")
-	out, err := cmd.CombinedOutput()
-	if err != nil && args[0] != "kill-server" {
-		s.t.Fatalf("tmux %q: %v\n%s", args, err, out)
-	}
-	return string(out)
-}
-
-const eventually = 30 * time.Second // no test waits so long, unless it fails
 
 // until waits for a screen that is as it should be. Blanks at the end of lines do not count.
 func (s *screen) until(what string, fine func(text string) bool) {
 	s.t.Helper()
 	var text string
-	for start := time.Now(); time.Since(start) < eventually; time.Sleep(20 * time.Millisecond) {
-		if text = strings.TrimSpace(s.tmux("capture-pane", "-p")); fine(text) {
-			return
-		}
+	if !terminal.Eventually(func() bool { text = strings.TrimSpace(s.Text()); return fine(text) }) {
+		s.t.Errorf("no %s:\n%s", what, text)
 	}
-	s.t.Errorf("no %s:\n%s", what, text)
 }
 
 // types begins a new line on an empty screen.
 func (s *screen) types(text string) {
 	s.t.Helper()
-	s.tmux("send-keys", "C-u")
-	s.tmux("send-keys", "C-l")
+	s.Press("C-u")
+	s.Press("C-l")
 	s.until("empty screen", func(text string) bool { return text == ">" })
-	s.tmux("send-keys", "-l", text)
+	s.Type(text)
 }
 
 // completes types, presses Tab, and wants the line to become this one, with nothing else on the screen.
 func (s *screen) completes(typed, want string) {
 	s.t.Helper()
 	s.types(typed)
-	s.tmux("send-keys", "Tab")
+	s.Press("Tab")
 	if want == typed { // what comes of Tab has to come before the next letter
-		s.tmux("send-keys", "-l", "x")
+		s.Type("x")
 		want += "x"
 	}
 	s.until("> "+want, func(text string) bool { return text == "> "+want })
@@ -246,7 +229,7 @@ func (s *screen) lists(typed string, want ...string) {
 	s.t.Helper()
 	s.types(typed)
 	for range 3 {
-		s.tmux("send-keys", "Tab")
+		s.Press("Tab")
 	}
 	s.until(strings.Join(want, " and "), func(text string) bool {
 		for _, w := range want {

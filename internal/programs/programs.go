@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -17,7 +18,7 @@ import (
 func Build(t testing.TB, folder string, commands ...string) {
 	t.Helper()
 	lookAtSources(t)
-	args := []string{"build", "-o", folder + string(filepath.Separator)}
+	args := []string{"build", "-ldflags=-s -w", "-o", folder + string(filepath.Separator)}
 	for _, c := range commands {
 		args = append(args, "ltskeeper/cmd/"+c)
 	}
@@ -26,6 +27,36 @@ func Build(t testing.TB, folder string, commands ...string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", strings.Join(commands, " "), err, out)
 	}
+}
+
+var shared struct {
+	sync.Mutex
+	folder string // of commands that are built already
+}
+
+// Path is where a command is that the tests of a package share. The first of them has it built, and Main removes it.
+func Path(t testing.TB, command string) string {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.folder == "" {
+		folder, err := os.MkdirTemp("", command+"-test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared.folder = folder
+	}
+	path := filepath.Join(shared.folder, command)
+	if _, err := os.Stat(path); err != nil {
+		Build(t, shared.folder, command)
+	}
+	return path
+}
+
+// Main runs the tests of a package whose programs come from Path. Its TestMain exits with what Main returns.
+func Main(m *testing.M) int {
+	defer func() { os.RemoveAll(shared.folder) }()
+	return m.Run()
 }
 
 func lookAtSources(t testing.TB) {
