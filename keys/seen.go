@@ -50,12 +50,13 @@ func (s *Seen) set(server, fingerprint string, at time.Time) {
 	s.last[server][fingerprint] = at
 }
 
-// Record notes the trusted and pending keys that were shown, and forgets those
-// of the server's that the store does not hold any more.
+// Record notes the keys that were shown and are trusted, pending or in a
+// certificate that clients take, and forgets those of the server's that the
+// store does not hold any more.
 func (s *Seen) Record(v Verdict, now time.Time) {
 	held := make(map[string]bool)
-	for _, k := range slices.Concat(v.Trusted, v.Pending) {
-		held[k.Fingerprint()] = true
+	for _, k := range slices.Concat(v.Trusted, v.Pending, v.Certified) {
+		held[seenAs(k)] = true
 	}
 	for fingerprint := range s.last[v.Name] {
 		if !held[fingerprint] {
@@ -63,8 +64,8 @@ func (s *Seen) Record(v Verdict, now time.Time) {
 			s.changed = true
 		}
 	}
-	for _, k := range slices.Concat(v.Confirmed, v.Changed, v.New) {
-		fingerprint := k.Fingerprint()
+	for _, k := range slices.Concat(v.Confirmed, v.Changed, v.New, v.vouched) {
+		fingerprint := seenAs(k)
 		if held[fingerprint] && now.Sub(s.last[v.Name][fingerprint]).Abs() >= seenPrecision {
 			s.set(v.Name, fingerprint, now.UTC().Truncate(time.Second))
 			s.changed = true
@@ -78,9 +79,18 @@ func (s *Seen) Forget(server string) {
 	delete(s.last, server)
 }
 
-// Last returns when the server last showed the key, at most an hour too early;
-// zero if never.
-func (s *Seen) Last(server string, k Key) time.Time { return s.last[server][k.Fingerprint()] }
+// Last returns when the server last showed a key, or the key of a certificate
+// with one that clients take, at most an hour too early; zero if never.
+func (s *Seen) Last(server string, k Key) time.Time { return s.last[server][seenAs(k)] }
+
+// seenAs is the fingerprint that a sighting of a key is noted under: a
+// certificate's is that of its key, for which a new one may be made every day.
+func seenAs(k Key) string {
+	if _, certified, err := parseCertificate(k); err == nil {
+		return certified.Fingerprint()
+	}
+	return k.Fingerprint()
+}
 
 // Save writes the cache if there is news in it.
 func (s *Seen) Save() error {

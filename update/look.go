@@ -101,9 +101,7 @@ func (t *trust) onRecord(s farm.Server, seen *keys.Seen, listed map[string]bool)
 	withTimes := func(list []keys.Key) []Key {
 		out := reportKeys(list)
 		for i, k := range list {
-			if last := seen.Last(s.Name, k); !last.IsZero() {
-				out[i].Seen = &last
-			}
+			out[i].Seen = known(seen.Last(s.Name, k))
 		}
 		return out
 	}
@@ -118,6 +116,10 @@ func (t *trust) onRecord(s farm.Server, seen *keys.Seen, listed map[string]bool)
 	}
 	server.Pending = withTimes(pending)
 	server.Rejected = withTimes(rejected)
+	certs, err := t.store.Certificates(s.Name)
+	if err != nil {
+		server.Message = err.Error()
+	}
 	switch {
 	case t.trusted(s.Name):
 		server.State = Trusted
@@ -128,19 +130,19 @@ func (t *trust) onRecord(s farm.Server, seen *keys.Seen, listed map[string]bool)
 		server.State, server.Quarantined, server.Message = Changed, &e.since, e.why
 	}
 	server.Decision = server.Decision || keys.Undecided(t.keys[s.Name], pending, t.certified[s.Name])
-	server.Seen = latest(server.Keys)
+	server.Seen = latest(seen, s.Name, slices.Concat(t.keys[s.Name], certs))
 	return server
 }
 
-// latest is when one of the keys was last seen, nil if none was.
-func latest(list []Key) *time.Time {
-	var last *time.Time
+// latest is when a server last showed one of these, nil if never.
+func latest(seen *keys.Seen, server string, list []keys.Key) *time.Time {
+	var last time.Time
 	for _, k := range list {
-		if k.Seen != nil && (last == nil || k.Seen.After(*last)) {
-			last = k.Seen
+		if at := seen.Last(server, k); at.After(last) {
+			last = at
 		}
 	}
-	return last
+	return known(last)
 }
 
 func lookAtImage(f *farm.Farm, c farm.Chroot) ImageStatus {

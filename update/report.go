@@ -67,7 +67,7 @@ type Server struct {
 	Rejected    []Key            `json:"rejected,omitempty"`  // shown, and rejected by a person
 	Revoked     []Key            `json:"revoked,omitempty"`   // on record: revoked while it had them
 	Addresses   []AddressProblem `json:"addresses,omitempty"` // addresses with a problem
-	Seen        *time.Time       `json:"seen,omitempty"`      // when a trusted key was last seen
+	Seen        *time.Time       `json:"seen,omitempty"`      // when a trusted key, or one with a certificate on record, was last seen
 	Strays      []keys.Line      `json:"-"`                   // of known_hosts.local: with these, clients take a key for it that is not trusted
 	Declared    farm.Server      `json:"-"`
 }
