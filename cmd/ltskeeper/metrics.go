@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,18 +44,10 @@ func keepMetrics(f *farm.Farm, r *update.Report, failure error, began, ended tim
 	return nil // what kept the record from being read failed the run
 }
 
-// writeMetrics replaces the file, which node_exporter reads as another user and at any moment. What killed runs left
-// beside it has names that node_exporter passes over, and goes after an hour.
+// writeMetrics replaces the file, which node_exporter reads as another user and at any moment. Others may write in its folder:
+// nothing that stands there is followed, and no mode is taken over. What killed runs left beside it has names that
+// node_exporter passes over, and goes after an hour.
 func writeMetrics(path string, families []*dto.MetricFamily) error {
-	var b bytes.Buffer
-	for _, family := range families {
-		if len(family.Metric) == 0 {
-			continue
-		}
-		if _, err := expfmt.MetricFamilyToText(&b, family); err != nil {
-			return err
-		}
-	}
 	dir, name := filepath.Split(path)
 	litter, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "."+escapeGlob(name)+"[0-9]*"))
 	for _, old := range litter {
@@ -64,7 +55,20 @@ func writeMetrics(path string, families []*dto.MetricFamily) error {
 			os.Remove(old)
 		}
 	}
-	return renameio.WriteFile(path, b.Bytes(), 0o644, renameio.WithTempDir(filepath.Clean(dir)), renameio.WithStaticPermissions(0o644))
+	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Clean(dir)), renameio.WithStaticPermissions(0o644))
+	if err != nil {
+		return err
+	}
+	defer file.Cleanup()
+	for _, family := range families {
+		if len(family.Metric) == 0 {
+			continue
+		}
+		if _, err := expfmt.MetricFamilyToText(file, family); err != nil {
+			return err
+		}
+	}
+	return file.CloseAtomicallyReplace()
 }
 
 // escapeGlob makes a pattern that matches the path alone.
