@@ -116,6 +116,8 @@ func (s *Store) entries(now time.Time, by string, revoked []Key, changes []chang
 				why = remember(k, c.after.trusted, "").Origin().How
 			case by == byScan && !remember(k, c.before.trusted, "").Origin().Gone.IsZero():
 				why = "retired"
+			case by == byScan && to == Rejected:
+				why = "recalled" // from the log: NAME.pending was lost
 			}
 			if from != to {
 				add(c.server, k, from, to, why)

@@ -28,6 +28,7 @@ func (s *Store) Import(p Policy, offered []Key, now time.Time) (Imported, error)
 	if err != nil {
 		return done, err
 	}
+	r.rejected = slices.Concat(r.rejected, r.recall(offered))
 	after := record{trusted: slices.Clone(r.trusted), waiting: slices.Clone(r.waiting), certs: r.certs}
 	for _, k := range offered {
 		switch reason := s.refusal(p, k); {

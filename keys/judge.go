@@ -94,11 +94,12 @@ type Verdict struct {
 
 // record is what the store holds about a server.
 type record struct {
-	trusted  []Key  // all of NAME.pub
-	waiting  []Key  // NAME.pending
-	rejected []Key  // NAME.pending
-	certs    []Key  // NAME.cert
-	past     string // why there is no first use; "" if nothing speaks against it
+	trusted  []Key                // all of NAME.pub
+	waiting  []Key                // NAME.pending
+	rejected []Key                // NAME.pending
+	certs    []Key                // NAME.cert
+	logged   map[string]time.Time // fingerprints of the rejected, and since when, in the log: it remembers them if NAME.pending is lost
+	past     string               // why there is no first use; "" if nothing speaks against it
 }
 
 // judge decides what a sighting means for a server. The rules, strongest first:
@@ -118,6 +119,7 @@ type record struct {
 func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.Time) Verdict {
 	v := Verdict{Name: p.Name, seen: seen, policy: p, at: now, before: r}
 	shown := v.sift(revoked)
+	r.rejected = slices.Concat(r.rejected, r.recall(slices.Concat(shown, v.listed(revoked))))
 	v.keepTrusted(p, r, revoked)
 	v.trustPinned(p, shown, now)
 	v.adopt(p, r, revoked, shown, now)
@@ -201,6 +203,28 @@ func (v *Verdict) sift(revoked func(Key) bool) (shown []Key) {
 		}
 	}
 	return shown
+}
+
+// listed returns the keys that the server listed, without those that are never trusted.
+func (v *Verdict) listed(revoked func(Key) bool) (listed []Key) {
+	for _, a := range v.seen.Addresses {
+		if a.Testimony != nil {
+			listed = append(listed, a.Testimony.Listed...)
+		}
+	}
+	return slices.DeleteFunc(listed, func(k Key) bool { return revoked(k) || k.Weakness() != nil })
+}
+
+// recall returns those of the keys that a person rejected, says the log, though NAME.pending lacks that.
+func (r record) recall(keys []Key) (recalled []Key) {
+	for _, k := range keys {
+		at, is := r.logged[k.Fingerprint()]
+		if is && !contains(r.rejected, k) && !contains(recalled, k) {
+			k.Comment = stamp(rejectedMark, at)
+			recalled = append(recalled, k)
+		}
+	}
+	return recalled
 }
 
 // keepTrusted carries over what the store trusts, as far as it still may.

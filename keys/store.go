@@ -33,10 +33,11 @@ type Store struct {
 	readonly bool
 	revoked  []Key
 	names    map[string]bool
-	listed   int      // names in the file; more are known from the log
-	doubt    string   // why the file seems to have lost names; "" if it does not
-	lost     []string // fingerprints of keys that were revoked, and that the file lacks
-	order    string   // on whose order things change
+	listed   int                             // names in the file; more are known from the log
+	doubt    string                          // why the file seems to have lost names; "" if it does not
+	lost     []string                        // fingerprints of keys that were revoked, and that the file lacks
+	rejected map[string]map[string]time.Time // what the log says: server, fingerprint, since when
+	order    string                          // on whose order things change
 }
 
 const (
@@ -79,7 +80,7 @@ func Open(dir string, readonly bool) (*Store, error) {
 }
 
 // recall takes the servers that the log tells of for known, too: a list of names that was lost must not bring first use
-// back to a server whose files are gone. It also finds the revocations that were lost.
+// back to a server whose files are gone. It also finds the revocations that were lost, and remembers all rejections.
 func (s *Store) recall() {
 	revoked := map[string]bool{}
 	for _, k := range s.revoked {
@@ -89,7 +90,18 @@ func (s *Store) recall() {
 	if err != nil {
 		s.doubt = fmt.Sprintf("%s cannot be read: %v", s.path(logFile), err)
 	}
+	s.rejected = map[string]map[string]time.Time{}
 	for _, e := range entries {
+		switch e.To {
+		case Rejected:
+			if s.rejected[e.Server] == nil {
+				s.rejected[e.Server] = map[string]time.Time{}
+			}
+			s.rejected[e.Server][e.Key] = e.Time
+		case Certified: // which leaves it rejected
+		default:
+			delete(s.rejected[e.Server], e.Key)
+		}
 		if e.Server == anyServer && e.To == Revoked && !revoked[e.Key] {
 			revoked[e.Key] = true
 			s.lost = append(s.lost, e.Key)
@@ -232,7 +244,7 @@ func (s *Store) record(p Policy) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	r := record{trusted: trusted}
+	r := record{trusted: trusted, logged: s.rejected[p.Name]}
 	if r.certs, err = s.Certificates(p.Name); err != nil {
 		return record{}, err
 	}

@@ -420,6 +420,65 @@ func TestReject(t *testing.T) {
 	}
 }
 
+// The log remembers a rejection whose file is lost, or is an older one in which the key still waits.
+func TestRejectionOutlivesItsFile(t *testing.T) {
+	t.Parallel()
+	for _, older := range []string{"", "e2"} {
+		dir := t.TempDir()
+		collect(t, dir, app01, "e1")
+		collect(t, dir, app01, "e2 r2")
+		if _, err := open(t, dir).Reject("app01", nil, noon); err != nil {
+			t.Fatal(err)
+		}
+		lose := func() {
+			t.Helper()
+			if err := os.Remove(filepath.Join(dir, "app01.pending")); err != nil {
+				t.Fatal(err)
+			}
+			if older != "" {
+				put(t, dir, "app01.pending", keysOf(older)...)
+			}
+		}
+		lose()
+		for range 2 {
+			v := collect(t, dir, app01, "e2")
+			if got, want := summary(v), "suspect [e1] rejected[e2]"; got != want {
+				t.Errorf("shown again: %s; want %s", got, want)
+			}
+		}
+		if told := story(t, dir); !slices.Contains(told, "app01 e2 "+map[string]string{"": "unknown", "e2": "pending"}[older]+" rejected recalled") {
+			t.Errorf("the log says %q", told)
+		}
+
+		// A proof does not bring it back either.
+		lose()
+		proof := sight("e1")
+		proof.Addresses[0].Testimony = &Testimony{By: key("e1"), Listed: keysOf("e1 e2 r2"), Proven: keysOf("e2 r2")}
+		s := open(t, dir)
+		v := s.Judge(app01, proof, noon)
+		if err := s.Apply(v); err != nil || summary(v) != "trusted [e1]" {
+			t.Errorf("proven: %s, %v", summary(v), err)
+		}
+
+		// Nor does an import; a person who names it does, for good.
+		lose()
+		if done, err := open(t, dir).Import(app01, keysOf("r2"), noon); err != nil || namesOf(done.Conflicts) != "r2" {
+			t.Errorf("imported: %+v, %v", done, err)
+		}
+		if _, _, err := open(t, dir).Accept(app01, []string{key("r2").Fingerprint()}, noon); err != nil {
+			t.Error(err)
+		}
+		os.Remove(filepath.Join(dir, "app01.pending"))
+		if v := collect(t, dir, app01, "e1 r2"); summary(v) != "trusted [e1 r2]" {
+			t.Errorf("accepted after all: %s", summary(v))
+		}
+		os.Remove(filepath.Join(dir, "app01.pub"))
+		if v := collect(t, dir, app01, "r2"); summary(v) != "pending [] pending[r2] new[r2] decision" {
+			t.Errorf("not rejected any more: %s", summary(v))
+		}
+	}
+}
+
 func TestRejectedKeysAreFew(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
