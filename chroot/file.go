@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"ltskeeper/internal/durable"
 )
 
 // Read returns the content of the regular file that a client finds under
@@ -109,7 +111,7 @@ func mkdir(dir *os.Root, name string) (*os.Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(made.Chmod(".", 0o755), syncDir(dir)); err != nil { // whatever the umask
+	if err := errors.Join(made.Chmod(".", 0o755), durable.Sync(dir)); err != nil { // whatever the umask
 		made.Close()
 		return nil, err
 	}
@@ -135,8 +137,7 @@ func (r *Root) sameDevice(dir *os.Root) error {
 
 // replace is Put for the file name in dir.
 func replace(dir *os.Root, name string, data []byte, perm fs.FileMode) (bool, error) {
-	temp := ".ltskeeper-" + name + ".tmp"
-	if err := removeLeftover(dir, temp); err != nil {
+	if err := durable.Tidy(dir, name); err != nil {
 		return false, err
 	}
 	old, content, err := readOld(dir, name)
@@ -151,15 +152,10 @@ func replace(dir *os.Root, name string, data []byte, perm fs.FileMode) (bool, er
 	if sameContent {
 		mtime = old.ModTime()
 	}
-	if err := write(dir, temp, data, perm, mtime); err != nil {
-		dir.Remove(temp)
+	if err := durable.Put(dir, name, data, perm, mtime); err != nil {
 		return false, err
 	}
-	if err := dir.Rename(temp, name); err != nil {
-		dir.Remove(temp)
-		return false, err
-	}
-	return true, syncDir(dir)
+	return true, durable.Sync(dir)
 }
 
 // readOld returns the regular file name in dir, and nil if there is none.
@@ -178,51 +174,6 @@ func readOld(dir *os.Root, name string) (fs.FileInfo, []byte, error) {
 	}
 	data, err := io.ReadAll(f)
 	return info, data, err
-}
-
-// write makes a new file in dir and syncs it.
-func write(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time) error {
-	f, err := dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if os.Geteuid() == 0 {
-		if err := f.Chown(0, 0); err != nil {
-			return err
-		}
-	}
-	if err := f.Chmod(perm); err != nil {
-		return err
-	}
-	if err := dir.Chtimes(name, time.Time{}, mtime); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	return f.Close()
-}
-
-// removeLeftover removes a temporary file. It looks first, because removing
-// what is not there fails on a file system that is mounted read-only.
-func removeLeftover(dir *os.Root, temp string) error {
-	if _, err := dir.Lstat(temp); isMissing(err) {
-		return nil
-	}
-	return dir.Remove(temp)
-}
-
-func syncDir(dir *os.Root) error {
-	f, err := dir.Open(".")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }
 
 // openRegular opens a file for reading if it is a regular one. Nothing else is

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"ltskeeper/internal/durable"
 )
 
 // AddServer declares s in a file of its own, and adds it to f. A zero Port or
@@ -37,7 +39,10 @@ func (f *Farm) AddServer(s Server) error {
 	if err != nil {
 		return err
 	}
-	if err := writeNew(path, text); err != nil {
+	if err = os.MkdirAll(filepath.Dir(path), 0o755); err == nil {
+		err = durable.Create(path, text, 0o644)
+	}
+	if err != nil {
 		return fmt.Errorf("add server %s: %w", s.Name, err)
 	}
 	*f = *changed
@@ -59,7 +64,7 @@ func (f *Farm) RemoveServer(name string) error {
 		return err
 	}
 	path := f.ServerPath(s.Name)
-	if err := errors.Join(os.Remove(path), syncDir(filepath.Dir(path))); err != nil {
+	if err := errors.Join(os.Remove(path), durable.SyncFolder(filepath.Dir(path))); err != nil {
 		return fmt.Errorf("remove server %s: %w", s.Name, err)
 	}
 	*f = *changed
@@ -107,38 +112,4 @@ func quote(s string) string {
 		panic(err) // strings have an encoding
 	}
 	return strings.TrimSuffix(b.String(), "\n")
-}
-
-// writeNew writes a file that must not exist yet, whole or not at all.
-func writeNew(path string, text []byte) (err error) {
-	dir, name := filepath.Split(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	temp := filepath.Join(dir, ".ltskeeper-"+name+".tmp")
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a crash
-		return err
-	}
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.Remove(temp)) }()
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(temp, path); err != nil { // unlike a rename, it replaces nothing
-		return err
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }

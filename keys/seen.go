@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/renameio/v2"
+	"ltskeeper/internal/durable"
 )
 
 // Seen remembers when each key was last seen. It is a cache: one that is lost
@@ -104,11 +104,10 @@ func (s *Seen) Save() error {
 		}
 	}
 	slices.Sort(lines)
-	dir := filepath.Dir(s.path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o755); err != nil {
 		return fmt.Errorf("save times keys were seen: %w", err)
 	}
-	err := renameio.WriteFile(s.path, []byte(strings.Join(lines, "")), 0o644, renameio.WithTempDir(dir), renameio.WithStaticPermissions(0o644))
+	err := durable.Write(s.path, []byte(strings.Join(lines, "")), 0o644)
 	if err != nil {
 		return fmt.Errorf("save times keys were seen: %w", err)
 	}

@@ -7,12 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/google/renameio/v2"
+	"ltskeeper/internal/durable"
 )
 
 // Store is a directory with the keys of all servers:
@@ -50,10 +49,6 @@ const (
 	maxFile     = 8 << 20 // bytes; 10,000 servers' names are some 500 KiB
 	maxRejected = 8       // keys remembered for a server
 )
-
-// leftover matches the files that renameio leaves if this process dies while
-// it writes. Names of servers do not begin with a dot.
-var leftover = regexp.MustCompile(`^\..+\.(pub|pending|cert)\d+$|^\.(names|revoked)\d+$`)
 
 // Open opens the store in dir. The directory need not exist: it is made
 // before the first file in it. A readonly store refuses to write.
@@ -120,6 +115,11 @@ func (s *Store) unlisted(name string) string {
 // survey looks at the files that are there: it removes what a crash has left,
 // and finds out whether the list of names has lost some.
 func (s *Store) survey() error {
+	if !s.readonly {
+		if err := durable.Sweep(s.dir); err != nil {
+			return fmt.Errorf("open key store: %w", err)
+		}
+	}
 	entries, err := os.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -129,12 +129,6 @@ func (s *Store) survey() error {
 	}
 	for _, entry := range entries {
 		file := entry.Name()
-		if leftover.MatchString(file) && !s.readonly {
-			if err := os.Remove(filepath.Join(s.dir, file)); err != nil {
-				return fmt.Errorf("open key store: %w", err)
-			}
-			continue
-		}
 		for _, suffix := range []string{trustedSuffix, pendingSuffix} {
 			name, ok := strings.CutSuffix(file, suffix)
 			if ok && validName(name) && !s.names[canonicalName(name)] {
@@ -355,15 +349,13 @@ func (s *Store) write(file string, data []byte) error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return fmt.Errorf("make key store: %w", err)
 	}
-	return renameio.WriteFile(s.path(file), data, 0o644, renameio.WithTempDir(s.dir), renameio.WithStaticPermissions(0o644))
-}
-
-// sync makes renames and removals in the directory last.
-func (s *Store) sync() error {
-	d, err := os.Open(s.dir)
+	dir, err := os.OpenRoot(s.dir)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	return d.Sync()
+	defer dir.Close()
+	return durable.Put(dir, file, data, 0o644, time.Time{})
 }
+
+// sync makes renames and removals in the directory last.
+func (s *Store) sync() error { return durable.SyncFolder(s.dir) }

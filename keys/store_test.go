@@ -499,7 +499,7 @@ func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	collect(t, dir, app01, "e1")
-	if err := os.WriteFile(filepath.Join(dir, ".app02.pub123"), nil, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, ".ltskeeper-app02.pub.tmp"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	before := fmt.Sprint(tree(t, dir))
@@ -529,7 +529,7 @@ func TestLeftoversOfACrashAreRemoved(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	collect(t, dir, app01, "e1")
-	for _, file := range []string{".app01.pub8821", ".app01.pending17", ".names4", ".revoked5", ".hidden"} {
+	for _, file := range []string{".ltskeeper-app01.pub.tmp", ".ltskeeper-app01.pending.tmp", ".ltskeeper-names.tmp", ".hidden"} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte("half"), 0o600); err != nil {
 			t.Fatal(err)
 		}

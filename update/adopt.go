@@ -13,9 +13,8 @@ import (
 
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
+	"ltskeeper/internal/durable"
 	"ltskeeper/keys"
-
-	"github.com/google/renameio/v2"
 )
 
 // Adopted is one file that Adopt took over.
@@ -51,7 +50,7 @@ func Adopt(_ context.Context, f *farm.Farm, machine string) ([]Adopted, error) {
 	if bytes.Equal(a.local, f.KnownHostsLocal) {
 		return a.done, nil
 	}
-	return a.done, renameio.WriteFile(f.KnownHostsLocalPath(), a.local, 0o644)
+	return a.done, durable.Write(f.KnownHostsLocalPath(), a.local, 0o644)
 }
 
 // SeparateConfs gives a file of its own beside the declaration in dir, NAME.lts.conf, to each chroot whose clients do not
@@ -82,7 +81,7 @@ func SeparateConfs(dir string, found *farm.Found) error {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return err
 			}
-			if err := renameio.WriteFile(path, data, 0o644); err != nil {
+			if err := durable.Write(path, data, 0o644); err != nil {
 				return err
 			}
 		}
@@ -269,7 +268,7 @@ func (a *adoption) ltsConf(path string, c farm.Chroot, name string, data []byte)
 	done := Adopted{From: path, To: c.LTSConf, Kept: kept}
 	switch have, err := os.ReadFile(c.LTSConf); {
 	case errors.Is(err, fs.ErrNotExist):
-		if err := renameio.WriteFile(c.LTSConf, data, 0o644); err != nil {
+		if err := durable.Write(c.LTSConf, data, 0o644); err != nil {
 			return err
 		}
 		done.Lines = bytes.Count(data, []byte("\n"))
@@ -295,7 +294,7 @@ func (a *adoption) keep(name string, data []byte) (string, error) {
 		have, err := os.ReadFile(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return path, renameio.WriteFile(path, data, 0o600) // there may be less in it that is for everybody than there should
+			return path, durable.Write(path, data, 0o600) // there may be less in it that is for everybody than there should
 		case err != nil:
 			return "", err
 		case bytes.Equal(have, data):

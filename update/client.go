@@ -15,8 +15,7 @@ import (
 
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
-
-	"github.com/google/renameio/v2"
+	"ltskeeper/internal/durable"
 )
 
 // A clientProgram is one that clients run, and that update-image puts into their roots.
@@ -228,7 +227,7 @@ func remember(state, chroot string, file derived) error {
 		lines = slices.Delete(lines, i, i+1)
 	}
 	text := strings.Join(lines, "\n") + "\n"
-	if err := renameio.WriteFile(filepath.Join(state, "programs"), []byte(text), 0o644); err != nil {
+	if err := durable.Write(filepath.Join(state, "programs"), []byte(text), 0o644); err != nil {
 		return fmt.Errorf("write the record of programs in roots: %w", err)
 	}
 	return nil

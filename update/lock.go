@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/durable"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,11 +22,29 @@ func begin(f *farm.Farm) (now *farm.Farm, release func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if now, err = farm.Load(f.Path); err != nil {
+	if now, err = farm.Load(f.Path); err == nil {
+		err = sweep(now)
+	}
+	if err != nil {
 		release()
 		return nil, nil, err
 	}
 	return now, release, nil
+}
+
+// sweep removes what killed runs have left of files beside the declaration, in the state and in LTSP's folder. The key
+// store, chroots and images see to their own.
+func sweep(f *farm.Farm) error {
+	folders := []string{f.State, f.Dir, filepath.Dir(f.ServerPath("any")), adoptedFolder(f)}
+	if f.LTSP.KnownHosts != "" {
+		folders = append(folders, filepath.Dir(f.LTSP.KnownHosts))
+	}
+	for _, folder := range folders {
+		if err := durable.Sweep(folder); err != nil {
+			return fmt.Errorf("remove what an unfinished run left: %w", err)
+		}
+	}
+	return nil
 }
 
 // lock takes the lock of the farm whose state is at dir, or fails at once with ErrLocked. The kernel gives

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
+	"ltskeeper/internal/durable"
 )
 
 // updateLTSP writes the known_hosts of LTSP since 2019 and has it packed into the initrd that clients fetch. It comes
@@ -42,14 +42,14 @@ func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 	behind := filepath.Join(r.farm.State, "ltsp-initrd")
 	if changed {
 		if r.farm.LTSP.Initrd {
-			if err := renameio.WriteFile(behind, nil, 0o644); err != nil {
+			if err := durable.Write(behind, nil, 0o644); err != nil {
 				return fmt.Errorf("note that LTSP's initrd is behind: %w", err)
 			}
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return fmt.Errorf("write LTSP's known_hosts: %w", err)
 		}
-		if err := renameio.WriteFile(path, data, 0o644); err != nil {
+		if err := durable.Write(path, data, 0o644); err != nil {
 			return fmt.Errorf("write LTSP's known_hosts: %w", err)
 		}
 	}
@@ -108,7 +108,7 @@ func (t *trust) keepSecret() error {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := renameio.WriteFile(path, t.secret, 0o600); err != nil {
+	if err := durable.Write(path, t.secret, 0o600); err != nil {
 		return fmt.Errorf("write the secret of hashed names: %w", err)
 	}
 	return nil

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/durable"
 
-	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 )
 
@@ -62,7 +62,7 @@ func (r *run) noteSuccess() {
 		return
 	}
 	stamp := time.Now().UTC().Format(time.RFC3339) + "\n"
-	if err := renameio.WriteFile(successFile(r.farm), []byte(stamp), 0o644); err != nil {
+	if err := durable.Write(successFile(r.farm), []byte(stamp), 0o644); err != nil {
 		r.warn("note that this run succeeded, for metrics: %v", err)
 	}
 }

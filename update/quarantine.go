@@ -12,8 +12,7 @@ import (
 	"time"
 
 	"ltskeeper/farm"
-
-	"github.com/google/renameio/v2"
+	"ltskeeper/internal/durable"
 )
 
 // quarantine is the record of servers that clients are kept away from, because they show a key that is
@@ -89,7 +88,7 @@ func (q *quarantine) save() error {
 	if bytes.Equal(old, b.Bytes()) || missing && len(q.entries) == 0 {
 		return nil
 	}
-	if err := renameio.WriteFile(q.path, b.Bytes(), 0o644); err != nil {
+	if err := durable.Write(q.path, b.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("write quarantine: %w", err)
 	}
 	return nil

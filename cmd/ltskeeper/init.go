@@ -12,9 +12,9 @@ import (
 
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
+	"ltskeeper/internal/durable"
 	"ltskeeper/update"
 
-	"github.com/google/renameio/v2"
 	"github.com/urfave/cli/v2"
 )
 
@@ -164,7 +164,7 @@ func writeDeclaration(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("write the declaration: %w", err)
 	}
-	if err := renameio.WriteFile(path, text, 0o644); err != nil {
+	if err := durable.Write(path, text, 0o644); err != nil {
 		return fmt.Errorf("write the declaration %s: %w", path, err)
 	}
 	return nil

@@ -1,0 +1,139 @@
+package durable
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestWrite(t *testing.T) {
+	umask := syscall.Umask(0o077)
+	defer syscall.Umask(umask)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	for _, perm := range []fs.FileMode{0o644, 0o600, 0o644} {
+		if err := Write(path, []byte(perm.String()), perm); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode() != perm {
+			t.Errorf("mode %v, %v; want %v", info.Mode(), err, perm)
+		}
+		if data, err := os.ReadFile(path); err != nil || string(data) != perm.String() {
+			t.Errorf("%q, %v", data, err)
+		}
+	}
+	if err := Create(path, nil, 0o644); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("created over another: %v", err)
+	}
+	if data, err := os.ReadFile(path); err != nil || len(data) == 0 {
+		t.Errorf("%q, %v", data, err)
+	}
+	if err := Create(filepath.Join(dir, "new"), []byte("new"), 0o644); err != nil {
+		t.Error(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(filepath.Join(dir, "folder"), nil, 0o644); err == nil {
+		t.Error("written over a folder")
+	}
+	if names := list(t, dir); names != "file folder new" {
+		t.Errorf("there is %s", names)
+	}
+}
+
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{".ltskeeper-a.tmp", ".ltskeeper-.b.tmp", ".ltskeeper-a", ".a.tmp", "a"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, ".ltskeeper-folder.tmp"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := Sweep(dir); err != nil {
+		t.Error(err)
+	}
+	if names := list(t, dir); names != ".a.tmp .ltskeeper-a .ltskeeper-folder.tmp a" {
+		t.Errorf("there is %s", names)
+	}
+	if err := Sweep(filepath.Join(dir, "none")); err != nil {
+		t.Error(err)
+	}
+}
+
+// Killed at any moment, a process that does nothing else than Write leaves a whole file, and nothing that Sweep does not
+// find, in no other folder.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	if path := os.Getenv("DURABLE_WRITE"); path != "" {
+		for n := byte(1); ; n++ {
+			if err := Write(path, content(n), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if n == 1 {
+				os.Stdout.WriteString("at work\n")
+			}
+		}
+	}
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	path, unfinished := filepath.Join(dir, "file"), 0
+	if err := os.WriteFile(path, content(0), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for kill := range 20 {
+		child := exec.Command(os.Args[0], "-test.run=^TestKill$")
+		child.Env = append(os.Environ(), "DURABLE_WRITE="+path, "TMPDIR="+elsewhere)
+		said, err := child.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := said.Read(make([]byte, 100)); n == 0 {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(kill) * 37 * time.Microsecond)
+		child.Process.Kill()
+		child.Wait()
+		data, err := os.ReadFile(path)
+		if err != nil || len(data) == 0 || !bytes.Equal(data, content(data[0])) {
+			t.Errorf("half a file: %d bytes, %v", len(data), err)
+		}
+		if list(t, dir) != "file" {
+			unfinished++
+		}
+		if err := Sweep(dir); err != nil {
+			t.Error(err)
+		}
+		if names := list(t, dir) + list(t, elsewhere); names != "file" {
+			t.Fatalf("there is %s", names)
+		}
+	}
+	t.Logf("%d of 20 kills left something to sweep", unfinished)
+}
+
+func content(n byte) []byte { return bytes.Repeat([]byte{n}, 1<<20) }
+
+func list(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return strings.Join(names, " ")
+}
