@@ -65,7 +65,7 @@ func newWorld(t *testing.T) *world {
 	dir := t.TempDir()
 	w := &world{T: t, dir: dir, root: filepath.Join(dir, "client"), sshd: map[string]*sshdtest.Server{}}
 	w.write("ltskeeper.toml", declared)
-	for _, folder := range []string{"client/bin", "client/sbin", "client/etc/ssh", "client/boot", "client/lib/modules/6.1.0-9/kernel", "tftp", "images", "machine/etc/cron.d", "machine/etc/apt/apt.conf.d", "machine/proc/net", "state"} {
+	for _, folder := range []string{"client/bin", "client/sbin", "client/etc/ssh", "client/boot", "tftp", "images", "machine/etc/cron.d", "machine/etc/apt/apt.conf.d", "machine/proc/net", "state"} {
 		w.check(os.MkdirAll(filepath.Join(dir, folder), 0o755))
 	}
 	w.write("client/bin/sh", "#!not really\n")
@@ -73,6 +73,7 @@ func newWorld(t *testing.T) *world {
 	w.write("client/boot/vmlinuz-6.1.0-9", "kernel")
 	w.write("client/boot/initrd.img-6.1.0-9", "initrd")
 	w.write("client/lib/modules/6.1.0-9/modules.dep", "")
+	w.write("client/lib/modules/6.1.0-9/kernel/e1000e.ko", "")
 	w.write("machine/etc/cron.d/ltskeeper", "17 3 * * * root ltskeeper update-image --quiet\n")
 	w.write("machine/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 primary\n")
 	w.write("machine/proc/net/udp", "  sl  local_address rem_address   st\n  1: 00000000:0045 00000000:0000 07 x\n")
@@ -361,6 +362,13 @@ func TestChecks(t *testing.T) {
 			}
 		}},
 		{"kernel-modules", Problem, "there is no /lib/modules/6.1.0-9", []string{"image-old"}, func(w *world) { w.remove("client/lib/modules") }},
+		{"kernel-modules", Problem, "not all of its modules", []string{"image-old"}, func(w *world) { w.remove("client/lib/modules/6.1.0-9/modules.dep") }},
+		{"kernel-modules", Problem, "not all of its modules", []string{"image-old"}, func(w *world) { w.remove("client/lib/modules/6.1.0-9/kernel/e1000e.ko") }},
+		{"kernel-gone", Problem, "There is no kernel in its /boot any more, and its clients boot that of generation 1, 6.1.0-9.", []string{"image-old"}, func(w *world) { w.sh("rm client/boot/*") }},
+		{"kernel-gone", Problem, "There is no kernel in its /boot any more", []string{"image-old"}, func(w *world) {
+			w.sh("cd client && ln -s boot/vmlinuz-6.1.0-9 vmlinuz && ln -s boot/initrd.img-6.1.0-9 initrd.img && rm boot/vmlinuz-*")
+		}},
+		{"kernel-initrd", Problem, "The initrd of its newest kernel, 6.1.0-9, is empty", []string{"image-old"}, func(w *world) { w.write("client/boot/initrd.img-6.1.0-9", "") }},
 		{"kernel-initrd", Problem, "Its newest kernel, 6.1.0-10, has no initrd.", []string{"image-old"}, func(w *world) { w.write("client/boot/vmlinuz-6.1.0-10", "kernel") }},
 		{"kernel-initrd", Problem, "The initrd of its newest kernel, 6.1.0-9, is older than the kernel.", []string{"image-old"}, func(w *world) { w.sh("touch -d 2020-01-01 client/boot/initrd.img-6.1.0-9") }},
 		{"image-old", Advice, "is not as generation 1 has it", nil, func(w *world) { w.write("client/new", "") }},

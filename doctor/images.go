@@ -192,7 +192,7 @@ func (r *root) kernels() (versions []string) {
 	return versions
 }
 
-// initrd describes the initrd of a kernel version, nil if there is none.
+// initrd describes the initrd of a kernel version, nil if there is none. It may be empty.
 func (r *root) initrd(version string) fs.FileInfo {
 	_, info := r.stat("boot/initrd.img-" + version)
 	if info == nil {
@@ -206,17 +206,34 @@ func (r *root) initrd(version string) fs.FileInfo {
 func (r *root) chosen() string {
 	for _, pair := range [][2]string{{"vmlinuz", "initrd.img"}, {"boot/vmlinuz", "boot/initrd.img"}} {
 		place, kernel := r.stat(pair[0])
-		if _, initrd := r.stat(pair[1]); kernel != nil && initrd != nil {
+		if _, initrd := r.stat(pair[1]); filled(kernel) && filled(initrd) {
 			_, version, _ := strings.Cut(filepath.Base(place), "-")
 			return version
 		}
 	}
 	for _, version := range r.kernels() {
-		if r.initrd(version) != nil {
+		if filled(r.initrd(version)) {
 			return version
 		}
 	}
 	return ""
+}
+
+// filled tells whether there is a file with something in it.
+func filled(file fs.FileInfo) bool { return file != nil && file.Size() > 0 }
+
+func kernelGone(f *facts) (found []Finding) {
+	for _, r := range f.chroots {
+		for _, g := range r.image.Generations {
+			if g.Current && g.Kernel != "" && r.opened != nil && r.chosen() == "" && len(r.kernels()) == 0 {
+				found = append(found, Finding{
+					Kind: Chroot, Subject: r.Name, Message: fmt.Sprintf("There is no kernel in its /boot any more, and its clients boot that of generation %d, %s.", g.Number, g.Kernel),
+					Fix: "Install a kernel in it, and make a new image:", Commands: []string{shell("chroot %s apt-get install --reinstall %s", r.Path, "linux-image-"+g.Kernel), "ltskeeper update-image"},
+				})
+			}
+		}
+	}
+	return found
 }
 
 func kernelModules(f *facts) (found []Finding) {
@@ -225,9 +242,16 @@ func kernelModules(f *facts) (found []Finding) {
 		if version == "" {
 			continue
 		}
-		if _, info := r.stat("lib/modules/" + version); info == nil {
+		modules := "lib/modules/" + version
+		_, folder := r.stat(modules)
+		_, list := r.stat(modules + "/modules.dep")
+		if folder == nil || list == nil || len(r.names(modules+"/kernel")) == 0 {
+			lacks := "there is no /" + modules
+			if folder != nil {
+				lacks = "what is in /" + modules + " is not all of its modules"
+			}
 			found = append(found, Finding{
-				Kind: Chroot, Subject: r.Name, Message: fmt.Sprintf("Its clients would boot kernel %s, and there is no /lib/modules/%s.", version, version),
+				Kind: Chroot, Subject: r.Name, Message: fmt.Sprintf("Its clients would boot kernel %s, and %s.", version, lacks),
 				Fix: "Install that kernel's package again, and make a new image:", Commands: []string{shell("chroot %s apt-get install --reinstall %s", r.Path, "linux-image-"+version), "ltskeeper update-image"},
 			})
 		}
@@ -249,6 +273,8 @@ func kernelInitrd(f *facts) (found []Finding) {
 		case kernel == nil:
 		case initrd == nil:
 			message = fmt.Sprintf("Its newest kernel, %s, has no initrd.", newest)
+		case initrd.Size() == 0:
+			message = fmt.Sprintf("The initrd of its newest kernel, %s, is empty, as a full disk leaves it.", newest)
 		case initrd.ModTime().Before(kernel.ModTime()):
 			message = fmt.Sprintf("The initrd of its newest kernel, %s, is older than the kernel.", newest)
 		}

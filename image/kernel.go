@@ -108,7 +108,7 @@ func (i *openedImage) kernel() (kernel, initrd *squashfs.Entry, err error) {
 			initrd, err = i.follow(pair[1])
 		}
 		switch {
-		case err == nil && kernel.IsRegular() && initrd.IsRegular():
+		case err == nil && bootable(kernel) && bootable(initrd):
 			return kernel, initrd, nil
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return nil, nil, err
@@ -116,6 +116,9 @@ func (i *openedImage) kernel() (kernel, initrd *squashfs.Entry, err error) {
 	}
 	return nil, nil, nil
 }
+
+// bootable tells whether a kernel or an initrd is a file with something in it, which a full disk leaves without.
+func bootable(e *squashfs.Entry) bool { return e.IsRegular() && e.Size > 0 }
 
 // kernelPairs lists where a kernel and its initrd may be, the best first. Not all of it need exist.
 func (i *openedImage) kernelPairs() [][2]string {

@@ -192,15 +192,19 @@ func TestAnImageThatClientsCannotUseIsRefused(t *testing.T) {
 		"modules": {func(p *place) {
 			p.write("root/boot/vmlinuz-6.1.0-10-amd64", "kernel ten")
 			p.write("root/boot/initrd.img-6.1.0-10-amd64", "initrd ten")
-		}, "no modules for kernel 6.1.0-10-amd64"},
-		"size":   {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "usr"))) }, "would shrink"},
-		"kernel": {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "boot"))) }, "no kernel"},
+		}, "lacks the modules of kernel 6.1.0-10-amd64"},
+		"modules half removed":            {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/kernel"))) }, "lacks the modules of kernel 6.1.0-9-amd64"},
+		"modules half installed":          {func(p *place) { must(p.t, os.Remove(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/modules.dep"))) }, "lacks the modules of kernel 6.1.0-9-amd64"},
+		"an initrd that a full disk left": {func(p *place) { p.write("root/boot/initrd.img-6.1.0-9-amd64", "") }, "no kernel"},
+		"size":                            {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "usr"))) }, "would shrink"},
+		"kernel":                          {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "boot"))) }, "no kernel"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
 			p.write("root/sbin/init", "#!/bin/sh\n")
 			p.write("root/lib/modules/6.1.0-9-amd64/modules.dep", "")
+			p.write("root/lib/modules/6.1.0-9-amd64/kernel/e1000e.ko", "")
 			noise := make([]byte, 100_000)
 			for i := range noise {
 				noise[i] = byte(i * i >> 7)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 
 	"ltskeeper/squashfs"
@@ -76,8 +77,12 @@ func startable(old, img *openedImage) error {
 // fit refuses an image that clients could not use though the one before, of the generation was, could be used: it lost the
 // modules of the kernel that is published with it, or more than half its size.
 func fit(old, img *openedImage, was, is Generation) error {
-	if was.Kernel != "" && is.Kernel != "" && old.hasModules(was.Kernel) && !img.hasModules(is.Kernel) {
-		return fmt.Errorf("the tree has no modules for kernel %s in /lib/modules, which clients boot: is its package half installed?", is.Kernel)
+	if was.Kernel != "" && is.Kernel != "" {
+		for _, part := range []string{"", "modules.dep", "kernel"} { // what a package half installed, or half removed, lacks
+			if old.hasModules(was.Kernel, part) && !img.hasModules(is.Kernel, part) {
+				return fmt.Errorf("the tree lacks the modules of kernel %s in /lib/modules, which clients boot: is its package half installed?", is.Kernel)
+			}
+		}
 	}
 	if before := old.Info().Size; img.Info().Size < before/2 {
 		return fmt.Errorf("the image would shrink from %d MB to %d MB: is the tree complete?", before>>20, img.Info().Size>>20)
@@ -85,8 +90,9 @@ func fit(old, img *openedImage, was, is Generation) error {
 	return nil
 }
 
-func (i *openedImage) hasModules(version string) bool {
-	return i.hasAny([]string{"lib/modules/" + version, "usr/lib/modules/" + version})
+// hasModules tells whether there is a part of a kernel's folder of modules; "" is the folder.
+func (i *openedImage) hasModules(version, part string) bool {
+	return i.hasAny([]string{path.Join("lib/modules", version, part), path.Join("usr/lib/modules", version, part)})
 }
 
 func (i *openedImage) hasAny(paths []string) bool {
