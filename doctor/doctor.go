@@ -42,7 +42,8 @@ const (
 
 // A Finding is one thing that is not as it should be.
 type Finding struct {
-	Check    string   `json:"check"` // its name, as docs/doctor.md has it
+	Check    string   `json:"check"`           // its name, as docs/doctor.md has it
+	Cause    string   `json:"cause,omitempty"` // a word, where the check knows several
 	Severity Severity `json:"severity"`
 	Kind     Kind     `json:"kind"`
 	Subject  string   `json:"subject"`            // the server's or chroot's name, a file, or "this machine"

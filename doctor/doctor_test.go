@@ -308,7 +308,7 @@ func TestChecks(t *testing.T) {
 		}},
 		{"alias-unresolved", Advice, "The alias gone does not resolve here.", []string{"files-behind"}, func(w *world) { w.add("servers.d/app02.toml", "aliases = [\"gone\"]\n") }},
 
-		{"ssh-closed", Problem, "SSH does not answer at 127.", nil, func(w *world) { w.sshd["app01"].Stop() }},
+		{"ssh-closed", Problem, ":2222: connection refused.", nil, func(w *world) { w.sshd["app01"].Stop() }},
 		{"ssh-other", Problem, "is no SSH server that clients could use: no SSH server: it says \"220 ftp\"", nil, func(w *world) {
 			w.sshd["app01"].Stop()
 			w.greet(w.sshd["app01"].Address+":2222", func() []byte { return []byte("220 ftp\r\n") })

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 	"time"
 
 	"ltskeeper/keys"
 	"ltskeeper/ldm"
 )
 
-// silence is an address of a server that showed no key, and why.
+// silences are the addresses of a server that showed no key, and why.
 func silences(s *server, kinds ...keys.ErrorKind) (found []*keys.ScanError) {
 	for _, a := range s.sighting.Addresses {
 		var e *keys.ScanError
@@ -32,21 +33,41 @@ func at(e *keys.ScanError) string { return net.JoinHostPort(e.Address, strconv.I
 func sshClosed(f *facts) (found []Finding) {
 	for _, s := range f.servers {
 		if len(silences(s, keys.KindThrottled)) > 0 {
-			f.couldNotSee("server %s: its sshd turns this machine away for now, as it does with who connects too often", s.Name)
+			f.couldNotSee("server %s: its sshd turns this machine away, as it does for a while with who connects too often, or for good with whom /etc/hosts.deny names there", s.Name)
 		}
 		if s.answered() > 0 || len(silences(s, keys.KindProtocol, keys.KindThrottled)) > 0 {
 			continue
 		}
 		if silent := silences(s, keys.KindUnreachable, keys.KindTimeout); len(silent) > 0 {
-			e := silent[0]
-			found = append(found, Finding{
-				Kind: Server, Subject: s.Name, Message: sentence(fmt.Sprintf("SSH does not answer at %s: %v", at(e), e.Err)),
-				Fix:      fmt.Sprintf("See whether it is on, whether its sshd runs, and what its firewall lets in at port %d.", e.Port),
-				Commands: []string{fmt.Sprintf("ssh -v -p %d %s", e.Port, e.Address)},
-			})
+			found = append(found, closed(s, silent[0]))
 		}
 	}
 	return found
+}
+
+// closed tells of an address by the way in which it does not answer, for each has another cause.
+func closed(s *server, e *keys.ScanError) Finding {
+	finding := Finding{Kind: Server, Subject: s.Name, Message: sentence(fmt.Sprintf("SSH does not answer at %s: %v", at(e), e.Err))}
+	var errno syscall.Errno
+	switch {
+	case errors.Is(e.Err, syscall.ECONNREFUSED):
+		finding.Cause = "refused"
+		finding.Fix = fmt.Sprintf("The machine is on, and nothing listens at port %d there, or its firewall refuses. See whether its sshd runs, and on which port; on the server:", e.Port)
+		finding.Commands = []string{elsewhere(s.Name, "systemctl status ssh"), elsewhere(s.Name, "ss -tlnp")}
+	case errors.As(e.Err, &errno):
+		finding.Cause = "unreachable"
+		finding.Fix = "See whether it is on, and has that address; if so, which way this machine takes to it, and whether a firewall forbids it:"
+		finding.Commands = []string{"ip route get " + e.Address}
+	case e.Kind == keys.KindTimeout:
+		finding.Cause = "hangs"
+		finding.Fix = "The machine takes the connection and says nothing: see how busy it is, and why its sshd hangs; on the server:"
+		finding.Commands = []string{elsewhere(s.Name, "uptime"), elsewhere(s.Name, "systemctl restart ssh")}
+	default:
+		finding.Cause = "silent"
+		finding.Fix = fmt.Sprintf("See whether it is on, and has that address; if so, a firewall on it, or on the way, drops what comes to port %d:", e.Port)
+		finding.Commands = []string{"ping -c 3 " + e.Address}
+	}
+	return finding
 }
 
 func sshOther(f *facts) (found []Finding) {

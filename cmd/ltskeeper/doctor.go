@@ -79,11 +79,25 @@ func (d doctorDocument) text(p *page) {
 	default:
 		p.paragraph(0, fmt.Sprintf("Nothing is wrong that could be seen of %s in %s: %s.", checked, lasted(d.Duration), d.what()))
 	}
+	d.nothing(p)
 	if len(d.Unseen) > 0 {
 		p.printf("Not seen:\n")
 		for _, sentence := range d.Unseen {
 			p.paragraph(2, sentence)
 		}
+	}
+}
+
+// nothing says what to type where a sound declaration holds nothing.
+func (d doctorDocument) nothing(p *page) {
+	if !d.Machine || slices.ContainsFunc(d.Findings, func(f doctor.Finding) bool { return f.Kind == doctor.Declaration }) {
+		return
+	}
+	if d.Chroots == 0 {
+		p.printf("No client root is declared. Put one into %s as [[chroot]].\n", p.config)
+	}
+	if d.Servers == 0 {
+		noServer(p)
 	}
 }
 
@@ -111,18 +125,21 @@ func (d doctorDocument) what() string {
 	return strings.Join(parts, "; ")
 }
 
-// alike is how many findings of one check are told as one, unless --verbose is given.
+// alike is how many servers with the same finding are told as one, unless --verbose is given.
 const alike = 3
+
+// same is what findings have in common that are told as one.
+func same(f doctor.Finding) string { return f.Check + " " + f.Cause }
 
 // section tells the findings of one severity, by subject.
 func (d doctorDocument) section(p *page, heading string, colour style, severity doctor.Severity) {
 	var findings []doctor.Finding
-	of := map[string][]string{} // subjects by check
+	of := map[string][]string{} // subjects of the same
 	for _, f := range d.Findings {
 		if f.Severity == severity {
 			findings = append(findings, f)
-			if !slices.Contains(of[f.Check], f.Subject) {
-				of[f.Check] = append(of[f.Check], f.Subject)
+			if !slices.Contains(of[same(f)], f.Subject) {
+				of[same(f)] = append(of[same(f)], f.Subject)
 			}
 		}
 	}
@@ -131,14 +148,14 @@ func (d doctorDocument) section(p *page, heading string, colour style, severity 
 	}
 	p.heading(heading)
 	many := func(f doctor.Finding) bool {
-		return !p.verbose && f.Kind == doctor.Server && len(of[f.Check]) >= alike
+		return !p.verbose && f.Kind == doctor.Server && len(of[same(f)]) >= alike
 	}
 	told := map[string]bool{}
 	for i, f := range findings {
 		switch {
-		case many(f) && !told[f.Check]:
-			told[f.Check] = true
-			p.printf("\n%s\n", p.styled(bold, strings.Join(of[f.Check][:alike-1], ", ")+" and "+count(len(of[f.Check])-alike+1, "more server", "more servers")))
+		case many(f) && !told[same(f)]:
+			told[same(f)] = true
+			p.printf("\n%s\n", p.styled(bold, strings.Join(of[same(f)][:alike-1], ", ")+" and "+count(len(of[same(f)])-alike+1, "more server", "more servers")))
 			p.finding(f, colour, f.Subject+": ")
 			p.paragraph(4, "The others are like it; --verbose shows each.")
 		case many(f), told[" "+f.Subject]:
