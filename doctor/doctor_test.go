@@ -322,6 +322,9 @@ func TestChecks(t *testing.T) {
 		{"clock-server", Problem, "Its clock is 2 hours ahead of this machine's.", nil, func(w *world) {
 			w.answer.set("app01", ldm.Answer{Rating: 1, Time: time.Now().Add(2*time.Hour + time.Minute)})
 		}},
+		{"clock-server", Problem, "Its clock is more than 100 years ahead of this machine's.", nil, func(w *world) {
+			w.answer.set("app01", ldm.Answer{Rating: 1, Time: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)})
+		}},
 
 		{"lts-conf-hidden", Problem, "tftp/client/lts.conf is a file of somebody else's", nil, func(w *world) {
 			w.remove("tftp/client/lts.conf")

@@ -32,6 +32,8 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%d minutes", d/time.Minute)
 	case d < 48*time.Hour:
 		return fmt.Sprintf("%d hours", d/time.Hour)
+	case d > 100*365*24*time.Hour: // a difference of times is cut off at 292 years
+		return "more than 100 years"
 	}
 	return fmt.Sprintf("%d days", d/(24*time.Hour))
 }

@@ -22,6 +22,7 @@
 //	                             with every other
 //	tarpit NAME                  listen on port 2222 of $NAME and never say a word
 //	greeter NAME TEXT            listen likewise, greet with a text in Go's syntax, and close
+//	infod NAME TEXT [forever]    listen on port 9571 of $NAME, answer with such a text, or with it again and again
 //	visitor NAME                 wait until somebody connects to the tarpit
 //	root DIR                     make a small client root
 //	photograph PATH...           remember everything below these: names, contents, modes, owners, times, inodes;
@@ -39,6 +40,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -146,6 +148,7 @@ func TestScripts(t *testing.T) {
 			"accepts":     accepts,
 			"tarpit":      tarpit,
 			"greeter":     greeter,
+			"infod":       infod,
 			"visitor":     visitor,
 			"root":        root,
 			"photograph":  photograph,
@@ -331,10 +334,10 @@ func logIn(ts *testscript.TestScript, knownHosts, host, name string, further ...
 }
 
 // listen listens on port 2222 of an address that nobody else has, and puts it into a variable.
-func listen(ts *testscript.TestScript, variable string) net.Listener {
+func listen(ts *testscript.TestScript, variable, port string) net.Listener {
 	for i := range 200 {
 		address := fmt.Sprintf("127.%d.%d.%d", 11+i%4, os.Getpid()%256, 1+i)
-		l, err := net.Listen("tcp", net.JoinHostPort(address, "2222"))
+		l, err := net.Listen("tcp", net.JoinHostPort(address, port))
 		if err != nil {
 			continue
 		}
@@ -350,24 +353,40 @@ func tarpit(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: tarpit NAME")
 	}
-	listen(ts, args[0]) // The kernel completes the handshakes; nobody accepts.
+	listen(ts, args[0], "2222") // The kernel completes the handshakes; nobody accepts.
 }
 
 func greeter(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: greeter NAME TEXT")
 	}
-	text, err := strconv.Unquote(`"` + args[1] + `"`)
+	say(ts, listen(ts, args[0], "2222"), args[1], false)
+}
+
+func infod(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 3 || len(args) == 3 && args[2] != "forever" {
+		ts.Fatalf("usage: infod NAME TEXT [forever]")
+	}
+	say(ts, listen(ts, args[0], "9571"), args[1], len(args) == 3)
+}
+
+// say tells everybody who connects the text, which is in Go's syntax, once or until they have enough.
+func say(ts *testscript.TestScript, l net.Listener, text string, forever bool) {
+	text, err := strconv.Unquote(`"` + text + `"`)
 	ts.Check(err)
-	l := listen(ts, args[0])
 	go func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			conn.Write([]byte(text))
-			conn.Close()
+			go func() {
+				defer conn.Close()
+				for again := true; again; {
+					_, err := io.WriteString(conn, text)
+					again = forever && err == nil
+				}
+			}()
 		}
 	}()
 }
