@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/machine"
 	"ltskeeper/internal/sshdtest"
 )
 
@@ -16,19 +17,7 @@ func trixie(t *testing.T, types ...string) *keeper {
 	if os.Geteuid() != 0 {
 		t.Skip("chroot(2) takes root")
 	}
-	root := os.Getenv("LTSKEEPER_TRIXIE")
-	if root == "" {
-		cache := os.Getenv("XDG_CACHE_HOME")
-		if cache == "" {
-			cache = "/var/cache"
-		}
-		root = filepath.Join(cache, "ltskeeper/trixie") // scripts/need makes it where CI=true
-	}
-	if _, err := os.Stat(filepath.Join(root, "usr/sbin/sshd")); err != nil && os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	} else if err != nil {
-		t.Skip("as root: mmdebstrap --variant=minbase --include=openssh-server trixie DIR, then LTSKEEPER_TRIXIE=DIR: ", err)
-	}
+	root := machine.Trixie(t)
 	dir, err := os.MkdirTemp(filepath.Join(root, "tmp"), "ltskeeper-")
 	if err != nil {
 		t.Fatal(err)

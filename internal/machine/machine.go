@@ -47,12 +47,30 @@ type Machine struct {
 }
 
 // Root is the Debian that machines start from.
-func Root() string {
+func Root() string { return cached("machine") }
+
+// Trixie is a small Debian 13, which scripts/need makes where CI=true. A test that wants it is skipped where it is not.
+func Trixie(t testing.TB) string {
+	t.Helper()
+	root := os.Getenv("LTSKEEPER_TRIXIE")
+	if root == "" {
+		root = cached("trixie")
+	}
+	if _, err := os.Stat(filepath.Join(root, "usr/sbin/sshd")); err != nil && os.Getenv("CI") == "true" {
+		t.Fatal(err)
+	} else if err != nil {
+		t.Skip("as root: mmdebstrap --variant=minbase --include=openssh-server trixie DIR, then LTSKEEPER_TRIXIE=DIR: ", err)
+	}
+	return root
+}
+
+// cached is where scripts/need keeps what it made.
+func cached(name string) string {
 	cache := os.Getenv("XDG_CACHE_HOME")
 	if cache == "" {
 		cache = "/var/cache"
 	}
-	return filepath.Join(cache, "ltskeeper", "machine")
+	return filepath.Join(cache, "ltskeeper", name)
 }
 
 // Needed ends a test that cannot boot a machine here. It is skipped, but where CI=true a missing root is a failure.
