@@ -90,6 +90,8 @@ var checks = []check{
 		"Nothing new reaches its clients until you release it, security updates neither.", imageHeld},
 	{"no-space", Problem, "A file system has no room for the next image, or for what is written every night.",
 		"The next run fails; clients keep what they have.", noSpace},
+	{"read-only", Problem, "A file system that update-image writes to is mounted read-only.",
+		"The next run fails; clients keep what they have.", readOnly},
 	{"kernel-gone", Problem, "A chroot has lost the kernel that its clients boot.",
 		"update-image refuses an image without it, and clients keep the one they have.", kernelGone},
 	{"kernel-modules", Problem, "The kernel that clients would boot has no modules in the chroot, or not all.",

@@ -364,6 +364,11 @@ func TestChecks(t *testing.T) {
 				return unix.Statfs_t{Bsize: 4096, Bavail: 1 << 40, Files: 1000, Ffree: 7}, nil
 			}
 		}},
+		{"read-only", Problem, "Its file system is mounted read-only.", nil, func(w *world) {
+			w.machine.free = func(string) (unix.Statfs_t, error) {
+				return unix.Statfs_t{Bsize: 4096, Bavail: 1 << 40, Flags: unix.ST_RDONLY}, nil
+			}
+		}},
 		{"kernel-modules", Problem, "there is no /lib/modules/6.1.0-9", []string{"image-old"}, func(w *world) { w.remove("client/lib/modules") }},
 		{"kernel-modules", Problem, "not all of its modules", []string{"image-old"}, func(w *world) { w.remove("client/lib/modules/6.1.0-9/modules.dep") }},
 		{"kernel-modules", Problem, "not all of its modules", []string{"image-old"}, func(w *world) { w.remove("client/lib/modules/6.1.0-9/kernel/e1000e.ko") }},

@@ -73,6 +73,28 @@ func TestFixesAreFollowed(t *testing.T) {
 	})
 }
 
+// A file system that is mounted read-only can be written to after what is said was typed, and one that is only the
+// client root's counts.
+func TestReadOnlyChroot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if os.Geteuid() != 0 {
+		t.Skip("only root may mount")
+	}
+	w.check(unix.Mount(w.root, w.root, "", unix.MS_BIND, ""))
+	t.Cleanup(func() { unix.Unmount(w.root, unix.MNT_DETACH) })
+	w.check(unix.Mount("", w.root, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	found := w.examine().Findings
+	if len(found) != 1 || found[0].Check != "read-only" || found[0].Subject != w.root {
+		t.Fatalf("%+v", found)
+	}
+	w.sh("%s", found[0].Commands[len(found[0].Commands)-1])
+	if found := w.examine().Findings; len(found) > 0 {
+		t.Errorf("%+v", found)
+	}
+	w.write("client/new", "")
+}
+
 // Where nobody knows the server's address, none is made up for clients.
 func TestNoAddressIsMadeUp(t *testing.T) {
 	t.Parallel()

@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"ltskeeper/image"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -17,64 +15,87 @@ const fewInodes = 1000
 // leastSpace is what there should be anywhere, in bytes: keys, log and records may need it, and any image does.
 const leastSpace = 16 << 20
 
-func noSpace(f *facts) (found []Finding) {
-	need := map[string]int64{}
-	add := func(folder string, bytes int64) { need[existing(folder)] += bytes }
+// A disk is a file system that update-image writes to.
+type disk struct {
+	folder string // the first of those that are on it
+	need   int64  // bytes, for the next run
+	stat   unix.Statfs_t
+}
+
+func (d *disk) readOnly() bool { return d.stat.Flags&unix.ST_RDONLY != 0 }
+
+// disks are those that the next run writes to, with what it is likely to need of each: a full build of every chroot.
+func (f *facts) disks() (disks []*disk) {
+	type mount struct {
+		device   uint64
+		readOnly bool // a folder may be mounted so by itself
+	}
+	by := map[mount]*disk{}
+	add := func(folder string, need int64) {
+		folder = existing(folder)
+		st, err := f.machine.free(folder)
+		var info unix.Stat_t
+		if err != nil || unix.Stat(folder, &info) != nil {
+			f.couldNotSee("the free space of %s", folder)
+			return
+		}
+		found := &disk{folder: folder, stat: st}
+		on := mount{info.Dev, found.readOnly()}
+		if by[on] == nil {
+			by[on] = found
+			disks = append(disks, found)
+		}
+		by[on].need += need
+	}
+	add(f.farm.Image.Directory, leastSpace)
+	add(f.farm.TFTP.Directory, 0)
+	add(f.farm.State, leastSpace)
 	for _, r := range f.chroots {
+		if r.opened != nil && r.Write && r.Path != "/" {
+			add(r.Path, leastSpace)
+		}
 		for _, g := range r.image.Generations {
-			if g.Current && r.image.Current != image.None {
+			if g.Current {
 				add(f.farm.Image.Directory, g.Size+g.Size/16)
 				add(f.farm.TFTP.Directory, size(filepath.Join(f.farm.TFTP.Directory, r.Name, "current")))
 			}
 		}
 	}
-	add(f.farm.Image.Directory, leastSpace)
-	add(f.farm.TFTP.Directory, 0)
-	add(f.farm.State, leastSpace)
+	return disks
+}
 
-	type disk struct {
-		folder string
-		need   int64
-		stat   unix.Statfs_t
-	}
-	disks := map[uint64]*disk{}
-	var order []uint64
-	for _, folder := range []string{f.farm.Image.Directory, f.farm.TFTP.Directory, f.farm.State} {
-		folder = existing(folder)
-		bytes, wanted := need[folder]
-		if !wanted {
-			continue
-		}
-		delete(need, folder) // once
-		var info unix.Stat_t
-		st, err := f.machine.free(folder)
-		if err != nil || unix.Stat(folder, &info) != nil {
-			f.couldNotSee("the free space of %s", folder)
-			continue
-		}
-		if d := disks[info.Dev]; d != nil {
-			d.need += bytes
-			continue
-		}
-		disks[info.Dev] = &disk{folder, bytes, st}
-		order = append(order, info.Dev)
-	}
-	for _, dev := range order {
-		d := disks[dev]
+func noSpace(f *facts) (found []Finding) {
+	for _, d := range f.disks() {
 		free := int64(d.stat.Bavail) * d.stat.Bsize
-		finding := Finding{Kind: Machine, Subject: d.folder,
-			Fix:      fmt.Sprintf("Make room there; older generations go sooner with smaller keep and keep-for under [image] in %s:", f.farm.Path),
-			Commands: []string{shell("df -h %s", d.folder), "ltskeeper image list", "ltskeeper image prune"}}
+		finding := Finding{Kind: Machine, Subject: d.folder}
 		switch {
+		case d.readOnly():
+			continue // read-only says it
 		case free < d.need:
 			finding.Message = fmt.Sprintf("Its file system has %d MB free, and the next full build needs about %d MB.", free>>20, d.need>>20+1)
+			finding.Fix = fmt.Sprintf("Make room there; older generations go sooner with smaller keep and keep-for under [image] in %s:", f.farm.Path)
+			finding.Commands = []string{shell("df -h %s", d.folder), "ltskeeper image list", "ltskeeper image prune"}
 		case d.stat.Files > 0 && d.stat.Ffree < fewInodes:
-			finding.Message = fmt.Sprintf("Its file system has room for %d more files only.", d.stat.Ffree)
-			finding.Commands = []string{shell("df -i %s", d.folder)}
+			finding.Message = fmt.Sprintf("Its file system has room for %d more files only, however small (inodes).", d.stat.Ffree)
+			finding.Fix = "Find the folder there in which most of them are, and remove what nobody needs:"
+			finding.Commands = []string{shell("df -i %s", d.folder), shell("du -x --inodes %s | sort -n | tail", d.folder)}
 		default:
 			continue
 		}
 		found = append(found, finding)
+	}
+	return found
+}
+
+func readOnly(f *facts) (found []Finding) {
+	for _, d := range f.disks() {
+		if d.readOnly() {
+			found = append(found, Finding{
+				Kind: Machine, Subject: d.folder, Message: "Its file system is mounted read-only.",
+				Fix:      "See what the kernel says of the disk: where one fails, it mounts it so by itself. If the disk is well, make it writable again:",
+				Commands: []string{"dmesg --level err,warn | tail", shell("findmnt -T %s", d.folder), shell(`mount -o remount,rw "$(findmnt -no TARGET -T %s)"`, d.folder)},
+			})
+		}
 	}
 	return found
 }
