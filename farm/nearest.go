@@ -9,7 +9,7 @@ func Nearest(word string, candidates []string) string {
 	best, nearest := "", -1
 	for _, c := range candidates {
 		d := slips(strings.ToLower(word), strings.ToLower(c))
-		if d <= (max(len(word), len(c))+2)/3 && (nearest < 0 || d < nearest) {
+		if d <= max(1, (max(len(word), len(c))+1)/3) && (nearest < 0 || d < nearest) {
 			best, nearest = c, d
 		}
 	}

@@ -17,6 +17,7 @@ func TestNearest(t *testing.T) {
 		"knownhosts":  "known-hosts",
 		"ltsconf":     "lts-conf",
 		"key":         "keys",
+		"edit":        "", // init, by half its letters
 		"frobnicate":  "",
 		"":            "",
 	} {

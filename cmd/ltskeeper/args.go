@@ -42,13 +42,20 @@ func permute(app *cli.App, args []string) ([]string, error) {
 	}
 	var own []string
 	for _, o := range given {
+		f := flagOf(app.Flags, o.name)
 		switch {
-		case hasFlag(app.Flags, o.name):
+		case f != nil:
 			line = append(line, o.String())
-		case len(path) > 0 && hasFlag(path[len(path)-1].Flags, o.name):
+		case len(path) > 0:
+			f = flagOf(path[len(path)-1].Flags, o.name)
 			own = append(own, o.String())
-		default:
+		}
+		switch {
+		case f == nil:
 			return nil, misplaced(app, path, o.name)
+		case o.bare && takesValue(f):
+			_, usage := flagWords(f)
+			return nil, usagef("--%s needs a value: %s", o.name, usage)
 		}
 	}
 	line = append(line, names(path)...)
@@ -118,8 +125,7 @@ func long(flags map[string]cli.Flag, arg string, following []string) (o option, 
 		return o, 0, nil
 	}
 	if len(following) == 0 || following[0] == "--" || isOption(flags, following[0]) {
-		_, usage := flagWords(f)
-		return o, 0, usagef("--%s needs a value: %s", o.name, usage)
+		return o, 0, nil // what is missing depends on the command
 	}
 	o.value, o.bare = following[0], false
 	return o, 1, checkValue(f, o.value)
@@ -194,24 +200,33 @@ func find(commands []*cli.Command, name string) *cli.Command {
 	return commands[i]
 }
 
-func hasFlag(flags []cli.Flag, name string) bool {
-	return slices.ContainsFunc(flags, func(f cli.Flag) bool { return f.Names()[0] == name })
+// flagOf is the option with a name, nil if there is none.
+func flagOf(flags []cli.Flag, name string) cli.Flag {
+	i := slices.IndexFunc(flags, func(f cli.Flag) bool { return f.Names()[0] == name })
+	if i < 0 {
+		return nil
+	}
+	return flags[i]
 }
+
+func hasFlag(flags []cli.Flag, name string) bool { return flagOf(flags, name) != nil }
 
 // allFlags is every option there is, by each of its names. An option of one name is the same kind of
 // option for every command, so that it can be read before the command is known.
 func allFlags(app *cli.App) map[string]cli.Flag {
-	all := map[string]cli.Flag{}
-	add := func(flags []cli.Flag) {
-		for _, f := range flags {
-			for _, name := range f.Names() {
-				all[name] = f
-			}
-		}
-	}
-	add(app.Flags)
+	all := byName(app.Flags)
 	for _, path := range allCommands(app.Commands) {
-		add(path[len(path)-1].Flags)
+		maps.Copy(all, byName(path[len(path)-1].Flags))
+	}
+	return all
+}
+
+func byName(flags []cli.Flag) map[string]cli.Flag {
+	all := map[string]cli.Flag{}
+	for _, f := range flags {
+		for _, name := range f.Names() {
+			all[name] = f
+		}
 	}
 	return all
 }
@@ -251,7 +266,7 @@ func unknownOption(flags map[string]cli.Flag, typed string) error {
 	if near := nearest(word, longNames(flags)); near != "" {
 		return usagef("there is no option %s; did you mean --%s?", typed, near)
 	}
-	return usagef("there is no option %s; ltskeeper --help lists them", typed)
+	return usagef("there is no option %s; ltskeeper COMMAND --help lists them", typed)
 }
 
 // misplaced is the error for an option that only other commands have.
@@ -265,6 +280,9 @@ func misplaced(app *cli.App, path []*cli.Command, name string) error {
 	if len(path) == 0 {
 		return usagef("--%s belongs to a command: %s", name, oneOf(owners))
 	}
+	if near := nearest(name, longNames(byName(path[len(path)-1].Flags))); near != "" {
+		return usagef("%s has no option --%s; did you mean --%s?", pathString(path), name, near)
+	}
 	return usagef("%s has no option --%s; it belongs to %s", pathString(path), name, oneOf(owners))
 }
 
@@ -275,6 +293,9 @@ func unknownCommand(app *cli.App, path []*cli.Command, words []string) error {
 		commands = path[len(path)-1].Subcommands
 	}
 	typed := strings.TrimSpace(pathString(path) + " " + word)
+	if c := inAnyOrder(app, append(names(path), words...)); c != "" {
+		return usagef("there is no command %s; did you mean %s?", typed, c)
+	}
 	if m := meant(commands, words); m != "" {
 		return usagef("there is no command %s; did you mean %s?", typed, strings.TrimSpace(pathString(path)+" "+m))
 	}
@@ -312,34 +333,59 @@ func meant(commands []*cli.Command, words []string) string {
 	return strings.Join(path, " ")
 }
 
-// commandsEnding is the commands whose last word this is: people forget the first.
-func commandsEnding(app *cli.App, word string) []string {
-	if other, ok := otherWords[word]; ok {
-		word = other
+// inAnyOrder is the command of several words that were all typed, whatever their order, what stands between them and how they
+// are joined: "image update", "server-add", "keys app01 accept". It is "" if there is none.
+func inAnyOrder(app *cli.App, words []string) string {
+	best, most := "", 1
+	typed := parts(words)
+	for _, path := range allCommands(app.Commands) {
+		lacks := func(part string) bool { return !slices.Contains(typed, part) }
+		if wanted := parts(names(path)); len(wanted) > most && !slices.ContainsFunc(wanted, lacks) {
+			best, most = pathString(path), len(wanted)
+		}
 	}
+	return best
+}
+
+// parts is words without the hyphens in them.
+func parts(words []string) []string {
+	return strings.FieldsFunc(strings.Join(words, " "), func(r rune) bool { return strings.ContainsRune(" -_", r) })
+}
+
+// commandsEnding is the commands whose last word this is, or means: people forget the first.
+func commandsEnding(app *cli.App, word string) []string {
+	meanings := append([]string{word}, otherWords[word]...)
 	var found []string
 	for _, path := range allCommands(app.Commands) {
-		if len(path) > 1 && path[len(path)-1].Name == word {
+		if len(path) > 1 && slices.Contains(meanings, path[len(path)-1].Name) {
 			found = append(found, pathString(path))
 		}
 	}
 	return found
 }
 
-// otherWords is what other programs call what commands here do.
-var otherWords = map[string]string{
-	"rm": "remove", "delete": "remove", "del": "remove",
-	"ls": "list", "show": "list",
-	"new": "add", "create": "add",
-	"approve": "accept", "trust": "accept",
-	"revert": "rollback", "undo": "rollback",
+// otherWords is what other programs, and people, call what commands and options here are called.
+var otherWords = map[string][]string{
+	"rm": {"remove"}, "delete": {"remove"}, "del": {"remove"},
+	"ls": {"list"}, "show": {"list"},
+	"new": {"add"}, "create": {"add", "build"},
+	"approve": {"accept"}, "trust": {"accept"},
+	"revert": {"rollback"}, "undo": {"rollback"},
+	"scan": {"collect"}, "keyscan": {"collect"}, "ssh-keyscan": {"collect"},
+	"setup": {"init"}, "install": {"init"}, "configure": {"init"},
+	"diagnose": {"doctor"}, "health": {"doctor"}, "test": {"doctor"},
+	"apply": {"update-image"}, "sync": {"update-image"}, "rebuild": {"update-image"}, "publish": {"update-image"},
+	"info": {"status"},
+	"ip":   {"address"}, "host": {"address"},
 }
 
 // nearest is the candidate that word was most likely meant to be: one that means the same, one that it begins, or one a
 // few letters away.
 func nearest(word string, candidates []string) string {
-	if other := otherWords[word]; slices.Contains(candidates, other) {
-		return other
+	for _, other := range otherWords[word] {
+		if slices.Contains(candidates, other) {
+			return other
+		}
 	}
 	var begun []string
 	for _, c := range candidates {
