@@ -17,15 +17,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // A Root is an open client root.
 type Root struct {
-	root     *os.Root
-	path     string
-	system   bool
-	patience time.Duration // how long Lock waits for a lock
+	root   *os.Root
+	path   string
+	system bool
 }
 
 // programs is what the kernel starts first, in its order (kernel_init in
@@ -63,7 +61,7 @@ func open(path string) (*Root, error) {
 	if err != nil {
 		return nil, bare(err)
 	}
-	r := &Root{root: root, path: path, system: os.SameFile(info, system), patience: 5 * time.Second}
+	r := &Root{root: root, path: path, system: os.SameFile(info, system)}
 	if err := r.check(); err != nil {
 		root.Close()
 		return nil, err

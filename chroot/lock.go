@@ -49,12 +49,12 @@ func (e *HeldError) Error() string {
 }
 
 // Lock keeps the package managers that the root has (dpkg, apt, rpm, apk) from
-// changing it until release is called. It waits some seconds for one that is at
-// work already, pacman included, and then returns a *HeldError. If ctx ends
+// changing it until release is called. It waits as long as patience for one that
+// is at work already, pacman included, and then returns a *HeldError. If ctx ends
 // first, the error is that and the cause of ctx. Lock files are neither made
 // nor changed. Calling release again does nothing.
-func (r *Root) Lock(ctx context.Context) (release func(), err error) {
-	deadline := time.Now().Add(r.patience)
+func (r *Root) Lock(ctx context.Context, patience time.Duration) (release func(), err error) {
+	deadline := time.Now().Add(patience)
 	for {
 		release, err := r.tryLock()
 		held, ok := err.(*HeldError)

@@ -88,7 +88,7 @@ func TestLockKeepsPackageManagersOut(t *testing.T) {
 			t.Parallel()
 			r := client(t, map[string]string{name: ""})
 			file := filepath.Join(r.Path(), name)
-			release, err := r.Lock(t.Context())
+			release, err := r.Lock(t.Context(), 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -116,13 +116,12 @@ func TestLockSaysWhoHoldsIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := client(t, map[string]string{name: ""})
-			r.patience = 0
 			file := filepath.Join(r.Path(), name)
 			pid, _, err := holder(t, file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			release, err := r.Lock(t.Context())
+			release, err := r.Lock(t.Context(), 0)
 			var held *HeldError
 			if !errors.As(err, &held) || release != nil {
 				t.Fatalf("got %v", err)
@@ -144,17 +143,15 @@ func TestLockSaysWhoHoldsIt(t *testing.T) {
 func TestLockSeesPacmanAtWork(t *testing.T) {
 	t.Parallel()
 	r := client(t, map[string]string{"var/lib/pacman/db.lck": ""})
-	r.patience = 0
 	var held *HeldError
-	if _, err := r.Lock(t.Context()); !errors.As(err, &held) || held.Process != "pacman" {
+	if _, err := r.Lock(t.Context(), 0); !errors.As(err, &held) || held.Process != "pacman" {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestLockWaitsForAShortWhile(t *testing.T) {
+func TestLockWaits(t *testing.T) {
 	t.Parallel()
 	r := client(t, map[string]string{"var/lib/dpkg/lock": ""})
-	r.patience = time.Hour
 	_, letGo, err := holder(t, filepath.Join(r.Path(), "var/lib/dpkg/lock"))
 	if err != nil {
 		t.Fatal(err)
@@ -164,13 +161,13 @@ func TestLockWaitsForAShortWhile(t *testing.T) {
 	enough := errors.New("enough")
 	cancel(enough)
 	var held *HeldError
-	if _, err := r.Lock(ctx); !errors.Is(err, enough) || !errors.As(err, &held) {
+	if _, err := r.Lock(ctx, time.Hour); !errors.Is(err, enough) || !errors.As(err, &held) {
 		t.Errorf("got %v", err)
 	}
 
 	done := make(chan error)
 	go func() {
-		release, err := r.Lock(t.Context())
+		release, err := r.Lock(t.Context(), time.Hour)
 		if err == nil {
 			release()
 		}
@@ -186,11 +183,10 @@ func TestLockWaitsForAShortWhile(t *testing.T) {
 func TestLockTakesAllOrNone(t *testing.T) {
 	t.Parallel()
 	r := client(t, map[string]string{"var/lib/dpkg/lock-frontend": "", "var/cache/apt/archives/lock": ""})
-	r.patience = 0
 	if _, _, err := holder(t, filepath.Join(r.Path(), "var/cache/apt/archives/lock")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Lock(t.Context()); err == nil {
+	if _, err := r.Lock(t.Context(), 0); err == nil {
 		t.Fatal("it was locked")
 	}
 	if _, _, err := holder(t, filepath.Join(r.Path(), "var/lib/dpkg/lock-frontend")); err != nil {
@@ -210,7 +206,7 @@ func TestLockMakesAndChangesNothing(t *testing.T) {
 	})
 	backdate(t, r.Path())
 	before := snapshot(t, r.Path())
-	release, err := r.Lock(t.Context())
+	release, err := r.Lock(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +247,7 @@ func TestLockAndDpkg(t *testing.T) {
 	if out, err := configure(); err != nil {
 		t.Fatalf("dpkg does not work here: %v\n%s", err, out)
 	}
-	release, err := r.Lock(t.Context())
+	release, err := r.Lock(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,7 +109,7 @@ func (r *run) open(ctx context.Context, c farm.Chroot) (*openRoot, error) {
 	if err != nil {
 		return nil, err
 	}
-	release, err := o.Lock(ctx)
+	release, err := o.Lock(ctx, r.patience)
 	if err != nil {
 		o.close()
 		return nil, err

@@ -11,6 +11,7 @@
 package update
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type Options struct {
 	Full     bool           // build images from nothing
 	Force    bool           // publish an image also if it looks as if clients could not use it
 	Ask      bool           // a first use waits as pending: the caller asks a person, then calls Accept
+	Patience time.Duration  // how long to wait for a package manager that is at work in a chroot; zero: some seconds
 	Progress func(Progress) // called by one goroutine at a time; may be nil
 }
 
@@ -38,14 +40,15 @@ type Progress struct {
 
 // run is one run under the lock.
 type run struct {
-	farm    *farm.Farm
-	started time.Time
-	dryRun  bool
-	full    bool
-	force   bool
-	ask     bool
-	report  *Report
-	tell    func(Progress)
+	farm     *farm.Farm
+	started  time.Time
+	dryRun   bool
+	full     bool
+	force    bool
+	ask      bool
+	patience time.Duration
+	report   *Report
+	tell     func(Progress)
 }
 
 // run takes the lock and the declaration as it then is,
@@ -62,7 +65,8 @@ func (o Options) run(f *farm.Farm, work func(*run) error) (*Report, error) {
 	started := time.Now()
 	r := &run{
 		farm: f, started: started, dryRun: o.DryRun, full: o.Full, force: o.Force, ask: o.Ask, tell: o.Progress,
-		report: &Report{Started: started.UTC().Truncate(time.Second), DryRun: o.DryRun},
+		patience: cmp.Or(o.Patience, 5*time.Second),
+		report:   &Report{Started: started.UTC().Truncate(time.Second), DryRun: o.DryRun},
 	}
 	err = work(r)
 	r.report.Duration = time.Since(started)

@@ -5,10 +5,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"ltskeeper/keys"
 	"ltskeeper/update"
 )
+
+// cronPatience is how long a nightly run waits for the nightly apt upgrade of a chroot, where a person would be told at once.
+const cronPatience = 30 * time.Minute
 
 // cronLine is what changed, in a line for the mail of a cron job; "" if nothing did.
 //

@@ -27,7 +27,7 @@ from. Does nothing if nothing changed.
   ltskeeper update-image --cron           prints a line if something changed, and what needs attention`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would change, as a diff, and write nothing"},
-			&cli.BoolFlag{Name: "cron", Usage: "like --quiet, and one line about what changed"},
+			&cli.BoolFlag{Name: "cron", Usage: "like --quiet, and one line about what changed; waits for apt in a chroot"},
 			fullFlag(),
 			forceFlag(),
 		},
@@ -53,10 +53,14 @@ func (t *tool) updateImage(ctx *cli.Context) error {
 		return err
 	}
 	report, stop := t.watch("scan servers")
-	began := time.Now()
-	r, err := update.Run(ctx.Context, f, update.Options{
+	options := update.Options{
 		Chroots: chroots, DryRun: ctx.Bool("dry-run"), Full: ctx.Bool("full"), Force: ctx.Bool("force"), Progress: report,
-	})
+	}
+	if t.cron {
+		options.Patience = cronPatience
+	}
+	began := time.Now()
+	r, err := update.Run(ctx.Context, f, options)
 	stop()
 	if len(f.Chroots) == 0 && err == nil {
 		r.Warnings = append(r.Warnings, noChroot(f).Error())

@@ -59,7 +59,7 @@ func Trixie(t testing.TB) string {
 	if _, err := os.Stat(filepath.Join(root, "usr/sbin/sshd")); err != nil && os.Getenv("CI") == "true" {
 		t.Fatal(err)
 	} else if err != nil {
-		t.Skip("as root: mmdebstrap --variant=minbase --include=openssh-server trixie DIR, then LTSKEEPER_TRIXIE=DIR: ", err)
+		t.Skip("as root: mmdebstrap --variant=minbase --include=openssh-server,systemd trixie DIR, then LTSKEEPER_TRIXIE=DIR: ", err)
 	}
 	return root
 }
