@@ -47,8 +47,8 @@ kept beside it.
 }
 
 func (t *tool) init(ctx *cli.Context) error {
-	if _, err := arguments(ctx, 0, 0); err != nil {
-		return err
+	if words := ctx.Args().Slice(); len(words) > 0 {
+		return usagef("there is no use for %q; to name a client root: %s", words[0], t.command("init --chroot", words[0]))
 	}
 	d := initDocument{Config: t.config}
 	var found farm.Found
@@ -115,7 +115,7 @@ func (t *tool) find(chroots []string) (farm.Found, error) {
 		}
 		root, err := chroot.Open(path)
 		if err != nil {
-			return found, usagef("--chroot: %v", err)
+			return found, usagef("--chroot: %v; %s", err, rootsIn(path))
 		}
 		root.Close()
 		name := farm.ChrootName(path)
@@ -128,6 +128,22 @@ func (t *tool) find(chroots []string) (farm.Found, error) {
 		found.Chroots = append(found.Chroots, farm.Chroot{Name: name, Path: path})
 	}
 	return found, nil
+}
+
+// rootsIn says what to name instead of a folder that is no client root.
+func rootsIn(path string) string {
+	var found []string
+	below, _ := filepath.Glob(filepath.Join(path, "*", "etc"))
+	for _, etc := range below {
+		if root, err := chroot.Open(filepath.Dir(etc)); err == nil {
+			root.Close()
+			found = append(found, filepath.Dir(etc))
+		}
+	}
+	if len(found) > 0 {
+		return "did you mean " + oneOf(found) + "?"
+	}
+	return "name the folder that holds a client's etc, bin and usr"
 }
 
 func exists(path string) bool {

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -137,6 +138,9 @@ func (t *tool) checkGlobals(*cli.Context) error {
 	}
 	if t.quiet && t.verbose {
 		return usagef("--quiet and --verbose exclude each other")
+	}
+	if info, err := os.Stat(t.config); err == nil && info.IsDir() {
+		return usagef("--config %s is a folder; did you mean %s?", t.config, filepath.Join(t.config, filepath.Base(defaultConfig)))
 	}
 	return nil
 }
