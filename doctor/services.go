@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ltskeeper/keys"
+	"ltskeeper/update"
 )
 
 const (
@@ -144,10 +145,22 @@ func clockFuture(f *facts) []Finding {
 			if s.Seen != nil {
 				note(*s.Seen, "a sighting of %s", s.Name)
 			}
+			if s.Quarantined != nil {
+				note(*s.Quarantined, "a quarantine of %s", s.Name)
+			}
+			for _, k := range s.Keys {
+				if k.Gone != nil {
+					note(*k.Gone, "a note that %s gave up a key", s.Name)
+				}
+			}
 		}
+		note(update.LastSuccess(f.farm), "a good run")
 		for _, i := range f.status.Images {
 			for _, g := range i.Generations {
 				note(g.Time, "generation %d of %s", g.Number, i.Chroot)
+			}
+			if i.Held != nil {
+				note(*i.Held, "a rollback of %s", i.Chroot)
 			}
 		}
 	}

@@ -103,6 +103,9 @@ func checkCertificate(k Key, name string, authorities []Authority, revoked func(
 		}
 	}
 	after, before := validity(cert)
+	if taken := k.Origin().At; now.Before(after) && now.Before(taken) {
+		now = taken // it is on record, and had begun: the clock has been set back since
+	}
 	switch {
 	case !declared:
 		return until, &certFault{fmt.Sprintf("is signed by somebody else, %s", describe(signer)), true}
@@ -200,6 +203,7 @@ func (v *Verdict) certify(p Policy, r record, revoked func(Key) bool, now time.T
 			}
 			continue
 		}
+		best = remember(best, r.certs, "")
 		for _, name := range p.Listed {
 			until, err := checkCertificate(best, name, p.Authorities, revoked, now)
 			var fault *certFault

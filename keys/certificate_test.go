@@ -244,6 +244,32 @@ func TestPlainKeyWithABadCertificate(t *testing.T) {
 	}
 }
 
+// A certificate that was taken stays good where this machine's clock is set back to before its beginning, shown or not; a
+// new one has not begun then.
+func TestClockSetBackBeforeACertificate(t *testing.T) {
+	t.Parallel()
+	k, ca := certified(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
+	if err := k.server.Certify(ca, "-n", appName, "-V", "-1h:+1d"); err != nil {
+		t.Fatal(err)
+	}
+	if v := k.collect(); v.State != StateTrusted {
+		t.Fatalf("%s, %q", summary(v), v.Reasons())
+	}
+	k.now = k.now.AddDate(-20, 0, 0)
+	if v := k.collect(); v.State != StateTrusted || v.Decision || len(v.Certified) != 1 {
+		t.Errorf("shown: %s, %q", summary(v), v.Reasons())
+	}
+	if good, _, err := open(t, k.dir).Certified(k.policy, k.now); !good || err != nil {
+		t.Errorf("on record: %v, %v", good, err)
+	}
+	if err := k.server.Certify(ca, "-n", appName, "-V", "-1h:+1d"); err != nil {
+		t.Fatal(err)
+	}
+	if v := k.collect(); !v.Decision || !strings.Contains(strings.Join(v.Reasons(), "\n"), "is not yet valid") || len(v.Certified) != 1 {
+		t.Errorf("a new one: %s, %q", summary(v), v.Reasons())
+	}
+}
+
 // Revocation is stronger than a certificate.
 func TestRevokedKeyWithACertificate(t *testing.T) {
 	t.Parallel()

@@ -23,7 +23,7 @@ type Measured struct {
 
 // Measure gathers it after a run with this report, which may be nil. With an error comes what could be gathered.
 func Measure(f *farm.Farm, r *Report) (*Measured, error) {
-	m := Measured{Succeeded: lastSuccess(f)}
+	m := Measured{Succeeded: LastSuccess(f)}
 	var err, unread error
 	m.Free, m.Size, err = space(f.Image.Directory)
 	m.Status, unread = Look(f)
@@ -67,8 +67,9 @@ func (r *run) noteSuccess() {
 	}
 }
 
-// lastSuccess reads it back. A note that is lost or garbled is none: the next success writes another.
-func lastSuccess(f *farm.Farm) time.Time {
+// LastSuccess is when Run last ended without an error where metrics are wanted, zero if it is not known. A note that is lost
+// or garbled is none: the next success writes another.
+func LastSuccess(f *farm.Farm) time.Time {
 	data, _ := os.ReadFile(successFile(f))
 	at, _ := time.Parse(time.RFC3339, strings.TrimSpace(string(data)))
 	return at

@@ -62,12 +62,23 @@ func loadQuarantine(state string) (*quarantine, error) {
 	return q, nil
 }
 
-// add keeps clients away from a server from now on. One that is in already keeps its place.
+// add keeps clients away from a server from now on. One that is in already keeps its place, before all that come later, also
+// where the clock has been set back since.
 func (q *quarantine) add(name string, now time.Time, why string) {
 	if _, in := q.entries[name]; in {
 		return
 	}
-	q.entries[name] = quarantined{now.UTC().Truncate(time.Second), why}
+	since := now.UTC().Truncate(time.Second)
+	var last time.Time
+	for _, e := range q.entries {
+		if e.since.After(last) {
+			last = e.since
+		}
+	}
+	if last.After(since) {
+		since = last.Add(time.Second)
+	}
+	q.entries[name] = quarantined{since, why}
 }
 
 // release ends a server's quarantine, if it is in it.

@@ -49,6 +49,22 @@ func TestNoMoreThanAQuarterOfAListIsOut(t *testing.T) {
 	}
 }
 
+func TestClockSetBackLeavesTheOrder(t *testing.T) {
+	t.Parallel()
+	q := quarantineOf()
+	later := time.Unix(1_000_000, 0)
+	q.add("app003", later, "test")
+	q.add("app001", time.Unix(0, 0), "test")
+	q.add("app000", time.Unix(0, 0), "test")
+	if got := strings.Join(q.names(), " "); got != "app003 app001 app000" {
+		t.Errorf("in it are %s", got)
+	}
+	q.add("app002", later.Add(time.Hour), "test")
+	if e := q.entries["app002"]; !e.since.Equal(later.Add(time.Hour)) {
+		t.Errorf("since %v", e.since)
+	}
+}
+
 func TestThoseInQuarantineLongestAreOutFirst(t *testing.T) {
 	t.Parallel()
 	q := quarantineOf("app002", "app000", "app003")

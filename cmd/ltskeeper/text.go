@@ -244,6 +244,8 @@ func count(n int, one, many string) string {
 func ago(now, then time.Time) string {
 	d := now.Sub(then)
 	switch {
+	case d < -time.Minute:
+		return "in the future" // the clock was wrong then, or is now
 	case d < time.Minute:
 		return "just now"
 	case d < time.Hour:

@@ -101,7 +101,7 @@ func TestNumbersForPeople(t *testing.T) {
 	}
 	now := time.Now()
 	for d, want := range map[time.Duration]string{
-		-time.Hour: "just now", 59 * time.Second: "just now", time.Minute: "1 min ago", 119 * time.Minute: "1 h ago",
+		-2 * time.Minute: "in the future", -59 * time.Second: "just now", 59 * time.Second: "just now", time.Minute: "1 min ago", 119 * time.Minute: "1 h ago",
 		47 * time.Hour: "47 h ago", 48 * time.Hour: "2 days ago",
 	} {
 		if got := ago(now, now.Add(-d)); got != want {
