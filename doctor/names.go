@@ -82,15 +82,15 @@ func namesUnresolved(f *facts) (found []Finding) {
 			}
 			why := ""
 			if err := l.err; err != nil && !isNotFound(err) {
-				why = ": no name server answers in time"
+				why = ": no name server answers"
 			}
-			fix := fmt.Sprintf("Put it into DNS, or declare its address: addresses = [\"10.0.0.11\"] in %s.", f.farm.ServerPath(s.Name))
+			fix := fmt.Sprintf("Put it into DNS or /etc/hosts, or declare its address: addresses = [\"10.0.0.11\"] in %s. This says whether it resolves:", f.farm.ServerPath(s.Name))
 			if strings.HasSuffix(strings.ToLower(strings.TrimSuffix(name, ".")), ".local") {
 				fix = "Names in .local are found by mDNS, which ltskeeper and clients do not use. " + fix
 			}
 			found = append(found, Finding{
 				Kind: Server, Subject: s.Name, Message: fmt.Sprintf("%s does not resolve here%s.", name, why), Fix: fix,
-				Commands: []string{"getent ahosts " + name},
+				Commands: []string{shell("getent ahosts %s", name)},
 			})
 		}
 	}

@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"errors"
+	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,5 +29,22 @@ func TestWaysOfNotAnswering(t *testing.T) {
 		if f.Cause != c.cause || f.Commands[0] != c.command || !strings.HasSuffix(f.Fix, ":") || !strings.Contains(f.Message, c.err.Err.Error()) {
 			t.Errorf("%+v", f)
 		}
+	}
+}
+
+// What a server shows cannot be collected before it answers, so that is not what is said to type.
+func TestNothingToCollect(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.another("app03")
+	w.undeclare("app03")
+	w.zone.forget("app03.")
+	if found := ids(w.examine("app03").Findings); !slices.Equal(found, []string{"names-unresolved"}) {
+		t.Errorf("%q", found)
+	}
+	w.declare("app03", "addresses = [\"127.0.0.9\"]\nport = 2222\n")
+	w.zone.set("app03.", netip.MustParseAddr("127.0.0.9"))
+	if found := ids(w.examine("app03").Findings); !slices.Equal(found, []string{"ssh-closed"}) {
+		t.Errorf("%q", found)
 	}
 }

@@ -211,7 +211,8 @@ func keyPending(f *facts) (found []Finding) {
 
 func keyUnknown(f *facts) (found []Finding) {
 	for _, s := range f.servers {
-		if s.record.State == update.Unscanned && !s.record.Certified {
+		reached := s.answered() > 0 || len(silences(s, keys.KindThrottled)) > 0 // else there is nothing to collect, and others say why
+		if s.record.State == update.Unscanned && !s.record.Certified && reached {
 			found = append(found, Finding{
 				Kind: Server, Subject: s.Name, Message: "It is declared, and none of its keys is on record.",
 				Fix: "Collect them:", Commands: []string{"ltskeeper keys collect " + s.Name},

@@ -404,9 +404,12 @@ func repeat(w io.Writer, s string) {
 func TestScanUnreachable(t *testing.T) {
 	t.Parallel()
 	resolve := func(ctx context.Context, name string) ([]netip.Addr, error) {
-		if name == "slow" {
+		switch name {
+		case "slow":
 			<-ctx.Done()
 			return nil, ctx.Err()
+		case "nobody": // to ask
+			return nil, &net.DNSError{Err: "read udp [::1]:37906->[::1]:53: read: connection refused", Name: name, IsTemporary: true}
 		}
 		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 	}
@@ -419,6 +422,7 @@ func TestScanUnreachable(t *testing.T) {
 		{Target{Name: "app01", Addresses: []string{"::1"}, Port: 1}, KindUnreachable, "scan app01 at [::1]:1: "},
 		{Target{Name: "app01", Addresses: []string{"127.0.0.1"}, Port: 1<<16 + 22}, KindUnreachable, "scan app01 at 127.0.0.1:65558: 65558 is no port"},
 		{Target{Name: "app01"}, KindUnresolved, "scan app01 at app01:22: the name has no address"},
+		{Target{Name: "nobody"}, KindUnresolved, "scan nobody at nobody:22: the name service does not answer; /etc/resolv.conf says which one is asked"},
 		{Target{Name: "slow"}, KindUnresolved, "scan slow at slow:22: no answer from the name service within 300ms"},
 	} {
 		timeout := patient.Timeout

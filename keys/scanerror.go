@@ -108,6 +108,8 @@ func explainLookup(err error, timeout time.Duration) error {
 		return errNoAddress
 	case isTimeout(err):
 		return fmt.Errorf("no answer from the name service within %v", timeout)
+	case errors.As(err, &dns):
+		return errors.New("the name service does not answer; /etc/resolv.conf says which one is asked")
 	}
 	return clean(err)
 }

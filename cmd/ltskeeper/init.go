@@ -241,6 +241,9 @@ func (d initDocument) text(p *page) {
 	}
 	if len(d.Chroots) == 0 {
 		p.printf("No client root was found. To declare one: %s\n", p.command("init --force --chroot PATH"))
+		if exists(tutorial) {
+			p.printf("How to make one: %s\n", tutorial)
+		}
 	}
 	for _, note := range d.Notes {
 		p.wrapped(0, note)
@@ -249,6 +252,9 @@ func (d initDocument) text(p *page) {
 		p.printf("Next: %s\n", d.next(p))
 	}
 }
+
+// tutorial is where the package has it.
+const tutorial = "/usr/share/doc/ltskeeper/docs/tutorial.md"
 
 // next is the command to type now.
 func (d initDocument) next(p *page) string {
