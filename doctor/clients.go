@@ -26,7 +26,7 @@ func (c client) path(name string) string { return filepath.Join(c.root, name) }
 // openClients reads what the clients of every chroot have.
 func (f *facts) openClients() {
 	for _, d := range f.farm.Chroots {
-		if f.silent[d.Path] {
+		if f.silent[d.Path] != nil {
 			continue
 		}
 		root, err := chroot.Open(d.Path)

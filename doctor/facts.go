@@ -14,6 +14,7 @@ import (
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/image"
+	"ltskeeper/internal/mounts"
 	"ltskeeper/keys"
 	"ltskeeper/ldm"
 	"ltskeeper/update"
@@ -48,12 +49,12 @@ type facts struct {
 	ltsp     *update.StandingFile // LTSP's known_hosts, nil if none is declared
 	rendered []byte               // known_hosts as it would be written, nil if it cannot be
 
-	hosts   hostsFile       // /etc/hosts
-	timer   string          // what systemd says of ltskeeper-update.timer, like "enabled", and of the last
-	result  string          // ltskeeper-update.service, like "success"; "" if it does not know them
-	names   *nameService    // nil if none is configured
-	clients []client        // of every chroot that is declared
-	silent  map[string]bool // folders that do not answer
+	hosts   hostsFile        // /etc/hosts
+	timer   string           // what systemd says of ltskeeper-update.timer, like "enabled", and of the last
+	result  string           // ltskeeper-update.service, like "success"; "" if it does not know them
+	names   *nameService     // nil if none is configured
+	clients []client         // of every chroot that is declared
+	silent  map[string]error // by the path of a chroot, that it does not answer
 
 	unseen []string
 }
@@ -206,6 +207,21 @@ func (f *facts) lookAtLTSP() {
 	}
 }
 
+// findSilent keeps away from the roots of chroots that do not answer. Without one of the farm's own folders there is
+// nothing to look at.
+func (f *facts) findSilent() error {
+	if err := mounts.Ask(patience, f.farm.State, f.farm.Image.Directory, f.farm.TFTP.Directory); err != nil {
+		return err
+	}
+	f.silent = map[string]error{}
+	for _, c := range f.farm.Chroots {
+		if err := update.RootAnswers(f.farm, c, patience); errors.Is(err, mounts.ErrSilent) {
+			f.silent[c.Path] = err
+		}
+	}
+	return nil
+}
+
 // resolve looks up every name of every server, as this machine does.
 func (f *facts) resolve(ctx context.Context) {
 	if len(f.servers) == 0 {
@@ -319,7 +335,7 @@ func (f *facts) askSystemd(ctx context.Context) {
 
 // enter looks into a chroot.
 func (f *facts) enter(ctx context.Context, r *root) {
-	if r.openAt = errSilent; !f.silent[r.Path] {
+	if r.openAt = f.silent[r.Path]; r.openAt == nil {
 		r.opened, r.openAt = chroot.Open(r.Path)
 	}
 	if f.status != nil {

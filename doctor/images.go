@@ -12,14 +12,15 @@ import (
 	"strings"
 
 	"ltskeeper/image"
+	"ltskeeper/internal/mounts"
 )
 
 func noImage(f *facts) (found []Finding) {
 	for _, r := range f.chroots {
 		finding := Finding{Kind: Chroot, Subject: r.Name}
 		switch {
-		case errors.Is(r.openAt, errSilent):
-			finding.Message = fmt.Sprintf("%s does not answer: %v.", r.Path, r.openAt)
+		case errors.Is(r.openAt, mounts.ErrSilent):
+			finding.Message = sentence(r.openAt.Error())
 			finding.Fix, finding.Commands = "Bring back the server that it is mounted from; to see what is mounted where:", []string{"findmnt"}
 		case r.openAt != nil && !errors.Is(r.openAt, fs.ErrPermission):
 			finding.Message = sentence(r.openAt.Error())

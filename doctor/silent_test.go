@@ -1,43 +1,22 @@
 package doctor
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"ltskeeper/internal/disktest"
+
 	"golang.org/x/sys/unix"
 )
-
-// mountSilent mounts a file system that never answers, until the test ends.
-func (w *world) mountSilent(dir string) {
-	w.Helper()
-	if os.Geteuid() != 0 {
-		w.Skip("only root may mount")
-	}
-	fuse, err := unix.Open("/dev/fuse", unix.O_RDWR, 0)
-	if err != nil {
-		w.Skip(err)
-	}
-	where := filepath.Join(w.dir, dir)
-	options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse)
-	if err := unix.Mount("silent", where, "fuse", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
-		unix.Close(fuse)
-		w.Skip(err)
-	}
-	w.Cleanup(func() {
-		unix.Unmount(where, unix.MNT_DETACH)
-		unix.Close(fuse) // and who waits for it gets an error
-	})
-}
 
 // A chroot on a file system that is dead keeps nobody waiting, and the rest is looked at.
 func TestSilentChroot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.mountSilent("client")
+	disktest.Silent(t, w.root)
 	w.check(w.sshd["app01"].ChangeKeys())
 	done := make(chan *Report, 1)
 	go func() {
@@ -53,7 +32,7 @@ func TestSilentChroot(t *testing.T) {
 			t.Errorf("%s: %+v", found, r.Findings)
 		}
 		for _, f := range r.Findings {
-			if f.Check == "no-image" && !strings.Contains(f.Message, "client does not answer: its file system ") {
+			if f.Check == "no-image" && !strings.Contains(f.Message, "client: its file system does not answer") {
 				t.Error(f.Message)
 			}
 		}
@@ -66,7 +45,7 @@ func TestSilentChroot(t *testing.T) {
 func TestSilentState(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.mountSilent("state")
+	disktest.Silent(t, filepath.Join(w.dir, "state"))
 	done := make(chan error, 1)
 	go func() {
 		_, err := examine(w.Context(), filepath.Join(w.dir, "ltskeeper.toml"), nil, w.machine)

@@ -9,19 +9,25 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
+
+	"ltskeeper/internal/mounts"
 
 	"golang.org/x/sys/unix"
 )
 
+// patience is how long the file system of a loop device's file may take to answer.
+const patience = 10 * time.Second
+
 // A fileID names a file whatever path leads to it.
 type fileID struct{ device, inode uint64 }
 
+// idOf says which regular file is at path, from what this machine knows of it: a server that does not answer is not
+// asked.
 func idOf(path string) (fileID, bool) {
-	var st unix.Stat_t
-	if unix.Stat(path, &st) != nil {
-		return fileID{}, false
-	}
-	return fileID{st.Dev, st.Ino}, true
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE|unix.STATX_INO, &st)
+	return fileID{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino}, err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
 // inUse is what this machine visibly reads: files that processes have open or mapped, that loop devices stand on,
@@ -31,19 +37,19 @@ func inUse() map[fileID]bool {
 	for _, pattern := range []string{"/proc/[0-9]*/fd/*", "/proc/[0-9]*/map_files/*"} {
 		links, _ := filepath.Glob(pattern)
 		for _, link := range links {
-			var st unix.Stat_t
-			if unix.Stat(link, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
-				used[fileID{st.Dev, st.Ino}] = true
+			if id, ok := idOf(link); ok {
+				used[id] = true
 			}
 		}
 	}
 	backing, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
 	for _, file := range backing {
-		path, err := os.ReadFile(file)
-		if err != nil {
-			continue
+		data, err := os.ReadFile(file)
+		path := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), " (deleted)")
+		if err != nil || mounts.Ask(patience, path) != nil {
+			continue // where nothing answers is no generation: its folders just did
 		}
-		if id, ok := idOf(strings.TrimSuffix(strings.TrimSuffix(string(path), "\n"), " (deleted)")); ok {
+		if id, ok := idOf(path); ok {
 			used[id] = true
 		}
 	}

@@ -120,7 +120,7 @@ func (r *run) open(ctx context.Context, c farm.Chroot) (*openRoot, error) {
 
 // openUnlocked is for those who only look, and may see a package half installed.
 func (r *run) openUnlocked(c farm.Chroot) (*openRoot, error) {
-	exclude, err := squashfs.ParseExcludes(r.excludes(c))
+	exclude, err := parseExcludes(r.farm, c)
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +134,9 @@ func (r *run) openUnlocked(c farm.Chroot) (*openRoot, error) {
 // openChroot opens the root of a declared chroot. None is forced: a folder that is no root may be one where nothing is
 // mounted, and must not become an image.
 func openChroot(f *farm.Farm, c farm.Chroot) (*chroot.Root, error) {
+	if err := RootAnswers(f, c, patience); err != nil {
+		return nil, err
+	}
 	root, err := chroot.Open(c.Path)
 	if err != nil {
 		return nil, fmt.Errorf("%w; is it mounted, and path right in %s?", err, f.Path)
@@ -355,21 +358,21 @@ func (r *run) imageOptions(o *openRoot, overlay []derived) (squashfs.Options, er
 	return options, nil
 }
 
-// excludes are the patterns of what stays out of a chroot's image: the built-in ones, the declared ones,
-// and ltskeeper's own folders if the tree holds them.
-func (r *run) excludes(c farm.Chroot) []string {
+// parseExcludes returns what stays out of a chroot's image: by the built-in patterns, the declared ones, and ltskeeper's own
+// folders if the tree holds them.
+func parseExcludes(f *farm.Farm, c farm.Chroot) (*squashfs.Excludes, error) {
 	var patterns []string
 	if c.ExcludeDefaults {
 		patterns = squashfs.DefaultExcludes()
 	}
 	patterns = append(patterns, c.Exclude...)
-	for _, own := range []string{r.farm.State, r.farm.Image.Directory, r.farm.TFTP.Directory} {
+	for _, own := range []string{f.State, f.Image.Directory, f.TFTP.Directory} {
 		rel, err := filepath.Rel(c.Path, own)
 		if err == nil && rel != "." && rel != ".." && !strings.HasPrefix(rel, "../") {
 			patterns = append(patterns, escapeGlob(rel))
 		}
 	}
-	return patterns
+	return squashfs.ParseExcludes(patterns)
 }
 
 // escapeGlob makes a pattern that matches the path alone.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/mounts"
 	"ltskeeper/keys"
 )
 
@@ -248,6 +249,9 @@ func openStore(f *farm.Farm, readonly bool) (*keys.Store, error) {
 
 // openRecord opens the key store also then, for who looks or revokes.
 func openRecord(f *farm.Farm, readonly bool) (*keys.Store, error) {
+	if err := mounts.Ask(patience, f.State); err != nil {
+		return nil, err
+	}
 	store, err := keys.Open(filepath.Join(f.State, "keys"), readonly)
 	if err == nil {
 		store.OnOrderOf(whoseOrder())

@@ -95,6 +95,9 @@ func eachStore(f *farm.Farm, names []string, work func(*farm.Farm, *image.Store)
 	}
 	defer release()
 	chroots, err := chooseChroots(f, names)
+	if err == nil {
+		err = imagesAnswer(f)
+	}
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/durable"
+	"ltskeeper/internal/mounts"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,6 +40,9 @@ func sweep(f *farm.Farm) error {
 	if f.LTSP.KnownHosts != "" {
 		folders = append(folders, filepath.Dir(f.LTSP.KnownHosts))
 	}
+	if err := mounts.Ask(patience, folders...); err != nil {
+		return err
+	}
 	for _, folder := range folders {
 		if err := durable.Sweep(folder); err != nil {
 			return fmt.Errorf("remove what an unfinished run left: %w", err)
@@ -50,6 +54,9 @@ func sweep(f *farm.Farm) error {
 // lock takes the lock of the farm whose state is at dir, or fails at once with ErrLocked. The kernel gives
 // it back when the process ends, however it ends.
 func lock(dir string) (release func(), err error) {
+	if err := mounts.Ask(patience, dir); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the state folder: %w", err)
 	}

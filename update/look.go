@@ -68,8 +68,15 @@ func Look(f *farm.Farm) (*Status, error) {
 		}
 		status.Servers = append(status.Servers, server)
 	}
+	silent := imagesAnswer(f)
 	for _, c := range f.Chroots {
-		status.Images = append(status.Images, lookAtImage(f, c))
+		s := ImageStatus{Chroot: c.Name, Root: c.Path, Path: storeOf(f, c).Link(), Current: image.None}
+		if silent != nil {
+			s.Problem = silent.Error()
+		} else {
+			s.look(f, c)
+		}
+		status.Images = append(status.Images, s)
 	}
 	return &status, nil
 }
@@ -145,22 +152,22 @@ func latest(seen *keys.Seen, server string, list []keys.Key) *time.Time {
 	return known(last)
 }
 
-func lookAtImage(f *farm.Farm, c farm.Chroot) ImageStatus {
+// look finds out what there is of an image.
+func (s *ImageStatus) look(f *farm.Farm, c farm.Chroot) {
 	store := storeOf(f, c)
-	s := ImageStatus{Chroot: c.Name, Root: c.Path, Path: store.Link(), Current: image.None}
 	current, err := store.Current()
 	if err != nil {
 		s.Problem = err.Error()
-		return s
+		return
 	}
 	s.Current = current
 	if s.Generations, err = store.List(); err != nil {
 		s.Problem = err.Error()
-		return s
+		return
 	}
 	if since, err := store.Held(); err != nil {
 		s.Problem = err.Error()
-		return s
+		return
 	} else if !since.IsZero() {
 		s.Held = &since
 	}
@@ -170,7 +177,6 @@ func lookAtImage(f *farm.Farm, c farm.Chroot) ImageStatus {
 	if err != nil {
 		s.Problem = err.Error()
 	}
-	return s
 }
 
 // KnownHosts is the known_hosts that clients would get, from the record.

@@ -10,6 +10,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/durable"
+	"ltskeeper/internal/mounts"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +24,9 @@ type Measured struct {
 
 // Measure gathers it after a run with this report, which may be nil. With an error comes what could be gathered.
 func Measure(f *farm.Farm, r *Report) (*Measured, error) {
+	if err := mounts.Ask(patience, f.State); err != nil {
+		return &Measured{}, err
+	}
 	m := Measured{Succeeded: LastSuccess(f)}
 	var err, unread error
 	m.Free, m.Size, err = space(f.Image.Directory)
@@ -45,6 +49,9 @@ func Measure(f *farm.Farm, r *Report) (*Measured, error) {
 // space asks how much room a folder's file system has for root's programs, and in all. A folder that is not there yet will
 // be on its parent's.
 func space(dir string) (free, size int64, err error) {
+	if err := mounts.Ask(patience, dir); err != nil {
+		return 0, 0, err
+	}
 	var st unix.Statfs_t
 	for err = unix.Statfs(dir, &st); errors.Is(err, unix.ENOENT) && dir != "/"; err = unix.Statfs(dir, &st) {
 		dir = filepath.Dir(dir)

@@ -144,7 +144,10 @@ func (r *run) eachChroot(ctx context.Context, chroots []farm.Chroot, work func(f
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(failed, err)...)
 		}
-		held, err := r.held(c)
+		held, err := false, imagesAnswer(r.farm)
+		if err == nil {
+			held, err = r.held(c)
+		}
 		if err == nil && !held {
 			err = work(c)
 		}

@@ -48,6 +48,13 @@ path = "client"
 	return p
 }
 
+// twoChroots adds a second one.
+func (p *place) twoChroots() {
+	p.t.Helper()
+	p.write("ltskeeper.toml", p.read("ltskeeper.toml")+"[[chroot]]\nname = \"other\"\npath = \"other\"\n")
+	must(p.t, os.CopyFS(p.path("other"), os.DirFS(p.path("client"))))
+}
+
 func (p *place) path(name string) string { return filepath.Join(p.dir, name) }
 
 func (p *place) write(name, content string) {

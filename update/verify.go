@@ -32,6 +32,9 @@ type Change struct {
 // built; with tree, also with what would be built of the chroot now. It takes no lock and writes nothing.
 func Verify(ctx context.Context, f *farm.Farm, names []string, tree bool) ([]Verified, error) {
 	chroots, err := chooseChroots(f, names)
+	if err == nil {
+		err = imagesAnswer(f)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +94,9 @@ func compareTree(ctx context.Context, f *farm.Farm, c farm.Chroot, store *image.
 // Diff says what changed between two generations of a chroot's image.
 func Diff(ctx context.Context, f *farm.Farm, chroot string, a, b int) ([]Change, error) {
 	c, err := f.Chroot(chroot)
+	if err == nil {
+		err = imagesAnswer(f)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/mounts"
 	"ltskeeper/update"
 )
 
@@ -87,6 +88,8 @@ func complain(w io.Writer, err error) {
 // hint is what to do about an error that may come from anywhere, or "".
 func hint(err error) string {
 	switch {
+	case errors.Is(err, mounts.ErrSilent):
+		return "what is mounted where: findmnt; bring back the server that it comes from, or unmount it (umount -l)"
 	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
 		return "that takes root: put sudo in front of the command"
 	case errors.Is(err, fs.ErrPermission):

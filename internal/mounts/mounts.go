@@ -1,0 +1,122 @@
+// Package mounts asks file systems whether they answer. One that does not, as NFS does not whose server is gone, keeps
+// whoever looks at it waiting, mostly for ever and whatever signal comes.
+package mounts
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrSilent means that a file system does not answer.
+var ErrSilent = errors.New("its file system does not answer, as NFS does not whose server is gone")
+
+// A question is one that a folder has been asked.
+type question struct {
+	asked  time.Time
+	answer chan struct{} // closed with the answer
+}
+
+// open are the questions without an answer, by folder. They are not asked again: each keeps a thread waiting.
+var open = struct {
+	sync.Mutex
+	questions map[string]question
+}{questions: map[string]question{}}
+
+// Ask asks the file systems of these folders, all at once, and names the first that has not answered in time; the error is
+// ErrSilent. That a folder is not there is an answer.
+func Ask(patience time.Duration, folders ...string) error {
+	var asked []question
+	for _, folder := range folders {
+		asked = append(asked, ask(folder))
+	}
+	for i, q := range asked {
+		select {
+		case <-q.answer:
+		case <-time.After(time.Until(q.asked.Add(patience))):
+			select {
+			case <-q.answer: // while another was waited for
+			default:
+				return fmt.Errorf("%s: %w", folders[i], ErrSilent)
+			}
+		}
+	}
+	return nil
+}
+
+func ask(folder string) question {
+	open.Lock()
+	defer open.Unlock()
+	q, waiting := open.questions[folder]
+	if waiting {
+		return q
+	}
+	q = question{time.Now(), make(chan struct{})}
+	open.questions[folder] = q
+	go func() { // as long as it takes: nothing ends it but an answer
+		var st unix.Statx_t
+		unix.Statx(unix.AT_FDCWD, folder+"/.", unix.AT_STATX_FORCE_SYNC, unix.STATX_BASIC_STATS, &st) // no cache may answer
+		open.Lock()
+		defer open.Unlock()
+		delete(open.questions, folder)
+		close(q.answer)
+	}()
+	return q
+}
+
+// Below lists where something is mounted below a folder, relative to it. Where nothing is but what autofs would mount if
+// somebody looked is left out.
+func Below(folder string) ([]string, error) {
+	real, err := filepath.EvalSymlinks(folder)
+	if err != nil {
+		return nil, err
+	}
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	return below(real, string(table)), nil
+}
+
+func below(folder, table string) (places []string) {
+	for line := range strings.Lines(table) { // 36 35 98:0 /root /mount/point options - type source
+		mount, kind, _ := strings.Cut(line, " - ")
+		fields := strings.Fields(mount)
+		if len(fields) < 5 || strings.HasPrefix(kind, "autofs ") {
+			continue
+		}
+		place, err := filepath.Rel(folder, unescape(fields[4]))
+		if err == nil && place != "." && place != ".." && !strings.HasPrefix(place, "../") {
+			places = append(places, place)
+		}
+	}
+	return places
+}
+
+// unescape reads a path as the kernel prints it, with white space and backslashes as octal numbers.
+func unescape(path string) string {
+	var b strings.Builder
+	for {
+		plain, rest, found := strings.Cut(path, `\`)
+		b.WriteString(plain)
+		if !found {
+			return b.String()
+		}
+		if len(rest) >= 3 {
+			if c, err := strconv.ParseUint(rest[:3], 8, 8); err == nil {
+				b.WriteByte(byte(c))
+				path = rest[3:]
+				continue
+			}
+		}
+		b.WriteByte('\\')
+		path = rest
+	}
+}
