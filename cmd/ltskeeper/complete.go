@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -83,18 +84,18 @@ func plainWord(word string) bool {
 
 // A line is a command line up to the cursor.
 type line struct {
-	app    *cli.App
-	path   []*cli.Command
-	args   []string // before the cursor
-	given  map[string]bool
-	config string
+	app     *cli.App
+	command *cli.Command // nil where none has been typed yet
+	args    []string     // before the cursor
+	given   map[string]bool
+	config  string
 
 	// The option whose value the cursor is at, and what of that word is no part of it, like "--format=".
 	option string
 	glued  string
 	ended  bool // there was a "--"
 
-	// farm is the declaration, nil if it is not sound.
+	// farm is the declaration; nothing is declared if it is not sound.
 	farm func() *farm.Farm
 }
 
@@ -109,8 +110,8 @@ func (t *tool) candidates(app *cli.App, words []string) []candidate {
 		return nil
 	}
 	var now completion
-	if len(l.path) > 0 {
-		now = t.completionOf(l.path[len(l.path)-1].BashComplete)
+	if l.command != nil {
+		now = t.completionOf(l.command.BashComplete)
 	}
 	switch {
 	case l.option != "":
@@ -130,7 +131,7 @@ func (t *tool) read(app *cli.App, before []string, here string) *line {
 	l := &line{app: app, given: map[string]bool{}, config: t.config}
 	l.farm = sync.OnceValue(func() *farm.Farm {
 		f, _ := farm.Load(l.config)
-		return f
+		return cmp.Or(f, new(farm.Farm))
 	})
 	flags := allFlags(app)
 	takes := func(word string) (name, value string, glued, ok bool) {
@@ -173,9 +174,9 @@ func (t *tool) read(app *cli.App, before []string, here string) *line {
 		if c == nil {
 			break
 		}
-		l.path, words, commands = append(l.path, c), words[1:], c.Subcommands
+		l.command, words, commands = c, words[1:], c.Subcommands
 	}
-	if len(words) > 0 && (len(l.path) == 0 || !takesArguments(l.path[len(l.path)-1])) {
+	if len(words) > 0 && (l.command == nil || !takesArguments(l.command)) {
 		return nil
 	}
 	l.args = words
@@ -206,14 +207,13 @@ func (l *line) from(s source) []candidate {
 
 // commands is those below the one that was typed.
 func (l *line) commands() []candidate {
-	commands := l.app.Commands
-	if len(l.path) > 0 {
-		commands = l.path[len(l.path)-1].Subcommands
-	}
-	if len(l.args) > 0 {
+	switch {
+	case len(l.args) > 0:
 		return nil
+	case l.command != nil:
+		return listed(l.command.Subcommands)
 	}
-	return listed(commands)
+	return listed(l.app.Commands)
 }
 
 func listed(commands []*cli.Command) []candidate {
@@ -227,8 +227,8 @@ func listed(commands []*cli.Command) []candidate {
 // options is those of the command, and those of every command, but for what was given and cannot be given twice.
 func (l *line) options() []candidate {
 	flags := l.app.Flags
-	if len(l.path) > 0 {
-		flags = slices.Concat(l.path[len(l.path)-1].Flags, flags)
+	if l.command != nil {
+		flags = slices.Concat(l.command.Flags, flags)
 	}
 	var found []candidate
 	for _, f := range flags {
@@ -248,7 +248,7 @@ func (l *line) arguments(sources []source) []candidate {
 		return nil
 	}
 	n := len(l.args)
-	if many := strings.HasSuffix(l.path[len(l.path)-1].ArgsUsage, "..."); n >= len(sources) && !many {
+	if many := strings.HasSuffix(l.command.ArgsUsage, "..."); n >= len(sources) && !many {
 		return nil
 	}
 	found := l.from(sources[min(n, len(sources)-1)])
@@ -284,12 +284,8 @@ func commandWords(l *line) []candidate {
 }
 
 func servers(l *line) []candidate {
-	f := l.farm()
-	if f == nil {
-		return nil
-	}
 	var found []candidate
-	for _, s := range f.Servers {
+	for _, s := range l.farm().Servers {
 		found = append(found, candidate{s.Name, strings.Join(slices.Concat(s.Addresses, s.Groups), " ")})
 	}
 	return found
@@ -297,9 +293,6 @@ func servers(l *line) []candidate {
 
 func groups(l *line) []candidate {
 	f := l.farm()
-	if f == nil {
-		return nil
-	}
 	var words []string
 	for _, s := range f.Servers {
 		words = append(words, s.Groups...)
@@ -316,26 +309,24 @@ func groups(l *line) []candidate {
 }
 
 func chroots(l *line) []candidate {
-	f := l.farm()
-	if f == nil {
-		return nil
-	}
 	var found []candidate
-	for _, c := range f.Chroots {
+	for _, c := range l.farm().Chroots {
 		found = append(found, candidate{c.Name, c.Path})
 	}
 	return found
 }
 
+// namesChroot says whether a chroot was typed first.
+func (l *line) namesChroot() bool {
+	return len(l.args) > 0 && slices.ContainsFunc(l.farm().Chroots, func(c farm.Chroot) bool { return c.Name == l.args[0] })
+}
+
 // generations is those of the chroot that was typed, or of the only one.
 func generations(l *line) []candidate {
 	f := l.farm()
-	if f == nil {
-		return nil
-	}
 	chroot := ""
 	switch {
-	case len(l.args) > 0 && slices.ContainsFunc(f.Chroots, func(c farm.Chroot) bool { return c.Name == l.args[0] }):
+	case l.namesChroot():
 		chroot = l.args[0]
 	case len(f.Chroots) == 1:
 		chroot = f.Chroots[0].Name
@@ -365,8 +356,7 @@ func chrootsAndServers(l *line) []candidate { return append(chroots(l), servers(
 // afterChroot is for what there is one more of behind the name of a chroot.
 func afterChroot(s source) source {
 	return func(l *line) []candidate {
-		f := l.farm()
-		if f == nil || len(l.args) == 0 || !slices.ContainsFunc(f.Chroots, func(c farm.Chroot) bool { return c.Name == l.args[0] }) {
+		if !l.namesChroot() {
 			return nil
 		}
 		return s(l)
@@ -382,7 +372,7 @@ func trustedKeys(l *line) []candidate {
 // keysOf is the fingerprints of keys of the server that was typed first.
 func (l *line) keysOf(list func(s *keys.Store, name string) ([]keys.Key, error)) []candidate {
 	f := l.farm()
-	if f == nil || len(l.args) == 0 {
+	if len(l.args) == 0 {
 		return nil
 	}
 	server, err := f.Server(l.args[0])
@@ -407,9 +397,6 @@ func (l *line) keysOf(list func(s *keys.Store, name string) ([]keys.Key, error))
 // settingKeys is what every client's lts.conf sets.
 func settingKeys(l *line) []candidate {
 	f := l.farm()
-	if f == nil {
-		return nil
-	}
 	var found []candidate
 	for _, c := range f.Chroots {
 		data, err := update.LTSConf(f, c.Name)
