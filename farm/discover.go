@@ -41,11 +41,11 @@ var tftpDirs = []string{"srv/tftp/ltsp", "var/lib/tftpboot/ltsp", "tftpboot/ltsp
 // an earlier one has.
 func Discover(root string) Found {
 	var found Found
-	conf := readLTSPConf(root)
+	conf := ReadLTSPConf(root)
 	// Where LTSP keeps its chroots, the newest layout first: since 2019, and
 	// LTSP 5. Images are in a folder "images" among them.
 	bases := []string{"srv/ltsp", "opt/ltsp"}
-	if dir := conf.server["BASE_DIR"]; dir != "" {
+	if dir := conf.server("BASE_DIR"); dir != "" {
 		bases = append([]string{dir}, bases...)
 	}
 	names := map[string]bool{}
@@ -82,9 +82,12 @@ func Discover(root string) Found {
 	if path := filepath.Join(root, "etc/ltsp/ssh_known_hosts"); found.Initrd || exists(path) {
 		found.KnownHosts = path
 	}
-	for _, value := range conf.all["SSH_SERVER"] {
-		found.InUse = append(found.InUse, strings.Fields(value)...)
+	for _, s := range conf.All() {
+		if s.Key == "SSH_SERVER" && s.Plain {
+			found.InUse = append(found.InUse, strings.Fields(s.Value)...)
+		}
 	}
+	found.Notes = conf.unclear()
 	found.lookAtImages(root, bases, names)
 	return found
 }

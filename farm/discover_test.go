@@ -2,9 +2,11 @@ package farm
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -81,6 +83,7 @@ func TestDiscover(t *testing.T) {
 				KnownHosts:   "/etc/ltsp/ssh_known_hosts", Initrd: true,
 				InUse: []string{"app01", "app02"}, Strays: []string{"other"},
 				Notes: []string{
+					"Line 17 of /etc/ltsp/ltsp.conf has a shell work out SSH_SERVER, and ltskeeper runs none: compare it with the servers in the declaration.",
 					"/srv/ltsp/vm.img is the disk of a virtual machine. ltskeeper images folders: mount its file system somewhere for good, and declare that as [[chroot]] with write = false.",
 					"There is an image other and no client root for it: it stays as it is.",
 				},
@@ -167,6 +170,65 @@ func TestDiscover(t *testing.T) {
 				t.Errorf("the template has %v", f.Chroots)
 			}
 		})
+	}
+}
+
+// ltsp.conf is read as LTSP and a shell read it, where that can be done without one.
+func TestLTSPConf(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "etc/ltsp"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const text = `ABOVE=1
+[ Server ] # of this machine
+NAT=1
+TFTP_DIR=/srv/server
+INCLUDE="mine"
+[common]
+TFTP_DIR = /srv/common
+[mine]
+BASE_DIR='/srv/it''s mine'   # comment
+QUOTED="a \"b\" \\ \c"'$d'\ e
+GLUED=a#b;
+INCLUDE=server
+[b8:27:eb:*|dc:a6:32:*]
+COMMAND=env ltsp info
+SHELL_A="$HOME" SHELL_B=1
+SHELL_C=` + "`id`" + `
+# OFF=1
+LINES="one
+[two]
+three" # and more
+	INDENTED=yes
+if [ "$X" = 1 ]; then
+UNENDED="`
+	if err := os.WriteFile(filepath.Join(dir, "etc/ltsp/ltsp.conf"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := ReadLTSPConf(dir)
+	var got []string
+	for _, s := range c.All() {
+		if s.Plain {
+			got = append(got, fmt.Sprintf("%d [%s] %s=%s", s.Line, s.Section, s.Key, s.Value))
+		} else {
+			got = append(got, fmt.Sprintf("%d [%s] %s", s.Line, s.Section, s.Key))
+		}
+	}
+	want := []string{
+		"1 [] ABOVE=1", "3 [server] NAT=1", "4 [server] TFTP_DIR=/srv/server", "5 [server] INCLUDE=mine", "7 [common] TFTP_DIR=/srv/common",
+		"9 [mine] BASE_DIR=/srv/its mine", `10 [mine] QUOTED=a "b" \ \c$d e`, "11 [mine] GLUED=a#b", "12 [mine] INCLUDE=server",
+		"14 [b8:27:eb:*|dc:a6:32:*] COMMAND", "15 [b8:27:eb:*|dc:a6:32:*] SHELL_A", "16 [b8:27:eb:*|dc:a6:32:*] SHELL_C",
+		"18 [b8:27:eb:*|dc:a6:32:*] LINES=one\n[two]\nthree", "21 [b8:27:eb:*|dc:a6:32:*] INDENTED=yes", "23 [b8:27:eb:*|dc:a6:32:*] UNENDED",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if got := c.server("TFTP_DIR"); got != "/srv/server" { // LTSP evaluates [common] before [server]
+		t.Error(got)
+	}
+	if got := c.server("BASE_DIR"); got != "/srv/its mine" {
+		t.Error(got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,58 +11,153 @@ import (
 	"ltskeeper/squashfs"
 )
 
-// ltspConf is what /etc/ltsp/ltsp.conf of LTSP since 2019 says, which is a shell script with sections: the values that are
-// written out, of the sections that the server evaluates, and of all.
-type ltspConf struct {
-	path   string
-	server map[string]string
-	all    map[string][]string
+// LTSPConf is what /etc/ltsp/ltsp.conf of LTSP since 2019 sets. LTSP makes a shell script of it, a function of each section
+// (ltsp.conf(5), ini2sh). This reads what is written out, as a shell would, and runs nothing.
+type LTSPConf struct {
+	Path     string // where it is, or would be
+	settings []LTSPSetting
+}
+
+// An LTSPSetting is one assignment.
+type LTSPSetting struct {
+	Section string // in lower case; "" above the first
+	Key     string
+	Value   string
+	Plain   bool // false: a shell has to work the value out
+	Line    int
 }
 
 var (
-	ltspSection    = regexp.MustCompile(`^\s*\[([^\]]*)\]`)
+	ltspSection    = regexp.MustCompile(`^ *\[[^\]]*\]`)
+	ltspNoSection  = regexp.MustCompile(`#.*|[^-*./:?@_|0-9a-z]`)
 	ltspAssignment = regexp.MustCompile(`^\s*([A-Za-z_][A-Za-z0-9_]*) *= *(.*)$`)
 )
 
-// readLTSPConf reads it below root. A value that a shell would have to work out is left out.
-func readLTSPConf(root string) ltspConf {
-	c := ltspConf{path: filepath.Join(root, "etc/ltsp/ltsp.conf"), server: map[string]string{}, all: map[string][]string{}}
-	text, _ := ReadRegular(c.path)
+// ReadLTSPConf reads the one below root, which is "/" or a tree like it.
+func ReadLTSPConf(root string) LTSPConf {
+	c := LTSPConf{Path: filepath.Join(root, "etc/ltsp/ltsp.conf")}
+	text, _ := ReadRegular(c.Path)
 	section := ""
 	lines := strings.Split(string(text), "\n")
 	for i := 0; i < len(lines); i++ {
-		if m := ltspSection.FindStringSubmatch(lines[i]); m != nil {
-			section = strings.ToLower(m[1])
+		if ltspSection.MatchString(lines[i]) {
+			section = ltspNoSection.ReplaceAllString(strings.ToLower(lines[i]), "")
 			continue
 		}
 		m := ltspAssignment.FindStringSubmatch(lines[i])
 		if m == nil {
 			continue
 		}
-		key, value := m[1], m[2]
-		if quote := value[:min(1, len(value))]; quote == `"` || quote == "'" {
-			for i+1 < len(lines) && !strings.Contains(value[1:], quote) { // a value of several lines
-				i++
-				value += "\n" + lines[i]
-			}
-			value, _, _ = strings.Cut(value[1:], quote)
-			if quote == `"` && strings.ContainsAny(value, "$`\\") {
-				continue
-			}
-		} else if value, _, _ = strings.Cut(value, " "); strings.ContainsAny(value, "$`\\\"'#") {
-			continue
+		s := LTSPSetting{Section: section, Key: m[1], Line: i + 1}
+		value := m[2]
+		word, rest, plain := shellWord(value)
+		for rest == unended && i+1 < len(lines) { // a value of several lines
+			i++
+			value += "\n" + lines[i]
+			word, rest, plain = shellWord(value)
 		}
-		c.all[key] = append(c.all[key], value)
-		if section == "" || section == "common" || section == "server" {
-			c.server[key] = value
-		}
+		rest = strings.TrimSpace(rest)
+		s.Value, s.Plain = word, plain && (rest == "" || rest[0] == '#' || rest[0] == ';')
+		c.settings = append(c.settings, s)
 	}
 	return c
 }
 
+// unended is the rest of a text in which a quote does not end.
+const unended = "\x00"
+
+// shellWord reads the word that a text begins with, as a shell does. plain is false if there is something in it that a shell
+// works out.
+func shellWord(text string) (word, rest string, plain bool) {
+	var b strings.Builder
+	quote := byte(0)
+	plain = true
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case quote == 0 && strings.IndexByte(" \t\n;&|#", c) >= 0 && (c != '#' || i == 0):
+			return b.String(), text[i:], plain
+		case c == '\\' && quote != '\'' && i+1 < len(text) && (quote == 0 || strings.IndexByte("$`\"\\\n", text[i+1]) >= 0):
+			if i++; text[i] != '\n' {
+				b.WriteByte(text[i])
+			}
+		default:
+			plain = plain && (quote == '\'' || c != '$' && c != '`')
+			b.WriteByte(c)
+		}
+	}
+	if quote != 0 {
+		return b.String(), unended, false
+	}
+	return b.String(), "", plain
+}
+
+// All is what is set anywhere, in the order of the file.
+func (c LTSPConf) All() []LTSPSetting { return c.settings }
+
+// Of is what is set in sections, and in those that they include, in the order in which LTSP evaluates it: the last one of a key
+// holds.
+func (c LTSPConf) Of(sections ...string) (settings []LTSPSetting) {
+	seen := map[string]bool{}
+	var enter func(section string)
+	enter = func(section string) {
+		if seen[section] {
+			return
+		}
+		seen[section] = true
+		for _, s := range c.settings {
+			switch {
+			case s.Section != section:
+			case strings.EqualFold(s.Key, "INCLUDE"):
+				enter(strings.ToLower(s.Value))
+			default:
+				settings = append(settings, s)
+			}
+		}
+	}
+	for _, section := range sections {
+		enter(section)
+	}
+	return settings
+}
+
+// ClientSections are those that LTSP evaluates on every client, in order.
+var ClientSections = []string{"", "clients", "common"}
+
+// server is what the server's own sections set a key to, "" if nothing or what only a shell can tell.
+func (c LTSPConf) server(key string) (value string) {
+	for _, s := range c.Of("", "common", "server") {
+		if s.Key == key {
+			value = ""
+			if s.Plain {
+				value = s.Value
+			}
+		}
+	}
+	return value
+}
+
+// unclear are sentences about what init needs to know and only a shell can tell.
+func (c LTSPConf) unclear() (notes []string) {
+	compare := map[string]string{
+		"BASE_DIR": "path under [[chroot]] and directory under [image]", "TFTP_DIR": "directory under [tftp]", "SSH_SERVER": "the servers",
+		"ADD_IMAGE_EXCLUDES": "exclude under [[chroot]]", "OMIT_IMAGE_EXCLUDES": "exclude under [[chroot]]",
+	}
+	for _, s := range c.settings {
+		if with := compare[s.Key]; with != "" && !s.Plain {
+			notes = append(notes, fmt.Sprintf("Line %d of %s has a shell work out %s, and ltskeeper runs none: compare it with %s in the declaration.", s.Line, c.Path, s.Key, with))
+		}
+	}
+	return notes
+}
+
 // excludes are the patterns of what LTSP leaves out of images here, compared with what is left out anyway: those that are
 // more, and those of the usual that LTSP was told to let in.
-func (c ltspConf) excludes(root string) (more, fewer []string, from []string) {
+func (c LTSPConf) excludes(root string) (more, fewer []string, from []string) {
 	usual := squashfs.DefaultExcludes()
 	theirs, _ := ReadRegular(filepath.Join(root, "usr/share/ltsp/server/image/image.excludes"))
 	if path := filepath.Join(root, "etc/ltsp/image.excludes"); exists(path) {
@@ -75,7 +171,7 @@ func (c ltspConf) excludes(root string) (more, fewer []string, from []string) {
 		from = append(from, "/etc/ltsp/image.excludes")
 	}
 	list := func(key string) []string {
-		value := c.server[key]
+		value := c.server(key)
 		if value == "" {
 			return nil
 		}
@@ -113,9 +209,9 @@ func patterns(text string) []string {
 }
 
 // tftpRoots are the folders that TFTP servers are told to serve, LTSP's own setting first.
-func (c ltspConf) tftpRoots(root string) []string {
+func (c LTSPConf) tftpRoots(root string) []string {
 	var roots []string
-	if dir := c.server["TFTP_DIR"]; dir != "" {
+	if dir := c.server("TFTP_DIR"); dir != "" {
 		roots = append(roots, dir)
 	}
 	configs, _ := filepath.Glob(filepath.Join(root, "etc/dnsmasq.d/*.conf"))
