@@ -104,7 +104,7 @@ var checks = []check{
 		"They are left over, and every client's image carries them.", modulesAlone},
 
 	// LTSP since 2019.
-	{"ltsp-initrd", Problem, "LTSP's initrd is older than the known_hosts that belongs into it.",
+	{"ltsp-initrd", Problem, "LTSP's initrd is older than the known_hosts or the ltsp.conf that belongs into it.",
 		"Clients of LTSP since 2019 still have the one before.", ltspInitrd},
 	{"ltsp-server", Problem, "Clients of LTSP since 2019 log in to a name that known_hosts does not hold.",
 		"pamltsp refuses every login.", ltspServer},

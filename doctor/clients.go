@@ -1,27 +1,40 @@
 package doctor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
 	"ltskeeper/chroot"
+	"ltskeeper/farm"
 )
 
-// A client is what the clients of a chroot resolve names with. The name servers they ask are those that dnsmasq here names to
-// them, else taken to be this machine's: DHCP mostly gives them the same.
+// A client is what the clients of a chroot resolve names with. The name servers they ask are those that ltsp.conf or dnsmasq
+// here names to them, else taken to be this machine's: DHCP mostly gives them the same.
 type client struct {
 	chroot  string
 	root    string
+	ltsp    string // ltsp.conf, if LTSP since 2019 writes their hosts file when they boot, of what stands in there
 	hosts   hostsFile
 	sources []string // of etc/nsswitch.conf
 }
 
-func (c client) path(name string) string { return filepath.Join(c.root, name) }
+// hostsPath is the file in which their hosts stand.
+func (c client) hostsPath() string { return cmp.Or(c.ltsp, filepath.Join(c.root, "etc/hosts")) }
+
+// apply is the command with which clients get what stands there.
+func (c client) apply() string {
+	if c.ltsp != "" {
+		return "ltsp initrd"
+	}
+	return "ltskeeper update-image"
+}
 
 // openClients reads what the clients of every chroot have.
 func (f *facts) openClients() {
@@ -34,14 +47,53 @@ func (f *facts) openClients() {
 			continue
 		}
 		c := client{chroot: d.Name, root: d.Path}
-		data, _ := root.Read("etc/hosts")
-		c.hosts = readHosts(data)
+		if _, err := root.Read(ltsp5); err != nil && f.farm.LTSP.KnownHosts != "" {
+			c.ltsp, c.hosts = f.ltspConf.Path, f.ltspHosts()
+		} else {
+			data, _ := root.Read("etc/hosts")
+			c.hosts = readHosts(c.hostsPath(), data)
+		}
 		nsswitch, _ := root.Read("etc/nsswitch.conf")
 		c.sources = hostSources(nsswitch)
 		root.Close()
 		f.clients = append(f.clients, c)
 	}
 }
+
+// ltsp5 is a file of LTSP 5 in a client root. That one boots by itself, whatever there is on this machine.
+const ltsp5 = "usr/share/ltsp/ltsp_config"
+
+// ltspHosts is the hosts file that LTSP since 2019 gives its clients, in the place of the image's. It holds this machine as
+// server, too.
+func (f *facts) ltspHosts() hostsFile {
+	h := readHosts("", nil)
+	for _, s := range f.ltspConf.Of(farm.ClientSections...) {
+		if strings.HasPrefix(s.Key, "HOSTS_") {
+			for line := range strings.Lines(s.Value) {
+				h.add(fmt.Sprintf("line %d of %s", s.Line, f.ltspConf.Path), line)
+			}
+		}
+	}
+	return h
+}
+
+// hostsCommand is what to type for their hosts file to hold a name.
+func (c client) hostsCommand(f *facts, address netip.Addr, name string) string {
+	line := address.String() + " " + name
+	if c.ltsp == "" {
+		if c.hosts.unended {
+			return shell(`printf '\n%%s\n' %s >>%s`, line, c.hostsPath())
+		}
+		return shell("echo %s >>%s", line, c.hostsPath())
+	}
+	setting := fmt.Sprintf("HOSTS_%s=%q", noShellName.ReplaceAllString(name, "_"), line)
+	if slices.Contains(f.ltspConf.Sections, "clients") {
+		return shell("sed -i %s %s", `/^ *\[ *clients *\]/Ia `+setting, c.ltsp)
+	}
+	return shell(`printf '\n[clients]\n%%s\n' %s >>%s`, setting, c.ltsp)
+}
+
+var noShellName = regexp.MustCompile(`[^A-Za-z0-9_]`)
 
 // hostSources returns where names are looked up (nsswitch.conf(5)), without what to do if one has no answer.
 func hostSources(nsswitch []byte) []string {
@@ -56,14 +108,16 @@ func hostSources(nsswitch []byte) []string {
 // resolve finds the addresses of what stands for a server in LDM_SERVER, as a client does. known is false if that cannot be
 // told from here.
 func (c client) resolve(f *facts, s *server) (addresses []netip.Addr, from string, known bool) {
-	known = true
+	if known = c.ltsp == "" || s.entry != "server"; !known {
+		return nil, "", false // LTSP itself gives it an address
+	}
 	for _, source := range c.sources {
 		switch {
 		case source == "files":
 			for _, line := range c.hosts.lines(s.entry) {
 				addresses = append(addresses, line.address)
 			}
-			from = c.path("etc/hosts")
+			from = c.hostsPath()
 		case source == "dns" || source == "resolve":
 			if f.names == nil {
 				continue
@@ -97,18 +151,19 @@ func namesClient(f *facts) (found []Finding) {
 		if len(without) == 0 {
 			continue
 		}
-		var chroots, commands []string
+		var chroots, commands, apply []string
 		here := slices.DeleteFunc(s.here(), s.local)
 		for _, c := range without {
 			chroots = append(chroots, c.chroot)
 			if len(here) == 0 {
 				continue
 			}
-			line := "echo %s >>%s"
-			if c.hosts.unended {
-				line = `printf '\n%%s\n' %s >>%s`
+			if command := c.hostsCommand(f, here[0], s.entry); !slices.Contains(commands, command) {
+				commands = append(commands, command)
 			}
-			commands = append(commands, shell(line, here[0].String()+" "+s.entry, c.path("etc/hosts")))
+			if !slices.Contains(apply, c.apply()) {
+				apply = append(apply, c.apply())
+			}
 		}
 		dns := "nor does DNS"
 		if f.names == nil {
@@ -121,7 +176,7 @@ func namesClient(f *facts) (found []Finding) {
 		ways := fmt.Sprintf("Put the name into DNS; or give clients addresses, with list = \"address\" under [lts-conf] in %s", f.farm.Path)
 		if len(commands) > 0 { // else names-loopback says what comes first
 			ways += "; or put it into their /etc/hosts:"
-			commands = append(commands, "ltskeeper update-image")
+			commands = append(commands, apply...)
 		}
 		found = append(found, Finding{
 			Kind: Server, Subject: s.Name, Fix: sentence(ways), Commands: commands,

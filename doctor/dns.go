@@ -23,20 +23,41 @@ type nameService struct {
 	file   string // resolv.conf
 }
 
-// openNameService reads which name servers clients ask: those that dnsmasq on this machine names to them, else those that
-// the machine asks itself.
-func (m *machine) openNameService() *nameService {
+// openNameService reads which name servers clients ask: those that ltsp.conf names, else those that dnsmasq on this machine
+// tells them, else those that the machine asks itself.
+func (m *machine) openNameService(conf farm.LTSPConf) *nameService {
 	own := m.ownNameService()
-	servers, file := m.givenNameServers()
+	servers, search := ltspNameServers(conf)
+	file := conf.Path
+	if len(servers) == 0 {
+		servers, file = m.givenNameServers()
+	}
 	if len(servers) == 0 {
 		return own
 	}
-	config := &dns.ClientConfig{Ndots: 1, Port: cmp.Or(m.dnsPort, "53")}
+	config := &dns.ClientConfig{Servers: servers, Search: search, Ndots: 1, Port: cmp.Or(m.dnsPort, "53")}
 	if own != nil {
-		config.Search, config.Ndots = own.config.Search, own.config.Ndots
+		config.Ndots = own.config.Ndots
+		if len(search) == 0 {
+			config.Search = own.config.Search
+		}
 	}
-	config.Servers = servers
 	return &nameService{config, file}
+}
+
+// ltspNameServers are those that LTSP since 2019 gives its clients, and where they search for names. With DNS=1 it is the
+// machine they boot from.
+func ltspNameServers(conf farm.LTSPConf) (servers, search []string) {
+	value := map[string]string{}
+	for _, s := range conf.Of(farm.ClientSections...) {
+		if s.Plain {
+			value[s.Key] = s.Value
+		}
+	}
+	if value["DNS"] == "1" {
+		value["DNS_SERVER"] = "127.0.0.1"
+	}
+	return strings.Fields(value["DNS_SERVER"]), strings.Fields(value["SEARCH_DOMAIN"])
 }
 
 // givenNameServers are those of dnsmasq's first option for that, which ltsp dnsmasq writes, and where it is. 0.0.0.0 in there

@@ -142,7 +142,7 @@ func (w *world) update() {
 // resolve is the machine's resolver: its hosts file, then DNS.
 func (w *world) resolve(_ context.Context, name string) (found []netip.Addr, err error) {
 	data, _ := os.ReadFile(filepath.Join(w.dir, "machine/etc/hosts"))
-	for _, line := range readHosts(data).lines(name) {
+	for _, line := range readHosts("hosts", data).lines(name) {
 		found = append(found, line.address)
 	}
 	if address, ok := w.zone.get(name + "."); ok && len(found) == 0 {
@@ -220,6 +220,7 @@ func (w *world) sh(line string, args ...any) {
 	w.Helper()
 	cmd := exec.Command("sh", "-c", fmt.Sprintf(line, args...))
 	cmd.Dir = w.dir
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(w.dir, "bin")+":"+os.Getenv("PATH"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		w.Fatalf("%s: %v\n%s", line, err, out)
 	}
@@ -385,6 +386,11 @@ func TestChecks(t *testing.T) {
 		{"ltsp-initrd", Problem, "It is older than ", nil, func(w *world) {
 			w.ltsp("[[alias]]\nname = \"server\"\n")
 			w.sh("touch -d 2020-01-01 tftp/ltsp.img")
+		}},
+		{"ltsp-initrd", Problem, "ltsp/ltsp.conf.", nil, func(w *world) {
+			w.ltsp("[[alias]]\nname = \"server\"\n")
+			w.write("machine/etc/ltsp/ltsp.conf", "[clients]\n")
+			w.sh("touch -d tomorrow machine/etc/ltsp/ltsp.conf")
 		}},
 		{"ltsp-server", Problem, "It holds no key of server, by which", nil, func(w *world) { w.ltsp("") }},
 		{"ltsp-server", Problem, "It holds no key of app09, which line 2 of ", nil, func(w *world) {
@@ -556,7 +562,7 @@ func TestClientsResolve(t *testing.T) {
 		{"dead name servers", "", "", dead, false, false},
 		{"dead name servers, and its hosts file", "", inHosts, dead, true, true},
 	} {
-		client := client{sources: hostSources([]byte(c.nsswitch)), hosts: readHosts([]byte(c.hosts))}
+		client := client{sources: hostSources([]byte(c.nsswitch)), hosts: readHosts("hosts", []byte(c.hosts))}
 		addresses, _, certain := client.resolve(f, c.server)
 		if found := slices.Equal(addresses, []netip.Addr{here}); found != c.found || certain != c.certain {
 			t.Errorf("%s: %v, %t", c.name, addresses, certain)
@@ -572,11 +578,11 @@ func TestNameServers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write("machine/etc/resolv.conf", "nameserver 127.0.0.53\nsearch example.org\n")
-	if s := w.machine.openNameService(); s != nil {
+	if s := w.machine.openNameService(farm.LTSPConf{}); s != nil {
 		t.Errorf("%v", s.config)
 	}
 	w.write("machine/run/systemd/resolve/resolv.conf", "search example.org\nnameserver 127.0.0.1\n")
-	s := w.machine.openNameService()
+	s := w.machine.openNameService(farm.LTSPConf{})
 	if s == nil {
 		t.Fatal("none")
 	}
@@ -588,16 +594,30 @@ func TestNameServers(t *testing.T) {
 	if found, err := s.lookup(t.Context(), "app01"); err != nil || join(found) != "127.0.0.9" {
 		t.Error(found, err)
 	}
-	// Clients ask whom dnsmasq names to them, with the same search list.
+	// Clients ask whom ltsp.conf names to them, and search where it says.
+	w.write("machine/etc/ltsp/ltsp.conf", "[clients]\nDNS_SERVER=\"127.0.0.6 127.0.0.1\"\nSEARCH_DOMAIN='ltsp example.org'\n")
+	conf, err := farm.ReadLTSPConf(w.machine.root)
+	w.check(err)
+	s = w.machine.openNameService(conf)
+	if found, err := s.lookup(t.Context(), "app01"); err != nil || join(found) != "127.0.0.9" || strings.Join(s.config.Search, " ") != "ltsp example.org" {
+		t.Error(found, err, s.config)
+	}
+	w.write("machine/etc/ltsp/ltsp.conf", "[clients]\nDNS_SERVER=192.0.2.1\n[common]\nDNS=1\n")
+	conf, err = farm.ReadLTSPConf(w.machine.root)
+	w.check(err)
+	if s = w.machine.openNameService(conf); strings.Join(s.config.Servers, " ") != "127.0.0.1" {
+		t.Error(s.config)
+	}
+	// Else whom dnsmasq names to them, with the same search list.
 	w.write("machine/etc/dnsmasq.d/ltsp-dnsmasq.conf", "#dhcp-option=6,127.0.0.8\ndhcp-option=option:dns-server,0.0.0.0,8.8.8.8\n")
 	w.write("machine/run/systemd/resolve/resolv.conf", "search example.org\nnameserver 127.0.0.7\n")
-	s = w.machine.openNameService()
+	s = w.machine.openNameService(farm.LTSPConf{})
 	if found, err := s.lookup(t.Context(), "app01"); err != nil || join(found) != "127.0.0.9" || strings.Join(s.config.Servers, " ") != "127.0.0.1 8.8.8.8" {
 		t.Error(found, err, s.config.Servers)
 	}
 	w.machine.dnsPort = "1"
 	w.write("machine/etc/dnsmasq.d/ltsp-dnsmasq.conf", "dhcp-option=tag:x,6,127.0.0.1\n")
-	if _, err := w.machine.openNameService().lookup(t.Context(), "app01"); err == nil || err == errNoName {
+	if _, err := w.machine.openNameService(farm.LTSPConf{}).lookup(t.Context(), "app01"); err == nil || err == errNoName {
 		t.Error(err)
 	}
 }
@@ -665,8 +685,8 @@ func TestCommandsAreQuoted(t *testing.T) {
 func FuzzHosts(f *testing.F) {
 	f.Add([]byte("127.0.0.1 localhost # me\n::1\nhosts: files [!UNAVAIL=return] dns\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, line := range readHosts(data).lines("localhost") {
-			if !line.address.IsValid() || line.number < 1 {
+		for _, line := range readHosts("hosts", data).lines("localhost") {
+			if !line.address.IsValid() || line.where == "" {
 				t.Errorf("%+v", line)
 			}
 		}

@@ -49,6 +49,8 @@ type facts struct {
 	ltsp     *update.StandingFile // LTSP's known_hosts, nil if none is declared
 	rendered []byte               // known_hosts as it would be written, nil if it cannot be
 
+	ltspConf farm.LTSPConf // of this machine
+
 	hosts   hostsFile        // /etc/hosts
 	timer   string           // what systemd says of ltskeeper-update.timer, like "enabled", and of the last
 	result  string           // ltskeeper-update.service, like "success"; "" if it does not know them
@@ -132,8 +134,11 @@ func gather(ctx context.Context, path string, names []string, m machine) (*facts
 	}
 	f.certificates()
 	f.lookAtLTSP()
-	f.hosts = readHosts(f.read("etc/hosts"))
-	f.names = m.openNameService()
+	f.hosts = readHosts(m.path("etc/hosts"), f.read("etc/hosts"))
+	if f.ltspConf, err = farm.ReadLTSPConf(m.root); err != nil {
+		f.couldNotSee("%v", err)
+	}
+	f.names = m.openNameService(f.ltspConf)
 	f.openClients()
 	work := sync.WaitGroup{}
 	work.Go(func() { f.resolve(ctx); f.scan(ctx) })

@@ -5,10 +5,12 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"ltskeeper/farm"
 	"ltskeeper/update"
 
 	"golang.org/x/sys/unix"
@@ -71,6 +73,65 @@ func TestFixesAreFollowed(t *testing.T) {
 			t.Errorf("%q", left)
 		}
 	})
+}
+
+// LTSP since 2019 writes its clients' hosts file when they boot: what the chroot's has is of no use to them, and what
+// ltsp.conf sets is.
+func TestFixesOfLTSP(t *testing.T) {
+	t.Parallel()
+	for name, conf := range map[string]string{
+		"none":       "",
+		"other":      "[server]\nNAT=1",
+		"of clients": "[server]\nNAT=1\n[ Clients ] # all\nHOSTS_A=\"192.0.2.1 app02\"\n[00:11:22:33:44:55]\nHOSTNAME=pc01\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.ltsp("[[alias]]\nname = \"server\"\n")
+			w.write("client/etc/hosts", "127.0.0.1 localhost\n"+w.sshd["app01"].Address+" app01\n")
+			w.update()
+			w.zone.forget("app01.")
+			w.program("ltsp", "touch tftp/ltsp.img")
+			if w.write("machine/etc/ltsp/ltsp.conf", conf); conf == "" {
+				w.remove("machine/etc/ltsp/ltsp.conf")
+				w.check(os.MkdirAll(filepath.Join(w.dir, "machine/etc/ltsp"), 0o755))
+			}
+			w.sh("touch tftp/ltsp.img")
+			if found := ids(w.examine("app01").Findings); !slices.Equal(found, []string{"names-client"}) {
+				t.Fatalf("%q", found)
+			}
+			if found := ids(w.follow("names-client").Findings); name == "of clients" && !slices.Equal(found, []string{"names-client-differ"}) || name != "of clients" && len(found) > 0 {
+				t.Errorf("%q", found)
+			}
+			read, err := farm.ReadLTSPConf(w.machine.root)
+			w.check(err)
+			last := read.Of("clients")
+			if text := w.sshd["app01"].Address + " app01"; !slices.ContainsFunc(last, func(s farm.LTSPSetting) bool { return s.Key == "HOSTS_app01" && s.Value == text }) {
+				t.Errorf("%+v", last)
+			}
+		})
+	}
+}
+
+// A chroot of LTSP 5 boots by itself.
+func TestLTSP5BesideANewOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ltsp("[[alias]]\nname = \"server\"\n")
+	w.write("client/usr/share/ltsp/ltsp_config", "")
+	w.write("client/etc/hosts", w.sshd["app01"].Address+" app01\n")
+	w.update()
+	w.sh("touch tftp/ltsp.img")
+	w.zone.forget("app01.")
+	if found := w.examine().Findings; len(found) > 0 {
+		t.Errorf("%+v", found)
+	}
+}
+
+// program makes a command that sh finds.
+func (w *world) program(name, script string) {
+	w.write("bin/"+name, "#!/bin/sh\n"+script+"\n")
+	w.check(os.Chmod(filepath.Join(w.dir, "bin", name), 0o755))
 }
 
 // A file system that is mounted read-only can be written to after what is said was typed, and one that is only the

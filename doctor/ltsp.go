@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -23,36 +22,35 @@ func ltspInitrd(f *facts) []Finding {
 	}
 	packed, err := os.Stat(initrd)
 	_, behind := os.Stat(filepath.Join(f.farm.State, "ltsp-initrd"))
+	conf, confErr := os.Stat(f.ltspConf.Path)
 	message := ""
 	switch {
 	case err != nil:
 		message = "There is none."
 	case behind == nil, packed.ModTime().Before(known.ModTime()):
 		message = fmt.Sprintf("It is older than %s.", path)
+	case confErr == nil && packed.ModTime().Before(conf.ModTime()):
+		message = fmt.Sprintf("It is older than %s.", f.ltspConf.Path)
 	default:
 		return nil
 	}
 	return []Finding{{
 		Kind: Machine, Subject: initrd, Message: message,
-		Fix:      fmt.Sprintf("Have it packed; with initrd = true under [ltsp] in %s that happens by itself:", f.farm.Path),
+		Fix:      fmt.Sprintf("Have it packed; after a change of known_hosts that happens by itself with initrd = true under [ltsp] in %s:", f.farm.Path),
 		Commands: []string{"ltsp initrd"},
 	}}
 }
-
-// sshServer is how ltsp.conf names the machine that clients log in to.
-var sshServer = regexp.MustCompile(`^\s*SSH_SERVER\s*=\s*["']?([^"'\s]*)`)
 
 func ltspServer(f *facts) (found []Finding) {
 	if f.farm.LTSP.KnownHosts == "" || f.rendered == nil {
 		return nil
 	}
-	const conf = "etc/ltsp/ltsp.conf"
 	from := map[string]string{"server": "by which LTSP's clients know the machine they log in to"}
 	order := []string{"server"}
-	for n, line := range lines(f.read(conf)) {
-		if m := sshServer.FindStringSubmatch(line); m != nil && m[1] != "" && from[m[1]] == "" {
-			from[m[1]] = fmt.Sprintf("which line %d of %s has clients log in to", n, f.machine.path(conf))
-			order = append(order, m[1])
+	for _, s := range f.ltspConf.All() {
+		if s.Key == "SSH_SERVER" && s.Plain && s.Value != "" && from[s.Value] == "" {
+			from[s.Value] = fmt.Sprintf("which line %d of %s has clients log in to", s.Line, f.ltspConf.Path)
+			order = append(order, s.Value)
 		}
 	}
 	all, _ := keys.ReadLines(f.rendered)

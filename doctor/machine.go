@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -113,7 +114,7 @@ func lines(data []byte) func(yield func(int, string) bool) {
 
 // A hostsLine is a line of a hosts file (hosts(5)).
 type hostsLine struct {
-	number  int
+	where   string // it is: "line 3 of /etc/hosts"
 	address netip.Addr
 }
 
@@ -123,22 +124,30 @@ type hostsFile struct {
 	unended bool                   // its last line has no end
 }
 
-func readHosts(data []byte) hostsFile {
+func readHosts(path string, data []byte) hostsFile {
 	h := hostsFile{byName: map[string][]hostsLine{}, unended: len(data) > 0 && data[len(data)-1] != '\n'}
 	for n, line := range lines(data) {
-		words := strings.Fields(line)
-		address, err := netip.ParseAddr(words[0])
-		if err != nil {
-			continue
-		}
-		for i, name := range words[1:] {
-			if !slices.Contains(words[1:i+1], name) {
-				name = strings.ToLower(name)
-				h.byName[name] = append(h.byName[name], hostsLine{n, address.Unmap()})
-			}
-		}
+		h.add(fmt.Sprintf("line %d of %s", n, path), line)
 	}
 	return h
+}
+
+// add takes a line, which is from somewhere.
+func (h hostsFile) add(where, line string) {
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return
+	}
+	address, err := netip.ParseAddr(words[0])
+	if err != nil {
+		return
+	}
+	for i, name := range words[1:] {
+		if !slices.Contains(words[1:i+1], name) {
+			name = strings.ToLower(name)
+			h.byName[name] = append(h.byName[name], hostsLine{where, address.Unmap()})
+		}
+	}
 }
 
 // lines returns those in which a name stands.

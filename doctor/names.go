@@ -29,7 +29,7 @@ func (s *server) local(a netip.Addr) bool {
 func (f *facts) fromHosts(name string, is func(netip.Addr) bool) string {
 	for _, line := range f.hosts.lines(name) {
 		if is(line.address) {
-			return fmt.Sprintf(" (line %d of %s)", line.number, f.machine.path("etc/hosts"))
+			return fmt.Sprintf(" (%s)", line.where)
 		}
 	}
 	return ""
@@ -57,9 +57,9 @@ func namesLoopback(f *facts) (found []Finding) {
 			for _, line := range c.hosts.lines(s.entry) {
 				if s.local(line.address) {
 					found = append(found, Finding{
-						Kind: Server, Subject: s.Name, Fix: fmt.Sprintf("Give %s its own address there, or take the name out of that line; then make a new image.", s.entry),
-						Message:  fmt.Sprintf("On clients of %s, %s is %s, the client itself (line %d of %s).", c.chroot, s.entry, line.address, line.number, c.path("etc/hosts")),
-						Commands: []string{"ltskeeper update-image"},
+						Kind: Server, Subject: s.Name, Fix: fmt.Sprintf("Give %s its own address there, or take the name out of that line; then have clients get it:", s.entry),
+						Message:  fmt.Sprintf("On clients of %s, %s is %s, the client itself (%s).", c.chroot, s.entry, line.address, line.where),
+						Commands: []string{c.apply()},
 					})
 				}
 			}

@@ -41,7 +41,10 @@ var tftpDirs = []string{"srv/tftp/ltsp", "var/lib/tftpboot/ltsp", "tftpboot/ltsp
 // an earlier one has.
 func Discover(root string) Found {
 	var found Found
-	conf := ReadLTSPConf(root)
+	conf, err := ReadLTSPConf(root)
+	if err != nil {
+		found.Notes = append(found.Notes, fmt.Sprintf("What LTSP's own settings say is not known here: %v.", err))
+	}
 	// Where LTSP keeps its chroots, the newest layout first: since 2019, and
 	// LTSP 5. Images are in a folder "images" among them.
 	bases := []string{"srv/ltsp", "opt/ltsp"}
@@ -87,7 +90,7 @@ func Discover(root string) Found {
 			found.InUse = append(found.InUse, strings.Fields(s.Value)...)
 		}
 	}
-	found.Notes = conf.unclear()
+	found.Notes = append(found.Notes, conf.unclear()...)
 	found.lookAtImages(root, bases, names)
 	return found
 }

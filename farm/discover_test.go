@@ -206,7 +206,10 @@ UNENDED="`
 	if err := os.WriteFile(filepath.Join(dir, "etc/ltsp/ltsp.conf"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c := ReadLTSPConf(dir)
+	c, err := ReadLTSPConf(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var got []string
 	for _, s := range c.All() {
 		if s.Plain {

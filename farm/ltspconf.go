@@ -1,7 +1,9 @@
 package farm
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,7 +16,8 @@ import (
 // LTSPConf is what /etc/ltsp/ltsp.conf of LTSP since 2019 sets. LTSP makes a shell script of it, a function of each section
 // (ltsp.conf(5), ini2sh). This reads what is written out, as a shell would, and runs nothing.
 type LTSPConf struct {
-	Path     string // where it is, or would be
+	Path     string   // where it is, or would be
+	Sections []string // in lower case
 	settings []LTSPSetting
 }
 
@@ -33,15 +36,19 @@ var (
 	ltspAssignment = regexp.MustCompile(`^\s*([A-Za-z_][A-Za-z0-9_]*) *= *(.*)$`)
 )
 
-// ReadLTSPConf reads the one below root, which is "/" or a tree like it.
-func ReadLTSPConf(root string) LTSPConf {
+// ReadLTSPConf reads the one below root, which is "/" or a tree like it. Not everybody may.
+func ReadLTSPConf(root string) (LTSPConf, error) {
 	c := LTSPConf{Path: filepath.Join(root, "etc/ltsp/ltsp.conf")}
-	text, _ := ReadRegular(c.Path)
+	text, err := ReadRegular(c.Path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return c, err
+	}
 	section := ""
 	lines := strings.Split(string(text), "\n")
 	for i := 0; i < len(lines); i++ {
 		if ltspSection.MatchString(lines[i]) {
 			section = ltspNoSection.ReplaceAllString(strings.ToLower(lines[i]), "")
+			c.Sections = append(c.Sections, section)
 			continue
 		}
 		m := ltspAssignment.FindStringSubmatch(lines[i])
@@ -60,7 +67,7 @@ func ReadLTSPConf(root string) LTSPConf {
 		s.Value, s.Plain = word, plain && (rest == "" || rest[0] == '#' || rest[0] == ';')
 		c.settings = append(c.settings, s)
 	}
-	return c
+	return c, nil
 }
 
 // unended is the rest of a text in which a quote does not end.
