@@ -133,17 +133,27 @@ func (s *Store) inspected(g Generation, inspection string) error {
 
 // next is the number of the generation to be made: none that either side has or had last is used twice.
 func (s *Store) next(current int) (int, error) {
-	highest := max(0, current)
+	highest, err := s.highest()
+	if err != nil {
+		return 0, err
+	}
+	stranger, err := s.stranger() // comes first
+	return max(0, current, highest, stranger) + 1, err
+}
+
+// highest is the highest number that either side has, None if there is none.
+func (s *Store) highest() (int, error) {
+	highest := None
 	for _, dir := range []string{s.dir(), s.boot()} {
 		numbers, err := numbered(dir)
 		if err != nil {
-			return 0, err
+			return None, err
 		}
 		for _, n := range numbers {
 			highest = max(highest, n)
 		}
 	}
-	return highest + 1, nil
+	return highest, nil
 }
 
 // linkImage gives the image and index of generation n a second name in dir.
@@ -185,7 +195,7 @@ func (s *Store) wouldChange(ctx context.Context, from Source) (bool, Generation,
 		return true, g, err
 	}
 	options := from.Options
-	if from.Full || current == None || current == 0 || g.Inspection != from.Inspection {
+	if from.Full || !s.madeHere(current) || g.Inspection != from.Inspection {
 		// Build would look at every file.
 		if _, err := squashfs.Same(ctx, from.Root, options); err != nil {
 			return true, g, err

@@ -2,7 +2,9 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -42,6 +44,16 @@ var deeds = map[string]deed{
 		before: func(p *place) {
 			p.write("tftp/x86_64/vmlinuz", "kernel 0")
 			p.write("tftp/x86_64/initrd.img", "initrd 0")
+		},
+		do: (*place).tryUpdate,
+	},
+	"somebody else's image on a later day": {
+		before: func(p *place) {
+			p.write("images/x86_64.img", "image 0") // its kernel is elsewhere
+			p.stateOfTree("1")
+			p.update("conf 1")
+			p.stranger("9")
+			p.stateOfTree("2")
 		},
 		do: (*place).tryUpdate,
 	},
@@ -127,6 +139,17 @@ var deeds = map[string]deed{
 		},
 		do: func(p *place) error { return p.Repair(p.now) },
 	},
+}
+
+// stranger puts an image, a kernel and an initrd in the place of the links to ltskeeper's, as `ltsp image` does.
+func (p *place) stranger(state string) {
+	p.t.Helper()
+	for name, what := range map[string]string{"images/x86_64.img": "image ", "tftp/x86_64/vmlinuz": "kernel ", "tftp/x86_64/initrd.img": "initrd "} {
+		if err := os.Remove(filepath.Join(filepath.Dir(p.Images), name)); !errors.Is(err, fs.ErrNotExist) {
+			must(p.t, err)
+		}
+		p.write(name, what+state)
+	}
 }
 
 // stateOfTree gives hostname, kernel and initrd of the tree contents that name a state.
@@ -264,7 +287,7 @@ func (o *outcome) checkGenerations(p *place) {
 	must(p.t, err)
 	for _, g := range list {
 		files := p.generation(g.Number)
-		if g.Number == 0 { // what is still in its first place was not kept yet
+		if len(list) == 1 && g.Number == 0 { // what is still in its first place was not kept yet
 			for _, b := range bootFiles {
 				if at := filepath.Join(p.boot(), b.link); files[b.file] == "" && isRegular(at) {
 					files[b.file] = p.served()[b.link]

@@ -13,7 +13,8 @@ import (
 
 // Publish makes a built generation the current one: its image, kernel, initrd and lts.conf become
 // visible together, each side by one rename, the image first. What stood at those names before
-// ltskeeper came is kept as generation 0. It returns the generation as published.
+// ltskeeper came is kept as generation 0, and an image that somebody else put there later as one of its own. It returns
+// the generation as published.
 //
 // An error leaves what clients see as it was, or, if it struck between the two renames, to Repair. A full disk does not
 // strike there: by then all is made that takes room.
@@ -71,16 +72,18 @@ func (s *Store) switchTo(n int, now time.Time, ready ...swap) error {
 // those that the generation in dir brings anew. The names go on meaning the same bytes, in the same
 // inodes: clients have them open.
 func (s *Store) takeOver(dir string) error {
-	if isRegular(s.Link()) {
-		info, err := os.Stat(s.Link())
-		if err != nil {
-			return err
-		}
+	stranger, err := s.stranger()
+	if err != nil {
+		return err
+	}
+	if stranger > 0 {
+		return s.takeIn(stranger)
+	}
+	if stranger == 0 {
 		if err := s.keepAs(s.Link(), filepath.Join(s.folder(0), imageFile)); err != nil {
 			return err
 		}
-		record := Generation{Time: info.ModTime().UTC(), Size: info.Size(), Published: true}
-		if err := s.writeRecord(s.folder(0), record); err != nil {
+		if err := s.writeRecord(s.folder(0), s.record(0)); err != nil {
 			return err
 		}
 		if err := s.disk.syncDir(s.dir()); err != nil {
@@ -93,9 +96,87 @@ func (s *Store) takeOver(dir string) error {
 	return s.takeOverBoot(dir)
 }
 
+// stranger is the number for the image that somebody else put at the published name, or None: that of the generation which
+// has the same file already, 0 on the first day, and one that no generation has ever had on a later day.
+func (s *Store) stranger() (int, error) {
+	if !isRegular(s.Link()) {
+		return None, nil
+	}
+	image, err := os.Stat(s.Link())
+	if err != nil {
+		return None, err
+	}
+	numbers, err := numbered(s.dir())
+	if err != nil {
+		return None, err
+	}
+	for _, n := range numbers {
+		if kept, err := os.Stat(filepath.Join(s.folder(n), imageFile)); err == nil && os.SameFile(image, kept) {
+			return n, nil
+		}
+	}
+	highest, err := s.highest()
+	return highest + 1, err
+}
+
+// takeIn makes generation n of somebody else's image, unless it is one, and of what clients were served with it. The names
+// go on meaning the same bytes until the next generation takes them.
+func (s *Store) takeIn(n int) error {
+	if _, err := os.Stat(s.folder(n)); err == nil {
+		return nil
+	}
+	temp := filepath.Join(s.dir(), strangerFolder)
+	if err := s.disk.removeAll(temp); err != nil {
+		return err
+	}
+	if err := s.keepAs(s.Link(), filepath.Join(temp, imageFile)); err != nil {
+		return err
+	}
+	for _, b := range bootFiles {
+		served := filepath.Join(s.boot(), b.link)
+		if target, err := os.Readlink(served); err == nil && target == filepath.Join("current", b.file) {
+			served = filepath.Join(s.boot(), target)
+		}
+		if !isRegular(served) {
+			continue
+		}
+		in, err := os.Open(served)
+		if err != nil {
+			return err
+		}
+		err = s.disk.create(filepath.Join(temp, b.file), in)
+		in.Close()
+		if err != nil {
+			return err
+		}
+	}
+	info, err := os.Stat(s.Link())
+	if err != nil {
+		return err
+	}
+	if err := s.writeRecord(temp, Generation{Number: n, Time: info.ModTime().UTC(), Size: info.Size(), Foreign: true, Published: true}); err != nil {
+		return err
+	}
+	if err := s.stageBoot(n, temp); err != nil {
+		return err
+	}
+	if err := s.disk.rename(temp, s.folder(n)); err != nil {
+		return err
+	}
+	return s.disk.syncDir(s.dir())
+}
+
 // takeOverBoot does the same for kernel, initrd and lts.conf under TFTP. The names become links once
-// `current` is in place, so that one rename can switch them all.
+// `current` is in place, so that one rename can switch them all. What somebody puts there later is no part of the first
+// day's generation.
 func (s *Store) takeOverBoot(dir string) error {
+	current, err := s.Current()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(s.folder(0)); current > 0 && err == nil {
+		return nil
+	}
 	var found []string
 	for _, b := range bootFiles {
 		at := filepath.Join(s.boot(), b.link)

@@ -2,6 +2,8 @@ package image
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,6 +115,54 @@ func TestRollbackToTheFirstDay(t *testing.T) {
 	if problem, err := p.Check(); problem != "" || err != nil {
 		t.Errorf("Check: %q, %v", problem, err)
 	}
+}
+
+// Whatever somebody puts in the place of ltskeeper's image, and how often, is kept with what clients were served beside it.
+func TestStrangersAreGenerations(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.stranger("0")
+	p.stateOfTree("1")
+	p.update("conf 1")
+	want := map[int]map[string]string{0: p.generation(0), 1: p.generation(1)}
+	for n := 2; n < 6; n += 2 {
+		p.stranger(fmt.Sprint(n))
+		clients, err := os.Open(p.Link())
+		must(t, err)
+		defer clients.Close()
+		if err := p.tryUpdateTo("conf 1"); err != nil {
+			t.Fatal(err)
+		}
+		list, err := p.List()
+		must(t, err)
+		if g := list[len(list)-2]; g.Number != n || !g.Foreign || g.Replaced.IsZero() || g.Current {
+			t.Errorf("somebody else's image is generation %+v, want %d", g, n)
+		}
+		kept, err := os.Stat(filepath.Join(p.folder(n), imageFile))
+		must(t, err)
+		if open, err := clients.Stat(); err != nil || !os.SameFile(open, kept) {
+			t.Errorf("generation %d is not the file that clients have open: %v", n, err)
+		}
+		state := fmt.Sprint(n)
+		want[n] = map[string]string{imageFile: "image " + state, kernelFile: "kernel " + state, initrdFile: "initrd " + state, confFile: "conf 1"}
+		want[n+1] = p.generation(n + 1)
+	}
+	for n, files := range want {
+		if got := p.generation(n); !maps.Equal(got, files) {
+			t.Errorf("generation %d has become %.60q, was %.60q", n, got, files)
+		}
+	}
+	_, err := p.Rollback(2, p.now)
+	must(t, err)
+	served := map[string]string{"x86_64.img": "image 2", "vmlinuz": "kernel 2", "initrd.img": "initrd 2", "lts.conf": "conf 1"}
+	if got := p.served(); !maps.Equal(got, served) {
+		t.Errorf("gone back to generation 2, %.60q are served", got)
+	}
+	if _, err := p.Verify(t.Context()); err == nil || strings.Contains(err.Error(), "index") {
+		t.Errorf("Verify: %v", err) // this one is no squashfs
+	}
+	must(t, p.Release())
+	p.update("conf 3")
 }
 
 func TestPinnedAndUsedGenerationsStay(t *testing.T) {

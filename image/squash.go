@@ -25,7 +25,7 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 	var m made
 	full := ""
 	switch {
-	case current == None || current == 0:
+	case !s.madeHere(current):
 	case from.Full:
 		full = "asked for"
 	case s.record(current).Inspection != from.Inspection:
@@ -70,9 +70,9 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 }
 
 // previous opens the generation to build upon. There is none on the first day, nor where everything is to be
-// made anew; generation 0 has no index, and is no image of ours.
+// made anew; one of somebody else's has no index, and is no image of ours.
 func (s *Store) previous(current int, full bool) (p *squashfs.Previous, done func(), err error) {
-	if current == None || current == 0 || full {
+	if full || !s.madeHere(current) {
 		return nil, func() {}, nil
 	}
 	p = new(squashfs.Previous)

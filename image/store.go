@@ -54,9 +54,10 @@ var bootFiles = []struct{ file, link string }{
 
 // Names of what a run makes and has not finished. Whatever begins so is litter to a later run.
 const (
-	tempPrefix = ".ltskeeper-"
-	newFolder  = tempPrefix + "new"
-	oldPrefix  = tempPrefix + "old-" // and the number of a generation that is being deleted
+	tempPrefix     = ".ltskeeper-"
+	newFolder      = tempPrefix + "new"
+	strangerFolder = tempPrefix + "stranger"
+	oldPrefix      = tempPrefix + "old-" // and the number of a generation that is being deleted
 )
 
 // A Store is the place of one chroot's generations.
@@ -91,7 +92,8 @@ type Generation struct {
 	Conf     string    `json:"lts_conf,omitempty"` // SHA-256 of the lts.conf published with it, in hexadecimal
 	Replaced time.Time `json:"replaced,omitzero"`  // when another generation took its place
 
-	Pinned bool `json:"pinned,omitempty"` // never pruned
+	Pinned  bool `json:"pinned,omitempty"`  // never pruned
+	Foreign bool `json:"foreign,omitempty"` // somebody else's image, that stood where the current one belongs
 
 	Inspection string `json:"inspection,omitempty"` // Source.Inspection
 
@@ -179,6 +181,9 @@ func (s *Store) record(n int) Generation {
 	g.Number = n
 	return g
 }
+
+// madeHere tells whether Build has made generation n, so that there is an index of its image.
+func (s *Store) madeHere(n int) bool { return n > 0 && !s.record(n).Foreign }
 
 // writeRecord replaces a generation's build.json.
 func (s *Store) writeRecord(dir string, g Generation) error {

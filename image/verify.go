@@ -36,7 +36,7 @@ func (s *Store) Verify(ctx context.Context) (int, error) {
 	defer done()
 	var problems []error
 	switch {
-	case previous == nil: // generation 0, which nobody here has built
+	case previous == nil: // one that nobody here has built
 	case previous.Index == nil:
 		problems = append(problems, fmt.Errorf("its index is gone (%s), so that nothing says what was built", filepath.Join(s.folder(current), indexFile)))
 	default:
@@ -77,7 +77,7 @@ func (s *Store) verifyConf(n int) error {
 // verifyKernel says whether kernel and initrd of generation n, in its folder and under TFTP, are those of its image.
 func (s *Store) verifyKernel(n int, img *openedImage) error {
 	kernel, initrd, err := img.kernel()
-	if err != nil || kernel == nil || n == 0 {
+	if err != nil || kernel == nil || !s.madeHere(n) {
 		return err
 	}
 	var problems []error
