@@ -46,8 +46,8 @@ func Measure(f *farm.Farm, r *Report) (*Measured, error) {
 	return &m, err
 }
 
-// space asks how much room a folder's file system has, without what is kept for root, and in all. A folder that is not there yet will
-// be on its parent's.
+// space asks how much room a folder's file system has, without what is kept for root, and in all. A folder that is not
+// there yet will be on its parent's.
 func space(dir string) (free, size int64, err error) {
 	if err := mounts.Ask(patience, dir); err != nil {
 		return 0, 0, err

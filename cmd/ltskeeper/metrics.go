@@ -14,7 +14,6 @@ import (
 	"ltskeeper/farm"
 	"ltskeeper/update"
 
-	"github.com/google/renameio/v2"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 )
@@ -44,36 +43,35 @@ func keepMetrics(f *farm.Farm, r *update.Report, failure error, began, ended tim
 	return nil // what kept the record from being read failed the run
 }
 
-// writeMetrics replaces the file, which node_exporter reads as another user and at any moment. Others may write in its folder:
-// nothing that stands there is followed, and no mode is taken over. What killed runs left beside it has names that
-// node_exporter passes over, and goes after an hour.
+// writeMetrics replaces the file, which node_exporter reads as another user and at any moment. Others may write in its folder,
+// and no lock is held: nothing that stands there is followed, no mode is taken over, and each run has a name of its own for
+// what it has not finished. What a killed one left goes after an hour; node_exporter passes over it.
 func writeMetrics(path string, families []*dto.MetricFamily) error {
-	dir, name := filepath.Split(path)
-	litter, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "."+escapeGlob(name)+"[0-9]*"))
-	for _, old := range litter {
-		if info, err := os.Lstat(old); err == nil && time.Since(info.ModTime()) > time.Hour {
-			os.Remove(old)
+	dir, unfinished := filepath.Dir(path), "."+filepath.Base(path)
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		number, is := strings.CutPrefix(e.Name(), unfinished)
+		if info, err := e.Info(); is && strings.Trim(number, "0123456789") == "" && err == nil && time.Since(info.ModTime()) > time.Hour {
+			os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
-	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Clean(dir)), renameio.WithStaticPermissions(0o644))
+	file, err := os.CreateTemp(dir, unfinished)
 	if err != nil {
 		return err
 	}
-	defer file.Cleanup()
 	for _, family := range families {
-		if len(family.Metric) == 0 {
-			continue
-		}
-		if _, err := expfmt.MetricFamilyToText(file, family); err != nil {
-			return err
+		if len(family.Metric) > 0 && err == nil {
+			_, err = expfmt.MetricFamilyToText(file, family)
 		}
 	}
-	return file.CloseAtomicallyReplace()
-}
-
-// escapeGlob makes a pattern that matches the path alone.
-func escapeGlob(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+	err = errors.Join(err, file.Chmod(0o644), file.Sync(), file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		os.Remove(file.Name())
+	}
+	return err
 }
 
 // metrics is all that is told, in the order of docs/watching.md. The report is nil if the run failed before it had one.
