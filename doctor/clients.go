@@ -77,20 +77,21 @@ func (f *facts) ltspHosts() hostsFile {
 	return h
 }
 
-// hostsCommand is what to type for their hosts file to hold a name.
-func (c client) hostsCommand(f *facts, address netip.Addr, name string) string {
+// hostsCommands are what to type for their hosts file to hold a name.
+func (c client) hostsCommands(address netip.Addr, name string) []string {
 	line := address.String() + " " + name
 	if c.ltsp == "" {
 		if c.hosts.unended {
-			return shell(`printf '\n%%s\n' %s >>%s`, line, c.hostsPath())
+			return []string{shell(`printf '\n%%s\n' %s >>%s`, line, c.hostsPath())}
 		}
-		return shell("echo %s >>%s", line, c.hostsPath())
+		return []string{shell("echo %s >>%s", line, c.hostsPath())}
 	}
+	const section = `^ *\[ *clients *\]` // of two, LTSP would take the second alone
 	setting := fmt.Sprintf("HOSTS_%s=%q", noShellName.ReplaceAllString(name, "_"), line)
-	if slices.Contains(f.ltspConf.Sections, "clients") {
-		return shell("sed -i %s %s", `/^ *\[ *clients *\]/Ia `+setting, c.ltsp)
+	return []string{
+		shell(`grep -qis %s %s || printf '\n[clients]\n' >>%s`, section, c.ltsp, c.ltsp),
+		shell("sed -i %s %s", "/"+section+"/Ia "+setting, c.ltsp),
 	}
-	return shell(`printf '\n[clients]\n%%s\n' %s >>%s`, setting, c.ltsp)
 }
 
 var noShellName = regexp.MustCompile(`[^A-Za-z0-9_]`)
@@ -158,12 +159,8 @@ func namesClient(f *facts) (found []Finding) {
 			if len(here) == 0 {
 				continue
 			}
-			if command := c.hostsCommand(f, here[0], s.entry); !slices.Contains(commands, command) {
-				commands = append(commands, command)
-			}
-			if !slices.Contains(apply, c.apply()) {
-				apply = append(apply, c.apply())
-			}
+			commands = append(commands, c.hostsCommands(here[0], s.entry)...)
+			apply = append(apply, c.apply())
 		}
 		dns := "nor does DNS"
 		if f.names == nil {
@@ -175,8 +172,8 @@ func namesClient(f *facts) (found []Finding) {
 		}
 		ways := fmt.Sprintf("Put the name into DNS; or give clients addresses, with list = \"address\" under [lts-conf] in %s", f.farm.Path)
 		if len(commands) > 0 { // else names-loopback says what comes first
-			ways += "; or put it into their /etc/hosts:"
-			commands = append(commands, apply...)
+			ways += "; or have it stand in their /etc/hosts:"
+			commands = once(append(commands, apply...))
 		}
 		found = append(found, Finding{
 			Kind: Server, Subject: s.Name, Fix: sentence(ways), Commands: commands,

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"ltskeeper/farm"
@@ -119,11 +120,17 @@ var errNoName = errors.New("no name server knows it")
 func (s *nameService) lookup(ctx context.Context, name string) ([]netip.Addr, error) {
 	failure := errNoName
 	for _, full := range s.config.NameList(name) {
+		kinds := []uint16{dns.TypeA, dns.TypeAAAA}
+		answers, errs := make([]*dns.Msg, len(kinds)), make([]error, len(kinds))
+		var both sync.WaitGroup
+		for i, kind := range kinds {
+			both.Go(func() { answers[i], errs[i] = s.ask(ctx, full, kind) })
+		}
+		both.Wait()
 		var found []netip.Addr
-		for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
-			answer, err := s.ask(ctx, full, kind)
-			if err != nil {
-				failure = err
+		for i, answer := range answers {
+			if errs[i] != nil {
+				failure = errs[i]
 				continue
 			}
 			for _, record := range answer.Answer {
@@ -147,11 +154,13 @@ func (s *nameService) lookup(ctx context.Context, name string) ([]netip.Addr, er
 	return nil, failure
 }
 
-// ask asks one server after another until one has an answer.
+// ask asks one server after another until one has an answer. One that refuses is up, and knows nothing: so does dnsmasq where
+// there is nobody that it could ask. If the others are silent, that is the answer.
 func (s *nameService) ask(ctx context.Context, name string, kind uint16) (*dns.Msg, error) {
 	question := new(dns.Msg)
 	question.SetQuestion(name, kind)
 	err := errors.New("there is no name server")
+	var refused *dns.Msg
 	for _, server := range s.config.Servers {
 		at := net.JoinHostPort(server, s.config.Port)
 		var answer *dns.Msg
@@ -165,9 +174,14 @@ func (s *nameService) ask(ctx context.Context, name string, kind uint16) (*dns.M
 		case err != nil:
 		case answer.Rcode == dns.RcodeSuccess, answer.Rcode == dns.RcodeNameError:
 			return answer, nil
+		case answer.Rcode == dns.RcodeRefused:
+			refused = answer
 		default:
 			err = errors.New(at + " says " + strings.ToLower(dns.RcodeToString[answer.Rcode]))
 		}
+	}
+	if refused != nil {
+		return refused, nil
 	}
 	return nil, err
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ type world struct {
 	sshd    map[string]*sshdtest.Server
 	answer  table[ldm.Answer] // of ldminfod; a server that is not there has none
 	zone    table[netip.Addr] // of the name server
+	refuses atomic.Bool       // it what it does not know, as dnsmasq without another to ask
 }
 
 // A table is what a world's servers answer by, while a test changes it.
@@ -193,7 +195,9 @@ func (w *world) serveDNS() {
 		answer.SetReply(question)
 		q := question.Question[0]
 		address, known := w.zone.get(q.Name)
-		if !known {
+		if !known && w.refuses.Load() {
+			answer.SetRcode(question, dns.RcodeRefused)
+		} else if !known {
 			answer.SetRcode(question, dns.RcodeNameError)
 		} else if head := (dns.RR_Header{Name: q.Name, Rrtype: q.Qtype, Class: dns.ClassINET, Ttl: 1}); q.Qtype == dns.TypeA {
 			answer.Answer = append(answer.Answer, &dns.A{Hdr: head, A: address.AsSlice()})
@@ -298,6 +302,11 @@ func TestChecks(t *testing.T) {
 		{"names-client", Problem, "Clients of client cannot resolve app01: their /etc/hosts does not hold it, nor does DNS. This machine knows it from its own file (line 3 of ", nil, func(w *world) {
 			w.zone.forget("app01.")
 			w.add("machine/etc/hosts", w.sshd["app01"].Address+" app01\n")
+		}},
+		{"names-client", Problem, "nor does DNS", nil, func(w *world) {
+			w.zone.forget("app01.")
+			w.refuses.Store(true)
+			w.write("machine/etc/resolv.conf", "nameserver 127.0.0.8\nnameserver 127.0.0.1\nnameserver 127.0.0.9\n") // two are silent
 		}},
 		{"names-client-differ", Problem, "Clients of client find app01 at 127.0.0.9 (DNS), and keys are collected at ", nil, func(w *world) {
 			w.zone.set("app01.", netip.MustParseAddr("127.0.0.9"))

@@ -16,8 +16,7 @@ import (
 // LTSPConf is what /etc/ltsp/ltsp.conf of LTSP since 2019 sets. LTSP makes a shell script of it, a function of each section
 // (ltsp.conf(5), ini2sh). This reads what is written out, as a shell would, and runs nothing.
 type LTSPConf struct {
-	Path     string   // where it is, or would be
-	Sections []string // in lower case
+	Path     string // where it is, or would be
 	settings []LTSPSetting
 }
 
@@ -48,7 +47,6 @@ func ReadLTSPConf(root string) (LTSPConf, error) {
 	for i := 0; i < len(lines); i++ {
 		if ltspSection.MatchString(lines[i]) {
 			section = ltspNoSection.ReplaceAllString(strings.ToLower(lines[i]), "")
-			c.Sections = append(c.Sections, section)
 			continue
 		}
 		m := ltspAssignment.FindStringSubmatch(lines[i])
