@@ -34,7 +34,7 @@ var checks = []check{
 		"Clients do not get to know the server before you decide.", keyPending},
 	{"key-unknown", Problem, "A server has no key on record.",
 		"Clients do not get to know the server before its keys were collected.", keyUnknown},
-	{"certificate", Problem, "A host certificate has expired, is not valid yet, or ends within 14 days (advice).",
+	{"certificate", Problem, "A host certificate has expired, is not valid yet, is for another name or otherwise none that clients take, is missing where clients know the server by it alone, or ends within 14 days (advice).",
 		"Clients refuse a server whose certificate is not valid now.", certificate},
 
 	// Names.

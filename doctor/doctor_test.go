@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -280,6 +281,13 @@ func TestChecks(t *testing.T) {
 		{"key-unknown", Problem, "none of its keys is on record", nil, func(w *world) { w.another("app03") }},
 		{"certificate", Problem, "has expired at", nil, func(w *world) { w.certify("-5w:-1w") }},
 		{"certificate", Problem, "is valid only from", nil, func(w *world) { w.certify("+1w:+9w") }},
+		{"certificate", Problem, "is not for this name: its principals are \"app01.example.org\" (for the name app01)", nil, func(w *world) { w.certify("-1d:+52w", "app01.example.org") }},
+		{"certificate", Problem, "without a certificate, and clients know it by that alone", nil, func(w *world) {
+			w.certify("-1d:+52w")
+			w.remove("state") // of app01 it knew a key before
+			w.update()
+			w.check(w.sshd["app01"].ChangeKeys())
+		}},
 		{"certificate", Advice, "expires at", nil, func(w *world) { w.certify("-1w:+1w") }},
 
 		{"names-loopback", Problem, "app01 resolves to 127.0.1.1 here, which is this machine itself (line 3 of ", []string{"ssh-closed", "files-behind"}, func(w *world) {
@@ -730,14 +738,14 @@ func (w *world) fingerprints(server string) []string {
 	return prints
 }
 
-// certify gives app01 a certificate that is valid for a time, as ssh-keygen -V takes it.
-func (w *world) certify(valid string) {
+// certify gives app01 a certificate that is valid for a time, as ssh-keygen -V takes it, and for its name or others.
+func (w *world) certify(valid string, principals ...string) {
 	w.Helper()
 	w.sh("ssh-keygen -q -t ed25519 -N '' -f ca")
 	public, err := os.ReadFile(filepath.Join(w.dir, "ca.pub"))
 	w.check(err)
 	w.write("ltskeeper.toml", declared+fmt.Sprintf("[[ca]]\nhosts = [\"app01\"]\nkey = %q\n", strings.TrimSpace(string(public))))
-	w.check(w.sshd["app01"].Certify(filepath.Join(w.dir, "ca"), "-n", "app01", "-V", valid))
+	w.check(w.sshd["app01"].Certify(filepath.Join(w.dir, "ca"), "-n", cmp.Or(strings.Join(principals, ","), "app01"), "-V", valid))
 	w.update()
 }
 

@@ -39,6 +39,7 @@ type facts struct {
 	missing  bool          // there is no declaration
 	only     []string      // the subjects that are wanted; none: all
 
+	store    *keys.Store // nil without a status
 	revoked  []keys.Key
 	all      []*server // declared
 	servers  []*server // of these, looked at
@@ -193,7 +194,7 @@ func (f *facts) certificates() {
 	if err != nil {
 		return // the status has told
 	}
-	f.revoked = store.Revoked()
+	f.store, f.revoked = store, store.Revoked()
 	for _, s := range f.servers {
 		s.certs, _ = store.Certificates(s.Name)
 	}

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
 
-	"ltskeeper/keys"
 	"ltskeeper/update"
 )
 
@@ -135,8 +133,8 @@ func clockFuture(f *facts) []Finding {
 		}
 	}
 	if f.status != nil {
-		if store, err := keys.Open(filepath.Join(f.farm.State, "keys"), true); err == nil {
-			entries, _, _ := store.Log()
+		if f.store != nil {
+			entries, _, _ := f.store.Log()
 			for _, e := range entries {
 				note(e.Time, "an entry of the key log about %s", e.Server)
 			}

@@ -235,18 +235,38 @@ func certificate(f *facts) (found []Finding) {
 		if len(shown) > 0 {
 			certs = shown
 		}
+		policy := keys.Policy{Name: s.Name, Authorities: f.farm.Authorities, Listed: append([]string{s.entry}, s.Aliases...)}
+		sign := func(of keys.Key) []string {
+			return []string{elsewhere("the machine of its CA", fmt.Sprintf("ssh-keygen -s CA -h -I %s -n %s -V +52w ssh_host_%s_key.pub", s.Name, strings.Join(policy.Listed, ","), strings.ToLower(keyType(of.Type))))}
+		}
+		if plain := s.shown(); len(plain) > 0 && len(shown) == 0 && s.record.Certified && len(s.trusted()) == 0 {
+			found = append(found, Finding{
+				Kind: Server, Subject: s.Name, Message: fmt.Sprintf("It shows %s without a certificate, and clients know it by that alone.", name(plain[0])),
+				Why:      "Clients refuse it. It was reinstalled, or somebody answers in its place.",
+				Fix:      "If it was reinstalled, have its CA sign its new host key, and name the certificate in its sshd_config (HostCertificate):",
+				Commands: sign(plain[0]),
+			})
+			continue
+		}
 		for _, cert := range certs {
 			begins, ends, of, err := cert.Validity()
 			if err != nil {
 				continue
 			}
-			finding := Finding{Kind: Server, Subject: s.Name, Fix: "Have its CA sign its host key again:", Commands: []string{elsewhere("the machine of its CA", "ssh-keygen -s CA -h -I "+s.Name+" -n "+s.entry+" -V +52w ssh_host_"+strings.ToLower(keyType(of.Type))+"_key.pub")}}
+			finding := Finding{Kind: Server, Subject: s.Name, Fix: "Have its CA sign its host key again:", Commands: sign(of)}
+			refused := error(nil)
+			if f.store != nil {
+				refused = f.store.Refused(policy, cert, f.now)
+			}
 			switch {
 			case f.now.Before(begins):
 				finding.Message = fmt.Sprintf("Its certificate (of %s) is valid only from %s on, in %s.", name(of), begins.Format(time.RFC3339), span(begins.Sub(f.now)))
 				finding.Fix, finding.Commands = "If the clock of this machine, or that of the CA, is wrong, set it right; else wait, or have it signed again.", []string{"timedatectl status"}
 			case !ends.IsZero() && !f.now.Before(ends):
 				finding.Message = fmt.Sprintf("Its certificate (of %s) has expired at %s.", name(of), ends.Format(time.RFC3339))
+			case refused != nil:
+				finding.Message = fmt.Sprintf("Its certificate (of %s) %v.", name(of), refused)
+				finding.Why = "Clients do not take it."
 			case !ends.IsZero() && ends.Sub(f.now) < expiresSoon:
 				finding.Severity = Advice
 				finding.Message = fmt.Sprintf("Its certificate (of %s) expires at %s, in %s.", name(of), ends.Format(time.RFC3339), span(ends.Sub(f.now)))

@@ -180,9 +180,7 @@ func (v *Verdict) certify(p Policy, r record, revoked func(Key) bool, now time.T
 	if len(p.Authorities) == 0 || len(p.Listed) == 0 {
 		return
 	}
-	v.covered = slices.ContainsFunc(p.Listed, func(name string) bool {
-		return slices.ContainsFunc(p.Authorities, func(a Authority) bool { return a.covers(name) })
-	})
+	v.covered = p.Covered()
 	note := func(alarm bool, format string, args ...any) {
 		said := fmt.Sprintf(format, args...)
 		if !slices.Contains(v.CertNotes, said) {
@@ -219,6 +217,27 @@ func (v *Verdict) certify(p Policy, r record, revoked func(Key) bool, now time.T
 			}
 		}
 	}
+}
+
+// Covered says whether a declared CA is to vouch for the server, under one of the names that clients use.
+func (p Policy) Covered() bool {
+	return slices.ContainsFunc(p.Listed, func(name string) bool {
+		return slices.ContainsFunc(p.Authorities, func(a Authority) bool { return a.covers(name) })
+	})
+}
+
+// Refused says why clients do not take a certificate that a server shows, as the end of a sentence that begins with it; nil if
+// they do. What another CA has signed is nobody's concern where no declared one covers the server.
+func (s *Store) Refused(p Policy, certificate Key, now time.Time) error {
+	for _, name := range p.Listed {
+		_, err := checkCertificate(certificate, name, p.Authorities, s.isRevoked, now)
+		var fault *certFault
+		if err == nil || errors.As(err, &fault) && fault.foreign && !p.Covered() {
+			continue
+		}
+		return fmt.Errorf("%w (for the name %s)", err, name)
+	}
+	return nil
 }
 
 // takeCertificate records a good one in place of an older one of its type.
