@@ -174,12 +174,13 @@ func (d *disk) mkdirAll(dir string) error {
 	return d.syncDir(filepath.Dir(dir))
 }
 
-// remove removes a file or an empty folder, if it is there.
+// remove removes a file or an empty folder, if it is there. It looks first: on a file system that is mounted read-only
+// there is no telling otherwise.
 func (d *disk) remove(path string) error {
-	err := os.Remove(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	err := os.Remove(path)
 	if err == nil {
 		d.done("remove", path, "")
 	}

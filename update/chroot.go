@@ -230,12 +230,14 @@ func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
 		}
 	}
 	change.Old, change.Changed = file.shown(old), !bytes.Equal(old, file.data)
-	r.report.Files = append(r.report.Files, change)
-	if !o.writable() || r.dryRun {
-		return !same, nil
+	inTree := o.writable() && !r.dryRun
+	if inTree {
+		if _, err := o.Put(file.path, file.data, file.mode()); err != nil { // also if it is the same: permissions and owner may be wrong
+			return false, err
+		}
 	}
-	_, err = o.Put(file.path, file.data, file.mode()) // also if it is the same: permissions and owner may be wrong
-	return false, err
+	r.report.Files = append(r.report.Files, change)
+	return !same && !inTree, nil
 }
 
 // build brings the image of a chroot up to date and publishes it, if it differs from the current one.

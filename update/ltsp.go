@@ -35,12 +35,8 @@ func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 	}
 	data := t.knownHosts()
 	changed := !bytes.Equal(old, data)
-	r.report.Files = append(r.report.Files, File{Chroot: "ltsp", Path: path, Changed: changed, Old: string(old), New: string(data)})
-	if r.dryRun {
-		return nil
-	}
 	behind := filepath.Join(r.farm.State, "ltsp-initrd")
-	if changed {
+	if changed && !r.dryRun {
 		if r.farm.LTSP.Initrd {
 			if err := durable.Write(behind, nil, 0o644); err != nil {
 				return fmt.Errorf("note that LTSP's initrd is behind: %w", err)
@@ -53,7 +49,8 @@ func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 			return fmt.Errorf("write LTSP's known_hosts: %w", err)
 		}
 	}
-	if _, err := os.Stat(behind); err != nil || !r.farm.LTSP.Initrd {
+	r.report.Files = append(r.report.Files, File{Chroot: "ltsp", Path: path, Changed: changed, Old: string(old), New: string(data)})
+	if _, err := os.Stat(behind); r.dryRun || err != nil || !r.farm.LTSP.Initrd {
 		return nil
 	}
 	if out, err := exec.CommandContext(ctx, "ltsp", "initrd").CombinedOutput(); err != nil {

@@ -2,8 +2,10 @@
 package disktest
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -40,4 +42,49 @@ func Silent(t *testing.T, dir string) {
 	}
 	t.Cleanup(func() { unix.Close(fuse) }) // and who waits for it gets an error
 	mount(t, "silent", dir, "fuse", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse))
+}
+
+// Small mounts a file system in memory that Fill fills quickly.
+func Small(t *testing.T, dir string) {
+	t.Helper()
+	mount(t, "small", dir, "tmpfs", 0, "size=1m,nr_inodes=100")
+}
+
+// Fill leaves no byte and no inode in the file system of dir until mend is called.
+func Fill(t *testing.T, dir string) (mend func()) {
+	t.Helper()
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.Mkdir(ballast, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(ballast, "bytes"))
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	f.Close()
+	for n := 0; errors.Is(err, unix.ENOSPC); n++ {
+		if err = unix.Mknod(filepath.Join(ballast, fmt.Sprint(n)), unix.S_IFREG, 0); errors.Is(err, unix.ENOSPC) {
+			return func() {
+				if err := os.RemoveAll(ballast); err != nil {
+					t.Fatal(err)
+				}
+			}
+		} else if err == nil {
+			err = unix.ENOSPC
+		}
+	}
+	t.Fatal(err)
+	return nil
+}
+
+// ReadOnly lets nobody write below dir until mend is called.
+func ReadOnly(t *testing.T, dir string) (mend func()) {
+	t.Helper()
+	mount(t, dir, dir, "", unix.MS_BIND, "")
+	need(t, unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
+	return func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -32,10 +33,10 @@ func Write(path string, data []byte, perm fs.FileMode) error {
 func Create(path string, data []byte, perm fs.FileMode) error {
 	return in(path, func(dir *os.Root, name string) error {
 		temp, err := ready(dir, name, data, perm, time.Time{})
-		if err != nil {
-			return err
+		if err == nil {
+			err = errors.Join(dir.Link(temp, name), dir.Remove(temp)) // unlike a rename, it replaces nothing
 		}
-		return errors.Join(dir.Link(temp, name), dir.Remove(temp)) // unlike a rename, it replaces nothing
+		return named(dir, name, err)
 	})
 }
 
@@ -55,14 +56,20 @@ func in(path string, work func(dir *os.Root, name string) error) error {
 // Put is Write for the file name in dir, which the caller syncs. The zero mtime is now.
 func Put(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time) error {
 	temp, err := ready(dir, name, data, perm, mtime)
-	if err != nil {
-		return err
+	if err == nil {
+		if err = dir.Rename(temp, name); err != nil {
+			dir.Remove(temp)
+		}
 	}
-	if err := dir.Rename(temp, name); err != nil {
-		dir.Remove(temp)
-		return err
+	return named(dir, name, err)
+}
+
+// named says of an error which file it is about, and not what that is called until it is finished.
+func named(dir *os.Root, name string, err error) error {
+	if cause := syscall.Errno(0); errors.As(err, &cause) {
+		return &fs.PathError{Op: "write", Path: filepath.Join(dir.Name(), name), Err: cause}
 	}
-	return nil
+	return err
 }
 
 // ready makes the file under the name that it has until it is finished, and syncs it.

@@ -41,8 +41,8 @@ func TestWrite(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(filepath.Join(dir, "folder"), nil, 0o644); err == nil {
-		t.Error("written over a folder")
+	if err := Write(filepath.Join(dir, "folder"), nil, 0o644); err == nil || !strings.Contains(err.Error(), "write "+filepath.Join(dir, "folder")+": ") {
+		t.Errorf("written over a folder: %v", err)
 	}
 	if names := list(t, dir); names != "file folder new" {
 		t.Errorf("there is %s", names)
