@@ -422,6 +422,13 @@ func TestChecks(t *testing.T) {
 		{"undone", Problem, "Line 2 runs ltsp image.", nil, func(w *world) {
 			w.write("machine/etc/apt/apt.conf.d/99ltsp", "# ltsp image\nDPkg::Post-Invoke { \"ltsp image /\"; };\n")
 		}},
+		{"undone", Problem, "Line 1 runs ssh-keyscan.", nil, func(w *world) {
+			w.write("machine/etc/cron.d/keys", "0 3 * * * root ssh-keyscan -f hosts >/srv/ltsp/x86_64/etc/ssh/ssh_known_hosts\n")
+		}},
+		{"undone", Problem, "/usr/local/sbin/nightly, which runs ltsp image (line 3).", nil, func(w *world) {
+			w.write("machine/usr/local/sbin/nightly", "#!/bin/sh\n# ltsp image\nltsp image x86_64\n")
+			w.write("machine/etc/cron.d/nightly", "0 3 * * * root /usr/local/sbin/nightly --quiet\n")
+		}},
 		{"no-schedule", Advice, "No timer and no cron job runs update-image.", nil, func(w *world) { w.remove("machine/etc/cron.d/ltskeeper") }},
 		{"no-schedule", Advice, "No timer and no cron job runs update-image.", nil, func(w *world) {
 			w.remove("machine/etc/cron.d/ltskeeper")

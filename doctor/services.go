@@ -85,7 +85,10 @@ func runOverdue(f *facts) []Finding {
 }
 
 // rivals are the commands that write what ltskeeper writes.
-var rivals = regexp.MustCompile(`\bltsp-update-(sshkeys|image|kernels)\b|\bltsp\s+(image|kernel)\b`)
+var rivals = regexp.MustCompile(`\bltsp-update-(sshkeys|image|kernels)\b|\bltsp\s+(image|kernel)\b|\bssh-keyscan\b.*ssh_known_hosts|\bmksquashfs\b.*\.img\b`)
+
+// ownScript is the path of a program that no package of the distribution's brings.
+var ownScript = regexp.MustCompile(`/(usr/local|opt|root|home|srv|etc)/[^\s"';&|<>()]+`)
 
 func undone(f *facts) (found []Finding) {
 	if f.missing {
@@ -95,9 +98,9 @@ func undone(f *facts) (found []Finding) {
 	paths, content := f.files(patterns...)
 	for _, path := range paths {
 		for n, line := range lines(content[path]) {
-			if rival := rivals.FindString(line); rival != "" {
+			if what := f.rival(line); what != "" {
 				found = append(found, Finding{
-					Kind: Machine, Subject: path, Message: fmt.Sprintf("Line %d runs %s.", n, rival),
+					Kind: Machine, Subject: path, Message: fmt.Sprintf("Line %d runs %s.", n, what),
 					Fix: "Have it run ltskeeper update-image instead, or take the line out.",
 				})
 				break
@@ -105,6 +108,31 @@ func undone(f *facts) (found []Finding) {
 		}
 	}
 	return found
+}
+
+// rival is what a line runs that writes what ltskeeper writes, be it in a script; "" if nothing is known of that.
+func (f *facts) rival(line string) string {
+	if what := command(line); what != "" {
+		return what
+	}
+	for _, path := range ownScript.FindAllString(line, -1) {
+		_, content := f.files(path)
+		for n, line := range lines(content[f.machine.path(path)]) {
+			if what := command(line); what != "" {
+				return fmt.Sprintf("%s, which runs %s (line %d)", f.machine.path(path), what, n)
+			}
+		}
+	}
+	return ""
+}
+
+// command is the one of rivals that a line runs, without its arguments, or "".
+func command(line string) string {
+	words := strings.Fields(rivals.FindString(line))
+	if len(words) > 1 && words[0] != "ltsp" {
+		words = words[:1]
+	}
+	return strings.Join(words, " ")
 }
 
 func clockUnsynchronised(f *facts) []Finding {
