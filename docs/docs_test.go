@@ -29,9 +29,10 @@
 //	<!-- run: ... -->      lines as in a console block, run unseen: what happens to the farm, not what the reader types
 //	<!-- boot: client -->  a client fetches the image that is current now; "client from primary2": from there
 //
-// What differs from run to run counts for nothing in the comparison: how long something took, when it was, how large an
-// image is, versions of kernels. A fingerprint or key stands for one of today's for as long as a page lasts, in what is
-// printed as in what is typed. `go test ./docs -update` writes what is printed today into the pages.
+// How long something took, and when it was, counts for nothing in the comparison: it depends on the machine. What depends on
+// the packages of the day has to be about right, and the same throughout a page: a size is of today's magnitude; a kernel, or
+// a number of files, stands for one of today's for as long as a page lasts, and so does a fingerprint or key, in what is printed
+// as in what is typed. `go test ./docs -update` writes what is printed today into the pages, and sizes to the last digit.
 package docs
 
 import (

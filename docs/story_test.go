@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -173,6 +172,7 @@ func (f *theFarm) tell(p *page) {
 	t := f.t
 	t.Helper()
 	keys := newPairing()
+	keys.exact = *update
 	var outdated []step
 	for _, s := range p.steps {
 		switch {
@@ -191,7 +191,7 @@ func (f *theFarm) tell(p *page) {
 			t.Fatalf("%s:%d: %s: %v", p.path, s.line, s.command, err)
 		}
 		if s.unseen {
-			if n := len(printed); n > 0 && exitLine.MatchString(printed[n-1]) {
+			if _, end := cutExit(printed); end != "(exit code 0)" {
 				t.Fatalf("%s:%d: %s\n%s", p.path, s.line, s.command, strings.Join(printed, "\n"))
 			}
 			continue
@@ -218,8 +218,6 @@ func (f *theFarm) tell(p *page) {
 		t.Logf("%s: %d outputs are new", p.path, len(outdated))
 	}
 }
-
-var exitLine = regexp.MustCompile(`^\(exit code \d+\)$`)
 
 // run has a command done, and returns what it prints, line by line.
 func (f *theFarm) run(s step, command string) ([]string, error) {
