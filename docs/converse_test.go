@@ -13,11 +13,16 @@ import (
 // question is a line at whose end somebody types. A password does not show.
 var question = regexp.MustCompile(`(?i)(?:\(yes/no(?:/\[fingerprint\])?\)\?? (\w+)|password: ?)$`)
 
+// table is what ldmselect's table begins with, in which somebody presses Enter.
+const table = "Which server do you want to work on?"
+
 // typing is what somebody types who sees these lines on a terminal. The users of all pages have the same password.
 func typing(output []string) []string {
 	var types []string
 	for _, line := range output {
-		if m := question.FindStringSubmatch(line); m != nil && m[1] != "" {
+		if line == table {
+			types = append(types, "")
+		} else if m := question.FindStringSubmatch(line); m != nil && m[1] != "" {
 			types = append(types, m[1])
 		} else if m != nil {
 			types = append(types, "secret")
@@ -27,7 +32,7 @@ func typing(output []string) []string {
 }
 
 // asking is how what was printed so far ends when a program waits for somebody to type.
-var asking = regexp.MustCompile(`(?i)(\(yes/no(/\[fingerprint\])?\)\??|password:) $`)
+var asking = regexp.MustCompile(`(?i)(\(yes/no(/\[fingerprint\])?\)\??|password:) $|(?s:` + regexp.QuoteMeta(table) + `.*> automatic)`)
 
 // converse runs a command, types the next answer each time it asks, and returns all that was printed.
 func converse(cmd *exec.Cmd, types []string) (string, error) {
@@ -72,7 +77,7 @@ func converse(cmd *exec.Cmd, types []string) (string, error) {
 			}
 			mu.Unlock()
 			if asks && len(types) > 0 {
-				keyboard.Write([]byte(types[0] + "\n"))
+				keyboard.Write([]byte(types[0] + "\r"))
 				types = types[1:]
 			}
 		}
@@ -90,7 +95,7 @@ type writer func([]byte) (int, error)
 func (w writer) Write(p []byte) (int, error) { return w(p) }
 
 func TestConverse(t *testing.T) {
-	if got := typing([]string{"a", "Right? (yes/no) yes", "alice@app01's password:", "no"}); !slices.Equal(got, []string{"yes", "secret"}) {
+	if got := typing([]string{"a", "Right? (yes/no) yes", "alice@app01's password:", "no", table}); !slices.Equal(got, []string{"yes", "secret", ""}) {
 		t.Errorf("types %q", got)
 	}
 	cmd := exec.Command("script", "--quiet", "--return", "--command", `printf 'Right? (yes/no) '; read a; echo "$a it is"; exit 3`, "/dev/null")

@@ -10,7 +10,8 @@
 //	> more                   goes on with the line before, as a shell shows it
 //	...                      stands for any lines
 //	(exit code 3)            ends what a command prints that does not end with 0
-//	Go on? (yes/no) yes      what follows the question is typed, and the command has a terminal
+//	Go on? (yes/no) yes      what follows the question is typed, and the command has a terminal; so it has for a password, and
+//	                         for the table of ldmselect, where Enter is pressed
 //
 //	```make                a line is a call of make, whose targets and variables there have to be
 //	```demo                what make demo prints, or a part of it
@@ -18,8 +19,10 @@
 //	                       ltskeeper takes it
 //	```text                anything but commands
 //
-// A block that stands in none of these is a mistake, if it has a command in it; so is, in a sentence, a command of
-// ltskeeper that there is not.
+// The manual pages in man have their commands in blocks of kind sh, and each of them is typed in one of these pages.
+//
+// A block that stands in none of these is a mistake, if it has a command in it; so is, in a sentence, a command or option of
+// ltskeeper that no page types.
 //
 // Comments say the rest, and readers do not see them:
 //
@@ -85,13 +88,35 @@ func pages(t *testing.T) []*page {
 	return pages
 }
 
+// call is ltskeeper in what is typed.
+var call = regexp.MustCompile(`\bltskeeper ([^|;&]*)`)
+
 // Every page can be followed: no block has a command that no test runs.
 func TestPagesAreWhole(t *testing.T) {
 	commands := commandsOfLtskeeper(t)
-	for _, p := range pages(t) {
+	all := pages(t)
+	typed := map[string]bool{} // such as "keys list", "keys list --json"
+	for _, p := range all {
+		for _, s := range p.steps {
+			for _, m := range call.FindAllStringSubmatch(s.command, -1) {
+				command, options := split(commands, m[1])
+				typed[command] = true
+				for _, o := range options {
+					typed[command+" "+o] = true
+				}
+			}
+		}
+	}
+	for _, p := range all {
 		for _, c := range p.inline {
 			if !known(commands, c.text) {
 				t.Errorf("%s:%d: there is no command %q", p.path, c.line, c.text)
+			}
+			command, options := split(commands, strings.TrimPrefix(c.text, "ltskeeper"))
+			for _, o := range append(options, "") {
+				if what := strings.TrimSpace(command + " " + o); command != "" && !typed[what] {
+					t.Errorf("%s:%d: no page types ltskeeper %s", p.path, c.line, what)
+				}
 			}
 		}
 		if p.starts == "" && len(p.steps) > 0 {
@@ -198,11 +223,7 @@ func TestDemo(t *testing.T) {
 // commandsOfLtskeeper asks ltskeeper for its commands, such as "keys list".
 func commandsOfLtskeeper(t *testing.T) []string {
 	t.Helper()
-	out, err := exec.Command("go", "run", "../cmd/ltskeeper", "--help").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, list, _ := strings.Cut(string(out), "\nCommands:\n")
+	_, list, _ := strings.Cut(help(t), "\nCommands:\n")
 	list, _, _ = strings.Cut(list, "\n\n")
 	var commands []string
 	for line := range strings.Lines(list) {
@@ -213,6 +234,30 @@ func commandsOfLtskeeper(t *testing.T) []string {
 		t.Fatalf("ltskeeper --help lists %q", commands)
 	}
 	return commands
+}
+
+func help(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "run", "../cmd/ltskeeper", "--help").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// split parts what follows "ltskeeper" into the command, or "" where it is none, and its options without their values.
+func split(commands []string, line string) (command string, options []string) {
+	for _, c := range commands {
+		if len(c) > len(command) && strings.HasPrefix(strings.TrimSpace(line)+" ", c+" ") {
+			command = c
+		}
+	}
+	for _, word := range strings.Fields(line) {
+		if strings.HasPrefix(word, "-") {
+			options = append(options, word)
+		}
+	}
+	return command, options
 }
 
 // known says whether a line that begins with "ltskeeper" names a command, a group of commands, or none at all.

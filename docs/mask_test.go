@@ -26,6 +26,7 @@ var masks = []struct {
 	{kernel, "<kernel>"},
 	{regexp.MustCompile(`^(load|pressure|memory|sessions|rating) .*`), "$1 <busy>"}, // ldminfod --explain
 	{regexp.MustCompile(`\bup +\d+ +\d+$`), "up <busy>"},
+	{regexp.MustCompile(`^SSH_SERVER='app\d+'$`), "SSH_SERVER=<drawn>"},
 	{regexp.MustCompile(`[ \t]+`), " "}, // columns are as wide as what stands in them
 	{regexp.MustCompile(` $`), ""},
 }

@@ -59,7 +59,8 @@ var (
 	comment    = regexp.MustCompile(`^<!-- (starts|run|boot|farm):(.*)$`)
 	inlineCode = regexp.MustCompile("`(ltskeeper(?: [^`]*)?)`")
 	link       = regexp.MustCompile(`\]\(([^)#: ]+)(?:#[^)]*)?\)`)
-	looksTyped = regexp.MustCompile(`^\s*([#$] |sudo |\S+[#$] )?(ltskeeper|ltsp|ldminfod|get_hosts|ldmselect|apt|apt-get|systemctl|ssh-keygen|make|useradd|ssh|scp|rsync) `)
+	looksTyped = regexp.MustCompile(`^\s*([#$] |sudo |\S+[#$] |[A-Z_]+=\S* |[A-Z_]+=\$\()?(/\S*/)?(ltskeeper|ltsp|ldminfod|get_hosts|ldmselect|` +
+		`apt|apt-get|systemctl|journalctl|ssh-keygen|ssh|scp|rsync|make|useradd|cat|cp|mv|rm|mkdir|echo|curl|jq)\b[ )]`)
 )
 
 // parse reads a page. The error names every place that is wrong.
@@ -127,7 +128,6 @@ func parse(path, text string) (*page, error) {
 				p.declarations = append(p.declarations, declaration{i + 1, name, strings.Join(p.lines[i+1:end], "\n") + "\n"})
 			case "demo":
 				p.demos = append(p.demos, demo{i + 1, p.lines[i+1 : end]})
-			case "text":
 			default:
 				for j := i + 1; j < end; j++ {
 					if looksTyped.MatchString(p.lines[j]) {
@@ -217,7 +217,7 @@ func TestParse(t *testing.T) {
 	for _, bad := range []string{
 		"    ltskeeper status\n", "```\n# apt-get install x\n```\n", "```sh\nsystemctl stop x\n```\n", "```console\nno prompt\n```\n",
 		"```console\n$ ls\n```\n", "```console\nalice@client# ls\n```\n", "```console\n# ls\n", "<!-- run:\n# ls\n", "<!-- starts: somewhere -->",
-		"```make\nltskeeper status\n```\n",
+		"```make\nltskeeper status\n```\n", "```text\nltskeeper status\n```\n", "    X=$(ldmselect) || exit\n", "    cp -r a b\n",
 	} {
 		if _, err := parse("page.md", bad); err == nil {
 			t.Errorf("%q is no mistake", bad)

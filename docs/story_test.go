@@ -227,7 +227,7 @@ func (f *theFarm) run(s step, command string) ([]string, error) {
 	}
 	types := typing(s.output)
 	if len(types) > 0 {
-		command = "TERM=dumb script --quiet --return --command " + quoted(command) + " /dev/null"
+		command = "TERM=dumb script --quiet --return --command " + quoted("stty columns 200 rows 50; "+command) + " /dev/null"
 	}
 	if folder, ok := strings.CutPrefix(command, "cd "); ok {
 		f.folders[s.machine] = folder

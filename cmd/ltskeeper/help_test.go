@@ -2,9 +2,6 @@ package main
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -36,35 +33,20 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// What help and the manual show of commands can be typed: each names a command that there is, with options that it has.
+// What help shows of commands can be typed: each names a command that there is, with options that it has. A test of docs types
+// them, and those of the manual pages.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	app := testApp()
-	pages, err := filepath.Glob("../../docs/man/*.md")
-	if err != nil || len(pages) == 0 {
-		t.Fatal(pages, err)
-	}
 	texts := map[string]string{"ltskeeper --help": overview}
 	for _, path := range allCommands(app.Commands) {
 		texts[pathString(path)+" --help"] = path[len(path)-1].Description
-	}
-	for _, page := range pages {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, block := range strings.Split(string(text), "\n```\n") {
-			if i%2 == 1 {
-				block = regexp.MustCompile(`\\\n +`).ReplaceAllString(block, "") // an example may go on on the next line
-				texts[page] += regexp.MustCompile(`(?m)^`).ReplaceAllString(block, "  ") + "\n"
-			}
-		}
 	}
 	tried := 0
 	for where, text := range texts {
 		for line := range strings.Lines(text) {
 			line, indented := strings.CutPrefix(line, "  ")
-			line = strings.TrimPrefix(strings.TrimSpace(line), "# ")
+			line = strings.TrimSpace(line)
 			if !indented || !strings.HasPrefix(line, "ltskeeper ") {
 				continue
 			}
@@ -77,7 +59,7 @@ func TestExamples(t *testing.T) {
 			tried++
 		}
 	}
-	if tried < 100 {
+	if tried < 60 {
 		t.Errorf("only %d examples were found", tried)
 	}
 }

@@ -118,7 +118,7 @@ func manualText(text string) string {
 		switch {
 		case part == "":
 		case strings.HasPrefix(part, "  "):
-			fmt.Fprintf(&b, "```\n%s\n```\n\n", narrow(part))
+			fmt.Fprintf(&b, "```sh\n%s\n```\n\n", narrow(part))
 		default:
 			fmt.Fprintf(&b, "%s\n\n", escape(part))
 		}

@@ -35,7 +35,7 @@ func TestPages(t *testing.T) {
 		// Behind a list of definitions, go-md2man takes an example for more of the last one.
 		markdown, _ := os.ReadFile(source)
 		roff, _ := os.ReadFile(page)
-		if want, is := bytes.Count(markdown, []byte("\n```\n"))/2, bytes.Count(roff, []byte("\n.EX\n")); is != want {
+		if want, is := bytes.Count(markdown, []byte("\n```"))/2, bytes.Count(roff, []byte("\n.EX\n")); is != want {
 			t.Errorf("%s: %d of %d examples look like examples", source, is, want)
 		}
 		text := run(t, "groff", "-ww", "-man", "-Tutf8", "-P-cbou", "-rLL=80n", page)
