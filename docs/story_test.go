@@ -125,7 +125,6 @@ func (f *theFarm) on(name string) *machine.Machine {
 		f.t.Fatalf("there is no machine %s (yet)", name)
 	}
 	m := f.boot(name, f.packages+":"+machine.Root())
-	m.MustRun("useradd -m -s /bin/bash alice && echo alice:secret | chpasswd")
 	if strings.HasPrefix(name, "app") { // users log in there
 		m.MustRun("apt-get install -qq openssh-server")
 		return m
