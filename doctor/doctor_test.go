@@ -413,6 +413,7 @@ func TestChecks(t *testing.T) {
 		{"ltsp-server", Problem, "It holds no key of app09, which line 2 of ", nil, func(w *world) {
 			w.ltsp("[[alias]]\nname = \"server\"\n")
 			w.write("machine/etc/ltsp/ltsp.conf", "[clients]\nSSH_SERVER=app09\n# SSH_SERVER=app10\n")
+			w.sh("touch tftp/ltsp.img")
 		}},
 
 		{"run-failed", Problem, "Its last run did not succeed (exit-code).", nil, func(w *world) { w.systemd("exit-code", "enabled") }},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ltskeeper/farm"
+	"ltskeeper/ldm"
 	"ltskeeper/update"
 
 	"golang.org/x/sys/unix"
@@ -158,6 +159,22 @@ func TestReadOnlyChroot(t *testing.T) {
 		t.Errorf("%+v", found)
 	}
 	w.write("client/new", "")
+}
+
+// Of two clocks, the one that a time server keeps is right.
+func TestWhichClockIsWrong(t *testing.T) {
+	t.Parallel()
+	for synchronised, want := range map[bool][]string{
+		true:  {"# on app01: " + keepTime},
+		false: {keepTime, "# on app01: " + keepTime},
+	} {
+		w := newWorld(t)
+		w.answer.set("app01", ldm.Answer{Rating: 1, Time: time.Now().Add(-time.Hour)})
+		w.machine.adjtime = func() (bool, error) { return synchronised, nil }
+		if found := w.examine("app01").Findings; len(found) != 1 || !slices.Equal(found[0].Commands, want) {
+			t.Errorf("%+v", found)
+		}
+	}
 }
 
 // Where nobody knows the server's address, none is made up for clients.

@@ -80,11 +80,11 @@ func namesUnresolved(f *facts) (found []Finding) {
 			if isAddress(name) || len(l.addresses) > 0 {
 				continue
 			}
-			why := ""
+			why, first := "", ""
 			if err := l.err; err != nil && !isNotFound(err) {
-				why = ": no name server answers"
+				why, first = ": no name server answers", "See which ones /etc/resolv.conf names, and whether they are up. "
 			}
-			fix := fmt.Sprintf("Put it into DNS or /etc/hosts, or declare its address: addresses = [\"10.0.0.11\"] in %s. This says whether it resolves:", f.farm.ServerPath(s.Name))
+			fix := first + fmt.Sprintf("Put it into DNS or /etc/hosts, or declare its address: addresses = [\"10.0.0.11\"] in %s. This says whether it resolves:", f.farm.ServerPath(s.Name))
 			if strings.HasSuffix(strings.ToLower(strings.TrimSuffix(name, ".")), ".local") {
 				fix = "Names in .local are found by mDNS, which ltskeeper and clients do not use. " + fix
 			}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -101,6 +102,9 @@ func addressSilent(f *facts) (found []Finding) {
 // clockTolerance is more than what a question takes and an answer is old, and less than what anybody's protocol bears.
 const clockTolerance = 30 * time.Second
 
+// keepTime has a machine's clock synchronised, by what is installed for that or by systemd's own.
+const keepTime = "timedatectl set-ntp true || apt-get install systemd-timesyncd"
+
 func clockServer(f *facts) (found []Finding) {
 	for _, s := range f.servers {
 		told := s.reply.Answer.Time
@@ -115,11 +119,15 @@ func clockServer(f *facts) (found []Finding) {
 		if behind < 0 {
 			how = "ahead of"
 		}
-		found = append(found, Finding{
+		finding := Finding{
 			Kind: Server, Subject: s.Name, Message: fmt.Sprintf("Its clock is %s %s this machine's.", span(behind), how),
-			Fix:      "Have both synchronise their clocks; look on each:",
-			Commands: []string{"timedatectl status"},
-		})
+			Fix: "A time server keeps this machine's right; have one keep the server's, too:", Commands: []string{elsewhere(s.Name, keepTime)},
+		}
+		if right, err := f.machine.adjtime(); err != nil || !right {
+			finding.Fix = "Neither may be right. Have a time server keep both; here, and on the server:"
+			finding.Commands = slices.Insert(finding.Commands, 0, keepTime)
+		}
+		found = append(found, finding)
 	}
 	return found
 }
@@ -140,8 +148,8 @@ func ldminfodClosed(f *facts) (found []Finding) {
 		found = append(found, Finding{
 			Kind: Server, Subject: s.Name, Severity: severity,
 			Message:  fmt.Sprintf("No ldminfod answers with a rating on port %d.", ldm.Port),
-			Fix:      "Install ldminfod there and let its port through; on the server:",
-			Commands: []string{elsewhere(s.Name, "systemctl enable --now ldminfod.socket")},
+			Fix:      "Install ldminfod there, from its package, and let its port through; on the server:",
+			Commands: []string{elsewhere(s.Name, "apt-get install ./ltskeeper-ldminfod_*.deb"), elsewhere(s.Name, "systemctl enable --now ldminfod.socket")},
 		})
 	}
 	return found

@@ -146,7 +146,7 @@ func clockUnsynchronised(f *facts) []Finding {
 	}
 	return []Finding{{
 		Kind: Machine, Subject: thisOne, Message: "Its kernel says that no time server keeps the clock right.",
-		Fix: "See whether one is to do it; if none is installed, systemd-timesyncd or chrony will:", Commands: []string{"timedatectl status"},
+		Fix: "Have one do it; if nothing is installed for that, systemd-timesyncd will do. A minute later, look:", Commands: []string{keepTime, "timedatectl status"},
 	}}
 }
 
