@@ -70,7 +70,7 @@ func (d *disk) open(path string) (*os.File, error) {
 
 func (d *disk) sync(f *os.File) error {
 	if err := f.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", f.Name(), err)
+		return err
 	}
 	d.done("sync", f.Name(), "")
 	return nil
@@ -216,7 +216,7 @@ func (d *disk) syncDir(dir string) error {
 	}
 	defer f.Close()
 	if err := f.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", dir, err)
+		return err
 	}
 	d.done("syncdir", dir, "")
 	return nil

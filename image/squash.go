@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -96,7 +95,7 @@ func (s *Store) previous(current int, full bool) (p *squashfs.Previous, done fun
 	return p, done, nil
 }
 
-// sameImage says whether a new image is byte for byte the one of generation n.
+// sameImage says whether a new image is byte for byte the one of generation n. One that cannot be read is no such.
 func (s *Store) sameImage(n int, image *os.File) (bool, error) {
 	if n == None {
 		return false, nil
@@ -112,28 +111,24 @@ func (s *Store) sameImage(n int, image *os.File) (bool, error) {
 	return sameBytes(old, image)
 }
 
-// sameBytes compares two files from their start.
-func sameBytes(a, b *os.File) (bool, error) {
-	infoA, err := a.Stat()
+// sameBytes compares two files from their start. What cannot be read of old is not the same.
+func sameBytes(old, image *os.File) (bool, error) {
+	oldInfo, err := old.Stat()
 	if err != nil {
 		return false, err
 	}
-	infoB, err := b.Stat()
-	if err != nil || infoA.Size() != infoB.Size() {
+	info, err := image.Stat()
+	if err != nil || oldInfo.Size() != info.Size() {
 		return false, err
 	}
 	const chunk = 1 << 20
-	bufA, bufB := make([]byte, chunk), make([]byte, chunk)
-	for at := int64(0); at < infoA.Size(); at += chunk {
-		n, err := a.ReadAt(bufA, at)
+	oldBuf, buf := make([]byte, chunk), make([]byte, chunk)
+	for at := int64(0); at < info.Size(); at += chunk {
+		n, err := image.ReadAt(buf, at)
 		if err != nil && err != io.EOF {
-			return false, fmt.Errorf("compare with %s: %w", a.Name(), err)
+			return false, err
 		}
-		m, err := b.ReadAt(bufB, at)
-		if err != nil && err != io.EOF {
-			return false, fmt.Errorf("compare with %s: %w", b.Name(), err)
-		}
-		if !bytes.Equal(bufA[:n], bufB[:m]) {
+		if m, _ := old.ReadAt(oldBuf, at); !bytes.Equal(oldBuf[:m], buf[:n]) {
 			return false, nil
 		}
 	}

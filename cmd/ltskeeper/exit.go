@@ -94,6 +94,8 @@ func hint(err error) string {
 		return "that takes root: put sudo in front of the command"
 	case errors.Is(err, fs.ErrPermission):
 		return "root may not do that either: is the file system mounted read-only or over NFS, or the file immutable (lsattr)?"
+	case errors.Is(err, syscall.EIO):
+		return "the disk has errors, or the server that it is on: see what the kernel says of it (dmesg)"
 	case errors.Is(err, syscall.EROFS):
 		return "the file system is mounted read-only: if nobody meant it to be, see what the kernel says of the disk (dmesg)"
 	case strings.Contains(err.Error(), "make room"): // said better already

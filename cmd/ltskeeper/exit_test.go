@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 	"testing"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/mounts"
 	"ltskeeper/update"
 )
 
@@ -40,6 +43,10 @@ func TestComplain(t *testing.T) {
 		{outcome(exitDecision), ""}, // standard output has said why
 		{errors.New("disk full"), "ltskeeper: disk full\n"},
 		{farm.Mistakes{{File: "a", Msg: "x"}, {File: "b", Msg: "y"}}, "ltskeeper: a: x\nltskeeper: b: y\n"},
+		{&fs.PathError{Op: "read", Path: "a", Err: syscall.EIO}, "ltskeeper: read a: input/output error\n" +
+			"ltskeeper: the disk has errors, or the server that it is on: see what the kernel says of it (dmesg)\n"},
+		{fmt.Errorf("a: %w", mounts.ErrSilent), "ltskeeper: a: its file system does not answer, as NFS does not whose server is gone\n" +
+			"ltskeeper: what is mounted where: findmnt; bring back the server that it comes from, or unmount it (umount -l)\n"},
 		{errors.New("app01: \x1b[2Jbanner"), "ltskeeper: app01: \\x1b[2Jbanner\n"},
 	} {
 		var b bytes.Buffer

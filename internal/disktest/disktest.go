@@ -23,25 +23,34 @@ func need(t *testing.T, err error) {
 	}
 }
 
-// mount mounts something at a folder, which it makes if need be.
+// mount mounts something at a file, or at a folder, which it makes if need be.
 func mount(t *testing.T, source, dir, kind string, flags uintptr, options string) {
 	t.Helper()
-	need(t, os.MkdirAll(dir, 0o755))
+	if _, err := os.Lstat(dir); err != nil {
+		need(t, os.MkdirAll(dir, 0o755))
+	}
 	if err := unix.Mount(source, dir, kind, flags, options); err != nil {
 		need(t, fmt.Errorf("mount %s at %s: %w", kind, dir, err))
 	}
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 }
 
-// Silent mounts a file system that never answers.
-func Silent(t *testing.T, dir string) {
+// mountFUSE mounts a file system that the test itself has to answer for.
+func mountFUSE(t *testing.T, path string, mode uint32) (fuse int) {
 	t.Helper()
 	fuse, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		need(t, fmt.Errorf("open /dev/fuse: %w", err))
 	}
 	t.Cleanup(func() { unix.Close(fuse) }) // and who waits for it gets an error
-	mount(t, "silent", dir, "fuse", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse))
+	mount(t, "disktest", path, "fuse", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("fd=%d,rootmode=%o,user_id=0,group_id=0", fuse, mode))
+	return fuse
+}
+
+// Silent mounts a file system that never answers.
+func Silent(t *testing.T, dir string) {
+	t.Helper()
+	mountFUSE(t, dir, unix.S_IFDIR)
 }
 
 // Small mounts a file system in memory that Fill fills quickly.

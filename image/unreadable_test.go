@@ -1,0 +1,40 @@
+package image
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ltskeeper/internal/disktest"
+)
+
+// An image that its disk does not give back any more is told, and replaced: by the next one that differs, and, as whoever
+// told it said, by a full build of the same tree. Clients keep what they have until then.
+func TestUnreadable(t *testing.T) {
+	t.Parallel()
+	for _, full := range []bool{false, true} {
+		p := newPlace(t)
+		p.update("conf 1")
+		image := filepath.Join(p.folder(1), imageFile)
+		mend := disktest.Unreadable(t, image)
+		if _, err := p.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), image) {
+			t.Errorf("Verify: %v", err)
+		}
+		from := p.source("conf 1")
+		if from.Full = full; !full {
+			p.write("root/etc/hostname", "new")
+		}
+		b, err := p.Build(context.Background(), from, p.now)
+		must(t, err)
+		if b.Unchanged || !full && len(b.Warnings) == 0 {
+			t.Errorf("full %v: built %+v upon an image that cannot be read, and says nothing", full, b)
+		}
+		_, err = p.Publish(b, p.now)
+		must(t, err)
+		if _, err := p.Verify(t.Context()); err != nil {
+			t.Error(err)
+		}
+		mend()
+	}
+}
