@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"ltskeeper/update"
+
+	"golang.org/x/sys/unix"
 )
 
 func declaration(f *facts) (found []Finding) {
@@ -21,6 +23,10 @@ func declaration(f *facts) (found []Finding) {
 	}
 	for _, m := range f.mistakes {
 		file := m.File
+		if isForRoot(file) {
+			f.couldNotSee("%s: permission denied; put sudo in front of the command", file)
+			continue
+		}
 		m.File, m.Msg = "", m.Msg+"."
 		fix := "Mend it there, and look again."
 		if m.Remedy != "" {
@@ -30,6 +36,11 @@ func declaration(f *facts) (found []Finding) {
 		found = append(found, Finding{Kind: Declaration, Subject: file, Message: place(m.Line, m.Column, m.Key) + sentence(m.Msg), Fix: fix})
 	}
 	return found
+}
+
+// isForRoot tells whether this user may not read a file that root can.
+func isForRoot(path string) bool {
+	return os.Geteuid() != 0 && errors.Is(unix.Access(path, unix.R_OK), fs.ErrPermission)
 }
 
 // place is where in a file something stands.

@@ -130,7 +130,7 @@ func chosen(f *farm.Farm, names []string) (servers []farm.Server, chroots []farm
 		s, noServer := f.Server(name)
 		c, noChroot := f.Chroot(name)
 		if noServer != nil && noChroot != nil {
-			return nil, nil, &farm.UnknownError{Kind: "server or chroot", Name: name, Nearest: farm.Nearest(name, known)}
+			return nil, nil, &farm.UnknownError{Kind: "server or chroot", Name: name, Nearest: farm.Nearest(name, known), Known: known}
 		}
 		if noServer == nil {
 			servers = append(servers, s)

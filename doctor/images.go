@@ -23,8 +23,8 @@ func noImage(f *facts) (found []Finding) {
 			finding.Message = sentence(r.openAt.Error())
 			finding.Fix, finding.Commands = "Bring back the server that it is mounted from; to see what is mounted where:", []string{"findmnt"}
 		case r.openAt != nil && !errors.Is(r.openAt, fs.ErrPermission):
-			finding.Message = sentence(r.openAt.Error())
-			finding.Fix = fmt.Sprintf("Make a client root there, or put its path right in %s.", f.farm.Path)
+			finding.Message = sentence(strings.TrimPrefix(r.openAt.Error(), "open client root "))
+			finding.Fix = fmt.Sprintf("See whether it is mounted; else make a client root there, or put its path right in %s.", f.farm.Path)
 		case f.status != nil && r.image.Current == image.None && r.image.Problem == "" && !isRegular(r.image.Path) && !f.missing:
 			finding.Message = "It has no image yet."
 			finding.Fix, finding.Commands = "Make one:", []string{"ltskeeper update-image"}

@@ -88,9 +88,9 @@ func (d doctorDocument) text(p *page) {
 	}
 }
 
-// nothing says what to type where a sound declaration holds nothing.
+// nothing says what to type where a declaration that is sound, and could be read, holds nothing.
 func (d doctorDocument) nothing(p *page) {
-	if !d.Machine || slices.ContainsFunc(d.Findings, func(f doctor.Finding) bool { return f.Kind == doctor.Declaration }) {
+	if !d.Machine || len(d.Unseen) > 0 || slices.ContainsFunc(d.Findings, func(f doctor.Finding) bool { return f.Kind == doctor.Declaration }) {
 		return
 	}
 	if d.Chroots == 0 {
