@@ -258,6 +258,13 @@ const tutorial = "/usr/share/doc/ltskeeper/docs/tutorial.md"
 
 // next is the command to type now.
 func (d initDocument) next(p *page) string {
+	rank := func(word string) int { // what comes behind a name would be taken for its address
+		if isAddress(word) {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(d.InUse, func(a, b string) int { return rank(a) - rank(b) })
 	switch {
 	case len(d.InUse) > 0 && d.Port != "":
 		return p.command("server add", append([]string{"--port", d.Port}, d.InUse...)...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -82,6 +83,16 @@ func (t *tool) serverAdd(ctx *cli.Context) error {
 			return usagef("--%s is for one server, and these are %d: %s", flag, len(args), strings.Join(args, ", "))
 		}
 	}
+	if len(args) == 2 && !isAddress(args[0]) && isAddress(args[1]) && !ctx.IsSet("address") {
+		return usagef("%[2]s would be a second server; if it is the address of %[1]s: %[3]s; if it is one, name it first",
+			args[0], args[1], t.command("server add", args[0], "--address", args[1]))
+	}
+	if ctx.IsSet("port") && ctx.Int("port") == 0 {
+		return usagef("--port wants a number from 1 to 65535, not 0")
+	}
+	if ctx.IsSet("weight") && ctx.Float64("weight") == 0 {
+		return usagef("--weight wants a number above zero; a server that is to get no new users is drained there: man ldminfod")
+	}
 	f, err := t.farm()
 	if err != nil {
 		return err
@@ -105,6 +116,11 @@ func (t *tool) serverAdd(ctx *cli.Context) error {
 		servers = append(servers, added.Server)
 	}
 	return outcomeOf(&update.Report{Servers: servers})
+}
+
+func isAddress(word string) bool {
+	_, err := netip.ParseAddr(word)
+	return err == nil
 }
 
 // addServer declares one server and looks at its keys.
