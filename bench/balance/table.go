@@ -27,8 +27,8 @@ type panel struct {
 }
 
 var panels = []panel{
-	{"largest load of a server / mean", 330, 4, bar, func(o outcome) float64 { return o.load }},
-	{"most arrivals in 30 s / fair share", 640, 16, 3, func(o outcome) float64 { return o.herd }},
+	{"largest load of a server / mean", 330, 7, bar, func(o outcome) float64 { return o.load }},
+	{"most arrivals in 30 s / fair share", 640, 22, 3, func(o outcome) float64 { return o.herd }},
 }
 
 const (
@@ -99,5 +99,5 @@ func group(r result) string { return fmt.Sprintf("%s, %.0f %% full in the end", 
 
 // at returns where a value stands.
 func (p panel) at(v float64) float64 {
-	return p.left + (min(v, p.upTo)-1)/(p.upTo-1)*(panelWidth-40)
+	return p.left + (v-1)/(p.upTo-1)*(panelWidth-40)
 }
