@@ -24,8 +24,8 @@ var masks = []struct {
 	{size, "<size>"},
 	{files, "<files>"},
 	{kernel, "<kernel>"},
-	{regexp.MustCompile(`^(load|pressure|memory|sessions|rating) .*`), "$1 <busy>"}, // ldminfod --explain
-	{regexp.MustCompile(`\bup +\d+ +\d+$`), "up <busy>"},
+	{regexp.MustCompile(`^(load|pressure|memory|sessions|rating)[ :].*`), "$1 <busy>"}, // ldminfod, and its --explain
+	{regexp.MustCompile(`\bup +\d+ +\d+( of \d+)?$`), "up <busy>"},
 	{regexp.MustCompile(`^SSH_SERVER='app\d+'$`), "SSH_SERVER=<drawn>"},
 	{regexp.MustCompile(`[ \t]+`), " "}, // columns are as wide as what stands in them
 	{regexp.MustCompile(` $`), ""},
