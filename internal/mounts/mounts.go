@@ -5,13 +5,11 @@ package mounts
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 )
 
@@ -78,45 +76,19 @@ func Below(folder string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	table, err := os.ReadFile("/proc/self/mountinfo")
+	all, err := mountinfo.GetMounts(mountinfo.PrefixFilter(real))
 	if err != nil {
 		return nil, err
 	}
-	return below(real, string(table)), nil
+	return below(real, all), nil
 }
 
-func below(folder, table string) (places []string) {
-	for line := range strings.Lines(table) { // 36 35 98:0 /root /mount/point options - type source
-		mount, kind, _ := strings.Cut(line, " - ")
-		fields := strings.Fields(mount)
-		if len(fields) < 5 || strings.HasPrefix(kind, "autofs ") {
-			continue
-		}
-		place, err := filepath.Rel(folder, unescape(fields[4]))
-		if err == nil && place != "." && place != ".." && !strings.HasPrefix(place, "../") {
+func below(folder string, all []*mountinfo.Info) (places []string) {
+	for _, m := range all {
+		place, err := filepath.Rel(folder, m.Mountpoint)
+		if err == nil && place != "." && m.FSType != "autofs" {
 			places = append(places, place)
 		}
 	}
 	return places
-}
-
-// unescape reads a path as the kernel prints it, with white space and backslashes as octal numbers.
-func unescape(path string) string {
-	var b strings.Builder
-	for {
-		plain, rest, found := strings.Cut(path, `\`)
-		b.WriteString(plain)
-		if !found {
-			return b.String()
-		}
-		if len(rest) >= 3 {
-			if c, err := strconv.ParseUint(rest[:3], 8, 8); err == nil {
-				b.WriteByte(byte(c))
-				path = rest[3:]
-				continue
-			}
-		}
-		b.WriteByte('\\')
-		path = rest
-	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"ltskeeper/internal/disktest"
+
+	"github.com/moby/sys/mountinfo"
 )
 
 func TestAsk(t *testing.T) {
@@ -36,10 +38,13 @@ func TestBelow(t *testing.T) {
 25 23 0:23 / /srv/ltsp/x86_64/net rw - autofs systemd-1 rw
 26 22 0:24 / /srv/ltsp/x86_64-old/home rw - nfs4 files:/home rw
 `
-	if places := below("/srv/ltsp/x86_64", table); !slices.Equal(places, []string{`opt/a b\c`}) {
-		t.Errorf("%q", places)
-	}
-	if places := below("/", table); len(places) != 3 {
-		t.Errorf("%q", places)
+	for folder, want := range map[string][]string{"/srv/ltsp/x86_64": {`opt/a b\c`}, "/": {"srv/ltsp/x86_64", `srv/ltsp/x86_64/opt/a b\c`, "srv/ltsp/x86_64-old/home"}} {
+		all, err := mountinfo.GetMountsFromReader(strings.NewReader(table), mountinfo.PrefixFilter(folder))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if places := below(folder, all); !slices.Equal(places, want) {
+			t.Errorf("below %s: %q, want %q", folder, places, want)
+		}
 	}
 }
