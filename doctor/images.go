@@ -141,6 +141,12 @@ func imageHeld(f *facts) (found []Finding) {
 	return found
 }
 
+// upgraded tells whether dpkg has done something since the current generation was built.
+func (r *root) upgraded() bool {
+	_, status := r.stat("var/lib/dpkg/status")
+	return status != nil && slices.ContainsFunc(r.image.Generations, func(g image.Generation) bool { return g.Current && status.ModTime().After(g.Time) })
+}
+
 func imageOld(f *facts) (found []Finding) {
 	for _, r := range f.chroots {
 		if r.stale {
