@@ -22,6 +22,7 @@ type client struct {
 	root    string
 	ltsp    string // ltsp.conf, if LTSP since 2019 writes their hosts file when they boot, of what stands in there
 	hosts   hostsFile
+	unclear bool     // there is more in it, which only a shell can tell
 	sources []string // of etc/nsswitch.conf
 }
 
@@ -48,7 +49,8 @@ func (f *facts) openClients() {
 		}
 		c := client{chroot: d.Name, root: d.Path}
 		if _, err := root.Read(ltsp5); err != nil && f.farm.LTSP.KnownHosts != "" {
-			c.ltsp, c.hosts = f.ltspConf.Path, f.ltspHosts()
+			c.ltsp = f.ltspConf.Path
+			c.hosts, c.unclear = f.ltspHosts()
 		} else {
 			data, _ := root.Read("etc/hosts")
 			c.hosts = readHosts(c.hostsPath(), data)
@@ -65,16 +67,22 @@ const ltsp5 = "usr/share/ltsp/ltsp_config"
 
 // ltspHosts is the hosts file that LTSP since 2019 gives its clients, in the place of the image's. It holds this machine as
 // server, too.
-func (f *facts) ltspHosts() hostsFile {
-	h := readHosts("", nil)
+func (f *facts) ltspHosts() (h hostsFile, unclear bool) {
+	h = readHosts("", nil)
 	for _, s := range f.ltspConf.Of(farm.ClientSections...) {
-		if strings.HasPrefix(s.Key, "HOSTS_") {
+		where := fmt.Sprintf("line %d of %s", s.Line, f.ltspConf.Path)
+		switch {
+		case !strings.HasPrefix(s.Key, "HOSTS_"):
+		case !s.Plain:
+			unclear = true
+			f.couldNotSee("which hosts %s gives to clients: a shell works that out", where)
+		default:
 			for line := range strings.Lines(s.Value) {
-				h.add(fmt.Sprintf("line %d of %s", s.Line, f.ltspConf.Path), line)
+				h.add(where, line)
 			}
 		}
 	}
-	return h
+	return h, unclear
 }
 
 // hostsCommands are what to type for their hosts file to hold a name.
@@ -109,9 +117,10 @@ func hostSources(nsswitch []byte) []string {
 // resolve finds the addresses of what stands for a server in LDM_SERVER, as a client does. known is false if that cannot be
 // told from here.
 func (c client) resolve(f *facts, s *server) (addresses []netip.Addr, from string, known bool) {
-	if known = c.ltsp == "" || s.entry != "server"; !known {
+	if c.ltsp != "" && s.entry == "server" {
 		return nil, "", false // LTSP itself gives it an address
 	}
+	known = !c.unclear
 	for _, source := range c.sources {
 		switch {
 		case source == "files":

@@ -118,6 +118,20 @@ func TestFixesOfLTSP(t *testing.T) {
 	}
 }
 
+// What only a shell can tell of ltsp.conf is not guessed at.
+func TestHostsOfAShell(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ltsp("[[alias]]\nname = \"server\"\n")
+	w.write("machine/etc/ltsp/ltsp.conf", "[clients]\nHOSTS_A=\"$SERVER app01\"\n")
+	w.sh("touch tftp/ltsp.img")
+	w.zone.forget("app01.")
+	r := w.examine()
+	if len(r.Findings) > 0 || !strings.Contains(strings.Join(r.Unseen, " "), "which hosts line 2 of ") {
+		t.Errorf("%+v %q", r.Findings, r.Unseen)
+	}
+}
+
 // A chroot of LTSP 5 boots by itself.
 func TestLTSP5BesideANewOne(t *testing.T) {
 	t.Parallel()
