@@ -382,6 +382,12 @@ func TestChecks(t *testing.T) {
 				return unix.Statfs_t{Bsize: 4096, Bavail: 1 << 40, Files: 1000, Ffree: 7}, nil
 			}
 		}},
+		{"no-space", Problem, "has 60 MB free, and the next full build needs about 65 MB", []string{"no-image"}, func(w *world) {
+			w.remove("images") // a first build
+			w.remove("tftp")
+			w.sh("mkdir images tftp && truncate -s 64M client/big")
+			w.machine.free = func(string) (unix.Statfs_t, error) { return unix.Statfs_t{Bsize: 1 << 20, Bavail: 60}, nil }
+		}},
 		{"read-only", Problem, "Its file system is mounted read-only.", nil, func(w *world) {
 			w.machine.free = func(string) (unix.Statfs_t, error) {
 				return unix.Statfs_t{Bsize: 4096, Bavail: 1 << 40, Flags: unix.ST_RDONLY}, nil

@@ -89,6 +89,7 @@ type root struct {
 	files  []update.StandingFile
 	fileAt error  // why some of them are not there
 	apart  string // a file under TFTP that is not the current generation's, or ""
+	bytes  int64  // of its files, where no image tells how large the next will be
 	stale  bool
 	treeAt error
 }
@@ -365,6 +366,10 @@ func (f *facts) enter(ctx context.Context, r *root) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, treePatience)
 	defer cancel()
+	if r.image.Current == image.None {
+		r.bytes = treeSize(ctx, r.Path)
+		return
+	}
 	if r.stale, r.treeAt = update.Stale(ctx, f.farm, r.Chroot); errors.Is(r.treeAt, context.DeadlineExceeded) {
 		r.treeAt = errors.New("whether " + r.Path + " has changed since its image was built: its disk is too slow for a look")
 	}

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -14,6 +15,9 @@ const fewInodes = 1000
 
 // leastSpace is what there should be anywhere, in bytes: keys, log and records may need it, and any image does.
 const leastSpace = 16 << 20
+
+// firstImage is how many times smaller than its tree a first image will be, at best.
+const firstImage = 4
 
 // A disk is a file system that update-image writes to.
 type disk struct {
@@ -54,6 +58,7 @@ func (f *facts) disks() (disks []*disk) {
 		if r.opened != nil && r.Write && r.Path != "/" {
 			add(r.Path, leastSpace)
 		}
+		add(f.farm.Image.Directory, r.bytes/firstImage)
 		for _, g := range r.image.Generations {
 			if g.Current {
 				add(f.farm.Image.Directory, g.Size+g.Size/16)
@@ -109,6 +114,22 @@ func existing(folder string) string {
 		folder = filepath.Dir(folder)
 	}
 	return folder
+}
+
+// treeSize sums up the files of a tree, in bytes, as far as it comes in time.
+func treeSize(ctx context.Context, path string) (sum int64) {
+	filepath.WalkDir(path, func(_ string, e fs.DirEntry, err error) error {
+		if ctx.Err() != nil {
+			return fs.SkipAll
+		}
+		if err == nil && e.Type().IsRegular() {
+			if info, err := e.Info(); err == nil {
+				sum += info.Size()
+			}
+		}
+		return nil
+	})
+	return sum
 }
 
 // size sums up the files in a folder, in bytes.
