@@ -47,7 +47,7 @@ func ltspServer(f *facts) (found []Finding) {
 	}
 	from := map[string]string{"server": "by which LTSP's clients know the machine they log in to"}
 	order := []string{"server"}
-	for _, s := range f.ltspConf.All() {
+	for _, s := range f.ltspConf.Settings {
 		if s.Key == "SSH_SERVER" && s.Plain && s.Value != "" && from[s.Value] == "" {
 			from[s.Value] = fmt.Sprintf("which line %d of %s has clients log in to", s.Line, f.ltspConf.Path)
 			order = append(order, s.Value)

@@ -85,7 +85,7 @@ func Discover(root string) Found {
 	if path := filepath.Join(root, "etc/ltsp/ssh_known_hosts"); found.Initrd || exists(path) {
 		found.KnownHosts = path
 	}
-	for _, s := range conf.All() {
+	for _, s := range conf.Settings {
 		if s.Key == "SSH_SERVER" && s.Plain {
 			found.InUse = append(found.InUse, strings.Fields(s.Value)...)
 		}

@@ -211,7 +211,7 @@ UNENDED="`
 		t.Fatal(err)
 	}
 	var got []string
-	for _, s := range c.All() {
+	for _, s := range c.Settings {
 		if s.Plain {
 			got = append(got, fmt.Sprintf("%d [%s] %s=%s", s.Line, s.Section, s.Key, s.Value))
 		} else {

@@ -16,8 +16,8 @@ import (
 // LTSPConf is what /etc/ltsp/ltsp.conf of LTSP since 2019 sets. LTSP makes a shell script of it, a function of each section
 // (ltsp.conf(5), ini2sh). This reads what is written out, as a shell would, and runs nothing.
 type LTSPConf struct {
-	Path     string // where it is, or would be
-	settings []LTSPSetting
+	Path     string        // where it is, or would be
+	Settings []LTSPSetting // in its order
 }
 
 // An LTSPSetting is one assignment.
@@ -42,8 +42,13 @@ func ReadLTSPConf(root string) (LTSPConf, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return c, err
 	}
+	c.Settings = parseLTSPConf(string(text))
+	return c, nil
+}
+
+func parseLTSPConf(text string) (settings []LTSPSetting) {
 	section := ""
-	lines := strings.Split(string(text), "\n")
+	lines := strings.Split(text, "\n")
 	for i := 0; i < len(lines); i++ {
 		if ltspSection.MatchString(lines[i]) {
 			section = ltspNoSection.ReplaceAllString(strings.ToLower(lines[i]), "")
@@ -55,25 +60,22 @@ func ReadLTSPConf(root string) (LTSPConf, error) {
 		}
 		s := LTSPSetting{Section: section, Key: m[1], Line: i + 1}
 		value := m[2]
-		word, rest, plain := shellWord(value)
-		for rest == unended && i+1 < len(lines) { // a value of several lines
+		word, rest, plain, open := shellWord(value)
+		for open && i+1 < len(lines) { // a value of several lines
 			i++
 			value += "\n" + lines[i]
-			word, rest, plain = shellWord(value)
+			word, rest, plain, open = shellWord(value)
 		}
 		rest = strings.TrimSpace(rest)
-		s.Value, s.Plain = word, plain && (rest == "" || rest[0] == '#' || rest[0] == ';')
-		c.settings = append(c.settings, s)
+		s.Value, s.Plain = word, plain && !open && (rest == "" || rest[0] == '#' || rest[0] == ';')
+		settings = append(settings, s)
 	}
-	return c, nil
+	return settings
 }
 
-// unended is the rest of a text in which a quote does not end.
-const unended = "\x00"
-
 // shellWord reads the word that a text begins with, as a shell does. plain is false if there is something in it that a shell
-// works out.
-func shellWord(text string) (word, rest string, plain bool) {
+// works out, open true if a quote in it does not end.
+func shellWord(text string) (word, rest string, plain, open bool) {
 	var b strings.Builder
 	quote := byte(0)
 	plain = true
@@ -85,7 +87,7 @@ func shellWord(text string) (word, rest string, plain bool) {
 		case quote == 0 && (c == '"' || c == '\''):
 			quote = c
 		case quote == 0 && strings.IndexByte(" \t\n;&|#", c) >= 0 && (c != '#' || i == 0):
-			return b.String(), text[i:], plain
+			return b.String(), text[i:], plain, false
 		case c == '\\' && quote != '\'' && i+1 < len(text) && (quote == 0 || strings.IndexByte("$`\"\\\n", text[i+1]) >= 0):
 			if i++; text[i] != '\n' {
 				b.WriteByte(text[i])
@@ -95,14 +97,8 @@ func shellWord(text string) (word, rest string, plain bool) {
 			b.WriteByte(c)
 		}
 	}
-	if quote != 0 {
-		return b.String(), unended, false
-	}
-	return b.String(), "", plain
+	return b.String(), "", plain, quote != 0
 }
-
-// All is what is set anywhere, in the order of the file.
-func (c LTSPConf) All() []LTSPSetting { return c.settings }
 
 // Of is what is set in sections, and in those that they include, in the order in which LTSP evaluates it: the last one of a key
 // holds.
@@ -114,7 +110,7 @@ func (c LTSPConf) Of(sections ...string) (settings []LTSPSetting) {
 			return
 		}
 		seen[section] = true
-		for _, s := range c.settings {
+		for _, s := range c.Settings {
 			switch {
 			case s.Section != section:
 			case strings.EqualFold(s.Key, "INCLUDE"):
@@ -152,7 +148,7 @@ func (c LTSPConf) unclear() (notes []string) {
 		"BASE_DIR": "path under [[chroot]] and directory under [image]", "TFTP_DIR": "directory under [tftp]", "SSH_SERVER": "the servers",
 		"ADD_IMAGE_EXCLUDES": "exclude under [[chroot]]", "OMIT_IMAGE_EXCLUDES": "exclude under [[chroot]]",
 	}
-	for _, s := range c.settings {
+	for _, s := range c.Settings {
 		if with := compare[s.Key]; with != "" && !s.Plain {
 			notes = append(notes, fmt.Sprintf("Line %d of %s has a shell work out %s, and ltskeeper runs none: compare it with %s in the declaration.", s.Line, c.Path, s.Key, with))
 		}
