@@ -36,6 +36,10 @@
 // the packages of the day has to be about right, and the same throughout a page: a size is of today's magnitude; a kernel, or
 // a number of files, stands for one of today's for as long as a page lasts, and so does a fingerprint or key, in what is printed
 // as in what is typed. `go test ./docs -update` writes what is printed today into the pages, and sizes to the last digit.
+//
+// The machines are Debian 12. To type all of it on Debian 13, with clients of Debian 13:
+//
+//	export XDG_CACHE_HOME=/var/cache/debian13 LTSKEEPER_DEBIAN=trixie CI=true; scripts/need test && go test ./docs
 package docs
 
 import (
