@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/disktest"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -286,6 +288,38 @@ func TestPutOnAFullDisk(t *testing.T) {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
 	r.Close() // so that it can be unmounted
+}
+
+func TestPutOnAFailingDisk(t *testing.T) {
+	t.Parallel()
+	r := client(t, map[string]string{"etc/lts.conf": "old"})
+	disk := disktest.Failing(t, r.Path())
+	r = mustOpen(t, r.Path())
+	defer r.Close() // so that it can be unmounted
+	for _, op := range []string{"read", "write", "sync", "rename"} {
+		disk.FailAt(op, "etc/", syscall.EIO)
+		changed, err := r.Put("etc/lts.conf", []byte("new"), 0o644)
+		if changed || !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), filepath.Join(r.Path(), "etc/lts.conf")+": ") {
+			t.Errorf("%s: changed %v, %v", op, changed, err)
+		}
+		disk.Mend()
+		if data, err := r.Read("etc/lts.conf"); err != nil || string(data) != "old" {
+			t.Errorf("%s: read %q, %v", op, data, err)
+		}
+		if entries, err := os.ReadDir(filepath.Join(r.Path(), "etc")); err != nil || len(entries) != 1 {
+			t.Errorf("%s: left behind: %v, %v", op, entries, err)
+		}
+	}
+	mustPut(t, r, "etc/lts.conf", "new", 0o644, true)
+	disk.Fail(func(op, path string) syscall.Errno {
+		if op == "sync" && path == "etc" {
+			return syscall.EIO
+		}
+		return 0
+	})
+	if _, err := r.Put("etc/lts.conf", []byte("newer"), 0o644); !errors.Is(err, syscall.EIO) {
+		t.Errorf("its folder is not synced: %v", err)
+	}
 }
 
 func TestPutOnAReadOnlyMount(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"ltskeeper/internal/disktest"
+
+	"golang.org/x/sys/unix"
 )
 
 // An image that its disk does not give back any more is told, and replaced: by the next one that differs, and, as whoever
@@ -17,7 +19,8 @@ func TestUnreadable(t *testing.T) {
 		p := newPlace(t)
 		p.update("conf 1")
 		image := filepath.Join(p.folder(1), imageFile)
-		mend := disktest.Unreadable(t, image)
+		disk := disktest.Failing(t, p.Images)
+		disk.FailAt("read", "1/"+imageFile, unix.EIO)
 		if _, err := p.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), image) {
 			t.Errorf("Verify: %v", err)
 		}
@@ -35,6 +38,6 @@ func TestUnreadable(t *testing.T) {
 		if _, err := p.Verify(t.Context()); err != nil {
 			t.Error(err)
 		}
-		mend()
+		disk.Mend()
 	}
 }

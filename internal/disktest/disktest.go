@@ -35,22 +35,15 @@ func mount(t *testing.T, source, dir, kind string, flags uintptr, options string
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 }
 
-// mountFUSE mounts a file system that the test itself has to answer for.
-func mountFUSE(t *testing.T, path string, mode uint32) (fuse int) {
+// Silent mounts a file system that never answers.
+func Silent(t *testing.T, dir string) {
 	t.Helper()
 	fuse, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		need(t, fmt.Errorf("open /dev/fuse: %w", err))
 	}
 	t.Cleanup(func() { unix.Close(fuse) }) // and who waits for it gets an error
-	mount(t, "disktest", path, "fuse", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("fd=%d,rootmode=%o,user_id=0,group_id=0", fuse, mode))
-	return fuse
-}
-
-// Silent mounts a file system that never answers.
-func Silent(t *testing.T, dir string) {
-	t.Helper()
-	mountFUSE(t, dir, unix.S_IFDIR)
+	mount(t, "disktest", dir, "fuse", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("fd=%d,rootmode=%o,user_id=0,group_id=0", fuse, unix.S_IFDIR))
 }
 
 // Small mounts a file system in memory that Fill fills quickly.

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ltskeeper/internal/disktest"
 )
 
 func TestWrite(t *testing.T) {
@@ -46,6 +48,64 @@ func TestWrite(t *testing.T) {
 	}
 	if names := list(t, dir); names != "file folder new" {
 		t.Errorf("there is %s", names)
+	}
+}
+
+// A disk that fails in the middle leaves the old file or none, nothing unfinished, and an error that names the file.
+func TestFailingDisk(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"old", "new"} {
+		for _, op := range []string{"write", "sync", "rename"} {
+			for _, cause := range []syscall.Errno{syscall.EIO, syscall.EDQUOT} {
+				dir := t.TempDir()
+				path := filepath.Join(dir, name)
+				if err := os.WriteFile(filepath.Join(dir, "old"), content(1), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				disk := disktest.Failing(t, dir)
+				disk.FailAt(op, name, cause)
+				works := map[string]func() error{"Write": func() error { return Write(path, content(2), 0o644) }}
+				if name == "new" && op != "rename" { // it makes a link instead
+					works["Create"] = func() error { return Create(path, content(2), 0o644) }
+				}
+				for what, work := range works {
+					if err := work(); !errors.Is(err, cause) || !strings.Contains(err.Error(), "write "+path+": ") {
+						t.Errorf("%s of %s, %s: %v", what, name, op, err)
+					}
+					if names := list(t, dir); names != "old" {
+						t.Errorf("%s of %s, %s: there is %s", what, name, op, names)
+					}
+					disk.Mend()
+					if data, err := os.ReadFile(filepath.Join(dir, "old")); err != nil || !bytes.Equal(data, content(1)) {
+						t.Errorf("%s of %s, %s: %d bytes, %v", what, name, op, len(data), err)
+					}
+					disk.FailAt(op, name, cause)
+				}
+				disk.Mend()
+				if err := Write(path, content(2), 0o644); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+}
+
+// That a name may not last is told, too.
+func TestUnsyncedFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	disk := disktest.Failing(t, dir)
+	disk.Fail(func(op, path string) syscall.Errno {
+		if op == "sync" && path == "" {
+			return syscall.EIO
+		}
+		return 0
+	})
+	path := filepath.Join(dir, "file")
+	for _, err := range []error{Write(path, nil, 0o644), Create(path+"2", nil, 0o644), SyncFolder(dir)} {
+		if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), dir) {
+			t.Error(err)
+		}
 	}
 }
 
