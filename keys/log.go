@@ -66,26 +66,32 @@ func (s *Store) log(entries []Entry) error {
 	if err != nil {
 		return err
 	}
-	text := b.Bytes()
-	if cut, err := endsInMidLine(f); err != nil {
-		f.Close()
-		return err
-	} else if cut {
-		text = append([]byte("\n"), text...)
-	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Sync(), f.Close())
+	return errors.Join(appendLines(f, b.Bytes()), f.Close())
 }
 
-// endsInMidLine reports whether a crash has left half a line.
-func endsInMidLine(f *os.File) (bool, error) {
+// appendLines writes text to the end of f, or, with an error, takes back what it wrote: the log tells of nothing that does
+// not happen. A line that a crash has left half is ended first.
+func appendLines(f *os.File, text []byte) error {
 	info, err := f.Stat()
-	if err != nil || info.Size() == 0 {
-		return false, err
+	if err != nil {
+		return err
 	}
-	var last [1]byte
-	_, err = f.ReadAt(last[:], info.Size()-1)
-	return last[0] != '\n', err
+	if size := info.Size(); size > 0 {
+		last := make([]byte, 1)
+		if _, err := f.ReadAt(last, size-1); err != nil {
+			return err
+		}
+		if last[0] != '\n' {
+			text = append([]byte("\n"), text...)
+		}
+	}
+	if _, err = f.Write(text); err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		f.Truncate(info.Size())
+	}
+	return err
 }
 
 // Log returns the log, oldest first, and the numbers of lines in it that it

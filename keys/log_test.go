@@ -2,11 +2,15 @@ package keys
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+
+	"ltskeeper/internal/disktest"
 )
 
 // story is what the log says, in short.
@@ -113,19 +117,37 @@ func TestNoChangeWithoutItsLine(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	collect(t, dir, app01, "e1")
-	path := filepath.Join(dir, logFile)
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
+	disk := disktest.Failing(t, dir)
+	for _, op := range []string{"write", "sync"} {
+		disk.FailAt(op, logFile, syscall.EIO)
+		if _, err := open(t, dir).Revoke("app01", keysOf("e1"), noon); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), filepath.Join(dir, logFile)) {
+			t.Errorf("%s: %v", op, err)
+		}
+		disk.Mend()
+		s := open(t, dir)
+		if keys, err := s.Trusted("app01", nil); err != nil || namesOf(keys) != "e1" || len(s.Lost()) > 0 {
+			t.Errorf("%s: trusts %q, lost %v, %v", op, namesOf(keys), s.Lost(), err)
+		}
+		if entries, unreadable, err := s.Log(); err != nil || len(entries) != 1 || len(unreadable) > 0 {
+			t.Errorf("%s: %+v, lines %v, %v", op, entries, unreadable, err)
+		}
 	}
-	if err := os.Mkdir(path, 0o755); err != nil {
-		t.Fatal(err)
+}
+
+// Without its log a store does not know what was rejected, nor whether it lacks a revocation.
+func TestUnreadableLog(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	collect(t, dir, app01, "e1")
+	disk := disktest.Failing(t, dir)
+	disk.FailAt("read", logFile, syscall.EIO)
+	for _, readonly := range []bool{false, true} {
+		if _, err := Open(dir, readonly); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), filepath.Join(dir, logFile)) {
+			t.Error(err)
+		}
 	}
-	if _, err := open(t, dir).Revoke("app01", keysOf("e1"), noon); err == nil {
-		t.Error("revoked without a line")
-	}
-	if keys, err := open(t, dir).Trusted("app01", nil); err != nil || namesOf(keys) != "e1" {
-		t.Errorf("trusts %q, %v", namesOf(keys), err)
-	}
+	disk.Mend()
+	open(t, dir)
 }
 
 func FuzzLog(f *testing.F) {

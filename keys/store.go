@@ -52,7 +52,7 @@ const (
 
 // Open opens the store in dir. The directory need not exist: it is made
 // before the first file in it. A readonly store refuses to write.
-// The files revoked and names are read here, and an error says what is wrong
+// The files revoked, names and log are read here, and an error says what is wrong
 // with them; those of a server are read when they are asked for.
 func Open(dir string, readonly bool) (*Store, error) {
 	s := &Store{dir: dir, readonly: readonly}
@@ -70,20 +70,22 @@ func Open(dir string, readonly bool) (*Store, error) {
 		return nil, s.damaged(namesFile, err, "restore it from a backup, or mend the line: it keeps servers from a second first use")
 	}
 	s.listed = len(s.names)
-	s.recall()
+	if err := s.recall(); err != nil {
+		return nil, err
+	}
 	return s, s.survey()
 }
 
 // recall takes the servers that the log tells of for known, too: a list of names that was lost must not bring first use
 // back to a server whose files are gone. It also finds the revocations that were lost, and remembers all rejections.
-func (s *Store) recall() {
+func (s *Store) recall() error {
 	revoked := map[string]bool{}
 	for _, k := range s.revoked {
 		revoked[k.Fingerprint()] = true
 	}
 	entries, _, err := s.Log()
 	if err != nil {
-		s.doubt = fmt.Sprintf("%s cannot be read: %v", s.path(logFile), err)
+		return fmt.Errorf("%w; restore it from a backup: it remembers which keys were rejected and revoked", err)
 	}
 	s.rejected = map[string]map[string]time.Time{}
 	for _, e := range entries {
@@ -106,6 +108,7 @@ func (s *Store) recall() {
 			s.doubt = s.unlisted(e.Server)
 		}
 	}
+	return nil
 }
 
 func (s *Store) unlisted(name string) string {
