@@ -93,7 +93,7 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 		}
 		if same {
 			b.Generation, b.Unchanged = s.record(current), true
-			return b, s.inspected(b.Generation, from.Inspection)
+			return b, s.inspected(current, from.Inspection)
 		}
 		if err := s.linkImage(current, dir); err != nil {
 			return nil, err
@@ -122,13 +122,14 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 	return b, s.writeRecord(dir, b.Generation) // the last name in dir: it syncs them all
 }
 
-// inspected writes down what a generation was inspected for, where that is news.
-func (s *Store) inspected(g Generation, inspection string) error {
-	if g.Inspection == inspection {
+// inspected writes down what generation n was inspected for, where that is news. A record that cannot be read stays as it is.
+func (s *Store) inspected(n int, inspection string) error {
+	g, unread := s.readRecord(n)
+	if unread != nil || g.Inspection == inspection {
 		return nil
 	}
 	g.Inspection = inspection
-	return s.writeRecord(s.folder(g.Number), g)
+	return s.writeRecord(s.folder(n), g)
 }
 
 // next is the number of the generation to be made: none that either side has or had last is used twice.

@@ -289,14 +289,16 @@ func (s *Store) settle(current int, now time.Time) error {
 	return s.disk.put(ready...)
 }
 
-// readyRecords makes ready the records that change when the generation current takes its place.
+// readyRecords makes ready the records that change when the generation current takes its place. One that cannot be read stays
+// as it is, for it may say that the generation is pinned.
 func (s *Store) readyRecords(current int, now time.Time) (ready []swap, err error) {
 	numbers, err := numbered(s.dir())
 	if err != nil {
 		return nil, err
 	}
 	for _, n := range numbers {
-		g, settled := s.record(n), false
+		g, unread := s.readRecord(n)
+		settled := false
 		if n == current {
 			settled = g.Published && g.Replaced.IsZero()
 			g.Published, g.Replaced = true, time.Time{}
@@ -304,7 +306,7 @@ func (s *Store) readyRecords(current int, now time.Time) (ready []swap, err erro
 			settled = !g.Published || !g.Replaced.IsZero()
 			g.Replaced = now.UTC().Truncate(time.Second)
 		}
-		if settled {
+		if settled || unread != nil {
 			continue
 		}
 		sw, err := s.readyRecord(s.folder(n), g)

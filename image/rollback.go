@@ -98,12 +98,12 @@ func (s *Store) Pin(n int, pinned bool) error {
 	if err := s.exists(n); err != nil {
 		return err
 	}
-	g := s.record(n)
-	if g.Pinned == pinned {
-		return nil
+	g, err := s.readRecord(n)
+	if err == nil && g.Pinned != pinned {
+		g.Pinned = pinned
+		err = s.writeRecord(s.folder(n), g)
 	}
-	g.Pinned = pinned
-	if err := s.writeRecord(s.folder(n), g); err != nil {
+	if err != nil {
 		return fmt.Errorf("pin generation %d of %s: %w", n, s.Name, err)
 	}
 	return nil

@@ -167,10 +167,17 @@ func numbered(dir string) ([]int, error) {
 // record reads what is known of a generation. One without a readable build.json is described by its
 // image alone: the record is for people, and its loss must not stop the work nor cost the image.
 func (s *Store) record(n int) Generation {
-	var g Generation
+	g, _ := s.readRecord(n)
+	return g
+}
+
+// readRecord is record for who writes it anew. The error is that of a disk which does not give back what may still be there.
+func (s *Store) readRecord(n int) (g Generation, unread error) {
 	data, err := os.ReadFile(filepath.Join(s.folder(n), recordFile))
 	if err == nil {
 		err = json.Unmarshal(data, &g)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		unread = err
 	}
 	if err != nil {
 		g = Generation{}
@@ -179,7 +186,7 @@ func (s *Store) record(n int) Generation {
 		}
 	}
 	g.Number = n
-	return g
+	return g, unread
 }
 
 // madeHere tells whether Build has made generation n, so that there is an index of its image.

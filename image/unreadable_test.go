@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -39,5 +40,29 @@ func TestUnreadable(t *testing.T) {
 			t.Error(err)
 		}
 		disk.Mend()
+	}
+}
+
+// A record that cannot be read for a while is not written anew without what it says.
+func TestUnreadableRecord(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.update("conf 1")
+	must(t, p.Pin(1, true))
+	disk := disktest.Failing(t, p.Images)
+	disk.FailAt("read", recordFile, unix.EIO)
+	if err := p.Pin(1, false); !errors.Is(err, unix.EIO) || !strings.Contains(err.Error(), filepath.Join(p.folder(1), recordFile)) {
+		t.Error(err)
+	}
+	from := p.source("conf 1")
+	from.Inspection = "something else"
+	if b, err := p.Build(t.Context(), from, p.now); err != nil || !b.Unchanged {
+		t.Errorf("%+v, %v", b, err)
+	}
+	p.update("conf 2")
+	disk.Mend()
+	p.update("conf 3")
+	if g := p.record(1); !g.Pinned || g.Replaced.IsZero() {
+		t.Errorf("%+v", g)
 	}
 }
