@@ -134,7 +134,8 @@ func (s *Store) DiffTree(ctx context.Context, from Source) (int, []squashfs.Diff
 	return current, differences, err
 }
 
-// Diff says what changed from generation a to generation b.
+// Diff says what changed from generation a to generation b. A folder that both leave empty is not told of for the time that
+// its image lends it.
 func (s *Store) Diff(ctx context.Context, a, b int) ([]squashfs.Difference, error) {
 	var images [2]*openedImage
 	for i, n := range []int{a, b} {
@@ -148,7 +149,20 @@ func (s *Store) Diff(ctx context.Context, a, b int) ([]squashfs.Difference, erro
 		defer img.Close()
 		images[i] = img
 	}
-	return squashfs.Diff(ctx, images[0].Reader, images[1].Reader)
+	differences, err := squashfs.Diff(ctx, images[0].Reader, images[1].Reader)
+	var told []squashfs.Difference
+	for i, d := range differences {
+		within := i+1 < len(differences) && strings.HasPrefix(differences[i+1].Path, d.Path+"/")
+		if within || !slices.Equal(d.What, []string{"mtime"}) || !images[0].lends(d.Old) || !images[1].lends(d.New) {
+			told = append(told, d)
+		}
+	}
+	return told, err
+}
+
+// lends tells whether an entry may be a folder that has its time from the image, as one that was left empty has.
+func (i *openedImage) lends(e *squashfs.Entry) bool {
+	return e.IsDir() && e.Links == 2 && int64(e.Mtime) == i.Info().Time.Unix()
 }
 
 // exists fails, and names those that do, if there is no generation n.
