@@ -46,7 +46,6 @@ func (c *crasher) fail(side, op string, n int, once bool) (struck bool) {
 		dir = p.TFTP
 	}
 	disk := disktest.Failing(c.t, dir)
-	defer unix.Unmount(dir, unix.MNT_DETACH)
 	count, last := 0, ""
 	disk.Fail(func(o, path string) unix.Errno {
 		if o == op {

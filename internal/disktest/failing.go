@@ -1,8 +1,14 @@
 package disktest
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -20,33 +26,72 @@ import (
 type Fault func(op, path string) syscall.Errno
 
 // A Disk is a folder on a file system that can fail.
+//
+// A process of its own serves that, and asks the test's. One that waits for its own file system cannot be killed, and now
+// and then waits for ever: Go's scheduler stands still for it while a file is registered for polling, or a child made.
 type Disk struct {
 	mu    sync.Mutex
 	fault Fault
 	short map[string]syscall.Errno // files of which a write was cut short, and how the next one fails
 }
 
+// A question is what the server asks the test: whether an operation is to fail.
+type question struct {
+	Op, Path string
+	Size     int // of a write, in bytes
+}
+
+type answer struct {
+	Errno syscall.Errno
+	Size  int // how much of a write is to be written
+}
+
+// serverFor is the variable that makes a server of a test's program, for the folder that it names.
+const serverFor = "DISKTEST_SERVER_FOR"
+
+func init() {
+	if dir := os.Getenv(serverFor); dir != "" {
+		fmt.Fprintln(os.Stderr, serve(dir, os.Stdin, os.Stdout))
+		os.Exit(1)
+	}
+}
+
 // Failing mounts a file system over the folder dir that holds what is there, and does what it is told until Fail.
 func Failing(t *testing.T, dir string) *Disk {
 	t.Helper()
-	below, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) // leads below the mount when that is there
+	server := exec.Command("/proc/self/exe")
+	server.Env = append(os.Environ(), serverFor+"="+dir)
+	var complaints strings.Builder
+	server.Stderr = &complaints
+	answers, err := server.StdinPipe()
 	need(t, err)
-	t.Cleanup(func() { unix.Close(below) })
-	var st unix.Stat_t
-	need(t, unix.Fstat(below, &st))
+	pipe, err := server.StdoutPipe()
+	need(t, err)
+	need(t, server.Start())
+	questions := bufio.NewReader(pipe)
+	if _, err := questions.ReadString('\n'); err != nil {
+		server.Wait()
+		need(t, fmt.Errorf("mount a file system at %s: %s", dir, complaints.String()))
+	}
 	d := &Disk{}
-	root := &fs.LoopbackRoot{Path: fmt.Sprintf("/proc/self/fd/%d", below), Dev: st.Dev}
-	top := &node{&fs.LoopbackNode{RootData: root}, d}
-	root.RootNode = top
-	options := fuse.MountOptions{
-		FsName: "disktest", DirectMountStrict: true, // there is no fusermount
-		DisabledCapabilities: fuse.CAP_PASSTHROUGH, // reads and writes are to come by here
-	}
-	if _, err := fs.Mount(dir, top, &fs.Options{MountOptions: options}); err != nil {
-		need(t, fmt.Errorf("mount a file system at %s: %w", dir, err))
-	}
-	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	var talk sync.WaitGroup
+	talk.Go(func() { d.talk(questions, answers) })
+	t.Cleanup(func() {
+		answers.Close() // which ends the server and its mount, and fails what still waits for it
+		talk.Wait()
+		server.Wait()
+	})
 	return d
+}
+
+// talk answers questions until there are no more.
+func (d *Disk) talk(questions io.Reader, answers io.Writer) {
+	for in, out := json.NewDecoder(questions), json.NewEncoder(answers); ; {
+		var q question
+		if in.Decode(&q) != nil || out.Encode(d.answer(q)) != nil {
+			return
+		}
+	}
 }
 
 // Fail makes operations fail from now on. A write that fails has written half of its bytes before.
@@ -69,59 +114,102 @@ func (d *Disk) FailAt(op, text string, errno syscall.Errno) {
 // Mend makes everything succeed again.
 func (d *Disk) Mend() { d.Fail(nil) }
 
-func (d *Disk) ask(op, path string) syscall.Errno {
+func (d *Disk) answer(q question) answer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.fault == nil {
-		return 0
-	}
-	return d.fault(op, path)
-}
-
-// cut returns what can be written of data: half of it where the next write fails.
-func (d *Disk) cut(path string, data []byte) ([]byte, syscall.Errno) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if errno := d.short[path]; errno != 0 {
-		delete(d.short, path)
-		return nil, errno
+	if errno := d.short[q.Path]; errno != 0 && q.Op == "write" {
+		delete(d.short, q.Path)
+		return answer{Errno: errno}
 	}
 	if d.fault == nil {
-		return data, 0
+		return answer{Size: q.Size}
 	}
-	errno := d.fault("write", path)
-	if errno == 0 || len(data) < 2 {
-		return data, errno
+	errno := d.fault(q.Op, q.Path)
+	if errno != 0 && q.Size > 1 {
+		d.short[q.Path] = errno
+		return answer{Size: q.Size / 2}
 	}
-	d.short[path] = errno
-	return data[:len(data)/2], 0
+	return answer{Errno: errno, Size: q.Size}
 }
 
-// node is a file or a folder of a Disk.
+// A server is the file system over one folder, in a process of its own.
+type server struct {
+	mu        sync.Mutex
+	questions *json.Encoder
+	answers   <-chan answer
+}
+
+// serve mounts the file system, prints a line, and then questions, to which it reads answers. When these end, so does it.
+func serve(dir string, in io.Reader, out io.Writer) error {
+	below, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) // leads below the mount when that is there
+	if err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(below, &st); err != nil {
+		return err
+	}
+	answers := make(chan answer)
+	s := &server{questions: json.NewEncoder(out), answers: answers}
+	root := &fs.LoopbackRoot{Path: fmt.Sprintf("/proc/self/fd/%d", below), Dev: st.Dev}
+	top := &node{&fs.LoopbackNode{RootData: root}, s}
+	root.RootNode = top
+	options := fuse.MountOptions{
+		FsName: "disktest", DirectMountStrict: true, // there is no fusermount
+		DisabledCapabilities: fuse.CAP_PASSTHROUGH, // reads and writes are to come by here
+	}
+	if _, err := fs.Mount(dir, top, &fs.Options{MountOptions: options}); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "mounted")
+	for decoder := json.NewDecoder(in); ; {
+		var a answer
+		if err := decoder.Decode(&a); err != nil {
+			return errors.Join(err, unix.Unmount(dir, unix.MNT_DETACH))
+		}
+		answers <- a
+	}
+}
+
+// ask says with what error an operation is to fail, and how much of a write is to be written.
+func (s *server) ask(q question) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.questions.Encode(q) != nil {
+		return answer{Errno: syscall.EIO} // the test is over
+	}
+	return <-s.answers
+}
+
+// node is a file or a folder of a server's.
 type node struct {
 	*fs.LoopbackNode
-	disk *Disk
+	server *server
 }
 
 func (n *node) WrapChild(_ context.Context, child fs.InodeEmbedder) fs.InodeEmbedder {
-	return &node{child.(*fs.LoopbackNode), n.disk}
+	return &node{child.(*fs.LoopbackNode), n.server}
 }
 
 func (n *node) path() string { return n.Path(n.Root()) }
 
+func (n *node) ask(op, path string) syscall.Errno {
+	return n.server.ask(question{Op: op, Path: path}).Errno
+}
+
 func (n *node) Read(ctx context.Context, f fs.FileHandle, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
-	if errno := n.disk.ask("read", n.path()); errno != 0 {
+	if errno := n.ask("read", n.path()); errno != 0 {
 		return nil, errno
 	}
 	return f.(fs.FileReader).Read(ctx, dest, off)
 }
 
 func (n *node) Write(ctx context.Context, f fs.FileHandle, data []byte, off int64) (uint32, syscall.Errno) {
-	data, errno := n.disk.cut(n.path(), data)
-	if errno != 0 {
-		return 0, errno
+	a := n.server.ask(question{"write", n.path(), len(data)})
+	if a.Errno != 0 {
+		return 0, a.Errno
 	}
-	return f.(fs.FileWriter).Write(ctx, data, off)
+	return f.(fs.FileWriter).Write(ctx, data[:a.Size], off)
 }
 
 // Writev is not there, so that Write is asked.
@@ -136,7 +224,7 @@ func (n *node) CopyFileRange(context.Context, fs.FileHandle, uint64, *fs.Inode, 
 
 // Fsync does nothing else: the machine does not stop in the middle of a test.
 func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
-	return n.disk.ask("sync", n.path())
+	return n.ask("sync", n.path())
 }
 
 func (n *node) OpendirHandle(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
@@ -164,7 +252,7 @@ func (f *folder) Fsyncdir(ctx context.Context, flags uint32) syscall.Errno {
 }
 
 func (n *node) Rename(ctx context.Context, name string, parent fs.InodeEmbedder, to string, flags uint32) syscall.Errno {
-	if errno := n.disk.ask("rename", filepath.Join(parent.(*node).path(), to)); errno != 0 {
+	if errno := n.ask("rename", filepath.Join(parent.(*node).path(), to)); errno != 0 {
 		return errno
 	}
 	return n.LoopbackNode.Rename(ctx, name, parent, to, flags)
