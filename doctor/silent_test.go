@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,5 +75,34 @@ func TestNoSpaceForAFirstImage(t *testing.T) {
 	}
 	if found := strings.Join(ids(w.examine().Findings), " "); !strings.Contains(found, "no-space") {
 		t.Error(found)
+	}
+}
+
+// What is mounted in a tree is not its own: /proc, while somebody works in it, holds files without a size that means anything,
+// and a server may be dead whose files no image holds.
+func TestTreeSizeLeavesMountsAlone(t *testing.T) {
+	t.Parallel()
+	tree := t.TempDir()
+	for _, name := range []string{"one", "sub/two", "proc/three"} {
+		path := filepath.Join(tree, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, make([]byte, 100), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(tree, link); err != nil {
+		t.Fatal(err)
+	}
+	disktest.ReadOnly(t, filepath.Join(tree, "proc"))
+	disktest.Silent(t, filepath.Join(tree, "home"))
+	done := make(chan int64, 1)
+	go func() { done <- treeSize(t.Context(), link) }()
+	select {
+	case sum := <-done:
+		if sum != 200 {
+			t.Errorf("%d bytes, want 200", sum)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it waits for what is mounted")
 	}
 }

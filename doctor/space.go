@@ -116,13 +116,21 @@ func existing(folder string) string {
 	return folder
 }
 
-// treeSize sums up the files of a tree, in bytes, as far as it comes in time.
+// treeSize sums up the files of a tree, in bytes, as far as it comes in time. What is mounted in it is passed over: /proc has
+// files without a size that means anything, and a dead server keeps waiting whoever looks.
 func treeSize(ctx context.Context, path string) (sum int64) {
-	filepath.WalkDir(path, func(_ string, e fs.DirEntry, err error) error {
-		if ctx.Err() != nil {
+	root, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return 0
+	}
+	filepath.WalkDir(root, func(at string, e fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
 			return fs.SkipAll
-		}
-		if err == nil && e.Type().IsRegular() {
+		case err != nil:
+		case e.IsDir() && at != root && isMount(at):
+			return fs.SkipDir
+		case e.Type().IsRegular():
 			if info, err := e.Info(); err == nil {
 				sum += info.Size()
 			}
@@ -130,6 +138,13 @@ func treeSize(ctx context.Context, path string) (sum int64) {
 		return nil
 	})
 	return sum
+}
+
+// isMount tells whether something is mounted at a folder, be it by autofs as soon as somebody looks, and looks at none of it.
+func isMount(folder string) bool {
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, folder, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT|unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE, &st)
+	return err == nil && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
 }
 
 // size sums up the files in a folder, in bytes.
