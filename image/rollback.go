@@ -93,6 +93,30 @@ func (s *Store) rollback(n int, now time.Time) error {
 	return s.switchTo(n, now, held) // held first: no crash may leave it to the next update to bring the bad tree back
 }
 
+// Missed lists the names under TFTP by which clients boot now, and which would lead nowhere after Rollback to generation n. One
+// that somebody else made has no kernel and no initrd if they were never served beside it.
+func (s *Store) Missed(n int) ([]string, error) {
+	if err := s.exists(n); err != nil {
+		return nil, err
+	}
+	current, err := s.Current()
+	if err != nil {
+		return nil, err
+	}
+	kept := s.folder(n)
+	if n == 0 {
+		kept = s.bootFolder(0)
+	}
+	var missed []string
+	for _, b := range bootFiles {
+		_, served := os.Stat(filepath.Join(s.bootFolder(current), b.file))
+		if _, err := os.Stat(filepath.Join(kept, b.file)); b.file != confFile && served == nil && errors.Is(err, fs.ErrNotExist) {
+			missed = append(missed, filepath.Join(s.boot(), b.link))
+		}
+	}
+	return missed, nil
+}
+
 // Pin keeps generation n from being pruned, or lets it be again.
 func (s *Store) Pin(n int, pinned bool) error {
 	if err := s.exists(n); err != nil {

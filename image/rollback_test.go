@@ -117,6 +117,20 @@ func TestRollbackToTheFirstDay(t *testing.T) {
 	}
 }
 
+// An image of the first day whose kernel was never under TFTP has none to boot by.
+func TestMissed(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write("images/x86_64.img", "an image of somebody else's")
+	p.update("conf 1")
+	p.update("conf 2")
+	for n, want := range map[int][]string{0: {filepath.Join(p.TFTP, "x86_64/vmlinuz"), filepath.Join(p.TFTP, "x86_64/initrd.img")}, 1: nil, 2: nil} {
+		if missed, err := p.Missed(n); err != nil || !slices.Equal(missed, want) {
+			t.Errorf("Missed(%d) = %q, %v; want %q", n, missed, err, want)
+		}
+	}
+}
+
 // Whatever somebody puts in the place of ltskeeper's image, and how often, is kept with what clients were served beside it.
 func TestStrangersAreGenerations(t *testing.T) {
 	t.Parallel()

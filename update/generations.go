@@ -13,7 +13,8 @@ import (
 )
 
 // Rollback makes an earlier generation of a chroot's image current again, the one before if number is image.None, and
-// holds it until Release. One whose known_hosts trusts a key that has been revoked since is refused, unless forced.
+// holds it until Release. Refused, unless forced, is one whose known_hosts trusts a key that has been revoked since, and one
+// without a kernel where clients fetch one now.
 func Rollback(_ context.Context, f *farm.Farm, chroot string, number int, force bool) (image.Generation, error) {
 	var g image.Generation
 	err := changeGenerations(f, chroot, func(f *farm.Farm, store *image.Store) error {
@@ -29,6 +30,13 @@ func Rollback(_ context.Context, f *farm.Farm, chroot string, number int, force 
 		}
 		if len(revoked) > 0 && !force {
 			return fmt.Errorf("generation %d of %s still trusts %s, revoked since: clients that boot it would too; if it has to be: --force", number, chroot, fingerprints(revoked))
+		}
+		missed, err := store.Missed(number)
+		if err != nil {
+			return err
+		}
+		if len(missed) > 0 && !force {
+			return fmt.Errorf("generation %d of %s has none of what clients boot by now (%s): they would not start; if yours boot another kernel: --force", number, chroot, strings.Join(missed, ", "))
 		}
 		g, err = store.Rollback(number, time.Now())
 		return err

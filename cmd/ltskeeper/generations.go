@@ -23,7 +23,7 @@ it, and end with exit code 3.
 
   ltskeeper image rollback
   ltskeeper image rollback x86_64 11`,
-			Flags:        []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "also to one that trusts a key which is revoked now"}},
+			Flags:        []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "also to one that trusts a key which is revoked now, or that has no kernel"}},
 			BashComplete: t.completes(nil, chrootsAndGenerations, afterChroot(generations)),
 			Action:       t.imageRollback,
 		},
