@@ -201,6 +201,8 @@ LINES="one
 [two]
 three" # and more
 	INDENTED=yes
+CONTINUED=/srv\
+/tftp
 if [ "$X" = 1 ]; then
 UNENDED="`
 	if err := os.WriteFile(filepath.Join(dir, "etc/ltsp/ltsp.conf"), []byte(text), 0o644); err != nil {
@@ -222,7 +224,8 @@ UNENDED="`
 		"1 [] ABOVE=1", "3 [server] NAT=1", "4 [server] TFTP_DIR=/srv/server", "5 [server] INCLUDE=mine", "7 [common] TFTP_DIR=/srv/common",
 		"9 [mine] BASE_DIR=/srv/its mine", `10 [mine] QUOTED=a "b" \ \c$d e`, "11 [mine] GLUED=a#b", "12 [mine] INCLUDE=server",
 		"14 [b8:27:eb:*|dc:a6:32:*] COMMAND", "15 [b8:27:eb:*|dc:a6:32:*] SHELL_A", "16 [b8:27:eb:*|dc:a6:32:*] SHELL_C",
-		"18 [b8:27:eb:*|dc:a6:32:*] LINES=one\n[two]\nthree", "21 [b8:27:eb:*|dc:a6:32:*] INDENTED=yes", "23 [b8:27:eb:*|dc:a6:32:*] UNENDED",
+		"18 [b8:27:eb:*|dc:a6:32:*] LINES=one\n[two]\nthree", "21 [b8:27:eb:*|dc:a6:32:*] INDENTED=yes",
+		"22 [b8:27:eb:*|dc:a6:32:*] CONTINUED=/srv/tftp", "25 [b8:27:eb:*|dc:a6:32:*] UNENDED",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)

@@ -48,27 +48,22 @@ func ReadLTSPConf(root string) (LTSPConf, error) {
 
 func parseLTSPConf(text string) (settings []LTSPSetting) {
 	section := ""
-	lines := strings.Split(text, "\n")
-	for i := 0; i < len(lines); i++ {
-		if ltspSection.MatchString(lines[i]) {
-			section = ltspNoSection.ReplaceAllString(strings.ToLower(lines[i]), "")
-			continue
+	for number := 1; text != ""; number++ {
+		line, after, _ := strings.Cut(text, "\n")
+		m := ltspAssignment.FindStringSubmatchIndex(line)
+		switch {
+		case ltspSection.MatchString(line):
+			section = ltspNoSection.ReplaceAllString(strings.ToLower(line), "")
+		case m != nil:
+			s := LTSPSetting{Section: section, Key: line[m[2]:m[3]], Line: number}
+			word, rest, plain, open := shellWord(text[m[4]:])
+			number += strings.Count(text[:len(text)-len(rest)], "\n") // a value of several lines
+			rest, after, _ = strings.Cut(rest, "\n")
+			rest = strings.TrimSpace(rest)
+			s.Value, s.Plain = word, plain && !open && (rest == "" || rest[0] == '#' || rest[0] == ';')
+			settings = append(settings, s)
 		}
-		m := ltspAssignment.FindStringSubmatch(lines[i])
-		if m == nil {
-			continue
-		}
-		s := LTSPSetting{Section: section, Key: m[1], Line: i + 1}
-		value := m[2]
-		word, rest, plain, open := shellWord(value)
-		for open && i+1 < len(lines) { // a value of several lines
-			i++
-			value += "\n" + lines[i]
-			word, rest, plain, open = shellWord(value)
-		}
-		rest = strings.TrimSpace(rest)
-		s.Value, s.Plain = word, plain && !open && (rest == "" || rest[0] == '#' || rest[0] == ';')
-		settings = append(settings, s)
+		text = after
 	}
 	return settings
 }
