@@ -202,8 +202,8 @@ func (s *Store) clean() error {
 		return err
 	}
 	for _, n := range numbers {
-		g := s.record(n)
-		if n == current || g.Published {
+		g, unread := s.readRecord(n)
+		if n == current || g.Published || unread != nil { // nothing says of that one that it never became current
 			if err := errors.Join(s.removeLitter(s.folder(n)), s.removeLitter(s.bootFolder(n))); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -64,5 +65,26 @@ func TestUnreadableRecord(t *testing.T) {
 	p.update("conf 3")
 	if g := p.record(1); !g.Pinned || g.Replaced.IsZero() {
 		t.Errorf("%+v", g)
+	}
+}
+
+// A generation of which the disk gives back neither record nor image is not taken for one that never became current.
+func TestUnreadableGeneration(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.update("conf 1")
+	p.update("conf 2")
+	for _, name := range []string{recordFile, imageFile} {
+		path := filepath.Join(p.folder(1), name)
+		must(t, os.Rename(path, path+".kept"))
+		must(t, os.Symlink(name, path)) // a link to itself: an error, and not that of a missing file
+	}
+	must(t, p.Repair(p.now))
+	for _, name := range []string{recordFile, imageFile} {
+		path := filepath.Join(p.folder(1), name)
+		must(t, os.Rename(path+".kept", path))
+	}
+	if list, err := p.List(); err != nil || len(list) != 2 {
+		t.Errorf("%+v, %v", list, err)
 	}
 }
