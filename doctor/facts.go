@@ -220,10 +220,16 @@ func (f *facts) findSilent() error {
 	if err := mounts.Ask(patience, f.farm.State, f.farm.Image.Directory, f.farm.TFTP.Directory); err != nil {
 		return err
 	}
+	answers := make([]error, len(f.farm.Chroots))
+	var all sync.WaitGroup
+	for i, c := range f.farm.Chroots {
+		all.Go(func() { answers[i] = update.RootAnswers(f.farm, c, patience) })
+	}
+	all.Wait()
 	f.silent = map[string]error{}
-	for _, c := range f.farm.Chroots {
-		if err := update.RootAnswers(f.farm, c, patience); errors.Is(err, mounts.ErrSilent) {
-			f.silent[c.Path] = err
+	for i, err := range answers {
+		if errors.Is(err, mounts.ErrSilent) {
+			f.silent[f.farm.Chroots[i].Path] = err
 		}
 	}
 	return nil
