@@ -217,7 +217,11 @@ func (f *facts) lookAtLTSP() {
 // findSilent keeps away from the roots of chroots that do not answer. Without one of the farm's own folders there is
 // nothing to look at.
 func (f *facts) findSilent() error {
-	if err := mounts.Ask(patience, f.farm.State, f.farm.Image.Directory, f.farm.TFTP.Directory); err != nil {
+	own := []string{f.farm.State, f.farm.Image.Directory, f.farm.TFTP.Directory}
+	if f.farm.LTSP.KnownHosts != "" {
+		own = append(own, filepath.Dir(f.farm.LTSP.KnownHosts))
+	}
+	if err := mounts.Ask(patience, own...); err != nil {
 		return err
 	}
 	answers := make([]error, len(f.farm.Chroots))
