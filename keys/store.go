@@ -35,7 +35,7 @@ type Store struct {
 	listed   int                             // names in the file; more are known from the log
 	doubt    string                          // why the file seems to have lost names; "" if it does not
 	lost     []string                        // fingerprints of keys that were revoked, and that the file lacks
-	rejected map[string]map[string]time.Time // what the log says: server, fingerprint, since when
+	rejected map[string]map[string]time.Time // what the log says: server in its one spelling, fingerprint, since when
 	order    string                          // on whose order things change
 }
 
@@ -89,21 +89,22 @@ func (s *Store) recall() error {
 	}
 	s.rejected = map[string]map[string]time.Time{}
 	for _, e := range entries {
+		name := canonicalName(e.Server)
 		switch e.To {
 		case Rejected:
-			if s.rejected[e.Server] == nil {
-				s.rejected[e.Server] = map[string]time.Time{}
+			if s.rejected[name] == nil {
+				s.rejected[name] = map[string]time.Time{}
 			}
-			s.rejected[e.Server][e.Key] = e.Time
+			s.rejected[name][e.Key] = e.Time
 		case Certified: // which leaves it rejected
 		default:
-			delete(s.rejected[e.Server], e.Key)
+			delete(s.rejected[name], e.Key)
 		}
 		if e.Server == anyServer && e.To == Revoked && !revoked[e.Key] {
 			revoked[e.Key] = true
 			s.lost = append(s.lost, e.Key)
 		}
-		if name := canonicalName(e.Server); validName(e.Server) && !s.names[name] {
+		if validName(e.Server) && !s.names[name] {
 			s.names[name] = true
 			s.doubt = s.unlisted(e.Server)
 		}
@@ -241,7 +242,7 @@ func (s *Store) record(p Policy) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	r := record{trusted: trusted, logged: s.rejected[p.Name]}
+	r := record{trusted: trusted, logged: s.rejected[canonicalName(p.Name)]}
 	if r.certs, err = s.Certificates(p.Name); err != nil {
 		return record{}, err
 	}

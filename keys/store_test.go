@@ -440,6 +440,9 @@ func TestRejectionOutlivesItsFile(t *testing.T) {
 			}
 		}
 		lose()
+		if r, err := open(t, dir).record(Policy{Name: "APP01"}); err != nil || len(r.logged) != 2 {
+			t.Errorf("in other letters: %v rejected, %v", r.logged, err)
+		}
 		for range 2 {
 			v := collect(t, dir, app01, "e2")
 			if got, want := summary(v), "suspect [e1] rejected[e2]"; got != want {
