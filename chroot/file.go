@@ -152,7 +152,7 @@ func replace(dir *os.Root, name string, data []byte, perm fs.FileMode) (bool, er
 	if sameContent {
 		mtime = old.ModTime()
 	}
-	if err := durable.Put(dir, name, data, perm, mtime); err != nil {
+	if err := durable.PutAsRoot(dir, name, data, perm, mtime); err != nil {
 		return false, err
 	}
 	return true, durable.Sync(dir)

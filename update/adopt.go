@@ -50,7 +50,8 @@ func Adopt(_ context.Context, f *farm.Farm, machine string) ([]Adopted, error) {
 	if bytes.Equal(a.local, f.KnownHostsLocal) {
 		return a.done, nil
 	}
-	return a.done, durable.Write(f.KnownHostsLocalPath(), a.local, 0o644)
+	path := f.KnownHostsLocalPath()
+	return a.done, durable.Write(path, a.local, durable.Perm(path, 0o644))
 }
 
 // SeparateConfs gives a file of its own beside the declaration in dir, NAME.lts.conf, to each chroot whose clients do not

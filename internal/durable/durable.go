@@ -22,7 +22,7 @@ const (
 )
 
 // Write gives the file at path this content and these permission bits, whatever stood there, and root as its owner if the
-// process is root's.
+// process is root's and its file system lets it.
 func Write(path string, data []byte, perm fs.FileMode) error {
 	return in(path, func(dir *os.Root, name string) error {
 		return Put(dir, name, data, perm, time.Time{})
@@ -32,7 +32,7 @@ func Write(path string, data []byte, perm fs.FileMode) error {
 // Create does so where nothing stands yet. Otherwise the error is fs.ErrExist.
 func Create(path string, data []byte, perm fs.FileMode) error {
 	return in(path, func(dir *os.Root, name string) error {
-		temp, err := ready(dir, name, data, perm, time.Time{})
+		temp, err := ready(dir, name, data, perm, time.Time{}, false)
 		if err == nil {
 			err = errors.Join(dir.Link(temp, name), dir.Remove(temp)) // unlike a rename, it replaces nothing
 		}
@@ -55,13 +55,30 @@ func in(path string, work func(dir *os.Root, name string) error) error {
 
 // Put is Write for the file name in dir, which the caller syncs. The zero mtime is now.
 func Put(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time) error {
-	temp, err := ready(dir, name, data, perm, mtime)
+	return put(dir, name, data, perm, mtime, false)
+}
+
+// PutAsRoot is Put, and fails where root cannot own the file.
+func PutAsRoot(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time) error {
+	return put(dir, name, data, perm, mtime, true)
+}
+
+func put(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, asRoot bool) error {
+	temp, err := ready(dir, name, data, perm, mtime, asRoot)
 	if err == nil {
 		if err = dir.Rename(temp, name); err != nil {
 			dir.Remove(temp)
 		}
 	}
 	return named(dir, name, err)
+}
+
+// Perm returns the permission bits of the file at path, which somebody may have chosen, and otherwise if there is none.
+func Perm(path string, otherwise fs.FileMode) fs.FileMode {
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+		return info.Mode().Perm()
+	}
+	return otherwise
 }
 
 // named says of an error which file it is about, and not what that is called until it is finished.
@@ -73,7 +90,7 @@ func named(dir *os.Root, name string, err error) error {
 }
 
 // ready makes the file under the name that it has until it is finished, and syncs it.
-func ready(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time) (temp string, err error) {
+func ready(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, asRoot bool) (temp string, err error) {
 	if err := Tidy(dir, name); err != nil {
 		return "", err
 	}
@@ -85,6 +102,9 @@ func ready(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.
 	_, err = f.Write(data)
 	if err == nil && os.Geteuid() == 0 {
 		err = f.Chown(0, 0) // also in a folder that gives its group to what is made in it
+		if !asRoot && errors.Is(err, fs.ErrPermission) {
+			err = nil // on NFS, say, where root is nobody
+		}
 	}
 	if err == nil {
 		err = f.Chmod(perm) // whatever the umask

@@ -31,6 +31,12 @@ func TestWrite(t *testing.T) {
 			t.Errorf("%q, %v", data, err)
 		}
 	}
+	if got := Perm(path, 0o600); got != 0o644 {
+		t.Errorf("Perm = %v", got)
+	}
+	if got := Perm(path+".none", 0o600); got != 0o600 {
+		t.Errorf("Perm of no file = %v", got)
+	}
 	if err := Create(path, nil, 0o644); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("created over another: %v", err)
 	}
