@@ -96,8 +96,8 @@ func (s *Store) rollback(n int, now time.Time) error {
 // Missed lists the names under TFTP by which clients boot now, and which would lead nowhere after Rollback to generation n. One
 // that somebody else made has no kernel and no initrd if they were never served beside it.
 func (s *Store) Missed(n int) ([]string, error) {
-	if err := s.exists(n); err != nil {
-		return nil, err
+	if s.exists(n) != nil {
+		return nil, nil // Rollback says so
 	}
 	current, err := s.Current()
 	if err != nil {
