@@ -3,6 +3,7 @@ package image
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -140,13 +141,7 @@ func (s *Store) takeIn(n int) error {
 		if !isRegular(served) {
 			continue
 		}
-		in, err := os.Open(served)
-		if err != nil {
-			return err
-		}
-		err = s.disk.create(filepath.Join(temp, b.file), in)
-		in.Close()
-		if err != nil {
+		if err := copyBy(s.disk.create, served, filepath.Join(temp, b.file)); err != nil {
 			return err
 		}
 	}
@@ -226,16 +221,11 @@ func (s *Store) stageBoot(n int, dir string) error {
 		return err
 	}
 	for _, b := range bootFiles {
-		in, err := os.Open(filepath.Join(dir, b.file))
-		if errors.Is(err, fs.ErrNotExist) {
+		from := filepath.Join(dir, b.file)
+		if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err != nil {
-			return err
-		}
-		err = s.disk.create(filepath.Join(temp, b.file), in)
-		in.Close()
-		if err != nil {
+		if err := copyBy(s.disk.create, from, filepath.Join(temp, b.file)); err != nil {
 			return err
 		}
 	}
@@ -249,6 +239,16 @@ func (s *Store) stageBoot(n int, dir string) error {
 		return err
 	}
 	return s.disk.syncDir(s.boot())
+}
+
+// copyBy writes what is in a file to another path, by one of the disk's ways to write.
+func copyBy(write func(path string, content io.Reader) error, from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	return write(to, in)
 }
 
 // switchBoot makes generation n current on the TFTP side.

@@ -93,13 +93,7 @@ func (s *Store) restage(n int) error {
 		return err
 	}
 	for _, file := range stale {
-		in, err := os.Open(filepath.Join(s.folder(n), file))
-		if err != nil {
-			return err
-		}
-		err = s.disk.write(filepath.Join(s.bootFolder(n), file), in)
-		in.Close()
-		if err != nil {
+		if err := copyBy(s.disk.write, filepath.Join(s.folder(n), file), filepath.Join(s.bootFolder(n), file)); err != nil {
 			return err
 		}
 	}
