@@ -84,8 +84,8 @@ func record(f *facts) (found []Finding) {
 
 // permissions looks at the files that decide about trust.
 func permissions(f *facts) (found []Finding) {
-	paths := []string{f.farm.Dir, f.farm.Path, filepath.Join(f.farm.Dir, "servers.d"), f.farm.KnownHostsLocalPath(), f.farm.State}
-	for _, pattern := range []string{filepath.Join(f.farm.Dir, "servers.d", "*.toml"), filepath.Join(f.farm.State, "keys"), filepath.Join(f.farm.State, "keys", "*")} {
+	paths := []string{f.farm.Dir, f.farm.Path, f.farm.ServersDir(), f.farm.KnownHostsLocalPath(), f.farm.State}
+	for _, pattern := range []string{filepath.Join(f.farm.ServersDir(), "*.toml"), filepath.Join(f.farm.State, "keys"), filepath.Join(f.farm.State, "keys", "*")} {
 		more, _ := filepath.Glob(pattern)
 		paths = append(paths, more...)
 	}

@@ -22,7 +22,7 @@ import (
 func (f *Farm) AddServer(s Server) error {
 	if problem := nameProblem(s.Name); problem != "" {
 		return Mistakes{{
-			File:   filepath.Join(f.Dir, serversDir),
+			File:   f.ServersDir(),
 			Msg:    fmt.Sprintf("%q cannot name a server: %s", s.Name, problem),
 			Remedy: "choose another name",
 		}}

@@ -157,10 +157,11 @@ func (f *Farm) LTSConfSource(c Chroot) *ltsconf.File {
 // KnownHostsLocalPath returns where known_hosts.local is, or would be.
 func (f *Farm) KnownHostsLocalPath() string { return filepath.Join(f.Dir, knownHostsLocal) }
 
+// ServersDir is the folder of the files that declare servers.
+func (f *Farm) ServersDir() string { return filepath.Join(f.Dir, serversDir) }
+
 // ServerPath returns the file that declares the server, or would.
-func (f *Farm) ServerPath(name string) string {
-	return filepath.Join(f.Dir, serversDir, name+".toml")
-}
+func (f *Farm) ServerPath(name string) string { return filepath.Join(f.ServersDir(), name+".toml") }
 
 // ltsConfPath returns where the lts.conf of chroots that name none is.
 func (f *Farm) ltsConfPath() string { return filepath.Join(f.Dir, ltsConfName) }

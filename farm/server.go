@@ -46,7 +46,7 @@ func (l *loader) servers() {
 // serverSources reads the files of servers.d that declare a server. Editors
 // and package managers leave others there, hidden or with another ending.
 func (l *loader) serverSources() []*source {
-	dir := filepath.Join(l.farm.Dir, serversDir)
+	dir := l.farm.ServersDir()
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		l.unreadable(dir, err)

@@ -36,7 +36,7 @@ func begin(f *farm.Farm) (now *farm.Farm, release func(), err error) {
 // sweep removes what killed runs have left of files beside the declaration, in the state and in LTSP's folder. The key
 // store, chroots and images see to their own.
 func sweep(f *farm.Farm) error {
-	folders := []string{f.State, f.Dir, filepath.Dir(f.ServerPath("any")), adoptedFolder(f)}
+	folders := []string{f.State, f.Dir, f.ServersDir(), adoptedFolder(f)}
 	if f.LTSP.KnownHosts != "" {
 		folders = append(folders, filepath.Dir(f.LTSP.KnownHosts))
 	}
