@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"ltskeeper/squashfs"
+	"ltskeeper/internal/excludes"
 )
 
 // LTSPConf is what /etc/ltsp/ltsp.conf of LTSP since 2019 sets. LTSP makes a shell script of it, a function of each section
@@ -154,7 +154,7 @@ func (c LTSPConf) unclear() (notes []string) {
 // excludes are the patterns of what LTSP leaves out of images here, compared with what is left out anyway: those that are
 // more, and those of the usual that LTSP was told to let in.
 func (c LTSPConf) excludes(root string) (more, fewer []string, from []string) {
-	usual := squashfs.DefaultExcludes()
+	usual := excludes.Defaults()
 	theirs, _ := ReadRegular(filepath.Join(root, "usr/share/ltsp/server/image/image.excludes"))
 	if path := filepath.Join(root, "etc/ltsp/image.excludes"); exists(path) {
 		own, _ := ReadRegular(path)
@@ -197,7 +197,7 @@ func patterns(text string) []string {
 		if line == "" || line[0] == '#' || slices.Contains(list, line) {
 			continue
 		}
-		if _, err := squashfs.ParseExcludes([]string{line}); err == nil {
+		if _, err := excludes.Parse([]string{line}); err == nil {
 			list = append(list, line)
 		}
 	}

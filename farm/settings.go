@@ -8,9 +8,9 @@ import (
 
 	"github.com/pelletier/go-toml/v2/unstable"
 
+	"ltskeeper/internal/excludes"
 	"ltskeeper/ldm"
 	"ltskeeper/ltsconf"
-	"ltskeeper/squashfs"
 )
 
 // settings reads ltskeeper.toml.
@@ -160,7 +160,7 @@ func (l *loader) chroot(p place) {
 
 // exclude checks a pattern and returns it.
 func (p place) exclude(pattern string) string {
-	if _, err := squashfs.ParseExcludes([]string{pattern}); err != nil {
+	if _, err := excludes.Parse([]string{pattern}); err != nil {
 		p.mistake(err.Error(), "patterns are those of mksquashfs -wildcards, from the client's root")
 	}
 	return pattern

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"ltskeeper/squashfs"
+	"ltskeeper/internal/excludes"
 )
 
 // Template returns an ltskeeper.toml for what was found, with every other
@@ -144,7 +144,7 @@ func (found Found) excludes(text func(string)) {
 		text("# exclude-defaults = true # false: what is usually left out is not\n")
 		return
 	}
-	usual := slices.DeleteFunc(squashfs.DefaultExcludes(), func(p string) bool { return slices.Contains(found.Include, p) })
+	usual := slices.DeleteFunc(excludes.Defaults(), func(p string) bool { return slices.Contains(found.Include, p) })
 	list("exclude", append(usual, found.Exclude...))
 	text("exclude-defaults = false  # the usual, but for what is to be in the image, is in the list\n")
 }

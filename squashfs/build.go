@@ -13,16 +13,18 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ltskeeper/internal/excludes"
 )
 
 // Options say how an image is made. The zero value makes a zstd image of everything.
 type Options struct {
-	Compression Compression // 0 is Zstd
-	BlockSize   int         // 4 KiB to 1 MiB, a power of two; 0 is 128 KiB
-	Exclude     *Excludes   // what of the tree stays out; may be nil
-	Overlay     []File      // what is in the image beside, or in place of, what is in the tree
-	Time        time.Time   // the superblock's; zero is the newest mtime in the image
-	Jobs        int         // compressors at work at once; 0 is GOMAXPROCS. The image does not depend on it.
+	Compression Compression        // 0 is Zstd
+	BlockSize   int                // 4 KiB to 1 MiB, a power of two; 0 is 128 KiB
+	Exclude     *excludes.Patterns // what of the tree stays out; may be nil
+	Overlay     []File             // what is in the image beside, or in place of, what is in the tree
+	Time        time.Time          // the superblock's; zero is the newest mtime in the image
+	Jobs        int                // compressors at work at once; 0 is GOMAXPROCS. The image does not depend on it.
 
 	// Previous is the image to build upon; nil makes a clean build.
 	Previous *Previous

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ltskeeper/internal/excludes"
 )
 
 // buildAndOpen opens what a build makes of a tree.
@@ -47,7 +49,7 @@ func TestOverlay(t *testing.T) {
 	file := func(path string) File { return File{Path: path, Content: []byte("new"), Mode: 0o640, Mtime: mtime} }
 	untimed := File{Path: "etc/untimed", Content: []byte("new"), Mode: 0o640}
 	overlay := []File{file("etc/lts.conf"), file("opt/a/b"), file("opt/a/a"), file("etc/zz"), file("run/y")}
-	exclude, err := ParseExcludes([]string{"run/*"})
+	exclude, err := excludes.Parse([]string{"run/*"})
 	c.check(err)
 	before := snapshot(t, c.root)
 	r := buildAndOpen(t, c.root, Options{Overlay: append(overlay, untimed), Exclude: exclude, Time: time.Unix(1e9, 0)})
@@ -107,7 +109,7 @@ func TestExcludedContents(t *testing.T) {
 	c.check(os.Mkdir(c.path("tmp"), 0o1777))
 	c.chtime("tmp", 1000)
 	c.chtime("cache", 2000)
-	exclude, err := ParseExcludes([]string{"tmp/*", "tmp/.*", "cache/*.deb"})
+	exclude, err := excludes.Parse([]string{"tmp/*", "tmp/.*", "cache/*.deb"})
 	c.check(err)
 	o := Options{Exclude: exclude}
 	first := buildGeneration(t, c.root, nil, o)
@@ -225,7 +227,7 @@ func TestChangingTree(t *testing.T) {
 	}
 	defer busy.Wait()
 	defer cancel()
-	exclude, err := ParseExcludes([]string{"... *~"})
+	exclude, err := excludes.Parse([]string{"... *~"})
 	c.check(err)
 	built := 0
 	for range 10 {
@@ -388,7 +390,7 @@ func TestSuperblockTime(t *testing.T) {
 	c.chtime("d/out", 2000)
 	c.chtime("d", 500)
 	c.chtime(".", 600)
-	exclude, err := ParseExcludes([]string{"d/out"})
+	exclude, err := excludes.Parse([]string{"d/out"})
 	c.check(err)
 	for want, o := range map[int64]Options{
 		1000: {Exclude: exclude}, 2000: {}, 77: {Time: time.Unix(77, 0)}, 0: {Time: time.Unix(0, 0)},

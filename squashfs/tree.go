@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ltskeeper/internal/excludes"
 )
 
 // A tree is what goes into an image, in the order of the image: depth first, names bytewise within a directory.
@@ -95,7 +97,7 @@ func (e *errChanged) Error() string {
 
 // A walker reads a tree's attributes, several directories at a time.
 type walker struct {
-	exclude  *Excludes
+	exclude  *excludes.Patterns
 	previous *previous       // may be nil
 	hold     map[string]bool // regular files to read into memory at once, because they keep changing
 	mount    mountID

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"ltskeeper/internal/excludes"
 )
 
 // build makes an image of a tree.
@@ -305,12 +307,12 @@ func TestDebianRoot(t *testing.T) {
 	})
 	t.Run("exclude", func(t *testing.T) {
 		t.Parallel()
-		exclude, err := ParseExcludes(DefaultExcludes())
+		exclude, err := excludes.Parse(excludes.Defaults())
 		if err != nil {
 			t.Fatal(err)
 		}
 		list := filepath.Join(t.TempDir(), "list")
-		if err := os.WriteFile(list, []byte(strings.Join(DefaultExcludes(), "\n")), 0o644); err != nil {
+		if err := os.WriteFile(list, []byte(strings.Join(excludes.Defaults(), "\n")), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		theirs := openImage(t, mksquashfs(t, root, "-comp", "lz4", "-wildcards", "-ef", list))
@@ -365,4 +367,41 @@ func debianRoot(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return root
+}
+
+func mustParseExcludes(t testing.TB, list string) *excludes.Patterns {
+	t.Helper()
+	patterns, err := excludes.Parse(strings.Split(list, "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return patterns
+}
+
+// needTools skips a test that a program is missing for, or fails it where
+// nothing should be missing.
+func needTools(t testing.TB, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+	}
+}
+
+// run returns what a program prints on standard output, and fails the test if
+// the program fails.
+func run(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %q: %v\n%s%s", name, args, err, out, stderr.String())
+	}
+	return string(out)
 }

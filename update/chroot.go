@@ -15,6 +15,7 @@ import (
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/image"
+	"ltskeeper/internal/excludes"
 	"ltskeeper/ltsconf"
 	"ltskeeper/secrets"
 	"ltskeeper/squashfs"
@@ -99,7 +100,7 @@ type openRoot struct {
 	declared farm.Chroot
 	store    *image.Store
 	adopted  string             // folder of the files that init took over
-	exclude  *squashfs.Excludes // what stays out of its image
+	exclude  *excludes.Patterns // what stays out of its image
 	release  func()
 }
 
@@ -362,10 +363,10 @@ func (r *run) imageOptions(o *openRoot, overlay []derived) (squashfs.Options, er
 
 // parseExcludes returns what stays out of a chroot's image: by the built-in patterns, the declared ones, and ltskeeper's own
 // folders if the tree holds them.
-func parseExcludes(f *farm.Farm, c farm.Chroot) (*squashfs.Excludes, error) {
+func parseExcludes(f *farm.Farm, c farm.Chroot) (*excludes.Patterns, error) {
 	var patterns []string
 	if c.ExcludeDefaults {
-		patterns = squashfs.DefaultExcludes()
+		patterns = excludes.Defaults()
 	}
 	patterns = append(patterns, c.Exclude...)
 	for _, own := range []string{f.State, f.Image.Directory, f.TFTP.Directory} {
@@ -374,7 +375,7 @@ func parseExcludes(f *farm.Farm, c farm.Chroot) (*squashfs.Excludes, error) {
 			patterns = append(patterns, escapeGlob(rel))
 		}
 	}
-	return squashfs.ParseExcludes(patterns)
+	return excludes.Parse(patterns)
 }
 
 // escapeGlob makes a pattern that matches the path alone.

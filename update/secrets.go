@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/excludes"
 	"ltskeeper/secrets"
 	"ltskeeper/squashfs"
 )
@@ -47,7 +48,7 @@ func (o *openRoot) redact() ([]squashfs.File, error) {
 type search struct {
 	root        *openRoot
 	declaration string // the path of ltskeeper.toml
-	allowed     *squashfs.Excludes
+	allowed     *excludes.Patterns
 
 	mu    sync.Mutex
 	found map[string]secrets.Finding // by path
@@ -55,7 +56,7 @@ type search struct {
 
 // newSearch begins one, which passes over the paths that the admin means to ship.
 func newSearch(root *openRoot, f *farm.Farm) (*search, error) {
-	allowed, err := squashfs.ParseExcludes(f.Image.AllowSecrets)
+	allowed, err := excludes.Parse(f.Image.AllowSecrets)
 	if err != nil {
 		return nil, err
 	}

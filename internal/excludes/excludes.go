@@ -1,4 +1,7 @@
-package squashfs
+// Package excludes says which paths of a client root stay out of its image.
+// Patterns mean what they mean to mksquashfs. The package matches paths; it
+// reads no files.
+package excludes
 
 import (
 	"errors"
@@ -7,29 +10,29 @@ import (
 	"strings"
 )
 
-// Excludes says which paths of a tree stay out of an image. A nil *Excludes
+// Patterns says which paths of a tree stay out of an image. A nil *Patterns
 // excludes nothing. It is safe for use by several goroutines.
-type Excludes struct {
-	anchored excludeNode // from the root
-	floating excludeNode // from any directory
+type Patterns struct {
+	anchored patternNode // from the root
+	floating patternNode // from any directory
 	floats   bool        // there is something in floating
 }
 
-// An excludeNode stands for a directory as far as patterns have matched: what
+// A patternNode stands for a directory as far as patterns have matched: what
 // of its entries they exclude, or look into.
-type excludeNode struct {
-	literal map[string]*excludeEntry // by name
-	wild    []*excludeEntry
+type patternNode struct {
+	literal map[string]*patternEntry // by name
+	wild    []*patternEntry
 }
 
-// An excludeEntry is one component of one or more patterns.
-type excludeEntry struct {
+// A patternEntry is one component of one or more patterns.
+type patternEntry struct {
 	glob  *glob
 	ends  bool         // a pattern ends here: the entry is excluded
-	below *excludeNode // else, what holds in the directory
+	below *patternNode // else, what holds in the directory
 }
 
-// ParseExcludes reads patterns as mksquashfs takes them with -wildcards, each a
+// Parse reads patterns as mksquashfs takes them with -wildcards, each a
 // line of a file for its -ef option, such as LTSP's image.excludes.
 //
 // A pattern is matched from the tree's root, component by component, by
@@ -46,30 +49,30 @@ type excludeEntry struct {
 // seem to, are errors, too: with "." or ".." in them, with white space at the
 // end, or with a bracket that is not closed. The error holds one line for each
 // wrong pattern, and names it.
-func ParseExcludes(patterns []string) (*Excludes, error) {
-	e := new(Excludes)
+func Parse(lines []string) (*Patterns, error) {
+	p := new(Patterns)
 	var errs []error
-	for _, line := range patterns {
+	for _, line := range lines {
 		text := strings.TrimLeft(line, " \t\n\v\f\r")
 		if text == "" || text[0] == '#' {
 			continue
 		}
 		text = strings.TrimPrefix(text, `\`)
-		if err := e.add(text); err != nil {
+		if err := p.add(text); err != nil {
 			errs = append(errs, fmt.Errorf("parse exclude %q: %w", line, err))
 		}
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	return e, nil
+	return p, nil
 }
 
-func (e *Excludes) add(text string) error {
-	node := &e.anchored
+func (p *Patterns) add(text string) error {
+	node := &p.anchored
 	rest, floats := strings.CutPrefix(text, "... ")
 	if floats {
-		node, text = &e.floating, rest
+		node, text = &p.floating, rest
 	}
 	if strings.HasPrefix(text, "/") {
 		return errors.New("begins with a slash; patterns begin at the tree's root without one")
@@ -92,12 +95,12 @@ func (e *Excludes) add(text string) error {
 		}
 	}
 	node.add(globs)
-	e.floats = e.floats || floats
+	p.floats = p.floats || floats
 	return nil
 }
 
 // add makes n exclude what the components match, one below the other.
-func (n *excludeNode) add(components []*glob) {
+func (n *patternNode) add(components []*glob) {
 	entry := n.entry(components[0])
 	switch {
 	case entry.ends: // a shorter pattern says so already
@@ -105,29 +108,29 @@ func (n *excludeNode) add(components []*glob) {
 		entry.ends = true
 	default:
 		if entry.below == nil {
-			entry.below = new(excludeNode)
+			entry.below = new(patternNode)
 		}
 		entry.below.add(components[1:])
 	}
 }
 
 // entry returns the entry of n for g, and makes it if need be.
-func (n *excludeNode) entry(g *glob) *excludeEntry {
+func (n *patternNode) entry(g *glob) *patternEntry {
 	if !g.whole {
 		for _, entry := range n.wild {
 			if entry.glob.text == g.text {
 				return entry
 			}
 		}
-		n.wild = append(n.wild, &excludeEntry{glob: g})
+		n.wild = append(n.wild, &patternEntry{glob: g})
 		return n.wild[len(n.wild)-1]
 	}
 	if n.literal == nil {
-		n.literal = make(map[string]*excludeEntry)
+		n.literal = make(map[string]*patternEntry)
 	}
 	entry := n.literal[g.prefix]
 	if entry == nil {
-		entry = &excludeEntry{glob: g}
+		entry = &patternEntry{glob: g}
 		n.literal[g.prefix] = entry
 	}
 	return entry
@@ -135,20 +138,20 @@ func (n *excludeNode) entry(g *glob) *excludeEntry {
 
 // Match reports whether path, or a directory it is in, is excluded. The path is
 // relative to the tree's root, without a slash in front: "etc/ssh".
-func (e *Excludes) Match(path string) bool {
-	_, out := e.walk(path)
+func (p *Patterns) Match(path string) bool {
+	_, out := p.walk(path)
 	return out
 }
 
 // Empties reports whether a pattern that matches any name, as "*" does, takes
 // out what is in directory dir, whatever is there just now. "." is the root.
-func (e *Excludes) Empties(dir string) bool {
+func (p *Patterns) Empties(dir string) bool {
 	if dir == "." {
 		dir = ""
 	}
-	nodes, out := e.walk(dir)
-	return out || slices.ContainsFunc(nodes, func(n *excludeNode) bool {
-		return slices.ContainsFunc(n.wild, func(entry *excludeEntry) bool {
+	nodes, out := p.walk(dir)
+	return out || slices.ContainsFunc(nodes, func(n *patternNode) bool {
+		return slices.ContainsFunc(n.wild, func(entry *patternEntry) bool {
 			return entry.ends && entry.glob.text == "*"
 		})
 	})
@@ -156,23 +159,23 @@ func (e *Excludes) Empties(dir string) bool {
 
 // walk follows path from the root. It returns the nodes that hold for the
 // entries of the directory path, or that path is excluded itself.
-func (e *Excludes) walk(path string) (nodes []*excludeNode, out bool) {
-	if e == nil {
+func (p *Patterns) walk(path string) (nodes []*patternNode, out bool) {
+	if p == nil {
 		return nil, false
 	}
-	nodes = []*excludeNode{&e.anchored, &e.floating}
+	nodes = []*patternNode{&p.anchored, &p.floating}
 	for name := range strings.SplitSeq(path, "/") {
 		if name == "" {
 			continue
 		}
-		var below []*excludeNode
+		var below []*patternNode
 		for _, n := range nodes {
 			if below, out = n.enter(name, below); out {
 				return nil, true
 			}
 		}
-		if e.floats {
-			below = append(below, &e.floating)
+		if p.floats {
+			below = append(below, &p.floating)
 		}
 		if nodes = below; len(nodes) == 0 {
 			break
@@ -183,7 +186,7 @@ func (e *Excludes) walk(path string) (nodes []*excludeNode, out bool) {
 
 // enter appends the nodes for what is below the entry name of n, or reports
 // that the entry is excluded.
-func (n *excludeNode) enter(name string, below []*excludeNode) (_ []*excludeNode, out bool) {
+func (n *patternNode) enter(name string, below []*patternNode) (_ []*patternNode, out bool) {
 	for _, entry := range n.wild {
 		if !entry.glob.match(name) {
 			continue

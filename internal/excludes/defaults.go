@@ -1,14 +1,14 @@
-package squashfs
+package excludes
 
 import "slices"
 
-// DefaultExcludes returns the patterns for what no image of a client's root
-// should hold, in the form that ParseExcludes takes: what LTSP's own
+// Defaults returns the patterns for what no image of a client's root
+// should hold, in the form that Parse takes: what LTSP's own
 // image.excludes leaves out, and a few secrets more. An image can be fetched by
 // whoever reaches the network.
-func DefaultExcludes() []string { return slices.Clone(defaultExcludes) }
+func Defaults() []string { return slices.Clone(defaults) }
 
-var defaultExcludes = []string{
+var defaults = []string{
 	// Filled when a client boots, or mounted over.
 	"dev/*",
 	"proc/*",

@@ -1,4 +1,4 @@
-package squashfs
+package excludes
 
 import (
 	"math/rand/v2"
@@ -59,10 +59,10 @@ var excludeTests = []struct {
 	{"a\\ ", "a ", "a"},
 }
 
-func TestExcludes(t *testing.T) {
+func TestMatch(t *testing.T) {
 	t.Parallel()
 	for _, test := range excludeTests {
-		e := mustParseExcludes(t, test.list)
+		e := mustParse(t, test.list)
 		for _, path := range strings.Split(test.out, ",") {
 			if !e.Match(path) {
 				t.Errorf("%q leaves %q in", test.list, path)
@@ -78,9 +78,9 @@ func TestExcludes(t *testing.T) {
 
 // mksquashfs before 4.7 takes everything out that matches the first component
 // of a floating pattern, so this is not among excludeTests.
-func TestExcludesFloatingPath(t *testing.T) {
+func TestMatchFloatingPath(t *testing.T) {
 	t.Parallel()
-	e := mustParseExcludes(t, "... doc/*.gz\n... */x/y")
+	e := mustParse(t, "... doc/*.gz\n... */x/y")
 	for path, want := range map[string]bool{
 		"doc/a.gz": true, "usr/share/doc/a.gz": true, "a/x/y": true, "a/b/x/y": true, "doc/doc/a.gz": true,
 		"doc": false, "usr/doc": false, "doc/x/a.gz": false, "x/y": false, "a/x": false,
@@ -91,17 +91,17 @@ func TestExcludesFloatingPath(t *testing.T) {
 	}
 }
 
-func TestNilExcludes(t *testing.T) {
+func TestNilPatterns(t *testing.T) {
 	t.Parallel()
-	var e *Excludes
+	var e *Patterns
 	if e.Match("a") || e.Empties(".") {
-		t.Error("a nil *Excludes takes something out")
+		t.Error("a nil *Patterns takes something out")
 	}
 }
 
-func TestExcludesEmpties(t *testing.T) {
+func TestEmpties(t *testing.T) {
 	t.Parallel()
-	e := mustParseExcludes(t, "tmp/*\nvar/log/*/*\netc/*.gz\nsrv")
+	e := mustParse(t, "tmp/*\nvar/log/*/*\netc/*.gz\nsrv")
 	for dir, want := range map[string]bool{
 		"tmp": true, "var/log/apt": true, "srv": true, "srv/x": true,
 		"var/log": false, "etc": false, ".": false, "": false,
@@ -110,12 +110,12 @@ func TestExcludesEmpties(t *testing.T) {
 			t.Errorf("Empties(%q) = %v, want %v", dir, got, want)
 		}
 	}
-	if !mustParseExcludes(t, "*").Empties(".") {
+	if !mustParse(t, "*").Empties(".") {
 		t.Error(`"*" does not empty the root`)
 	}
 }
 
-func TestParseExcludesErrors(t *testing.T) {
+func TestParseErrors(t *testing.T) {
 	t.Parallel()
 	for pattern, want := range map[string]string{
 		"/etc/shadow":  "slash",
@@ -142,14 +142,14 @@ func TestParseExcludesErrors(t *testing.T) {
 		`!(a\)`:        "never closed",
 		tooDeepPattern: "deep",
 	} {
-		_, err := ParseExcludes([]string{"fine", pattern})
+		_, err := Parse([]string{"fine", pattern})
 		if err == nil {
 			t.Errorf("%q: no error", pattern)
 		} else if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %q does not say %q", pattern, err, want)
 		}
 	}
-	_, err := ParseExcludes([]string{"/a", "b", "[c"})
+	_, err := Parse([]string{"/a", "b", "[c"})
 	if err == nil || strings.Count(err.Error(), "\n") != 1 ||
 		!strings.Contains(err.Error(), `"/a"`) || !strings.Contains(err.Error(), `"[c"`) {
 		t.Errorf("not both mistakes are named: %v", err)
@@ -158,9 +158,9 @@ func TestParseExcludesErrors(t *testing.T) {
 
 var tooDeepPattern = strings.Repeat("*(", 1000) + strings.Repeat(")", 1000)
 
-func TestDefaultExcludes(t *testing.T) {
+func TestDefaults(t *testing.T) {
 	t.Parallel()
-	e, err := ParseExcludes(DefaultExcludes())
+	e, err := Parse(Defaults())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestDefaultExcludes(t *testing.T) {
 }
 
 // mksquashfs itself agrees with excludeTests.
-func TestMksquashfsExcludes(t *testing.T) {
+func TestMksquashfsAgrees(t *testing.T) {
 	t.Parallel()
 	needTools(t, "mksquashfs", "unsquashfs")
 	for _, test := range excludeTests {
@@ -218,7 +218,7 @@ func TestMksquashfsExcludes(t *testing.T) {
 }
 
 // Random patterns leave out what mksquashfs leaves out.
-func TestExcludesAsMksquashfs(t *testing.T) {
+func TestMatchAsMksquashfs(t *testing.T) {
 	t.Parallel()
 	needTools(t, "mksquashfs", "unsquashfs")
 	root := t.TempDir()
@@ -241,7 +241,7 @@ func TestExcludesAsMksquashfs(t *testing.T) {
 		} else if random.IntN(3) == 0 {
 			pattern += "/" + randomPattern(random, 0)
 		}
-		e, err := ParseExcludes([]string{pattern})
+		e, err := Parse([]string{pattern})
 		if err != nil || fnmatchDiffers.MatchString(pattern) {
 			continue
 		}
@@ -306,9 +306,9 @@ func mksquashfsKeeps(t *testing.T, root, list string) map[string]bool {
 	return kept
 }
 
-func mustParseExcludes(t testing.TB, list string) *Excludes {
+func mustParse(t testing.TB, list string) *Patterns {
 	t.Helper()
-	e, err := ParseExcludes(strings.Split(list, "\n"))
+	e, err := Parse(strings.Split(list, "\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,11 +345,11 @@ func run(t testing.TB, name string, args ...string) string {
 
 // No pattern, however hostile, takes long or panics, and every match has the
 // pattern's prefix.
-func FuzzExcludes(f *testing.F) {
+func FuzzMatch(f *testing.F) {
 	for _, test := range excludeTests {
 		f.Add(test.list, strings.Split(test.out, ",")[0])
 	}
-	for _, pattern := range DefaultExcludes() {
+	for _, pattern := range Defaults() {
 		f.Add(pattern, "var/log/x")
 	}
 	f.Add("*(*(*(*(a))))b", strings.Repeat("a", 255))
@@ -357,7 +357,7 @@ func FuzzExcludes(f *testing.F) {
 	f.Add(strings.Repeat("*a", 100)+"b", strings.Repeat("a", 255))
 	f.Add("... "+strings.Repeat("*/", 100)+"b", strings.Repeat("a/", 1000))
 	f.Fuzz(func(t *testing.T, list, path string) {
-		e, err := ParseExcludes(strings.Split(list, "\n"))
+		e, err := Parse(strings.Split(list, "\n"))
 		if err != nil {
 			return
 		}
@@ -367,8 +367,8 @@ func FuzzExcludes(f *testing.F) {
 	})
 }
 
-func BenchmarkExcludes(b *testing.B) {
-	e, err := ParseExcludes(DefaultExcludes())
+func BenchmarkMatch(b *testing.B) {
+	e, err := Parse(Defaults())
 	if err != nil {
 		b.Fatal(err)
 	}

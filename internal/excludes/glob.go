@@ -1,4 +1,4 @@
-package squashfs
+package excludes
 
 import (
 	"errors"
@@ -170,6 +170,9 @@ func (m *globMatch) anyOf(alts []globSeq, from positions) (to positions) {
 	}
 	return to
 }
+
+// maxNameLen is the length of the longest name that squashfs and mksquashfs take.
+const maxNameLen = 256
 
 // positions is a set of positions in a name, from 0 to its length.
 type positions [maxNameLen/64 + 1]uint64
