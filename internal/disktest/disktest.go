@@ -1,4 +1,5 @@
-// Package disktest mounts file systems for tests that fail as disks and servers do. Each is gone when its test ends.
+// Package disktest mounts file systems for tests, including some that fail or lie like broken disks and servers. Each is
+// unmounted when its test ends.
 package disktest
 
 import (
@@ -32,6 +33,10 @@ func mount(t *testing.T, source, dir, kind string, flags uintptr, options string
 	if err := unix.Mount(source, dir, kind, flags, options); err != nil {
 		need(t, fmt.Errorf("mount %s at %s: %w", kind, dir, err))
 	}
+	unmountAtEnd(t, dir)
+}
+
+func unmountAtEnd(t *testing.T, dir string) {
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 }
 

@@ -1,14 +1,11 @@
 package disktest
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -46,40 +43,17 @@ type answer struct {
 	Size  int // how much of a write is to be written
 }
 
-// serverFor is the variable that makes a server of a test's program, for the folder that it names.
-const serverFor = "DISKTEST_SERVER_FOR"
-
-func init() {
-	if dir := os.Getenv(serverFor); dir != "" {
-		fmt.Fprintln(os.Stderr, serve(dir, os.Stdin, os.Stdout))
-		os.Exit(1)
-	}
-}
-
 // Failing mounts a file system over the folder dir that holds what is there, and does what it is told until Fail.
 func Failing(t *testing.T, dir string) *Disk {
 	t.Helper()
-	server := exec.Command("/proc/self/exe")
-	server.Env = append(os.Environ(), serverFor+"="+dir)
-	var complaints strings.Builder
-	server.Stderr = &complaints
-	answers, err := server.StdinPipe()
-	need(t, err)
-	pipe, err := server.StdoutPipe()
-	need(t, err)
-	need(t, server.Start())
-	questions := bufio.NewReader(pipe)
-	if _, err := questions.ReadString('\n'); err != nil {
-		server.Wait()
-		need(t, fmt.Errorf("mount a file system at %s: %s", dir, complaints.String()))
-	}
+	answers, questions, end := startServer(t, "failing", dir)
 	d := &Disk{}
 	var talk sync.WaitGroup
 	talk.Go(func() { d.talk(questions, answers) })
 	t.Cleanup(func() {
 		answers.Close() // which ends the server and its mount, and fails what still waits for it
 		talk.Wait()
-		server.Wait()
+		end()
 	})
 	return d
 }
@@ -139,26 +113,18 @@ type server struct {
 	answers   <-chan answer
 }
 
-// serve mounts the file system, prints a line, and then questions, to which it reads answers. When these end, so does it.
-func serve(dir string, in io.Reader, out io.Writer) error {
-	below, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) // leads below the mount when that is there
+// serveFailing mounts the file system, prints a line, and then questions, to which it reads answers. When these end, so
+// does it.
+func serveFailing(dir string, in io.Reader, out io.Writer) error {
+	root, err := enterBelow(dir)
 	if err != nil {
-		return err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(below, &st); err != nil {
 		return err
 	}
 	answers := make(chan answer)
 	s := &server{questions: json.NewEncoder(out), answers: answers}
-	root := &fs.LoopbackRoot{Path: fmt.Sprintf("/proc/self/fd/%d", below), Dev: st.Dev}
 	top := &node{&fs.LoopbackNode{RootData: root}, s}
 	root.RootNode = top
-	options := fuse.MountOptions{
-		FsName: "disktest", DirectMountStrict: true, // there is no fusermount
-		DisabledCapabilities: fuse.CAP_PASSTHROUGH, // reads and writes are to come by here
-	}
-	if _, err := fs.Mount(dir, top, &fs.Options{MountOptions: options}); err != nil {
+	if _, err := fs.Mount(dir, top, &fs.Options{MountOptions: mountOptions}); err != nil {
 		return err
 	}
 	fmt.Fprintln(out, "mounted")
