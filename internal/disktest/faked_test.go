@@ -354,6 +354,30 @@ func TestFakedLocks(t *testing.T) {
 	}
 }
 
+// A process loses its locks of a file when it closes the file once, even if it has the file open twice.
+func TestFakedLocksEndWithClose(t *testing.T) {
+	t.Parallel()
+	dir := writeTree(t)
+	Faked(t, dir)
+	file := filepath.Join(dir, "etc/other")
+	f, err := os.OpenFile(file, os.O_RDWR, 0)
+	check(t, err)
+	defer f.Close()
+	again, err := unix.Dup(int(f.Fd()))
+	check(t, err)
+	other, err := os.OpenFile(file, os.O_RDWR, 0)
+	check(t, err)
+	defer other.Close()
+	check(t, lockCalls["SETLK"](f, unix.F_WRLCK))
+	if err := lockCalls["OFD_SETLK"](other, unix.F_WRLCK); !errors.Is(err, unix.EAGAIN) {
+		t.Errorf("OFD_SETLK of what is locked: %v", err)
+	}
+	check(t, unix.Close(again))
+	if err := lockCalls["OFD_SETLK"](other, unix.F_WRLCK); err != nil {
+		t.Errorf("OFD_SETLK after close: %v", err)
+	}
+}
+
 // A process that waits for a lock that hangs cannot be killed, and is gone when the test ends.
 func TestFakedLockHangsWhenKilled(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package disktest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -116,5 +117,25 @@ func TestOverlayRepeatsInodeNumbers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What is faked below an overlay shows on the overlay.
+func TestOverlayOfFaked(t *testing.T) {
+	t.Parallel()
+	lower := writeTree(t)
+	disk := Faked(t, lower)
+	disk.Set("etc/other", Fake{Ino: 600, Blocks: new(0), Data: [][2]int64{}})
+	other := filepath.Join(Overlay(t, filepath.Join(t.TempDir(), "upper"), []string{lower}), "etc/other")
+	for call, st := range statAll(t, other) {
+		if st.Ino != 600 || st.Blocks != 0 {
+			t.Errorf("%s shows number %d and %d blocks", call, st.Ino, st.Blocks)
+		}
+	}
+	f, err := os.Open(other)
+	check(t, err)
+	defer f.Close()
+	if offset, err := unix.Seek(int(f.Fd()), 0, unix.SEEK_DATA); !errors.Is(err, unix.ENXIO) {
+		t.Errorf("SEEK_DATA finds %d: %v", offset, err)
 	}
 }
