@@ -22,9 +22,13 @@ type Options struct {
 	Compression Compression        // 0 is Zstd
 	BlockSize   int                // 4 KiB to 1 MiB, a power of two; 0 is 128 KiB
 	Exclude     *excludes.Patterns // what of the tree stays out; may be nil
+	Mounts      []Mount            // what is mounted below the root; nil: it is not known, and each mount is an empty folder
 	Overlay     []File             // what is in the image beside, or in place of, what is in the tree
-	Time        time.Time          // the superblock's; zero is the newest mtime in the image
-	Jobs        int                // compressors at work at once; 0 is GOMAXPROCS. The image does not depend on it.
+	// SkipSnapshots leaves out folders that hold snapshots of the tree: .snapshots, timeshift, timeshift-btrfs and .zfs, at
+	// the root and where a mount or a subvolume begins.
+	SkipSnapshots bool
+	Time          time.Time // the superblock's; zero is the newest mtime in the image
+	Jobs          int       // compressors at work at once; 0 is GOMAXPROCS. The image does not depend on it.
 
 	// Previous is the image to build upon; nil makes a clean build.
 	Previous *Previous
@@ -98,7 +102,11 @@ func Build(ctx context.Context, out *os.File, root string, options Options) (Res
 		case err != nil:
 			return Result{}, fmt.Errorf("build image of %s: %w", root, err)
 		default:
-			b.warnACLs()
+			if !b.result.Unchanged {
+				b.warnACLs()
+				b.warnOfMounts()
+				b.warnOfSnapshots()
+			}
 			return b.result, nil
 		}
 	}
@@ -150,15 +158,13 @@ func (b *builder) same(ctx context.Context) (bool, error) {
 }
 
 type builder struct {
-	options    Options
-	out        *os.File
-	root       int
-	device     uint64            // of the tree
-	fileSystem [sha256.Size]byte // likewise, for good
-	previous   *previous
-	hold       map[string]bool // files that change while they are read, by path
-	tree       *tree           // as it was last read
-	result     Result
+	options  Options
+	out      *os.File
+	root     int
+	previous *previous
+	hold     map[string]bool // files that change while they are read, by path
+	tree     *tree           // as it was last read
+	result   Result
 }
 
 func newBuilder(out *os.File, root string, o Options) (*builder, error) {
@@ -181,23 +187,7 @@ func newBuilder(out *os.File, root string, o Options) (*builder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", root, err)
 	}
-	b := &builder{options: o, out: out, root: fd, hold: make(map[string]bool)}
-	if err := b.identify(); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("open %s: %w", root, err)
-	}
-	return b, nil
-}
-
-// identify finds out which file system the tree is on.
-func (b *builder) identify() (err error) {
-	var st unix.Statx_t
-	if err := statx(b.root, "", &st); err != nil {
-		return err
-	}
-	b.device = statOf(&st).device
-	b.fileSystem, err = fileSystemID(b.root)
-	return err
+	return &builder{options: o, out: out, root: fd, hold: make(map[string]bool)}, nil
 }
 
 // holdChanged adds all files that are not as they were when the tree was last read, so that a system at work, where
@@ -217,9 +207,6 @@ func (b *builder) holdChanged() {
 
 // warnACLs tells what of a tree squashfs cannot hold.
 func (b *builder) warnACLs() {
-	if b.result.Unchanged {
-		return
-	}
 	var paths []string
 	for _, i := range b.tree.inodes {
 		if i.hasACL && !slices.Contains(b.options.SetAnew, i.first.path) {
@@ -252,8 +239,6 @@ func (b *builder) build(ctx context.Context) error {
 		Compression: uint32(b.options.Compression),
 		BlockSize:   uint32(b.options.BlockSize),
 		Tree:        t.digest(),
-		FileSystem:  b.fileSystem,
-		Scanned:     t.scanned,
 	}
 	prev := b.previous
 	if prev.gives(header.Tree, p) {
@@ -322,7 +307,7 @@ func (b *builder) writeIndex(header indexHeader, t *tree, p *plan) error {
 	if b.options.Index == nil {
 		return nil
 	}
-	if _, err := b.options.Index.Write(encodeIndex(header, t, p, b.device)); err != nil {
+	if _, err := b.options.Index.Write(encodeIndex(header, t, p)); err != nil {
 		return fmt.Errorf("write index: %w", err)
 	}
 	return nil
@@ -343,10 +328,17 @@ func (b *builder) plan(ctx context.Context) (*tree, *plan, error) {
 
 // readTree reads the tree as it is now and lays the overlay over it.
 func (b *builder) readTree(ctx context.Context) (*tree, error) {
-	scanned := scanTime(b.root)
-	w := &walker{exclude: b.options.Exclude, previous: b.previous, hold: b.hold}
+	w := &walker{
+		exclude: b.options.Exclude, mounts: mountsByPath(b.options.Mounts), skip: b.options.SkipSnapshots,
+		previous: b.previous, hold: b.hold,
+	}
 	root, err := w.walk(ctx, b.root, b.options.Jobs)
 	if err != nil {
+		return nil, err
+	}
+	inspect := newInspection(b.options.Inspect)
+	l := &linker{walker: w, files: opener{root: b.root, inspect: inspect}, options: &b.options}
+	if err := l.linkNames(ctx, root); err != nil {
 		return nil, err
 	}
 	for n := range b.options.Overlay {
@@ -354,8 +346,10 @@ func (b *builder) readTree(ctx context.Context) (*tree, error) {
 			return nil, err
 		}
 	}
-	t := newTree(root, scanned, b.options.Time)
-	t.inspect = newInspection(t, b.options.Inspect)
+	t := newTree(root, b.options.Time)
+	t.volumes, t.snapshots = w.volumes, slices.Sorted(slices.Values(w.snapshots))
+	t.inspect = inspect
+	inspect.addNames(t)
 	return t, nil
 }
 

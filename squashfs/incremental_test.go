@@ -511,12 +511,17 @@ func writeGeneration(t testing.TB, image, index []byte) *generation {
 func TestScanTime(t *testing.T) {
 	t.Parallel()
 	const scanned = 1000
-	p := &previous{device: 1, header: indexHeader{Scanned: scanned}}
+	p := &previous{volumes: []indexVolume{{Scanned: scanned}}}
+	v := &volume{device: 1, traits: traits{ctimes: true}}
+	isTrusted := func(s stat) bool {
+		_, same := p.inode(&inode{stat: s, volume: v})
+		return same
+	}
 	for n, ctime := range []int64{scanned - 1, scanned, scanned + 1} {
 		s := stat{device: 1, ino: uint64(n + 1), size: 5, mtime: 7, ctime: ctime}
 		p.inodes = append(p.inodes, indexInode{Ino: s.ino, Size: s.size, Mtime: s.mtime, Ctime: ctime, Xattrs: noXattrs})
-		if _, same := p.inode(s); same != (ctime < scanned) {
-			t.Errorf("scanned at %d, ctime %d: trusted %v", scanned, ctime, same)
+		if isTrusted(s) != (ctime < scanned) {
+			t.Errorf("scanned at %d, ctime %d: trusted %v", scanned, ctime, isTrusted(s))
 		}
 	}
 	trusted := stat{device: 1, ino: 1, size: 5, mtime: 7, ctime: scanned - 1}
@@ -526,12 +531,19 @@ func TestScanTime(t *testing.T) {
 	} {
 		s := trusted
 		change(&s)
-		if _, same := p.inode(s); same {
+		if isTrusted(s) {
 			t.Errorf("another %s is trusted", name)
 		}
 	}
-	p.device = 0
-	if _, same := p.inode(trusted); same {
+	if _, same := p.inode(&inode{stat: trusted, volume: v, isAmbiguous: true}); same {
+		t.Error("an ambiguous number is trusted")
+	}
+	v.traits.ctimes = false
+	if isTrusted(trusted) {
+		t.Error("a file system without ctimes is trusted")
+	}
+	v.traits.ctimes, v.old = true, noVolume
+	if isTrusted(trusted) {
 		t.Error("another file system is trusted")
 	}
 }
@@ -714,12 +726,7 @@ func TestFileSystemIdentity(t *testing.T) {
 	c.settle()
 	first := buildGeneration(t, c.root, nil, Options{})
 	index := readFile(t, first.path+".index")
-	var h indexHeader
-	if _, err := binary.Decode(index, binary.LittleEndian, &h); err != nil {
-		t.Fatal(err)
-	}
-	h.FileSystem[0]++
-	body := append(appendStruct(nil, h), index[binary.Size(h):len(index)-sha256.Size]...)
+	body := flip(index[:len(index)-sha256.Size], binary.Size(indexHeader{})) // the first volume's id
 	sum := sha256.Sum256(body)
 	other := writeGeneration(t, first.bytes(t), append(body, sum[:]...))
 	if next := buildGeneration(t, c.root, other, Options{}); !next.result.Unchanged || next.result.Read < sumSizes(c.files()) {

@@ -19,7 +19,7 @@ import (
 
 const (
 	indexMagic   = 0x7864697366717371 // "qsqfsidx"
-	indexVersion = 2
+	indexVersion = 3
 )
 
 // indexHeader begins an index.
@@ -31,8 +31,7 @@ type indexHeader struct {
 	BlockSize   uint32
 	Image       [sha256.Size]byte // the image's digest
 	Tree        [sha256.Size]byte // tree.digest
-	FileSystem  [sha256.Size]byte // fileSystemID of the tree
-	Scanned     int64             // tree.scanned
+	Volumes     uint32            // number of indexVolume
 	Inodes      uint32            // number of indexInode
 	Contents    uint32            // number of indexContent
 	Blocks      uint32            // number of block sizes, 32 bits each, in the order of the contents
@@ -41,8 +40,15 @@ type indexHeader struct {
 	SetBytes    uint32            // of all their names and values, each behind its 32-bit length
 }
 
-// indexInode is what an inode was like when it was read. They are sorted by Ino.
+// indexVolume is one volume that inodes were read from.
+type indexVolume struct {
+	ID      [sha256.Size]byte // volume.id
+	Scanned int64             // volume.scanned
+}
+
+// indexInode is what an inode was like when it was read. They are sorted by Volume and Ino, and no two have the same.
 type indexInode struct {
+	Volume  uint32 // its number in the index
 	Ino     uint64
 	Size    int64
 	Mtime   int64
@@ -77,9 +83,10 @@ type indexGroup struct {
 }
 
 // encodeIndex makes the index of an image that has just been built.
-func encodeIndex(h indexHeader, t *tree, p *plan, device uint64) []byte {
-	inodes, sets := indexInodes(t, device)
+func encodeIndex(h indexHeader, t *tree, p *plan) []byte {
+	volumes, inodes, sets := indexInodes(t)
 	h.Magic, h.Version, h.Encoder = indexMagic, indexVersion, encoderNumber
+	h.Volumes = uint32(len(volumes))
 	h.Inodes, h.Contents, h.Groups, h.Sets = uint32(len(inodes)), uint32(len(p.contents)), uint32(len(p.groups)), uint32(len(sets))
 	var contents, blocks, groups, setBytes []byte
 	for _, c := range p.contents {
@@ -103,21 +110,30 @@ func encodeIndex(h indexHeader, t *tree, p *plan, device uint64) []byte {
 		setBytes = appendString(setBytes, s.key)
 	}
 	h.SetBytes = uint32(len(setBytes))
-	b := slices.Concat(appendStruct(nil, h), appendStruct(nil, inodes), contents, blocks, groups, setBytes)
+	b := slices.Concat(appendStruct(nil, h, volumes), appendStruct(nil, inodes), contents, blocks, groups, setBytes)
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...)
 }
 
 // indexInodes lists what a later build can recognise: not what is in the image only, nor what overlay file systems
-// report as being elsewhere.
-func indexInodes(t *tree, device uint64) (inodes []indexInode, sets []*xattrSet) {
+// report as being elsewhere, nor what does not identify a file.
+func indexInodes(t *tree) (volumes []indexVolume, inodes []indexInode, sets []*xattrSet) {
+	known := make(map[*volume]uint32)
+	for _, v := range t.volumes {
+		if isAlone(v, t.volumes) {
+			known[v] = uint32(len(volumes))
+			volumes = append(volumes, indexVolume{v.id, v.scanned})
+		}
+	}
 	numbers := make(map[*xattrSet]uint32)
 	for _, i := range t.inodes {
-		if i.stat.ino == 0 || i.stat.device != device {
+		number, isKnown := known[i.volume]
+		if !isKnown || !i.isIndexed() {
 			continue
 		}
 		x := indexInode{
-			Ino: i.stat.ino, Size: i.stat.size, Mtime: i.stat.mtime, Ctime: i.stat.ctime,
+			Volume: number,
+			Ino:    i.stat.ino, Size: i.stat.size, Mtime: i.stat.mtime, Ctime: i.stat.ctime,
 			Content: noContent, Xattrs: noXattrs, Names: i.names,
 		}
 		if i.content != nil && !i.replaced {
@@ -137,8 +153,17 @@ func indexInodes(t *tree, device uint64) (inodes []indexInode, sets []*xattrSet)
 		}
 		inodes = append(inodes, x)
 	}
-	slices.SortFunc(inodes, func(a, b indexInode) int { return cmp.Compare(a.Ino, b.Ino) })
-	return inodes, sets
+	slices.SortFunc(inodes, indexInode.compare)
+	return volumes, inodes, sets
+}
+
+func (i indexInode) compare(other indexInode) int {
+	return cmp.Or(cmp.Compare(i.Volume, other.Volume), cmp.Compare(i.Ino, other.Ino))
+}
+
+// isAlone reports whether no other volume of a tree has the same id, as a copy of a whole disk has.
+func isAlone(v *volume, all []*volume) bool {
+	return !slices.ContainsFunc(all, func(other *volume) bool { return other != v && other.id == v.id })
 }
 
 var errIndexDamaged = errors.New("its index is damaged")
@@ -166,12 +191,17 @@ func decodeIndex(b []byte) (*previous, error) {
 		return nil, errIndexDamaged
 	}
 	s := sections{rest: body[headerSize:]}
+	volumes := s.take(h.Volumes, indexVolume{})
 	inodes := s.take(h.Inodes, indexInode{})
 	contents := s.take(h.Contents, indexContent{})
 	blocks := s.take(h.Blocks, uint32(0))
 	groups := s.take(h.Groups, indexGroup{})
 	sets := s.take(h.SetBytes, byte(0))
 	if s.short || len(s.rest) > 0 {
+		return nil, errIndexDamaged
+	}
+	p.volumes = make([]indexVolume, h.Volumes)
+	if _, err := binary.Decode(volumes, binary.LittleEndian, p.volumes); err != nil {
 		return nil, errIndexDamaged
 	}
 	ok := p.decodeGroups(groups) && p.decodeContents(contents, blocks) && p.decodeSets(sets) && p.decodeInodes(inodes)
@@ -285,11 +315,11 @@ func (p *previous) decodeInodes(b []byte) bool {
 	p.inodes = make([]indexInode, p.header.Inodes)
 	for n := range p.inodes {
 		p.inodes[n] = indexInode{
-			Ino: cut64(&b), Size: int64(cut64(&b)), Mtime: int64(cut64(&b)), Ctime: int64(cut64(&b)),
+			Volume: cut32(&b), Ino: cut64(&b), Size: int64(cut64(&b)), Mtime: int64(cut64(&b)), Ctime: int64(cut64(&b)),
 			Content: cut32(&b), Xattrs: cut32(&b), ACL: cut32(&b), Names: cut64(&b),
 		}
 		i := &p.inodes[n]
-		if n > 0 && p.inodes[n-1].Ino >= i.Ino ||
+		if n > 0 && p.inodes[n-1].compare(*i) >= 0 || i.Volume >= uint32(len(p.volumes)) ||
 			i.Xattrs != noXattrs && i.Xattrs >= uint32(len(p.sets)) ||
 			i.Content != noContent && (i.Content >= uint32(len(p.contents)) || p.contents[i.Content].size != i.Size) {
 			return false

@@ -36,14 +36,17 @@ func FuzzIndex(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p.image, p.device = image, 1
+		p.image = image
 		p.check()
 		for _, i := range p.inodes {
-			s := stat{1, i.Ino, i.Size, i.Mtime, i.Ctime}
-			p.header.Scanned = math.MaxInt64
-			p.xattrs(s)
-			p.knowsHash(s)
-			if old := p.content(s); old != nil && old.group != nil {
+			p.volumes[i.Volume].Scanned = math.MaxInt64
+			now := &inode{
+				stat:   stat{1, i.Ino, i.Size, i.Mtime, i.Ctime},
+				volume: &volume{device: 1, traits: traits{ctimes: true}, old: int(i.Volume)},
+			}
+			p.xattrs(now)
+			p.knowsHash(now)
+			if old := p.content(now); old != nil && old.group != nil {
 				old.group.holds(&group{length: old.group.length, contents: []*content{{old: old}}})
 			}
 		}

@@ -8,17 +8,23 @@ type inspection struct {
 	more map[*inode][]string // the names behind the first of files with several
 }
 
-func newInspection(t *tree, ask func(path string) io.WriteCloser) *inspection {
+func newInspection(ask func(path string) io.WriteCloser) *inspection {
 	if ask == nil {
 		return nil
 	}
-	n := &inspection{ask: ask, more: make(map[*inode][]string)}
+	return &inspection{ask: ask, more: make(map[*inode][]string)}
+}
+
+// addNames tells which files have several names. Until then each is shown under the one it was found by.
+func (n *inspection) addNames(t *tree) {
+	if n == nil {
+		return
+	}
 	for _, e := range t.names {
 		if e.inode.isRegular() && e.inode.first != e {
 			n.more[e.inode] = append(n.more[e.inode], e.path)
 		}
 	}
-	return n
 }
 
 // of returns what wants to see a file that is about to be read. A file that is read twice, for its hash and for its

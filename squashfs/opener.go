@@ -92,7 +92,7 @@ func (f *file) check() error {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || now != f.inode.stat {
 		return &errChanged{f.inode.first.path}
 	}
-	f.sparse = st.Blocks*512 < st.Size
+	f.sparse = f.inode.volume.traits.holes && st.Blocks*512 < st.Size
 	return nil
 }
 

@@ -122,10 +122,13 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 		}
 		c := &content{inode: i, size: size}
 		if prev != nil && !i.held {
-			c.old = prev.content(i.stat)
+			c.old = prev.content(i)
 		}
 		if c.old != nil && c.old.hashed && !unseen(c) {
 			c.hashed, c.hash = true, c.old.hash
+		}
+		if i.hash != nil && !unseen(c) {
+			c.hashed, c.hash = true, *i.hash
 		}
 		i.content = c
 		all = append(all, c)
@@ -136,7 +139,9 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 		if c.hashed {
 			continue
 		}
-		if unseen(c) || sizes[c.size] > 1 || c.inode.held || c.inode.stat.ctime >= t.scanned || prev != nil && prev.knowsHash(c.inode.stat) {
+		// A later build finds the content of a file that is not in the index, or may have changed already, by its hash alone.
+		isUnsure := c.inode.held || !c.inode.isIndexed() || c.inode.stat.ctime >= c.inode.volume.scanned
+		if unseen(c) || sizes[c.size] > 1 || isUnsure || prev.knowsHash(c.inode) {
 			unknown = append(unknown, c)
 		}
 	}

@@ -23,14 +23,14 @@ type Previous struct {
 // A previous is the image to build upon. It answers what a new one can take over.
 type previous struct {
 	header   indexHeader
-	inodes   []indexInode // by number
+	volumes  []indexVolume
+	inodes   []indexInode // by volume and number
 	contents []oldContent
 	groups   []oldGroup
 	sets     []*xattrSet
 
 	image  *os.File
 	super  superblock
-	device uint64 // of the tree's file system; 0 if that is another one than the index was made from
 	hashes map[contentKey]*oldContent
 }
 
@@ -101,9 +101,6 @@ func (b *builder) openPrevious() {
 	if err != nil {
 		b.dropPrevious(err)
 		return
-	}
-	if p.header.FileSystem == b.fileSystem {
-		p.device = b.device
 	}
 	b.previous = p
 }
@@ -205,23 +202,28 @@ func (p *previous) regions(at uint64) ([]*oldRegion, error) {
 	return all, nil
 }
 
-// inode returns the record of an inode that has all of a stat as it was, if a change since then must show in that.
-func (p *previous) inode(s stat) (*indexInode, bool) {
-	if s.ino == 0 || p.device == 0 || s.device != p.device {
+// findVolume returns where the index has a volume, noVolume if nowhere.
+func (p *previous) findVolume(id [sha256.Size]byte) int {
+	return slices.IndexFunc(p.volumes, func(v indexVolume) bool { return v.ID == id })
+}
+
+// inode returns the record of an inode that has all of its stat as it was, if a change since then must show in that.
+func (p *previous) inode(i *inode) (old *indexInode, isSame bool) {
+	if p == nil || !i.isIndexed() || i.volume.old == noVolume {
 		return nil, false
 	}
-	n, found := slices.BinarySearchFunc(p.inodes, s.ino, func(i indexInode, ino uint64) int { return cmp.Compare(i.Ino, ino) })
+	key := indexInode{Volume: uint32(i.volume.old), Ino: i.stat.ino}
+	n, found := slices.BinarySearchFunc(p.inodes, key, indexInode.compare)
 	if !found {
 		return nil, false
 	}
-	i := &p.inodes[n]
-	same := i.Size == s.size && i.Mtime == s.mtime && i.Ctime == s.ctime && s.ctime < p.header.Scanned
-	return i, same
+	old, s := &p.inodes[n], &i.stat
+	return old, old.Size == s.size && old.Mtime == s.mtime && old.Ctime == s.ctime && s.ctime < p.volumes[old.Volume].Scanned
 }
 
 // xattrs returns the extended attributes of an inode that has not changed.
-func (p *previous) xattrs(s stat) (set *xattrSet, acl, ok bool) {
-	i, same := p.inode(s)
+func (p *previous) xattrs(of *inode) (set *xattrSet, acl, ok bool) {
+	i, same := p.inode(of)
 	if !same {
 		return nil, false, false
 	}
@@ -232,8 +234,8 @@ func (p *previous) xattrs(s stat) (set *xattrSet, acl, ok bool) {
 }
 
 // content returns the content of a file that has not changed.
-func (p *previous) content(s stat) *oldContent {
-	i, same := p.inode(s)
+func (p *previous) content(of *inode) *oldContent {
+	i, same := p.inode(of)
 	if !same || i.Content == noContent {
 		return nil
 	}
@@ -242,14 +244,14 @@ func (p *previous) content(s stat) *oldContent {
 
 // renamed says of a file that has not changed whether it had other names.
 func (p *previous) renamed(i *inode) bool {
-	old, _ := p.inode(i.stat)
+	old, _ := p.inode(i)
 	return old != nil && old.Names != i.names
 }
 
 // knowsHash says that a file may have changed, but that a hash would tell whether it has.
-func (p *previous) knowsHash(s stat) bool {
-	i, _ := p.inode(s)
-	return i != nil && i.Content != noContent && i.Size == s.size && p.contents[i.Content].hashed
+func (p *previous) knowsHash(of *inode) bool {
+	i, _ := p.inode(of)
+	return i != nil && i.Content != noContent && i.Size == of.stat.size && p.contents[i.Content].hashed
 }
 
 // byHash finds a content.

@@ -2,6 +2,7 @@ package squashfs
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,10 +22,12 @@ import (
 // A tree is what goes into an image, in the order of the image: depth first, names bytewise within a directory.
 type tree struct {
 	root    *entry
-	names   []*entry // preorder: all of a/ comes before a-b
-	inodes  []*inode // in the order of their first names
-	time    uint32   // the superblock's
-	scanned int64    // a change from then on, in nanoseconds since 1970, may leave a ctime as it is
+	names   []*entry  // preorder: all of a/ comes before a-b
+	inodes  []*inode  // in the order of their first names
+	volumes []*volume // the root's first
+	time    uint32    // the superblock's
+
+	snapshots []string // folders of snapshots that were left out
 
 	inspect *inspection // nil if nobody wants to see the files
 }
@@ -52,11 +55,16 @@ type inode struct {
 	names  uint64 // a hash of all its names, in order
 	links  uint32 // names inside the image; a directory's subdirectories + 2
 	stat   stat
+	volume *volume // what its folder is on; of a folder, what is in it is on; nil for what is not of the tree
 	xattrs *xattrSet
 	hasACL bool
 
+	// isAmbiguous: something else in the tree has the same device and inode number.
+	isAmbiguous bool
 	// mounted: another file system stands here. Of it nothing belongs to the tree: the directory (or file) is empty.
 	mounted bool
+	// crossed: a mount begins here that belongs to the tree.
+	crossed bool
 	// borrowed: the superblock's time stands for the directory's own, which goes with things outside the image.
 	borrowed bool
 	// inspected says that Options.Inspect has seen all of its content.
@@ -67,7 +75,8 @@ type inode struct {
 	// replaced says that data is not what the tree has there: a later build must not take the file for this content.
 	replaced bool
 
-	content *content // of a regular file that is not empty
+	content *content           // of a regular file that is not empty
+	hash    *[sha256.Size]byte // of its content, if that was read to tell it from another file
 
 	number uint32
 	kind   uint16 // inode type, basic or extended, once written
@@ -76,6 +85,11 @@ type inode struct {
 
 func (i *inode) isDir() bool     { return i.mode&unix.S_IFMT == unix.S_IFDIR }
 func (i *inode) isRegular() bool { return i.mode&unix.S_IFMT == unix.S_IFREG }
+
+// isIndexed reports whether a later build may take the inode for unchanged if its stat is as it was.
+func (i *inode) isIndexed() bool {
+	return i.stat.ino != 0 && !i.isAmbiguous && i.volume != nil && i.volume.traits.ctimes && i.volume.device == i.stat.device
+}
 
 // A stat is what tells whether a file may have changed. All of it must be as it was.
 type stat struct {
@@ -98,16 +112,19 @@ func (e *errChanged) Error() string {
 // A walker reads a tree's attributes, several directories at a time.
 type walker struct {
 	exclude  *excludes.Patterns
-	previous *previous       // may be nil
-	hold     map[string]bool // regular files to read into memory at once, because they keep changing
-	mount    mountID
+	previous *previous        // may be nil
+	hold     map[string]bool  // regular files to read into memory at once, because they keep changing
+	mounts   map[string]Mount // what is mounted in the tree, by path; nil if that is not known
+	skip     bool             // snapshots stay out
 	slots    chan struct{}
 	wait     sync.WaitGroup
 
-	mu   sync.Mutex
-	err  error
-	sets map[string]*xattrSet
-	room int64 // bytes that hold may still take
+	mu        sync.Mutex
+	err       error
+	sets      map[string]*xattrSet
+	room      int64 // bytes that hold may still take
+	volumes   []*volume
+	snapshots []string // folders of snapshots that were left out
 }
 
 // maxHeld bounds what walker.hold takes into memory.
@@ -127,9 +144,11 @@ func (w *walker) walk(ctx context.Context, root, jobs int) (*entry, error) {
 	if err := statx(root, "", &st); err != nil {
 		return nil, fmt.Errorf("stat the tree's root: %w", err)
 	}
-	w.mount = mountOf(&st)
 	e := &entry{inode: newInode(&st)}
 	e.inode.first = e
+	if err := w.enterVolume(root, e, &st); err != nil {
+		return nil, fmt.Errorf("open the tree's root: %w", err)
+	}
 	if err := w.readXattrs(root, ".", e.inode); err != nil {
 		return nil, fmt.Errorf("read extended attributes of the tree's root: %w", err)
 	}
@@ -167,6 +186,10 @@ func (w *walker) directory(ctx context.Context, fd int, dir *entry) {
 		w.fail(fmt.Errorf("%.100s...: more than %d directories deep", dir.path, maxDepth))
 		return
 	}
+	if err := w.open(fd, dir); err != nil {
+		w.fail(err)
+		return
+	}
 	if err := w.list(fd, dir); err != nil {
 		w.fail(err)
 		return
@@ -195,6 +218,47 @@ func (w *walker) directory(ctx context.Context, fd int, dir *entry) {
 	}
 }
 
+// open finds out which volume a folder begins, if it is on another one than the folder above it.
+func (w *walker) open(fd int, dir *entry) error {
+	i := dir.inode
+	if dir.parent == nil || i.volume.device == i.stat.device && !i.crossed {
+		return nil
+	}
+	var st unix.Statx_t
+	if err := statx(fd, "", &st); err != nil {
+		return fmt.Errorf("stat %s: %w", dir.path, err)
+	}
+	if statOf(&st) != i.stat {
+		return &errChanged{dir.path}
+	}
+	if err := w.enterVolume(fd, dir, &st); err != nil {
+		return fmt.Errorf("open %s: %w", dir.path, err)
+	}
+	return nil
+}
+
+// enterVolume has a folder begin a volume. What a previous index has of that is found by what identifies it for good.
+func (w *walker) enterVolume(fd int, dir *entry, st *unix.Statx_t) error {
+	v, err := openVolume(fd, st)
+	if err != nil {
+		return err
+	}
+	if w.previous != nil && v.traits.ctimes {
+		v.old = w.previous.findVolume(v.id)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, known := range w.volumes {
+		if known.mount == v.mount && known.device == v.device {
+			dir.inode.volume = known // a subvolume may begin at several folders
+			return nil
+		}
+	}
+	w.volumes = append(w.volumes, v)
+	dir.inode.volume = v
+	return nil
+}
+
 // listTries is how often a directory is listed until it holds still.
 const listTries = 5
 
@@ -214,7 +278,7 @@ func (w *walker) list(fd int, dir *entry) error {
 		if now == was && err == nil {
 			return nil
 		}
-		if now.ino != was.ino || mountOf(&st) != w.mount {
+		if now.ino != was.ino || mountOf(&st) != dir.inode.volume.mount {
 			break // another one has taken its place
 		}
 		dir.inode.refresh(&st)
@@ -244,10 +308,20 @@ func (w *walker) listOnce(fd int, dir *entry) error {
 		if err := statx(fd, name, &st); err != nil {
 			return fmt.Errorf("stat %s: %w", e.path, err)
 		}
+		if w.skip && holdsSnapshots(dir, name, &st) {
+			w.skipSnapshots(e.path)
+			dir.inode.borrowed = true
+			continue
+		}
 		e.inode = newInode(&st)
-		if mountOf(&st) != w.mount {
+		e.inode.first, e.inode.volume = e, dir.inode.volume
+		isTaken, err := w.crossMount(fd, e, &st)
+		if err != nil {
+			return err
+		}
+		if !isTaken {
 			e.inode.cover()
-		} else if err := w.fill(fd, name, e); err != nil {
+		} else if err := w.fill(fd, name, e, &st); err != nil {
 			return err
 		}
 		dir.entries = append(dir.entries, e)
@@ -256,7 +330,7 @@ func (w *walker) listOnce(fd int, dir *entry) error {
 }
 
 // fill reads what a stat does not tell.
-func (w *walker) fill(dirfd int, name string, e *entry) error {
+func (w *walker) fill(dirfd int, name string, e *entry, st *unix.Statx_t) error {
 	i := e.inode
 	if _, err := inodeType(i.mode); err != nil {
 		return fmt.Errorf("%s: %w", e.path, err)
@@ -267,6 +341,11 @@ func (w *walker) fill(dirfd int, name string, e *entry) error {
 			return fmt.Errorf("read link %s: %w", e.path, err)
 		}
 		i.target = target
+	}
+	if i.isRegular() {
+		if err := i.volume.checkHoles(e.path, st); err != nil {
+			return err
+		}
 	}
 	if i.isRegular() && w.hold[e.path] {
 		if err := w.holdFile(dirfd, name, e); err != nil {
@@ -343,15 +422,14 @@ func (i *inode) refresh(st *unix.Statx_t) {
 // cover makes a mount point of an inode.
 func (i *inode) cover() {
 	i.mounted, i.borrowed, i.held = true, true, true
-	i.stat = stat{}
+	i.stat, i.volume = stat{}, nil
 	i.links = 1
 }
 
 // newTree puts a walked tree in order: numbers, link counts, times.
-func newTree(root *entry, scanned int64, forced time.Time) *tree {
-	t := &tree{root: root, scanned: scanned}
-	seen := make(map[[2]uint64]*inode)
-	t.number(root, seen)
+func newTree(root *entry, forced time.Time) *tree {
+	t := &tree{root: root}
+	t.number(root)
 	if forced.IsZero() {
 		for _, i := range t.inodes {
 			if !i.borrowed {
@@ -376,21 +454,14 @@ func (i *inode) addName(path string) {
 	i.names = h.Sum64()
 }
 
-func (t *tree) number(e *entry, seen map[[2]uint64]*inode) {
+// number counts inodes and their names below an entry. Names of one file share their inode already.
+func (t *tree) number(e *entry) {
 	i := e.inode
 	t.names = append(t.names, e)
-	key := [2]uint64{i.stat.device, i.stat.ino}
-	if first := seen[key]; first != nil {
-		if i.replaced {
-			first.held, first.data, first.replaced = true, i.data, true
-		}
-		first.links++
-		first.addName(e.path)
-		e.inode = first
+	if i.number != 0 {
+		i.links++
+		i.addName(e.path)
 		return
-	}
-	if i.links > 1 && !i.isDir() {
-		seen[key] = i
 	}
 	i.first, i.links = e, 1
 	i.addName(e.path)
@@ -404,19 +475,8 @@ func (t *tree) number(e *entry, seen map[[2]uint64]*inode) {
 		if c.inode.isDir() {
 			i.links++
 		}
-		t.number(c, seen)
+		t.number(c)
 	}
-}
-
-// mountID tells mounts apart: by the mount's own number where the kernel gives it, which also finds a mount of the same
-// file system, else by the device.
-type mountID struct{ number, device uint64 }
-
-func mountOf(st *unix.Statx_t) mountID {
-	if st.Mask&unix.STATX_MNT_ID != 0 {
-		return mountID{number: st.Mnt_id}
-	}
-	return mountID{device: unix.Mkdev(st.Dev_major, st.Dev_minor)}
 }
 
 func statOf(st *unix.Statx_t) stat {

@@ -32,7 +32,7 @@ func newXattrSet(attrs []xattr) *xattrSet {
 func (w *walker) readXattrs(dirfd int, name string, i *inode) error {
 	i.xattrs, i.hasACL = nil, false
 	if w.previous != nil {
-		if set, acl, ok := w.previous.xattrs(i.stat); ok {
+		if set, acl, ok := w.previous.xattrs(i); ok {
 			i.xattrs, i.hasACL = set, acl
 			return nil
 		}

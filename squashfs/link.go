@@ -1,0 +1,259 @@
+package squashfs
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// A fileNumber is what two names of one file have in common. On some file systems different files have it in common, too:
+// an overlay of two btrfs subvolumes repeats inode numbers, and so do virtiofs, 9p and some FUSE file systems.
+type fileNumber struct{ device, ino uint64 }
+
+// An identity is all that a stat says of a file. Names of one file agree in it.
+type identity struct {
+	fileNumber
+	mount    mountID
+	mode     uint32
+	uid, gid uint32
+	rdev     uint64
+	links    uint32
+	size     int64
+	mtime    int64 // nanoseconds since 1970
+	ctime    int64
+}
+
+// identity is what a stat said of an inode that was found in a mount.
+func (i *inode) identity(mount mountID) identity {
+	return identity{
+		fileNumber: fileNumber{i.stat.device, i.stat.ino}, mount: mount,
+		mode: i.mode, uid: i.uid, gid: i.gid, rdev: i.device, links: i.links,
+		size: i.stat.size, mtime: i.stat.mtime, ctime: i.stat.ctime,
+	}
+}
+
+// A linker finds the names that stand for one file, and has them share an inode.
+type linker struct {
+	walker  *walker
+	files   opener
+	options *Options
+}
+
+// linkNames joins the names of a walked tree that stand for the same file. Where the numbers alone do not prove that,
+// the content must be equal as well; folders are never joined. Numbers that something else has, too, are marked as
+// ambiguous.
+func (l *linker) linkNames(ctx context.Context, root *entry) error {
+	defer l.files.close()
+	var suspects []suspect // in the order of the tree
+	for _, names := range groupNames(root) {
+		same, err := l.compareNames(names)
+		if err != nil {
+			return err
+		}
+		unproven, err := l.joinProven(names, same)
+		if err != nil {
+			return err
+		}
+		suspects = append(suspects, unproven...)
+	}
+	return l.joinEqual(ctx, suspects)
+}
+
+// groupNames lists the names that share a number with another one, in the order of the tree.
+func groupNames(root *entry) [][]*entry {
+	first := make(map[fileNumber]*entry, countNames(root))
+	groups := make(map[fileNumber]int)
+	var all [][]*entry
+	var visit func(*entry)
+	visit = func(e *entry) {
+		if i := e.inode; i.stat.ino != 0 {
+			number := fileNumber{i.stat.device, i.stat.ino}
+			if before := first[number]; before == nil {
+				first[number] = e
+			} else if at, known := groups[number]; known {
+				all[at] = append(all[at], e)
+			} else {
+				groups[number] = len(all)
+				all = append(all, []*entry{before, e})
+			}
+		}
+		for _, below := range e.entries {
+			visit(below)
+		}
+	}
+	visit(root)
+	return all
+}
+
+func countNames(e *entry) int {
+	n := 1
+	for _, below := range e.entries {
+		n += countNames(below)
+	}
+	return n
+}
+
+// linkTries is how often names that share a number, and differ in something else, are looked at again.
+const linkTries = 3
+
+// compareNames returns the identities of names that share a number. If they differ, or are more than the file has links, the
+// file may have changed or moved between one look and the next: all are looked at again.
+func (l *linker) compareNames(names []*entry) ([]identity, error) {
+	ids := make([]identity, len(names))
+	for n, e := range names {
+		ids[n] = e.inode.identity(e.inode.volume.mount)
+	}
+	for range linkTries {
+		if allEqual(ids) && len(names) <= int(ids[0].links) {
+			break
+		}
+		for n, e := range names {
+			var st unix.Statx_t
+			dir, err := l.files.enter(e.parent)
+			if err == nil {
+				if err = statx(dir, e.name(), &st); err != nil {
+					err = vanished(e.path, "stat", err)
+				}
+			}
+			if err != nil {
+				return nil, err
+			}
+			if ids[n] = newInode(&st).identity(mountOf(&st)); ids[n].fileNumber != ids[0].fileNumber {
+				return nil, &errChanged{e.path}
+			}
+		}
+	}
+	return ids, nil
+}
+
+func allEqual(ids []identity) bool {
+	for _, id := range ids[1:] {
+		if id != ids[0] {
+			return false
+		}
+	}
+	return true
+}
+
+// joinProven joins names that share a number where their identities prove that they are one file, and returns those where
+// their content has to.
+func (l *linker) joinProven(names []*entry, ids []identity) (unproven []suspect, err error) {
+	first := names[0].inode
+	isAmbiguous := !allEqual(ids) || len(names) > int(ids[0].links)
+	switch {
+	case isAmbiguous:
+		if err := l.distrust(names); err != nil {
+			return nil, err
+		}
+	case first.volume.traits.numbers && !first.isDir():
+		for _, e := range names[1:] {
+			e.inode = first
+		}
+		return nil, nil
+	}
+	for n, e := range names {
+		if ids[n].links > 1 && !e.inode.isDir() {
+			unproven = append(unproven, suspect{entry: e, identity: ids[n]})
+		}
+	}
+	return unproven, nil
+}
+
+// distrust marks names whose number is ambiguous. Their extended attributes are read anew: what a previous image has under
+// the number may be another file's.
+func (l *linker) distrust(names []*entry) error {
+	for _, e := range names {
+		if e.inode.isAmbiguous {
+			continue
+		}
+		e.inode.isAmbiguous = true
+		dir, name := l.files.root, "."
+		if e.parent != nil {
+			var err error
+			if dir, err = l.files.enter(e.parent); err != nil {
+				return err
+			}
+			name = e.name()
+		}
+		if err := l.walker.readXattrs(dir, name, e.inode); err != nil {
+			return fmt.Errorf("read extended attributes of %s: %w", e.path, err)
+		}
+	}
+	return nil
+}
+
+// A suspect is a name that may stand for the same file as another one, as far as a stat tells.
+type suspect struct {
+	*entry
+	identity identity
+	content  *content // of a regular file that is not empty
+}
+
+// A linkKey is all in which names of one file agree.
+type linkKey struct {
+	identity identity
+	target   string // of a symbolic link
+	xattrs   *xattrSet
+	hasACL   bool
+	hash     [sha256.Size]byte // of a regular file
+}
+
+// joinEqual joins names whose identities agree and that have the same content. If identities agree and the content does
+// not, the number is ambiguous, too.
+func (l *linker) joinEqual(ctx context.Context, suspects []suspect) error {
+	if err := l.hash(ctx, suspects); err != nil {
+		return err
+	}
+	first := make(map[linkKey]*inode)
+	alike := make(map[identity][]*entry)
+	keys := make(map[identity]int) // how many different files there are
+	for _, s := range suspects {
+		key := linkKey{identity: s.identity, target: s.inode.target, xattrs: s.inode.xattrs, hasACL: s.inode.hasACL}
+		if s.content != nil {
+			key.hash = s.content.hash
+			s.inode.hash = &s.content.hash
+		}
+		alike[s.identity] = append(alike[s.identity], s.entry)
+		if same := first[key]; same != nil {
+			s.entry.inode = same
+		} else {
+			first[key] = s.inode
+			keys[s.identity]++
+		}
+	}
+	for id, names := range alike {
+		if keys[id] == 1 {
+			continue
+		}
+		if err := l.distrust(names); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hash computes the hashes of the suspects that are regular files. What a previous image has of a file that has not
+// changed since is not read again.
+func (l *linker) hash(ctx context.Context, suspects []suspect) error {
+	var unknown []*content
+	for n := range suspects {
+		i := suspects[n].inode
+		size := i.stat.size
+		if i.held {
+			size = int64(len(i.data))
+		}
+		if !i.isRegular() || size == 0 {
+			continue
+		}
+		c := &content{inode: i, size: size}
+		suspects[n].content = c
+		if old := l.walker.previous.content(i); old != nil && old.hashed && !i.held {
+			c.hashed, c.hash = true, old.hash
+		} else {
+			unknown = append(unknown, c)
+		}
+	}
+	return hashContents(ctx, unknown, l.files.root, l.options.BlockSize, l.options.Jobs, l.files.inspect)
+}

@@ -1,0 +1,157 @@
+package squashfs
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"time"
+	"unsafe"
+
+	"ltskeeper/internal/mounts"
+
+	"golang.org/x/sys/unix"
+)
+
+// A volume is one file system of a tree: the root's own, one that is mounted in it, or a subvolume of either.
+type volume struct {
+	mount   mountID
+	device  uint64            // of what is on it, as this build sees it
+	id      [sha256.Size]byte // identifies it for good: see fileSystemID
+	scanned int64             // a change from then on, in nanoseconds since 1970, may leave a ctime as it is
+	traits  traits
+	old     int // where the previous index has it; noVolume if nowhere
+}
+
+const noVolume = -1
+
+// traits say which answers of a file system are believed.
+type traits struct {
+	// numbers: a device number and an inode number together identify one file.
+	numbers bool
+	// holes: where SEEK_DATA finds no data there is none.
+	holes bool
+	// ctimes: whatever changes a file moves its ctime, which nobody can set.
+	ctimes bool
+}
+
+// openVolume looks at the file system that is open as fd, of which st is the folder's stat.
+func openVolume(fd int, st *unix.Statx_t) (*volume, error) {
+	v := &volume{mount: mountOf(st), device: statOf(st).device, old: noVolume, scanned: scanTime(fd)}
+	var fs unix.Statfs_t
+	if err := again(func() error { return unix.Fstatfs(fd, &fs) }); err != nil {
+		return nil, err
+	}
+	v.traits = traitsOf(uint32(fs.Type), v.mount)
+	var err error
+	v.id, err = fileSystemID(fd)
+	return v, err
+}
+
+// traitsOf knows the kinds of file systems by the numbers that statfs gives them.
+func traitsOf(kind uint32, mount mountID) traits {
+	switch kind {
+	case unix.OVERLAYFS_SUPER_MAGIC:
+		return traitsOfOverlay(mount)
+	case unix.FUSE_SUPER_MAGIC:
+		// What a FUSE file system shows is its server's invention. virtiofs has the same number, and the host's ctimes.
+		return traits{ctimes: mounts.TypeOf(mount.number) == "virtiofs"}
+	}
+	return traitsOfKind(kind)
+}
+
+func traitsOfKind(kind uint32) traits {
+	const zfsMagic, ntfsMagic, ntfs3Magic, romfsMagic = 0x2fc12fc1, 0x5346544e, 0x7366746e, 0x7275
+	switch kind {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, unix.TMPFS_MAGIC:
+		return traits{numbers: true, holes: true, ctimes: true}
+	case zfsMagic: // its holes were wrong before 2.2.2
+		return traits{numbers: true, ctimes: true}
+	case unix.SQUASHFS_MAGIC, unix.EROFS_SUPER_MAGIC_V1, unix.ISOFS_SUPER_MAGIC, unix.UDF_SUPER_MAGIC, unix.CRAMFS_MAGIC, romfsMagic,
+		unix.MSDOS_SUPER_MAGIC, unix.EXFAT_SUPER_MAGIC, ntfsMagic, ntfs3Magic,
+		unix.SMB_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC, unix.CIFS_SUPER_MAGIC, unix.FUSE_SUPER_MAGIC:
+		return traits{} // their ctime is their mtime, or whatever a server says
+	}
+	return traits{ctimes: true}
+}
+
+// traitsOfOverlay believes of an overlay what is believed of each of its layers, but for numbers, which layers repeat.
+func traitsOfOverlay(mount mountID) traits {
+	layers, known := mounts.Layers(mount.number)
+	all := traits{holes: known, ctimes: known}
+	for _, layer := range layers {
+		var fs unix.Statfs_t
+		if unix.Statfs(layer, &fs) != nil {
+			return traits{}
+		}
+		t := traitsOfKind(uint32(fs.Type))
+		all.holes, all.ctimes = all.holes && t.holes, all.ctimes && t.ctimes
+	}
+	return all
+}
+
+// maxUnbelievedHoles is how many bytes more than it takes on the disk a file is read where holes are not believed.
+const maxUnbelievedHoles = 4 << 30
+
+// checkHoles refuses a file that would have to be read although nearly all of it may be a hole.
+func (v *volume) checkHoles(path string, st *unix.Statx_t) error {
+	if stored := st.Blocks * 512; !v.traits.holes && st.Size > stored+maxUnbelievedHoles {
+		return fmt.Errorf("%s: its %d GB take %d MB on the disk, and this kind of file system does not say reliably where the holes are: exclude it, or move the tree to ext4, xfs or btrfs",
+			path, st.Size/1e9, stored/1e6)
+	}
+	return nil
+}
+
+// fileSystemID identifies the file system that is open as fd, also when it comes back under another device number: by
+// its UUID where the kernel tells that, else by the id that statfs gives, which many file systems make of their UUID.
+// One that has neither is identified by its device number.
+func fileSystemID(fd int) ([sha256.Size]byte, error) {
+	var fs unix.Statfs_t
+	if err := again(func() error { return unix.Fstatfs(fd, &fs) }); err != nil {
+		return [sha256.Size]byte{}, err
+	}
+	id := appendStruct(nil, int64(fs.Type))
+	uuid, ok := fileSystemUUID(fd)
+	if ok {
+		id = append(id, uuid...)
+	}
+	// Subvolumes of one btrfs share a UUID and repeat inode numbers. Only their ids differ.
+	if !ok || uint32(fs.Type) == unix.BTRFS_SUPER_MAGIC {
+		id = appendStruct(id, fs.Fsid.Val)
+	}
+	if !ok && fs.Fsid == (unix.Fsid{}) {
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			return [sha256.Size]byte{}, err
+		}
+		id = appendStruct(id, uint64(st.Dev))
+	}
+	return sha256.Sum256(id), nil
+}
+
+// fileSystemUUID asks for FS_IOC_GETFSUUID, which Linux has since 6.9.
+func fileSystemUUID(fd int) ([]byte, bool) {
+	const getUUID = 0x80111500
+	var uuid struct { // struct fsuuid2
+		length byte
+		bytes  [16]byte
+	}
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), getUUID, uintptr(unsafe.Pointer(&uuid)))
+	if errno != 0 || uuid.length == 0 || int(uuid.length) > len(uuid.bytes) {
+		return nil, false
+	}
+	return uuid.bytes[:uuid.length], true
+}
+
+// scanTime returns a time, in nanoseconds since 1970, that no file below the directory that is open as fd can get as
+// its ctime for a change that is still to come, unless it is that time or a later one. It is the file system's own
+// time: the kernel stamps files with a clock that lags behind the one programs read, by a tick or more.
+func scanTime(fd int) int64 {
+	probe, err := unix.Openat(fd, ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		defer unix.Close(probe)
+		var st unix.Statx_t
+		if err = statx(probe, "", &st); err == nil {
+			return statOf(&st).ctime
+		}
+	}
+	return time.Now().Add(-2 * time.Second).UnixNano()
+}
