@@ -27,8 +27,11 @@ type Options struct {
 	// SkipSnapshots leaves out folders that hold snapshots of the tree: .snapshots, timeshift, timeshift-btrfs and .zfs, at
 	// the root and where a mount or a subvolume begins.
 	SkipSnapshots bool
-	Time          time.Time // the superblock's; zero is the newest mtime in the image
-	Jobs          int       // compressors at work at once; 0 is GOMAXPROCS. The image does not depend on it.
+	// IDOffset is taken off every uid and gid of the tree, which must be IDOffset to IDOffset + 65535: the tree belongs to a
+	// user namespace. File capabilities of that namespace become those of clients. 0 takes ids as they are.
+	IDOffset uint32
+	Time     time.Time // the superblock's; zero is the newest mtime in the image
+	Jobs     int       // compressors at work at once; 0 is GOMAXPROCS. The image does not depend on it.
 
 	// Previous is the image to build upon; nil makes a clean build.
 	Previous *Previous
@@ -239,6 +242,7 @@ func (b *builder) build(ctx context.Context) error {
 		Compression: uint32(b.options.Compression),
 		BlockSize:   uint32(b.options.BlockSize),
 		Tree:        t.digest(),
+		IDOffset:    b.options.IDOffset,
 	}
 	prev := b.previous
 	if prev.gives(header.Tree, p) {
@@ -340,6 +344,11 @@ func (b *builder) readTree(ctx context.Context) (*tree, error) {
 	l := &linker{walker: w, files: opener{root: b.root, inspect: inspect}, options: &b.options}
 	if err := l.linkNames(ctx, root); err != nil {
 		return nil, err
+	}
+	if b.options.IDOffset != 0 {
+		if err := w.mapOwners(root, b.options.IDOffset); err != nil {
+			return nil, err
+		}
 	}
 	for n := range b.options.Overlay {
 		if err := b.options.Overlay[n].lay(root); err != nil {

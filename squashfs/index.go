@@ -31,6 +31,7 @@ type indexHeader struct {
 	BlockSize   uint32
 	Image       [sha256.Size]byte // the image's digest
 	Tree        [sha256.Size]byte // tree.digest
+	IDOffset    uint32            // Options.IDOffset
 	Volumes     uint32            // number of indexVolume
 	Inodes      uint32            // number of indexInode
 	Contents    uint32            // number of indexContent

@@ -94,6 +94,8 @@ func (b *builder) openPrevious() {
 		switch {
 		case h.Compression != uint32(b.options.Compression) || h.BlockSize != uint32(b.options.BlockSize):
 			err = fmt.Errorf("it has %v in blocks of %d bytes", Compression(h.Compression), h.BlockSize)
+		case h.IDOffset != b.options.IDOffset:
+			err = fmt.Errorf("it was made with id-offset %d", h.IDOffset)
 		case h.Encoder != encoderNumber:
 			err = fmt.Errorf("it was made by encoder %d, and this is %d", h.Encoder, encoderNumber)
 		}

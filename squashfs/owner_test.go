@@ -1,0 +1,78 @@
+package squashfs
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// capability is the value of security.capability that lets a program bind to low ports: CAP_NET_BIND_SERVICE, permitted
+// and effective.
+func capability(revision, rootID uint32) []byte {
+	b := binary.LittleEndian.AppendUint32(nil, revision|1)
+	b = binary.LittleEndian.AppendUint32(b, 1<<10)
+	b = append(b, make([]byte, 12)...)
+	if revision == capabilityV3 {
+		b = binary.LittleEndian.AppendUint32(b, rootID)
+	}
+	return b
+}
+
+// A tree of a user namespace is in its image as it looks from inside.
+func TestIDOffset(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	const offset = 100_000
+	shifted, plain := t.TempDir(), t.TempDir()
+	make := func(root string, offset int, caps []byte) {
+		must(t, os.Chtimes(root, longAgo, longAgo))
+		for path, id := range map[string]int{"root": 0, "user": 1000, "last": 65535} {
+			file := filepath.Join(root, path)
+			must(t, os.WriteFile(file, []byte(path), 0o644))
+			must(t, os.Link(file, file+"-2"))
+			must(t, os.Lchown(file, offset+id, offset+id/2))
+			must(t, os.Chtimes(file, longAgo, longAgo))
+		}
+		must(t, unix.Setxattr(filepath.Join(root, "user"), capabilityName, caps, 0))
+		must(t, os.Chown(root, offset, offset))
+		must(t, os.Chtimes(root, longAgo, longAgo))
+		must(t, os.Chmod(root, 0o755))
+	}
+	make(shifted, offset, capability(capabilityV3, offset))
+	make(plain, 0, capability(capabilityV2, 0))
+	first := buildGeneration(t, shifted, nil, Options{IDOffset: offset})
+	sameImage(t, "shifted and plain", first, buildGeneration(t, plain, nil, Options{}))
+	if next := buildGeneration(t, shifted, first, Options{IDOffset: offset}); !next.result.Unchanged {
+		t.Error("the same tree makes another image")
+	}
+	// Another offset makes another image of the same tree.
+	next := buildGeneration(t, shifted, first, Options{})
+	sameImage(t, "without an offset", next, buildGeneration(t, shifted, nil, Options{}))
+
+	for name, change := range map[string]func(file string) error{
+		"user -1":       func(file string) error { return os.Lchown(file, offset-1, offset) },
+		"user 65536":    func(file string) error { return os.Lchown(file, offset+65536, offset) },
+		"group 0":       func(file string) error { return os.Lchown(file, offset, 0) },
+		"a link's user": func(file string) error { os.Remove(file); return os.Symlink("x", file) },
+		"other capabilities": func(file string) error {
+			return unix.Setxattr(file, capabilityName, capability(capabilityV3, offset+1), 0)
+		},
+	} {
+		file := filepath.Join(shifted, "odd")
+		must(t, os.RemoveAll(file)) // of the case before
+		must(t, os.WriteFile(file, nil, 0o644))
+		must(t, os.Lchown(file, offset, offset))
+		must(t, change(file))
+		_, err := Build(t.Context(), create(t), shifted, Options{IDOffset: offset})
+		if err == nil || !strings.Contains(err.Error(), "/odd") || !strings.Contains(err.Error(), "exclude it") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := Build(t.Context(), create(t), shifted, Options{IDOffset: offset, Exclude: mustParse(t, "odd")}); err != nil {
+			t.Errorf("%s, excluded: %v", name, err)
+		}
+	}
+}
