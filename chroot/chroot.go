@@ -24,6 +24,8 @@ type Root struct {
 	root   *os.Root
 	path   string
 	system bool
+	mounts []Mount // those that TakeMounts has taken
+	owner  int     // of what Put writes
 }
 
 // programs is what the kernel starts first, in its order (kernel_init in
@@ -96,6 +98,10 @@ func (r *Root) Path() string { return r.path }
 // System tells whether the root is the root file system of the running
 // machine. Put refuses to write to it.
 func (r *Root) System() bool { return r.system }
+
+// BelongsTo says that the root belongs to a user namespace, in which the user and the group that are called id are root's.
+// What Put writes belongs to them.
+func (r *Root) BelongsTo(id uint32) { r.owner = int(id) }
 
 // at returns where name is on this machine.
 func (r *Root) at(name string) string { return filepath.Join(r.path, name) }

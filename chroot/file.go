@@ -39,14 +39,15 @@ func (r *Root) read(name string) ([]byte, error) {
 }
 
 // Put gives the file that a client finds under name this content and these
-// permission bits, and root as its owner if the process is root's. Missing
-// folders on the way are made, with mode 0755.
+// permission bits, and if the process is root's, the root's own root user (see
+// BelongsTo) as its owner. Missing folders on the way are made, with mode 0755.
 //
 // A file that is so already is left alone. Any other is replaced by one
 // rename, and keeps its modification time if its content stays the same.
 // changed tells whether there was anything to do. What is no regular file is
 // never replaced, and nothing is written to the running system's own root or
-// to another file system that is mounted inside the root.
+// to another file system that is mounted inside the root, unless TakeMounts has
+// taken it.
 //
 // Only one Put may be at work on a name at a time: it removes what an
 // interrupted one left behind.
@@ -74,7 +75,7 @@ func (r *Root) put(name string, data []byte, perm fs.FileMode) (bool, error) {
 		return false, err
 	}
 	defer dir.Close()
-	return replace(dir, path.Base(place), data, perm)
+	return replace(dir, path.Base(place), data, perm, r.owner)
 }
 
 // makeDir opens the folder place, a path without symbolic links, and makes
@@ -87,14 +88,14 @@ func (r *Root) makeDir(place string) (*os.Root, error) {
 	for part := range strings.SplitSeq(place, "/") {
 		next, err := dir.OpenRoot(part)
 		if isMissing(err) {
-			next, err = mkdir(dir, part)
+			next, err = mkdir(dir, part, r.owner)
 		}
 		dir.Close()
 		if err != nil {
 			return nil, fmt.Errorf("open folder %s: %w", r.at(place), bare(err))
 		}
 		dir = next
-		if err := r.sameDevice(dir); err != nil {
+		if err := r.checkMount(dir); err != nil {
 			dir.Close()
 			return nil, fmt.Errorf("open folder %s: %w", r.at(place), err)
 		}
@@ -103,7 +104,7 @@ func (r *Root) makeDir(place string) (*os.Root, error) {
 }
 
 // mkdir makes the folder name in dir, durably, and opens it.
-func mkdir(dir *os.Root, name string) (*os.Root, error) {
+func mkdir(dir *os.Root, name string, owner int) (*os.Root, error) {
 	if err := dir.Mkdir(name, 0o755); err != nil {
 		return nil, err
 	}
@@ -111,32 +112,19 @@ func mkdir(dir *os.Root, name string) (*os.Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(made.Chmod(".", 0o755), durable.Sync(dir)); err != nil { // whatever the umask
+	err = made.Chmod(".", 0o755) // whatever the umask
+	if err == nil && owner != 0 && os.Geteuid() == 0 {
+		err = made.Chown(".", owner, owner)
+	}
+	if err := errors.Join(err, durable.Sync(dir)); err != nil {
 		made.Close()
 		return nil, err
 	}
 	return made, nil
 }
 
-// sameDevice fails if dir is not on the root's own file system, where it is no
-// part of the client's root.
-func (r *Root) sameDevice(dir *os.Root) error {
-	want, err := r.root.Stat(".")
-	if err != nil {
-		return err
-	}
-	got, err := dir.Stat(".")
-	if err != nil {
-		return err
-	}
-	if want.Sys().(*syscall.Stat_t).Dev != got.Sys().(*syscall.Stat_t).Dev {
-		return errors.New("another file system is mounted there; unmount it")
-	}
-	return nil
-}
-
 // replace is Put for the file name in dir.
-func replace(dir *os.Root, name string, data []byte, perm fs.FileMode) (bool, error) {
+func replace(dir *os.Root, name string, data []byte, perm fs.FileMode, owner int) (bool, error) {
 	if err := durable.Tidy(dir, name); err != nil {
 		return false, err
 	}
@@ -145,14 +133,14 @@ func replace(dir *os.Root, name string, data []byte, perm fs.FileMode) (bool, er
 		return false, err
 	}
 	sameContent := old != nil && bytes.Equal(content, data)
-	if sameContent && old.Mode() == perm && ownerIsRight(old) {
+	if sameContent && old.Mode() == perm && isOwnedBy(old, owner) {
 		return false, nil
 	}
 	var mtime time.Time // zero: now
 	if sameContent {
 		mtime = old.ModTime()
 	}
-	if err := durable.PutAsRoot(dir, name, data, perm, mtime); err != nil {
+	if err := durable.PutOwned(dir, name, data, perm, mtime, owner); err != nil {
 		return false, err
 	}
 	return true, durable.Sync(dir)
@@ -205,10 +193,10 @@ func kind(mode fs.FileMode) string {
 	}
 }
 
-// ownerIsRight tells whether root owns the file, where that can be had.
-func ownerIsRight(info fs.FileInfo) bool {
+// isOwnedBy reports whether a file belongs to a user and a group of the same number, where that can be had.
+func isOwnedBy(info fs.FileInfo, owner int) bool {
 	stat := info.Sys().(*syscall.Stat_t)
-	return os.Geteuid() != 0 || stat.Uid == 0 && stat.Gid == 0
+	return os.Geteuid() != 0 || int(stat.Uid) == owner && int(stat.Gid) == owner
 }
 
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

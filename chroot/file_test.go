@@ -34,7 +34,7 @@ func TestPut(t *testing.T) {
 		if info.Mode() != want {
 			t.Errorf("%s has mode %v, not %v", path, info.Mode(), want)
 		}
-		if !ownerIsRight(info) {
+		if !isOwnedBy(info, 0) {
 			t.Errorf("%s is not root's", path)
 		}
 	}
@@ -91,7 +91,7 @@ func TestPutGivesTheFileToRoot(t *testing.T) {
 	}
 	backdate(t, r.Path())
 	mustPut(t, r, "etc/lts.conf", "x", 0o755, true)
-	if info := mustStat(t, file); !ownerIsRight(info) || !info.ModTime().Equal(longAgo) {
+	if info := mustStat(t, file); !isOwnedBy(info, 0) || !info.ModTime().Equal(longAgo) {
 		t.Errorf("got %+v", info.Sys())
 	}
 	mustPut(t, r, "etc/lts.conf", "x", 0o755, false)

@@ -85,6 +85,9 @@ type Chroot struct {
 	Exclude         []string // patterns of what stays out of the image
 	ExcludeDefaults bool     // whether the built-in list stays out as well
 	Write           bool     // false: known_hosts and lts.conf go into the image only
+	Mounts          []string // mounted file systems in it that belong to the image, beside those of the system itself
+	NoMounts        bool     // none of them belongs to the image
+	IDOffset        uint32   // what to take off its uids and gids; 0: nothing
 	LTSConf         string   // the admin's lts.conf for it, which need not exist if it is the default one
 }
 

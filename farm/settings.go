@@ -3,8 +3,10 @@ package farm
 import (
 	"fmt"
 	"math"
+	"path"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 
@@ -143,6 +145,18 @@ func (l *loader) chroot(p place) {
 		"exclude":          func(p place) { p.texts(func(p place, s string) { c.Exclude = append(c.Exclude, p.exclude(s)) }) },
 		"exclude-defaults": func(p place) { p.bool(&c.ExcludeDefaults) },
 		"write":            func(p place) { p.bool(&c.Write) },
+		"mounts": func(p place) {
+			c.NoMounts = true
+			p.texts(func(p place, s string) {
+				c.NoMounts = false
+				c.Mounts = append(c.Mounts, p.mountPoint(s))
+			})
+		},
+		"id-offset": func(p place) {
+			offset := 0
+			p.int(&offset, 0, math.MaxUint32-idRange+1)
+			c.IDOffset = uint32(offset)
+		},
 		"lts-conf": func(p place) {
 			if p.path(&c.LTSConf, dir) {
 				l.ltsConf(c.LTSConf, p.wrong("there is no "+c.LTSConf, "write it, or leave the key out"))
@@ -164,6 +178,20 @@ func (p place) exclude(pattern string) string {
 		p.mistake(err.Error(), "patterns are those of mksquashfs -wildcards, from the client's root")
 	}
 	return pattern
+}
+
+// idRange is how many ids a user namespace has.
+const idRange = 1 << 16
+
+// mountPoint checks where in a client root something is mounted, and returns that relative to the root.
+func (p place) mountPoint(text string) string {
+	switch {
+	case !path.IsAbs(text) || path.Clean(text) != text || text == "/":
+		p.mistake(fmt.Sprintf("%q is not a path inside the client root", text), `write it as clients have it, like "/data/apps"`)
+	case strings.ContainsFunc(text, unicode.IsControl):
+		p.mistake("there is a control character in the path", "take it out")
+	}
+	return strings.TrimPrefix(text, "/")
 }
 
 func (l *loader) checkChrootName(p place, name string) {

@@ -101,6 +101,7 @@ type openRoot struct {
 	store    *image.Store
 	adopted  string             // folder of the files that init took over
 	exclude  *excludes.Patterns // what stays out of its image
+	mounts   []chroot.Mount
 	release  func()
 }
 
@@ -129,7 +130,19 @@ func (r *run) openUnlocked(c farm.Chroot) (*openRoot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &openRoot{root, c, storeOf(r.farm, c), adoptedFolder(r.farm), exclude, func() {}}, nil
+	root.BelongsTo(c.IDOffset)
+	mounted, err := root.TakeMounts(chroot.MountRules{
+		Declared: c.Mounts, None: c.NoMounts, Empties: exclude.Empties,
+		Apart: []string{r.farm.State, r.farm.Image.Directory, r.farm.TFTP.Directory},
+	})
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return &openRoot{
+		Root: root, declared: c, store: storeOf(r.farm, c), adopted: adoptedFolder(r.farm), exclude: exclude,
+		mounts: mounted, release: func() {},
+	}, nil
 }
 
 // openChroot opens the root of a declared chroot. None is forced: a folder that is no root may be one where nothing is
@@ -343,7 +356,13 @@ func (r *run) imageOptions(o *openRoot, overlay []derived) (squashfs.Options, er
 	if err != nil {
 		return squashfs.Options{}, err
 	}
-	options := squashfs.Options{Compression: compression, Exclude: o.exclude, Time: epoch}
+	options := squashfs.Options{
+		Compression: compression, Exclude: o.exclude, Time: epoch,
+		Mounts: []squashfs.Mount{}, SkipSnapshots: o.declared.ExcludeDefaults, IDOffset: o.declared.IDOffset,
+	}
+	for _, m := range o.mounts {
+		options.Mounts = append(options.Mounts, squashfs.Mount{Path: m.Path, ID: m.ID, IsTaken: m.IsTaken})
+	}
 	options.SetAnew = []string{"var/log/journal"} // by systemd-tmpfiles, at each boot; every Debian has it
 	if options.Overlay, err = o.redact(); err != nil {
 		return squashfs.Options{}, err

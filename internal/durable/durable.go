@@ -32,7 +32,7 @@ func Write(path string, data []byte, perm fs.FileMode) error {
 // Create does so where nothing stands yet. Otherwise the error is fs.ErrExist.
 func Create(path string, data []byte, perm fs.FileMode) error {
 	return in(path, func(dir *os.Root, name string) error {
-		temp, err := ready(dir, name, data, perm, time.Time{}, false)
+		temp, err := ready(dir, name, data, perm, time.Time{}, owner{})
 		if err == nil {
 			err = errors.Join(dir.Link(temp, name), dir.Remove(temp)) // unlike a rename, it replaces nothing
 		}
@@ -55,16 +55,22 @@ func in(path string, work func(dir *os.Root, name string) error) error {
 
 // Put is Write for the file name in dir, which the caller syncs. The zero mtime is now.
 func Put(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time) error {
-	return put(dir, name, data, perm, mtime, false)
+	return put(dir, name, data, perm, mtime, owner{})
 }
 
-// PutAsRoot is Put, and fails where root cannot own the file.
-func PutAsRoot(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time) error {
-	return put(dir, name, data, perm, mtime, true)
+// PutOwned is Put for a file of another user and group, both called id. It fails where they cannot own the file.
+func PutOwned(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, id int) error {
+	return put(dir, name, data, perm, mtime, owner{id: id, mustOwn: true})
 }
 
-func put(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, asRoot bool) error {
-	temp, err := ready(dir, name, data, perm, mtime, asRoot)
+// An owner is the user and group of a file that is made by root.
+type owner struct {
+	id      int
+	mustOwn bool // otherwise a file system may refuse, as NFS does where root is nobody
+}
+
+func put(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, by owner) error {
+	temp, err := ready(dir, name, data, perm, mtime, by)
 	if err == nil {
 		if err = dir.Rename(temp, name); err != nil {
 			dir.Remove(temp)
@@ -90,7 +96,7 @@ func named(dir *os.Root, name string, err error) error {
 }
 
 // ready makes the file under the name that it has until it is finished, and syncs it.
-func ready(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, asRoot bool) (temp string, err error) {
+func ready(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, by owner) (temp string, err error) {
 	if err := Tidy(dir, name); err != nil {
 		return "", err
 	}
@@ -101,9 +107,9 @@ func ready(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.
 	}
 	_, err = f.Write(data)
 	if err == nil && os.Geteuid() == 0 {
-		err = f.Chown(0, 0) // also in a folder that gives its group to what is made in it
-		if !asRoot && errors.Is(err, fs.ErrPermission) {
-			err = nil // on NFS, say, where root is nobody
+		err = f.Chown(by.id, by.id) // also in a folder that gives its group to what is made in it
+		if !by.mustOwn && errors.Is(err, fs.ErrPermission) {
+			err = nil
 		}
 	}
 	if err == nil {

@@ -1,0 +1,203 @@
+package chroot
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ltskeeper/internal/mounts"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Mount is a file system that is mounted in a root.
+type Mount struct {
+	mounts.Mount
+	IsTaken bool // its files are the client's; otherwise clients find an empty folder
+
+	device uint64 // as stat has it, 0 if it was not asked
+}
+
+// MountRules say which file systems that are mounted in a root hold files of the client.
+type MountRules struct {
+	// Declared are the paths of [[chroot]] mounts: they are taken besides those that TakeMounts takes by itself.
+	Declared []string
+	// None takes no mount at all.
+	None bool
+	// Apart are folders of this machine, absolute, that are never taken, nor what is mounted below them.
+	Apart []string
+	// Empties reports whether a folder is empty for clients whatever is in it.
+	Empties func(path string) bool
+}
+
+// systemFolders are where a distribution installs itself: what is mounted there, or below, belongs to the root.
+var systemFolders = []string{"usr", "boot", "efi", "etc", "opt", "bin", "sbin", "var"}
+
+// stateFolders hold what the machine itself has gathered, or other systems.
+var stateFolders = []string{
+	"var/lib/docker", "var/lib/containers", "var/lib/containerd", "var/lib/libvirt", "var/lib/lxc", "var/lib/lxd",
+	"var/lib/machines", "var/lib/snapd", "var/lib/flatpak", "var/tmp", "var/cache", "var/log",
+}
+
+// systemTypes are the kinds of file systems that a distribution is installed on.
+var systemTypes = []string{"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "erofs", "squashfs"}
+
+// TakeMounts reads what is mounted in the root and decides what of it holds files of the client. From then on Put writes
+// into that, too. Nothing may be mounted or unmounted while the root is worked on.
+func (r *Root) TakeMounts(rules MountRules) ([]Mount, error) {
+	taken, err := r.takeMounts(rules)
+	if err != nil {
+		return nil, fmt.Errorf("take what is mounted in client root %s: %w", r.path, err)
+	}
+	return taken, nil
+}
+
+func (r *Root) takeMounts(rules MountRules) ([]Mount, error) {
+	table, err := mounts.ReadTable(r.path)
+	if err != nil {
+		return nil, err
+	}
+	own, err := placeOf(r.root)
+	if err != nil {
+		return nil, err
+	}
+	var all, taken []Mount
+	for _, mounted := range table.Mounts {
+		m := Mount{Mount: mounted}
+		isDeclared := slices.Contains(rules.Declared, m.Path)
+		isWanted := isDeclared || !rules.None && isSystem(m) && !rules.Empties(m.Path)
+		if isWanted && isReachable(m.Path, all) && !r.isApart(m.Path, rules.Apart) {
+			var st unix.Stat_t
+			if err := unix.Stat(r.at(m.Path), &st); err != nil {
+				return nil, fmt.Errorf("look at %s: %w", r.at(m.Path), err)
+			}
+			m.device = st.Dev
+			isShown := m.device == own.device || table.IsShown(mounted) || slices.ContainsFunc(taken, m.shows)
+			if m.IsTaken = isDeclared || !isShown; m.IsTaken {
+				taken = append(taken, m)
+			}
+		}
+		all = append(all, m)
+	}
+	for _, declared := range rules.Declared {
+		if err := checkDeclared(declared, all); err != nil {
+			return nil, err
+		}
+	}
+	r.mounts = taken
+	return all, nil
+}
+
+// checkDeclared fails if a mount that is declared is not there, or cannot be taken.
+func checkDeclared(declared string, all []Mount) error {
+	n := slices.IndexFunc(all, func(m Mount) bool { return m.Path == declared })
+	switch {
+	case n < 0:
+		return fmt.Errorf("nothing is mounted at /%s, which mounts in ltskeeper.toml names: mount it, or take it off the list", declared)
+	case !all[n].IsTaken:
+		return fmt.Errorf("/%s, which mounts in ltskeeper.toml names, is in a mount that is not taken, or where ltskeeper keeps images, TFTP files or its state: take it off the list, or add the mount that it is in", declared)
+	}
+	return nil
+}
+
+// shows reports whether two mounts are of the same file system: one was made by mount --bind.
+func (m Mount) shows(other Mount) bool { return m.device == other.device || m.Overlaps(other.Mount) }
+
+// isSystem reports whether a mount looks like a part of an installed system.
+func isSystem(m Mount) bool {
+	first, _, _ := strings.Cut(m.Path, "/")
+	isBoot := first == "boot" || first == "efi"
+	if !slices.Contains(systemFolders, first) && !strings.HasPrefix(first, "lib") {
+		return false
+	}
+	if !slices.Contains(systemTypes, m.Type) && !(isBoot && m.Type == "vfat") {
+		return false
+	}
+	return !slices.ContainsFunc(stateFolders, func(folder string) bool { return isWithin(m.Path, folder) })
+}
+
+// isReachable reports whether a path is not below a mount that was left out. Mounts come by path, the outer one first.
+func isReachable(place string, outer []Mount) bool {
+	for _, m := range outer {
+		if !m.IsTaken && isWithin(place, m.Path) {
+			return false
+		}
+	}
+	return true
+}
+
+// isApart reports whether a path is in one of these folders of the machine.
+func (r *Root) isApart(place string, folders []string) bool {
+	at := r.at(place)
+	if real, err := filepath.EvalSymlinks(r.path); err == nil {
+		at = path.Join(real, place)
+	}
+	for _, folder := range folders {
+		if real, err := filepath.EvalSymlinks(folder); err == nil {
+			folder = real
+		}
+		if isWithin(at, folder) {
+			return true
+		}
+	}
+	return false
+}
+
+func isWithin(place, folder string) bool {
+	return place == folder || strings.HasPrefix(place, folder+"/")
+}
+
+// checkMount fails if a folder is neither in the root's own mount nor in one that was taken: what is put there is no part of
+// the client's root.
+func (r *Root) checkMount(dir *os.Root) error {
+	want, err := placeOf(r.root)
+	if err != nil {
+		return err
+	}
+	got, err := placeOf(dir)
+	if err != nil {
+		return err
+	}
+	isTaken := func(m Mount) bool {
+		return got.hasMount && m.ID == got.mount || !got.hasMount && m.device == got.device
+	}
+	if got.isIn(want) || slices.ContainsFunc(r.mounts, isTaken) {
+		return nil
+	}
+	return errors.New("another file system is mounted there; unmount it, or have it taken into the image: [[chroot]] mounts in ltskeeper.toml")
+}
+
+// A mountPlace is where a folder is: in which mount if the kernel tells (from Linux 5.8 on), and on which device.
+type mountPlace struct {
+	mount    uint64
+	hasMount bool
+	device   uint64
+}
+
+// isIn reports whether two folders are in one mount.
+func (p mountPlace) isIn(other mountPlace) bool {
+	if p.hasMount {
+		return p.mount == other.mount
+	}
+	return p.device == other.device
+}
+
+func placeOf(dir *os.Root) (mountPlace, error) {
+	f, err := dir.Open(".")
+	if err != nil {
+		return mountPlace{}, err
+	}
+	defer f.Close()
+	var st unix.Statx_t
+	err = control(f, func(fd uintptr) error {
+		return unix.Statx(int(fd), "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, &st)
+	})
+	return mountPlace{
+		mount: st.Mnt_id, hasMount: st.Mask&unix.STATX_MNT_ID != 0,
+		device: unix.Mkdev(st.Dev_major, st.Dev_minor),
+	}, err
+}
