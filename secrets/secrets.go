@@ -90,6 +90,21 @@ func (s *Scanner) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// WriteZeros takes n zero bytes, as Write would, in time and memory that do not grow with n.
+func (s *Scanner) WriteZeros(n int64) {
+	// So many zeros fill what is kept for a rule, and recent, and break a key. Any more change nothing but the offset.
+	const enough = max(maxHeld, maxLine+1, reach)
+	few := min(n, enough)
+	for left := few; left > 0; left -= min(left, int64(len(zeros))) {
+		s.Write(zeros[:min(left, int64(len(zeros)))])
+	}
+	if !s.found {
+		s.seen += n - few
+	}
+}
+
+var zeros [64 << 10]byte
+
 // scan takes text[from:], which is new. What is before it, s has seen.
 func (s *Scanner) scan(text []byte, from int) {
 	start := s.seen - int64(from) // of text, in the file

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -89,6 +90,101 @@ func TestPieces(t *testing.T) {
 	}
 	if found < 100 || found == 3000 {
 		t.Errorf("found %d of 3000: that compares little", found)
+	}
+}
+
+// TestWriteZeros has runs of zeros at random places in content, some of them in the middle of keys and of tar archives: as a
+// run they lead to the same finding, at the same offset, as written out.
+func TestWriteZeros(t *testing.T) {
+	t.Parallel()
+	keys := mustSamples(t)
+	paths := []string{"", "etc/ssl/private/a", "etc/fstab", "etc/sssd/a.conf"}
+	lengths := []int{1, reach - 1, reach, tarBlock, maxLine - 1, maxLine, maxLine + 1, maxLine + reach, maxHeld - 1, maxHeld, maxHeld + 1, 2*maxHeld + 3}
+	findings := map[string]int{}
+	for seed := range uint64(250) {
+		random := rand.New(rand.NewPCG(seed, 6))
+		path := paths[random.IntN(len(paths))]
+		var runs, written Scanner
+		runs.Reset(path)
+		written.Reset(path)
+		size := 0
+		write := func(text []byte) {
+			runs.Write(text)
+			written.Write(text)
+			size += len(text)
+		}
+		writeZeros := func(n int) {
+			runs.WriteZeros(int64(n))
+			written.Write(make([]byte, n))
+			size += n
+		}
+		for range 1 + random.IntN(4) {
+			write(noise(random, random.IntN(2)*random.IntN(2*reach)))
+			if random.IntN(2) == 0 {
+				writeZeros(-size & (tarBlock - 1)) // so that a header may follow
+			}
+			switch n := lengths[random.IntN(len(lengths))]; random.IntN(3) {
+			case 0:
+				writeZeros(n)
+			case 1:
+				writeZeros(n + random.IntN(3) - 1)
+			default:
+				writeZeros(random.IntN(3 * maxHeld))
+			}
+			if size%tarBlock == 0 && random.IntN(2) == 0 {
+				header := make([]byte, tarBlock)
+				copy(header[257:], "ustar")
+				write(header)
+			} else {
+				write([]byte("\n"))
+			}
+			if random.IntN(4) == 0 { // a header in front of a body may hold anything, up to a line's length
+				write([]byte("-----BEGIN RSA PRIVATE KEY-----\nComment: "))
+				writeZeros(lengths[random.IntN(len(lengths))])
+				write([]byte("\n"))
+			}
+			key := keys[random.IntN(len(keys))].text
+			if cut := random.IntN(2 * len(key)); cut < len(key) {
+				write([]byte(key[:cut]))
+				writeZeros(lengths[random.IntN(len(lengths))])
+				write([]byte(key[cut:]))
+			} else {
+				write([]byte(key))
+			}
+			if !reflect.DeepEqual(runs, written) {
+				t.Fatalf("seed %d: a run of zeros leaves the scanner in another state than the same zeros written out", seed)
+			}
+		}
+		got, ok := runs.Finding()
+		want, wanted := written.Finding()
+		if got != want || ok != wanted {
+			t.Fatalf("seed %d, %q: %+v (%v) of runs, %+v (%v) written out", seed, path, got, ok, want, wanted)
+		}
+		findings[want.What]++
+	}
+	if len(findings) < 5 {
+		t.Errorf("found only %v: that compares little", findings)
+	}
+}
+
+// TestManyZeros has more zeros than anybody could write out, and finds the key behind them.
+func TestManyZeros(t *testing.T) {
+	t.Parallel()
+	key := mustSamples(t)[0]
+	var s Scanner
+	s.Reset("var/lib/disk.img")
+	const hole = 1 << 62
+	s.WriteZeros(hole)
+	header := make([]byte, tarBlock)
+	copy(header[257:], "ustar")
+	s.Write(header)
+	io.WriteString(&s, key.text)
+	at := int64(hole + tarBlock + strings.Index(key.text, beginning(key)))
+	if got, ok := s.Finding(); !ok || got.What != key.what || got.Offset != at {
+		t.Errorf("found %+v, want %s at %d", got, key.what, at)
+	}
+	if held := cap(s.held) + cap(s.recent); held > 4*reach {
+		t.Errorf("it holds %d bytes", held)
 	}
 }
 
