@@ -18,16 +18,37 @@ import (
 // A Source is what an image is made of.
 type Source struct {
 	Root    string           // of the tree
-	Options squashfs.Options // Previous is set by Build
+	Options squashfs.Options // Previous and Inspector are set by Build
 	Conf    []byte           // the lts.conf that clients fetch beside the kernel; nil: not ltskeeper's to publish
 	Full    bool             // read and compress everything anew
 	Force   bool             // skip the checks that keep an image from clients which looks wrong or will not fit
 
-	// Inspection names what Options.Inspect looks for. An image that was built under another name is not built upon, for
-	// nobody has looked for the same in it.
-	Inspection string
-	// Refuse, if not nil, is asked when the image is complete; an error keeps it from clients.
-	Refuse func() error
+	Inspector Inspector // of the files in the image; may be nil
+}
+
+// An Inspector judges an image by the files in it.
+type Inspector interface {
+	squashfs.Inspector
+	// Name says what it looks for. An image that was built under another name is not built upon, for nobody has looked
+	// for the same in it.
+	Name() string
+	// Verdict is asked when all files that are new have been inspected. An error keeps the image from clients.
+	Verdict() error
+}
+
+// inspection is the name of the source's inspector.
+func (from *Source) inspection() string {
+	if from.Inspector == nil {
+		return ""
+	}
+	return from.Inspector.Name()
+}
+
+func (from *Source) verdict() error {
+	if from.Inspector == nil {
+		return nil
+	}
+	return from.Inspector.Verdict()
 }
 
 // Built is a generation that is complete and synced, but that no link leads to yet; or, if Unchanged, the
@@ -80,10 +101,8 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 	if err != nil {
 		return nil, err
 	}
-	if from.Refuse != nil {
-		if err := from.Refuse(); err != nil {
-			return nil, err
-		}
+	if err := from.verdict(); err != nil {
+		return nil, err
 	}
 	b := &Built{Full: result.full, Warnings: result.warnings, dir: dir}
 	if result.Unchanged {
@@ -93,7 +112,7 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 		}
 		if same {
 			b.Generation, b.Unchanged = s.record(current), true
-			return b, s.inspected(current, from.Inspection)
+			return b, s.inspected(current, from.inspection())
 		}
 		if err := s.linkImage(current, dir); err != nil {
 			return nil, err
@@ -102,7 +121,7 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 	b.Generation = Generation{
 		Number: number, Time: now.UTC().Truncate(time.Second),
 		Size: result.Size, Files: result.Inodes, Read: result.Read, Reused: result.Copied,
-		Inspection: from.Inspection,
+		Inspection: from.inspection(),
 	}
 	if b.Generation.Kernel, err = s.extractKernel(dir); err != nil {
 		return nil, err
@@ -172,8 +191,8 @@ func (s *Store) linkImage(n int, dir string) error {
 // one that Build would give, too: of what it refuses, secrets are looked for, and room.
 func (s *Store) WouldChange(ctx context.Context, from Source) (bool, Generation, error) {
 	changed, g, err := s.wouldChange(ctx, from)
-	if err == nil && from.Refuse != nil {
-		err = from.Refuse()
+	if err == nil {
+		err = from.verdict()
 	}
 	if err == nil && changed && !from.Force {
 		err = s.room(g.Number)
@@ -196,12 +215,13 @@ func (s *Store) wouldChange(ctx context.Context, from Source) (bool, Generation,
 		return true, g, err
 	}
 	options := from.Options
-	if from.Full || !s.madeHere(current) || g.Inspection != from.Inspection {
+	options.Inspector = from.Inspector
+	if from.Full || !s.madeHere(current) || g.Inspection != from.inspection() {
 		// Build would look at every file.
 		if _, err := squashfs.Same(ctx, from.Root, options); err != nil {
 			return true, g, err
 		}
-		options.Inspect = nil
+		options.Inspector = nil
 	}
 	previous, done, err := s.previous(current, from.Full)
 	if err != nil {
@@ -209,7 +229,7 @@ func (s *Store) wouldChange(ctx context.Context, from Source) (bool, Generation,
 	}
 	defer done()
 	options.Previous = previous
-	if previous == nil && options.Inspect == nil {
+	if previous == nil && options.Inspector == nil {
 		return true, g, nil
 	}
 	same, err := squashfs.Same(ctx, from.Root, options)

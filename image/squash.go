@@ -27,7 +27,7 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 	case !s.madeHere(current):
 	case from.Full:
 		full = "asked for"
-	case s.record(current).Inspection != from.Inspection:
+	case s.record(current).Inspection != from.inspection():
 		full = "every file is to be inspected, because what to look for has changed"
 	}
 	previous, done, err := s.previous(current, full != "")
@@ -42,7 +42,7 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 	defer out.Close()
 	var index bytes.Buffer
 	options := from.Options
-	options.Previous, options.Index = previous, &index
+	options.Previous, options.Index, options.Inspector = previous, &index, from.Inspector
 	options.Warn = func(sentence string) { m.warnings = append(m.warnings, sentence) }
 	if m.Result, err = squashfs.Build(ctx, out, from.Root, options); err != nil {
 		return m, err

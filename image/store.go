@@ -95,7 +95,7 @@ type Generation struct {
 	Pinned  bool `json:"pinned,omitempty"`  // never pruned
 	Foreign bool `json:"foreign,omitempty"` // somebody else's image, that stood where the current one belongs
 
-	Inspection string `json:"inspection,omitempty"` // Source.Inspection
+	Inspection string `json:"inspection,omitempty"` // the name of Source.Inspector
 
 	// Published is false for a generation that was complete but never became current.
 	Published bool `json:"published"`

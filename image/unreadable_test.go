@@ -3,12 +3,14 @@ package image
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"ltskeeper/internal/disktest"
+	"ltskeeper/squashfs"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,7 +58,7 @@ func TestUnreadableRecord(t *testing.T) {
 		t.Error(err)
 	}
 	from := p.source("conf 1")
-	from.Inspection = "something else"
+	from.Inspector = lookingFor("something else")
 	if b, err := p.Build(t.Context(), from, p.now); err != nil || !b.Unchanged {
 		t.Errorf("%+v, %v", b, err)
 	}
@@ -67,6 +69,18 @@ func TestUnreadableRecord(t *testing.T) {
 		t.Errorf("%+v", g)
 	}
 }
+
+// lookingFor is an inspector that finds nothing.
+type lookingFor string
+
+func (l lookingFor) Name() string                           { return string(l) }
+func (lookingFor) Verdict() error                           { return nil }
+func (lookingFor) Inspect(string) squashfs.ContentInspector { return nothing{io.Discard} }
+
+type nothing struct{ io.Writer }
+
+func (nothing) WriteZeros(int64) {}
+func (nothing) Close() error     { return nil }
 
 // A generation of which the disk gives back neither record nor image is not taken for one that never became current.
 func TestUnreadableGeneration(t *testing.T) {

@@ -38,11 +38,10 @@ type Options struct {
 	// Index takes what a later build needs to know of this one; may be nil. It is written last, once, in one piece.
 	Index io.Writer
 
-	// Inspect, if not nil, is asked for each name of every file that may be new or changed, or has a new name; what it
-	// returns is given the content, in order, and then closed, also when the file could not be read to its end: it is
-	// then asked again. It is called by several goroutines. What was inspected for Previous, under the same names, is not
-	// read again for it.
-	Inspect func(path string) io.WriteCloser
+	// Inspector, if not nil, is asked for each name of every file that may be new or changed, or has a new name, and again
+	// for one that could not be read to its end. What was inspected for Previous, under the same names, is not read again
+	// for it.
+	Inspector Inspector
 
 	// Progress is told how far the data is, from one goroutine; may be nil.
 	Progress func(Progress)
@@ -115,7 +114,7 @@ func Build(ctx context.Context, out *os.File, root string, options Options) (Res
 	}
 }
 
-// Same says whether Build would make the image that options.Previous is once more, and shows options.Inspect what Build
+// Same says whether Build would make the image that options.Previous is once more, and shows options.Inspector what Build
 // would show it. It writes nothing. Without an index that can be used the answer is no: only a build would tell.
 func Same(ctx context.Context, root string, options Options) (bool, error) {
 	b, err := newBuilder(nil, root, options)
@@ -124,7 +123,7 @@ func Same(ctx context.Context, root string, options Options) (bool, error) {
 	}
 	defer unix.Close(b.root)
 	b.openPrevious()
-	if b.previous == nil && b.options.Inspect == nil {
+	if b.previous == nil && b.options.Inspector == nil {
 		return false, nil
 	}
 	for try := 1; ; try++ {
@@ -340,7 +339,7 @@ func (b *builder) readTree(ctx context.Context) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	inspect := newInspection(b.options.Inspect)
+	inspect := newInspection(b.options.Inspector)
 	l := &linker{walker: w, files: opener{root: b.root, inspect: inspect}, options: &b.options}
 	if err := l.linkNames(ctx, root); err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package squashfs
 import (
 	"bytes"
 	"context"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -13,7 +12,7 @@ import (
 	"testing"
 )
 
-// inspector collects what Options.Inspect is shown.
+// inspector collects what it is shown.
 type inspector struct {
 	mu   sync.Mutex
 	seen map[string][]string // contents by path
@@ -25,7 +24,9 @@ type inspected struct {
 	bytes.Buffer
 }
 
-func (i *inspector) ask(path string) io.WriteCloser { return &inspected{to: i, path: path} }
+func (i *inspector) Inspect(path string) ContentInspector { return &inspected{to: i, path: path} }
+
+func (i *inspected) WriteZeros(n int64) { i.Write(make([]byte, n)) }
 
 func (i *inspected) Close() error {
 	i.to.mu.Lock()
@@ -61,7 +62,7 @@ func TestInspect(t *testing.T) {
 		c.check(err)
 		defer index.Close()
 		i := &inspector{seen: map[string][]string{}}
-		_, err = Build(context.Background(), out, root, Options{Inspect: i.ask, Index: index, Previous: previous})
+		_, err = Build(context.Background(), out, root, Options{Inspector: i, Index: index, Previous: previous})
 		c.check(err)
 		return i.seen
 	}

@@ -3,7 +3,6 @@ package squashfs
 import (
 	"bytes"
 	"fmt"
-	"io"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,7 +45,7 @@ type file struct {
 	sparse bool  // the file system stores less than its size
 	data   int64 // of a sparse file: up to here there may be data behind the offset last read
 
-	inspectors []io.WriteCloser
+	inspectors []ContentInspector
 }
 
 // openContent opens a content and makes sure that it is the one that the walk has seen.
@@ -105,7 +104,7 @@ func (f *file) readNext(b []byte, offset int64) (zero bool, err error) {
 	f.inode.inspected = f.inode.inspected || len(f.inspectors) > 0 && offset+int64(len(b)) == f.size
 	for _, i := range f.inspectors {
 		if zero {
-			i.Write(zeros[:len(b)])
+			i.WriteZeros(int64(len(b)))
 		} else {
 			i.Write(b)
 		}

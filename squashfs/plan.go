@@ -102,7 +102,7 @@ func newPlan(ctx context.Context, t *tree, root int, o *Options, prev *previous)
 // findContents gives each file its content, the same to equal files. It reads files only where sizes agree, or where one
 // that has not changed is to be inspected under a new name.
 func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, prev *previous) error {
-	// A file that has not changed was not seen by Options.Inspect if it has another name now.
+	// A file that has not changed was not seen by Options.Inspector if it has another name now.
 	unseen := func(c *content) bool { return c.old != nil && t.inspect != nil && prev.renamed(c.inode) }
 	var all []*content
 	sizes := make(map[int64]int)

@@ -17,7 +17,6 @@ import (
 	"ltskeeper/image"
 	"ltskeeper/internal/excludes"
 	"ltskeeper/ltsconf"
-	"ltskeeper/secrets"
 	"ltskeeper/squashfs"
 )
 
@@ -319,11 +318,7 @@ func (r *run) source(o *openRoot, overlay []derived, conf []byte) (image.Source,
 	if err != nil {
 		return image.Source{}, err
 	}
-	options.Inspect = search.inspect
-	return image.Source{
-		Root: o.Path(), Options: options, Conf: conf, Full: r.full, Force: r.force,
-		Inspection: strings.Join(append([]string{secrets.Rules}, r.farm.Image.AllowSecrets...), "\n"), Refuse: search.refuse,
-	}, nil
+	return image.Source{Root: o.Path(), Options: options, Conf: conf, Full: r.full, Force: r.force, Inspector: search}, nil
 }
 
 // rehearse says what build would do.

@@ -48,6 +48,7 @@ func (o *openRoot) redact() ([]squashfs.File, error) {
 type search struct {
 	root        *openRoot
 	declaration string // the path of ltskeeper.toml
+	name        string
 	allowed     *excludes.Patterns
 
 	mu    sync.Mutex
@@ -60,11 +61,15 @@ func newSearch(root *openRoot, f *farm.Farm) (*search, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &search{root: root, declaration: f.Path, allowed: allowed, found: map[string]secrets.Finding{}}, nil
+	name := strings.Join(append([]string{secrets.Rules}, f.Image.AllowSecrets...), "\n")
+	return &search{root: root, declaration: f.Path, name: name, allowed: allowed, found: map[string]secrets.Finding{}}, nil
 }
 
-// inspect looks at one file: it is squashfs.Options.Inspect.
-func (s *search) inspect(path string) io.WriteCloser {
+// Name says what counts as a secret.
+func (s *search) Name() string { return s.name }
+
+// Inspect looks at one file.
+func (s *search) Inspect(path string) squashfs.ContentInspector {
 	if s.allowed.Match(path) {
 		return ignored{io.Discard}
 	}
@@ -75,7 +80,8 @@ func (s *search) inspect(path string) io.WriteCloser {
 
 type ignored struct{ io.Writer }
 
-func (ignored) Close() error { return nil }
+func (ignored) WriteZeros(int64) {}
+func (ignored) Close() error     { return nil }
 
 type searched struct {
 	secrets.Scanner
@@ -95,8 +101,8 @@ func (f *searched) Close() error {
 	return nil
 }
 
-// refuse fails if something was found that is not as a package installed it, and names all of it.
-func (s *search) refuse() error {
+// Verdict fails if something was found that is not as a package installed it, and names all of it.
+func (s *search) Verdict() error {
 	if len(s.found) == 0 {
 		return nil
 	}
