@@ -1,0 +1,167 @@
+package squashfs
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// FS returns the image as a file system. It follows no symbolic link: a name that leads through one does not exist, and
+// Open of a link gives a file that can only be asked what it is. Names need not be UTF-8.
+func (r *Reader) FS() fs.ReadLinkFS { return imageFS{r} }
+
+// imageFS is fs.ReadLinkFS and fs.ReadDirFS. Sys of what it describes is the *Entry.
+type imageFS struct{ r *Reader }
+
+// find returns the entry at name.
+func (f imageFS) find(op, name string) (*Entry, error) {
+	if !isPath(name) {
+		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	e, err := f.r.Lookup(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	return e, nil
+}
+
+// isPath is fs.ValidPath without its demand for UTF-8, which names in an image need not be.
+func isPath(name string) bool {
+	return name == "." || name != "" && path.Clean("/"+name) == "/"+name
+}
+
+func (f imageFS) Lstat(name string) (fs.FileInfo, error) {
+	e, err := f.find("lstat", name)
+	if err != nil {
+		return nil, err
+	}
+	return entryInfo{e}, nil
+}
+
+func (f imageFS) ReadLink(name string) (string, error) {
+	e, err := f.find("readlink", name)
+	if err != nil {
+		return "", err
+	}
+	if e.kind() != unix.S_IFLNK {
+		return "", &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
+	}
+	return e.Target, nil
+}
+
+func (f imageFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	e, err := f.find("readdir", name)
+	if err != nil {
+		return nil, err
+	}
+	return (&openEntry{r: f.r, entry: e}).ReadDir(-1)
+}
+
+func (f imageFS) Open(name string) (fs.File, error) {
+	e, err := f.find("open", name)
+	if err != nil {
+		return nil, err
+	}
+	o := &openEntry{r: f.r, entry: e}
+	if !e.IsRegular() {
+		return o, nil
+	}
+	content, err := f.r.Content(e)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return &openFile{openEntry: o, Content: content}, nil
+}
+
+// openEntry is an entry that Open gave. What is not a directory has nothing to read.
+type openEntry struct {
+	r     *Reader
+	entry *Entry
+	at    *listing // of a directory that is being read
+}
+
+func (o *openEntry) Stat() (fs.FileInfo, error) { return entryInfo{o.entry}, nil }
+func (o *openEntry) Close() error               { return nil }
+
+func (o *openEntry) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: o.entry.Path, Err: errors.New("not a regular file")}
+}
+
+// ReadDir is fs.ReadDirFile's.
+func (o *openEntry) ReadDir(n int) ([]fs.DirEntry, error) {
+	if !o.entry.IsDir() {
+		return nil, &fs.PathError{Op: "readdir", Path: o.entry.Path, Err: unix.ENOTDIR}
+	}
+	if o.at == nil {
+		o.at = o.r.list(o.entry)
+	}
+	var list []fs.DirEntry
+	for n <= 0 || len(list) < n {
+		d, err := o.at.next()
+		if err != nil {
+			return list, &fs.PathError{Op: "readdir", Path: o.entry.Path, Err: err}
+		}
+		if d == nil {
+			if n > 0 && len(list) == 0 {
+				return nil, io.EOF
+			}
+			break
+		}
+		e, err := o.at.entry(d)
+		if err != nil {
+			return list, &fs.PathError{Op: "readdir", Path: o.entry.Path, Err: err}
+		}
+		list = append(list, fs.FileInfoToDirEntry(entryInfo{e}))
+	}
+	return list, nil
+}
+
+// openFile is a regular file that Open gave: Read and ReadAt are its content's.
+type openFile struct {
+	*openEntry
+	*Content
+}
+
+func (o *openFile) Read(p []byte) (int, error) { return o.Content.Read(p) }
+
+// entryInfo describes an entry as fs.FileInfo.
+type entryInfo struct{ entry *Entry }
+
+func (i entryInfo) Name() string       { return path.Base(i.entry.Path) }
+func (i entryInfo) Size() int64        { return i.entry.Size }
+func (i entryInfo) ModTime() time.Time { return time.Unix(int64(i.entry.Mtime), 0) }
+func (i entryInfo) IsDir() bool        { return i.entry.IsDir() }
+func (i entryInfo) Sys() any           { return i.entry }
+
+func (i entryInfo) Mode() fs.FileMode {
+	mode := fs.FileMode(i.entry.Mode & 0o777)
+	for bit, flag := range map[uint32]fs.FileMode{
+		unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky,
+	} {
+		if i.entry.Mode&bit != 0 {
+			mode |= flag
+		}
+	}
+	switch i.entry.kind() {
+	case unix.S_IFDIR:
+		mode |= fs.ModeDir
+	case unix.S_IFLNK:
+		mode |= fs.ModeSymlink
+	case unix.S_IFBLK:
+		mode |= fs.ModeDevice
+	case unix.S_IFCHR:
+		mode |= fs.ModeDevice | fs.ModeCharDevice
+	case unix.S_IFIFO:
+		mode |= fs.ModeNamedPipe
+	case unix.S_IFSOCK:
+		mode |= fs.ModeSocket
+	}
+	return mode
+}
