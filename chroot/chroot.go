@@ -17,6 +17,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"ltskeeper/internal/clientfs"
 )
 
 // A Root is an open client root.
@@ -102,6 +104,10 @@ func (r *Root) System() bool { return r.system }
 // BelongsTo says that the root belongs to a user namespace, in which the user and the group that are called id are root's.
 // What Put writes belongs to them.
 func (r *Root) BelongsTo(id uint32) { r.owner = int(id) }
+
+// FS returns the root as a file system for package clientfs, which follows
+// symbolic links as a client does.
+func (r *Root) FS() fs.ReadLinkFS { return clientfs.Folder(r.root) }
 
 // at returns where name is on this machine.
 func (r *Root) at(name string) string { return filepath.Join(r.path, name) }

@@ -1,0 +1,77 @@
+package clientfs
+
+import (
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// Folder returns a folder on this machine as a file system. Open opens
+// directories and regular files; of anything else, including a symbolic link,
+// it gives a file that can only be asked what it is, because opening a device or
+// a fifo can block or have an effect. Names need not be UTF-8.
+func Folder(root *os.Root) fs.ReadLinkFS { return folder{root} }
+
+type folder struct{ root *os.Root }
+
+// checkPath is fs.ValidPath without its demand for UTF-8, which names in a root
+// need not be.
+func checkPath(op, name string) error {
+	if name == "." || name != "" && path.Clean("/"+name) == "/"+name {
+		return nil
+	}
+	return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+}
+
+func (f folder) Lstat(name string) (fs.FileInfo, error) {
+	if err := checkPath("lstat", name); err != nil {
+		return nil, err
+	}
+	return f.root.Lstat(name)
+}
+
+func (f folder) ReadLink(name string) (string, error) {
+	if err := checkPath("readlink", name); err != nil {
+		return "", err
+	}
+	return f.root.Readlink(name)
+}
+
+func (f folder) Open(name string) (fs.File, error) {
+	info, err := f.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() && !info.Mode().IsRegular() {
+		return described{info}, nil
+	}
+	return f.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
+func (f folder) ReadDir(name string) ([]fs.DirEntry, error) {
+	d, err := f.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	dir, ok := d.(fs.ReadDirFile)
+	if !ok {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: syscall.ENOTDIR}
+	}
+	entries, err := dir.ReadDir(-1)
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return entries, err
+}
+
+// described is a file that was not opened.
+type described struct{ info fs.FileInfo }
+
+func (d described) Stat() (fs.FileInfo, error) { return d.info, nil }
+func (d described) Close() error               { return nil }
+
+func (d described) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: d.info.Name(), Err: syscall.EINVAL}
+}
