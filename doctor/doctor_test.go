@@ -75,7 +75,7 @@ func newWorld(t *testing.T) *world {
 	w.check(os.Chmod(filepath.Join(w.root, "bin/sh"), 0o755))
 	w.write("client/boot/vmlinuz-6.1.0-9", "kernel")
 	w.write("client/boot/initrd.img-6.1.0-9", "initrd")
-	w.write("client/lib/modules/6.1.0-9/modules.dep", "")
+	w.write("client/lib/modules/6.1.0-9/modules.dep", "kernel/e1000e.ko:\n")
 	w.write("client/lib/modules/6.1.0-9/kernel/e1000e.ko", "")
 	w.write("machine/etc/cron.d/ltskeeper", "17 3 * * * root ltskeeper update-image --quiet\n")
 	w.write("machine/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 primary\n")
@@ -393,9 +393,9 @@ func TestChecks(t *testing.T) {
 				return unix.Statfs_t{Bsize: 4096, Bavail: 1 << 40, Flags: unix.ST_RDONLY}, nil
 			}
 		}},
-		{"kernel-modules", Problem, "there is no /lib/modules/6.1.0-9", []string{"image-old"}, func(w *world) { w.remove("client/lib/modules") }},
-		{"kernel-modules", Problem, "not all of its modules", []string{"image-old"}, func(w *world) { w.remove("client/lib/modules/6.1.0-9/modules.dep") }},
-		{"kernel-modules", Problem, "not all of its modules", []string{"image-old"}, func(w *world) { w.remove("client/lib/modules/6.1.0-9/kernel/e1000e.ko") }},
+		{"kernel-modules", Problem, "there are no modules for it: /lib/modules/6.1.0-9 does not exist", []string{"image-old"}, func(w *world) { w.remove("client/lib/modules") }},
+		{"kernel-modules", Problem, "/lib/modules/6.1.0-9 has no modules.dep", []string{"image-old"}, func(w *world) { w.remove("client/lib/modules/6.1.0-9/modules.dep") }},
+		{"kernel-modules", Problem, "/lib/modules/6.1.0-9 lists modules, and its folder kernel is empty", []string{"image-old"}, func(w *world) { w.remove("client/lib/modules/6.1.0-9/kernel/e1000e.ko") }},
 		{"kernel-gone", Problem, "There is no kernel in its /boot any more, and its clients boot that of generation 1, 6.1.0-9.", []string{"image-old"}, func(w *world) { w.sh("rm client/boot/*") }},
 		{"kernel-gone", Problem, "There is no kernel in its /boot any more", []string{"image-old"}, func(w *world) {
 			w.sh("cd client && ln -s boot/vmlinuz-6.1.0-9 vmlinuz && ln -s boot/initrd.img-6.1.0-9 initrd.img && rm boot/vmlinuz-*")

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"ltskeeper/image"
+	"ltskeeper/internal/kernels"
 	"ltskeeper/internal/mounts"
 )
 
@@ -195,7 +196,7 @@ func (r *root) kernels() (versions []string) {
 			versions = append(versions, version)
 		}
 	}
-	slices.SortFunc(versions, func(a, b string) int { return image.CompareVersions(b, a) })
+	slices.SortFunc(versions, func(a, b string) int { return kernels.CompareVersions(b, a) })
 	return versions
 }
 
@@ -208,31 +209,22 @@ func (r *root) initrd(version string) fs.FileInfo {
 	return info
 }
 
-// chosen is the version of the kernel that the next image would have clients boot, as far as its name tells: the one that
-// links name, with its initrd, else the newest that has one.
-func (r *root) chosen() string {
-	for _, pair := range [][2]string{{"vmlinuz", "initrd.img"}, {"boot/vmlinuz", "boot/initrd.img"}} {
-		place, kernel := r.stat(pair[0])
-		if _, initrd := r.stat(pair[1]); filled(kernel) && filled(initrd) {
-			_, version, _ := strings.Cut(filepath.Base(place), "-")
-			return version
-		}
+// chosen is the kernel that the next image would have clients boot, nil if there is none.
+func (r *root) chosen() *kernels.Kernel {
+	if r.opened == nil {
+		return nil
 	}
-	for _, version := range r.kernels() {
-		if filled(r.initrd(version)) {
-			return version
-		}
+	kernel, err := kernels.Choose(r.opened.FS())
+	if err != nil {
+		return nil
 	}
-	return ""
+	return kernel
 }
-
-// filled tells whether there is a file with something in it.
-func filled(file fs.FileInfo) bool { return file != nil && file.Size() > 0 }
 
 func kernelGone(f *facts) (found []Finding) {
 	for _, r := range f.chroots {
 		for _, g := range r.image.Generations {
-			if g.Current && g.Kernel != "" && r.opened != nil && r.chosen() == "" && len(r.kernels()) == 0 {
+			if g.Current && g.Kernel != "" && r.opened != nil && r.chosen() == nil && len(r.kernels()) == 0 {
 				found = append(found, Finding{
 					Kind: Chroot, Subject: r.Name, Message: fmt.Sprintf("There is no kernel in its /boot any more, and its clients boot that of generation %d, %s.", g.Number, g.Kernel),
 					Fix: "Install a kernel in it, and make a new image:", Commands: []string{shell("chroot %s apt-get install --reinstall %s", r.Path, "linux-image-"+g.Kernel), "ltskeeper update-image"},
@@ -245,20 +237,14 @@ func kernelGone(f *facts) (found []Finding) {
 
 func kernelModules(f *facts) (found []Finding) {
 	for _, r := range f.chroots {
-		version := r.chosen()
-		if version == "" {
+		kernel := r.chosen()
+		if kernel == nil || kernel.Version == "" {
 			continue
 		}
-		modules := "lib/modules/" + version
-		_, folder := r.stat(modules)
-		_, list := r.stat(modules + "/modules.dep")
-		if folder == nil || list == nil || len(r.names(modules+"/kernel")) == 0 {
-			lacks := "there is no /" + modules
-			if folder != nil {
-				lacks = "what is in /" + modules + " is not all of its modules"
-			}
+		version := kernel.Version
+		if err := kernels.CheckModules(r.opened.FS(), *kernel); err != nil {
 			found = append(found, Finding{
-				Kind: Chroot, Subject: r.Name, Message: fmt.Sprintf("Its clients would boot kernel %s, and %s.", version, lacks),
+				Kind: Chroot, Subject: r.Name, Message: fmt.Sprintf("Its clients would boot kernel %s, and there are no modules for it: %v.", version, err),
 				Fix: "Install that kernel's package again, and make a new image:", Commands: []string{shell("chroot %s apt-get install --reinstall %s", r.Path, "linux-image-"+version), "ltskeeper update-image"},
 			})
 		}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"ltskeeper/internal/clientfs"
 	"ltskeeper/squashfs"
 )
 
@@ -276,14 +277,14 @@ func (s *Store) ReadFileOf(n int, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer img.Close()
-	e, err := img.follow(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	place, _, err := clientfs.Stat(img.FS(), path)
+	if clientfs.IsMissing(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	content, err := img.Content(e)
+	content, err := img.FS().Open(place)
 	if err != nil {
 		return nil, err
 	}

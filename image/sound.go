@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 
+	"ltskeeper/internal/clientfs"
 	"ltskeeper/squashfs"
 
 	"golang.org/x/sys/unix"
@@ -97,7 +98,7 @@ func (i *openedImage) hasModules(version, part string) bool {
 
 func (i *openedImage) hasAny(paths []string) bool {
 	for _, p := range paths {
-		if _, err := i.follow(p); err == nil {
+		if _, _, err := clientfs.Stat(i.FS(), p); err == nil {
 			return true
 		}
 	}

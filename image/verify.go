@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ltskeeper/internal/kernels"
 	"ltskeeper/squashfs"
 )
 
@@ -76,22 +77,23 @@ func (s *Store) verifyConf(n int) error {
 
 // verifyKernel says whether kernel and initrd of generation n, in its folder and under TFTP, are those of its image.
 func (s *Store) verifyKernel(n int, img *openedImage) error {
-	kernel, initrd, err := img.kernel()
+	kernel, err := kernels.Choose(img.FS())
 	if err != nil || kernel == nil || !s.madeHere(n) {
 		return err
 	}
 	var problems []error
-	for _, f := range []struct {
-		entry *squashfs.Entry
-		name  string
-	}{{kernel, kernelFile}, {initrd, initrdFile}} {
+	for _, f := range []struct{ place, name string }{{kernel.Path, kernelFile}, {kernel.Initrd, initrdFile}} {
+		entry, err := img.Lookup(f.place)
+		if err != nil {
+			return err
+		}
 		for _, dir := range []string{s.folder(n), s.bootFolder(n)} {
 			path := filepath.Join(dir, f.name)
-			same, err := img.holds(f.entry, path)
+			same, err := img.holds(entry, path)
 			if err != nil {
 				problems = append(problems, err)
 			} else if !same {
-				problems = append(problems, fmt.Errorf("%s is not %s of the image", path, f.entry.Path))
+				problems = append(problems, fmt.Errorf("%s is not %s of the image", path, f.place))
 			}
 		}
 	}

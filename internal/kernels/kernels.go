@@ -1,0 +1,114 @@
+// Package kernels chooses the kernel that clients boot from a client root, and
+// says what that kernel needs and supports.
+//
+// It works on an fs.FS as package clientfs does: a tree on disk, an image, or
+// what an image will be made of. It reads names, sizes and the kernel's
+// configuration, and never the kernel itself.
+package kernels
+
+import (
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"ltskeeper/internal/clientfs"
+)
+
+// A Kernel is a kernel with the initrd that was made for it.
+type Kernel struct {
+	Path    string // where a client finds it, through no symbolic link
+	Initrd  string // likewise
+	Version string // as `uname -r` prints it, from the file's name; empty if the name has none
+}
+
+// A pair of paths where a kernel and its initrd may be.
+type pair struct{ kernel, initrd string }
+
+// Choose returns the kernel that clients boot, as `ltsp kernel` chooses it:
+// what the links vmlinuz and initrd.img name, in / or in /boot, otherwise the
+// pair with the newest version. It is nil if there is no pair. An empty file,
+// as a full disk leaves it, is not a kernel or an initrd.
+func Choose(root fs.FS) (*Kernel, error) {
+	pairs := []pair{{"vmlinuz", "initrd.img"}, {"boot/vmlinuz", "boot/initrd.img"}}
+	versions, err := listVersions(root)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range versions {
+		for _, initrd := range initrdNames(v) {
+			pairs = append(pairs, pair{"boot/vmlinuz-" + v, initrd})
+		}
+	}
+	for _, p := range pairs {
+		kernel, err := findBootable(root, p.kernel)
+		if err != nil {
+			return nil, err
+		}
+		if kernel == "" {
+			continue
+		}
+		initrd, err := findBootable(root, p.initrd)
+		if err != nil {
+			return nil, err
+		}
+		if initrd != "" {
+			return &Kernel{Path: kernel, Initrd: initrd, Version: versionOf(kernel)}, nil
+		}
+	}
+	return nil, nil
+}
+
+// initrdNames lists where the initrd of a kernel version may be: as Debian names
+// it, and as Fedora does.
+func initrdNames(version string) []string {
+	return []string{"boot/initrd.img-" + version, "boot/initramfs-" + version + ".img"}
+}
+
+// listVersions lists the versions of which /boot has a kernel, the newest first.
+func listVersions(root fs.FS) ([]string, error) {
+	boot, info, err := find(root, "boot")
+	if err != nil || info == nil || !info.IsDir() {
+		return nil, err
+	}
+	entries, err := fs.ReadDir(root, boot)
+	if err != nil {
+		return nil, err
+	}
+	var versions []string
+	for _, e := range entries {
+		if version, ok := strings.CutPrefix(e.Name(), "vmlinuz-"); ok {
+			versions = append(versions, version)
+		}
+	}
+	slices.SortFunc(versions, func(a, b string) int { return CompareVersions(b, a) })
+	return versions, nil
+}
+
+// findBootable returns where a client finds a file with something in it, empty
+// if it does not.
+func findBootable(root fs.FS, name string) (string, error) {
+	place, info, err := find(root, name)
+	if err != nil || info == nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		return "", err
+	}
+	return place, nil
+}
+
+// versionOf returns the version in the name of a kernel's file.
+func versionOf(kernel string) string {
+	_, version, _ := strings.Cut(path.Base(kernel), "-")
+	return version
+}
+
+// find describes what a client finds under a name; info is nil if that is nothing.
+func find(root fs.FS, name string) (place string, info fs.FileInfo, err error) {
+	place, info, err = clientfs.Stat(root, name)
+	if clientfs.IsMissing(err) {
+		return "", nil, nil
+	}
+	if err != nil {
+		return "", nil, &fs.PathError{Op: "find", Path: "/" + name, Err: err}
+	}
+	return place, info, nil
+}

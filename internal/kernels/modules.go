@@ -1,0 +1,95 @@
+package kernels
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+)
+
+// moduleFolders are where the folders of modules may be, one per version.
+var moduleFolders = []string{"lib/modules", "usr/lib/modules"}
+
+// CheckModules returns an error that says what is missing if a root lacks the
+// modules of a kernel. A kernel that was built without support for modules
+// (CONFIG_MODULES) needs none; one whose configuration is not in the root is
+// taken to need them. Where the kernel's version is not known, the modules of
+// any version will do.
+func CheckModules(root fs.FS, k Kernel) error {
+	config, err := readConfig(root, k.Version)
+	if err != nil {
+		return err
+	}
+	if config["MODULES"] == notSet {
+		return nil
+	}
+	versions, missing := []string{k.Version}, fmt.Errorf("/lib/modules/%s does not exist", k.Version)
+	if k.Version == "" {
+		missing = errors.New("/lib/modules has none")
+		if versions, err = listModuleVersions(root); err != nil {
+			return err
+		}
+	}
+	for _, version := range versions {
+		for _, folder := range moduleFolders {
+			folder = path.Join(folder, version)
+			problem, err := checkModuleFolder(root, folder)
+			if err != nil {
+				return err
+			}
+			switch problem {
+			case "":
+				return nil
+			case noFolder:
+			default:
+				missing = fmt.Errorf("/%s %s", folder, problem)
+			}
+		}
+	}
+	return missing
+}
+
+const noFolder = "does not exist"
+
+// checkModuleFolder says what is wrong with a folder of modules, as one whose
+// package is half installed, or half removed. Nothing is if it is empty.
+func checkModuleFolder(root fs.FS, folder string) (problem string, err error) {
+	_, info, err := find(root, folder)
+	if err != nil || info == nil || !info.IsDir() {
+		return noFolder, err
+	}
+	_, list, err := find(root, path.Join(folder, "modules.dep"))
+	if err != nil || list == nil || !list.Mode().IsRegular() {
+		return "has no modules.dep", err
+	}
+	place, modules, err := find(root, path.Join(folder, "kernel"))
+	if err != nil || modules == nil || !modules.IsDir() {
+		return "has no folder kernel", err
+	}
+	entries, err := fs.ReadDir(root, place)
+	if err == nil && list.Size() > 0 && len(entries) == 0 {
+		problem = "lists modules, and its folder kernel is empty"
+	}
+	return problem, err
+}
+
+// listModuleVersions lists the versions that have a folder of modules.
+func listModuleVersions(root fs.FS) (versions []string, err error) {
+	for _, folder := range moduleFolders {
+		place, info, err := find(root, folder)
+		if err != nil {
+			return nil, err
+		}
+		if info == nil || !info.IsDir() {
+			continue
+		}
+		entries, err := fs.ReadDir(root, place)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			versions = append(versions, e.Name())
+		}
+	}
+	return versions, nil
+}
