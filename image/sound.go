@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"syscall"
 
 	"ltskeeper/internal/clientfs"
 	"ltskeeper/squashfs"
@@ -34,10 +35,20 @@ func (s *Store) sound(ctx context.Context, dir string) error {
 		opened[i] = f
 	}
 	written := squashfs.Previous{Image: opened[0], Index: opened[1]}
-	if err := written.Sample(ctx, sampled); err != nil {
-		return fmt.Errorf("the disk gives back something else than was written; see what the kernel says of it (dmesg): %w", err)
+	return explainRot(written.Sample(ctx, sampled))
+}
+
+// explainRot says of an image that is not read as it was written what a person can do about that. A disk is to blame only if
+// it reported an error.
+func explainRot(err error) error {
+	switch errno := syscall.Errno(0); {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.As(err, &errno):
+		return fmt.Errorf("the disk does not give back what was written; see what the kernel says of it (dmesg): %w", err)
 	}
-	return nil
+	return fmt.Errorf("the new image is not read as it was written, although the disk reports no error: "+
+		"build it anew from nothing; if that fails, too, please report it: %w", err)
 }
 
 // initPaths are where the kernel, or an initramfs, looks for the first program.

@@ -64,18 +64,22 @@ type contentKey struct {
 }
 
 // errRot says that an image is not any more what was written once.
-type errRot struct{ what string }
+type errRot struct {
+	what  string
+	cause error // what the disk said; nil if it gave back other bytes without a word
+}
 
 func (e *errRot) Error() string { return e.what }
+func (e *errRot) Unwrap() error { return e.cause }
 
-func rot(what string) error { return &errRot{what + " is not what was written"} }
+func rot(what string) error { return &errRot{what: what + " is not what was written"} }
 
 // unreadable is what a disk that fails makes of an image.
 func unreadable(at int64, err error) error {
 	if err == io.EOF {
 		return rot("its length")
 	}
-	return &errRot{fmt.Sprintf("it cannot be read at byte %d: %v", at, err)}
+	return &errRot{fmt.Sprintf("it cannot be read at byte %d: %v", at, err), err}
 }
 
 func rotAt(r *oldRegion) error {
@@ -150,7 +154,7 @@ func (p *previous) check() error {
 	}
 	var b [superblockSize]byte
 	if _, err := p.image.ReadAt(b[:], 0); err != nil {
-		return rot("its superblock")
+		return unreadable(0, err)
 	}
 	if _, err := binary.Decode(b[:], binary.LittleEndian, &p.super); err != nil {
 		return err

@@ -116,6 +116,10 @@ func (r *run) open(ctx context.Context, c farm.Chroot) (*openRoot, error) {
 		return nil, err
 	}
 	o.release = release
+	if err := o.takeMounts(r.farm); err != nil { // anew: it may have waited for long
+		o.close()
+		return nil, err
+	}
 	return o, nil
 }
 
@@ -130,18 +134,24 @@ func (r *run) openUnlocked(c farm.Chroot) (*openRoot, error) {
 		return nil, err
 	}
 	root.BelongsTo(c.IDOffset)
-	mounted, err := root.TakeMounts(chroot.MountRules{
-		Declared: c.Mounts, None: c.NoMounts, Empties: exclude.Empties,
-		Apart: []string{r.farm.State, r.farm.Image.Directory, r.farm.TFTP.Directory},
-	})
-	if err != nil {
+	o := &openRoot{
+		Root: root, declared: c, store: storeOf(r.farm, c), adopted: adoptedFolder(r.farm), exclude: exclude,
+		release: func() {},
+	}
+	if err := o.takeMounts(r.farm); err != nil {
 		root.Close()
 		return nil, err
 	}
-	return &openRoot{
-		Root: root, declared: c, store: storeOf(r.farm, c), adopted: adoptedFolder(r.farm), exclude: exclude,
-		mounts: mounted, release: func() {},
-	}, nil
+	return o, nil
+}
+
+// takeMounts finds out what is mounted in the chroot, and what of it belongs to the image.
+func (o *openRoot) takeMounts(f *farm.Farm) (err error) {
+	o.mounts, err = o.TakeMounts(chroot.MountRules{
+		Declared: o.declared.Mounts, None: o.declared.NoMounts, Empties: o.exclude.Empties,
+		Apart: []string{f.State, f.Image.Directory, f.TFTP.Directory},
+	})
+	return err
 }
 
 // openChroot opens the root of a declared chroot. None is forced: a folder that is no root may be one where nothing is
@@ -384,12 +394,30 @@ func parseExcludes(f *farm.Farm, c farm.Chroot) (*excludes.Patterns, error) {
 	}
 	patterns = append(patterns, c.Exclude...)
 	for _, own := range []string{f.State, f.Image.Directory, f.TFTP.Directory} {
-		rel, err := filepath.Rel(c.Path, own)
-		if err == nil && rel != "." && rel != ".." && !strings.HasPrefix(rel, "../") {
-			patterns = append(patterns, escapeGlob(rel))
+		for _, place := range []string{placeIn(c.Path, own), placeIn(realPath(c.Path), realPath(own))} {
+			if place != "" {
+				patterns = append(patterns, escapeGlob(place))
+			}
 		}
 	}
 	return excludes.Parse(patterns)
+}
+
+// placeIn returns where a folder is in a tree, "" if it is not inside.
+func placeIn(tree, folder string) string {
+	place, err := filepath.Rel(tree, folder)
+	if err != nil || place == "." || place == ".." || strings.HasPrefix(place, "../") {
+		return ""
+	}
+	return place
+}
+
+// realPath returns where a folder is when all symbolic links are followed, as far as it is there.
+func realPath(folder string) string {
+	if real, err := filepath.EvalSymlinks(folder); err == nil {
+		return real
+	}
+	return folder
 }
 
 // escapeGlob makes a pattern that matches the path alone.
