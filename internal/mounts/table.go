@@ -56,7 +56,7 @@ func readTable(folder string) (*Table, error) {
 	return newTable(folder, findOwn(folder, all), all), nil
 }
 
-// findOwn returns the mount that a folder is in, nil if it is not listed.
+// findOwn returns the mount that a folder is in. After chroot(2) it may not be listed: then only its number is known.
 func findOwn(folder string, all []*mountinfo.Info) (own *mountinfo.Info) {
 	var st unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, folder, unix.AT_NO_AUTOMOUNT, unix.STATX_MNT_ID, &st)
@@ -69,6 +69,9 @@ func findOwn(folder string, all []*mountinfo.Info) (own *mountinfo.Info) {
 			own = m // the innermost, and of several at one place the last
 		}
 	}
+	if own == nil && told {
+		return &mountinfo.Info{ID: int(st.Mnt_id)}
+	}
 	return own
 }
 
@@ -78,9 +81,8 @@ func newTable(folder string, own *mountinfo.Info, all []*mountinfo.Info) *Table 
 	if own == nil {
 		return t
 	}
-	t.device = deviceOf(own)
-	if rest, err := filepath.Rel(own.Mountpoint, folder); err == nil {
-		t.subtree = path.Join(own.Root, rest)
+	if rest, err := filepath.Rel(own.Mountpoint, folder); err == nil && own.Mountpoint != "" {
+		t.device, t.subtree = deviceOf(own), path.Join(own.Root, rest)
 	}
 	for _, m := range listVisible(folder, own, all) {
 		place, err := filepath.Rel(folder, m.Mountpoint)

@@ -43,6 +43,20 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// After chroot(2) the mount that the new root is in is not listed.
+func TestTableAfterChroot(t *testing.T) {
+	t.Parallel()
+	const table = "23 22 8:2 / /usr rw - ext4 /dev/sda2 rw\n24 23 8:3 / /usr/local rw - xfs /dev/sda3 rw\n"
+	all, err := mountinfo.GetMountsFromReader(strings.NewReader(table), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mounted := newTable("/", &mountinfo.Info{ID: 22}, all)
+	if len(mounted.Mounts) != 2 || mounted.IsShown(mounted.Mounts[0]) {
+		t.Errorf("got %+v", mounted)
+	}
+}
+
 func TestIsShown(t *testing.T) {
 	t.Parallel()
 	const table = `22 1 0:25 /@ / rw - btrfs /dev/sda1 rw
