@@ -20,7 +20,7 @@
 // [Open] makes a [Reader], which walks through an image, reads files out of it and checks it; [Diff] and [DiffTree]
 // compare images with each other and with trees.
 //
-// What the package will not do: write into the tree, follow a symbolic link or a mount out of it, append to an image in
+// What the package will not do: write into the tree, follow a symbolic link out of it, or a mount unless it is told to, append to an image in
 // place, store ACLs, or read images of other versions of squashfs.
 //
 // # One tree, one image
@@ -64,13 +64,21 @@
 //
 // Tables are always made anew. They are small: less than 1 MB for 35,000 entries.
 //
+// # What a file system says
+//
+// Names are joined as hard links if all of their stat agrees. Not every file system gives each file a number of its own: an
+// overlay of two btrfs subvolumes repeats them, and so do virtiofs, 9p and some FUSE file systems. So where the numbers
+// are not known to be unique, and where two names share a number and differ in anything else, the content decides, too.
+// Nor does every file system report its holes right. What is believed of which one is in volume.go.
+//
 // # What may have changed
 //
-// The index remembers size, mtime and ctime in nanoseconds and number of every inode, and the identity of the file
-// system. A file is taken over only if all are as they were. The mtime alone would not do, because anybody can set it and
+// The index remembers size, mtime and ctime in nanoseconds and number of every inode, and the identity of each file
+// system in the tree. A file is taken over only if all are as they were. The mtime alone would not do, because anybody can set it and
 // package managers do. Nor does an equal ctime say that nothing has changed since, if the change fell into the same tick
-// of the kernel's clock as the scan. So Build first asks the tree's file system for its own time, by making a nameless
-// file on it, and trusts only what is older. A file that fails, but whose hash is known, is read and hashed; if it proves
+// of the kernel's clock as the scan. So Build first asks each file system for its own time, by making a nameless
+// file on it, and trusts only what is older. Where a ctime is no more than an mtime, as on squashfs and vfat, nothing is
+// trusted, and so is nothing whose number something else has as well. A file that fails, but whose hash is known, is read and hashed; if it proves
 // to be the same, its data is taken over still. Files moved to another disk are found so, too, where they were hashed.
 //
 // Every region carries a CRC-32C from the day when it was compressed. It is handed on from index to index, and each
