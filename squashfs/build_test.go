@@ -443,7 +443,7 @@ func TestFileInode(t *testing.T) {
 			t.Errorf("%s: got inode type %d", c.name, i.kind)
 		}
 	}
-	i := &inode{kind: typeFile, links: 1, content: &content{size: 100, sparse: 100, region: &region{}}}
+	i := &inode{kind: typeFile, links: 1, content: &content{size: 100, blocks: blockSizes{zeroRun | 1}, region: &region{}}}
 	b := tables.file(i, noXattrs)
 	if want := appendStruct(nil, extFileInode{Size: 100, Sparse: 99, Links: 1, Fragment: noFragment, Xattrs: noXattrs}); !bytes.Equal(b, want) {
 		t.Errorf("all zeros: got %x, want %x", b, want)

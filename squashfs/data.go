@@ -19,7 +19,7 @@ type job struct {
 	raw    []byte
 	packed []byte
 	region *region // nil for bytes copied from the previous image
-	block  int     // of the region's content
+	zeros  int64   // instead of raw: so many blocks of zeros
 	err    error
 	done   chan struct{} // one token, when packed and err are set
 
@@ -99,7 +99,7 @@ func (w *dataWriter) next(ctx context.Context, n int) (*job, error) {
 			j.raw = make([]byte, w.plan.blockSize)
 		}
 		j.raw = j.raw[:n]
-		j.region, j.block, j.err, j.source, j.files = nil, 0, nil, 0, 0
+		j.region, j.zeros, j.err, j.source, j.files = nil, 0, nil, 0, 0
 		return j, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
@@ -122,25 +122,24 @@ func (w *dataWriter) readBlocks(ctx context.Context, files *opener, r *region) e
 		return err
 	}
 	defer f.close()
-	for block := range c.blocks {
-		j, err := w.next(ctx, c.blockLength(blockSize, block))
+	for offset := int64(0); offset < c.size; {
+		j, err := w.next(ctx, int(min(int64(blockSize), c.size-offset)))
 		if err != nil {
 			return err
 		}
-		zero, err := f.readNext(j.raw, int64(block)*int64(blockSize))
+		n, zero, err := f.readNext(j.raw, offset)
 		if err != nil {
 			return err
-		}
-		j.source = int64(len(j.raw))
-		w.bytesRead += j.source
-		if block == len(c.blocks)-1 {
-			j.files = 1
 		}
 		if zero {
-			c.sparse += uint64(len(j.raw))
-			j.raw = j.raw[:0]
+			j.raw, j.zeros = j.raw[:0], blocksOf(n, blockSize)
 		}
-		j.region, j.block = r, block
+		offset += n
+		w.bytesRead += n
+		j.region, j.source = r, n
+		if offset == c.size {
+			j.files = 1
+		}
 		w.send(j)
 	}
 	return f.check()
@@ -170,7 +169,7 @@ func (c *content) readInto(files *opener, b []byte) error {
 		return err
 	}
 	defer f.close()
-	zero, err := f.readNext(b, 0)
+	_, zero, err := f.readNext(b, 0)
 	if err != nil {
 		return err
 	}
@@ -227,17 +226,19 @@ func (w *dataWriter) emitJob(j *job) error {
 	if r == nil {
 		return w.out.write(j.raw)
 	}
+	if j.zeros > 0 {
+		r.content.blocks.addZeros(j.zeros)
+		return nil
+	}
 	b, size := j.packed, uint32(len(j.packed))
 	if len(b) >= len(j.raw) {
 		b = j.raw
-		if size = uint32(len(b)); size > 0 {
-			size |= blockStored
-		}
+		size = uint32(len(b)) | blockStored
 	}
 	if r.group != nil {
 		r.group.size = size
 	} else {
-		r.content.blocks[j.block] = size
+		r.content.blocks.add(size)
 	}
 	w.packed += int64(len(b))
 	r.length += uint64(len(b))

@@ -103,7 +103,7 @@ func (f *treeFiles) sameAs(c *Content, on *content) (bool, error) {
 	blockSize := int64(f.r.super.BlockSize)
 	for i := range (c.size + blockSize - 1) / blockSize {
 		b := f.buffer[:c.blockLen(i)]
-		zero, err := disk.readAt(b, i*blockSize)
+		_, zero, err := disk.readNext(b, i*blockSize)
 		if err != nil {
 			return false, err
 		}

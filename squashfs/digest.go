@@ -38,6 +38,43 @@ func (d imageDigest) sum() (sum [sha256.Size]byte) {
 	return sum
 }
 
+// A contentHash tells contents apart: SHA-256 over each block behind a byte of 1, and, where blocks are all zeros, a byte of
+// 0 and how many there are in a row, 64 bits. So it does not depend on what a file system stores of zeros.
+type contentHash struct {
+	hash  hash.Hash
+	zeros uint64 // blocks of zeros that are not in the hash yet
+}
+
+func newContentHash() *contentHash { return &contentHash{hash: sha256.New()} }
+
+func (h *contentHash) reset() {
+	h.hash.Reset()
+	h.zeros = 0
+}
+
+// addBlock adds a block that is not all zeros.
+func (h *contentHash) addBlock(b []byte) {
+	h.endZeros()
+	h.hash.Write([]byte{1})
+	h.hash.Write(b)
+}
+
+// addZeros adds blocks that are all zeros.
+func (h *contentHash) addZeros(blocks int64) { h.zeros += uint64(blocks) }
+
+func (h *contentHash) endZeros() {
+	if h.zeros > 0 {
+		h.hash.Write(binary.LittleEndian.AppendUint64([]byte{0}, h.zeros))
+		h.zeros = 0
+	}
+}
+
+func (h *contentHash) sum() (sum [sha256.Size]byte) {
+	h.endZeros()
+	h.hash.Sum(sum[:0])
+	return sum
+}
+
 // digest is the SHA-256 of all that decides an image but for the bytes of its contents: trees with the same one, and
 // with the same contents in the same order, have the same image.
 func (t *tree) digest() (sum [sha256.Size]byte) {

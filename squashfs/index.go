@@ -35,7 +35,7 @@ type indexHeader struct {
 	Volumes     uint32            // number of indexVolume
 	Inodes      uint32            // number of indexInode
 	Contents    uint32            // number of indexContent
-	Blocks      uint32            // number of block sizes, 32 bits each, in the order of the contents
+	Blocks      uint32            // number of words of blockSizes, in the order of the contents
 	Groups      uint32            // number of indexGroup
 	Sets        uint32            // number of xattr sets
 	SetBytes    uint32            // of all their names and values, each behind its 32-bit length
@@ -62,12 +62,11 @@ type indexInode struct {
 
 const noContent = math.MaxUint32
 
-// indexContent is one content, in the order of the plan. Start, Sum and Sparse are those of its blocks, if it has any;
-// Group and Offset say where it is if not.
+// indexContent is one content, in the order of the plan. Start and Sum are those of its blocks, if it has any; Group and
+// Offset say where it is if not.
 type indexContent struct {
 	Size   int64
 	Start  uint64
-	Sparse uint64
 	Sum    uint32
 	Group  uint32
 	Offset uint32
@@ -91,7 +90,7 @@ func encodeIndex(h indexHeader, t *tree, p *plan) []byte {
 	h.Inodes, h.Contents, h.Groups, h.Sets = uint32(len(inodes)), uint32(len(p.contents)), uint32(len(p.groups)), uint32(len(sets))
 	var contents, blocks, groups, setBytes []byte
 	for _, c := range p.contents {
-		x := indexContent{Size: c.size, Sparse: c.sparse, Hash: c.hash}
+		x := indexContent{Size: c.size, Hash: c.hash}
 		if c.hashed {
 			x.Hashed = 1
 		}
@@ -101,7 +100,7 @@ func encodeIndex(h indexHeader, t *tree, p *plan) []byte {
 			x.Start, x.Sum = c.region.start, c.region.sum
 		}
 		contents = appendStruct(contents, x)
-		blocks = appendStruct(blocks, c.blocks)
+		blocks = appendStruct(blocks, []uint32(c.blocks))
 		h.Blocks += uint32(len(c.blocks))
 	}
 	for _, g := range p.groups {
@@ -266,7 +265,7 @@ func (p *previous) decodeContents(b, blocks []byte) bool {
 		c.number = uint32(n)
 		c.size = int64(cut64(&b))
 		region := oldRegion{start: cut64(&b)}
-		c.sparse, region.sum = cut64(&b), cut32(&b)
+		region.sum = cut32(&b)
 		group := cut32(&b)
 		c.offset, c.hashed = int(cut32(&b)), cut32(&b) != 0
 		b = b[copy(c.hash[:], b):]
@@ -281,15 +280,9 @@ func (p *previous) decodeContents(b, blocks []byte) bool {
 			c.group = &p.groups[group]
 			continue
 		}
-		if count > int64(len(all)) {
+		var ok bool
+		if c.blocks, region.length, ok = cutBlockSizes(&all, count, p.header.BlockSize); !ok {
 			return false
-		}
-		c.blocks, all = all[:count:count], all[count:]
-		for _, size := range c.blocks {
-			if size&^blockStored > p.header.BlockSize {
-				return false
-			}
-			region.length += uint64(size &^ blockStored)
 		}
 		c.region = &region
 	}

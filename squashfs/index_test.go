@@ -17,6 +17,7 @@ func FuzzIndex(f *testing.F) {
 	}
 	c.setXattr()
 	c.hole()
+	c.sparse("holes", 100*minBlockSize+1, piece{3 * minBlockSize, []byte("x")}, piece{70 * minBlockSize, []byte("x")})
 	g := buildGeneration(f, c.root, nil, Options{BlockSize: minBlockSize})
 	index := readFile(f, g.path+".index")
 	body := index[:len(index)-sha256.Size]
@@ -51,5 +52,25 @@ func FuzzIndex(f *testing.F) {
 			}
 		}
 		p.byHash(contentKey{})
+		for n := range p.contents {
+			c := &p.contents[n]
+			if c.group != nil {
+				continue
+			}
+			blocks := int64(0)
+			for _, word := range c.blocks {
+				if word&zeroRun != 0 {
+					blocks += int64(word &^ zeroRun)
+				} else {
+					blocks++
+				}
+			}
+			if want := blockCount(c.size, int(p.header.BlockSize)); blocks != want {
+				t.Errorf("a content of %d blocks has the sizes of %d", want, blocks)
+			}
+			if zeros := c.blocks.sparse(c.size, int(p.header.BlockSize)); zeros > uint64(c.size) {
+				t.Errorf("a content of %d bytes has %d in blocks of zeros", c.size, zeros)
+			}
+		}
 	})
 }

@@ -1,6 +1,7 @@
 package squashfs
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 )
@@ -11,6 +12,7 @@ type metadataWriter struct {
 	block  []byte // the uncompressed bytes of the block that is being filled; never a full one
 	packed []byte
 	out    []byte // finished blocks, each behind its header
+	zeros  []byte // what a block of zeros is there; nil before there is one
 	err    error
 }
 
@@ -30,6 +32,23 @@ func (m *metadataWriter) write(b []byte) {
 		b = b[n:]
 		if len(m.block) == metadataSize {
 			m.flush()
+		}
+	}
+}
+
+// writeZeros writes n zero bytes. Only one block of them is compressed.
+func (m *metadataWriter) writeZeros(n int64) {
+	for n > 0 {
+		k := min(n, int64(metadataSize-len(m.block)))
+		n -= k
+		if k == metadataSize && m.zeros != nil {
+			m.out = append(m.out, m.zeros...)
+			continue
+		}
+		start := len(m.out)
+		m.write(zeros[:k])
+		if k == metadataSize {
+			m.zeros = bytes.Clone(m.out[start:])
 		}
 	}
 }

@@ -95,37 +95,51 @@ func (f *file) check() error {
 	return nil
 }
 
-// readNext fills b from the file's offset, which is where the call before ended, and says whether it is all zeros. If it
-// is, b may be left as it was.
-func (f *file) readNext(b []byte, offset int64) (zero bool, err error) {
-	if zero, err = f.readAt(b, offset); err != nil {
-		return false, err
+// readNext reads the block at an offset, which must not be in front of where the call before ended, into b. It returns how
+// many bytes it has passed, and whether they are all zeros. If they are, b may be left as it was, and where they are in a
+// hole they are all whole blocks of it, and the shorter one at the end of the file.
+func (f *file) readNext(b []byte, offset int64) (n int64, zero bool, err error) {
+	n = int64(len(b))
+	if hole := f.hole(offset); hole >= n {
+		if zero = true; offset+hole < f.size {
+			hole -= hole % n
+		}
+		n = hole
+	} else if zero, err = f.read(b, offset); err != nil {
+		return 0, false, err
 	}
-	f.inode.inspected = f.inode.inspected || len(f.inspectors) > 0 && offset+int64(len(b)) == f.size
+	f.inode.inspected = f.inode.inspected || len(f.inspectors) > 0 && offset+n == f.size
 	for _, i := range f.inspectors {
 		if zero {
-			i.WriteZeros(int64(len(b)))
+			i.WriteZeros(n)
 		} else {
 			i.Write(b)
 		}
 	}
-	return zero, nil
+	return n, zero, nil
 }
 
-func (f *file) readAt(b []byte, offset int64) (zero bool, err error) {
-	end := offset + int64(len(b))
-	if f.fd < 0 {
-		return allZero(b[:copy(b, f.inode.data[offset:end])]), nil
+// hole returns how many bytes from the offset on the file system does not store.
+func (f *file) hole(offset int64) int64 {
+	if f.fd < 0 || !f.sparse {
+		return 0
 	}
-	if f.sparse && offset >= f.data {
+	if offset >= f.data {
+		var err error
 		if f.data, err = unix.Seek(f.fd, offset, unix.SEEK_DATA); err == unix.ENXIO {
 			f.data = f.size // a hole up to the end
 		} else if err != nil {
 			f.sparse = false // the file system does not tell
+			return 0
 		}
 	}
-	if f.sparse && f.data >= end {
-		return true, nil
+	return min(f.data, f.size) - offset
+}
+
+// read fills b from the offset on and says whether it is all zeros.
+func (f *file) read(b []byte, offset int64) (zero bool, err error) {
+	if f.fd < 0 {
+		return allZero(b[:copy(b, f.inode.data[offset:])]), nil
 	}
 	n, err := readFull(f.fd, b, offset)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"hash"
 	"hash/fnv"
 	"sync/atomic"
 
@@ -15,7 +14,8 @@ import (
 // what a change does to the files that share blocks ends, on average, within that many files.
 const groupEvery = 32
 
-// maxFileSize keeps the list of one file's blocks, which is in memory, to 128 MB at the default block size.
+// maxFileSize keeps the list of one file's blocks to 128 MB at the default block size. Writer and reader pass over the zeros
+// in it as runs, but what mounts the image may not.
 const maxFileSize = 4 << 40
 
 // A plan says what data an image holds, and in which order.
@@ -38,9 +38,8 @@ type content struct {
 	old    *oldContent // the same content in the previous image, or nil
 
 	// Set while the data is written, or taken over from the previous image.
-	blocks []uint32 // as in a file's inode
-	sparse uint64   // bytes in blocks of zeros
-	region *region  // of the blocks
+	blocks blockSizes
+	region *region // of the blocks
 
 	group  *group // or nil
 	offset int    // in the uncompressed group
@@ -73,16 +72,16 @@ func (r *region) source() (bytes int64, files int) {
 	return r.content.size, 1
 }
 
-// blockLength is the uncompressed length of one of a content's blocks.
-func (c *content) blockLength(blockSize, block int) int {
-	return int(min(int64(blockSize), c.size-int64(block)*int64(blockSize)))
-}
-
 // blockCount is the number of blocks of its own that a content of a size has.
 func blockCount(size int64, blockSize int) int64 {
 	if size < int64(blockSize) {
 		return 0
 	}
+	return blocksOf(size, blockSize)
+}
+
+// blocksOf is the number of blocks that so many bytes take, the last of which may be shorter.
+func blocksOf(size int64, blockSize int) int64 {
 	return (size + int64(blockSize) - 1) / int64(blockSize)
 }
 
@@ -190,8 +189,7 @@ func (p *plan) lay() {
 	}
 	for n, c := range p.contents {
 		c.number = uint32(n)
-		if n := blockCount(c.size, p.blockSize); n > 0 {
-			c.blocks = make([]uint32, n)
+		if blockCount(c.size, p.blockSize) > 0 {
 			c.region = &region{content: c}
 			p.regions = append(p.regions, c.region)
 			continue
@@ -225,7 +223,7 @@ func (p *plan) reuse() {
 	for _, r := range p.regions {
 		if c := r.content; c != nil && c.old != nil {
 			r.old = c.old.region
-			c.blocks, c.sparse = c.old.blocks, c.old.sparse
+			c.blocks = c.old.blocks
 		}
 		if g := r.group; g != nil {
 			if old := g.contents[0].old; old != nil && old.group.holds(g) {
@@ -261,7 +259,7 @@ func hashContents(ctx context.Context, contents []*content, root, blockSize, job
 		work.Go(func() error {
 			files := &opener{root: root, inspect: inspect}
 			defer files.close()
-			h, buf := sha256.New(), make([]byte, blockSize)
+			h, buf := newContentHash(), make([]byte, blockSize)
 			for {
 				n := int(next.Add(1)) - 1
 				if n >= len(contents) {
@@ -276,31 +274,30 @@ func hashContents(ctx context.Context, contents []*content, root, blockSize, job
 	return work.Wait()
 }
 
-// sum hashes a content: block by block, with a mark in front of each that says whether it is all zeros and left out.
-func (c *content) sum(ctx context.Context, files *opener, h hash.Hash, buf []byte) error {
+// sum hashes a content. Buf is for one block.
+func (c *content) sum(ctx context.Context, files *opener, h *contentHash, buf []byte) error {
 	f, err := files.openContent(c)
 	if err != nil {
 		return err
 	}
 	defer f.close()
-	h.Reset()
-	for offset := int64(0); offset < c.size; offset += int64(len(buf)) {
+	h.reset()
+	for offset := int64(0); offset < c.size; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		b := buf[:min(int64(len(buf)), c.size-offset)]
-		zero, err := f.readNext(b, offset)
+		n, zero, err := f.readNext(b, offset)
 		if err != nil {
 			return err
 		}
 		if zero {
-			h.Write([]byte{0})
+			h.addZeros(blocksOf(n, len(buf)))
 		} else {
-			h.Write([]byte{1})
-			h.Write(b)
+			h.addBlock(b)
 		}
+		offset += n
 	}
-	h.Sum(c.hash[:0])
-	c.hashed = true
+	c.hash, c.hashed = h.sum(), true
 	return f.check()
 }

@@ -37,10 +37,9 @@ type previous struct {
 type oldContent struct {
 	number uint32
 	size   int64
-	sparse uint64
 	hashed bool
 	hash   [sha256.Size]byte
-	blocks []uint32
+	blocks blockSizes
 	region *oldRegion // of the blocks
 	group  *oldGroup  // or
 	offset int

@@ -259,6 +259,9 @@ func (t *tables) writeInode(e *entry) error {
 		Number: i.number,
 	}))
 	t.inodes.write(body)
+	if i.content != nil {
+		t.inodes.writeSizes(i.content.blocks)
+	}
 	return nil
 }
 
@@ -293,13 +296,12 @@ func (t *tables) directory(e *entry, xattrs uint32) ([]byte, error) {
 	return b, nil
 }
 
-// file makes a file's inode: the basic one unless something does not fit it.
+// file makes a file's inode without the sizes of its blocks: the basic one unless something does not fit it.
 func (t *tables) file(i *inode, xattrs uint32) []byte {
 	f := extFileInode{Links: i.links, Fragment: noFragment, Xattrs: xattrs}
-	var blocks []uint32
 	if c := i.content; c != nil {
-		f.Size, blocks = uint64(c.size), c.blocks
-		f.Sparse = min(c.sparse, f.Size-1)
+		f.Size = uint64(c.size)
+		f.Sparse = min(c.blocks.sparse(c.size, t.plan.blockSize), f.Size-1)
 		if c.region != nil {
 			f.Start = c.region.start
 		}
@@ -310,10 +312,10 @@ func (t *tables) file(i *inode, xattrs uint32) []byte {
 	if xattrs == noXattrs && f.Links == 1 && f.Sparse == 0 && f.Size <= math.MaxUint32 && f.Start <= math.MaxUint32 {
 		return appendStruct(nil, fileInode{
 			Start: uint32(f.Start), Fragment: f.Fragment, FragmentOffset: f.FragmentOffset, Size: uint32(f.Size),
-		}, blocks)
+		})
 	}
 	i.kind = typeExtFile
-	return appendStruct(nil, f, blocks)
+	return appendStruct(nil, f)
 }
 
 func (t *tables) fragments() (b []byte) {
