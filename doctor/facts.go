@@ -377,7 +377,8 @@ func (f *facts) enter(ctx context.Context, r *root) {
 	ctx, cancel := context.WithTimeout(ctx, treePatience)
 	defer cancel()
 	if r.image.Current == image.None {
-		r.bytes = treeSize(ctx, r.Path)
+		mounted, _ := update.TakeMounts(f.farm, r.Chroot, r.opened) // update-image says what is wrong with them
+		r.bytes = treeSize(ctx, r.Path, mounted)
 		return
 	}
 	if r.stale, r.treeAt = update.Stale(ctx, f.farm, r.Chroot); errors.Is(r.treeAt, context.DeadlineExceeded) {

@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/chroot"
 	"ltskeeper/internal/disktest"
+	"ltskeeper/internal/mounts"
 
 	"golang.org/x/sys/unix"
 )
@@ -78,12 +80,12 @@ func TestNoSpaceForAFirstImage(t *testing.T) {
 	}
 }
 
-// What is mounted in a tree is not its own: /proc, while somebody works in it, holds files without a size that means anything,
+// What is mounted in a tree is not its own, unless it is taken into the image: /proc, while somebody works in it, holds files without a size that means anything,
 // and a server may be dead whose files no image holds.
 func TestTreeSizeLeavesMountsAlone(t *testing.T) {
 	t.Parallel()
 	tree := t.TempDir()
-	for _, name := range []string{"one", "sub/two", "proc/three"} {
+	for _, name := range []string{"one", "sub/two", "proc/three", "usr/four"} {
 		path := filepath.Join(tree, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, make([]byte, 100), 0o644)); err != nil {
 			t.Fatal(err)
@@ -94,13 +96,15 @@ func TestTreeSizeLeavesMountsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	disktest.ReadOnly(t, filepath.Join(tree, "proc"))
+	disktest.ReadOnly(t, filepath.Join(tree, "usr"))
+	taken := []chroot.Mount{{Mount: mounts.Mount{Path: "usr"}, IsTaken: true}, {Mount: mounts.Mount{Path: "proc"}}}
 	disktest.Silent(t, filepath.Join(tree, "home"))
 	done := make(chan int64, 1)
-	go func() { done <- treeSize(t.Context(), link) }()
+	go func() { done <- treeSize(t.Context(), link, taken) }()
 	select {
 	case sum := <-done:
-		if sum != 200 {
-			t.Errorf("%d bytes, want 200", sum)
+		if sum != 300 {
+			t.Errorf("%d bytes, want 300", sum)
 		}
 	case <-time.After(time.Minute):
 		t.Fatal("it waits for what is mounted")

@@ -6,6 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"ltskeeper/chroot"
 
 	"golang.org/x/sys/unix"
 )
@@ -116,19 +119,22 @@ func existing(folder string) string {
 	return folder
 }
 
-// treeSize sums up the files of a tree, in bytes, as far as it comes in time. What is mounted in it is passed over: /proc has
-// files without a size that means anything, and a dead server keeps waiting whoever looks.
-func treeSize(ctx context.Context, path string) (sum int64) {
+// treeSize sums up the files of a tree, in bytes, as far as it comes in time. A mount that is not taken into the image is passed
+// over: /proc has files without a size that means anything, and a dead server keeps callers waiting.
+func treeSize(ctx context.Context, path string, mounted []chroot.Mount) (sum int64) {
 	root, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return 0
+	}
+	isTaken := func(at string) bool {
+		return slices.ContainsFunc(mounted, func(m chroot.Mount) bool { return m.IsTaken && filepath.Join(root, m.Path) == at })
 	}
 	filepath.WalkDir(root, func(at string, e fs.DirEntry, err error) error {
 		switch {
 		case ctx.Err() != nil:
 			return fs.SkipAll
 		case err != nil:
-		case e.IsDir() && at != root && isMount(at):
+		case e.IsDir() && at != root && isMount(at) && !isTaken(at):
 			return fs.SkipDir
 		case e.Type().IsRegular():
 			if info, err := e.Info(); err == nil {

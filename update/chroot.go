@@ -147,11 +147,24 @@ func (r *run) openUnlocked(c farm.Chroot) (*openRoot, error) {
 
 // takeMounts finds out what is mounted in the chroot, and what of it belongs to the image.
 func (o *openRoot) takeMounts(f *farm.Farm) (err error) {
-	o.mounts, err = o.TakeMounts(chroot.MountRules{
-		Declared: o.declared.Mounts, None: o.declared.NoMounts, Empties: o.exclude.Empties,
-		Apart: []string{f.State, f.Image.Directory, f.TFTP.Directory},
-	})
+	o.mounts, err = o.TakeMounts(mountRules(f, o.declared, o.exclude))
 	return err
+}
+
+// TakeMounts lists what is mounted in a declared chroot, and what of it belongs to its image.
+func TakeMounts(f *farm.Farm, c farm.Chroot, root *chroot.Root) ([]chroot.Mount, error) {
+	exclude, err := parseExcludes(f, c)
+	if err != nil {
+		return nil, err
+	}
+	return root.TakeMounts(mountRules(f, c, exclude))
+}
+
+func mountRules(f *farm.Farm, c farm.Chroot, exclude *excludes.Patterns) chroot.MountRules {
+	return chroot.MountRules{
+		Declared: c.Mounts, None: c.NoMounts, Empties: exclude.Empties,
+		Apart: []string{f.State, f.Image.Directory, f.TFTP.Directory},
+	}
 }
 
 // openChroot opens the root of a declared chroot. None is forced: a folder that is no root may be one where nothing is
