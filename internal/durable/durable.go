@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"ltskeeper/internal/regular"
 )
 
 // Names of files that are not finished.
@@ -42,7 +44,7 @@ func Create(path string, data []byte, perm fs.FileMode) error {
 
 // in works on the file at path in its folder, and syncs that.
 func in(path string, work func(dir *os.Root, name string) error) error {
-	dir, err := os.OpenRoot(filepath.Dir(path))
+	dir, err := regular.OpenRoot(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
@@ -158,7 +160,7 @@ func Sweep(path string) error {
 
 // SyncFolder makes last what was renamed and removed in the folder at path.
 func SyncFolder(path string) error {
-	dir, err := os.OpenRoot(path)
+	dir, err := regular.OpenRoot(path)
 	if err != nil {
 		return err
 	}

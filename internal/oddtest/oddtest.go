@@ -1,0 +1,91 @@
+// Package oddtest puts odd things in the place of files: those at which a careless reader waits for
+// ever or fills the memory.
+package oddtest
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Thing may stand in a file's place.
+type Thing struct {
+	Name string
+	Want string // in the error of whoever reads it
+	put  func(t testing.TB, path string)
+}
+
+// Things are all that there are. A device of its own takes root; elsewhere it is left out.
+func Things() []Thing {
+	things := []Thing{
+		{"fifo", "it is a fifo and not a regular file", func(t testing.TB, path string) { check(t, unix.Mkfifo(path, 0o644)) }},
+		{"folder", "it is a folder and not a regular file", func(t testing.TB, path string) { check(t, os.MkdirAll(path+"/full", 0o755)) }},
+		{"socket", "it is a socket and not a regular file", listen},
+		{"link to /dev/zero", "it is a device and not a regular file", func(t testing.TB, path string) { check(t, os.Symlink("/dev/zero", path)) }},
+		{"link to itself", "too many levels of symbolic links", func(t testing.TB, path string) { check(t, os.Symlink(filepath.Base(path), path)) }},
+		{"900 GB", "it has 966367641600 bytes, and no more than", sparse},
+	}
+	if os.Geteuid() == 0 {
+		things = append(things, Thing{"device", "it is a device and not a regular file", func(t testing.TB, path string) {
+			check(t, unix.Mknod(path, unix.S_IFCHR|0o644, int(unix.Mkdev(1, 5))))
+		}})
+	}
+	return things
+}
+
+// Replace puts the thing in the place of what is at path.
+func (thing Thing) Replace(t testing.TB, path string) {
+	t.Helper()
+	check(t, os.RemoveAll(path))
+	thing.put(t, path)
+}
+
+// listen leaves a socket at path. Its name may be too long for a socket, so that it is made elsewhere.
+func listen(t testing.TB, path string) {
+	dir, err := os.MkdirTemp("", "s")
+	check(t, err)
+	defer os.RemoveAll(dir)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dir + "/s", Net: "unix"})
+	check(t, err)
+	l.SetUnlinkOnClose(false)
+	check(t, l.Close())
+	check(t, os.Rename(dir+"/s", path))
+}
+
+func sparse(t testing.TB, path string) {
+	check(t, os.WriteFile(path, nil, 0o644))
+	check(t, os.Truncate(path, 900<<30))
+}
+
+// Bounded runs do, which must come back within a minute and may allocate up to 200 MB. No test may run beside it.
+func Bounded(t testing.TB, do func()) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("it waits")
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 200<<20 {
+		t.Errorf("it took %d MB of memory", n>>20)
+	}
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
