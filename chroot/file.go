@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -13,10 +12,12 @@ import (
 	"time"
 
 	"ltskeeper/internal/durable"
+	"ltskeeper/internal/regular"
 )
 
 // Read returns the content of the regular file that a client finds under
-// name, such as "etc/lts.conf". Without one the error is fs.ErrNotExist.
+// name, such as "etc/lts.conf". Without one the error is fs.ErrNotExist, and
+// one that is larger than regular.MaxText is not read.
 func (r *Root) Read(name string) ([]byte, error) {
 	data, err := r.read(name)
 	if err != nil {
@@ -35,7 +36,7 @@ func (r *Root) read(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(f)
+	return regular.ReadOpened(f, regular.MaxText)
 }
 
 // Put gives the file that a client finds under name this content and these
@@ -44,7 +45,7 @@ func (r *Root) read(name string) ([]byte, error) {
 //
 // A file that is so already is left alone. Any other is replaced by one
 // rename, and keeps its modification time if its content stays the same.
-// changed tells whether there was anything to do. What is no regular file is
+// changed tells whether there was anything to do. What is not a regular file is
 // never replaced, and nothing is written to the running system's own root or
 // to another file system that is mounted inside the root, unless TakeMounts has
 // taken it.
@@ -86,7 +87,7 @@ func (r *Root) makeDir(place string) (*os.Root, error) {
 		return nil, err
 	}
 	for part := range strings.SplitSeq(place, "/") {
-		next, err := dir.OpenRoot(part)
+		next, err := dir.OpenRoot(part + "/.") // without the dot, a fifo there would be waited for
 		if isMissing(err) {
 			next, err = mkdir(dir, part, r.owner)
 		}
@@ -160,38 +161,12 @@ func readOld(dir *os.Root, name string) (fs.FileInfo, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := io.ReadAll(f)
+	data, err := regular.ReadOpened(f, regular.MaxText)
 	return info, data, err
 }
 
-// openRegular opens a file for reading if it is a regular one. Nothing else is
-// opened, as that alone can block or have an effect.
-func openRegular(dir *os.Root, name string) (*os.File, error) {
-	info, err := dir.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("it is %s and no regular file", kind(info.Mode()))
-	}
-	return dir.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-}
-
-// kind names a file type for a sentence.
-func kind(mode fs.FileMode) string {
-	switch {
-	case mode.IsDir():
-		return "a directory"
-	case mode&fs.ModeSymlink != 0:
-		return "a symbolic link"
-	case mode&fs.ModeNamedPipe != 0:
-		return "a fifo"
-	case mode&fs.ModeSocket != 0:
-		return "a socket"
-	default:
-		return "a device"
-	}
-}
+// openRegular opens a file for reading if it is a regular one.
+func openRegular(dir *os.Root, name string) (*os.File, error) { return regular.OpenIn(dir, name) }
 
 // isOwnedBy reports whether a file belongs to a user and a group of the same number, where that can be had.
 func isOwnedBy(info fs.FileInfo, owner int) bool {

@@ -129,8 +129,8 @@ func TestPutReplacesRegularFilesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"etc/lts.conf": "it is a directory and no regular file",
-		"etc/fifo":     "it is a fifo and no regular file",
+		"etc/lts.conf": "it is a folder and not a regular file",
+		"etc/fifo":     "it is a fifo and not a regular file",
 		"etc/loop":     "too many levels of symbolic links",
 		"etc/up":       "is a directory",
 		"bin/sh/file":  "not a directory",
