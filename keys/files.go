@@ -41,9 +41,12 @@ func formatKeyFile(keys []Key) []byte {
 	return b.Bytes()
 }
 
-// parseServerKeys reads NAME.pub or NAME.pending: there is no reason for one
+// parseServerKeys reads NAME.pub or NAME.pending, nil if there is none: there is no reason for one
 // without a key, or with one that is refused.
 func parseServerKeys(data []byte) ([]Key, error) {
+	if data == nil {
+		return nil, nil
+	}
 	keys, err := parseKeyFile(data)
 	if err != nil {
 		return nil, err

@@ -1,13 +1,17 @@
 package keys
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
+
+	"ltskeeper/internal/regular"
 )
 
 // A Standing is what a store says about a key.
@@ -38,6 +42,9 @@ type Entry struct {
 const (
 	logFile   = "log"
 	anyServer = "*"
+
+	maxLog     = 256 << 20 // bytes; a million changes
+	maxLogLine = 64 << 10  // bytes; one has some 250
 )
 
 // OnOrderOf says whose name stands in the log beside what is changed from now on.
@@ -62,7 +69,10 @@ func (s *Store) log(entries []Entry) error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return fmt.Errorf("make key store: %w", err)
 	}
-	f, err := os.OpenFile(s.path(logFile), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	f, err := regular.OpenOwn(s.path(logFile), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	if regular.IsOdd(err) {
+		return fmt.Errorf("%w; put the log itself there, with all that it has so far", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -97,27 +107,48 @@ func appendLines(f *os.File, text []byte) error {
 // Log returns the log, oldest first, and the numbers of lines in it that it
 // cannot read.
 func (s *Store) Log() (entries []Entry, unreadable []int, err error) {
-	data, err := os.ReadFile(s.path(logFile))
+	f, err := regular.Open(s.path(logFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	entries, unreadable = parseLog(data)
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil {
+		err = regular.CheckSize(info.Size(), maxLog)
+	}
+	if err == nil {
+		entries, unreadable, err = parseLog(io.LimitReader(f, maxLog))
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read %s: %w", s.path(logFile), err)
+	}
 	return entries, unreadable, nil
 }
 
-func parseLog(data []byte) (entries []Entry, unreadable []int) {
-	n := 0
-	for line := range bytes.Lines(data) {
-		n++
-		var e Entry
-		if err := json.Unmarshal(line, &e); err != nil || e.Server == "" || e.Time.IsZero() {
-			unreadable = append(unreadable, n)
-			continue
+// parseLog reads a log, and the numbers of the lines that are not entries.
+func parseLog(log io.Reader) (entries []Entry, unreadable []int, err error) {
+	lines := bufio.NewReaderSize(log, maxLogLine)
+	for n := 1; ; n++ {
+		line, err := lines.ReadSlice('\n')
+		tooLong := false
+		for err == bufio.ErrBufferFull {
+			tooLong = true
+			_, err = lines.ReadSlice('\n')
 		}
-		entries = append(entries, e)
+		if err != nil && err != io.EOF {
+			return nil, nil, err
+		}
+		if len(line) == 0 {
+			return entries, unreadable, nil
+		}
+		var e Entry
+		if tooLong || json.Unmarshal(line, &e) != nil || e.Server == "" || e.Time.IsZero() {
+			unreadable = append(unreadable, n)
+		} else {
+			entries = append(entries, e)
+		}
 	}
-	return entries, unreadable
 }

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -154,7 +155,10 @@ func FuzzLog(f *testing.F) {
 	f.Add([]byte(`{"time":"2026-11-20T12:00:00Z","server":"app01","type":"ssh-ed25519","key":"SHA256:x","from":"unknown","to":"trusted","by":"first-use"}` + "\n"))
 	f.Add([]byte("{}\nnull\n\n{\"server\":1}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		entries, unreadable := parseLog(data)
+		entries, unreadable, err := parseLog(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
 		if n := strings.Count(string(data), "\n"); len(entries)+len(unreadable) < n {
 			t.Errorf("%d lines became %d entries and %d others", n, len(entries), len(unreadable))
 		}

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"ltskeeper/internal/regular"
+
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 )
@@ -37,10 +39,10 @@ func OpenIdentity(path string) (auth ssh.AuthMethod, close func() error, err err
 		}
 		return ssh.PublicKeysCallback(agent.NewClient(conn).Signers), conn.Close, nil
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxBlob {
+	data, err := regular.Read(path, maxBlob)
+	if regular.IsOdd(err) {
 		return nil, nil, fmt.Errorf("open identity %s: it is neither a private key nor an agent's socket", path)
 	}
-	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open identity: %w", err)
 	}

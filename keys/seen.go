@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ltskeeper/internal/durable"
+	"ltskeeper/internal/regular"
 )
 
 // Seen remembers when each key was last seen. It is a cache: one that is lost
@@ -27,7 +28,7 @@ const seenPrecision = time.Hour
 // OpenSeen reads the cache.
 func OpenSeen(path string) *Seen {
 	s := &Seen{path: path, last: make(map[string]map[string]time.Time)}
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.MaxText)
 	if err != nil {
 		return s
 	}

@@ -3,7 +3,6 @@ package keys
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"ltskeeper/internal/durable"
+	"ltskeeper/internal/regular"
 )
 
 // Store is a directory with the keys of all servers:
@@ -56,18 +56,14 @@ const (
 // with them; those of a server are read when they are asked for.
 func Open(dir string, readonly bool) (*Store, error) {
 	s := &Store{dir: dir, readonly: readonly}
-	data, err := s.read(revokedFile)
+	var err error
+	s.revoked, err = readFile(s, revokedFile, parseKeyFile, "restore it from a backup: without it, revoked keys would be trusted")
 	if err != nil {
 		return nil, err
 	}
-	if s.revoked, err = parseKeyFile(data); err != nil {
-		return nil, s.damaged(revokedFile, err, "restore it from a backup: without it, revoked keys would be trusted")
-	}
-	if data, err = s.read(namesFile); err != nil {
+	s.names, err = readFile(s, namesFile, parseNames, "restore it from a backup, or mend the line: it keeps servers from a second first use")
+	if err != nil {
 		return nil, err
-	}
-	if s.names, err = parseNames(data); err != nil {
-		return nil, s.damaged(namesFile, err, "restore it from a backup, or mend the line: it keeps servers from a second first use")
 	}
 	s.listed = len(s.names)
 	if err := s.recall(); err != nil {
@@ -159,15 +155,7 @@ func (s *Store) Certificates(name string) ([]Key, error) {
 	if err := checkServer(name); err != nil {
 		return nil, err
 	}
-	data, err := s.read(name + certSuffix)
-	if err != nil {
-		return nil, err
-	}
-	certs, err := parseKeyFile(data)
-	if err != nil {
-		return nil, s.damaged(name+certSuffix, err, "remove it: the server will show its certificate again")
-	}
-	return certs, nil
+	return readFile(s, name+certSuffix, parseKeyFile, "remove it: the server will show its certificate again")
 }
 
 // Certified reports whether clients take a certificate on record of a server
@@ -292,16 +280,7 @@ func (s *Store) load(server, suffix string) ([]Key, error) {
 	if err := checkServer(server); err != nil {
 		return nil, err
 	}
-	data, err := s.read(server + suffix)
-	if data == nil || err != nil {
-		return nil, err
-	}
-	keys, err := parseServerKeys(data)
-	if err != nil {
-		return nil, s.damaged(server+suffix, err,
-			"restore it from a backup, or remove it and accept the keys that the server shows")
-	}
-	return keys, nil
+	return readFile(s, server+suffix, parseServerKeys, "restore it from a backup, or remove it and accept the keys that the server shows")
 }
 
 // checkServer keeps names that are no file names away from the disk.
@@ -314,28 +293,22 @@ func checkServer(name string) error {
 
 func (s *Store) path(file string) string { return filepath.Join(s.dir, file) }
 
-func (s *Store) damaged(file string, err error, remedy string) error {
-	return fmt.Errorf("read %s: %w; %s", s.path(file), err, remedy)
-}
-
-// read returns a file's bytes: nil if there is none, and not nil if there is.
-func (s *Store) read(file string) ([]byte, error) {
-	f, err := os.Open(s.path(file))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// readFile reads and parses a file of the store. parse gets nil if there is none, and not nil if there is. The remedy is for one
+// that is not what was written.
+func readFile[T any](s *Store, file string, parse func(data []byte) (T, error), remedy string) (parsed T, err error) {
+	data, err := regular.Read(s.path(file), maxFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return parse(nil)
+	case regular.IsOdd(err):
+		return parsed, fmt.Errorf("%w; %s", err, remedy)
+	case err != nil:
+		return parsed, err
 	}
-	if err != nil {
-		return nil, err
+	if parsed, err = parse(data); err != nil {
+		return parsed, fmt.Errorf("read %s: %w; %s", s.path(file), err, remedy)
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("read %s: larger than %d bytes", s.path(file), maxFile)
-	}
-	return data, nil
+	return parsed, nil
 }
 
 // write replaces a file, or removes it if there is nothing to hold. The caller
@@ -353,7 +326,7 @@ func (s *Store) write(file string, data []byte) error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return fmt.Errorf("make key store: %w", err)
 	}
-	dir, err := os.OpenRoot(s.dir)
+	dir, err := regular.OpenRoot(s.dir)
 	if err != nil {
 		return err
 	}
