@@ -1,6 +1,7 @@
 package squashfs
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -130,8 +131,13 @@ func readPrevious(from *Previous) (*previous, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > 1<<31 {
-		return nil, errIndexDamaged
+	if err := checkIndexSize(from.Index, info.Size()); err != nil {
+		return nil, err
+	}
+	if info.Size() > largeIndex {
+		if err := checkIndexSum(from.Index, info.Size()); err != nil {
+			return nil, err
+		}
 	}
 	b := make([]byte, info.Size())
 	if _, err := io.ReadFull(io.NewSectionReader(from.Index, 0, info.Size()), b); err != nil {
@@ -143,6 +149,53 @@ func readPrevious(from *Previous) (*previous, error) {
 	}
 	p.image = from.Image
 	return p, p.check()
+}
+
+// checkIndexSize makes sure that an index has the size that its header tells. One that was replaced, or is as long as somebody
+// made it, costs no memory and no time.
+func checkIndexSize(index io.ReaderAt, size int64) error {
+	var h indexHeader
+	b := make([]byte, binary.Size(h))
+	if _, err := index.ReadAt(b, 0); err == io.EOF {
+		return errIndexDamaged
+	} else if err != nil {
+		return fmt.Errorf("read index: %w", err)
+	}
+	if _, err := binary.Decode(b, binary.LittleEndian, &h); err != nil || h.Magic != indexMagic {
+		return errIndexDamaged
+	}
+	if h.Version != indexVersion {
+		return fmt.Errorf("its index has version %d, and this program reads %d", h.Version, indexVersion)
+	}
+	want := uint64(len(b)) + uint64(h.SetBytes) + sha256.Size
+	want += uint64(h.Inodes)*uint64(binary.Size(indexInode{})) + uint64(h.Contents)*uint64(binary.Size(indexContent{}))
+	want += uint64(h.Blocks)*4 + uint64(h.Groups)*uint64(binary.Size(indexGroup{}))
+	if uint64(size) != want || size > 1<<31 {
+		return errIndexDamaged
+	}
+	return nil
+}
+
+// largeIndex is the size in bytes of an index that is read in pieces first, to see whether it is worth the memory.
+const largeIndex = 64 << 20
+
+// checkIndexSum compares an index with the digest at its end, and takes no memory for it.
+func checkIndexSum(index io.ReaderAt, size int64) error {
+	h := sha256.New()
+	body := size - sha256.Size
+	if n, err := io.Copy(h, io.NewSectionReader(index, 0, body)); err != nil {
+		return fmt.Errorf("read index: %w", err)
+	} else if n < body {
+		return errIndexDamaged
+	}
+	var sum [sha256.Size]byte
+	if _, err := index.ReadAt(sum[:], body); err != nil && err != io.EOF {
+		return fmt.Errorf("read index: %w", err)
+	}
+	if !bytes.Equal(h.Sum(nil), sum[:]) {
+		return errIndexDamaged
+	}
+	return nil
 }
 
 // check compares superblock, tables and the digests of all regions with the digest that names the image.
@@ -162,6 +215,9 @@ func (p *previous) check() error {
 	sb := &p.super
 	if sb.Magic != magic || sb.InodeTable < uint64(head) || sb.BytesUsed < sb.InodeTable || sb.BytesUsed > uint64(info.Size()) {
 		return rot("its superblock")
+	}
+	if info.Size() != padded(int64(sb.BytesUsed)) {
+		return rot("its length")
 	}
 	regions, err := p.regions(uint64(head))
 	if err != nil {
