@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"ltskeeper/internal/kernels"
+	"ltskeeper/internal/regular"
 	"ltskeeper/squashfs"
 )
 
@@ -16,7 +17,7 @@ type openedImage struct {
 }
 
 func openImage(path string) (*openedImage, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -129,8 +129,13 @@ func (s *Store) room(current int) error {
 			return err
 		}
 		for _, e := range entries {
-			if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
-				need[side] += info.Size() + info.Size()/16
+			var st unix.Stat_t
+			if err := unix.Lstat(filepath.Join(folder, e.Name()), &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+				size := st.Size
+				if e.Name() != imageFile {
+					size = min(size, st.Blocks*512) // an index that is one hole needs no room
+				}
+				need[side] += size + size/16
 			}
 		}
 	}
