@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ltskeeper/internal/clientfs"
+	"ltskeeper/internal/regular"
 	"ltskeeper/squashfs"
 )
 
@@ -180,7 +181,11 @@ func (s *Store) highest() (int, error) {
 // linkImage gives the image and index of generation n a second name in dir.
 func (s *Store) linkImage(n int, dir string) error {
 	for _, name := range []string{imageFile, indexFile} {
-		err := s.disk.link(filepath.Join(s.folder(n), name), filepath.Join(dir, name))
+		from := filepath.Join(s.folder(n), name)
+		if name == indexFile && isFolder(from) {
+			continue
+		}
+		err := s.disk.link(from, filepath.Join(dir, name))
 		if err != nil && !(name == indexFile && errors.Is(err, fs.ErrNotExist)) {
 			return err
 		}
@@ -225,7 +230,7 @@ func (s *Store) wouldChange(ctx context.Context, from Source) (bool, Generation,
 		options.Inspector = nil
 	}
 	previous, done, err := s.previous(current, from.Full)
-	if err != nil {
+	if err != nil && !regular.IsOdd(err) {
 		return true, g, err
 	}
 	defer done()
@@ -239,9 +244,12 @@ func (s *Store) wouldChange(ctx context.Context, from Source) (bool, Generation,
 
 // sameConf says whether generation n was published with this lts.conf.
 func (s *Store) sameConf(n int, conf []byte) (bool, error) {
-	have, err := os.ReadFile(filepath.Join(s.folder(n), confFile))
+	have, err := regular.Read(filepath.Join(s.folder(n), confFile), regular.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return conf == nil, nil
+	}
+	if regular.IsOdd(err) {
+		return false, nil // the next generation gets one
 	}
 	return err == nil && conf != nil && bytes.Equal(have, conf), err
 }
@@ -277,12 +285,15 @@ func (s *Store) ReadFileOf(n int, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer img.Close()
-	place, _, err := clientfs.Stat(img.FS(), path)
+	place, info, err := clientfs.Stat(img.FS(), path)
 	if clientfs.IsMissing(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
+	}
+	if err := regular.CheckSize(info.Size(), regular.MaxText); err != nil {
+		return nil, fmt.Errorf("read %s in the image: %w", place, err)
 	}
 	content, err := img.FS().Open(place)
 	if err != nil {

@@ -210,7 +210,7 @@ func (d *disk) removeAll(path string) error {
 
 // syncDir makes the names in a folder durable.
 func (d *disk) syncDir(dir string) error {
-	f, err := os.Open(dir)
+	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0) // where a fifo stands, it must not wait for a writer
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"ltskeeper/internal/regular"
 )
 
 // Publish makes a built generation the current one: its image, kernel, initrd and lts.conf become
@@ -241,14 +243,25 @@ func (s *Store) stageBoot(n int, dir string) error {
 	return s.disk.syncDir(s.boot())
 }
 
-// copyBy writes what is in a file to another path, by one of the disk's ways to write.
+// maxCopied is how large a file that clients fetch over TFTP may be, in bytes. They hold it in memory.
+const maxCopied = 4 << 30
+
+// copyBy writes what is in a file to another path, by one of the disk's ways to write. What is added to the file meanwhile is not
+// copied.
 func copyBy(write func(path string, content io.Reader) error, from, to string) error {
-	in, err := os.Open(from)
+	in, err := regular.Open(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	return write(to, in)
+	info, err := in.Stat()
+	if err == nil {
+		err = regular.CheckSize(info.Size(), maxCopied)
+	}
+	if err != nil {
+		return fmt.Errorf("copy %s: %w", from, err)
+	}
+	return write(to, io.LimitReader(in, info.Size()))
 }
 
 // switchBoot makes generation n current on the TFTP side.
@@ -316,6 +329,11 @@ func (s *Store) readyRecords(current int, now time.Time) (ready []swap, err erro
 		ready = append(ready, sw)
 	}
 	return ready, nil
+}
+
+func isFolder(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.IsDir()
 }
 
 func isRegular(path string) bool {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ltskeeper/internal/regular"
 )
 
 // Check says what a crash or a stranger left apart, in one sentence, or "". It only looks.
@@ -19,7 +21,9 @@ func (s *Store) Check() (string, error) {
 	if err != nil || current == None {
 		return "", err
 	}
-	if _, err := os.Stat(s.Link()); err != nil {
+	if _, err := regular.Stat(s.Link()); regular.IsOdd(err) {
+		return fmt.Sprintf("%v: run image build to make a new image", err), nil
+	} else if err != nil {
 		return fmt.Sprintf("%s leads nowhere: run image build to make a new image", s.Link()), nil
 	}
 	apart, err := s.bootApart(current)
@@ -93,6 +97,9 @@ func (s *Store) restage(n int) error {
 		return err
 	}
 	for _, file := range stale {
+		if served := filepath.Join(s.bootFolder(n), file); isFolder(served) {
+			return fmt.Errorf("%s is a folder and not a regular file: move it away", served)
+		}
 		if err := copyBy(s.disk.write, filepath.Join(s.folder(n), file), filepath.Join(s.bootFolder(n), file)); err != nil {
 			return err
 		}
@@ -146,14 +153,14 @@ func (s *Store) staleBoot(n int) ([]string, error) {
 }
 
 // sameContent compares an lts.conf byte by byte, and a kernel or initrd, which only a failing disk
-// changes, by its size. A file that is missing on the second path is different.
+// changes, by its size. On the second path, a file that is missing is different, and so is what is not a regular file.
 func sameContent(a, b string) (bool, error) {
 	infoA, err := os.Stat(a)
 	if err != nil {
 		return false, err
 	}
-	infoB, err := os.Stat(b)
-	if errors.Is(err, fs.ErrNotExist) {
+	infoB, err := regular.Stat(b)
+	if errors.Is(err, fs.ErrNotExist) || regular.IsOdd(err) {
 		return false, nil
 	}
 	if err != nil || infoA.Size() != infoB.Size() {
@@ -162,11 +169,11 @@ func sameContent(a, b string) (bool, error) {
 	if filepath.Base(a) != confFile {
 		return true, nil
 	}
-	dataA, err := os.ReadFile(a)
+	dataA, err := regular.Read(a, regular.MaxText)
 	if err != nil {
 		return false, err
 	}
-	dataB, err := os.ReadFile(b)
+	dataB, err := regular.Read(b, regular.MaxText)
 	return bytes.Equal(dataA, dataB), err
 }
 

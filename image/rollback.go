@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"ltskeeper/internal/regular"
 )
 
 // heldFile, beside the generations, says that the current one stays until a person releases it, and since when.
@@ -17,16 +19,16 @@ const heldFile = "held"
 // all the same, since it was written.
 func (s *Store) Held() (time.Time, error) {
 	path := filepath.Join(s.dir(), heldFile)
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.MaxRecord)
 	if errors.Is(err, fs.ErrNotExist) {
 		return time.Time{}, nil
 	}
-	if err != nil {
+	if err != nil && !regular.IsOdd(err) {
 		return time.Time{}, fmt.Errorf("read whether %s is held: %w", s.Name, err)
 	}
 	since, err := time.Parse(time.RFC3339, strings.TrimSpace(string(data)))
 	if err != nil {
-		info, statErr := os.Stat(path)
+		info, statErr := os.Lstat(path)
 		if statErr != nil {
 			return time.Time{}, fmt.Errorf("read whether %s is held: %w", s.Name, statErr)
 		}
@@ -77,7 +79,7 @@ func (s *Store) rollback(n int, now time.Time) error {
 	if err := s.exists(n); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(s.folder(n), imageFile)); err != nil {
+	if _, err := regular.Stat(filepath.Join(s.folder(n), imageFile)); err != nil {
 		return err
 	}
 	if n != 0 {

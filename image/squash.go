@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"ltskeeper/internal/regular"
 	"ltskeeper/squashfs"
 )
 
@@ -31,10 +32,16 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 		full = "every file is to be inspected, because what to look for has changed"
 	}
 	previous, done, err := s.previous(current, full != "")
+	if regular.IsOdd(err) {
+		full, err = "cannot build upon the previous image: "+err.Error(), nil
+	}
 	if err != nil {
 		return m, err
 	}
 	defer done()
+	if _, unread := s.readRecord(current); regular.IsOdd(unread) {
+		m.warnings = append(m.warnings, unread.Error()+": move it away, or every image is built from nothing")
+	}
 	out, err := s.disk.open(filepath.Join(dir, imageFile))
 	if err != nil {
 		return m, err
@@ -60,7 +67,12 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 			return m, nil
 		}
 		// The same image again, at a price: the index that was there was of little use.
-		return m, s.disk.write(filepath.Join(s.folder(current), indexFile), &index)
+		path := filepath.Join(s.folder(current), indexFile)
+		if isFolder(path) {
+			m.warnings = append(m.warnings, path+" is a folder and not a regular file: move it away, or every image is built from nothing")
+			path = filepath.Join(dir, indexFile) // for a generation that shares the image
+		}
+		return m, s.disk.write(path, &index)
 	}
 	if err := s.disk.create(filepath.Join(dir, indexFile), &index); err != nil {
 		return m, err
@@ -69,7 +81,8 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 }
 
 // previous opens the generation to build upon. There is none on the first day, nor where everything is to be
-// made anew; one of somebody else's has no index, and is no image of ours.
+// made anew; one of somebody else's has no index, and is no image of ours. An error for which regular.IsOdd
+// is true says why there is none, or why it has no index.
 func (s *Store) previous(current int, full bool) (p *squashfs.Previous, done func(), err error) {
 	if full || !s.madeHere(current) {
 		return nil, func() {}, nil
@@ -82,26 +95,29 @@ func (s *Store) previous(current int, full bool) (p *squashfs.Previous, done fun
 			}
 		}
 	}
-	if p.Image, err = os.Open(filepath.Join(s.folder(current), imageFile)); err != nil {
+	if p.Image, err = regular.Open(filepath.Join(s.folder(current), imageFile)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, func() {}, nil // its folder was lost; the new one takes its place
 		}
-		return nil, nil, err
+		return nil, func() {}, err
 	}
-	if p.Index, err = os.Open(filepath.Join(s.folder(current), indexFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	switch p.Index, err = regular.Open(filepath.Join(s.folder(current), indexFile)); {
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil
+	case err != nil && !regular.IsOdd(err):
 		done()
-		return nil, nil, err
+		return nil, func() {}, err
 	}
-	return p, done, nil
+	return p, done, err
 }
 
-// sameImage says whether a new image is byte for byte the one of generation n. One that cannot be read is no such.
+// sameImage says whether a new image is byte for byte the one of generation n. One that is not a regular file is another.
 func (s *Store) sameImage(n int, image *os.File) (bool, error) {
 	if n == None {
 		return false, nil
 	}
-	old, err := os.Open(filepath.Join(s.folder(n), imageFile))
-	if errors.Is(err, fs.ErrNotExist) {
+	old, err := regular.Open(filepath.Join(s.folder(n), imageFile))
+	if errors.Is(err, fs.ErrNotExist) || regular.IsOdd(err) {
 		return false, nil
 	}
 	if err != nil {

@@ -29,6 +29,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ltskeeper/internal/regular"
 )
 
 // None is the number of the current generation where there is none.
@@ -109,8 +111,11 @@ func (s *Store) Current() (int, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return None, nil
 	case err != nil:
-		if info, statErr := os.Lstat(s.Link()); statErr == nil && info.Mode().IsRegular() {
-			return None, nil
+		if info, statErr := os.Lstat(s.Link()); statErr == nil {
+			if err = regular.CheckKind(info.Mode()); err == nil {
+				return None, nil
+			}
+			err = fmt.Errorf("%s: %w, nor a link to a generation: move it away, then run update-image again", s.Link(), err)
 		}
 		return None, fmt.Errorf("read which generation is current: %w", err)
 	}
@@ -171,9 +176,10 @@ func (s *Store) record(n int) Generation {
 	return g
 }
 
-// readRecord is record for who writes it anew. The error is that of a disk which does not give back what may still be there.
+// readRecord is record for who writes it anew. The error is that of a disk which does not give back what may still be there, or
+// says that something stands there which no run has written: that is left to a person.
 func (s *Store) readRecord(n int) (g Generation, unread error) {
-	data, err := os.ReadFile(filepath.Join(s.folder(n), recordFile))
+	data, err := regular.Read(filepath.Join(s.folder(n), recordFile), regular.MaxRecord)
 	if err == nil {
 		err = json.Unmarshal(data, &g)
 	} else if !errors.Is(err, fs.ErrNotExist) {

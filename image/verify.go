@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"ltskeeper/internal/kernels"
+	"ltskeeper/internal/regular"
 	"ltskeeper/squashfs"
 )
 
@@ -31,12 +31,14 @@ func (s *Store) Verify(ctx context.Context) (int, error) {
 	}
 	defer img.Close()
 	previous, done, err := s.previous(current, false)
-	if err != nil {
+	if err != nil && !regular.IsOdd(err) {
 		return current, err
 	}
 	defer done()
 	var problems []error
 	switch {
+	case err != nil:
+		problems = append(problems, err)
 	case previous == nil: // one that nobody here has built
 	case previous.Index == nil:
 		problems = append(problems, fmt.Errorf("its index is gone (%s), so that nothing says what was built", filepath.Join(s.folder(current), indexFile)))
@@ -65,7 +67,7 @@ func (s *Store) verifyConf(n int) error {
 	var problems []error
 	for _, dir := range []string{s.folder(n), s.bootFolder(n)} {
 		path := filepath.Join(dir, confFile)
-		data, err := os.ReadFile(path)
+		data, err := regular.Read(path, regular.MaxText)
 		if err != nil {
 			problems = append(problems, err)
 		} else if digest(data) != want {
@@ -106,7 +108,7 @@ func (i *openedImage) holds(e *squashfs.Entry, path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return false, err
 	}
@@ -119,7 +121,7 @@ func (i *openedImage) holds(e *squashfs.Entry, path string) (bool, error) {
 	if _, err := io.Copy(want, content); err != nil {
 		return false, err
 	}
-	if _, err := io.Copy(have, f); err != nil {
+	if _, err := io.Copy(have, io.LimitReader(f, e.Size)); err != nil {
 		return false, err
 	}
 	return bytes.Equal(want.Sum(nil), have.Sum(nil)), nil
@@ -200,7 +202,7 @@ func (s *Store) openCurrent() (int, *openedImage, error) {
 
 // Conf is the lts.conf that generation n was published with, nil if there is none.
 func (s *Store) Conf(n int) ([]byte, error) {
-	data, err := os.ReadFile(filepath.Join(s.folder(n), confFile))
+	data, err := regular.Read(filepath.Join(s.folder(n), confFile), regular.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

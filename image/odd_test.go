@@ -1,0 +1,308 @@
+package image
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ltskeeper/internal/oddtest"
+	"ltskeeper/internal/regular"
+)
+
+// eachThing gives a test a place with two generations for each odd thing that may stand in a file's place.
+func eachThing(t *testing.T, test func(t *testing.T, p *place, thing oddtest.Thing)) {
+	for _, thing := range oddtest.Things() {
+		t.Run(thing.Name, func(t *testing.T) {
+			p := newPlace(t)
+			p.update("conf 1")
+			p.write("root/etc/hostname", "two")
+			p.update("conf 2")
+			oddtest.Bounded(t, func() { test(t, p, thing) })
+		})
+	}
+}
+
+// wantBuiltAnew makes sure that a change in the tree comes into the image.
+func (p *place) wantBuiltAnew(content string) {
+	p.t.Helper()
+	p.write("root/etc/hostname", content)
+	b := p.update("conf 2")
+	img, err := openImage(filepath.Join(p.folder(b.Generation.Number), imageFile))
+	must(p.t, err)
+	defer img.Close()
+	must(p.t, img.Verify(p.t.Context()))
+	data, err := p.ReadFile("etc/hostname")
+	must(p.t, err)
+	if b.Unchanged || string(data) != content {
+		p.t.Errorf("unchanged %v, %q", b.Unchanged, data)
+	}
+}
+
+// In the place of the index: an image is built from nothing, says why, and has an index again.
+func TestOddIndex(t *testing.T) {
+	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {
+		index := filepath.Join(p.folder(2), indexFile)
+		thing.Replace(t, index)
+		if _, err := p.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "index") {
+			t.Errorf("Verify: %v", err)
+		}
+		if _, _, err := p.WouldChange(t.Context(), p.source("conf 2")); err != nil {
+			t.Errorf("WouldChange: %v", err)
+		}
+		b := p.update("conf 2")
+		if !b.Unchanged || b.Full == "" {
+			t.Errorf("%+v", b)
+		}
+		if thing.Name == "folder" {
+			if len(b.Warnings) != 1 || !strings.HasPrefix(b.Warnings[0], index+" is a folder and not a regular file: move it away") {
+				t.Errorf("warnings: %q", b.Warnings)
+			}
+			b = p.update("conf 3") // gives the image a second name
+			if b.Unchanged {
+				t.Errorf("%+v", b)
+			}
+			p.wantBuiltAnew("three")
+			return
+		}
+		if b := p.update("conf 2"); !b.Unchanged || b.Full != "" || len(b.Warnings) > 0 {
+			t.Errorf("the index is not mended: %+v", b)
+		}
+		p.wantBuiltAnew("three")
+	})
+}
+
+// In the place of the current image: the next one is built from nothing and takes its place.
+func TestOddImage(t *testing.T) {
+	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {
+		path := filepath.Join(p.folder(2), imageFile)
+		thing.Replace(t, path)
+		if _, err := p.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("Verify: %v", err)
+		}
+		if _, err := p.ReadFile("etc/hostname"); err == nil {
+			t.Error("a file was read from it")
+		}
+		if thing.Name != "900 GB" {
+			if says, err := p.Check(); err != nil || !strings.Contains(says, "run image build") {
+				t.Errorf("Check: %q, %v", says, err)
+			}
+			if _, err := p.Store.Rollback(1, p.now); err != nil {
+				t.Errorf("Rollback from it: %v", err)
+			}
+			if _, err := p.Store.Rollback(2, p.now); !regular.IsOdd(err) {
+				t.Errorf("Rollback to it: %v", err)
+			}
+			must(t, p.Release())
+			must(t, p.disk.relink("x86_64/2/root.img", p.Link()))
+		}
+		from := p.source("conf 2")
+		from.Force = thing.Name == "900 GB" // for which there may be no room
+		if changed, _, err := p.WouldChange(t.Context(), from); err != nil || !changed {
+			t.Errorf("WouldChange: %v, %v", changed, err)
+		}
+		must(t, p.Repair(p.now))
+		b, err := p.Build(t.Context(), from, p.now)
+		must(t, err)
+		if b.Unchanged || b.Full == "" || b.Generation.Number != 3 {
+			t.Errorf("%+v", b)
+		}
+		_, err = p.Publish(b, p.now)
+		must(t, err)
+		if _, err := p.Verify(t.Context()); err != nil {
+			t.Errorf("Verify of the next: %v", err)
+		}
+		if gone, err := p.Prune(1, 0, p.now.Add(time.Hour)); err != nil || !slices.Contains(gone, 2) {
+			t.Errorf("Prune: %v, %v", gone, err)
+		}
+	})
+}
+
+// An image that was made longer is not the one that was built.
+func TestALongImage(t *testing.T) {
+	p := newPlace(t)
+	p.update("conf 1")
+	must(t, os.Truncate(filepath.Join(p.folder(1), imageFile), 900<<30))
+	oddtest.Bounded(t, func() {
+		if _, err := p.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "its length is not what was written") {
+			t.Errorf("Verify: %v", err)
+		}
+		from := p.source("conf 1")
+		from.Force = true // there may be no room for another of that size
+		b, err := p.Build(t.Context(), from, p.now)
+		must(t, err)
+		if b.Unchanged || len(b.Warnings) == 0 {
+			t.Errorf("%+v", b)
+		}
+		_, err = p.Publish(b, p.now)
+		must(t, err)
+		if _, err := p.Verify(t.Context()); err != nil {
+			t.Errorf("Verify of the next: %v", err)
+		}
+	})
+}
+
+// In the place of build.json: the generation is described by its image, and the thing is left to a person.
+func TestOddRecord(t *testing.T) {
+	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {
+		for _, n := range []int{1, 2} {
+			thing.Replace(t, filepath.Join(p.folder(n), recordFile))
+		}
+		list, err := p.List()
+		if err != nil || len(list) != 2 || list[0].Size == 0 || list[1].Size == 0 {
+			t.Errorf("List: %+v, %v", list, err)
+		}
+		if err := p.Pin(1, true); err == nil || !strings.Contains(err.Error(), recordFile) {
+			t.Errorf("Pin: %v", err)
+		}
+		b := p.update("conf 2")
+		if !b.Unchanged || len(b.Warnings) != 1 || !strings.Contains(b.Warnings[0], recordFile) || !strings.Contains(b.Warnings[0], "move it away") {
+			t.Errorf("%+v", b)
+		}
+		p.wantBuiltAnew("three")
+	})
+}
+
+// In the place of what is served: it is what was published again after the next run, and no link is written through.
+func TestOddServedFiles(t *testing.T) {
+	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {
+		for _, b := range bootFiles {
+			path := filepath.Join(p.bootFolder(2), b.file)
+			want, err := os.ReadFile(path)
+			must(t, err)
+			thing.Replace(t, path)
+			if _, err := p.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
+				t.Errorf("Verify: %v", err)
+			}
+			if err := p.Repair(p.now); thing.Name == "folder" {
+				if err == nil || !strings.Contains(err.Error(), path+" is a folder and not a regular file: move it away") {
+					t.Errorf("Repair: %v", err)
+				}
+				must(t, os.RemoveAll(path))
+				must(t, p.Repair(p.now))
+			} else if err != nil {
+				t.Errorf("Repair: %v", err)
+			}
+			if have, err := os.ReadFile(path); err != nil || !bytes.Equal(have, want) {
+				t.Errorf("%s is %q, %v", path, have, err)
+			}
+		}
+	})
+}
+
+// In the place of a generation's own kernel, initrd or lts.conf: it is not published, nor copied for hours.
+func TestOddFilesOfAGeneration(t *testing.T) {
+	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {
+		for _, b := range bootFiles {
+			path := filepath.Join(p.folder(1), b.file)
+			kept, err := os.ReadFile(path)
+			must(t, err)
+			thing.Replace(t, path)
+			must(t, os.RemoveAll(p.bootFolder(1)))
+			if _, err := p.Store.Rollback(1, p.now); err == nil || !strings.Contains(err.Error(), path) {
+				t.Errorf("Rollback with %s: %v", b.file, err)
+			}
+			if n, err := p.Current(); err != nil || n != 2 {
+				t.Errorf("generation %d is current, %v", n, err)
+			}
+			must(t, os.RemoveAll(path))
+			must(t, os.WriteFile(path, kept, 0o644))
+		}
+		conf := filepath.Join(p.folder(2), confFile)
+		thing.Replace(t, conf)
+		if _, err := p.Conf(2); !regular.IsOdd(err) {
+			t.Errorf("Conf: %v", err)
+		}
+		if _, err := p.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), conf) {
+			t.Errorf("Verify: %v", err)
+		}
+	})
+}
+
+// In the place of the lts.conf of the current generation: the next one has it.
+func TestOddConf(t *testing.T) {
+	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {
+		thing.Replace(t, filepath.Join(p.folder(2), confFile))
+		if changed, _, err := p.WouldChange(t.Context(), p.source("conf 2")); err != nil || !changed {
+			t.Errorf("WouldChange: %v, %v", changed, err)
+		}
+		b, err := p.Build(t.Context(), p.source("conf 2"), p.now)
+		must(t, err)
+		_, err = p.Publish(b, p.now)
+		must(t, err)
+		if _, err := p.Verify(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// In the place of the file that says that the current generation is held, it is held.
+func TestOddHeld(t *testing.T) {
+	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {
+		thing.Replace(t, filepath.Join(p.dir(), heldFile))
+		if since, err := p.Held(); err != nil || since.IsZero() {
+			t.Errorf("%v, %v", since, err)
+		}
+		if err := p.Release(); (err != nil) != (thing.Name == "folder") {
+			t.Errorf("Release: %v", err)
+		}
+	})
+}
+
+// In the place of the link to the current image: nothing is built, and whoever put it there is told to take it away.
+func TestOddLink(t *testing.T) {
+	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {
+		thing.Replace(t, p.Link())
+		_, err := p.Current()
+		if thing.Name == "900 GB" { // somebody else's image, for all that a name tells
+			must(t, err)
+			return
+		}
+		if err == nil || !strings.Contains(err.Error(), p.Link()) || !strings.Contains(err.Error(), "move it away") {
+			t.Errorf("Current: %v", err)
+		}
+		if _, err := p.Build(t.Context(), p.source("conf 3"), p.now); err == nil {
+			t.Error("Build goes on")
+		}
+	})
+}
+
+// Somebody else's image of 900 GB is kept as it is: neither copied nor read.
+func TestALongImageOfSomebodyElse(t *testing.T) {
+	p := newPlace(t)
+	must(t, os.MkdirAll(p.Images, 0o755))
+	must(t, os.WriteFile(p.Link(), nil, 0o644))
+	must(t, os.Truncate(p.Link(), 900<<30))
+	oddtest.Bounded(t, func() {
+		p.update("conf 1")
+		p.write("root/etc/hostname", "two")
+		p.update("conf 1")
+		if list, err := p.List(); err != nil || fmt.Sprint(list[0].Number, list[0].Size) != "0 966367641600" {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
+}
+
+// In the place of a folder: an error that comes at once.
+func TestOddFolders(t *testing.T) {
+	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {
+		if thing.Name == "folder" {
+			return
+		}
+		for _, folder := range []string{p.bootFolder(2), p.boot(), p.Images} {
+			thing.Replace(t, folder)
+			err := p.Repair(p.now)
+			if err == nil {
+				_, err = p.Build(t.Context(), p.source("conf 3"), p.now)
+			}
+			if err == nil {
+				t.Errorf("%s: no error", folder)
+			}
+			must(t, os.RemoveAll(folder))
+		}
+	})
+}
