@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+
+	"ltskeeper/internal/regular"
 )
 
 // Packages knows the files of a root's Debian packages as they were installed.
@@ -40,7 +42,7 @@ func ReadPackages(root fs.FS) (*Packages, error) {
 
 // read gives the lines of a file to add. A file that is missing has none.
 func (p *Packages) read(root fs.FS, name string, add func(line string)) error {
-	content, err := fs.ReadFile(root, name)
+	content, err := regular.ReadFS(root, name, regular.MaxText)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read packages: %w", err)
 	}
