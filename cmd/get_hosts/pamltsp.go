@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"ltskeeper/internal/regular"
 )
 
 // pamltsp is the file that pamltsp of LTSP since 2019 reads before it logs a user in: assignments that a shell evaluates.
@@ -39,7 +41,7 @@ func (p *pamltsp) set(server string) error {
 		return err
 	}
 	mode := fs.FileMode(0o644)
-	before, err := os.ReadFile(path)
+	before, err := regular.Read(path, regular.MaxRecord)
 	if err == nil {
 		info, err := os.Stat(path)
 		if err != nil {

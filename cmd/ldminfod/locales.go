@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"ltskeeper/internal/regular"
 )
 
 // languages returns the locales that are installed and speak UTF-8, as LDM writes them: en_US.UTF-8. The machine's own
@@ -22,7 +24,7 @@ func (m *machine) languages() []string {
 			names = append(names, e.Name())
 		}
 	}
-	if f, err := m.files.Open(dir + "/locale-archive"); err == nil {
+	if f, err := regular.OpenFS(m.files, dir+"/locale-archive"); err == nil {
 		if archive, ok := f.(io.ReaderAt); ok {
 			archived, _ := archivedLocales(archive) // a broken one has none
 			names = append(names, archived...)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"ltskeeper/internal/regular"
 	"ltskeeper/ldm"
 )
 
@@ -87,7 +88,7 @@ func (m *machine) assignments(name string) map[string]string {
 // lines yields the lines of a small text file; none if it cannot be read.
 func (m *machine) lines(name string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
-		f, err := m.files.Open(name)
+		f, err := regular.OpenFS(m.files, name)
 		if err != nil {
 			return
 		}
@@ -113,7 +114,7 @@ func (m *machine) drain(out io.Writer) error {
 	if err := makeFolder(filepath.Dir(m.mark)); err != nil {
 		return asRoot(err)
 	}
-	f, err := os.OpenFile(m.mark, os.O_CREATE|os.O_WRONLY, 0o644)
+	f, err := regular.OpenOwn(m.mark, os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return asRoot(err)
 	}

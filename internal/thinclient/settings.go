@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 
+	"ltskeeper/internal/regular"
 	"ltskeeper/ltsconf"
 )
 
@@ -39,7 +40,7 @@ func (s *Settings) Get(key string) string {
 // read reads what this client sees of an lts.conf.
 func read(path string) map[string]string {
 	conf := map[string]string{}
-	text, err := os.ReadFile(path)
+	text, err := readConf(path)
 	if err != nil {
 		return conf
 	}
@@ -47,7 +48,7 @@ func read(path string) map[string]string {
 	if err != nil {
 		return conf
 	}
-	if file, err = file.Expand(os.ReadFile); err != nil {
+	if file, err = file.Expand(readConf); err != nil {
 		return conf
 	}
 	for _, setting := range file.Lookup(identity()) {
@@ -55,6 +56,9 @@ func read(path string) map[string]string {
 	}
 	return conf
 }
+
+// readConf reads an lts.conf, or a file that it includes.
+func readConf(path string) ([]byte, error) { return regular.Read(path, regular.MaxText) }
 
 // identity is what getltscfg takes: the host's name, and address and MAC of the first interface that is up.
 func identity() ltsconf.Identity {
