@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/regular"
 
 	"github.com/miekg/dns"
 )
@@ -66,7 +67,7 @@ func ltspNameServers(conf farm.LTSPConf) (servers, search []string) {
 func (m *machine) givenNameServers() (servers []string, file string) {
 	files, _ := filepath.Glob(m.path("etc/dnsmasq.d/*.conf"))
 	for _, file := range append(files, m.path("etc/dnsmasq.conf")) {
-		data, err := farm.ReadRegular(file)
+		data, err := regular.Read(file, regular.MaxText)
 		if err != nil {
 			continue
 		}
@@ -96,7 +97,7 @@ func (m *machine) givenNameServers() (servers []string, file string) {
 // file, too; then those are asked that it asks.
 func (m *machine) ownNameService() *nameService {
 	for _, file := range []string{"etc/resolv.conf", "run/systemd/resolve/resolv.conf"} {
-		data, err := farm.ReadRegular(m.path(file))
+		data, err := regular.Read(m.path(file), regular.MaxText)
 		if err != nil {
 			continue
 		}

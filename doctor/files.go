@@ -11,6 +11,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/image"
+	"ltskeeper/internal/regular"
 	"ltskeeper/ltsconf"
 	"ltskeeper/update"
 )
@@ -251,10 +252,10 @@ func ltsConfWrong(f *facts) (found []Finding) {
 			return
 		}
 		told[path] = true
-		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		data, err := regular.Read(path, regular.MaxText)
+		if regular.IsOdd(err) {
 			return // the declaration is told so, or lts-conf-hidden says it
 		}
-		data, err := os.ReadFile(path)
 		if err != nil {
 			if !errors.Is(err, fs.ErrNotExist) {
 				f.couldNotSee("%v", err)

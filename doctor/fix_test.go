@@ -292,7 +292,7 @@ func TestCronLine(t *testing.T) {
 	}
 }
 
-// What is no regular file is not read: it might never end.
+// What is not a regular file is not read: it might never end.
 func TestPipes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -306,7 +306,7 @@ func TestPipes(t *testing.T) {
 	go func() { done <- w.examine() }()
 	select {
 	case r := <-done:
-		if !strings.Contains(strings.Join(r.Unseen, " "), "machine/etc/hosts: it is no regular file") {
+		if !strings.Contains(strings.Join(r.Unseen, " "), "machine/etc/hosts: it is a fifo and not a regular file") {
 			t.Errorf("%q", r.Unseen)
 		}
 	case <-time.After(time.Minute):

@@ -14,6 +14,7 @@ import (
 	"ltskeeper/image"
 	"ltskeeper/internal/kernels"
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/regular"
 )
 
 func noImage(f *facts) (found []Finding) {
@@ -97,17 +98,26 @@ func (f *facts) lookApart(r *root) {
 }
 
 func sameContent(a, b string) (bool, error) {
-	for _, path := range []string{a, b} {
-		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+	var sizes [2]int64
+	for i, path := range []string{a, b} {
+		info, err := regular.Stat(path)
+		if regular.IsOdd(err) {
+			return false, nil
+		}
+		if err != nil {
 			return false, err
 		}
+		sizes[i] = info.Size()
 	}
-	one, err := os.Open(a)
+	if sizes[0] != sizes[1] {
+		return false, nil
+	}
+	one, err := regular.Open(a)
 	if err != nil {
 		return false, err
 	}
 	defer one.Close()
-	other, err := os.Open(b)
+	other, err := regular.Open(b)
 	if err != nil {
 		return false, err
 	}

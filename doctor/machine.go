@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"ltskeeper/farm"
+	"ltskeeper/internal/regular"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,7 +70,7 @@ func (m *machine) path(name string) string { return filepath.Join(m.root, name) 
 
 // read returns a file of the machine, nil if there is none. What may not be read is noted.
 func (f *facts) read(name string) []byte {
-	data, err := farm.ReadRegular(f.machine.path(name))
+	data, err := regular.Read(f.machine.path(name), regular.MaxText)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		f.couldNotSee("%v", err)
 	}
@@ -83,11 +83,13 @@ func (f *facts) files(patterns ...string) (paths []string, content map[string][]
 	for _, pattern := range patterns {
 		found, _ := filepath.Glob(f.machine.path(pattern))
 		for _, path := range found {
-			info, err := os.Stat(path)
-			if err != nil || !info.Mode().IsRegular() || content[path] != nil || info.Size() > 1<<20 {
+			if content[path] != nil {
 				continue
 			}
-			data, err := os.ReadFile(path)
+			data, err := regular.Read(path, 1<<20)
+			if errors.Is(err, fs.ErrNotExist) || regular.IsOdd(err) {
+				continue
+			}
 			if err != nil {
 				f.couldNotSee("%v", err)
 				continue
@@ -161,7 +163,7 @@ func (m *machine) listens(network string, port int) (is, known bool) {
 	const listening, bound = "0A", "07"
 	want := map[string]string{"tcp": listening, "udp": bound}[network]
 	for _, table := range []string{network, network + "6"} {
-		data, err := os.ReadFile(m.path("proc/net/" + table))
+		data, err := regular.Read(m.path("proc/net/"+table), regular.MaxText)
 		if err != nil {
 			continue
 		}

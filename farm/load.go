@@ -4,14 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
+	"ltskeeper/internal/regular"
 	"ltskeeper/keys"
 	"ltskeeper/ldm"
 	"ltskeeper/ltsconf"
@@ -89,10 +88,10 @@ func defaults(path string) *Farm {
 	}
 }
 
-// read reads a file of the declaration. If there is none, ok is false, and
+// read reads a file of the declaration, of up to limit bytes. If there is none, ok is false, and
 // missing is a mistake if it says anything.
-func (l *loader) read(path string, missing Mistake) (s *source, ok bool) {
-	text, err := ReadRegular(path)
+func (l *loader) read(path string, limit int64, missing Mistake) (s *source, ok bool) {
+	text, err := regular.Read(path, limit)
 	switch {
 	case err == nil:
 		return &source{path: path, text: text, mistakes: &l.mistakes}, true
@@ -104,48 +103,17 @@ func (l *loader) read(path string, missing Mistake) (s *source, ok bool) {
 	return nil, false
 }
 
-// ReadRegular is os.ReadFile without files that never end, or block.
-func ReadRegular(path string) ([]byte, error) {
-	f, err := OpenRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(f)
-}
-
-// OpenRegular is os.Open likewise.
-func OpenRegular(path string) (*os.File, error) {
-	info, err := os.Stat(path) // merely to open a device may do something
-	if err != nil {
-		return nil, err
-	}
-	wrong := &fs.PathError{Op: "open", Path: path, Err: errors.New("it is no regular file")}
-	if !info.Mode().IsRegular() {
-		return nil, wrong
-	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
-		err = wrong
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
 func (l *loader) unreadable(path string, err error) {
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		err = p.Err
 	}
 	remedy := "it is needed to be sure of the rest"
-	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+	switch {
+	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
 		remedy = "it is for root: put sudo in front of the command"
+	case regular.IsOdd(err):
+		remedy = "move it away, and put the file in its place"
 	}
 	l.mistakes = append(l.mistakes, Mistake{File: path, Msg: "it cannot be read: " + err.Error(), Remedy: remedy})
 }
@@ -156,7 +124,7 @@ func (l *loader) ltsConf(path string, missing Mistake) {
 	if _, ok := l.farm.ltsConf[path]; ok {
 		return
 	}
-	s, ok := l.read(path, missing)
+	s, ok := l.read(path, regular.MaxText, missing)
 	if !ok {
 		return
 	}
@@ -170,7 +138,7 @@ func (l *loader) ltsConf(path string, missing Mistake) {
 
 // knownHosts reads known_hosts.local.
 func (l *loader) knownHosts() {
-	s, ok := l.read(l.farm.KnownHostsLocalPath(), Mistake{})
+	s, ok := l.read(l.farm.KnownHostsLocalPath(), regular.MaxText, Mistake{})
 	if !ok {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"ltskeeper/internal/excludes"
+	"ltskeeper/internal/regular"
 )
 
 // LTSPConf is what /etc/ltsp/ltsp.conf of LTSP since 2019 sets. LTSP makes a shell script of it, a function of each section
@@ -38,7 +39,7 @@ var (
 // ReadLTSPConf reads the one below root, which is "/" or a tree like it. Not everybody may.
 func ReadLTSPConf(root string) (LTSPConf, error) {
 	c := LTSPConf{Path: filepath.Join(root, "etc/ltsp/ltsp.conf")}
-	text, err := ReadRegular(c.Path)
+	text, err := regular.Read(c.Path, regular.MaxText)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return c, err
 	}
@@ -155,9 +156,9 @@ func (c LTSPConf) unclear() (notes []string) {
 // more, and those of the usual that LTSP was told to let in.
 func (c LTSPConf) excludes(root string) (more, fewer []string, from []string) {
 	usual := excludes.Defaults()
-	theirs, _ := ReadRegular(filepath.Join(root, "usr/share/ltsp/server/image/image.excludes"))
+	theirs, _ := regular.Read(filepath.Join(root, "usr/share/ltsp/server/image/image.excludes"), regular.MaxText)
 	if path := filepath.Join(root, "etc/ltsp/image.excludes"); exists(path) {
-		own, _ := ReadRegular(path)
+		own, _ := regular.Read(path, regular.MaxText)
 		more = patterns(string(own))
 		for _, p := range patterns(string(theirs)) {
 			if !slices.Contains(more, p) {
@@ -172,7 +173,7 @@ func (c LTSPConf) excludes(root string) (more, fewer []string, from []string) {
 			return nil
 		}
 		from = append(from, key+" in /etc/ltsp/ltsp.conf")
-		if text, err := ReadRegular(filepath.Join(root, value)); err == nil {
+		if text, err := regular.Read(filepath.Join(root, value), regular.MaxText); err == nil {
 			value = string(text)
 		}
 		return patterns(value)
@@ -180,7 +181,7 @@ func (c LTSPConf) excludes(root string) (more, fewer []string, from []string) {
 	more = append(more, list("ADD_IMAGE_EXCLUDES")...)
 	fewer = append(fewer, list("OMIT_IMAGE_EXCLUDES")...)
 	if path := filepath.Join(root, "etc/ltsp/ltsp-update-image.excludes"); exists(path) { // of LTSP 5
-		text, _ := ReadRegular(path)
+		text, _ := regular.Read(path, regular.MaxText)
 		more = append(more, patterns(string(text))...)
 		from = append(from, "/etc/ltsp/ltsp-update-image.excludes")
 	}
@@ -212,7 +213,7 @@ func (c LTSPConf) tftpRoots(root string) []string {
 	}
 	configs, _ := filepath.Glob(filepath.Join(root, "etc/dnsmasq.d/*.conf"))
 	for _, path := range append(configs, filepath.Join(root, "etc/dnsmasq.conf"), filepath.Join(root, "etc/default/tftpd-hpa")) {
-		text, _ := ReadRegular(path)
+		text, _ := regular.Read(path, regular.MaxText)
 		for line := range strings.Lines(string(text)) {
 			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 			switch strings.TrimSpace(key) {

@@ -330,7 +330,7 @@ func TestMistakesInOtherFiles(t *testing.T) {
 		"lts.conf:1:1: ",
 		"ltskeeper.toml:1:1: x: there is no such key",
 		"servers.d/app01.toml:1:",
-		"servers.d/folder.toml: it cannot be read: it is no regular file; it is needed to be sure of the rest",
+		"servers.d/folder.toml: it cannot be read: it is a folder and not a regular file; move it away, and put the file in its place",
 	}
 	for i, line := range got {
 		if len(got) != len(want) || !strings.HasPrefix(line, want[i]) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2/unstable"
 
+	"ltskeeper/internal/regular"
 	"ltskeeper/ldm"
 )
 
@@ -61,7 +62,11 @@ func (l *loader) serverSources() []*source {
 		if path == changed || strings.HasPrefix(entry.Name(), ".") || !strings.HasSuffix(entry.Name(), ".toml") {
 			continue
 		}
-		if s, ok := l.read(path, Mistake{}); ok {
+		var missing Mistake // from one that somebody has just removed
+		if entry.Type()&fs.ModeSymlink != 0 {
+			missing = Mistake{File: path, Msg: "it is a symbolic link that leads nowhere", Remedy: "put the file in its place, or remove it"}
+		}
+		if s, ok := l.read(path, regular.MaxRecord, missing); ok {
 			sources = append(sources, s)
 		}
 	}

@@ -11,13 +11,14 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 
 	"ltskeeper/internal/excludes"
+	"ltskeeper/internal/regular"
 	"ltskeeper/ldm"
 	"ltskeeper/ltsconf"
 )
 
 // settings reads ltskeeper.toml.
 func (l *loader) settings() {
-	s, ok := l.read(l.farm.Path, Mistake{
+	s, ok := l.read(l.farm.Path, regular.MaxText, Mistake{
 		File:   l.farm.Path,
 		Msg:    "there is no such file",
 		Remedy: "ltskeeper init writes one, --config names another",

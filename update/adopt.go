@@ -14,6 +14,7 @@ import (
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/internal/durable"
+	"ltskeeper/internal/regular"
 	"ltskeeper/keys"
 )
 
@@ -169,7 +170,7 @@ func (a *adoption) machine(root string) error {
 		lists = append(lists, path)
 	}
 	for _, path := range lists {
-		data, err := farm.ReadRegular(path)
+		data, err := regular.Read(path, regular.MaxText)
 		if errors.Is(err, fs.ErrNotExist) || ours(data) {
 			continue
 		}
@@ -191,7 +192,7 @@ func (a *adoption) machine(root string) error {
 		return err
 	}
 	for _, path := range own {
-		data, err := farm.ReadRegular(path)
+		data, err := regular.Read(path, regular.MaxText)
 		if err != nil {
 			return err
 		}
@@ -267,7 +268,7 @@ func (a *adoption) ltsConf(path string, c farm.Chroot, name string, data []byte)
 		return err
 	}
 	done := Adopted{From: path, To: c.LTSConf, Kept: kept}
-	switch have, err := os.ReadFile(c.LTSConf); {
+	switch have, err := regular.Read(c.LTSConf, regular.MaxText); {
 	case errors.Is(err, fs.ErrNotExist):
 		if err := durable.Write(c.LTSConf, data, 0o644); err != nil {
 			return err
@@ -292,10 +293,11 @@ func (a *adoption) keep(name string, data []byte) (string, error) {
 		if i > 0 {
 			path += fmt.Sprintf(".%d", i)
 		}
-		have, err := os.ReadFile(path)
+		have, err := regular.Read(path, regular.MaxText)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return path, durable.Write(path, data, 0o600) // there may be less in it that is for everybody than there should
+		case regular.IsOdd(err): // it stays, and the copy takes the next name
 		case err != nil:
 			return "", err
 		case bytes.Equal(have, data):
@@ -314,7 +316,15 @@ func isAdopted(data []byte, folder string) (bool, error) {
 		return false, err
 	}
 	for _, e := range entries {
-		have, err := os.ReadFile(filepath.Join(folder, e.Name()))
+		path := filepath.Join(folder, e.Name())
+		info, err := regular.Stat(path)
+		if regular.IsOdd(err) || errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() != int64(len(data)) {
+			continue // not a copy of this
+		}
+		var have []byte
+		if err == nil {
+			have, err = regular.Read(path, int64(len(data)))
+		}
 		if err != nil {
 			return false, err
 		}
