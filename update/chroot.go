@@ -16,6 +16,7 @@ import (
 	"ltskeeper/farm"
 	"ltskeeper/image"
 	"ltskeeper/internal/excludes"
+	"ltskeeper/internal/regular"
 	"ltskeeper/ltsconf"
 	"ltskeeper/squashfs"
 )
@@ -261,7 +262,7 @@ func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
 	same := err == nil && bytes.Equal(old, file.data)
 	if !o.writable() && !same {
 		change.Path = "image:/" + file.path
-		if old, err = o.store.ReadFile(file.path); err != nil {
+		if old, err = o.store.ReadFile(file.path); err != nil && !regular.IsOdd(err) { // an odd image is replaced
 			return false, err
 		}
 	}

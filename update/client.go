@@ -16,6 +16,7 @@ import (
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/internal/durable"
+	"ltskeeper/internal/regular"
 )
 
 // A clientProgram is one that clients run, and that update-image puts into their roots.
@@ -126,7 +127,7 @@ func (p clientProgram) find(f *farm.Farm, root *chroot.Root, bin string) ([]byte
 		return nil, fmt.Errorf("install %s in %s: its architecture, %v, is none that clients have programs for", p.name, root.Path(), want)
 	}
 	path := filepath.Join(folder, architecture, p.name)
-	program, err := os.ReadFile(path)
+	program, err := regular.Read(path, regular.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !p.must {
 			return nil, nil
@@ -140,7 +141,7 @@ func (p clientProgram) find(f *farm.Farm, root *chroot.Root, bin string) ([]byte
 // beside returns the program that stands beside ltskeeper, as it does where ltskeeper was built; nil if there is none.
 func (p clientProgram) beside(f *farm.Farm, root *chroot.Root, bin string, want elf.Machine) ([]byte, error) {
 	path := filepath.Join(bin, p.name)
-	program, err := os.ReadFile(path)
+	program, err := regular.Read(path, regular.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // ltskeeper alone was installed
 	}
@@ -193,7 +194,10 @@ func machine(program []byte) elf.Machine {
 type written struct{ lines []string }
 
 func loadWritten(state string) (written, error) {
-	data, err := os.ReadFile(filepath.Join(state, "programs"))
+	data, err := regular.Read(filepath.Join(state, "programs"), regular.MaxText)
+	if regular.IsOdd(err) {
+		return written{}, fmt.Errorf("read the record of programs in roots: %w; restore it from a backup, or remove it: programs in roots then count as somebody else's", err)
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return written{}, fmt.Errorf("read the record of programs in roots: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"ltskeeper/farm"
 	"ltskeeper/internal/durable"
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/regular"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,12 +62,9 @@ func lock(dir string) (release func(), err error) {
 		return nil, fmt.Errorf("make the state folder: %w", err)
 	}
 	path := filepath.Join(dir, "lock")
-	// Whoever may open it could hold it, and keep all runs waiting.
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err == nil {
-		if err = f.Chmod(0o600); err != nil {
-			f.Close()
-		}
+	f, err := openLock(path)
+	if regular.IsOdd(err) {
+		err = fmt.Errorf("%w; remove it, and the next run makes another", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("take the lock: %w", err)
@@ -83,6 +81,28 @@ func lock(dir string) (release func(), err error) {
 		unix.Flock(int(f.Fd()), unix.LOCK_UN)
 		f.Close()
 	}, nil
+}
+
+// openLock opens the lock file for nobody but its owner: whoever may open it could hold it, and keep all runs waiting. No
+// other file changes its mode for that, whatever link leads to it.
+func openLock(path string) (*os.File, error) {
+	f, err := regular.OpenOwn(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(int(f.Fd()), &st); err == nil && st.Mode&0o7777 != 0o600 {
+		if st.Nlink > 1 {
+			err = fmt.Errorf("%s has another name, and its mode is %o and not 600: remove it, and the next run makes another", path, st.Mode&0o7777)
+		} else {
+			err = f.Chmod(0o600)
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // holder names the process that has the lock, as far as the kernel tells: ": process 1234, ltskeeper update-image".

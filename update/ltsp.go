@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"ltskeeper/internal/durable"
+	"ltskeeper/internal/regular"
 )
 
 // updateLTSP writes the known_hosts of LTSP since 2019 and has it packed into the initrd that clients fetch. It comes
@@ -24,7 +25,7 @@ func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 		return nil
 	}
 	defer r.step("ltsp", "")()
-	old, err := os.ReadFile(path)
+	old, err := regular.Read(path, regular.MaxText)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write LTSP's known_hosts: %w", err)
 	}
@@ -82,12 +83,14 @@ const secretFile = "known-hosts-secret"
 // it is another one each time.
 func secret(state string) ([]byte, error) {
 	path := filepath.Join(state, secretFile)
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.MaxRecord)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		fresh := make([]byte, 32)
 		rand.Read(fresh)
 		return fresh, nil
+	case regular.IsOdd(err):
+		return nil, fmt.Errorf("read the secret of hashed names: %w; restore it from a backup, or remove it, and known_hosts is hashed anew", err)
 	case err != nil:
 		return nil, fmt.Errorf("read the secret of hashed names: %w", err)
 	case len(data) < 16:

@@ -3,7 +3,6 @@ package update
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"ltskeeper/farm"
 	"ltskeeper/internal/durable"
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/regular"
 
 	"golang.org/x/sys/unix"
 )
@@ -77,7 +77,7 @@ func (r *run) noteSuccess() {
 // LastSuccess is when Run last ended without an error where metrics are wanted, zero if it is not known. A note that is lost
 // or garbled is none: the next success writes another.
 func LastSuccess(f *farm.Farm) time.Time {
-	data, _ := os.ReadFile(successFile(f))
+	data, _ := regular.Read(successFile(f), regular.MaxRecord)
 	at, _ := time.Parse(time.RFC3339, strings.TrimSpace(string(data)))
 	return at
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/durable"
+	"ltskeeper/internal/regular"
 )
 
 // quarantine is the record of servers that clients are kept away from, because they show a key that is
@@ -34,9 +34,13 @@ const quarantineHeader = mark + ": the servers that clients are kept away from, 
 // because reading it as empty would send clients to a server that may not be what it says.
 func loadQuarantine(state string) (*quarantine, error) {
 	q := &quarantine{path: filepath.Join(state, "quarantine"), entries: map[string]quarantined{}}
-	data, err := os.ReadFile(q.path)
+	data, err := regular.Read(q.path, regular.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return q, nil
+	}
+	if regular.IsOdd(err) {
+		return nil, fmt.Errorf("read quarantine: %w; restore it from a backup, or remove it if you trust every server that does not "+
+			"answer now; the next update-image looks at all others again", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read quarantine: %w", err)
@@ -91,7 +95,7 @@ func (q *quarantine) save() error {
 		e := q.entries[name]
 		fmt.Fprintf(b, "%s %s %s\n", name, e.since.Format(time.RFC3339), e.why)
 	}
-	old, err := os.ReadFile(q.path)
+	old, err := regular.Read(q.path, regular.MaxText)
 	missing := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !missing {
 		return fmt.Errorf("write quarantine: %w", err)

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"ltskeeper/farm"
 	"ltskeeper/image"
+	"ltskeeper/internal/regular"
 )
 
 // A Standing is how a file that clients get stands where ltskeeper would put it.
@@ -113,7 +113,7 @@ func LookAtLTSP(f *farm.Farm) (*StandingFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.MaxText)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
