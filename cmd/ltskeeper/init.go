@@ -13,6 +13,7 @@ import (
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/internal/durable"
+	"ltskeeper/internal/regular"
 	"ltskeeper/update"
 
 	"github.com/urfave/cli/v2"
@@ -154,7 +155,7 @@ func exists(path string) bool {
 // keepDeclaration copies the declaration that is there beside itself, and returns the copy's path, "" if there is none. An
 // earlier copy stays: who replaces a declaration twice may want the first.
 func keepDeclaration(path string) (string, error) {
-	text, err := os.ReadFile(path)
+	text, err := regular.Read(path, regular.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -163,10 +164,11 @@ func keepDeclaration(path string) (string, error) {
 	}
 	copied := path + ".old"
 	for i := 1; ; i++ {
-		have, err := os.ReadFile(copied)
+		have, err := regular.Read(copied, regular.MaxText)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return copied, writeDeclaration(copied, text)
+		case regular.IsOdd(err): // it stays
 		case err != nil:
 			return "", fmt.Errorf("keep the declaration that is there: %w", err)
 		case bytes.Equal(have, text):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -48,7 +49,7 @@ func (t *tool) keysExport(ctx *cli.Context) error {
 		if format != "" {
 			return usagef("--own prints public key lines, and has no --format")
 		}
-		own, err := ownKeys(ctx.String("ssh"))
+		own, err := ownKeys(ctx.Context, ctx.String("ssh"))
 		if err != nil {
 			return err
 		}
@@ -69,8 +70,8 @@ func (t *tool) keysExport(ctx *cli.Context) error {
 }
 
 // ownKeys is the public key lines of sshd on this machine.
-func ownKeys(folder string) ([]string, error) {
-	data, err := readKeyFiles(folder)
+func ownKeys(ctx context.Context, folder string) ([]string, error) {
+	data, err := readKeyFiles(ctx, folder)
 	if err != nil {
 		return nil, fmt.Errorf("export this machine's keys: %w", err)
 	}

@@ -1,12 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
+	"ltskeeper/internal/regular"
 	"ltskeeper/keys"
 	"ltskeeper/update"
 
@@ -49,14 +50,13 @@ func (t *tool) keysImport(ctx *cli.Context) error {
 	switch {
 	case len(args) == 2:
 		source = args[1]
-		data, err = readKeyFiles(source)
+		data, err = readKeyFiles(ctx.Context, source)
 	case t.term.person:
 		return usagef("name a file, or put the keys into standard input: ltskeeper keys import NAME FILE")
 	default:
-		data, err = io.ReadAll(io.LimitReader(os.Stdin, maxImport+1))
-	}
-	if err == nil && len(data) > maxImport {
-		err = fmt.Errorf("larger than %d bytes", maxImport)
+		if data, err = regular.ReadUpTo(os.Stdin, 0, maxImport); err != nil {
+			err = fmt.Errorf("read standard input: %w", err)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("import keys: %w", err)
@@ -84,13 +84,14 @@ func (t *tool) keysImport(ctx *cli.Context) error {
 const maxImport = 8 << 20 // bytes; 10,000 servers with three keys each are some 4 MB
 
 // readKeyFiles reads a file, or all public keys in a folder.
-func readKeyFiles(path string) ([]byte, error) {
+// readKeyFiles reads a file that a person named, or all *.pub in a folder.
+func readKeyFiles(ctx context.Context, path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return os.ReadFile(path)
+		return regular.ReadGiven(ctx, path, maxImport)
 	}
 	files, err := filepath.Glob(filepath.Join(path, "*.pub"))
 	if err != nil {
@@ -102,9 +103,15 @@ func readKeyFiles(path string) ([]byte, error) {
 	var all []byte
 	var faults []error
 	for _, file := range files {
-		data, err := os.ReadFile(file)
+		data, err := regular.Read(file, regular.MaxRecord)
+		if regular.IsOdd(err) {
+			err = fmt.Errorf("%w; move it away", err)
+		}
 		faults = append(faults, err)
 		all = append(append(all, data...), '\n')
+		if err := regular.CheckSize(int64(len(all)), maxImport); err != nil {
+			return nil, fmt.Errorf("read *.pub in %s: %w", path, err)
+		}
 	}
 	return all, errors.Join(faults...)
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/regular"
 	"ltskeeper/keys"
 	"ltskeeper/update"
 
@@ -71,7 +71,7 @@ func (t *tool) whatToRevoke(ctx *cli.Context, f *farm.Farm) (func(dryRun bool) (
 		if _, err := arguments(ctx, 0, 0); err != nil {
 			return nil, err
 		}
-		list, err := keysOf(file)
+		list, err := keysOf(ctx.Context, file)
 		return func(dryRun bool) (*update.Revocation, error) {
 			return update.RevokeKeys(context.WithoutCancel(ctx.Context), f, list, spare, dryRun)
 		}, err
@@ -90,8 +90,8 @@ func (t *tool) whatToRevoke(ctx *cli.Context, f *farm.Farm) (func(dryRun bool) (
 }
 
 // keysOf reads all keys of a file, each line of which must be one.
-func keysOf(file string) ([]keys.Key, error) {
-	data, err := os.ReadFile(file)
+func keysOf(ctx context.Context, file string) ([]keys.Key, error) {
+	data, err := regular.ReadGiven(ctx, file, maxImport)
 	if err != nil {
 		return nil, fmt.Errorf("read keys: %w", err)
 	}

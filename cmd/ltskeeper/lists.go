@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
+	"ltskeeper/internal/regular"
 	"ltskeeper/ltsconf"
 	"ltskeeper/update"
 
@@ -222,7 +222,7 @@ func (t *tool) ltsConfCheck(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	src, err := os.ReadFile(args[0])
+	src, err := regular.ReadGiven(ctx.Context, args[0], regular.MaxText)
 	if err != nil {
 		return fmt.Errorf("check lts.conf: %w", err)
 	}
@@ -265,7 +265,7 @@ func besideReader(file string) func(string) ([]byte, error) {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(filepath.Dir(file), path)
 		}
-		return os.ReadFile(path)
+		return regular.Read(path, regular.MaxText)
 	}
 }
 
