@@ -3,7 +3,7 @@
 //
 // Open tells whether a directory is one. Read and Put reach the file that a
 // client would reach under that name, following symbolic links as the client
-// does, and never leave the tree, whatever links it contains. Lock keeps the
+// does, and never leave the tree, whatever links it contains. A Locker keeps the
 // package managers out while the tree is worked on.
 //
 // It does not run anything inside the root, and does not know what its files

@@ -15,6 +15,10 @@ func TestMain(m *testing.M) {
 		hold(name)
 		return
 	}
+	if path := os.Getenv("CHROOT_TEST_LOCK"); path != "" {
+		lockUntilKilled(path)
+		return
+	}
 	syscall.Umask(0o077) // what is written must not depend on it
 	os.Exit(m.Run())
 }

@@ -332,10 +332,8 @@ func TestPutOnAReadOnlyMount(t *testing.T) {
 	if changed, err := r.Put("etc/lts.conf", []byte("new"), 0o755); changed || !errors.Is(err, syscall.EROFS) {
 		t.Errorf("changed %v, %v", changed, err)
 	}
-	if release, err := r.Lock(t.Context(), 0); err != nil {
+	if _, err := lock(t, r); err != nil {
 		t.Error(err)
-	} else {
-		release()
 	}
 	r.Close()
 }

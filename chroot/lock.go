@@ -2,12 +2,12 @@ package chroot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,18 +48,50 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf("lock %s: %s holds it; try again when it is done", e.File, e.Process)
 }
 
+// A SilentError says that the file system of a lock file does not answer.
+type SilentError struct {
+	File string // the path of the lock file, or of the root if it is not known which file it is
+}
+
+func (e *SilentError) Error() string {
+	return fmt.Sprintf("lock %s: its file system does not answer", e.File)
+}
+
+// ErrLost means that locks were held and are not any more.
+var ErrLost = errors.New("the package managers of the root are no longer kept out")
+
+// Locks keep package managers out of a root.
+type Locks struct {
+	check   func() error
+	release func()
+}
+
+// Check fails with ErrLost if the locks are not held any more, because the
+// process that held them was killed.
+func (l *Locks) Check() error {
+	if err := l.check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	return nil
+}
+
+// Release gives the locks back. Calling it again does nothing.
+func (l *Locks) Release() { l.release() }
+
 // Lock keeps the package managers that the root has (dpkg, apt, rpm, apk) from
-// changing it until release is called. It waits as long as patience for one that
-// is at work already, pacman included, and then returns a *HeldError. If ctx ends
-// first, the error is that and the cause of ctx. Lock files are neither made
-// nor changed. Calling release again does nothing.
-func (r *Root) Lock(ctx context.Context, patience time.Duration) (release func(), err error) {
+// changing it until the locks are released. It waits as long as patience for one
+// that is at work already, pacman included, and then returns a *HeldError. If ctx
+// ends first, the error is that and the cause of ctx. Lock files are neither made
+// nor changed.
+//
+// A file system that does not answer for ten seconds is a *SilentError.
+func (l *Locker) Lock(ctx context.Context, root *Root, patience time.Duration) (*Locks, error) {
 	deadline := time.Now().Add(patience)
 	for {
-		release, err := r.tryLock()
+		locks, err := l.tryLock(ctx, root)
 		held, ok := err.(*HeldError)
 		if !ok || time.Now().After(deadline) {
-			return release, err
+			return locks, err
 		}
 		select {
 		case <-ctx.Done():
@@ -67,41 +99,6 @@ func (r *Root) Lock(ctx context.Context, patience time.Duration) (release func()
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-}
-
-// tryLock takes every lock, or none.
-func (r *Root) tryLock() (release func(), err error) {
-	var files []*os.File
-	release = sync.OnceFunc(func() {
-		for _, f := range files {
-			f.Close()
-		}
-	})
-	for _, lock := range lockFiles {
-		f, err := r.openLock(lock.name)
-		if isMissing(err) {
-			continue
-		}
-		if err != nil {
-			release()
-			return nil, fmt.Errorf("lock %s: %w", r.at(lock.name), bare(err))
-		}
-		files = append(files, f)
-		if lock.take == nil {
-			release()
-			return nil, &HeldError{File: r.at(lock.name), Process: lock.manager}
-		}
-		if err := lock.take(f); err == unix.EAGAIN || err == unix.EACCES {
-			held := &HeldError{File: r.at(lock.name), Process: lock.manager}
-			held.name(f)
-			release()
-			return nil, held
-		} else if err != nil {
-			release()
-			return nil, fmt.Errorf("lock %s: %w", r.at(lock.name), err)
-		}
-	}
-	return release, nil
 }
 
 func (r *Root) openLock(name string) (*os.File, error) {
@@ -144,6 +141,15 @@ func (e *HeldError) name(f *os.File) {
 	}
 	e.PID = int(lock.Pid)
 	e.Process = strings.TrimSpace(string(comm))
+}
+
+// retake repeats take while signals interrupt it.
+func retake(f *os.File, take func(*os.File) error) error {
+	for {
+		if err := take(f); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 // control calls do with the descriptor of f.

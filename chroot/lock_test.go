@@ -24,7 +24,7 @@ func hold(name string) {
 	if err != nil {
 		panic(err)
 	}
-	if strings.Contains(name, "apk") {
+	if strings.Contains(name, "apk/db") {
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	} else {
 		err = unix.FcntlFlock(f.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
@@ -69,6 +69,22 @@ func holder(t *testing.T, file string) (pid int, letGo func(), err error) {
 	return cmd.Process.Pid, letGo, err
 }
 
+// lock takes the locks of a root, and gives them back when the test ends.
+func lock(t *testing.T, r *Root) (*Locks, error) {
+	t.Helper()
+	locks, err := newLocker(t).Lock(t.Context(), r, 0)
+	if err == nil {
+		t.Cleanup(locks.Release)
+	}
+	return locks, err
+}
+
+func newLocker(t *testing.T) *Locker {
+	l := NewLocker()
+	t.Cleanup(l.Close)
+	return l
+}
+
 // lockable is the locks that can be held, without pacman's.
 var lockable = []string{
 	"var/lib/dpkg/lock-frontend",
@@ -88,11 +104,10 @@ func TestLockKeepsPackageManagersOut(t *testing.T) {
 			t.Parallel()
 			r := client(t, map[string]string{name: ""})
 			file := filepath.Join(r.Path(), name)
-			release, err := r.Lock(t.Context(), 0)
+			locks, err := lock(t, r)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer release()
 			// Another part of this process reads the file and closes it. A lock
 			// that belongs to the process would be gone.
 			if _, err := os.ReadFile(file); err != nil {
@@ -101,8 +116,11 @@ func TestLockKeepsPackageManagersOut(t *testing.T) {
 			if _, _, err := holder(t, file); err == nil {
 				t.Error("it could be locked by another process")
 			}
-			release()
-			release()
+			if err := locks.Check(); err != nil {
+				t.Error(err)
+			}
+			locks.Release()
+			locks.Release()
 			if _, _, err := holder(t, file); err != nil {
 				t.Errorf("after the release: %v", err)
 			}
@@ -121,13 +139,13 @@ func TestLockSaysWhoHoldsIt(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			release, err := r.Lock(t.Context(), 0)
+			locks, err := lock(t, r)
 			var held *HeldError
-			if !errors.As(err, &held) || release != nil {
+			if !errors.As(err, &held) || locks != nil {
 				t.Fatalf("got %v", err)
 			}
 			want := HeldError{File: file, Process: "chroot.test", PID: pid}
-			if strings.Contains(name, "apk") { // the kernel does not say who holds an flock
+			if strings.Contains(name, "apk/db") { // the kernel does not say who holds an flock
 				want = HeldError{File: file, Process: "apk"}
 			}
 			if *held != want {
@@ -144,7 +162,7 @@ func TestLockSeesPacmanAtWork(t *testing.T) {
 	t.Parallel()
 	r := client(t, map[string]string{"var/lib/pacman/db.lck": ""})
 	var held *HeldError
-	if _, err := r.Lock(t.Context(), 0); !errors.As(err, &held) || held.Process != "pacman" {
+	if _, err := lock(t, r); !errors.As(err, &held) || held.Process != "pacman" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -161,15 +179,15 @@ func TestLockWaits(t *testing.T) {
 	enough := errors.New("enough")
 	cancel(enough)
 	var held *HeldError
-	if _, err := r.Lock(ctx, time.Hour); !errors.Is(err, enough) || !errors.As(err, &held) {
+	if _, err := newLocker(t).Lock(ctx, r, time.Hour); !errors.Is(err, enough) || !errors.As(err, &held) {
 		t.Errorf("got %v", err)
 	}
 
 	done := make(chan error)
 	go func() {
-		release, err := r.Lock(t.Context(), time.Hour)
+		locks, err := newLocker(t).Lock(t.Context(), r, time.Hour)
 		if err == nil {
-			release()
+			locks.Release()
 		}
 		done <- err
 	}()
@@ -186,7 +204,7 @@ func TestLockTakesAllOrNone(t *testing.T) {
 	if _, _, err := holder(t, filepath.Join(r.Path(), "var/cache/apt/archives/lock")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Lock(t.Context(), 0); err == nil {
+	if _, err := lock(t, r); err == nil {
 		t.Fatal("it was locked")
 	}
 	if _, _, err := holder(t, filepath.Join(r.Path(), "var/lib/dpkg/lock-frontend")); err != nil {
@@ -206,14 +224,14 @@ func TestLockMakesAndChangesNothing(t *testing.T) {
 	})
 	backdate(t, r.Path())
 	before := snapshot(t, r.Path())
-	release, err := r.Lock(t.Context(), 0)
+	locks, err := lock(t, r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := holder(t, filepath.Join(outside, "lock")); err != nil {
 		t.Errorf("a lock outside of the root was taken: %v", err)
 	}
-	release()
+	locks.Release()
 	if after := snapshot(t, r.Path()); !maps.Equal(before, after) {
 		t.Errorf("before %v\nafter %v", before, after)
 	}
@@ -247,15 +265,14 @@ func TestLockAndDpkg(t *testing.T) {
 	if out, err := configure(); err != nil {
 		t.Fatalf("dpkg does not work here: %v\n%s", err, out)
 	}
-	release, err := r.Lock(t.Context(), 0)
+	locks, err := lock(t, r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer release()
 	if out, err := configure(); err == nil || !strings.Contains(out, "lock") {
 		t.Errorf("with the lock taken: %v\n%s", err, out)
 	}
-	release()
+	locks.Release()
 	if out, err := configure(); err != nil {
 		t.Errorf("after the release: %v\n%s", err, out)
 	}

@@ -102,7 +102,7 @@ type openRoot struct {
 	adopted  string             // folder of the files that init took over
 	exclude  *excludes.Patterns // what stays out of its image
 	mounts   []chroot.Mount
-	release  func()
+	locks    *chroot.Locks // nil if nobody is kept out
 }
 
 func (r *run) open(ctx context.Context, c farm.Chroot) (*openRoot, error) {
@@ -111,12 +111,11 @@ func (r *run) open(ctx context.Context, c farm.Chroot) (*openRoot, error) {
 	if err != nil {
 		return nil, err
 	}
-	release, err := o.Lock(ctx, r.patience)
+	o.locks, err = r.locker.Lock(ctx, o.Root, r.patience)
 	if err != nil {
 		o.close()
 		return nil, err
 	}
-	o.release = release
 	if err := o.takeMounts(r.farm); err != nil { // anew: it may have waited for long
 		o.close()
 		return nil, err
@@ -137,7 +136,6 @@ func (r *run) openUnlocked(c farm.Chroot) (*openRoot, error) {
 	root.BelongsTo(c.IDOffset)
 	o := &openRoot{
 		Root: root, declared: c, store: storeOf(r.farm, c), adopted: adoptedFolder(r.farm), exclude: exclude,
-		release: func() {},
 	}
 	if err := o.takeMounts(r.farm); err != nil {
 		root.Close()
@@ -182,7 +180,9 @@ func openChroot(f *farm.Farm, c farm.Chroot) (*chroot.Root, error) {
 }
 
 func (o *openRoot) close() {
-	o.release()
+	if o.locks != nil {
+		o.locks.Release()
+	}
 	o.Root.Close()
 }
 
@@ -291,6 +291,9 @@ func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []
 	built, err := r.make(ctx, o, overlay, conf, now)
 	if err != nil {
 		return err
+	}
+	if err := o.locks.Check(); err != nil {
+		return fmt.Errorf("%w; what is published stays as it is: run it again", err)
 	}
 	g := built.Generation
 	if report.Changed = !built.Unchanged; report.Changed {

@@ -50,7 +50,7 @@ func clientRoot(t *testing.T, m elf.Machine) *openRoot {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	return &openRoot{Root: root, declared: farm.Chroot{Name: "x", Path: dir, Write: true}, release: func() {}}
+	return &openRoot{Root: root, declared: farm.Chroot{Name: "x", Path: dir, Write: true}}
 }
 
 func TestGetHostsFor(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"time"
 
+	"ltskeeper/chroot"
 	"ltskeeper/farm"
 )
 
@@ -47,6 +48,7 @@ type run struct {
 	force    bool
 	ask      bool
 	patience time.Duration
+	locker   *chroot.Locker
 	report   *Report
 	tell     func(Progress)
 }
@@ -99,6 +101,7 @@ func Run(ctx context.Context, f *farm.Farm, o Options) (*Report, error) {
 		if err != nil {
 			return err
 		}
+		defer r.startLocker()()
 		t, err := r.collect(ctx, nil)
 		if err != nil {
 			return err
@@ -124,6 +127,7 @@ func BuildImages(ctx context.Context, f *farm.Farm, o Options) (*Report, error) 
 		if err != nil {
 			return err
 		}
+		defer r.startLocker()()
 		store, err := openStore(r.farm, true)
 		if err != nil {
 			return err
@@ -134,6 +138,13 @@ func BuildImages(ctx context.Context, f *farm.Farm, o Options) (*Report, error) 
 		}
 		return r.eachChroot(ctx, chroots, func(c farm.Chroot) error { return r.buildChroot(ctx, t, c) })
 	})
+}
+
+// startLocker starts what locks the package managers of chroots, so early that nobody waits for it later; the function it
+// returns ends it.
+func (r *run) startLocker() func() {
+	r.locker = chroot.NewLocker()
+	return r.locker.Close
 }
 
 // eachChroot works on one chroot after another, but for those that are held, and goes on after one that fails, but not

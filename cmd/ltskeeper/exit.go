@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/internal/mounts"
 	"ltskeeper/update"
@@ -87,7 +88,11 @@ func complain(w io.Writer, err error) {
 
 // hint is what to do about an error that may come from anywhere, or "".
 func hint(err error) string {
+	var lock *chroot.SilentError
 	switch {
+	case errors.As(err, &lock):
+		return "bring back the file server that the chroot is on, and its lock service (findmnt -T " + lock.File + " names it; for NFS " +
+			"before version 4, rpcinfo -p SERVER must list nlockmgr); then run it again"
 	case errors.Is(err, mounts.ErrSilent):
 		return "what is mounted where: findmnt; bring back the server that it comes from, or unmount it (umount -l)"
 	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
