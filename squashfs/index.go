@@ -41,6 +41,20 @@ type indexHeader struct {
 	SetBytes    uint32            // of all their names and values, each behind its 32-bit length
 }
 
+// indexSize returns the size in bytes of the index that begins with a header.
+func (h *indexHeader) indexSize() uint64 {
+	size := uint64(binary.Size(h)) + uint64(h.SetBytes) + sha256.Size
+	for _, section := range []struct {
+		count  uint32
+		record any
+	}{
+		{h.Volumes, indexVolume{}}, {h.Inodes, indexInode{}}, {h.Contents, indexContent{}}, {h.Blocks, uint32(0)}, {h.Groups, indexGroup{}},
+	} {
+		size += uint64(section.count) * uint64(binary.Size(section.record))
+	}
+	return size
+}
+
 // indexVolume is one volume that inodes were read from.
 type indexVolume struct {
 	ID      [sha256.Size]byte // volume.id

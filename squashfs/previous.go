@@ -167,10 +167,7 @@ func checkIndexSize(index io.ReaderAt, size int64) error {
 	if h.Version != indexVersion {
 		return fmt.Errorf("its index has version %d, and this program reads %d", h.Version, indexVersion)
 	}
-	want := uint64(len(b)) + uint64(h.SetBytes) + sha256.Size
-	want += uint64(h.Inodes)*uint64(binary.Size(indexInode{})) + uint64(h.Contents)*uint64(binary.Size(indexContent{}))
-	want += uint64(h.Blocks)*4 + uint64(h.Groups)*uint64(binary.Size(indexGroup{}))
-	if uint64(size) != want || size > 1<<31 {
+	if uint64(size) != h.indexSize() || size > 1<<31 {
 		return errIndexDamaged
 	}
 	return nil
