@@ -239,7 +239,7 @@ func TestAnImageIsReadBack(t *testing.T) {
 		data[100] ^= 1
 		must(t, os.WriteFile(s.path, data, 0o644))
 	}
-	if _, err := p.Build(context.Background(), p.source("one"), p.now); err == nil || !strings.Contains(err.Error(), "disk gives back") {
+	if _, err := p.Build(context.Background(), p.source("one"), p.now); err == nil || !strings.Contains(err.Error(), "is not read as it was written") {
 		t.Errorf("Build on a disk that rots: %v", err)
 	}
 	p.disk.did = nil

@@ -177,14 +177,10 @@ func TestSubvolumesInIndex(t *testing.T) {
 	}
 	var before, after unix.Stat_t
 	must(t, unix.Stat(filepath.Join(root, "opt/inner"), &before))
-	run(t, "umount", dir)
-	other := disktest.Loop(t, "btrfs", 128<<20) // takes device numbers
-	disktest.Subvolume(t, filepath.Join(other, "one"))
-	must(t, unix.Stat(filepath.Join(other, "one"), &after))
-	mount()
-	must(t, unix.Stat(filepath.Join(root, "opt/inner"), &after))
-	if before.Dev == after.Dev {
-		t.Error("the device number is the same: this test shows nothing")
+	for after = before; after.Dev == before.Dev; must(t, unix.Stat(filepath.Join(root, "opt/inner"), &after)) {
+		run(t, "umount", dir)
+		disktest.Small(t, filepath.Join(t.TempDir(), "small")) // takes a device number
+		mount()
 	}
 	next := buildGeneration(t, root, first, Options{})
 	if !next.result.Unchanged || next.result.Read != 0 {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -125,12 +126,13 @@ func (r *run) open(ctx context.Context, c farm.Chroot) (*openRoot, error) {
 
 // openUnlocked is for those who only look, and may see a package half installed.
 func (r *run) openUnlocked(c farm.Chroot) (*openRoot, error) {
-	exclude, err := parseExcludes(r.farm, c)
+	root, err := openChroot(r.farm, c)
 	if err != nil {
 		return nil, err
 	}
-	root, err := openChroot(r.farm, c)
+	exclude, err := parseRealExcludes(r.farm, c)
 	if err != nil {
+		root.Close()
 		return nil, err
 	}
 	root.BelongsTo(c.IDOffset)
@@ -162,7 +164,7 @@ func TakeMounts(f *farm.Farm, c farm.Chroot, root *chroot.Root) ([]chroot.Mount,
 func mountRules(f *farm.Farm, c farm.Chroot, exclude *excludes.Patterns) chroot.MountRules {
 	return chroot.MountRules{
 		Declared: c.Mounts, None: c.NoMounts, Empties: exclude.Empties,
-		Apart: []string{f.State, f.Image.Directory, f.TFTP.Directory},
+		Apart: ownFolders(f),
 	}
 }
 
@@ -410,23 +412,33 @@ func parseExcludes(f *farm.Farm, c farm.Chroot) (*excludes.Patterns, error) {
 		patterns = excludes.Defaults()
 	}
 	patterns = append(patterns, c.Exclude...)
-	for _, own := range []string{f.State, f.Image.Directory, f.TFTP.Directory} {
-		for _, place := range []string{placeIn(c.Path, own), placeIn(realPath(c.Path), realPath(own))} {
-			if place != "" {
-				patterns = append(patterns, escapeGlob(place))
-			}
-		}
+	for _, own := range ownFolders(f) {
+		patterns = append(patterns, placeIn(c.Path, own)...)
 	}
 	return excludes.Parse(patterns)
 }
 
-// placeIn returns where a folder is in a tree, "" if it is not inside.
-func placeIn(tree, folder string) string {
+// parseRealExcludes is parseExcludes for a chroot whose file systems have answered: ltskeeper's own folders stay out also if
+// symbolic links lead to them.
+func parseRealExcludes(f *farm.Farm, c farm.Chroot) (*excludes.Patterns, error) {
+	for _, own := range ownFolders(f) {
+		c.Exclude = append(slices.Clone(c.Exclude), placeIn(realPath(c.Path), realPath(own))...)
+	}
+	return parseExcludes(f, c)
+}
+
+// ownFolders are those in which ltskeeper keeps what belongs into no image.
+func ownFolders(f *farm.Farm) []string {
+	return []string{f.State, f.Image.Directory, f.TFTP.Directory}
+}
+
+// placeIn returns a pattern for where a folder is in a tree, and nothing if it is not inside.
+func placeIn(tree, folder string) []string {
 	place, err := filepath.Rel(tree, folder)
 	if err != nil || place == "." || place == ".." || strings.HasPrefix(place, "../") {
-		return ""
+		return nil
 	}
-	return place
+	return []string{escapeGlob(place)}
 }
 
 // realPath returns where a folder is when all symbolic links are followed, as far as it is there.
