@@ -8,6 +8,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -57,11 +58,26 @@ func (e *SilentError) Error() string {
 	return fmt.Sprintf("lock %s: its file system does not answer", e.File)
 }
 
+// An UnlockableError says that the file system of a lock file cannot lock files at all.
+type UnlockableError struct {
+	File    string // the path of the lock file
+	Manager string // the package manager that the lock is for
+	Errno   syscall.Errno
+}
+
+func (e *UnlockableError) Error() string { return fmt.Sprintf("lock %s: %v", e.File, e.Errno) }
+
+func (e *UnlockableError) Unwrap() error { return e.Errno }
+
 // ErrLost means that locks were held and are not any more.
 var ErrLost = errors.New("the package managers of the root are no longer kept out")
 
 // Locks keep package managers out of a root.
 type Locks struct {
+	// Unlockable are the lock files that could not be locked because their file
+	// systems cannot do that. Nothing keeps those package managers out.
+	Unlockable []*UnlockableError
+
 	check   func() error
 	release func()
 }
@@ -84,7 +100,8 @@ func (l *Locks) Release() { l.release() }
 // ends first, the error is that and the cause of ctx. Lock files are neither made
 // nor changed.
 //
-// A file system that does not answer for ten seconds is a *SilentError.
+// A file system that cannot lock is no error: its package managers cannot lock
+// there either. One that does not answer for ten seconds is a *SilentError.
 func (l *Locker) Lock(ctx context.Context, root *Root, patience time.Duration) (*Locks, error) {
 	deadline := time.Now().Add(patience)
 	for {
@@ -150,6 +167,17 @@ func retake(f *os.File, take func(*os.File) error) error {
 			return err
 		}
 	}
+}
+
+// cannotLock reports whether a lock call failed because the file system cannot
+// lock files: NFS without a lock service (ENOLCK), Lustre and FUSE without locks
+// (ENOSYS, EOPNOTSUPP), others as POSIX has it (EINVAL).
+func cannotLock(err error) bool {
+	switch err {
+	case unix.ENOLCK, unix.ENOSYS, unix.EOPNOTSUPP, unix.EINVAL:
+		return true
+	}
+	return false
 }
 
 // control calls do with the descriptor of f.

@@ -88,8 +88,9 @@ func (l *Locker) tryLock(ctx context.Context, root *Root) (*Locks, error) {
 		return nil, result.Failed.restore()
 	}
 	return &Locks{
-		check:   func() error { return p.ask(lockOrder{}, l.silence) },
-		release: sync.OnceFunc(func() { p.ask(lockOrder{Release: true}, l.silence) }),
+		Unlockable: result.Unlockable,
+		check:      func() error { return p.ask(lockOrder{}, l.silence) },
+		release:    sync.OnceFunc(func() { p.ask(lockOrder{Release: true}, l.silence) }),
 	}, nil
 }
 
@@ -103,9 +104,10 @@ type lockOrder struct {
 // A lockReport is what became of an order, or, where Slow is set, what it waits
 // for.
 type lockReport struct {
-	Slow   string // the path of a file
-	Held   *HeldError
-	Failed *lockFailure
+	Slow       string             // the path of a file
+	Unlockable []*UnlockableError // of locks that are taken
+	Held       *HeldError
+	Failed     *lockFailure
 }
 
 // A lockFailure is an error on its way from the process.
@@ -421,6 +423,10 @@ func (s *lockServer) takeAll(path string) (result lockReport) {
 		case err == unix.EAGAIN || err == unix.EACCES:
 			held.name(f)
 			result.Held = held
+		case cannotLock(err):
+			result.Unlockable = append(result.Unlockable, &UnlockableError{file, lock.manager, err.(syscall.Errno)})
+			f.Close()
+			continue
 		default:
 			result.Failed = newLockFailure(file, err)
 		}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -94,6 +95,37 @@ func TestLockThatHangsEndsWithItsContext(t *testing.T) {
 	}
 	if _, err := l.Lock(ctx, r, time.Hour); !errors.Is(err, enough) || !errors.As(err, &silent) {
 		t.Errorf("cancelled before: %v", err)
+	}
+}
+
+// A file system that cannot lock keeps nobody from working. What can be locked is.
+func TestLockWhereThereAreNoLocks(t *testing.T) {
+	t.Parallel()
+	for _, errno := range []syscall.Errno{unix.ENOLCK, unix.ENOSYS, unix.EOPNOTSUPP, unix.EINVAL} {
+		for _, name := range lockable {
+			t.Run(fmt.Sprint(name, " ", errno), func(t *testing.T) {
+				t.Parallel()
+				r := client(t, map[string]string{name: "", "var/lib/rpm/.rpm.lock": "", "var/lib/dpkg/lock": ""})
+				disk := disktest.Faked(t, r.Path())
+				disk.Set(name, disktest.Fake{Lock: errno})
+				locks, err := lock(t, r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				file := filepath.Join(r.Path(), name)
+				if len(locks.Unlockable) != 1 || locks.Unlockable[0].File != file || locks.Unlockable[0].Errno != errno {
+					t.Errorf("got %v", locks.Unlockable)
+				}
+				if err := locks.Check(); err != nil {
+					t.Error(err)
+				}
+				for _, other := range []string{"var/lib/rpm/.rpm.lock", "var/lib/dpkg/lock"} {
+					if _, _, err := holder(t, filepath.Join(r.Path(), other)); other != name && err == nil {
+						t.Errorf("%s is not locked", other)
+					}
+				}
+			})
+		}
 	}
 }
 

@@ -121,6 +121,7 @@ func (r *run) open(ctx context.Context, c farm.Chroot) (*openRoot, error) {
 		o.close()
 		return nil, err
 	}
+	r.warnUnlockable(c, o.locks.Unlockable)
 	return o, nil
 }
 
@@ -179,6 +180,20 @@ func openChroot(f *farm.Farm, c farm.Chroot) (*chroot.Root, error) {
 		return nil, fmt.Errorf("%w; is it mounted, and path right in %s?", err, f.Path)
 	}
 	return root, nil
+}
+
+// warnUnlockable warns of a chroot whose package managers cannot be kept out.
+func (r *run) warnUnlockable(c farm.Chroot, unlockable []*chroot.UnlockableError) {
+	if len(unlockable) == 0 {
+		return
+	}
+	var managers []string
+	for _, u := range unlockable {
+		managers = append(managers, u.Manager)
+	}
+	r.warn("chroot %s: %v: its file system cannot lock files, so nothing keeps %s from changing the chroot meanwhile; "+
+		"start rpc.statd here and the lock service on the NFS server, or mount it with local_lock=all if nobody else changes it",
+		c.Name, unlockable[0], strings.Join(slices.Compact(managers), " and "))
 }
 
 func (o *openRoot) close() {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"ltskeeper/chroot"
+	"ltskeeper/internal/disktest"
 )
 
 // A package manager may have been at work if the process that keeps it out was killed: nothing is published, not even
@@ -61,4 +62,28 @@ func killHolder(t *testing.T, file string) {
 		return
 	}
 	t.Errorf("nobody holds %s", file)
+}
+
+// One warning for each chroot, whatever number of locks it has.
+func TestUnlockableRoot(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.twoChroots()
+	locks := []string{"var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock", "var/lib/apt/lists/lock"}
+	for _, name := range locks {
+		p.write("client/"+name, "")
+		p.write("other/"+name, "")
+	}
+	disk := disktest.Faked(t, p.path("client"))
+	for _, name := range locks {
+		disk.Set(name, disktest.Fake{Lock: syscall.ENOLCK})
+	}
+	for _, dry := range []bool{true, false} {
+		r := p.run(Options{DryRun: dry})
+		if len(r.Warnings) != 1 || len(r.Images) != 2 {
+			t.Fatalf("dry %v: %q, %d images", dry, r.Warnings, len(r.Images))
+		}
+		wantContains(t, "the warning", r.Warnings[0], "chroot client: lock "+p.path("client/var/lib/dpkg/lock-frontend")+": no locks available: ")
+		wantContains(t, "the warning", r.Warnings[0], "keeps dpkg and apt from")
+	}
 }
