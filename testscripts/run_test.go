@@ -30,6 +30,10 @@
 //	unchanged                    nothing of what was photographed last is different
 //	lock FILE, unlock FILE       hold the lock on a file, as another run of ltskeeper does
 //	apt ROOT                     hold the lock that apt and dpkg take in a root
+//	fakelock DIR FILE hang|ERRNO what is in DIR is on a file system from now on where calls that lock FILE never return,
+//	                             or fail, as with ENOLCK
+//	waitlock DIR FILE            wait until such a call hangs
+//	locker FILE                  a process that takes locks for ltskeeper still waits for that one
 //
 // Beside ltskeeper they find get_hosts, ldmselect and ldminfod on their PATH, promtool where scripts/need unpacked it, and in $CLIENT as [balance] binaries wants them.
 //
@@ -55,6 +59,7 @@ import (
 	"syscall"
 	"testing"
 
+	"ltskeeper/internal/disktest"
 	"ltskeeper/internal/programs"
 	"ltskeeper/internal/sshdtest"
 
@@ -115,7 +120,9 @@ func TestScripts(t *testing.T) {
 			t.Skip(err)
 		}
 	}
-	testscript.Run(t, testscript.Params{
+	deadline, _ := t.Deadline()
+	testscript.RunT(scriptT{t}, testscript.Params{
+		Deadline:            deadline,
 		Dir:                 ".",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -128,7 +135,10 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("ME", me.Username)
-			s := &story{servers: map[string]*sshdtest.Server{}, listeners: map[string]net.Listener{}, locks: map[string]*os.File{}}
+			s := &story{
+				t: env.T().(scriptT).T, servers: map[string]*sshdtest.Server{}, listeners: map[string]net.Listener{},
+				locks: map[string]*os.File{}, disks: map[string]*disktest.FakedDisk{},
+			}
 			env.Values[storyKey{}] = s
 			env.Defer(s.end)
 			return nil
@@ -156,12 +166,26 @@ func TestScripts(t *testing.T) {
 			"lock":        lock,
 			"unlock":      unlock,
 			"apt":         apt,
+			"fakelock":    fakelock,
+			"waitlock":    waitlock,
+			"locker":      locker,
 		},
 	})
 }
 
+// scriptT is what testscript.Run makes of a test, and tells a script's commands which test theirs is.
+type scriptT struct{ *testing.T }
+
+func (t scriptT) Run(name string, script func(testscript.T)) {
+	t.T.Run(name, func(t *testing.T) { script(scriptT{t}) })
+}
+
+func (t scriptT) Verbose() bool { return testing.Verbose() }
+
 // A story is what a script has going.
 type story struct {
+	t         *testing.T
+	disks     map[string]*disktest.FakedDisk
 	servers   map[string]*sshdtest.Server
 	listeners map[string]net.Listener
 	locks     map[string]*os.File
@@ -545,4 +569,47 @@ func apt(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	of(ts).locks[path] = f
 	ts.Check(syscall.FcntlFlock(f.Fd(), syscall.F_SETLK, &syscall.Flock_t{Type: syscall.F_WRLCK}))
+}
+
+// fakelock mounts a file system over a folder, if there is none, and has it fail to lock a file, or never answer.
+func fakelock(ts *testscript.TestScript, neg bool, args []string) {
+	errnos := map[string]syscall.Errno{"hang": 0, "ENOLCK": syscall.ENOLCK, "ENOSYS": syscall.ENOSYS}
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: fakelock DIR FILE hang|ERRNO")
+	}
+	errno, known := errnos[args[2]]
+	if !known {
+		ts.Fatalf("fakelock does not know %s", args[2])
+	}
+	s := of(ts)
+	if s.disks[args[0]] == nil {
+		s.disks[args[0]] = disktest.Faked(s.t, ts.MkAbs(args[0]))
+	}
+	s.disks[args[0]].Set(args[1], disktest.Fake{Lock: errno, LockHangs: errno == 0})
+}
+
+func waitlock(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: waitlock DIR FILE")
+	}
+	of(ts).disks[args[0]].WaitForLock(args[1])
+}
+
+// locker looks for threads: of a process that was killed, the one that waits is left.
+func locker(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: [!] locker FILE")
+	}
+	links, err := filepath.Glob("/proc/[0-9]*/task/[0-9]*/fd/[0-9]*")
+	ts.Check(err)
+	found := slices.ContainsFunc(links, func(link string) bool {
+		if target, err := os.Readlink(link); err != nil || target != ts.MkAbs(args[0]) {
+			return false
+		}
+		words, err := os.ReadFile(filepath.Join(link, "../../cmdline"))
+		return err == nil && strings.HasPrefix(string(words), "ltskeeper: locks ")
+	})
+	if found == neg {
+		ts.Fatalf("a process waits for %s: %v", args[0], found)
+	}
 }
