@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/durable"
@@ -69,17 +70,20 @@ func lock(dir string) (release func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("take the lock: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w%s (lock %s); try again when it is done", ErrLocked, holder(path), path)
-		}
+	switch err := askForLock(f, unix.LOCK_EX|unix.LOCK_NB); {
+	case err == nil:
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return nil, fmt.Errorf("%w%s (lock %s); try again when it is done", ErrLocked, holder(path), path)
+	case errors.Is(err, unix.ENOLCK), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL):
+		return nil, fmt.Errorf("take the lock %s: %w: this file system cannot lock files; move the state to one that can (state = in the declaration)", path, err)
+	default:
 		return nil, fmt.Errorf("take the lock %s: %w", path, err)
 	}
 	return func() {
 		// Closing alone would leave it to a child process that has not come to its exec yet.
-		unix.Flock(int(f.Fd()), unix.LOCK_UN)
-		f.Close()
+		if askForLock(f, unix.LOCK_UN) == nil {
+			f.Close()
+		}
 	}, nil
 }
 
@@ -103,6 +107,29 @@ func openLock(path string) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// askForLock calls flock, and closes the file if that fails. The error is mounts.ErrSilent if there is no answer in time.
+func askForLock(f *os.File, how int) error {
+	answer, gaveUp := make(chan error), make(chan struct{})
+	go func() { // as long as it takes: nothing ends it but an answer, or the end of the process
+		err := unix.Flock(int(f.Fd()), how)
+		select {
+		case answer <- err:
+		case <-gaveUp:
+			f.Close() // which gives back what nobody waits for any more
+		}
+	}()
+	select {
+	case err := <-answer:
+		if err != nil {
+			f.Close()
+		}
+		return err
+	case <-time.After(patience):
+		close(gaveUp)
+		return mounts.ErrSilent
+	}
 }
 
 // holder names the process that has the lock, as far as the kernel tells: ": process 1234, ltskeeper update-image".

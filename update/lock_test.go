@@ -4,7 +4,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
+
+	"ltskeeper/internal/disktest"
+	"ltskeeper/internal/mounts"
 )
 
 func TestOnlyOneRunAtATime(t *testing.T) {
@@ -40,5 +44,32 @@ func TestNobodyElseCanHoldTheLock(t *testing.T) {
 	defer release()
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
 		t.Errorf("the lock's mode is %v, %v", info.Mode(), err)
+	}
+}
+
+// A lock that is not to be had from a file server is not waited for for ever, and what is asked for again is not kept.
+func TestLockOnAFileServer(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(state, "lock"), nil, 0o600))
+	disk := disktest.Faked(t, state)
+	take := func() (func(), error) { return bounded(t, func() (func(), error) { return lock(state) }) }
+	disk.Set("lock", disktest.Fake{LockHangs: true})
+	_, err := take()
+	if !errors.Is(err, mounts.ErrSilent) {
+		t.Error(err)
+	}
+	wantContains(t, "the error", err.Error(), filepath.Join(state, "lock"))
+	disk.Set("lock", disktest.Fake{Lock: syscall.ENOLCK})
+	_, err = take()
+	if !errors.Is(err, syscall.ENOLCK) {
+		t.Error(err)
+	}
+	wantContains(t, "the error", err.Error(), "cannot lock files; move the state to one that can")
+	disk.Mend()
+	for range 2 {
+		release, err := take()
+		must(t, err)
+		release()
 	}
 }
