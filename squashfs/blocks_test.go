@@ -34,6 +34,9 @@ func TestBlockSizes(t *testing.T) {
 			zeroBytes += uint64(run) * minBlockSize
 		}
 		count := int64(len(plain))
+		if len(sizes) > len(plain) {
+			t.Fatalf("seed %d: %d words for %d blocks", seed, len(sizes), len(plain))
+		}
 		size := count * minBlockSize
 		if n := len(sizes); n > 0 && random.IntN(2) == 0 { // a short last block
 			short := random.Int64N(minBlockSize)

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"iter"
 )
 
@@ -209,11 +208,19 @@ func (p *imagePair) sameContent(a, b *Entry) (bool, error) {
 	if sa.BlockSize != sb.BlockSize || sa.Compression != sb.Compression || ca.list.count != cb.list.count {
 		return sameStream(ca, cb)
 	}
-	for ca.next.index < ca.list.count {
-		same, err := p.block(ca, cb)
+	for i := int64(0); i < ca.list.count; {
+		if err := cmp.Or(ca.seek(i), cb.seek(i)); err != nil {
+			return false, err
+		}
+		if ca.run.isZero() && cb.run.isZero() {
+			i = min(ca.run.end, cb.run.end)
+			continue
+		}
+		same, err := p.block(ca.run.block, cb.run.block, ca.blockLen(i))
 		if err != nil || !same {
 			return same, err
 		}
+		i++
 	}
 	if a.fragment == noFragment {
 		return true, nil
@@ -221,25 +228,16 @@ func (p *imagePair) sameContent(a, b *Entry) (bool, error) {
 	return p.tail(ca, cb)
 }
 
-// block compares the next block of two files.
-func (p *imagePair) block(a, b *Content) (bool, error) {
-	size := a.blockLen(a.next.index)
-	blockA, err := a.next.read()
-	if err != nil {
-		return false, err
-	}
-	blockB, err := b.next.read()
-	if err != nil {
-		return false, err
-	}
-	if same, err := p.stored(blockA, blockB); err != nil || same {
+// block compares a block of two files, of size bytes when expanded.
+func (p *imagePair) block(a, b dataBlock, size int) (bool, error) {
+	if same, err := p.stored(a, b); err != nil || same {
 		return same, err
 	}
-	dataA, err := p.a.expand(blockA, size)
+	dataA, err := p.a.expand(a, size)
 	if err != nil {
 		return false, err
 	}
-	dataB, err := p.b.expand(blockB, size)
+	dataB, err := p.b.expand(b, size)
 	if err != nil {
 		return false, err
 	}
@@ -297,22 +295,33 @@ func (p *imagePair) fragments(a, b fragmentEntry) (bool, error) {
 	return p.fragmentsSame, err
 }
 
-// sameStream compares what is left of two readers.
-func sameStream(a, b io.Reader) (bool, error) {
+// sameStream compares two contents of one size, whatever their blocks are.
+func sameStream(a, b *Content) (bool, error) {
 	bufA, bufB := make([]byte, 64<<10), make([]byte, 64<<10)
-	for {
-		na, errA := io.ReadFull(a, bufA)
-		nb, errB := io.ReadFull(b, bufB)
-		if !bytes.Equal(bufA[:na], bufB[:nb]) {
+	for off := int64(0); off < a.size; {
+		zerosA, err := a.zeros(off)
+		if err != nil {
+			return false, err
+		}
+		zerosB, err := b.zeros(off)
+		if err != nil {
+			return false, err
+		}
+		if n := min(zerosA, zerosB); n > 0 {
+			off += n
+			continue
+		}
+		n := min(int64(len(bufA)), a.size-off)
+		if k, err := a.ReadAt(bufA[:n], off); int64(k) < n {
+			return false, err
+		}
+		if k, err := b.ReadAt(bufB[:n], off); int64(k) < n {
+			return false, err
+		}
+		if !bytes.Equal(bufA[:n], bufB[:n]) {
 			return false, nil
 		}
-		for _, err := range []error{errA, errB} {
-			if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-				return false, err
-			}
-		}
-		if errA != nil || errB != nil {
-			return errA != nil && errB != nil, nil
-		}
+		off += n
 	}
+	return true, nil
 }

@@ -100,12 +100,22 @@ func (f *treeFiles) sameAs(c *Content, on *content) (bool, error) {
 		return false, err
 	}
 	defer disk.close()
-	blockSize := int64(f.r.super.BlockSize)
-	for i := range (c.size + blockSize - 1) / blockSize {
+	for off := int64(0); off < c.size; {
+		i := off / int64(f.r.super.BlockSize)
 		b := f.buffer[:c.blockLen(i)]
-		_, zero, err := disk.readNext(b, i*blockSize)
+		n, zero, err := disk.readNext(b, off)
 		if err != nil {
 			return false, err
+		}
+		if zero { // perhaps for many blocks, on both sides
+			zeros, err := c.zeros(off)
+			if err != nil {
+				return false, err
+			}
+			if zeros > 0 {
+				off += min(n, zeros)
+				continue
+			}
 		}
 		want, err := c.block(i)
 		if err != nil {
@@ -114,6 +124,7 @@ func (f *treeFiles) sameAs(c *Content, on *content) (bool, error) {
 		if zero && !allZero(want) || !zero && !bytes.Equal(b, want) {
 			return false, nil
 		}
+		off += int64(len(b))
 	}
 	return true, disk.check()
 }

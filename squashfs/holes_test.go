@@ -4,8 +4,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -42,6 +46,7 @@ func (t *tortureTree) alternating(size, distance int64, length int) (pieces []pi
 const (
 	kib = 1 << 10
 	mib = 1 << 20
+	gib = 1 << 30
 )
 
 // holes fills the tree with files whose holes lie in every way to blocks of 4 KiB to 1 MiB.
@@ -198,4 +203,147 @@ func readsBack(t *testing.T, what string, g *generation, root string, want map[s
 	extracted := filepath.Join(t.TempDir(), "extracted")
 	run(t, "unsquashfs", "-no-progress", "-quiet", "-dest", extracted, g.path)
 	compareSnapshots(t, what+": unsquashfs", snapshot(t, extracted), want)
+}
+
+// countedReads counts calls.
+type countedReads struct {
+	io.ReaderAt
+	calls atomic.Int64
+}
+
+func (r *countedReads) ReadAt(p []byte, off int64) (int, error) {
+	r.calls.Add(1)
+	return r.ReaderAt.ReadAt(p, off)
+}
+
+// countingInspector counts what it is given of all files.
+type countingInspector struct{ written, zeros, calls atomic.Int64 }
+
+func (i *countingInspector) Inspect(string) ContentInspector { return i }
+func (i *countingInspector) Close() error                    { return nil }
+
+func (i *countingInspector) Write(b []byte) (int, error) {
+	i.written.Add(int64(len(b)))
+	i.calls.Add(1)
+	return len(b), nil
+}
+
+func (i *countingInspector) WriteZeros(n int64) {
+	i.zeros.Add(n)
+	i.calls.Add(1)
+}
+
+// TestHugeHoles has files of 1.25 TB with one byte of data, and does with their image all that is done with one. What it
+// takes does not grow with the holes: neither memory, nor the index, nor calls. Not parallel, so that the memory is that of
+// this test.
+func TestHugeHoles(t *testing.T) {
+	root, err := os.MkdirTemp("/dev/shm", "squashfs-test-")
+	if err != nil {
+		t.Skip(err) // other file systems may refuse so large a file themselves
+	}
+	defer os.RemoveAll(root)
+	tree := &tortureTree{TB: t, root: root}
+	const size = 1250*gib + 1
+	tree.sparse("huge", size, piece{size - 1, []byte("x")})
+	tree.sparse("same", size, piece{size / 2, make([]byte, mib)}, piece{size - 1, []byte("x")})
+	tree.sparse("other", size, piece{size - 1, []byte("y")})
+	tree.sparse("zeros", size)
+	tree.file("small", []byte("x"))
+	tree.oldTimes()
+	(&changer{tortureTree: tree}).settle()
+
+	inspector := new(countingInspector)
+	var first *generation
+	uses(t, "the first build", 40*mib, func() {
+		first = buildGeneration(t, tree.root, nil, Options{Inspector: inspector, Jobs: 2})
+	})
+	if got := inspector.written.Load() + inspector.zeros.Load(); got != 4*size+1 || inspector.calls.Load() > 20 {
+		t.Errorf("the inspector was given %d bytes in %d calls", got, inspector.calls.Load())
+	}
+	if index := len(readFile(t, first.path+".index")); index > 4*kib {
+		t.Errorf("the index takes %d bytes", index)
+	}
+	if first.result.Packed != 3 || first.result.Size > mib {
+		t.Errorf("got %+v", first.result)
+	}
+
+	inspector = new(countingInspector)
+	uses(t, "the next build, unchanged", 20*mib, func() {
+		next := buildGeneration(t, tree.root, first, Options{Inspector: inspector})
+		if !next.result.Unchanged || next.result.Read != 0 || inspector.calls.Load() != 0 {
+			t.Errorf("got %+v, inspected in %d calls", next.result, inspector.calls.Load())
+		}
+	})
+	tree.check(os.Rename(filepath.Join(tree.root, "zeros"), filepath.Join(tree.root, "a-zeros")))
+	tree.file("small", []byte("y"))
+	tree.oldTimes() // so that every file may have changed
+	var next *generation
+	uses(t, "the next build, of files that may have changed", 60*mib, func() {
+		next = buildGeneration(t, tree.root, first, Options{Jobs: 2})
+		if next.result.Reason != "" || next.result.Copied != 2 || next.result.Packed != 1 {
+			t.Errorf("got %+v", next.result)
+		}
+	})
+	sameImage(t, "upon another", next, buildGeneration(t, tree.root, nil, Options{}))
+
+	p, closePrevious := next.open(t)
+	defer closePrevious()
+	uses(t, "comparing with the index", 4*mib, func() {
+		_, err := p.Verify(t.Context())
+		tree.check(errors.Join(err, p.Sample(t.Context(), 10)))
+	})
+	counted := &countedReads{ReaderAt: p.Image}
+	var r *Reader
+	uses(t, "opening and verifying", 30*mib, func() {
+		var err error
+		r, err = Open(counted, next.result.Size)
+		tree.check(err)
+		tree.check(r.Verify(t.Context()))
+	})
+	uses(t, "comparing with the tree", 20*mib, func() {
+		different, err := DiffTree(t.Context(), r, tree.root, Options{})
+		if err != nil || len(different) > 0 {
+			t.Errorf("%v, %v", describe(different), err)
+		}
+	})
+	want := []string{".: mtime", "+ a-zeros", "small: content", "- zeros"}
+	uses(t, "comparing with another image", 40*mib, func() {
+		different, err := Diff(t.Context(), openImage(t, first.path), r)
+		if got := describe(different); err != nil || !slices.Equal(got[len(got)-len(want)+1:], want[1:]) {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+	uses(t, "comparing with an image of other blocks", 60*mib, func() {
+		lz4 := openImage(t, build(t, tree.root, Options{Compression: LZ4, BlockSize: maxBlockSize, Jobs: 2}))
+		different, err := Diff(t.Context(), lz4, r)
+		if err != nil || len(different) > 0 {
+			t.Errorf("%v, %v", describe(different), err)
+		}
+	})
+	uses(t, "reading the last byte", 4*mib, func() {
+		c, err := r.Content(mustLookup(t, r, "huge"))
+		tree.check(err)
+		var b [10]byte
+		if n, err := c.ReadAt(b[:], size-4); n != 4 || err != io.EOF || string(b[:]) != "\x00\x00\x00x\x00\x00\x00\x00\x00\x00" {
+			t.Errorf("read %q, %v", b[:n], err)
+		}
+	})
+	// Twice each block of metadata, its header and the rest, for each time that the lists are read.
+	blocks := len(r.inodes.blocks)
+	if calls := counted.calls.Load(); blocks < 4*size/defaultBlockSize*4/metadataSize || calls > int64(20*blocks) {
+		t.Errorf("%d calls read %d blocks of metadata", calls, blocks)
+	}
+}
+
+// uses fails if a function takes more memory than so many bytes, what is free again counted in.
+func uses(t *testing.T, what string, most uint64, f func()) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	t.Logf("%s: %d bytes of memory", what, after.TotalAlloc-before.TotalAlloc)
+	if took := after.TotalAlloc - before.TotalAlloc; took > most {
+		t.Errorf("%s: took %d bytes of memory, want at most %d", what, took, most)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/bits"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,6 +33,7 @@ type Reader struct {
 	decoders      sync.Pool
 	metadataCache blockCache
 	fragmentCache blockCache
+	zeroMetadata  atomic.Pointer[[]byte] // what a metadata block of zeros is before it is expanded
 }
 
 // Info is what an image says of itself.
@@ -213,6 +215,11 @@ func (r *Reader) readBlock(at uint64, size int, stored bool, max int) ([]byte, e
 	if stored {
 		return src, nil
 	}
+	return r.decode(at, src, max)
+}
+
+// decode expands what was read at offset at.
+func (r *Reader) decode(at uint64, src []byte, max int) ([]byte, error) {
 	d := r.decoders.Get().(decoder)
 	defer r.decoders.Put(d)
 	dst := make([]byte, max)

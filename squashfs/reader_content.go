@@ -14,25 +14,30 @@ type Content struct {
 	path string
 	size int64
 
-	list     blockList     // of its blocks
+	list     blockList     // of its blocks, in front of the first
 	fragment fragmentEntry // where the tail is, if it is in none of them
 	offset   int           // of the tail there
 
 	pos int64 // of Read
 
 	mu   sync.Mutex
-	next blockList // as list, further on
-	last []byte    // the block before; nil if it is all zeros
+	run  blockList // as list, at the run that was asked for last
+	data []byte    // of the run's block, expanded; nil if it was not asked for
 }
 
-// A blockList is the list of a file's blocks from some block on. It is read as it
-// is needed: that of a large file of zeros fills next to nothing in an image,
-// but would take much memory.
+// A blockList is the list of a file's blocks. It is read run by run, as it is
+// needed: that of a large file of zeros fills next to nothing in an image, but
+// would take much memory. A run is one block, or as many blocks of zeros as
+// follow one another.
 type blockList struct {
-	sizes cursor
-	index int64 // of the next block
 	count int64 // of all blocks
-	at    uint64
+
+	// The run at which the list is: blocks from first to end, without end.
+	first, end int64
+	block      dataBlock // the run's only one, unless its size is 0
+
+	sizes cursor // behind the run
+	at    uint64 // of the data behind the run
 }
 
 // A dataBlock is a block of data as it stands in the image. If size is 0, it
@@ -60,17 +65,20 @@ func (r *Reader) blockList(e *Entry) blockList {
 	return blockList{sizes: e.end, count: r.blockCount(e), at: e.start}
 }
 
-// read returns the next block. There must be one.
-func (l *blockList) read() (dataBlock, error) {
-	var word uint32
-	if err := l.sizes.readStruct(&word); err != nil {
-		return dataBlock{}, err
+// next moves on to the next run. There must be one: end is less than count.
+func (l *blockList) next() error {
+	zeros, word, err := l.sizes.readRun(l.count - l.end)
+	if err != nil {
+		return err
 	}
-	b, err := l.sizes.r.dataBlock(l.at, word)
-	l.index++
-	l.at += uint64(b.size)
-	return b, err
+	l.first, l.end = l.end, l.end+max(1, zeros)
+	l.block, err = l.sizes.r.dataBlock(l.at, word)
+	l.at += uint64(l.block.size)
+	return err
 }
+
+// isZero reports whether the run is of zeros.
+func (l *blockList) isZero() bool { return l.block.size == 0 }
 
 // Content returns what e, a regular file of r, holds.
 func (r *Reader) Content(e *Entry) (*Content, error) {
@@ -86,7 +94,7 @@ func (c *Content) open(e *Entry) error {
 		return errors.New("it is no regular file")
 	}
 	c.list = c.r.blockList(e)
-	c.next = c.list
+	c.run = c.list
 	if e.fragment == noFragment {
 		return nil
 	}
@@ -110,31 +118,49 @@ func (c *Content) blockLen(i int64) int {
 	return int(min(size, c.size-i*size))
 }
 
+// seek brings c.run to the run that the i-th block is in, which is not the tail
+// in a fragment.
+func (c *Content) seek(i int64) error {
+	if i < c.run.first {
+		c.run, c.data = c.list, nil
+	}
+	for i >= c.run.end {
+		c.data = nil
+		if err := c.run.next(); err != nil {
+			c.run = c.list
+			return err
+		}
+	}
+	return nil
+}
+
 // block returns the i-th block, expanded; nil if it is all zeros. It must not be
 // changed.
-func (c *Content) block(i int64) ([]byte, error) {
-	if i == c.next.index-1 {
-		return c.last, nil
-	}
+func (c *Content) block(i int64) (data []byte, err error) {
 	if i == c.list.count {
 		return c.tail()
 	}
-	if i < c.next.index {
-		c.next = c.list
+	if err := c.seek(i); err != nil {
+		return nil, err
 	}
-	for {
-		b, err := c.next.read()
-		if err == nil && c.next.index == i+1 {
-			c.last, err = c.r.expand(b, c.blockLen(i))
-		}
-		if err != nil {
-			c.next = c.list
-			return nil, err
-		}
-		if c.next.index == i+1 {
-			return c.last, nil
-		}
+	if c.data == nil && !c.run.isZero() {
+		c.data, err = c.r.expand(c.run.block, c.blockLen(i))
 	}
+	return c.data, err
+}
+
+// zeros returns how many bytes from off on are in blocks of zeros that the image
+// does not store.
+func (c *Content) zeros(off int64) (int64, error) {
+	size := int64(c.r.super.BlockSize)
+	i := off / size
+	if i == c.list.count {
+		return 0, nil
+	}
+	if err := c.seek(i); err != nil || !c.run.isZero() {
+		return 0, err
+	}
+	return min(c.run.end*size, c.size) - off, nil
 }
 
 func (c *Content) tail() ([]byte, error) {

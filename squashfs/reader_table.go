@@ -1,6 +1,7 @@
 package squashfs
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -48,14 +49,27 @@ func (r *Reader) metadataHeader(at, end uint64) (size int, stored bool, err erro
 	return size, stored, nil
 }
 
-// metadata returns a metadata block's content. It must not be changed.
+// metadata returns a metadata block's content. It must not be changed. The list
+// of a large file of zeros has thousands of blocks of zeros: those are expanded
+// once.
 func (r *Reader) metadata(at, end uint64) ([]byte, error) {
 	return r.metadataCache.get(at, func() ([]byte, error) {
 		size, stored, err := r.metadataHeader(at, end)
 		if err != nil {
 			return nil, err
 		}
-		return r.readBlock(at+2, size, stored, metadataSize)
+		src := make([]byte, size)
+		if err := r.read(at+2, src); err != nil || stored {
+			return src, err
+		}
+		if packed := r.zeroMetadata.Load(); packed != nil && bytes.Equal(src, *packed) {
+			return zeros[:metadataSize], nil
+		}
+		b, err := r.decode(at+2, src, metadataSize)
+		if err == nil && len(b) == metadataSize && allZero(b) {
+			r.zeroMetadata.Store(&src)
+		}
+		return b, err
 	})
 }
 
@@ -94,25 +108,88 @@ func (c *cursor) left() uint64 {
 	return uint64(len(c.t.blocks)-c.block)*metadataSize - uint64(c.offset)
 }
 
+// rest returns what is left of the block that the cursor is in: one byte or more.
+func (c *cursor) rest() ([]byte, error) {
+	if c.block >= len(c.t.blocks) {
+		return nil, errTableEnd(c.t)
+	}
+	b, err := c.r.block(c.t, c.block)
+	if err != nil {
+		return nil, err
+	}
+	if c.offset >= len(b) {
+		return nil, errTableEnd(c.t)
+	}
+	return b[c.offset:], nil
+}
+
+// pass moves on by n bytes, which are in the rest of the block.
+func (c *cursor) pass(n int) {
+	if c.offset += n; c.offset == metadataSize {
+		c.block, c.offset = c.block+1, 0
+	}
+}
+
 func (c *cursor) read(p []byte) error {
 	for len(p) > 0 {
-		if c.block >= len(c.t.blocks) {
-			return errTableEnd(c.t)
-		}
-		b, err := c.r.block(c.t, c.block)
+		b, err := c.rest()
 		if err != nil {
 			return err
 		}
-		if c.offset >= len(b) {
-			return errTableEnd(c.t)
-		}
-		n := copy(p, b[c.offset:])
+		n := copy(p, b)
 		p = p[n:]
-		if c.offset += n; c.offset == metadataSize {
-			c.block, c.offset = c.block+1, 0
-		}
+		c.pass(n)
 	}
 	return nil
+}
+
+// readRun reads a word of 32 bits that is not 0, or else as many that are 0 as
+// follow one another, up to most, and returns their number.
+func (c *cursor) readRun(most int64) (zeros int64, word uint32, err error) {
+	b, err := c.rest()
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(b) >= 4 && binary.LittleEndian.Uint32(b) != 0 {
+		c.pass(4)
+		return 0, binary.LittleEndian.Uint32(b), nil
+	}
+	if zeros, err = c.countZeros(most); err == nil && zeros == 0 {
+		err = c.readStruct(&word) // its bytes are in two blocks
+	} else if err == nil {
+		err = c.skip(4 * uint64(zeros))
+	}
+	return zeros, word, err
+}
+
+// countZeros counts the words of zeros that follow, up to most, a block at a time.
+func (c *cursor) countZeros(most int64) (int64, error) {
+	passed := int64(0)
+	for at := *c; passed < 4*most; {
+		b, err := at.rest()
+		if err != nil {
+			return 0, err
+		}
+		b = b[:min(int64(len(b)), 4*most-passed)]
+		n := leadingZeros(b)
+		passed += int64(n)
+		if n < len(b) {
+			break
+		}
+		at.pass(n)
+	}
+	return passed / 4, nil
+}
+
+func leadingZeros(b []byte) int {
+	if allZero(b) {
+		return len(b)
+	}
+	n := 0
+	for b[n] == 0 {
+		n++
+	}
+	return n
 }
 
 func errTableEnd(t *table) error { return fmt.Errorf("%s: ends in the middle of an entry", t.name) }

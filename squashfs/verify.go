@@ -26,11 +26,11 @@ const maxProblems = 10
 // an image with the digests in its index.
 func (r *Reader) Verify(ctx context.Context) error {
 	v := &verifier{
-		r:      r,
-		linked: make(map[uint32]linked),
-		sets:   make(map[uint32]bool),
-		runs:   make(map[blockRun]bool),
-		seed:   maphash.MakeSeed(),
+		r:       r,
+		linked:  make(map[uint32]linked),
+		sets:    make(map[uint32]bool),
+		layouts: make(map[blockLayout]bool),
+		seed:    maphash.MakeSeed(),
 	}
 	for _, step := range []func(context.Context){v.tables, v.inodes, v.fragments, v.entries, v.links} {
 		step(ctx)
@@ -49,7 +49,8 @@ type verifier struct {
 	linked    map[uint32]linked
 	sets      map[uint32]bool // numbers of the xattr sets that have been read
 	fragment  []uint32        // lengths of the fragment blocks, expanded
-	runs      map[blockRun]bool
+	layouts   map[blockLayout]bool
+	listed    uint64 // sizes of blocks in the lists that have been read
 	seed      maphash.Seed
 	dataBytes uint64
 
@@ -63,8 +64,8 @@ type linked struct {
 	links uint32
 }
 
-// A blockRun is all blocks of a file. Files with equal content have the same.
-type blockRun struct {
+// A blockLayout is all blocks of a file. Files with equal content have the same.
+type blockLayout struct {
 	start, size, words uint64
 	length             int64
 }
@@ -305,23 +306,25 @@ func (v *verifier) content(e *Entry, work *errgroup.Group) error {
 			return fmt.Errorf("its tail at %d reaches beyond the %d bytes of fragment %d", c.offset, length, e.fragment)
 		}
 	}
-	run, err := v.run(c)
-	if err != nil || run.size == 0 || v.runs[run] {
+	if v.listed += uint64(c.list.count); v.listed > v.r.inodes.bytes()/4 {
+		return errors.New("its list of blocks overlaps those of other files")
+	}
+	layout, err := v.readLayout(c)
+	if err != nil || layout.size == 0 || v.layouts[layout] {
 		return err
 	}
-	v.runs[run] = true
-	if v.dataBytes += run.size; v.dataBytes > v.r.super.InodeTable {
+	v.layouts[layout] = true
+	if v.dataBytes += layout.size; v.dataBytes > v.r.super.InodeTable {
 		return errors.New("its data overlaps that of other files")
 	}
-	for list := c.list; list.index < list.count; {
-		i := list.index
-		b, err := list.read()
-		if err != nil {
+	for list := c.list; list.end < list.count; {
+		if err := list.next(); err != nil {
 			return err
 		}
-		if b.size == 0 {
+		if list.isZero() {
 			continue
 		}
+		i, b := list.first, list.block
 		work.Go(func() error {
 			_, err := v.r.expand(b, c.blockLen(i))
 			v.check(e.Path, err)
@@ -331,24 +334,24 @@ func (v *verifier) content(e *Entry, work *errgroup.Group) error {
 	return nil
 }
 
-// run reads a file's list of blocks.
-func (v *verifier) run(c *Content) (blockRun, error) {
+// readLayout reads a file's list of blocks.
+func (v *verifier) readLayout(c *Content) (blockLayout, error) {
 	var words maphash.Hash
 	words.SetSeed(v.seed)
+	var buf [12]byte
 	list := c.list
-	for list.index < list.count {
-		b, err := list.read()
-		if err != nil {
-			return blockRun{}, err
+	for list.end < list.count {
+		if err := list.next(); err != nil {
+			return blockLayout{}, err
 		}
-		word := uint32(b.size)
-		if b.stored {
+		word := uint32(list.block.size)
+		if list.block.stored {
 			word |= blockStored
 		}
-		binary.Write(&words, binary.LittleEndian, word)
+		words.Write(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(buf[:0], word), uint64(list.end-list.first)))
 	}
 	length := min(c.size, c.list.count*int64(v.r.super.BlockSize))
-	return blockRun{c.list.at, list.at - c.list.at, words.Sum64(), length}, nil
+	return blockLayout{c.list.at, list.at - c.list.at, words.Sum64(), length}, nil
 }
 
 // links checks that each inode has as many names as it says.

@@ -2,9 +2,12 @@ package squashfs
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // In an image by gzip, which has checksums, no flipped bit changes what Verify
@@ -45,5 +48,22 @@ func TestFlippedBits(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Inodes that share their lists of blocks do not have Verify read the same list for each of them.
+func TestListsOverlap(t *testing.T) {
+	t.Parallel()
+	tree := newTorture(t)
+	tree.sparse("file", 1000*minBlockSize)
+	r := buildAndOpen(t, tree.root, Options{BlockSize: minBlockSize})
+	v := &verifier{r: r, layouts: make(map[blockLayout]bool)}
+	e := mustLookup(t, r, "file")
+	var err error
+	for range r.inodes.bytes()/(4*1000) + 1 { // as if there were so many
+		err = errors.Join(err, v.content(e, new(errgroup.Group)))
+	}
+	if err == nil || !strings.Contains(err.Error(), "its list of blocks overlaps") {
+		t.Error(err)
 	}
 }
