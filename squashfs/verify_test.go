@@ -3,6 +3,7 @@ package squashfs
 import (
 	"bytes"
 	"errors"
+	"hash/maphash"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -57,7 +58,7 @@ func TestListsOverlap(t *testing.T) {
 	tree := newTorture(t)
 	tree.sparse("file", 1000*minBlockSize)
 	r := buildAndOpen(t, tree.root, Options{BlockSize: minBlockSize})
-	v := &verifier{r: r, layouts: make(map[blockLayout]bool)}
+	v := &verifier{r: r, layouts: make(map[blockLayout]bool), seed: maphash.MakeSeed()}
 	e := mustLookup(t, r, "file")
 	var err error
 	for range r.inodes.bytes()/(4*1000) + 1 { // as if there were so many
