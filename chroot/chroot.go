@@ -16,9 +16,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"ltskeeper/internal/clientfs"
+	"ltskeeper/internal/inits"
 )
 
 // A Root is an open client root.
@@ -30,13 +30,9 @@ type Root struct {
 	owner  int     // of what Put writes
 }
 
-// programs is what the kernel starts first, in its order (kernel_init in
-// init/main.c). A client boots with one of them.
-var programs = []string{"sbin/init", "etc/init", "bin/init", "bin/sh"}
-
 // Open opens the client root at path. If path is none, the error says what is
-// missing: a client root is a directory that holds a folder etc and a program
-// that the kernel can start.
+// missing: a client root is a directory that holds a folder etc and a first
+// program that can be started (see inits.Find).
 func Open(path string) (*Root, error) {
 	r, err := open(path)
 	if err != nil {
@@ -82,13 +78,10 @@ func (r *Root) check() error {
 	} else if !info.IsDir() {
 		return errors.New("it is no client root: its etc is not a directory")
 	}
-	for _, name := range programs {
-		info, err := r.stat(name)
-		if err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-			return nil
-		}
+	if _, err := inits.Find(r.FS()); err != nil {
+		return fmt.Errorf("it is no client root: %w", err)
 	}
-	return fmt.Errorf("it is no client root: there is no program to start in it (%s)", strings.Join(programs, ", "))
+	return nil
 }
 
 // Close releases the root.

@@ -1,6 +1,7 @@
 package chroot
 
 import (
+	"debug/elf"
 	"errors"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ltskeeper/internal/elftest"
 )
 
 func TestMain(m *testing.M) {
@@ -22,6 +25,9 @@ func TestMain(m *testing.M) {
 	syscall.Umask(0o077) // what is written must not depend on it
 	os.Exit(m.Run())
 }
+
+// program is what the kernel can start.
+var program = string(elftest.Static(elf.EM_X86_64))
 
 // tree makes files below a new folder: a name that ends in / is a folder, a
 // value that begins with "->" is a symbolic link. Files are executable.
@@ -56,7 +62,7 @@ func tree(t *testing.T, files map[string]string) string {
 // client opens a small client root with more files in it.
 func client(t *testing.T, files map[string]string) *Root {
 	t.Helper()
-	all := map[string]string{"etc/": "", "bin/sh": "#!"}
+	all := map[string]string{"etc/": "", "bin/sh": program}
 	for name, content := range files {
 		all[name] = content
 	}
@@ -76,17 +82,17 @@ func mustOpen(t *testing.T, path string) *Root {
 func TestOpenAcceptsClientRoots(t *testing.T) {
 	t.Parallel()
 	for name, files := range map[string]map[string]string{
-		"busybox":    {"etc/": "", "bin/busybox": "#!", "bin/sh": "->busybox"},
-		"init alone": {"etc/hostname": "ltsp", "sbin/init": "#!"},
+		"busybox":    {"etc/": "", "bin/busybox": program, "bin/sh": "->busybox"},
+		"init alone": {"etc/hostname": "ltsp", "sbin/init": program},
 		"merged /usr": {
 			"etc/": "", "bin": "->usr/bin", "sbin": "->usr/sbin", "lib": "->usr/lib",
-			"usr/sbin/init": "->/lib/systemd/systemd", "usr/lib/systemd/systemd": "#!",
+			"usr/sbin/init": "->/lib/systemd/systemd", "usr/lib/systemd/systemd": program,
 		},
 		"merged /usr, absolute": {
 			"etc/": "", "sbin": "->/usr/sbin", "lib": "->/usr/lib",
-			"usr/sbin/init": "->../../../lib/systemd/systemd", "usr/lib/systemd/systemd": "#!",
+			"usr/sbin/init": "->../../../lib/systemd/systemd", "usr/lib/systemd/systemd": program,
 		},
-		"etc is a link": {"etc": "->/system/etc", "system/etc/": "", "bin/sh": "#!"},
+		"etc is a link": {"etc": "->/system/etc", "system/etc/": "", "bin/sh": program},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -105,7 +111,7 @@ func TestOpenAcceptsClientRoots(t *testing.T) {
 
 func TestOpenSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	outside := tree(t, map[string]string{"sh": "#!"})
+	outside := tree(t, map[string]string{"sh": program})
 	dir := tree(t, map[string]string{
 		"file":              "",
 		"empty/":            "",
@@ -118,7 +124,10 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 		"outside/bin/sh":    "->" + outside + "/sh",
 		"loop/etc":          "->etc",
 		"data/etc/":         "",
-		"data/bin/sh":       "not executable",
+		"data/bin/sh":       program,
+		"script/etc/":       "",
+		"script/sbin/init":  "#!/bin/bash\n",
+		"script/bin/sh":     program,
 		"folder/etc/":       "",
 		"folder/sbin/init/": "",
 	})
@@ -132,10 +141,11 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 		"images":     "it is no client root: there is no etc in it",
 		"file etc":   "it is no client root: its etc is not a directory",
 		"no program": "it is no client root: there is no program to start in it (sbin/init, etc/init, bin/init, bin/sh)",
-		"dangling":   "no program to start",
-		"outside":    "no program to start",
+		"dangling":   "it is no client root: /bin/sh leads to /nowhere, which does not exist",
+		"outside":    "it is no client root: /bin/sh leads to " + outside + "/sh, which does not exist",
 		"loop":       "etc: too many levels of symbolic links",
-		"data":       "no program to start",
+		"data":       "it is no client root: /bin/sh is not executable",
+		"script":     "it is no client root: /sbin/init is a script whose interpreter /bin/bash does not exist",
 		"folder":     "no program to start",
 	} {
 		path := filepath.Join(dir, name)

@@ -148,12 +148,12 @@ func TestPutReplacesRegularFilesOnly(t *testing.T) {
 func TestPutStaysInside(t *testing.T) {
 	t.Parallel()
 	for name, files := range map[string]map[string]string{
-		"etc is absolute":        {"etc": "->/etc.real", "etc.real/": "", "bin/sh": "#!"},
-		"ssh leads up":           {"etc/ssh": "->../../../../../../..", "bin/sh": "#!"},
-		"ssh leads outside":      {"etc/ssh": "->OUTSIDE", "bin/sh": "#!"},
-		"file leads outside":     {"etc/ssh/ssh_known_hosts": "->OUTSIDE/file", "bin/sh": "#!"},
-		"file leads outside, up": {"etc/ssh/ssh_known_hosts": "->../../../../../../../../..OUTSIDE/file", "bin/sh": "#!"},
-		"temporary is a link":    {"etc/ssh/.ltskeeper-ssh_known_hosts.tmp": "->OUTSIDE/file", "bin/sh": "#!"},
+		"etc is absolute":        {"etc": "->/etc.real", "etc.real/": "", "bin/sh": program},
+		"ssh leads up":           {"etc/ssh": "->../../../../../../..", "bin/sh": program},
+		"ssh leads outside":      {"etc/ssh": "->OUTSIDE", "bin/sh": program},
+		"file leads outside":     {"etc/ssh/ssh_known_hosts": "->OUTSIDE/file", "bin/sh": program},
+		"file leads outside, up": {"etc/ssh/ssh_known_hosts": "->../../../../../../../../..OUTSIDE/file", "bin/sh": program},
+		"temporary is a link":    {"etc/ssh/.ltskeeper-ssh_known_hosts.tmp": "->OUTSIDE/file", "bin/sh": program},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -190,7 +190,7 @@ func TestPutChangesNothingElse(t *testing.T) {
 				}
 			}
 			if err := errors.Join(
-				os.WriteFile(filepath.Join(dir, "bin/sh"), []byte("#!"), 0o755),
+				os.WriteFile(filepath.Join(dir, "bin/sh"), []byte(program), 0o755),
 				os.WriteFile(filepath.Join(outside, "a"), []byte("precious"), 0o644),
 			); err != nil {
 				t.Fatal(err)
@@ -272,7 +272,7 @@ func TestPutOnAFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(r.Path(), "bin/sh"), []byte("#!"), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(r.Path(), "bin/sh"), []byte(program), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	r = mustOpen(t, r.Path())

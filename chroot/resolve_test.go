@@ -62,7 +62,7 @@ func TestResolveAsTheKernelDoes(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			rnd := rand.New(rand.NewPCG(seed, 1))
-			dir := tree(t, map[string]string{"etc/": "", "bin/sh": "#!"})
+			dir := tree(t, map[string]string{"etc/": "", "bin/sh": program})
 			tangle(t, rnd, dir, t.TempDir())
 			r := mustOpen(t, dir)
 			root, err := os.Open(dir)

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"debug/elf"
-	"encoding/binary"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/elftest"
 	"ltskeeper/internal/machine"
 )
 
@@ -213,8 +213,8 @@ func (f *farm) ltskeeper(t *testing.T) {
 	p.Write("/etc/ltskeeper/servers.d/app01.toml", "addresses = [\"192.168.67.11\"]\n", 0o644)
 	p.Write("/srv/ltsp/small/etc/os-release", "", 0o644)
 	p.Write("/srv/ltsp/small/usr/lib/os-release", "", 0o644)
-	p.Write("/srv/ltsp/small/bin/sh", i386Program(), 0o755)
-	p.Write("/srv/ltsp/small/sbin/init", i386Program(), 0o755)
+	p.Write("/srv/ltsp/small/bin/sh", string(elftest.Static(elf.EM_386)), 0o755)
+	p.Write("/srv/ltsp/small/sbin/init", string(elftest.Static(elf.EM_386)), 0o755)
 	p.MustRun("mkdir -p /srv/tftp/ltsp; systemctl start ltskeeper-update.service || { journalctl -u ltskeeper-update; exit 1; }")
 	expectMatch(t, p, "journalctl -o cat -u ltskeeper-update", `ltskeeper: app01 now trusts .* \(first-use\); small: generation 1 `)
 	p.MustRun("cmp /srv/ltsp/small/usr/share/ltsp/get_hosts /usr/lib/ltskeeper/client/i386/get_hosts")
@@ -295,15 +295,6 @@ func (f *farm) client(t *testing.T) {
 	expectMatch(t, p, "mkdir /root/info && cd /root/i386/usr && "+use, used)
 	p.MustRun("apt-get purge -y ltskeeper-client")
 	expect(t, p, "ls /usr/share/ltsp /usr/bin/ldmselect 2>&1 | grep -v 'No such'", "")
-}
-
-// i386Program is the beginning of a program for i386, which is all of it that anybody looks at.
-func i386Program() string {
-	var b bytes.Buffer
-	h := elf.Header32{Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_386), Version: 1, Ehsize: 52, Shentsize: 40}
-	h.Ident = [16]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS32), byte(elf.ELFDATA2LSB), 1}
-	binary.Write(&b, binary.LittleEndian, h)
-	return b.String()
 }
 
 // expect has a machine run a script, which has to print this; its exit code does not matter.

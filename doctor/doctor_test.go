@@ -3,6 +3,7 @@ package doctor
 import (
 	"cmp"
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"net"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/elftest"
 	"ltskeeper/internal/sshdtest"
 	"ltskeeper/keys"
 	"ltskeeper/ldm"
@@ -71,7 +73,7 @@ func newWorld(t *testing.T) *world {
 	for _, folder := range []string{"client/bin", "client/sbin", "client/etc/ssh", "client/boot", "tftp", "images", "machine/etc/cron.d", "machine/etc/apt/apt.conf.d", "machine/proc/net", "state"} {
 		w.check(os.MkdirAll(filepath.Join(dir, folder), 0o755))
 	}
-	w.write("client/bin/sh", "#!not really\n")
+	w.write("client/bin/sh", string(elftest.Static(elf.EM_X86_64)))
 	w.check(os.Chmod(filepath.Join(w.root, "bin/sh"), 0o755))
 	w.write("client/boot/vmlinuz-6.1.0-9", "kernel")
 	w.write("client/boot/initrd.img-6.1.0-9", "initrd")

@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ltskeeper/internal/elftest"
 )
 
 // machine makes a tree with client roots and other folders.
@@ -25,7 +28,7 @@ func machine(t *testing.T, roots, folders []string) string {
 	}
 	for _, root := range roots {
 		sh := filepath.Join(dir, root, "bin/sh")
-		if err := errors.Join(os.WriteFile(sh, []byte("#!"), 0o755), os.Chmod(sh, 0o755)); err != nil {
+		if err := errors.Join(os.WriteFile(sh, elftest.Static(elf.EM_X86_64), 0o755), os.Chmod(sh, 0o755)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -3,6 +3,7 @@ package testscripts
 import (
 	"bytes"
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/elftest"
 	"ltskeeper/internal/sshdtest"
 	"ltskeeper/squashfs"
 )
@@ -79,10 +81,12 @@ path = "client"
 `)
 	check(t, os.Mkdir(v.path("metrics"), 0o755))
 	check(t, os.Mkdir(v.path("tmp"), 0o755))
-	v.write("client/bin/sh", "#!not really\n")
+	v.write("client/bin/sh", string(elftest.Static(elf.EM_X86_64)))
 	check(t, os.Chmod(v.path("client/bin/sh"), 0o755))
 	check(t, os.MkdirAll(v.path("client/sbin"), 0o755))
 	check(t, os.Symlink("../bin/sh", v.path("client/sbin/init")))
+	v.write("client/lib/modules/6.1/modules.dep", "")
+	check(t, os.Mkdir(v.path("client/lib/modules/6.1/kernel"), 0o755))
 	v.write("images/client.img", "state 0")
 	v.write("tftp/client/vmlinuz", "state 0")
 	v.write("tftp/client/initrd.img", "state 0")

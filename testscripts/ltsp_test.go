@@ -1,11 +1,14 @@
 package testscripts
 
 import (
+	"debug/elf"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ltskeeper/internal/elftest"
 )
 
 // LTSP's own commands work on an image that ltskeeper published: `ltsp kernel` finds the same kernel in it, and
@@ -30,7 +33,7 @@ path = "srv/x86_64"
 `)
 	client := filepath.Join(dir, "srv/x86_64")
 	for name, content := range map[string]string{
-		"bin/sh": "#!not really\n", "etc/hostname": "client\n", "lib/modules/6.1.0-10-amd64/modules.dep": "",
+		"bin/sh": string(elftest.Static(elf.EM_X86_64)), "etc/hostname": "client\n", "lib/modules/6.1.0-10-amd64/modules.dep": "", "lib/modules/6.1.0-10-amd64/kernel/e1000e.ko": "",
 		"boot/vmlinuz-6.1.0-9-amd64": "kernel 9\n", "boot/initrd.img-6.1.0-9-amd64": "initrd 9\n",
 		"boot/vmlinuz-6.1.0-10-amd64": "kernel 10\n", "boot/initrd.img-6.1.0-10-amd64": "initrd 10\n",
 	} {
@@ -190,13 +193,13 @@ PATH=$1/bin:$PATH
 rm -rf /etc/ltskeeper /var/lib/ltskeeper /etc/ltsp /etc/dnsmasq.d
 
 root=/srv/ltsp/x86_64
-mkdir -p $root/bin $root/etc $root/boot $root/proc $root/tmp $root/lib/modules/6.1.0-9-amd64 /etc/ltsp /srv/tftp
-printf '#!\n' >$root/bin/sh
-chmod 755 $root/bin/sh
+mkdir -p $root/bin $root/etc $root/boot $root/proc $root/tmp $root/lib/modules/6.1.0-9-amd64/kernel /etc/ltsp /srv/tftp
+cp /bin/busybox $root/bin/sh
 echo root:x:0:0:root:/root:/bin/sh >$root/etc/passwd
 echo root:x:0: >$root/etc/group
 echo 'root:*:19000:0:99999:7:::' >$root/etc/shadow
 echo 'root:*::' >$root/etc/gshadow
+: >$root/lib/modules/6.1.0-9-amd64/modules.dep
 echo kernel >$root/boot/vmlinuz-6.1.0-9-amd64
 echo initrd >$root/boot/initrd.img-6.1.0-9-amd64
 `

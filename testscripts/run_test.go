@@ -42,6 +42,7 @@ package testscripts
 
 import (
 	"crypto/sha256"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -60,6 +61,7 @@ import (
 	"testing"
 
 	"ltskeeper/internal/disktest"
+	"ltskeeper/internal/elftest"
 	"ltskeeper/internal/programs"
 	"ltskeeper/internal/sshdtest"
 
@@ -433,7 +435,7 @@ func root(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(os.MkdirAll(filepath.Join(dir, folder), 0o755))
 	}
 	for name, content := range map[string]string{
-		"bin/sh":         "#!not really\n",
+		"bin/sh":         string(elftest.Static(elf.EM_X86_64)),
 		"etc/os-release": "PRETTY_NAME=\"a small client\"\n",
 		"etc/hostname":   "client\n",
 	} {

@@ -3,7 +3,6 @@ package update
 import (
 	"bytes"
 	"debug/elf"
-	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -12,23 +11,11 @@ import (
 
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
+	"ltskeeper/internal/elftest"
 )
 
-// program makes the beginning of one for a machine, which is all of it that anybody looks at.
-func program(m elf.Machine, more string) []byte {
-	var b bytes.Buffer
-	switch m {
-	case elf.EM_386, elf.EM_ARM:
-		h := elf.Header32{Type: uint16(elf.ET_EXEC), Machine: uint16(m), Version: 1, Ehsize: 52, Shentsize: 40}
-		h.Ident = [16]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS32), byte(elf.ELFDATA2LSB), 1}
-		binary.Write(&b, binary.LittleEndian, h)
-	default:
-		h := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(m), Version: 1, Ehsize: 64, Shentsize: 64}
-		h.Ident = [16]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), 1}
-		binary.Write(&b, binary.LittleEndian, h)
-	}
-	return append(b.Bytes(), more...)
-}
+// program makes one for a machine, with more at its end.
+func program(m elf.Machine, more string) []byte { return append(elftest.Static(m), more...) }
 
 func put(t *testing.T, path string, data []byte) {
 	t.Helper()

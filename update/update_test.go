@@ -2,6 +2,7 @@ package update
 
 import (
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/elftest"
 	"ltskeeper/internal/sshdtest"
 )
 
@@ -41,7 +43,7 @@ path = "client"
 `)
 	p.write("client/etc/hostname", "client\n")
 	p.write("client/sbin/init", "#!/bin/sh\n")
-	p.write("client/bin/sh", "#!/bin/sh\n")
+	p.write("client/bin/sh", string(elftest.Static(elf.EM_X86_64)))
 	for _, program := range []string{"client/sbin/init", "client/bin/sh"} {
 		must(t, os.Chmod(p.path(program), 0o755))
 	}

@@ -1,0 +1,286 @@
+// Package inits says which program a client starts first, and whether the
+// client root holds what that program needs to start.
+//
+// It works on an fs.FS as package clientfs does, and follows what Linux does in
+// execve: fs/exec.c, fs/binfmt_script.c and fs/binfmt_elf.c.
+package inits
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"ltskeeper/internal/clientfs"
+)
+
+// names are where the kernel looks for the first program, in its order
+// (kernel_init in init/main.c). An initramfs looks there, too.
+var names = []string{"sbin/init", "etc/init", "bin/init", "bin/sh"}
+
+// Find returns the name of the program that a client starts first, such as
+// "sbin/init". The error says what is missing: that there is no such program, or
+// what the first one lacks. The kernel would try the next one then, but an
+// initramfs does not, and a client that comes up with a shell alone is of no use.
+//
+// A script needs its interpreter, and a program its loader. A program for
+// another machine than this one passes; so does one that may not be read here.
+func Find(root fs.FS) (string, error) {
+	for _, name := range names {
+		isThere, err := hasName(root, name)
+		if err != nil {
+			return "", fmt.Errorf("/%s cannot be looked for: %w", name, err)
+		}
+		if !isThere {
+			continue
+		}
+		if err := checkStarts(root, name, 0); err != nil {
+			return "", fmt.Errorf("/%s %w", name, err)
+		}
+		return name, nil
+	}
+	return "", fmt.Errorf("there is no program to start in it (%s)", strings.Join(names, ", "))
+}
+
+// hasName reports whether a root has anything under a name, including a link that
+// leads nowhere, but not a folder: some systems have a folder /etc/init.
+func hasName(root fs.FS, name string) (bool, error) {
+	dir, err := clientfs.Resolve(root, path.Dir(name))
+	if err == nil {
+		var info fs.FileInfo
+		info, err = fs.Lstat(root, path.Join(dir, path.Base(name)))
+		if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			_, target, err := clientfs.Stat(root, name)
+			return err != nil || !target.IsDir(), nil
+		}
+		if err == nil {
+			return !info.IsDir(), nil
+		}
+	}
+	if clientfs.IsMissing(err) {
+		return false, nil
+	}
+	return false, err
+}
+
+// maxInterpreters is how many scripts may be each other's interpreters
+// (exec_binprm in fs/exec.c).
+const maxInterpreters = 5
+
+// checkStarts says why the kernel would not start a program, as what follows
+// its name in a sentence. It is the interpreter of as many scripts as depth
+// says.
+func checkStarts(root fs.FS, name string, depth int) error {
+	f, err := openProgram(root, name)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	start, err := readStart(f)
+	if err != nil {
+		return err
+	}
+	switch {
+	case bytes.HasPrefix(start, []byte("#!")):
+		interpreter := parseInterpreter(start)
+		if interpreter == "" {
+			return errors.New("is a script that names no interpreter")
+		}
+		if depth == maxInterpreters {
+			return errors.New("is a script again, which is one too many")
+		}
+		if err := checkStarts(root, interpreter, depth+1); err != nil {
+			return fmt.Errorf("is a script whose interpreter %s %w", plain(interpreter), err)
+		}
+		return nil
+	case bytes.HasPrefix(start, []byte(elf.ELFMAG)):
+		loader, err := readLoader(f, start)
+		if err != nil || loader == "" {
+			return err
+		}
+		if err := checkLoader(root, loader); err != nil {
+			return fmt.Errorf("is a program whose loader %s %w", plain(loader), err)
+		}
+		return nil
+	}
+	return errors.New("is not a program")
+}
+
+// A program is an open file of a root.
+type program interface {
+	fs.File
+	io.ReaderAt
+}
+
+// openProgram opens a file that a client may execute.
+func openProgram(root fs.FS, name string) (program, error) {
+	place, info, err := clientfs.Stat(root, name)
+	if clientfs.IsMissing(err) {
+		if place, err := clientfs.Resolve(root, name); err == nil && place != strings.TrimPrefix(path.Clean("/"+name), "/") {
+			return nil, fmt.Errorf("leads to /%s, which does not exist", place)
+		}
+		return nil, errors.New("does not exist")
+	}
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is not a regular file")
+	}
+	if info.Mode()&0o111 == 0 {
+		return nil, errors.New("is not executable")
+	}
+	f, err := root.Open(place)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	p, ok := f.(program)
+	if !ok {
+		f.Close()
+		return nil, unreadable(errors.ErrUnsupported)
+	}
+	return p, nil
+}
+
+func unreadable(err error) error { return fmt.Errorf("cannot be read: %w", err) }
+
+// startSize is how much of a program the kernel looks at to tell what it is
+// (BINPRM_BUF_SIZE).
+const startSize = 256
+
+// readStart returns the first bytes of a program, zeros behind its end.
+func readStart(f io.ReaderAt) ([]byte, error) {
+	start := make([]byte, startSize)
+	if _, err := f.ReadAt(start, 0); err != nil && err != io.EOF {
+		return nil, unreadable(err)
+	}
+	return start, nil
+}
+
+// parseInterpreter returns the interpreter that a script names, as load_script
+// in fs/binfmt_script.c finds it; empty if it names none.
+func parseInterpreter(start []byte) string {
+	line, _, hasEnd := bytes.Cut(start[2:], []byte("\n"))
+	if !hasEnd {
+		line = line[:len(line)-1]
+	}
+	line = bytes.TrimLeft(line, " \t")
+	end := bytes.IndexAny(line, " \t\x00")
+	if end < 0 {
+		if !hasEnd {
+			return "" // cut off
+		}
+		end = len(line)
+	}
+	return string(line[:end])
+}
+
+// maxLoader is how long a loader's path may be (PATH_MAX), with the zero at its end.
+const maxLoader = 4096
+
+// maxSegments is how many bytes of program headers the kernel takes (load_elf_phdrs in fs/binfmt_elf.c).
+const maxSegments = 65536
+
+// readLoader returns the loader that an ELF program asks for (PT_INTERP), empty if it asks for none.
+func readLoader(f io.ReaderAt, start []byte) (string, error) {
+	broken := errors.New("is a damaged program")
+	order, isKnown := map[byte]binary.ByteOrder{
+		byte(elf.ELFDATA2LSB): binary.LittleEndian, byte(elf.ELFDATA2MSB): binary.BigEndian,
+	}[start[elf.EI_DATA]]
+	if !isKnown {
+		return "", broken
+	}
+	var at uint64
+	var kind elf.Type
+	var count, size, want int
+	read := func(src io.Reader, v any) error { return binary.Read(src, order, v) }
+	is64 := elf.Class(start[elf.EI_CLASS]) == elf.ELFCLASS64
+	switch {
+	case is64:
+		var h elf.Header64
+		if err := read(bytes.NewReader(start), &h); err != nil {
+			return "", err
+		}
+		at, kind, count, size, want = h.Phoff, elf.Type(h.Type), int(h.Phnum), int(h.Phentsize), binary.Size(elf.Prog64{})
+	case elf.Class(start[elf.EI_CLASS]) == elf.ELFCLASS32:
+		var h elf.Header32
+		if err := read(bytes.NewReader(start), &h); err != nil {
+			return "", err
+		}
+		at, kind, count, size, want = uint64(h.Phoff), elf.Type(h.Type), int(h.Phnum), int(h.Phentsize), binary.Size(elf.Prog32{})
+	default:
+		return "", broken
+	}
+	if kind != elf.ET_EXEC && kind != elf.ET_DYN || size != want || count == 0 || count*size > maxSegments || at > 1<<62 {
+		return "", broken
+	}
+	segments := io.NewSectionReader(f, int64(at), int64(count*size))
+	for range count {
+		var s elf.Prog64
+		var err error
+		if is64 {
+			err = read(segments, &s)
+		} else {
+			var narrow elf.Prog32
+			err = read(segments, &narrow)
+			s.Type, s.Off, s.Filesz = narrow.Type, uint64(narrow.Off), uint64(narrow.Filesz)
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return "", broken
+		}
+		if err != nil {
+			return "", unreadable(err)
+		}
+		if elf.ProgType(s.Type) != elf.PT_INTERP {
+			continue
+		}
+		if s.Filesz < 2 || s.Filesz > maxLoader || s.Off > 1<<62 {
+			return "", broken
+		}
+		loader := make([]byte, s.Filesz)
+		n, err := f.ReadAt(loader, int64(s.Off))
+		if n < len(loader) && err != io.EOF {
+			return "", unreadable(err)
+		}
+		if n < len(loader) || loader[n-1] != 0 {
+			return "", broken
+		}
+		loader, _, _ = bytes.Cut(loader, []byte{0})
+		return string(loader), nil
+	}
+	return "", nil
+}
+
+// checkLoader says why the kernel would not take a file as a loader.
+func checkLoader(root fs.FS, name string) error {
+	f, err := openProgram(root, name)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	start, err := readStart(f)
+	if err == nil && !bytes.HasPrefix(start, []byte(elf.ELFMAG)) {
+		err = errors.New("is not a program")
+	}
+	return err
+}
+
+// plain returns a name as it is, quoted if it has characters that a reader could not see.
+func plain(name string) string {
+	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
+		return quoted
+	}
+	return name
+}
