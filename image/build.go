@@ -23,7 +23,11 @@ type Source struct {
 	Options squashfs.Options // Previous and Inspector are set by Build
 	Conf    []byte           // the lts.conf that clients fetch beside the kernel; nil: not ltskeeper's to publish
 	Full    bool             // read and compress everything anew
-	Force   bool             // skip the checks that keep an image from clients which looks wrong or will not fit
+	Force   bool             // skip the checks that keep an image from clients which looks wrong or will not fit, but for its init
+
+	// LeftOut reports whether something is mounted at a path of the tree that stays out of the image. If it is nil, all
+	// that is mounted does.
+	LeftOut func(path string) bool
 
 	Inspector Inspector // of the files in the image; may be nil
 }
@@ -87,6 +91,10 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 	if err != nil {
 		return nil, err
 	}
+	kernel, err := s.judge(current, from)
+	if err != nil {
+		return nil, err
+	}
 	if !from.Force {
 		if err := s.room(current); err != nil {
 			return nil, err
@@ -125,7 +133,7 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 		Size: result.Size, Files: result.Inodes, Read: result.Read, Reused: result.Copied,
 		Inspection: from.inspection(),
 	}
-	if b.Generation.Kernel, err = s.extractKernel(dir); err != nil {
+	if b.Generation.Kernel, err = s.extractKernel(dir, kernel); err != nil {
 		return nil, err
 	}
 	if from.Conf != nil {
@@ -137,8 +145,10 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 	if err := s.sound(ctx, dir); err != nil {
 		return nil, err
 	}
-	if err := s.usable(current, b.Generation, dir, from.Force); err != nil {
-		return nil, err
+	if !from.Force {
+		if err := forceable(s.checkSize(current, dir)); err != nil {
+			return nil, err
+		}
 	}
 	return b, s.writeRecord(dir, b.Generation) // the last name in dir: it syncs them all
 }
@@ -194,7 +204,7 @@ func (s *Store) linkImage(n int, dir string) error {
 }
 
 // WouldChange says whether Build would make a new generation, and which one is current. It writes nothing. An error is
-// one that Build would give, too: of what it refuses, secrets are looked for, and room.
+// one that Build would give, too: of what it refuses, everything is looked for but an image that shrinks.
 func (s *Store) WouldChange(ctx context.Context, from Source) (bool, Generation, error) {
 	changed, g, err := s.wouldChange(ctx, from)
 	if err == nil {
@@ -213,6 +223,9 @@ func (s *Store) wouldChange(ctx context.Context, from Source) (bool, Generation,
 	current, err := s.Current()
 	g := Generation{Number: current}
 	sameConf := false
+	if err == nil {
+		_, err = s.judge(current, from)
+	}
 	if err == nil && current != None {
 		g = s.record(current)
 		sameConf, err = s.sameConf(current, from.Conf)
@@ -256,15 +269,6 @@ func (s *Store) sameConf(n int, conf []byte) (bool, error) {
 
 // digest names a content: its SHA-256 in hexadecimal.
 func digest(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) }
-
-// keepsKernel refuses a generation without a kernel where clients boot the one of the generation before.
-func (s *Store) keepsKernel(current int, dir string) error {
-	served, err := os.Readlink(filepath.Join(s.boot(), "vmlinuz"))
-	if err != nil || served != filepath.Join("current", kernelFile) || isRegular(filepath.Join(dir, kernelFile)) {
-		return nil
-	}
-	return fmt.Errorf("the tree has no kernel and initrd in /boot any more, but clients boot those of generation %d: install a kernel in it", current)
-}
 
 // ServedConf is the path of the lts.conf that clients fetch.
 func (s *Store) ServedConf() string { return filepath.Join(s.boot(), "lts.conf") }

@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/elftest"
 	"ltskeeper/squashfs"
 )
 
@@ -37,7 +39,17 @@ func newPlace(t *testing.T) *place {
 	p.write("root/etc/hostname", "client\n")
 	p.write("root/boot/vmlinuz-6.1.0-9-amd64", "kernel nine")
 	p.write("root/boot/initrd.img-6.1.0-9-amd64", "initrd nine")
+	p.write("root/sbin/init", string(elftest.Static(elf.EM_X86_64)))
+	must(t, os.Chmod(filepath.Join(p.root, "sbin/init"), 0o755))
+	p.modules("6.1.0-9-amd64")
 	return p
+}
+
+// modules puts the modules of a kernel version into the tree.
+func (p *place) modules(version string) {
+	p.t.Helper()
+	p.write("root/lib/modules/"+version+"/modules.dep", "kernel/e1000e.ko:\n")
+	p.write("root/lib/modules/"+version+"/kernel/e1000e.ko", "")
 }
 
 // write puts a file below the test's folder.
@@ -401,6 +413,7 @@ func TestRepair(t *testing.T) {
 			p.write("root/etc/hostname", "changed\n")
 			p.write("root/boot/vmlinuz-6.1.0-10-amd64", "kernel ten")
 			p.write("root/boot/initrd.img-6.1.0-10-amd64", "initrd ten")
+			p.modules("6.1.0-10-amd64")
 			p.update("two")
 			damage(p)
 			before := p.files()
@@ -540,6 +553,9 @@ func TestChooseKernel(t *testing.T) {
 				}
 				must(t, os.MkdirAll(filepath.Dir(filepath.Join(p.root, file)), 0o755))
 				must(t, os.Symlink(target, filepath.Join(p.root, file)))
+			}
+			if c.want != "" {
+				p.modules(c.want)
 			}
 			b, err := p.Build(context.Background(), p.source("one"), p.now)
 			must(t, err)

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,16 +36,23 @@ func openImage(path string) (*openedImage, error) {
 func (i *openedImage) Close() error { return i.file.Close() }
 
 // extractKernel copies the kernel and initrd of the image in the folder dir beside it, and returns the kernel's
-// version. An image without such a pair has none: clients get their kernel some other way.
-func (s *Store) extractKernel(dir string) (version string, err error) {
+// version. It must be the kernel that was chosen before the image was built; nil if there is none, and clients get their
+// kernel some other way.
+func (s *Store) extractKernel(dir string, chosen *kernels.Kernel) (version string, err error) {
 	img, err := openImage(filepath.Join(dir, imageFile))
 	if err != nil {
 		return "", err
 	}
 	defer img.Close()
 	kernel, err := kernels.Choose(img.FS())
-	if err != nil || kernel == nil {
+	if err != nil {
 		return "", err
+	}
+	if kernel == nil && chosen == nil {
+		return "", nil
+	}
+	if kernel == nil || chosen == nil || *kernel != *chosen {
+		return "", errors.New("the kernels in the tree changed while the image was built: run it again")
 	}
 	for _, f := range []struct{ place, name string }{{kernel.Path, kernelFile}, {kernel.Initrd, initrdFile}} {
 		content, err := img.FS().Open(f.place)

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"syscall"
 
-	"ltskeeper/internal/clientfs"
 	"ltskeeper/squashfs"
 
 	"golang.org/x/sys/unix"
@@ -49,71 +47,6 @@ func explainRot(err error) error {
 	}
 	return fmt.Errorf("the new image is not read as it was written, although the disk reports no error: "+
 		"build it anew from nothing; if that fails, too, please report it: %w", err)
-}
-
-// initPaths are where the kernel, or an initramfs, looks for the first program.
-var initPaths = []string{"sbin/init", "etc/init", "bin/init", "bin/sh"}
-
-// usable refuses the generation in dir if clients could not use it, though they can the current one. With force only what
-// cannot be meant is refused.
-func (s *Store) usable(current int, g Generation, dir string, force bool) error {
-	doubt := s.keepsKernel(current, dir)
-	if current != None {
-		if old, err := openImage(filepath.Join(s.folder(current), imageFile)); err == nil { // else the new one can only be better
-			defer old.Close()
-			img, err := openImage(filepath.Join(dir, imageFile))
-			if err != nil {
-				return err
-			}
-			defer img.Close()
-			if err := startable(old, img); err != nil {
-				return err
-			}
-			doubt = errors.Join(doubt, fit(old, img, s.record(current), g))
-		}
-	}
-	if doubt != nil && !force {
-		return fmt.Errorf("%w; if it is meant so: --force", doubt)
-	}
-	return nil
-}
-
-// startable refuses an image without anything that a kernel could start, where the one before had it.
-func startable(old, img *openedImage) error {
-	if old.hasAny(initPaths) && !img.hasAny(initPaths) {
-		return errors.New("the image has lost its init (/sbin/init), without which no client starts, nor does --force help: put it back, or take the exclude away that leaves it out")
-	}
-	return nil
-}
-
-// fit refuses an image that clients could not use though the one before, of the generation was, could be used: it lost the
-// modules of the kernel that is published with it, or more than half its size.
-func fit(old, img *openedImage, was, is Generation) error {
-	if was.Kernel != "" && is.Kernel != "" {
-		for _, part := range []string{"", "modules.dep", "kernel"} { // what a package half installed, or half removed, lacks
-			if old.hasModules(was.Kernel, part) && !img.hasModules(is.Kernel, part) {
-				return fmt.Errorf("the tree lacks the modules of kernel %s in /lib/modules, which clients boot: is its package half installed?", is.Kernel)
-			}
-		}
-	}
-	if before := old.Info().Size; img.Info().Size < before/2 {
-		return fmt.Errorf("the image would shrink from %d MB to %d MB: is the tree complete?", before>>20, img.Info().Size>>20)
-	}
-	return nil
-}
-
-// hasModules tells whether there is a part of a kernel's folder of modules; "" is the folder.
-func (i *openedImage) hasModules(version, part string) bool {
-	return i.hasAny([]string{path.Join("lib/modules", version, part), path.Join("usr/lib/modules", version, part)})
-}
-
-func (i *openedImage) hasAny(paths []string) bool {
-	for _, p := range paths {
-		if _, _, err := clientfs.Stat(i.FS(), p); err == nil {
-			return true
-		}
-	}
-	return false
 }
 
 // room fails if the file systems of images and of TFTP have less free space than the next generation is likely to need,

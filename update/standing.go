@@ -201,7 +201,7 @@ func imageBehind(store *image.Store, file derived) (bool, error) {
 }
 
 // Stale says whether the next image of a chroot would be another one than the current, going by its tree as it stands.
-// It takes no lock and writes nothing, so that a package that is being installed meanwhile is seen half.
+// It takes no lock and writes nothing, so that a package that is being installed meanwhile is seen half. It does not say whether update-image would refuse that image, but for its init.
 func Stale(ctx context.Context, f *farm.Farm, c farm.Chroot) (bool, error) {
 	r := &run{farm: f, report: new(Report), dryRun: true}
 	root, err := r.openUnlocked(c)
@@ -237,7 +237,7 @@ func Stale(ctx context.Context, f *farm.Farm, c farm.Chroot) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	changed, _, err := root.store.WouldChange(ctx, image.Source{Root: root.Path(), Options: options, Conf: conf})
+	changed, _, err := root.store.WouldChange(ctx, image.Source{Root: root.Path(), Options: options, Conf: conf, Force: true})
 	if err != nil {
 		return false, fmt.Errorf("compare %s with its image: %w", root.Path(), err)
 	}

@@ -69,7 +69,7 @@ func fullFlag() cli.Flag {
 }
 
 func forceFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "force", Usage: "publish an image also if it looks as if clients could not use it"}
+	return &cli.BoolFlag{Name: "force", Usage: "publish an image also if it looks as if clients could not use it, but never one without an init"}
 }
 
 func (t *tool) imageBuild(ctx *cli.Context) error {

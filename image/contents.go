@@ -1,0 +1,223 @@
+package image
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"ltskeeper/internal/clientfs"
+	"ltskeeper/internal/excludes"
+	"ltskeeper/squashfs"
+
+	"golang.org/x/sys/unix"
+)
+
+// contents is what the image of a tree will hold, as a file system for package clientfs: the tree as the excludes leave it,
+// with the overlay, and without what is mounted in it and stays out.
+type contents struct {
+	tree    fs.ReadLinkFS
+	exclude *excludes.Patterns
+	covered func(path string) bool    // something is mounted at the path that stays out of the image
+	overlay map[string]*squashfs.File // by path
+	folders map[string]bool           // that hold something of the overlay, directly or further down
+}
+
+func newContents(tree fs.ReadLinkFS, o squashfs.Options, covered func(path string) bool) *contents {
+	c := &contents{tree: tree, exclude: o.Exclude, covered: covered, overlay: map[string]*squashfs.File{}, folders: map[string]bool{}}
+	for i, f := range o.Overlay {
+		c.overlay[f.Path] = &o.Overlay[i]
+		for dir := path.Dir(f.Path); dir != "."; dir = path.Dir(dir) {
+			c.folders[dir] = true
+		}
+	}
+	return c
+}
+
+// findMounts returns a function that reports whether something is mounted at a path of a tree, which must lead through no
+// symbolic link.
+func findMounts(root string) (func(path string) bool, error) {
+	mountAt := func(path string) (mount [2]uint64, err error) {
+		var st unix.Statx_t
+		err = unix.Statx(unix.AT_FDCWD, filepath.Join(root, path), unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_MNT_ID, &st)
+		if st.Mask&unix.STATX_MNT_ID != 0 {
+			return [2]uint64{0, st.Mnt_id}, err
+		}
+		return [2]uint64{1, unix.Mkdev(st.Dev_major, st.Dev_minor)}, err
+	}
+	own, err := mountAt("/.")
+	if err != nil {
+		return nil, fmt.Errorf("stat %s: %w", root, err)
+	}
+	return func(path string) bool {
+		mount, err := mountAt(path)
+		return err == nil && mount != own
+	}, nil
+}
+
+// isHidden reports whether what the tree has at a path stays out of the image.
+func (c *contents) isHidden(name string) bool {
+	if name == "." {
+		return false
+	}
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if c.covered(dir) {
+			return true
+		}
+	}
+	return c.exclude.Match(name)
+}
+
+func (c *contents) Lstat(name string) (fs.FileInfo, error) {
+	if !clientfs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "lstat", Path: name, Err: fs.ErrInvalid}
+	}
+	info, err := fs.FileInfo(nil), fs.ErrNotExist
+	if !c.isHidden(name) {
+		info, err = c.tree.Lstat(name)
+	}
+	switch f := c.overlay[name]; {
+	case f == nil:
+	case f.ContentOnly:
+		if err == nil {
+			return fileInfo{name, info.Mode(), int64(len(f.Content)), info.ModTime()}, nil
+		}
+	default:
+		return fileInfo{name, f.Mode.Perm(), int64(len(f.Content)), f.Mtime}, nil
+	}
+	switch {
+	case err == nil && info.Mode().IsRegular() && c.covered(name):
+		return fileInfo{name, info.Mode(), 0, info.ModTime()}, nil
+	case err != nil && c.folders[name]:
+		return fileInfo{name, fs.ModeDir | 0o755, 0, time.Time{}}, nil
+	case err == fs.ErrNotExist:
+		return nil, &fs.PathError{Op: "lstat", Path: name, Err: err}
+	}
+	return info, err
+}
+
+func (c *contents) ReadLink(name string) (string, error) {
+	info, err := c.Lstat(name)
+	if err != nil {
+		return "", err
+	}
+	if info.Mode()&fs.ModeSymlink == 0 {
+		return "", &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
+	}
+	return c.tree.ReadLink(name)
+}
+
+func (c *contents) Open(name string) (fs.File, error) {
+	info, err := c.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	switch f := c.overlay[name]; {
+	case info.IsDir():
+		entries, err := c.ReadDir(name)
+		return &openFolder{info, entries}, err
+	case f != nil:
+		return openFile{bytes.NewReader(f.Content), info}, nil
+	case info.Mode().IsRegular() && c.covered(name):
+		return openFile{bytes.NewReader(nil), info}, nil
+	}
+	return c.tree.Open(name)
+}
+
+func (c *contents) ReadDir(name string) ([]fs.DirEntry, error) {
+	info, err := c.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: syscall.ENOTDIR}
+	}
+	names := map[string]bool{}
+	if _, err := c.tree.Lstat(name); err == nil && !c.isHidden(name) && (name == "." || !c.covered(name)) {
+		entries, err := fs.ReadDir(c.tree, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			names[e.Name()] = !c.exclude.Match(path.Join(name, e.Name()))
+		}
+	}
+	prefix := name + "/"
+	if name == "." {
+		prefix = ""
+	}
+	for file := range c.overlay {
+		if inside, ok := strings.CutPrefix(file, prefix); ok {
+			child, _, _ := strings.Cut(inside, "/")
+			names[child] = true
+		}
+	}
+	var entries []fs.DirEntry
+	for child, isIn := range names {
+		if !isIn {
+			continue
+		}
+		info, err := c.Lstat(path.Join(name, child))
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, fs.FileInfoToDirEntry(info))
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return entries, nil
+}
+
+// fileInfo describes what is in the image other than in the tree.
+type fileInfo struct {
+	path  string
+	mode  fs.FileMode
+	size  int64
+	mtime time.Time
+}
+
+func (i fileInfo) Name() string       { return path.Base(i.path) }
+func (i fileInfo) Mode() fs.FileMode  { return i.mode }
+func (i fileInfo) Size() int64        { return i.size }
+func (i fileInfo) ModTime() time.Time { return i.mtime }
+func (i fileInfo) IsDir() bool        { return i.mode.IsDir() }
+func (i fileInfo) Sys() any           { return nil }
+
+// openFile is a file with the content that it has in the image only.
+type openFile struct {
+	*bytes.Reader
+	info fs.FileInfo
+}
+
+func (f openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f openFile) Close() error               { return nil }
+
+// openFolder is a folder with the entries that are still to be read.
+type openFolder struct {
+	info    fs.FileInfo
+	entries []fs.DirEntry
+}
+
+func (f *openFolder) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *openFolder) Close() error               { return nil }
+
+func (f *openFolder) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: f.info.Name(), Err: syscall.EISDIR}
+}
+
+func (f *openFolder) ReadDir(n int) ([]fs.DirEntry, error) {
+	if n <= 0 {
+		n = len(f.entries)
+	} else if len(f.entries) == 0 {
+		return nil, io.EOF
+	}
+	n = min(n, len(f.entries))
+	list := f.entries[:n]
+	f.entries = f.entries[n:]
+	return list, nil
+}

@@ -1,0 +1,212 @@
+package image
+
+import (
+	"debug/elf"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"ltskeeper/internal/elftest"
+	"ltskeeper/squashfs"
+)
+
+// program puts a program into the tree.
+func (p *place) program(name, content string) {
+	p.t.Helper()
+	p.write("root/"+name, content)
+	must(p.t, os.Chmod(filepath.Join(p.root, name), 0o755))
+}
+
+func (p *place) link(name, target string) {
+	p.t.Helper()
+	must(p.t, os.MkdirAll(filepath.Dir(filepath.Join(p.root, name)), 0o755))
+	must(p.t, os.RemoveAll(filepath.Join(p.root, name)))
+	must(p.t, os.Symlink(target, filepath.Join(p.root, name)))
+}
+
+const oldConfig = "CONFIG_MODULES=y\nCONFIG_SQUASHFS=m\nCONFIG_SQUASHFS_ZLIB=y\nCONFIG_SQUASHFS_LZ4=y\n# CONFIG_SQUASHFS_ZSTD is not set\n"
+
+// A first image is judged like every other, before anything is written.
+func TestJudgeFirstImage(t *testing.T) {
+	t.Parallel()
+	static := string(elftest.Static(elf.EM_X86_64))
+	for name, c := range map[string]struct {
+		prepare func(p *place, from *Source)
+		want    string // in the error
+		force   bool   // whether --force overrides it
+	}{
+		"sound": {func(*place, *Source) {}, "", false},
+		"merged /usr": {func(p *place, _ *Source) {
+			p.program("usr/lib/systemd/systemd", static)
+			p.link("sbin", "usr/sbin")
+			p.link("usr/sbin/init", "/lib/systemd/systemd")
+			must(p.t, os.Rename(filepath.Join(p.root, "lib"), filepath.Join(p.root, "usr/lib/x")))
+			must(p.t, os.Rename(filepath.Join(p.root, "usr/lib/x/modules"), filepath.Join(p.root, "usr/lib/modules")))
+			p.link("lib", "usr/lib")
+		}, "", false},
+		"no init": {func(p *place, _ *Source) { must(p.t, os.RemoveAll(filepath.Join(p.root, "sbin"))) },
+			"there is no program to start in it (sbin/init, etc/init, bin/init, bin/sh): put it into the tree", false},
+		"a dangling link": {func(p *place, _ *Source) {
+			p.link("sbin/init", "/lib/systemd/systemd")
+			p.program("bin/sh", static)
+		}, "/sbin/init leads to /lib/systemd/systemd, which does not exist: put it into the tree", false},
+		"a link out of the root": {func(p *place, _ *Source) { p.link("sbin/init", "../../../../../../../../bin/cat") }, "/sbin/init leads to /bin/cat, which does not exist", false},
+		"no interpreter":         {func(p *place, _ *Source) { p.program("sbin/init", "#!/bin/sh\n") }, "/sbin/init is a script whose interpreter /bin/sh does not exist", false},
+		"no loader": {func(p *place, _ *Source) {
+			p.program("sbin/init", string(elftest.Dynamic(elf.EM_X86_64, "/lib64/ld.so")))
+		},
+			"/sbin/init is a program whose loader /lib64/ld.so does not exist", false},
+		"the loader is excluded": {func(p *place, from *Source) {
+			p.program("sbin/init", string(elftest.Dynamic(elf.EM_X86_64, "/lib64/ld.so")))
+			p.program("lib64/ld.so", static)
+			from.Options.Exclude = parseExcludes(p.t, "lib64/*")
+		}, "whose loader /lib64/ld.so does not exist: the tree has /sbin/init: take away the exclude", false},
+		"init is excluded": {func(p *place, from *Source) { from.Options.Exclude = parseExcludes(p.t, "sbin") },
+			"there is no program to start in it (sbin/init, etc/init, bin/init, bin/sh): the tree has /sbin/init: take away the exclude", false},
+		"init is in a mount that is left out": {func(p *place, from *Source) {
+			p.link("sbin/init", "/usr/lib/init")
+			p.program("usr/lib/init", static)
+			from.LeftOut = func(path string) bool { return path == "usr" }
+		}, "/sbin/init leads to /usr/lib/init, which does not exist: the tree has /sbin/init: take away the exclude, or unmount", false},
+		"init is in a mount that is taken in": {func(p *place, from *Source) {
+			p.link("sbin/init", "/usr/lib/init")
+			p.program("usr/lib/init", static)
+			from.LeftOut = func(path string) bool { return path == "var" }
+		}, "", false},
+		"init is ltskeeper's": {func(p *place, from *Source) {
+			p.link("sbin/init", "/opt/init")
+			from.Options.Overlay = []squashfs.File{{Path: "opt/init", Content: []byte(static), Mode: 0o755}}
+		}, "", false},
+		"no modules": {func(p *place, _ *Source) { must(p.t, os.RemoveAll(filepath.Join(p.root, "lib"))) }, "would lack the modules of kernel 6.1.0-9-amd64, which clients boot: /lib/modules/6.1.0-9-amd64 does not exist", true},
+		"modules are half unpacked": {func(p *place, _ *Source) {
+			must(p.t, os.Remove(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/modules.dep")))
+		}, "/lib/modules/6.1.0-9-amd64 has no modules.dep", true},
+		"modules are excluded": {func(p *place, from *Source) { from.Options.Exclude = parseExcludes(p.t, "lib/modules/*/kernel/*") }, "its folder kernel is empty", true},
+		"no support for modules": {func(p *place, _ *Source) {
+			must(p.t, os.RemoveAll(filepath.Join(p.root, "lib")))
+			p.write("root/boot/config-6.1.0-9-amd64", "# CONFIG_MODULES is not set\n")
+		}, "", false},
+		"no kernel": {func(p *place, _ *Source) {
+			must(p.t, os.RemoveAll(filepath.Join(p.root, "lib")))
+			must(p.t, os.RemoveAll(filepath.Join(p.root, "boot")))
+		}, "", false},
+		"zstd is beyond the kernel": {func(p *place, _ *Source) { p.write("root/boot/config-6.1.0-9-amd64", oldConfig) },
+			`kernel 6.1.0-9-amd64, which clients boot, cannot read an image compressed with zstd: it was built without CONFIG_SQUASHFS_ZSTD: write compression = "gzip" in [image]`, true},
+		"gzip is not": {func(p *place, from *Source) {
+			p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
+			from.Options.Compression = squashfs.Gzip
+		}, "", false},
+		"an old kernel": {func(p *place, _ *Source) {
+			p.modules("4.9.0-19-686")
+			for _, name := range []string{"vmlinuz", "initrd.img"} {
+				p.write("root/boot/"+name+"-4.9.0-19-686", "old")
+				p.link(name, "boot/"+name+"-4.9.0-19-686")
+			}
+		}, "kernel 4.9.0-19-686, which clients boot, cannot read an image compressed with zstd: that needs Linux 4.14", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			from := p.source("one")
+			c.prepare(p, &from)
+			steps := 0
+			p.disk.did = func(step) { steps++ }
+			_, _, dryErr := p.WouldChange(t.Context(), from)
+			if c.want == "" {
+				_, err := p.Build(t.Context(), from, p.now)
+				must(t, err)
+				must(t, dryErr)
+				return
+			}
+			_, err := p.Build(t.Context(), from, p.now)
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.HasSuffix(err.Error(), "if it is meant so: --force") != c.force ||
+				strings.Contains(err.Error(), "--force does not override") == c.force {
+				t.Errorf("Build: %v\nwant %q", err, c.want)
+			}
+			if dryErr == nil || err == nil || dryErr.Error() != err.Error() {
+				t.Errorf("WouldChange: %v\nBuild:       %v", dryErr, err)
+			}
+			if steps > 0 {
+				t.Errorf("%d steps were done before it was refused", steps)
+			}
+			p.wantFiles()
+			p.disk.did = nil
+			from.Force = true
+			if _, err := p.Build(t.Context(), from, p.now); (err == nil) != c.force {
+				t.Errorf("Build with force: %v", err)
+			}
+		})
+	}
+}
+
+// A real root of busybox is sound, and its shell in a mount that is left out is missed.
+func TestJudgeMounts(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs root")
+		}
+		t.Skip("needs root")
+	}
+	busybox, err := os.ReadFile("/bin/busybox")
+	must(t, err)
+	p := newPlace(t)
+	must(t, os.RemoveAll(filepath.Join(p.root, "sbin")))
+	p.link("bin", "usr/bin")
+	p.program("usr/bin/busybox", string(busybox))
+	p.link("usr/bin/sh", "busybox")
+	p.program("sbin/init", "#!/bin/sh\nexec sleep 1000\n")
+	b, err := p.Build(t.Context(), p.source("one"), p.now)
+	must(t, err)
+	_, err = p.Publish(b, p.now)
+	must(t, err)
+
+	usr := filepath.Join(p.root, "usr")
+	must(t, syscall.Mount("none", usr, "tmpfs", 0, ""))
+	t.Cleanup(func() { syscall.Unmount(usr, syscall.MNT_DETACH) })
+	p.program("usr/bin/busybox", string(busybox))
+	p.link("usr/bin/sh", "busybox")
+	from := p.source("one")
+	from.Force = true
+	_, err = p.Build(t.Context(), from, p.now)
+	if err == nil || !strings.Contains(err.Error(), "/sbin/init is a script whose interpreter /bin/sh leads to /usr/bin/sh, which does not exist: the tree has /sbin/init") {
+		t.Errorf("Build without /usr: %v", err)
+	}
+	p.wantFiles(append(generation(1), links(1)...)...)
+}
+
+// What a generation was forced with is not asked again, but what is new is.
+func TestJudgeWhatIsNew(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	must(t, os.RemoveAll(filepath.Join(p.root, "lib")))
+	from := p.source("one")
+	from.Force = true
+	b, err := p.Build(t.Context(), from, p.now)
+	must(t, err)
+	_, err = p.Publish(b, p.now)
+	must(t, err)
+	p.write("root/etc/hostname", "changed\n")
+	p.update("one")
+	p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
+	if _, err := p.Build(t.Context(), p.source("one"), p.now); err == nil || strings.Contains(err.Error(), "modules") || !strings.Contains(err.Error(), "zstd") {
+		t.Errorf("Build: %v", err)
+	}
+}
+
+// The kernel that is published is the one that was judged.
+func TestKernelChangesWhileBuilding(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.disk.did = func(step) {
+		p.disk.did = nil
+		p.write("root/boot/vmlinuz-6.1.0-10-amd64", "kernel ten")
+		p.write("root/boot/initrd.img-6.1.0-10-amd64", "initrd ten")
+	}
+	if _, err := p.Build(t.Context(), p.source("one"), p.now); err == nil || !strings.Contains(err.Error(), "the kernels in the tree changed while the image was built") {
+		t.Errorf("Build: %v", err)
+	}
+	p.wantFiles()
+}
