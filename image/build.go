@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -24,10 +23,6 @@ type Source struct {
 	Conf    []byte           // the lts.conf that clients fetch beside the kernel; nil: not ltskeeper's to publish
 	Full    bool             // read and compress everything anew
 	Force   bool             // skip the checks that keep an image from clients which looks wrong or will not fit, but for its init
-
-	// LeftOut reports whether something is mounted at a path of the tree that stays out of the image. If it is nil, all
-	// that is mounted does.
-	LeftOut func(path string) bool
 
 	Inspector Inspector // of the files in the image; may be nil
 }

@@ -2,11 +2,9 @@ package image
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"io/fs"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -15,8 +13,6 @@ import (
 	"ltskeeper/internal/clientfs"
 	"ltskeeper/internal/excludes"
 	"ltskeeper/squashfs"
-
-	"golang.org/x/sys/unix"
 )
 
 // contents is what the image of a tree will hold, as a file system for package clientfs: the tree as the excludes leave it,
@@ -24,13 +20,16 @@ import (
 type contents struct {
 	tree    fs.ReadLinkFS
 	exclude *excludes.Patterns
-	covered func(path string) bool    // something is mounted at the path that stays out of the image
+	covered map[string]bool           // where something is mounted that stays out of the image
 	overlay map[string]*squashfs.File // by path
 	folders map[string]bool           // that hold something of the overlay, directly or further down
 }
 
-func newContents(tree fs.ReadLinkFS, o squashfs.Options, covered func(path string) bool) *contents {
-	c := &contents{tree: tree, exclude: o.Exclude, covered: covered, overlay: map[string]*squashfs.File{}, folders: map[string]bool{}}
+func newContents(tree fs.ReadLinkFS, o squashfs.Options) *contents {
+	c := &contents{tree: tree, exclude: o.Exclude, covered: map[string]bool{}, overlay: map[string]*squashfs.File{}, folders: map[string]bool{}}
+	for _, m := range o.Mounts {
+		c.covered[m.Path] = !m.IsTaken
+	}
 	for i, f := range o.Overlay {
 		c.overlay[f.Path] = &o.Overlay[i]
 		for dir := path.Dir(f.Path); dir != "."; dir = path.Dir(dir) {
@@ -40,34 +39,13 @@ func newContents(tree fs.ReadLinkFS, o squashfs.Options, covered func(path strin
 	return c
 }
 
-// findMounts returns a function that reports whether something is mounted at a path of a tree, which must lead through no
-// symbolic link.
-func findMounts(root string) (func(path string) bool, error) {
-	mountAt := func(path string) (mount [2]uint64, err error) {
-		var st unix.Statx_t
-		err = unix.Statx(unix.AT_FDCWD, filepath.Join(root, path), unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_MNT_ID, &st)
-		if st.Mask&unix.STATX_MNT_ID != 0 {
-			return [2]uint64{0, st.Mnt_id}, err
-		}
-		return [2]uint64{1, unix.Mkdev(st.Dev_major, st.Dev_minor)}, err
-	}
-	own, err := mountAt("/.")
-	if err != nil {
-		return nil, fmt.Errorf("stat %s: %w", root, err)
-	}
-	return func(path string) bool {
-		mount, err := mountAt(path)
-		return err == nil && mount != own
-	}, nil
-}
-
 // isHidden reports whether what the tree has at a path stays out of the image.
 func (c *contents) isHidden(name string) bool {
 	if name == "." {
 		return false
 	}
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		if c.covered(dir) {
+		if c.covered[dir] {
 			return true
 		}
 	}
@@ -92,7 +70,7 @@ func (c *contents) Lstat(name string) (fs.FileInfo, error) {
 		return fileInfo{name, f.Mode.Perm(), int64(len(f.Content)), f.Mtime}, nil
 	}
 	switch {
-	case err == nil && info.Mode().IsRegular() && c.covered(name):
+	case err == nil && info.Mode().IsRegular() && c.covered[name]:
 		return fileInfo{name, info.Mode(), 0, info.ModTime()}, nil
 	case err != nil && c.folders[name]:
 		return fileInfo{name, fs.ModeDir | 0o755, 0, time.Time{}}, nil
@@ -124,7 +102,7 @@ func (c *contents) Open(name string) (fs.File, error) {
 		return &openFolder{info, entries}, err
 	case f != nil:
 		return openFile{bytes.NewReader(f.Content), info}, nil
-	case info.Mode().IsRegular() && c.covered(name):
+	case info.Mode().IsRegular() && c.covered[name]:
 		return openFile{bytes.NewReader(nil), info}, nil
 	}
 	return c.tree.Open(name)
@@ -139,7 +117,7 @@ func (c *contents) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: syscall.ENOTDIR}
 	}
 	names := map[string]bool{}
-	if _, err := c.tree.Lstat(name); err == nil && !c.isHidden(name) && (name == "." || !c.covered(name)) {
+	if _, err := c.tree.Lstat(name); err == nil && !c.isHidden(name) && (name == "." || !c.covered[name]) {
 		entries, err := fs.ReadDir(c.tree, name)
 		if err != nil {
 			return nil, err

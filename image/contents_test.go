@@ -15,6 +15,7 @@ import (
 
 	"ltskeeper/internal/clientfs"
 	"ltskeeper/internal/excludes"
+	"ltskeeper/internal/mounts"
 	"ltskeeper/squashfs"
 )
 
@@ -51,8 +52,8 @@ func TestContents(t *testing.T) {
 			{Path: "srv/deep/mount/over", Content: []byte("over"), Mode: 0o644},
 		},
 	}
-	mounted := []string{"srv/deep/mount", "mnt/disk", "sbin/init.covered"}
-	c := newContents(tree, o, func(path string) bool { return slices.Contains(mounted, path) })
+	o.Mounts = []squashfs.Mount{{Path: "srv/deep/mount"}, {Path: "mnt/disk"}, {Path: "sbin/init.covered"}, {Path: "opt/app", IsTaken: true}}
+	c := newContents(tree, o)
 	if err := fstest.TestFS(c, "etc/hosts", "etc/link", "home/made/deep/file", "usr/bin/env", "opt/app/x"); err != nil {
 		t.Error(err)
 	}
@@ -124,9 +125,8 @@ func TestContentsAsTheImage(t *testing.T) {
 	root, err := os.OpenRoot(p.root)
 	must(t, err)
 	defer root.Close()
-	covered, err := findMounts(p.root)
-	must(t, err)
-	before := listFS(t, newContents(clientfs.Folder(root), from.Options, covered))
+	from.Options.Mounts = p.mounts()
+	before := listFS(t, newContents(clientfs.Folder(root), from.Options))
 	b, err := p.Build(t.Context(), from, p.now)
 	must(t, err)
 	img, err := openImage(filepath.Join(b.dir, imageFile))
@@ -140,6 +140,17 @@ func TestContentsAsTheImage(t *testing.T) {
 			t.Errorf("%s is not in\n%s", name, before)
 		}
 	}
+}
+
+// mounts is what is mounted in the tree, none of which is taken.
+func (p *place) mounts() (list []squashfs.Mount) {
+	p.t.Helper()
+	table, err := mounts.ReadTable(p.root)
+	must(p.t, err)
+	for _, m := range table.Mounts {
+		list = append(list, squashfs.Mount{Path: m.Path, ID: m.ID})
+	}
+	return list
 }
 
 // listFS lists all files with their modes and contents.

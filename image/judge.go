@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	"ltskeeper/internal/clientfs"
 	"ltskeeper/internal/inits"
@@ -23,15 +25,13 @@ func (s *Store) judge(current int, from Source) (*kernels.Kernel, error) {
 		return nil, err
 	}
 	defer root.Close()
-	covered := from.LeftOut
-	if covered == nil {
-		if covered, err = findMounts(from.Root); err != nil {
-			return nil, err
-		}
-	}
 	tree := clientfs.Folder(root)
-	image := newContents(tree, from.Options, covered)
-	if err := checkInit(tree, image); err != nil {
+	image := newContents(tree, from.Options)
+	init, err := checkInit(tree, image)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkOwners(image, init, from.Options.IDOffset); err != nil {
 		return nil, err
 	}
 	kernel, err := kernels.Choose(image)
@@ -62,18 +62,55 @@ func forceable(err error) error {
 	return fmt.Errorf("%w; if it is meant so: --force", err)
 }
 
-// checkInit refuses an image without an init that a client could start. What is wrong is found in the tree already, or comes
-// of what is left out.
-func checkInit(tree, image fs.FS) error {
-	_, err := inits.Find(image)
+// Judge is what Build asks before it writes anything, for callers that write something themselves before they call it. The
+// error is Build's.
+func (s *Store) Judge(from Source) error {
+	current, err := s.Current()
 	if err == nil {
-		return nil
+		_, err = s.judge(current, from)
+	}
+	if err != nil {
+		return fmt.Errorf("build image: %w", err)
+	}
+	return nil
+}
+
+// checkInit returns the path of the init in an image, and refuses one without an init that a client could start. What is wrong
+// is found in the tree already, or comes of what is left out.
+func checkInit(tree, image fs.FS) (string, error) {
+	init, err := inits.Find(image)
+	if err == nil {
+		return init, nil
 	}
 	remedy := "put it into the tree"
 	if name, err := inits.Find(tree); err == nil {
 		remedy = fmt.Sprintf("the tree has /%s: take away the exclude, or unmount what is mounted there, that leaves it or what it needs out", name)
 	}
-	return fmt.Errorf("the image would have no init that clients could start, which --force does not override: %w: %s", err, remedy)
+	return "", fmt.Errorf("the image would have no init that clients could start, which --force does not override: %w: %s", err, remedy)
+}
+
+// checkOwners refuses an image of which root on a client would not own what root has to: the tree belongs to a user namespace,
+// or to somebody who has copied it. Who is not root cannot make trees of root's, and may image their own.
+func checkOwners(image fs.FS, init string, offset uint32) error {
+	for _, name := range []string{".", "etc", "usr", init} {
+		place, info, err := clientfs.Stat(image, name)
+		if clientfs.IsMissing(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if !ok || st.Uid == offset || os.Geteuid() != 0 && int(st.Uid) == os.Geteuid() {
+			continue
+		}
+		path := "/" + strings.TrimPrefix(place, ".")
+		if offset != 0 {
+			return fmt.Errorf("%s belongs to user %d, and root is %d by id-offset, which --force does not override: put id-offset right", path, st.Uid, offset)
+		}
+		return fmt.Errorf("%s belongs to user %d and not to root, so clients could not use it, which --force does not override: if the tree belongs to a user namespace, write id-offset = %d in its [[chroot]]; otherwise change the owner", path, st.Uid, st.Uid)
+	}
+	return nil
 }
 
 // checkModules refuses an image without the modules of the kernel that clients boot.

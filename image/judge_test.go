@@ -2,6 +2,8 @@ package image
 
 import (
 	"debug/elf"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +33,9 @@ const oldConfig = "CONFIG_MODULES=y\nCONFIG_SQUASHFS=m\nCONFIG_SQUASHFS_ZLIB=y\n
 // A first image is judged like every other, before anything is written.
 func TestJudgeFirstImage(t *testing.T) {
 	t.Parallel()
+	if os.Geteuid() != 0 && os.Getenv("CI") != "true" {
+		t.Skip("only root can give files away")
+	}
 	static := string(elftest.Static(elf.EM_X86_64))
 	for name, c := range map[string]struct {
 		prepare func(p *place, from *Source)
@@ -68,12 +73,12 @@ func TestJudgeFirstImage(t *testing.T) {
 		"init is in a mount that is left out": {func(p *place, from *Source) {
 			p.link("sbin/init", "/usr/lib/init")
 			p.program("usr/lib/init", static)
-			from.LeftOut = func(path string) bool { return path == "usr" }
+			from.Options.Mounts = []squashfs.Mount{{Path: "usr"}}
 		}, "/sbin/init leads to /usr/lib/init, which does not exist: the tree has /sbin/init: take away the exclude, or unmount", false},
 		"init is in a mount that is taken in": {func(p *place, from *Source) {
 			p.link("sbin/init", "/usr/lib/init")
 			p.program("usr/lib/init", static)
-			from.LeftOut = func(path string) bool { return path == "var" }
+			from.Options.Mounts = []squashfs.Mount{{Path: "var"}}
 		}, "", false},
 		"init is ltskeeper's": {func(p *place, from *Source) {
 			p.link("sbin/init", "/opt/init")
@@ -98,6 +103,27 @@ func TestJudgeFirstImage(t *testing.T) {
 			p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
 			from.Options.Compression = squashfs.Gzip
 		}, "", false},
+		"another's root": {func(p *place, _ *Source) { must(p.t, os.Chown(p.root, 100_000, 0)) },
+			"if the tree belongs to a user namespace, write id-offset = 100000", false},
+		"another's etc":  {func(p *place, _ *Source) { must(p.t, os.Chown(filepath.Join(p.root, "etc"), 7, 0)) }, "/etc belongs to user 7 and not to root", false},
+		"another's init": {func(p *place, _ *Source) { must(p.t, os.Chown(filepath.Join(p.root, "sbin/init"), 7, 0)) }, "/sbin/init belongs to user 7 and not to root", false},
+		"another's init behind a link": {func(p *place, _ *Source) {
+			p.program("usr/lib/init", static)
+			p.link("sbin/init", "/usr/lib/init")
+			must(p.t, os.Chown(filepath.Join(p.root, "usr/lib/init"), 7, 0))
+		}, "/usr/lib/init belongs to user 7", false},
+		"a namespace's": {func(p *place, from *Source) {
+			must(p.t, filepath.WalkDir(p.root, func(path string, _ fs.DirEntry, err error) error {
+				return errors.Join(err, os.Lchown(path, 100_000, 100_000))
+			}))
+			from.Options.IDOffset = 100_000
+		}, "", false},
+		"another namespace's": {func(p *place, from *Source) {
+			must(p.t, filepath.WalkDir(p.root, func(path string, _ fs.DirEntry, err error) error {
+				return errors.Join(err, os.Lchown(path, 100_000, 100_000))
+			}))
+			from.Options.IDOffset = 200_000
+		}, "/ belongs to user 100000, and root is 200000 by id-offset, ", false},
 		"an old kernel": {func(p *place, _ *Source) {
 			p.modules("4.9.0-19-686")
 			for _, name := range []string{"vmlinuz", "initrd.img"} {
@@ -170,6 +196,7 @@ func TestJudgeMounts(t *testing.T) {
 	p.link("usr/bin/sh", "busybox")
 	from := p.source("one")
 	from.Force = true
+	from.Options.Mounts = p.mounts()
 	_, err = p.Build(t.Context(), from, p.now)
 	if err == nil || !strings.Contains(err.Error(), "/sbin/init is a script whose interpreter /bin/sh leads to /usr/bin/sh, which does not exist: the tree has /sbin/init") {
 		t.Errorf("Build without /usr: %v", err)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ltskeeper/internal/clientfs"
 )
 
 // FS returns the image as a file system. It follows no symbolic link: a name that leads through one does not exist, and
@@ -19,7 +21,7 @@ type imageFS struct{ r *Reader }
 
 // find returns the entry at name.
 func (f imageFS) find(op, name string) (*Entry, error) {
-	if !isPath(name) {
+	if !clientfs.ValidPath(name) {
 		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	e, err := f.r.Lookup(name)
@@ -30,11 +32,6 @@ func (f imageFS) find(op, name string) (*Entry, error) {
 		return nil, &fs.PathError{Op: op, Path: name, Err: err}
 	}
 	return e, nil
-}
-
-// isPath is fs.ValidPath without its demand for UTF-8, which names in an image need not be.
-func isPath(name string) bool {
-	return name == "." || name != "" && path.Clean("/"+name) == "/"+name
 }
 
 func (f imageFS) Lstat(name string) (fs.FileInfo, error) {

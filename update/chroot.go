@@ -51,6 +51,9 @@ func (r *run) write(t *trust, root *openRoot) (overlay []derived, conf []byte, e
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := r.judge(root); err != nil {
+		return nil, nil, err
+	}
 	for _, file := range files {
 		into, err := r.put(root, file)
 		if err != nil {
@@ -268,6 +271,15 @@ func (o *openRoot) refuseIncludes(f *farm.Farm) error {
 	return errors.Join(found...)
 }
 
+// judge refuses a tree of which no image could be made, before anything is written into it.
+func (r *run) judge(o *openRoot) error {
+	options, err := r.treeOptions(o)
+	if err != nil {
+		return err
+	}
+	return o.store.Judge(image.Source{Root: o.Path(), Options: options, Force: r.force})
+}
+
 // put brings one derived file into the tree, if its bytes differ, or says that it belongs into the image
 // only.
 func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
@@ -386,7 +398,8 @@ func (r *run) rehearse(ctx context.Context, o *openRoot, overlay []derived, conf
 	return nil
 }
 
-func (r *run) imageOptions(o *openRoot, overlay []derived) (squashfs.Options, error) {
+// treeOptions say what of a chroot's tree is in its image, and how that is made.
+func (r *run) treeOptions(o *openRoot) (squashfs.Options, error) {
 	compression, err := squashfs.ParseCompression(r.farm.Image.Compression)
 	if err != nil {
 		return squashfs.Options{}, err
@@ -403,6 +416,14 @@ func (r *run) imageOptions(o *openRoot, overlay []derived) (squashfs.Options, er
 		options.Mounts = append(options.Mounts, squashfs.Mount{Path: m.Path, ID: m.ID, IsTaken: m.IsTaken})
 	}
 	options.SetAnew = []string{"var/log/journal"} // by systemd-tmpfiles, at each boot; every Debian has it
+	return options, nil
+}
+
+func (r *run) imageOptions(o *openRoot, overlay []derived) (squashfs.Options, error) {
+	options, err := r.treeOptions(o)
+	if err != nil {
+		return squashfs.Options{}, err
+	}
 	if options.Overlay, err = o.redact(); err != nil {
 		return squashfs.Options{}, err
 	}

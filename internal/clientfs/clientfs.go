@@ -74,6 +74,12 @@ func Resolve(fsys fs.FS, name string) (string, error) {
 	return place, nil
 }
 
+// ValidPath is fs.ValidPath without its demand for UTF-8, which names in a root
+// need not be.
+func ValidPath(name string) bool {
+	return name == "." || name != "" && path.Clean("/"+name) == "/"+name
+}
+
 // Stat describes what a client finds under name, and says where that is.
 func Stat(fsys fs.FS, name string) (place string, info fs.FileInfo, err error) {
 	place, err = Resolve(fsys, name)

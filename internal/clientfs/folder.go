@@ -3,7 +3,6 @@ package clientfs
 import (
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,10 +16,8 @@ func Folder(root *os.Root) fs.ReadLinkFS { return folder{root} }
 
 type folder struct{ root *os.Root }
 
-// checkPath is fs.ValidPath without its demand for UTF-8, which names in a root
-// need not be.
 func checkPath(op, name string) error {
-	if name == "." || name != "" && path.Clean("/"+name) == "/"+name {
+	if ValidPath(name) {
 		return nil
 	}
 	return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
