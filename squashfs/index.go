@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 )
@@ -43,12 +42,16 @@ type indexHeader struct {
 
 // indexSize returns the size in bytes of the index that begins with a header.
 func (h *indexHeader) indexSize() uint64 {
-	size := uint64(binary.Size(h)) + uint64(h.SetBytes) + sha256.Size
+	header, inode, content := any(*h), any(indexInode{}), any(indexContent{})
+	if h.Version == oldIndexVersion {
+		header, inode, content = oldIndexHeader{}, oldIndexInode{}, oldIndexContent{}
+	}
+	size := uint64(binary.Size(header)) + uint64(h.SetBytes) + sha256.Size
 	for _, section := range []struct {
 		count  uint32
 		record any
 	}{
-		{h.Volumes, indexVolume{}}, {h.Inodes, indexInode{}}, {h.Contents, indexContent{}}, {h.Blocks, uint32(0)}, {h.Groups, indexGroup{}},
+		{h.Volumes, indexVolume{}}, {h.Inodes, inode}, {h.Contents, content}, {h.Blocks, uint32(0)}, {h.Groups, indexGroup{}},
 	} {
 		size += uint64(section.count) * uint64(binary.Size(section.record))
 	}
@@ -186,25 +189,37 @@ var errIndexDamaged = errors.New("its index is damaged")
 // other: see previous.check.
 func decodeIndex(b []byte) (*previous, error) {
 	p := new(previous)
-	headerSize := binary.Size(p.header)
-	if len(b) < headerSize+sha256.Size {
+	if len(b) < sha256.Size {
 		return nil, errIndexDamaged
 	}
 	body, sum := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
 	if s := sha256.Sum256(body); !bytes.Equal(s[:], sum) {
 		return nil, errIndexDamaged
 	}
+	var err error
+	if p.header, err = decodeIndexHeader(body); err != nil {
+		return nil, err
+	}
 	h := &p.header
-	if _, err := binary.Decode(body, binary.LittleEndian, h); err != nil || h.Magic != indexMagic {
+	if uint64(len(b)) != h.indexSize() || h.BlockSize < minBlockSize || h.BlockSize > maxBlockSize || h.BlockSize&(h.BlockSize-1) != 0 {
 		return nil, errIndexDamaged
 	}
-	if h.Version != indexVersion {
-		return nil, fmt.Errorf("its index has version %d, and this program reads %d", h.Version, indexVersion)
+	isSound := false
+	if h.Version == oldIndexVersion {
+		isSound = p.decodeOld(body[binary.Size(oldIndexHeader{}):])
+	} else {
+		isSound = p.decode(body[binary.Size(h):])
 	}
-	if h.BlockSize < minBlockSize || h.BlockSize > maxBlockSize || h.BlockSize&(h.BlockSize-1) != 0 {
+	if !isSound {
 		return nil, errIndexDamaged
 	}
-	s := sections{rest: body[headerSize:]}
+	return p, nil
+}
+
+// decode reads what follows the header.
+func (p *previous) decode(b []byte) bool {
+	h := &p.header
+	s := sections{rest: b}
 	volumes := s.take(h.Volumes, indexVolume{})
 	inodes := s.take(h.Inodes, indexInode{})
 	contents := s.take(h.Contents, indexContent{})
@@ -212,17 +227,13 @@ func decodeIndex(b []byte) (*previous, error) {
 	groups := s.take(h.Groups, indexGroup{})
 	sets := s.take(h.SetBytes, byte(0))
 	if s.short || len(s.rest) > 0 {
-		return nil, errIndexDamaged
+		return false
 	}
 	p.volumes = make([]indexVolume, h.Volumes)
 	if _, err := binary.Decode(volumes, binary.LittleEndian, p.volumes); err != nil {
-		return nil, errIndexDamaged
+		return false
 	}
-	ok := p.decodeGroups(groups) && p.decodeContents(contents, blocks) && p.decodeSets(sets) && p.decodeInodes(inodes)
-	if !ok {
-		return nil, errIndexDamaged
-	}
-	return p, nil
+	return p.decodeGroups(groups) && p.decodeContents(contents, cutWords(blocks)) && p.decodeSets(sets) && p.decodeInodes(inodes)
 }
 
 // sections cuts an index into its parts.
@@ -268,11 +279,17 @@ func (p *previous) decodeGroups(b []byte) bool {
 	return true
 }
 
-func (p *previous) decodeContents(b, blocks []byte) bool {
-	all := make([]uint32, p.header.Blocks)
-	for n := range all {
-		all[n] = cut32(&blocks)
+// cutWords takes all of b as numbers of 32 bits.
+func cutWords(b []byte) []uint32 {
+	words := make([]uint32, len(b)/4)
+	for n := range words {
+		words[n] = cut32(&b)
 	}
+	return words
+}
+
+// decodeContents reads contents, whose blocks have the sizes that are given, one list after the other.
+func (p *previous) decodeContents(b []byte, sizes []uint32) bool {
 	p.contents = make([]oldContent, p.header.Contents)
 	for n := range p.contents {
 		c := &p.contents[n]
@@ -295,12 +312,12 @@ func (p *previous) decodeContents(b, blocks []byte) bool {
 			continue
 		}
 		var ok bool
-		if c.blocks, region.length, ok = cutBlockSizes(&all, count, p.header.BlockSize); !ok {
+		if c.blocks, region.length, ok = cutBlockSizes(&sizes, count, p.header.BlockSize); !ok {
 			return false
 		}
 		c.region = &region
 	}
-	return len(all) == 0
+	return len(sizes) == 0
 }
 
 func (p *previous) decodeSets(b []byte) bool {

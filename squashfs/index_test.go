@@ -5,8 +5,86 @@ import (
 	"encoding/binary"
 	"math"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 )
+
+// TestOldIndex: an image whose index an earlier release has written is compared with it all the same, and not built upon.
+func TestOldIndex(t *testing.T) {
+	t.Parallel()
+	c := newChanger(t, 1)
+	for range 30 {
+		c.addFile()
+	}
+	c.sparse("holes", 100*minBlockSize+1, piece{3 * minBlockSize, []byte("x")}, piece{70 * minBlockSize, []byte("x")})
+	c.sparse("zeros", 10*minBlockSize)
+	c.settle()
+	o := Options{BlockSize: minBlockSize}
+	g := buildGeneration(t, c.root, nil, o)
+	old := oldIndex(t, readFile(t, g.path+".index"))
+	image := g.bytes(t)
+	verify := func(image []byte) error {
+		p, closePrevious := writeGeneration(t, image, old).open(t)
+		defer closePrevious()
+		digest, err := p.Verify(t.Context())
+		if err == nil && digest != g.result.Digest {
+			t.Errorf("another digest: %x", digest)
+		}
+		return err
+	}
+	if err := verify(image); err != nil {
+		t.Error(err)
+	}
+	if err := verify(flip(image, superblockSize+1)); err == nil {
+		t.Error("data was changed, and nothing is found")
+	}
+	next := buildGeneration(t, c.root, writeGeneration(t, image, old), o)
+	sameImage(t, "with an old index", next, g)
+	if !strings.Contains(next.result.Reason, "version 2") || next.result.Damaged || next.result.Copied > 0 {
+		t.Errorf("got %+v", next.result)
+	}
+}
+
+// oldIndex makes an index of oldIndexVersion of one that a build has written.
+func oldIndex(t testing.TB, index []byte) []byte {
+	t.Helper()
+	p, err := decodeIndex(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := index[binary.Size(indexHeader{}) : len(index)-sha256.Size]
+	rest = rest[len(p.volumes)*binary.Size(indexVolume{})+len(p.inodes)*binary.Size(indexInode{}):]
+	inodes := make([]byte, len(p.inodes)*binary.Size(oldIndexInode{}))
+	var contents, blocks []byte
+	h := oldIndexHeader{
+		Magic: indexMagic, Version: oldIndexVersion, Encoder: p.header.Encoder, Compression: p.header.Compression,
+		BlockSize: p.header.BlockSize, Image: p.header.Image, Tree: p.header.Tree,
+		Inodes: p.header.Inodes, Contents: p.header.Contents, Groups: p.header.Groups, Sets: p.header.Sets, SetBytes: p.header.SetBytes,
+	}
+	size := binary.Size(indexContent{})
+	for n := range p.contents {
+		c := &p.contents[n]
+		const startEnd = 16 // of what is in front of the bytes of zeros
+		contents = append(contents, rest[:startEnd]...)
+		contents = binary.LittleEndian.AppendUint64(contents, c.blocks.sparse(c.size, int(h.BlockSize)))
+		contents = append(contents, rest[startEnd:size]...)
+		rest = rest[size:]
+		for _, word := range c.blocks {
+			if word&zeroRun == 0 {
+				blocks = binary.LittleEndian.AppendUint32(blocks, word)
+				h.Blocks++
+			} else {
+				blocks = append(blocks, make([]byte, 4*(word&^zeroRun))...)
+				h.Blocks += word &^ zeroRun
+			}
+		}
+	}
+	rest = rest[4*p.header.Blocks:]
+	body := slices.Concat(appendStruct(nil, h), inodes, contents, blocks, rest)
+	sum := sha256.Sum256(body)
+	return append(body, sum[:]...)
+}
 
 // FuzzIndex reads indexes that are not what encodeIndex writes, though their checksum is right. They must be refused,
 // or do no harm.
@@ -23,6 +101,8 @@ func FuzzIndex(f *testing.F) {
 	body := index[:len(index)-sha256.Size]
 	f.Add(body)
 	f.Add(body[:binary.Size(indexHeader{})])
+	old := oldIndex(f, index)
+	f.Add(old[:len(old)-sha256.Size])
 	for at := 0; at < len(body); at += 1 + len(body)/50 {
 		f.Add(flip(body, at))
 	}

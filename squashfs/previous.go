@@ -98,6 +98,8 @@ func (b *builder) openPrevious() {
 		switch {
 		case h.Compression != uint32(b.options.Compression) || h.BlockSize != uint32(b.options.BlockSize):
 			err = fmt.Errorf("it has %v in blocks of %d bytes", Compression(h.Compression), h.BlockSize)
+		case h.Version != indexVersion:
+			err = fmt.Errorf("its index has version %d, and this program builds upon %d", h.Version, indexVersion)
 		case h.IDOffset != b.options.IDOffset:
 			err = fmt.Errorf("it was made with id-offset %d", h.IDOffset)
 		case h.Encoder != encoderNumber:
@@ -154,18 +156,13 @@ func readPrevious(from *Previous) (*previous, error) {
 // checkIndexSize makes sure that an index has the size that its header tells. One that was replaced, or is as long as somebody
 // made it, costs no memory and no time.
 func checkIndexSize(index io.ReaderAt, size int64) error {
-	var h indexHeader
-	b := make([]byte, binary.Size(h))
-	if _, err := index.ReadAt(b, 0); err == io.EOF {
-		return errIndexDamaged
-	} else if err != nil {
+	b := make([]byte, min(size, int64(binary.Size(oldIndexHeader{})))) // the longer of the two
+	if _, err := index.ReadAt(b, 0); err != nil && err != io.EOF {
 		return fmt.Errorf("read index: %w", err)
 	}
-	if _, err := binary.Decode(b, binary.LittleEndian, &h); err != nil || h.Magic != indexMagic {
-		return errIndexDamaged
-	}
-	if h.Version != indexVersion {
-		return fmt.Errorf("its index has version %d, and this program reads %d", h.Version, indexVersion)
+	h, err := decodeIndexHeader(b)
+	if err != nil {
+		return err
 	}
 	if uint64(size) != h.indexSize() || size > 1<<31 {
 		return errIndexDamaged
