@@ -42,7 +42,7 @@ func TestOddIndex(t *testing.T) {
 		"longer by 2 GB":          {index, 2 << 30, "its index is damaged"},
 		"shorter":                 {index, int64(len(index)) - 1, "its index is damaged"},
 		"another version":         {with(func(h *indexHeader) { h.Version++ }), 900 << 30, "version"},
-		"counts that are as long": {with(func(h *indexHeader) { h.SetBytes += 1 << 30 }), int64(len(index)) + 1<<30, "its index is damaged"},
+		"counts that are as long": {with(func(h *indexHeader) { h.SetBytes += 256 << 20 }), int64(len(index)) + 256<<20, "its index is damaged"},
 		"counts beyond all":       {with(func(h *indexHeader) { h.Blocks = 1<<32 - 1; h.SetBytes = 1<<32 - 1 }), 21 << 30, "its index is damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {

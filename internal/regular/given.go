@@ -10,7 +10,7 @@ import (
 )
 
 // patience is how long a fifo may have nobody who writes to it.
-const patience = 2 * time.Second
+const patience = 5 * time.Second
 
 // ReadGiven reads up to limit bytes of what a person named: a regular file, a fifo or a character
 // device, as /dev/stdin and a shell's <(command) may be. It waits for what a fifo's writer has to
