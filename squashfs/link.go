@@ -111,14 +111,12 @@ func (l *linker) compareNames(names []*entry) ([]identity, error) {
 		}
 		for n, e := range names {
 			var st unix.Statx_t
-			dir, err := l.files.enter(e.parent)
-			if err == nil {
-				if err = statx(dir, e.name(), &st); err != nil {
-					err = vanished(e.path, "stat", err)
-				}
-			}
+			dir, name, err := l.find(e)
 			if err != nil {
 				return nil, err
+			}
+			if err := statx(dir, name, &st); err != nil {
+				return nil, vanished(e.path, "stat", err)
 			}
 			if ids[n] = newInode(&st).identity(mountOf(&st)); ids[n].fileNumber != ids[0].fileNumber {
 				return nil, &errChanged{e.path}
@@ -126,6 +124,15 @@ func (l *linker) compareNames(names []*entry) ([]identity, error) {
 		}
 	}
 	return ids, nil
+}
+
+// find returns an open directory, and what an entry is called in it.
+func (l *linker) find(e *entry) (dir int, name string, err error) {
+	if e.parent == nil {
+		return l.files.root, ".", nil
+	}
+	dir, err = l.files.enter(e.parent)
+	return dir, e.name(), err
 }
 
 func allEqual(ids []identity) bool {
@@ -169,13 +176,9 @@ func (l *linker) distrust(names []*entry) error {
 			continue
 		}
 		e.inode.isAmbiguous = true
-		dir, name := l.files.root, "."
-		if e.parent != nil {
-			var err error
-			if dir, err = l.files.enter(e.parent); err != nil {
-				return err
-			}
-			name = e.name()
+		dir, name, err := l.find(e)
+		if err != nil {
+			return err
 		}
 		if err := l.walker.readXattrs(dir, name, e.inode); err != nil {
 			return fmt.Errorf("read extended attributes of %s: %w", e.path, err)

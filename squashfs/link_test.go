@@ -92,6 +92,23 @@ func TestRepeatedNumbers(t *testing.T) {
 	}
 }
 
+// Through an overlay the tree's root may have the number of a folder in it, as all btrfs subvolumes begin with 256.
+func TestNumberOfTheRoot(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	disk := disktest.Loop(t, "btrfs", 128<<20)
+	lower, upper := filepath.Join(disk, "lower"), filepath.Join(disk, "upper")
+	for _, subvolume := range []string{lower, upper, filepath.Join(lower, "inner")} {
+		disktest.Subvolume(t, subvolume)
+	}
+	must(t, os.WriteFile(filepath.Join(lower, "inner/file"), []byte("content"), 0o644))
+	root := disktest.Overlay(t, upper, []string{lower})
+	if inodeNumber(t, root) != inodeNumber(t, filepath.Join(root, "inner")) {
+		t.Skip("this kernel does not repeat numbers")
+	}
+	checkLikeMksquashfs(t, root, Options{})
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
