@@ -50,7 +50,7 @@ func openVolume(fd int, st *unix.Statx_t) (*volume, error) {
 func traitsOf(kind uint32, mount mountID) traits {
 	switch kind {
 	case unix.OVERLAYFS_SUPER_MAGIC:
-		return traitsOfOverlay(mount)
+		return traitsOfOverlay(mount, maxOverlays)
 	case unix.FUSE_SUPER_MAGIC:
 		// What a FUSE file system shows is its server's invention. virtiofs has the same number, and the host's ctimes.
 		return traits{ctimes: mounts.TypeOf(mount.number) == "virtiofs"}
@@ -73,19 +73,38 @@ func traitsOfKind(kind uint32) traits {
 	return traits{ctimes: true}
 }
 
-// traitsOfOverlay believes of an overlay what is believed of each of its layers, but for numbers, which layers repeat.
-func traitsOfOverlay(mount mountID) traits {
+// maxOverlays is how many overlays the kernel stacks (FILESYSTEM_MAX_STACK_DEPTH in linux/fs.h).
+const maxOverlays = 2
+
+// traitsOfOverlay believes of an overlay what is believed of each of its layers, but for numbers, which layers repeat. A
+// layer may be an overlay, too. One that lies deeper than the kernel stacks them has hidden a layer: it was mounted there.
+func traitsOfOverlay(mount mountID, depth int) traits {
 	layers, known := mounts.Layers(mount.number)
-	all := traits{holes: known, ctimes: known}
+	if !known || depth == 0 {
+		return traits{}
+	}
+	all := traits{holes: true, ctimes: true}
 	for _, layer := range layers {
-		var fs unix.Statfs_t
-		if unix.Statfs(layer, &fs) != nil {
+		t, known := traitsOfLayer(layer, depth)
+		if !known {
 			return traits{}
 		}
-		t := traitsOfKind(uint32(fs.Type))
 		all.holes, all.ctimes = all.holes && t.holes, all.ctimes && t.ctimes
 	}
 	return all
+}
+
+// traitsOfLayer returns the traits of the file system that has a layer of an overlay.
+func traitsOfLayer(folder string, depth int) (t traits, known bool) {
+	var fs unix.Statfs_t
+	var st unix.Statx_t
+	if unix.Statfs(folder, &fs) != nil || statx(unix.AT_FDCWD, folder, &st) != nil {
+		return traits{}, false
+	}
+	if kind := uint32(fs.Type); kind != unix.OVERLAYFS_SUPER_MAGIC {
+		return traitsOf(kind, mountOf(&st)), true
+	}
+	return traitsOfOverlay(mountOf(&st), depth-1), true
 }
 
 // maxUnbelievedHoles is how many bytes more than it takes on the disk a file is read where holes are not believed.

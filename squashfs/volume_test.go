@@ -108,21 +108,27 @@ func TestTraits(t *testing.T) {
 	overlay := func(upper string, lowers ...string) string {
 		return disktest.Overlay(t, filepath.Join(upper, "upper"+filepath.Base(t.TempDir())+filepath.Base(lowers[0])), lowers)
 	}
+	covered := mustMkdir(t, filepath.Join(ext4, "covered"))
+	work := mustMkdir(t, filepath.Join(ext4, "covered.work"))
+	must(t, unix.Mount("overlay", covered, "overlay", 0, "lowerdir="+covered+",upperdir="+mustMkdir(t, filepath.Join(ext4, "above"))+",workdir="+work))
+	t.Cleanup(func() { unix.Unmount(covered, 0) })
 	all := traits{numbers: true, holes: true, ctimes: true}
 	good := traits{holes: true, ctimes: true}
 	for name, test := range map[string]struct {
 		folder string
 		want   traits
 	}{
-		"ext4":                      {ext4, all},
-		"btrfs":                     {btrfs, all},
-		"squashfs":                  {packed, traits{}},
-		"FUSE":                      {odd, traits{}},
-		"overlay of ext4 and btrfs": {overlay(ext4, btrfs), good},
-		"overlay with FUSE in it":   {overlay(ext4, btrfs, odd), traits{}},
-		"overlay over squashfs":     {overlay(ext4, packed), traits{}},
-		"overlay of an overlay":     {overlay(ext4, overlay(btrfs, btrfs)), traits{ctimes: true}},
-		"a blank in a name":         {overlay(ext4, mustMkdir(t, filepath.Join(btrfs, "a b"))), good},
+		"ext4":                       {ext4, all},
+		"btrfs":                      {btrfs, all},
+		"squashfs":                   {packed, traits{}},
+		"FUSE":                       {odd, traits{}},
+		"overlay of ext4 and btrfs":  {overlay(ext4, btrfs), good},
+		"overlay with FUSE in it":    {overlay(ext4, btrfs, odd), traits{}},
+		"overlay over squashfs":      {overlay(ext4, packed), traits{}},
+		"overlay of an overlay":      {overlay(ext4, overlay(btrfs, btrfs)), good},
+		"FUSE in an inner overlay":   {overlay(ext4, overlay(btrfs, odd)), traits{}},
+		"overlay over its own layer": {covered, traits{}},
+		"a blank in a name":          {overlay(ext4, mustMkdir(t, filepath.Join(btrfs, "a b"))), good},
 	} {
 		fd, err := unix.Open(test.folder, unix.O_DIRECTORY, 0)
 		must(t, err)
@@ -141,6 +147,24 @@ func mustMkdir(t *testing.T, path string) string {
 	t.Helper()
 	must(t, os.Mkdir(path, 0o755))
 	return path
+}
+
+// What changes in the innermost layer of nested overlays is seen, whatever its times say.
+func TestNestedOverlays(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	dir := t.TempDir()
+	odd := mustMkdir(t, filepath.Join(dir, "odd"))
+	must(t, os.WriteFile(filepath.Join(odd, "file"), []byte("one"), 0o644))
+	disktest.Faked(t, odd).Set("file", disktest.Fake{Ino: 600, Mtime: longAgo, Ctime: longAgo})
+	inner := disktest.Overlay(t, filepath.Join(dir, "inner"), []string{odd}, "xino=off")
+	root := disktest.Overlay(t, filepath.Join(dir, "outer"), []string{inner}, "xino=on")
+	first := buildGeneration(t, root, nil, Options{})
+	must(t, os.WriteFile(filepath.Join(odd, "file"), []byte("two"), 0o644))
+	next := buildGeneration(t, root, first, Options{})
+	if got := string(fileOf(t, next, "file")); got != "two" {
+		t.Errorf("the image holds %q", got)
+	}
 }
 
 // Files of nested subvolumes are in the index, and are recognised there when the file system has another device number.
