@@ -1,6 +1,7 @@
 package chroot
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -65,23 +66,27 @@ func (r *Root) takeMounts(rules MountRules) ([]Mount, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all, taken []Mount
-	for _, mounted := range table.Mounts {
-		m := Mount{Mount: mounted}
+	all := make([]Mount, len(table.Mounts))
+	for n, mounted := range table.Mounts {
+		all[n] = Mount{Mount: mounted}
+	}
+	var taken []Mount
+	for _, n := range orderMounts(all) {
+		m := &all[n]
 		isDeclared := slices.Contains(rules.Declared, m.Path)
-		isWanted := isDeclared || !rules.None && isSystem(m) && !rules.Empties(m.Path)
-		if isWanted && isReachable(m.Path, all) && !r.isApart(m.Path, rules.Apart) {
-			var st unix.Stat_t
-			if err := unix.Stat(r.at(m.Path), &st); err != nil {
-				return nil, fmt.Errorf("look at %s: %w", r.at(m.Path), err)
-			}
-			m.device = st.Dev
-			isShown := m.device == own.device || table.IsShown(mounted) || slices.ContainsFunc(taken, m.shows)
-			if m.IsTaken = isDeclared || !isShown; m.IsTaken {
-				taken = append(taken, m)
-			}
+		isWanted := isDeclared || !rules.None && isSystem(*m) && !rules.Empties(m.Path)
+		if !isWanted || !isReachable(m.Path, all) || r.isApart(m.Path, rules.Apart) {
+			continue
 		}
-		all = append(all, m)
+		var st unix.Stat_t
+		if err := unix.Stat(r.at(m.Path), &st); err != nil {
+			return nil, fmt.Errorf("look at %s: %w", r.at(m.Path), err)
+		}
+		m.device = st.Dev
+		isShown := m.device == own.device || table.IsShown(m.Mount) || slices.ContainsFunc(taken, m.shows)
+		if m.IsTaken = isDeclared || !isShown; m.IsTaken {
+			taken = append(taken, *m)
+		}
 	}
 	for _, declared := range rules.Declared {
 		if err := checkDeclared(declared, all); err != nil {
@@ -90,6 +95,26 @@ func (r *Root) takeMounts(rules MountRules) ([]Mount, error) {
 	}
 	r.mounts = taken
 	return all, nil
+}
+
+// orderMounts lists the mounts as they are decided on: one after those that it is mounted in, otherwise one of a whole file
+// system before those of its parts.
+func orderMounts(all []Mount) (order []int) {
+	byDepth := make([]int, len(all))
+	for n := range byDepth {
+		byDepth[n] = n
+	}
+	slices.SortStableFunc(byDepth, func(a, b int) int { return cmp.Compare(all[a].Depth(), all[b].Depth()) })
+	isListed := make([]bool, len(all))
+	for _, n := range byDepth {
+		for outer := range n + 1 { // mounts come by path, the outer one first
+			if !isListed[outer] && isWithin(all[n].Path, all[outer].Path) {
+				isListed[outer] = true
+				order = append(order, outer)
+			}
+		}
+	}
+	return order
 }
 
 // checkDeclared fails if a mount that is declared is not there, or cannot be taken.
@@ -120,10 +145,10 @@ func isSystem(m Mount) bool {
 	return !slices.ContainsFunc(stateFolders, func(folder string) bool { return isWithin(m.Path, folder) })
 }
 
-// isReachable reports whether a path is not below a mount that was left out. Mounts come by path, the outer one first.
-func isReachable(place string, outer []Mount) bool {
-	for _, m := range outer {
-		if !m.IsTaken && isWithin(place, m.Path) {
+// isReachable reports whether a mount is not below one that was left out.
+func isReachable(place string, all []Mount) bool {
+	for _, m := range all {
+		if !m.IsTaken && place != m.Path && isWithin(place, m.Path) {
 			return false
 		}
 	}

@@ -139,6 +139,34 @@ func TestTakeSubvolumes(t *testing.T) {
 	mustPut(t, r, "usr/file", "x", 0o644, true)
 }
 
+// The whole of a file system is taken rather than a part of it that comes first by name.
+func TestTakeWhole(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	r := client(t, nil)
+	usr, part := filepath.Join(r.Path(), "usr"), filepath.Join(r.Path(), "etc/part")
+	disktest.LoopAt(t, usr, "ext4", 16<<20)
+	for _, dir := range []string{part, filepath.Join(usr, "share/part")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mount(t, filepath.Join(usr, "share/part"), part, "", unix.MS_BIND, "")
+	all, err := r.TakeMounts(MountRules{Empties: empties})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var taken []string
+	for _, m := range all {
+		if m.IsTaken {
+			taken = append(taken, m.Path)
+		}
+	}
+	if !slices.Equal(taken, []string{"usr"}) {
+		t.Errorf("taken is %q", taken)
+	}
+}
+
 // In a root of a user namespace what is put belongs to its root.
 func TestBelongsTo(t *testing.T) {
 	t.Parallel()

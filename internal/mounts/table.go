@@ -150,6 +150,9 @@ func (m Mount) Overlaps(other Mount) bool {
 	return m.device == other.device && overlap(m.subtree, other.subtree)
 }
 
+// Depth returns how far below the top of its file system a mount begins: 0 if all of the file system can be seen.
+func (m Mount) Depth() int { return strings.Count(strings.TrimSuffix(m.subtree, "/"), "/") }
+
 func overlap(a, b string) bool { return isWithin(a, b) || isWithin(b, a) }
 
 // Layers lists the folders of which an overlay is made, the upper one included, by the number of its mount. The answer is
