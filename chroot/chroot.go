@@ -26,7 +26,7 @@ type Root struct {
 	root   *os.Root
 	path   string
 	system bool
-	mounts []Mount // those that TakeMounts has taken
+	mounts []Mount // as TakeMounts has decided on them
 	owner  int     // of what Put writes
 }
 

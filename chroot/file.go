@@ -17,7 +17,8 @@ import (
 
 // Read returns the content of the regular file that a client finds under
 // name, such as "etc/lts.conf". Without one the error is fs.ErrNotExist, and
-// one that is larger than regular.MaxText is not read.
+// one that is larger than regular.MaxText is not read. What is mounted in the root
+// is not read if TakeMounts has left it out: clients do not have it.
 func (r *Root) Read(name string) ([]byte, error) {
 	data, err := r.read(name)
 	if err != nil {
@@ -30,6 +31,9 @@ func (r *Root) read(name string) ([]byte, error) {
 	place, err := r.resolve(name)
 	if err != nil {
 		return nil, err
+	}
+	if r.isLeftOut(place) {
+		return nil, fs.ErrNotExist
 	}
 	f, err := openRegular(r.root, place)
 	if err != nil {

@@ -48,7 +48,7 @@ var stateFolders = []string{
 var systemTypes = []string{"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "erofs", "squashfs"}
 
 // TakeMounts reads what is mounted in the root and decides what of it holds files of the client. From then on Put writes
-// into that, too. Nothing may be mounted or unmounted while the root is worked on.
+// into that, too, and Read finds nothing in what is left out. Nothing may be mounted or unmounted while the root is worked on.
 func (r *Root) TakeMounts(rules MountRules) ([]Mount, error) {
 	taken, err := r.takeMounts(rules)
 	if err != nil {
@@ -93,7 +93,7 @@ func (r *Root) takeMounts(rules MountRules) ([]Mount, error) {
 			return nil, err
 		}
 	}
-	r.mounts = taken
+	r.mounts = all
 	return all, nil
 }
 
@@ -155,6 +155,11 @@ func isReachable(place string, all []Mount) bool {
 	return true
 }
 
+// isLeftOut reports whether a path, which leads through no symbolic link, is in a mount that clients do not have.
+func (r *Root) isLeftOut(place string) bool {
+	return slices.ContainsFunc(r.mounts, func(m Mount) bool { return !m.IsTaken && isWithin(place, m.Path) })
+}
+
 // isApart reports whether a path is in one of these folders of the machine.
 func (r *Root) isApart(place string, folders []string) bool {
 	at := r.at(place)
@@ -188,7 +193,7 @@ func (r *Root) checkMount(dir *os.Root) error {
 		return err
 	}
 	isTaken := func(m Mount) bool {
-		return got.hasMount && m.ID == got.mount || !got.hasMount && m.device == got.device
+		return m.IsTaken && (got.hasMount && m.ID == got.mount || !got.hasMount && m.device == got.device)
 	}
 	if got.isIn(want) || slices.ContainsFunc(r.mounts, isTaken) {
 		return nil
