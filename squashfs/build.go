@@ -355,7 +355,7 @@ func (b *builder) readTree(ctx context.Context) (*tree, error) {
 		}
 	}
 	t := newTree(root, b.options.Time)
-	t.volumes, t.snapshots = w.volumes, slices.Sorted(slices.Values(w.snapshots))
+	t.volumes, t.snapshots = w.volumes, slices.Compact(slices.Sorted(slices.Values(w.snapshots))) // a folder may be listed again
 	t.inspect = inspect
 	inspect.addNames(t)
 	return t, nil
