@@ -11,13 +11,16 @@ import (
 )
 
 // DiffTree compares an image with what Build would put into one of the directory
-// root now: the tree with the excludes and the overlay of o. Old is the image's
-// side, New the tree's. Of o, nothing else counts; for the superblock's time the
-// image's own stands.
+// root now: the tree with the excludes, the mounts, the overlay and the id offset
+// of o. Old is the image's side, New the tree's. Of o, nothing else counts; for the
+// superblock's time the image's own stands.
 //
 // A file that changes while it is read differs.
 func DiffTree(ctx context.Context, r *Reader, root string, o Options) ([]Difference, error) {
-	b, err := newBuilder(nil, root, Options{Exclude: o.Exclude, Overlay: o.Overlay, Time: r.Info().Time})
+	b, err := newBuilder(nil, root, Options{
+		Exclude: o.Exclude, Mounts: o.Mounts, SkipSnapshots: o.SkipSnapshots, Overlay: o.Overlay, IDOffset: o.IDOffset,
+		Time: r.Info().Time,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,9 @@ func TestIDOffset(t *testing.T) {
 	if next := buildGeneration(t, shifted, first, Options{IDOffset: offset}); !next.result.Unchanged {
 		t.Error("the same tree makes another image")
 	}
+	if different, err := DiffTree(t.Context(), openImage(t, first.path), shifted, Options{IDOffset: offset}); err != nil || len(different) > 0 {
+		t.Errorf("%q differ from the tree: %v", pathsOf(different), err)
+	}
 	// Another offset makes another image of the same tree.
 	next := buildGeneration(t, shifted, first, Options{})
 	sameImage(t, "without an offset", next, buildGeneration(t, shifted, nil, Options{}))
