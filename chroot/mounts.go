@@ -25,7 +25,8 @@ type Mount struct {
 
 // MountRules say which file systems that are mounted in a root hold files of the client.
 type MountRules struct {
-	// Declared are the paths of [[chroot]] mounts: they are taken besides those that TakeMounts takes by itself.
+	// Declared are the paths of [[chroot]] mounts, as clients have them: they are taken besides those that TakeMounts takes
+	// by itself.
 	Declared []string
 	// None takes no mount at all.
 	None bool
@@ -66,6 +67,14 @@ func (r *Root) takeMounts(rules MountRules) ([]Mount, error) {
 	if err != nil {
 		return nil, err
 	}
+	var declared []string
+	for _, name := range rules.Declared {
+		place, err := r.resolve(name) // /lib/modules may be mounted at /usr/lib/modules
+		if err != nil {
+			return nil, fmt.Errorf("resolve %s: %w", r.at(name), bare(err))
+		}
+		declared = append(declared, place)
+	}
 	all := make([]Mount, len(table.Mounts))
 	for n, mounted := range table.Mounts {
 		all[n] = Mount{Mount: mounted}
@@ -73,7 +82,7 @@ func (r *Root) takeMounts(rules MountRules) ([]Mount, error) {
 	var taken []Mount
 	for _, n := range orderMounts(all) {
 		m := &all[n]
-		isDeclared := slices.Contains(rules.Declared, m.Path)
+		isDeclared := slices.Contains(declared, m.Path)
 		isWanted := isDeclared || !rules.None && isSystem(*m) && !rules.Empties(m.Path)
 		if !isWanted || !isReachable(m.Path, all) || r.isApart(m.Path, rules.Apart) {
 			continue
@@ -88,8 +97,8 @@ func (r *Root) takeMounts(rules MountRules) ([]Mount, error) {
 			taken = append(taken, *m)
 		}
 	}
-	for _, declared := range rules.Declared {
-		if err := checkDeclared(declared, all); err != nil {
+	for n, place := range declared {
+		if err := checkDeclared(rules.Declared[n], place, all); err != nil {
 			return nil, err
 		}
 	}
@@ -117,9 +126,9 @@ func orderMounts(all []Mount) (order []int) {
 	return order
 }
 
-// checkDeclared fails if a mount that is declared is not there, or cannot be taken.
-func checkDeclared(declared string, all []Mount) error {
-	n := slices.IndexFunc(all, func(m Mount) bool { return m.Path == declared })
+// checkDeclared fails if a mount that is declared, and should be at a place, is not there or cannot be taken.
+func checkDeclared(declared, place string, all []Mount) error {
+	n := slices.IndexFunc(all, func(m Mount) bool { return m.Path == place })
 	switch {
 	case n < 0:
 		return fmt.Errorf("nothing is mounted at /%s, which mounts in ltskeeper.toml names: mount it, or take it off the list", declared)

@@ -167,6 +167,21 @@ func TestTakeWhole(t *testing.T) {
 	}
 }
 
+// A mount that is declared may be reached through a symbolic link.
+func TestDeclaredThroughLink(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	r := client(t, nil)
+	disktest.Small(t, filepath.Join(r.Path(), "usr/lib/modules"))
+	if err := os.Symlink("/usr/lib", filepath.Join(r.Path(), "lib")); err != nil {
+		t.Fatal(err)
+	}
+	all, err := r.TakeMounts(MountRules{Declared: []string{"lib/modules"}, Empties: empties})
+	if err != nil || len(all) != 1 || !all[0].IsTaken {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
 // In a root of a user namespace what is put belongs to its root.
 func TestBelongsTo(t *testing.T) {
 	t.Parallel()
