@@ -43,11 +43,10 @@ func (s *Store) judge(current int, from Source) (*kernels.Kernel, error) {
 	}
 	doubts := s.checkKeepsKernel(current, kernel)
 	if kernel != nil {
-		was := s.readFindings(current)
-		if err := checkModules(image, *kernel); err != nil && !was.lacksModules {
+		if err := checkModules(image, *kernel); err != nil && !s.readFindings(current).lacksModules {
 			doubts = errors.Join(doubts, err)
 		}
-		if err := checkCompression(image, *kernel, from.Options.Compression); err != nil && !was.isUnreadable {
+		if err := checkCompression(image, *kernel, from.Options.Compression); err != nil && !s.readFindings(current).isUnreadable {
 			doubts = errors.Join(doubts, err)
 		}
 	}

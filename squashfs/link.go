@@ -63,36 +63,46 @@ func (l *linker) linkNames(ctx context.Context, root *entry) error {
 
 // groupNames lists the names that share a number with another one, in the order of the tree.
 func groupNames(root *entry) [][]*entry {
-	first := make(map[fileNumber]*entry, countNames(root))
-	groups := make(map[fileNumber]int)
-	var all [][]*entry
-	var visit func(*entry)
-	visit = func(e *entry) {
-		if i := e.inode; i.stat.ino != 0 {
-			number := fileNumber{i.stat.device, i.stat.ino}
-			if before := first[number]; before == nil {
-				first[number] = e
-			} else if at, known := groups[number]; known {
-				all[at] = append(all[at], e)
-			} else {
-				groups[number] = len(all)
-				all = append(all, []*entry{before, e})
+	names := listNames(root)
+	devices := make(map[uint64]map[uint64]int32) // by device and inode number: the first name, or a group, negative and less 1
+	var device uint64
+	var numbers map[uint64]int32
+	var groups [][]*entry
+	for n, e := range names {
+		s := &e.inode.stat
+		if s.ino == 0 {
+			continue
+		}
+		if numbers == nil || s.device != device {
+			if device, numbers = s.device, devices[s.device]; numbers == nil {
+				numbers = make(map[uint64]int32, len(names)-n)
+				devices[device] = numbers
 			}
 		}
+		switch at, isKnown := numbers[s.ino]; {
+		case !isKnown:
+			numbers[s.ino] = int32(n)
+		case at >= 0:
+			numbers[s.ino] = int32(-len(groups) - 1)
+			groups = append(groups, []*entry{names[at], e})
+		default:
+			groups[-at-1] = append(groups[-at-1], e)
+		}
+	}
+	return groups
+}
+
+// listNames lists an entry and all that is below it, in the order of the tree.
+func listNames(root *entry) (names []*entry) {
+	var visit func(*entry)
+	visit = func(e *entry) {
+		names = append(names, e)
 		for _, below := range e.entries {
 			visit(below)
 		}
 	}
 	visit(root)
-	return all
-}
-
-func countNames(e *entry) int {
-	n := 1
-	for _, below := range e.entries {
-		n += countNames(below)
-	}
-	return n
+	return names
 }
 
 // linkTries is how often names that share a number, and differ in something else, are looked at again.

@@ -13,6 +13,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"sort"
 )
 
 // Previous is an image that Build has made, with the index that it wrote then. Both stay the caller's to close.
@@ -267,12 +268,15 @@ func (p *previous) inode(i *inode) (old *indexInode, isSame bool) {
 	if p == nil || !i.isIndexed() || i.volume.old == noVolume {
 		return nil, false
 	}
-	key := indexInode{Volume: uint32(i.volume.old), Ino: i.stat.ino}
-	n, found := slices.BinarySearchFunc(p.inodes, key, indexInode.compare)
-	if !found {
+	volume, s := uint32(i.volume.old), &i.stat
+	n := sort.Search(len(p.inodes), func(n int) bool {
+		x := &p.inodes[n]
+		return x.Ino >= s.ino && x.Volume == volume || x.Volume > volume
+	})
+	if n == len(p.inodes) || p.inodes[n].Volume != volume || p.inodes[n].Ino != s.ino {
 		return nil, false
 	}
-	old, s := &p.inodes[n], &i.stat
+	old = &p.inodes[n]
 	return old, old.Size == s.size && old.Mtime == s.mtime && old.Ctime == s.ctime && s.ctime < p.volumes[old.Volume].Scanned
 }
 
