@@ -96,6 +96,33 @@ func pathsOf(different []Difference) (paths []string) {
 	return paths
 }
 
+// Even a symbolic link can be mounted, on another one.
+func TestMountOnLink(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	root, small := t.TempDir(), t.TempDir()
+	link := filepath.Join(root, "link")
+	must(t, os.Symlink("below", link))
+	disktest.Small(t, small)
+	must(t, os.Symlink("above", filepath.Join(small, "link")))
+	fd, err := unix.OpenTree(unix.AT_FDCWD, filepath.Join(small, "link"), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
+	must(t, err)
+	defer unix.Close(fd)
+	if err := unix.MoveMount(fd, "", unix.AT_FDCWD, link, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		t.Skipf("this kernel mounts nothing on a link: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(link, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) })
+	for _, test := range []struct{ taken, want string }{{"", ""}, {"link", "above"}} {
+		r := openImage(t, buildGeneration(t, root, nil, Options{Mounts: mountsOf(t, root, test.taken)}).path)
+		if err := r.Verify(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if e := mustLookup(t, r, "link"); e.Target != test.want || e.Size != 0 {
+			t.Errorf("taken %q: the image has %+v", test.taken, e)
+		}
+	}
+}
+
 // Nothing may be mounted or unmounted while a tree is read.
 func TestMountsThatChange(t *testing.T) {
 	t.Parallel()

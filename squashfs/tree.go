@@ -424,6 +424,9 @@ func (i *inode) cover() {
 	i.mounted, i.borrowed, i.held = true, true, true
 	i.stat, i.volume = stat{}, nil
 	i.links = 1
+	if i.mode&unix.S_IFMT == unix.S_IFLNK {
+		i.mode = unix.S_IFREG | 0o644 // a link without a target cannot be
+	}
 }
 
 // newTree puts a walked tree in order: numbers, link counts, times.
