@@ -1,7 +1,9 @@
 package update
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"ltskeeper/internal/disktest"
@@ -27,5 +29,24 @@ func TestFilesInMountsLeftOut(t *testing.T) {
 	}
 	if r := p.run(Options{}); r.SomethingChanged() {
 		t.Errorf("a second run changed something: %+v", r)
+	}
+}
+
+// An image is compared with all that it is made of: what is mounted in the chroot, with the ids that clients see.
+func TestVerifyTree(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	disktest.LoopAt(t, p.path("client/usr"), "ext4", 16<<20)
+	p.write("client/usr/bin/program", "x")
+	must(t, filepath.WalkDir(p.path("client"), func(path string, _ fs.DirEntry, err error) error {
+		must(t, err)
+		return os.Lchown(path, 100_000, 100_000)
+	}))
+	p.write("ltskeeper.toml", p.read("ltskeeper.toml")+"id-offset = 100000\n")
+	p.run(Options{})
+	verified, err := Verify(t.Context(), p.farm(), nil, true)
+	must(t, err)
+	if v := verified[0]; v.Problem != "" || len(v.Tree) > 0 {
+		t.Errorf("the image is not what its tree makes: %+v", v)
 	}
 }

@@ -63,6 +63,7 @@ func Verify(ctx context.Context, f *farm.Farm, names []string, tree bool) ([]Ver
 
 func compareTree(ctx context.Context, f *farm.Farm, c farm.Chroot, store *image.Store) ([]Change, error) {
 	r := &run{farm: f, report: new(Report), dryRun: true}
+	defer r.startLocker()()
 	root, err := r.open(ctx, c)
 	if err != nil {
 		return nil, err
