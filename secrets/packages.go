@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"ltskeeper/internal/regular"
@@ -15,19 +16,16 @@ import (
 // Packages knows the files of a root's Debian packages as they were installed.
 // Whoever has the packages has these, so there is nothing secret in them.
 type Packages struct {
-	files map[packaged]bool
+	sums map[string][]sum // by path
 }
 
-type packaged struct {
-	path string
-	sum  [md5.Size]byte
-}
+type sum [md5.Size]byte
 
 // ReadPackages reads what dpkg wrote down of the packages in a root: the sums
 // of their files, and of their configuration files. A root without dpkg has no
 // packages. The root is best an [os.Root]'s file system, which no link leaves.
 func ReadPackages(root fs.FS) (*Packages, error) {
-	p := &Packages{files: make(map[packaged]bool)}
+	p := &Packages{sums: make(map[string][]sum)}
 	lists, err := fs.Glob(root, "var/lib/dpkg/info/*.md5sums") // deb-md5sums(5)
 	if err != nil {
 		return nil, fmt.Errorf("read packages: %w", err)
@@ -68,25 +66,36 @@ func (p *Packages) addConffile(line string) {
 }
 
 // add takes a file, unless what should be its sum is none.
-func (p *Packages) add(path, sum string) {
-	file := packaged{path: path}
-	if path == "" || len(sum) != hex.EncodedLen(len(file.sum)) {
+func (p *Packages) add(path, text string) {
+	var s sum
+	if path == "" || len(text) != hex.EncodedLen(len(s)) {
 		return
 	}
-	if _, err := hex.Decode(file.sum[:], []byte(sum)); err == nil {
-		p.files[file] = true
+	if _, err := hex.Decode(s[:], []byte(text)); err == nil {
+		p.sums[path] = append(p.sums[path], s)
 	}
 }
 
-// Installed reports whether the file at path, with this content, is as a
-// package installed it. Where a root's /lib and the like are links into /usr, a
-// path is the one below usr, though packages may know it by the other.
-func (p *Packages) Installed(path string, content io.Reader) (bool, error) {
+// Installed reports whether the file at path is as a package installed it. Only
+// if a package has such a file is it opened, and read. Where a root's /lib and
+// the like are links into /usr, a path is the one below usr, though packages
+// may know it by the other.
+func (p *Packages) Installed(path string, open func() (io.ReadCloser, error)) (bool, error) {
+	known := p.sums[path]
+	if merged, isMerged := strings.CutPrefix(path, "usr/"); isMerged {
+		known = slices.Concat(known, p.sums[merged])
+	}
+	if len(known) == 0 {
+		return false, nil
+	}
+	content, err := open()
+	if err != nil {
+		return false, err
+	}
+	defer content.Close()
 	hash := md5.New()
 	if _, err := io.Copy(hash, content); err != nil {
 		return false, fmt.Errorf("read %s: %w", path, err)
 	}
-	sum := [md5.Size]byte(hash.Sum(nil))
-	merged, isMerged := strings.CutPrefix(path, "usr/")
-	return p.files[packaged{path, sum}] || isMerged && p.files[packaged{merged, sum}], nil
+	return slices.Contains(known, sum(hash.Sum(nil))), nil
 }

@@ -266,7 +266,7 @@ func scanTree(t *testing.T, dir string) map[string]string {
 		s.Reset(path)
 		s.Write(content)
 		if finding, ok := s.Finding(); ok {
-			if installed, err := packages.Installed(path, bytes.NewReader(content)); installed || err != nil {
+			if installed, err := packages.Installed(path, opens(bytes.NewReader(content))); installed || err != nil {
 				return err
 			}
 			found[path] = finding.What

@@ -1,7 +1,6 @@
 package update
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/excludes"
@@ -117,11 +117,9 @@ func (s *search) Verdict() error {
 	}
 	var lines, paths []string
 	for path, finding := range s.found {
-		content, err := s.root.Read(path)
-		if err != nil {
-			return err
-		}
-		installed, err := packages.Installed(path, bytes.NewReader(content))
+		installed, err := packages.Installed(path, func() (io.ReadCloser, error) {
+			return root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // what was a file may be a fifo by now
+		})
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package update
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
@@ -44,6 +45,29 @@ func TestSecretsAreRefused(t *testing.T) {
 	p.write("ltskeeper.toml", config+"exclude = [\"opt/app/deploy\"]\n")
 	if r := p.run(Options{}); !r.Images[0].Changed {
 		t.Error("left out, and not published")
+	}
+}
+
+// A key in a file that is too large to be read whole is found, and named, all the same.
+func TestSecretInHugeFile(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	key, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", p.path("key")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ssh-keygen: %v\n%s", err, key)
+	}
+	p.write("client/var/disk.img", "")
+	const size = 1250 << 30
+	if err := os.Truncate(p.path("client/var/disk.img"), size); err != nil {
+		t.Skip(err) // the file system has no room for it
+	}
+	f, err := os.OpenFile(p.path("client/var/disk.img"), os.O_WRONLY|os.O_APPEND, 0)
+	must(t, err)
+	_, err = f.WriteString("\n" + p.read("key"))
+	must(t, errors.Join(err, f.Close()))
+	_, err = Run(context.Background(), p.farm(), Options{})
+	if err == nil || !strings.Contains(err.Error(), "\n  var/disk.img: OpenSSH private key\n") {
+		t.Errorf("Run: %v, want a refusal that names var/disk.img", err)
 	}
 }
 
