@@ -56,6 +56,10 @@ type run struct {
 // run takes the lock and the declaration as it then is,
 // and does the work. A dry run takes no lock: making one would write.
 func (o Options) run(f *farm.Farm, work func(*run) error) (*Report, error) {
+	// Started before the farm is locked: a process that is being started may hold that lock for a moment longer than this one
+	// lives.
+	locker := chroot.NewLocker()
+	defer locker.Close()
 	var err error
 	if !o.DryRun {
 		var release func()
@@ -66,7 +70,7 @@ func (o Options) run(f *farm.Farm, work func(*run) error) (*Report, error) {
 	}
 	started := time.Now()
 	r := &run{
-		farm: f, started: started, dryRun: o.DryRun, full: o.Full, force: o.Force, ask: o.Ask, tell: o.Progress,
+		farm: f, started: started, locker: locker, dryRun: o.DryRun, full: o.Full, force: o.Force, ask: o.Ask, tell: o.Progress,
 		patience: cmp.Or(o.Patience, 5*time.Second),
 		report:   &Report{Started: started.UTC().Truncate(time.Second), DryRun: o.DryRun},
 	}
@@ -101,7 +105,6 @@ func Run(ctx context.Context, f *farm.Farm, o Options) (*Report, error) {
 		if err != nil {
 			return err
 		}
-		defer r.startLocker()()
 		t, err := r.collect(ctx, nil)
 		if err != nil {
 			return err
@@ -127,7 +130,6 @@ func BuildImages(ctx context.Context, f *farm.Farm, o Options) (*Report, error) 
 		if err != nil {
 			return err
 		}
-		defer r.startLocker()()
 		store, err := openStore(r.farm, true)
 		if err != nil {
 			return err
@@ -138,13 +140,6 @@ func BuildImages(ctx context.Context, f *farm.Farm, o Options) (*Report, error) 
 		}
 		return r.eachChroot(ctx, chroots, func(c farm.Chroot) error { return r.buildChroot(ctx, t, c) })
 	})
-}
-
-// startLocker starts what locks the package managers of chroots, so early that nobody waits for it later; the function it
-// returns ends it.
-func (r *run) startLocker() func() {
-	r.locker = chroot.NewLocker()
-	return r.locker.Close
 }
 
 // eachChroot works on one chroot after another, but for those that are held, and goes on after one that fails, but not

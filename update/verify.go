@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/image"
 	"ltskeeper/squashfs"
@@ -62,8 +63,9 @@ func Verify(ctx context.Context, f *farm.Farm, names []string, tree bool) ([]Ver
 }
 
 func compareTree(ctx context.Context, f *farm.Farm, c farm.Chroot, store *image.Store) ([]Change, error) {
-	r := &run{farm: f, report: new(Report), dryRun: true}
-	defer r.startLocker()()
+	locker := chroot.NewLocker()
+	defer locker.Close()
+	r := &run{farm: f, locker: locker, report: new(Report), dryRun: true}
 	root, err := r.open(ctx, c)
 	if err != nil {
 		return nil, err
