@@ -9,15 +9,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"ltskeeper/internal/mounts"
 
 	"golang.org/x/sys/unix"
 )
-
-// patience is how long the file system of a loop device's file may take to answer.
-const patience = 10 * time.Second
 
 // A fileID names a file whatever path leads to it.
 type fileID struct{ device, inode uint64 }
@@ -46,7 +42,7 @@ func inUse() map[fileID]bool {
 	for _, file := range backing {
 		data, err := os.ReadFile(file)
 		path := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), " (deleted)")
-		if err != nil || mounts.Ask(patience, path) != nil {
+		if err != nil || mounts.Ask(mounts.Patience, path) != nil {
 			continue // where nothing answers is no generation: its folders just did
 		}
 		if id, ok := idOf(path); ok {

@@ -9,12 +9,9 @@ import (
 	"ltskeeper/internal/mounts"
 )
 
-// patience is how long a file system may take to answer before it is left alone: a disk that sleeps takes seconds to wake.
-const patience = 10 * time.Second
-
 // imagesAnswer fails if the folders of all images do not answer.
 func imagesAnswer(f *farm.Farm) error {
-	return mounts.Ask(patience, f.Image.Directory, f.TFTP.Directory)
+	return mounts.Ask(mounts.Patience, f.Image.Directory, f.TFTP.Directory)
 }
 
 // RootAnswers fails, with mounts.ErrSilent, if the tree of a chroot does not answer, or something that is mounted in it where

@@ -17,6 +17,7 @@ import (
 	"ltskeeper/farm"
 	"ltskeeper/image"
 	"ltskeeper/internal/excludes"
+	"ltskeeper/internal/mounts"
 	"ltskeeper/internal/regular"
 	"ltskeeper/ltsconf"
 	"ltskeeper/squashfs"
@@ -175,7 +176,7 @@ func mountRules(f *farm.Farm, c farm.Chroot, exclude *excludes.Patterns) chroot.
 // openChroot opens the root of a declared chroot. None is forced: a folder that is no root may be one where nothing is
 // mounted, and must not become an image.
 func openChroot(f *farm.Farm, c farm.Chroot) (*chroot.Root, error) {
-	if err := RootAnswers(f, c, patience); err != nil {
+	if err := RootAnswers(f, c, mounts.Patience); err != nil {
 		return nil, err
 	}
 	root, err := chroot.Open(c.Path)

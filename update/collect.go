@@ -249,7 +249,7 @@ func openStore(f *farm.Farm, readonly bool) (*keys.Store, error) {
 
 // openRecord opens the key store also then, for who looks or revokes.
 func openRecord(f *farm.Farm, readonly bool) (*keys.Store, error) {
-	if err := mounts.Ask(patience, f.State); err != nil {
+	if err := mounts.Ask(mounts.Patience, f.State); err != nil {
 		return nil, err
 	}
 	store, err := keys.Open(filepath.Join(f.State, "keys"), readonly)

@@ -42,7 +42,7 @@ func sweep(f *farm.Farm) error {
 	if f.LTSP.KnownHosts != "" {
 		folders = append(folders, filepath.Dir(f.LTSP.KnownHosts))
 	}
-	if err := mounts.Ask(patience, folders...); err != nil {
+	if err := mounts.Ask(mounts.Patience, folders...); err != nil {
 		return err
 	}
 	for _, folder := range folders {
@@ -56,7 +56,7 @@ func sweep(f *farm.Farm) error {
 // lock takes the lock of the farm whose state is at dir, or fails at once with ErrLocked. The kernel gives
 // it back when the process ends, however it ends.
 func lock(dir string) (release func(), err error) {
-	if err := mounts.Ask(patience, dir); err != nil {
+	if err := mounts.Ask(mounts.Patience, dir); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -126,7 +126,7 @@ func askForLock(f *os.File, how int) error {
 			f.Close()
 		}
 		return err
-	case <-time.After(patience):
+	case <-time.After(mounts.Patience):
 		close(gaveUp)
 		return mounts.ErrSilent
 	}

@@ -24,7 +24,7 @@ type Measured struct {
 
 // Measure gathers it after a run with this report, which may be nil. With an error comes what could be gathered.
 func Measure(f *farm.Farm, r *Report) (*Measured, error) {
-	if err := mounts.Ask(patience, f.State); err != nil {
+	if err := mounts.Ask(mounts.Patience, f.State); err != nil {
 		return &Measured{}, err
 	}
 	m := Measured{Succeeded: LastSuccess(f)}
@@ -49,7 +49,7 @@ func Measure(f *farm.Farm, r *Report) (*Measured, error) {
 // space asks how much room a folder's file system has, without what is kept for root, and in all. A folder that is not
 // there yet will be on its parent's.
 func space(dir string) (free, size int64, err error) {
-	if err := mounts.Ask(patience, dir); err != nil {
+	if err := mounts.Ask(mounts.Patience, dir); err != nil {
 		return 0, 0, err
 	}
 	var st unix.Statfs_t

@@ -16,6 +16,9 @@ import (
 // ErrSilent means that a file system does not answer.
 var ErrSilent = errors.New("its file system does not answer, as NFS does not whose server is gone")
 
+// Patience is how long a run waits for a file system before it leaves it alone: a disk that sleeps takes seconds to wake.
+const Patience = 10 * time.Second
+
 // A question is one that a folder has been asked.
 type question struct {
 	asked  time.Time
