@@ -67,7 +67,7 @@ func place(line, column int, key string) string {
 func record(f *facts) (found []Finding) {
 	if f.statusAt != nil && !errors.Is(f.statusAt, fs.ErrPermission) {
 		found = append(found, Finding{
-			Kind: Machine, Subject: f.farm.State, Message: sentence(f.statusAt.Error()),
+			Kind: Machine, Subject: f.farm.State.Path(), Message: sentence(f.statusAt.Error()),
 			Fix: "Restore that file from a backup, or do what the message says.",
 		})
 	}
@@ -84,8 +84,8 @@ func record(f *facts) (found []Finding) {
 
 // permissions looks at the files that decide about trust.
 func permissions(f *facts) (found []Finding) {
-	paths := []string{f.farm.Dir, f.farm.Path, f.farm.ServersDir(), f.farm.KnownHostsLocalPath(), f.farm.State}
-	for _, pattern := range []string{filepath.Join(f.farm.ServersDir(), "*.toml"), filepath.Join(f.farm.State, "keys"), filepath.Join(f.farm.State, "keys", "*")} {
+	paths := []string{f.farm.Dir, f.farm.Path, f.farm.ServersDir(), f.farm.KnownHostsLocalPath(), f.farm.State.Path()}
+	for _, pattern := range []string{filepath.Join(f.farm.ServersDir(), "*.toml"), filepath.Join(f.farm.State.Path(), "keys"), filepath.Join(f.farm.State.Path(), "keys", "*")} {
 		more, _ := filepath.Glob(pattern)
 		paths = append(paths, more...)
 	}

@@ -191,7 +191,7 @@ func (f *facts) certificates() {
 	if f.status == nil {
 		return
 	}
-	store, err := keys.Open(filepath.Join(f.farm.State, "keys"), true)
+	store, err := keys.Open(filepath.Join(f.farm.State.Path(), "keys"), true)
 	if err != nil {
 		return // the status has told
 	}
@@ -217,7 +217,7 @@ func (f *facts) lookAtLTSP() {
 // findSilent keeps away from the roots of chroots that do not answer. Without one of the farm's own folders there is
 // nothing to look at.
 func (f *facts) findSilent() error {
-	own := []string{f.farm.State, f.farm.Image.Directory, f.farm.TFTP.Directory}
+	own := []string{f.farm.State.Path(), f.farm.Image.Directory, f.farm.TFTP.Directory}
 	if f.farm.LTSP.KnownHosts != "" {
 		own = append(own, filepath.Dir(f.farm.LTSP.KnownHosts))
 	}

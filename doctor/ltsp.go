@@ -21,7 +21,7 @@ func ltspInitrd(f *facts) []Finding {
 		return nil // files-behind says it
 	}
 	packed, err := os.Stat(initrd)
-	_, behind := os.Stat(filepath.Join(f.farm.State, "ltsp-initrd"))
+	_, behind := os.Stat(filepath.Join(f.farm.State.Path(), "ltsp-initrd"))
 	conf, confErr := os.Stat(f.ltspConf.Path)
 	message := ""
 	switch {

@@ -56,7 +56,7 @@ func (f *facts) disks() (disks []*disk) {
 	}
 	add(f.farm.Image.Directory, leastSpace)
 	add(f.farm.TFTP.Directory, 0)
-	add(f.farm.State, leastSpace)
+	add(f.farm.State.Path(), leastSpace)
 	for _, r := range f.chroots {
 		if r.opened != nil && r.Write && r.Path != "/" {
 			add(r.Path, leastSpace)

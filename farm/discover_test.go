@@ -273,7 +273,7 @@ func TestTemplate(t *testing.T) {
 		{Name: "a", Path: "/srv/ltsp/a", ExcludeDefaults: true, Write: true, LTSConf: dir + "/lts.conf"},
 		{Name: "b", Path: dir + `/roots/"b"`, ExcludeDefaults: true, Write: true, LTSConf: dir + "/lts.conf"},
 	}
-	if !reflect.DeepEqual(f.Chroots, want) || f.State != dir+"/state" || f.Image.Directory != "/opt/ltsp/images" || f.TFTP.Directory != dir+"/tftp" {
+	if !reflect.DeepEqual(f.Chroots, want) || f.State.Path() != dir+"/state" || f.Image.Directory != "/opt/ltsp/images" || f.TFTP.Directory != dir+"/tftp" {
 		t.Errorf("got %+v", f)
 	}
 }

@@ -14,6 +14,7 @@ package farm
 import (
 	"time"
 
+	"ltskeeper/internal/state"
 	"ltskeeper/keys"
 	"ltskeeper/ldm"
 )
@@ -23,7 +24,7 @@ import (
 type Farm struct {
 	Path  string // ltskeeper.toml
 	Dir   string // the folder it is in
-	State string // folder of the keys, the lock and the quarantine
+	State state.Folder
 
 	Collect Collect
 	Image   Image

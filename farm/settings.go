@@ -32,7 +32,7 @@ func (l *loader) settings() {
 	}
 	f := l.farm
 	s.readTable("", root, readers{
-		"state":    func(p place) { p.path(&f.State, f.Dir) },
+		"state":    func(p place) { p.path((*string)(&f.State), f.Dir) },
 		"collect":  l.collect,
 		"image":    l.image,
 		"tftp":     l.tftp,

@@ -29,7 +29,7 @@ func Template(found Found) []byte {
 # A relative path counts from the folder of this file. man ltskeeper.toml explains every setting.
 
 `)
-	setting("state", found.State, d.State)
+	setting("state", found.State, d.State.Path())
 	text(`
 [collect]
 # timeout = "5s"          # for each connection to a server

@@ -61,7 +61,7 @@ func TestSilent(t *testing.T) {
 			for _, i := range status.Images {
 				wantContains(t, "the status of "+i.Chroot, i.Problem, test.status)
 			}
-			release, err := bounded(t, func() (func(), error) { return lock(f.State) })
+			release, err := bounded(t, f.State.Lock)
 			must(t, err)
 			release()
 		})

@@ -466,7 +466,7 @@ func parseRealExcludes(f *farm.Farm, c farm.Chroot) (*excludes.Patterns, error) 
 
 // ownFolders are those in which ltskeeper keeps what belongs into no image.
 func ownFolders(f *farm.Farm) []string {
-	return []string{f.State, f.Image.Directory, f.TFTP.Directory}
+	return []string{f.State.Path(), f.Image.Directory, f.TFTP.Directory}
 }
 
 // placeIn returns a pattern for where a folder is in a tree, and nothing if it is not inside.

@@ -76,7 +76,7 @@ func (r *run) mayWrite(o *openRoot, p clientProgram) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	written, err := loadWritten(r.farm.State)
+	written, err := loadWritten(r.farm.State.Path())
 	return o.writable() && written.has(o.declared.Name, old), err
 }
 
@@ -85,7 +85,7 @@ func (r *run) putPrograms(o *openRoot, programs []derived) (intoImage []derived,
 	for _, file := range programs {
 		if o.writable() && !r.dryRun {
 			// Before the file: one of ours that is not remembered would never be replaced again.
-			if err := remember(r.farm.State, o.declared.Name, file); err != nil {
+			if err := remember(r.farm.State.Path(), o.declared.Name, file); err != nil {
 				return nil, err
 			}
 		}

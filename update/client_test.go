@@ -12,6 +12,7 @@ import (
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/internal/elftest"
+	"ltskeeper/internal/state"
 )
 
 // program makes one for a machine, with more at its end.
@@ -105,7 +106,7 @@ func TestGetHostsIsOurs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	source := filepath.Join(dir, "client/amd64/get_hosts")
-	r := &run{farm: &farm.Farm{State: dir, Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}}, report: new(Report)}
+	r := &run{farm: &farm.Farm{State: state.Folder(dir), Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}}, report: new(Report)}
 	o := clientRoot(t, elf.EM_X86_64)
 	there := filepath.Join(o.Path(), getHosts.path)
 	expect := func(when, want string) {
@@ -157,7 +158,7 @@ func TestGetHostsForTheImage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "client/amd64/get_hosts"), program(elf.EM_X86_64, "ours"))
-	r := &run{farm: &farm.Farm{State: dir, Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}}, report: new(Report)}
+	r := &run{farm: &farm.Farm{State: state.Folder(dir), Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}}, report: new(Report)}
 	o := clientRoot(t, elf.EM_X86_64)
 	o.declared.Write = false
 	o.store = storeOf(&farm.Farm{Image: farm.Image{Directory: dir}}, o.declared)
@@ -179,7 +180,7 @@ func TestLdmselectComesAlong(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	client := filepath.Join(dir, "client/amd64")
-	r := &run{farm: &farm.Farm{State: dir, Balance: farm.Balance{Binaries: filepath.Dir(client)}}, report: new(Report)}
+	r := &run{farm: &farm.Farm{State: state.Folder(dir), Balance: farm.Balance{Binaries: filepath.Dir(client)}}, report: new(Report)}
 	o := clientRoot(t, elf.EM_X86_64)
 	there := filepath.Join(o.Path(), "usr/bin/ldmselect")
 	expect := func(when, want string) {

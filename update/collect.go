@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"ltskeeper/farm"
-	"ltskeeper/internal/mounts"
 	"ltskeeper/keys"
 )
 
@@ -249,10 +248,10 @@ func openStore(f *farm.Farm, readonly bool) (*keys.Store, error) {
 
 // openRecord opens the key store also then, for who looks or revokes.
 func openRecord(f *farm.Farm, readonly bool) (*keys.Store, error) {
-	if err := mounts.Ask(mounts.Patience, f.State); err != nil {
+	if err := f.State.Ask(); err != nil {
 		return nil, err
 	}
-	store, err := keys.Open(filepath.Join(f.State, "keys"), readonly)
+	store, err := keys.Open(filepath.Join(f.State.Path(), "keys"), readonly)
 	if err == nil {
 		store.OnOrderOf(whoseOrder())
 	}
@@ -265,7 +264,7 @@ func lostRevocations(f *farm.Farm, store *keys.Store) error {
 		return nil
 	}
 	return fmt.Errorf("%s lacks what the log says was revoked: %s: bring the file back from a backup, or revoke again "+
-		"(ltskeeper keys revoke NAME FINGERPRINT, or --file with the public key)", filepath.Join(f.State, "keys", "revoked"), strings.Join(lost, " "))
+		"(ltskeeper keys revoke NAME FINGERPRINT, or --file with the public key)", filepath.Join(f.State.Path(), "keys", "revoked"), strings.Join(lost, " "))
 }
 
-func openSeen(f *farm.Farm) *keys.Seen { return keys.OpenSeen(filepath.Join(f.State, "seen")) }
+func openSeen(f *farm.Farm) *keys.Seen { return keys.OpenSeen(filepath.Join(f.State.Path(), "seen")) }

@@ -36,7 +36,7 @@ func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 	}
 	data := t.knownHosts()
 	changed := !bytes.Equal(old, data)
-	behind := filepath.Join(r.farm.State, "ltsp-initrd")
+	behind := filepath.Join(r.farm.State.Path(), "ltsp-initrd")
 	if changed && !r.dryRun {
 		if r.farm.LTSP.Initrd {
 			if err := durable.Write(behind, nil, 0o644); err != nil {
@@ -104,7 +104,7 @@ func (t *trust) keepSecret() error {
 	if len(t.secret) == 0 {
 		return nil
 	}
-	path := filepath.Join(t.farm.State, secretFile)
+	path := filepath.Join(t.farm.State.Path(), secretFile)
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -24,7 +24,7 @@ type Measured struct {
 
 // Measure gathers it after a run with this report, which may be nil. With an error comes what could be gathered.
 func Measure(f *farm.Farm, r *Report) (*Measured, error) {
-	if err := mounts.Ask(mounts.Patience, f.State); err != nil {
+	if err := f.State.Ask(); err != nil {
 		return &Measured{}, err
 	}
 	m := Measured{Succeeded: LastSuccess(f)}
@@ -82,4 +82,4 @@ func LastSuccess(f *farm.Farm) time.Time {
 	return at
 }
 
-func successFile(f *farm.Farm) string { return filepath.Join(f.State, "succeeded") }
+func successFile(f *farm.Farm) string { return filepath.Join(f.State.Path(), "succeeded") }

@@ -3,8 +3,6 @@ package update
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,41 +64,6 @@ func TestOddFiles(t *testing.T) {
 			})
 		}
 	}
-}
-
-// Whatever the lock is a link to keeps its mode, its content and its peace.
-func TestTheLockIsNoLink(t *testing.T) {
-	p := newPlace(t)
-	p.write("precious", "content")
-	must(t, os.MkdirAll(p.path("state"), 0o755))
-	lockPath := p.path("state/lock")
-	check := func(how, want string) {
-		t.Helper()
-		_, err := Run(context.Background(), p.farm(), Options{})
-		if err == nil || !strings.Contains(err.Error(), lockPath) || !strings.Contains(err.Error(), want) || errors.Is(err, ErrLocked) {
-			t.Errorf("%s: %v", how, err)
-		}
-		info, err := os.Stat(p.path("precious"))
-		must(t, err)
-		if info.Mode() != 0o644 || p.read("precious") != "content" {
-			t.Errorf("%s: %v", how, info.Mode())
-		}
-		must(t, os.Remove(lockPath))
-	}
-	must(t, os.Symlink("../precious", lockPath))
-	check("a link", "it is a symbolic link and not a regular file; remove it, and the next run makes another")
-	must(t, os.Link(p.path("precious"), lockPath))
-	check("a second name", "has another name, and its mode is 644 and not 600: remove it, and the next run makes another")
-	must(t, os.Symlink("../made", lockPath))
-	check("a link to nowhere", "it is a symbolic link")
-	if _, err := os.Lstat(p.path("made")); !errors.Is(err, fs.ErrNotExist) {
-		t.Error("the file was made that a link names")
-	}
-	p.run(Options{})
-
-	// A copy by hard links, as some backups are, is in nobody's way.
-	must(t, os.Link(lockPath, p.path("copy")))
-	p.run(Options{})
 }
 
 // In the adopted folder there may be what was never adopted.

@@ -35,7 +35,7 @@ func RevokeKeys(_ context.Context, f *farm.Farm, list []keys.Key, spare, dryRun 
 
 func revoke(f *farm.Farm, name string, spare, dryRun bool, find func(*keys.Store) ([]keys.Key, error)) (*Revocation, error) {
 	if !dryRun {
-		release, err := lock(f.State)
+		release, err := f.State.Lock()
 		if err != nil {
 			return nil, err
 		}

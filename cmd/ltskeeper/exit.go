@@ -12,6 +12,7 @@ import (
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/state"
 	"ltskeeper/update"
 )
 
@@ -63,7 +64,7 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.As(err, &code):
 		return int(code)
-	case errors.Is(err, update.ErrLocked):
+	case errors.Is(err, state.ErrLocked):
 		return exitLocked
 	case errors.As(err, &usage), errors.As(err, &mistakes):
 		return exitUsage

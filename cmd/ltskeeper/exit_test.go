@@ -10,7 +10,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/mounts"
-	"ltskeeper/update"
+	"ltskeeper/internal/state"
 )
 
 func TestExitCode(t *testing.T) {
@@ -25,7 +25,7 @@ func TestExitCode(t *testing.T) {
 		{fmt.Errorf("chroot x86_64: %w", farm.Mistakes{{Msg: "wrong"}}), 2},
 		{outcome(exitDecision), 3},
 		{outcome(exitUnreachable), 4},
-		{fmt.Errorf("add server: %w", update.ErrLocked), 5},
+		{fmt.Errorf("add server: %w", state.ErrLocked), 5},
 	} {
 		if got := exitCode(test.err); got != test.want {
 			t.Errorf("%v: exit code %d, want %d", test.err, got, test.want)

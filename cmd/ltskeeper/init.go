@@ -84,7 +84,7 @@ func (t *tool) init(ctx *cli.Context) error {
 	for _, c := range f.Chroots {
 		d.Chroots = append(d.Chroots, initChroot{c.Name, c.Path})
 	}
-	d.Images, d.TFTP, d.State, d.LTSP = f.Image.Directory, f.TFTP.Directory, f.State, f.LTSP.KnownHosts
+	d.Images, d.TFTP, d.State, d.LTSP = f.Image.Directory, f.TFTP.Directory, f.State.Path(), f.LTSP.KnownHosts
 	if d.Adopted, err = update.Adopt(ctx.Context, f, "/"); err != nil {
 		return fmt.Errorf("take over what clients use today: %w", err)
 	}

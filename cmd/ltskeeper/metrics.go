@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/state"
 	"ltskeeper/update"
 
 	dto "github.com/prometheus/client_model/go"
@@ -22,7 +23,7 @@ import (
 // [metrics] wants that. An error does not make the run a failed one.
 func keepMetrics(f *farm.Farm, r *update.Report, failure error, began, ended time.Time) error {
 	path := f.Metrics.Textfile
-	if path == "" || r != nil && r.DryRun || errors.Is(failure, update.ErrLocked) {
+	if path == "" || r != nil && r.DryRun || errors.Is(failure, state.ErrLocked) {
 		return nil // the run that holds the lock tells
 	}
 	m, unknown := update.Measure(f, r)
@@ -127,8 +128,8 @@ func (e *exposition) servers(m *update.Measured) {
 		held += one(i.Held != nil)
 	}
 	states := e.gauge("ltskeeper_servers", "Declared servers, by the state of their keys.")
-	for _, state := range allStates {
-		states.set(float64(counts[state]), "state", string(state))
+	for _, s := range allStates {
+		states.set(float64(counts[s]), "state", string(s))
 	}
 	e.gauge("ltskeeper_servers_listed", "Servers in the default LDM_SERVER.").
 		set(float64(listed))

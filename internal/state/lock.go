@@ -1,4 +1,4 @@
-package update
+package state
 
 import (
 	"errors"
@@ -8,72 +8,36 @@ import (
 	"strings"
 	"time"
 
-	"ltskeeper/farm"
-	"ltskeeper/internal/durable"
 	"ltskeeper/internal/mounts"
 	"ltskeeper/internal/regular"
 
 	"golang.org/x/sys/unix"
 )
 
-// ErrLocked means that another run holds the lock of the farm.
+// ErrLocked is returned when another run holds the lock of the farm.
 var ErrLocked = errors.New("another run of ltskeeper is at work on this farm")
 
-// begin takes the lock of a farm and reads its declaration again, because it may have changed while nobody held the lock.
-func begin(f *farm.Farm) (now *farm.Farm, release func(), err error) {
-	release, err = lock(f.State)
-	if err != nil {
-		return nil, nil, err
-	}
-	if now, err = farm.Load(f.Path); err == nil {
-		err = sweep(now)
-	}
-	if err != nil {
-		release()
-		return nil, nil, err
-	}
-	return now, release, nil
-}
-
-// sweep removes what killed runs have left of files beside the declaration, in the state and in LTSP's folder. The key
-// store, chroots and images see to their own.
-func sweep(f *farm.Farm) error {
-	folders := []string{f.State, f.Dir, f.ServersDir(), adoptedFolder(f)}
-	if f.LTSP.KnownHosts != "" {
-		folders = append(folders, filepath.Dir(f.LTSP.KnownHosts))
-	}
-	if err := mounts.Ask(mounts.Patience, folders...); err != nil {
-		return err
-	}
-	for _, folder := range folders {
-		if err := durable.Sweep(folder); err != nil {
-			return fmt.Errorf("remove what an unfinished run left: %w", err)
-		}
-	}
-	return nil
-}
-
-// lock takes the lock of the farm whose state is at dir, or fails at once with ErrLocked. The kernel gives
-// it back when the process ends, however it ends.
-func lock(dir string) (release func(), err error) {
-	if err := mounts.Ask(mounts.Patience, dir); err != nil {
+// Lock takes the lock of the farm, or fails with ErrLocked if another run holds it. It makes the folder if it does not
+// exist. The kernel gives the lock back when the process ends, however it ends.
+func (f Folder) Lock() (release func(), err error) {
+	if err := f.Ask(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(f.Path(), 0o755); err != nil {
 		return nil, fmt.Errorf("make the state folder: %w", err)
 	}
-	path := filepath.Join(dir, "lock")
-	f, err := openLock(path)
+	path := f.join("lock")
+	file, err := openLockFile(path)
 	if regular.IsOdd(err) {
 		err = fmt.Errorf("%w; remove it, and the next run makes another", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("take the lock: %w", err)
 	}
-	switch err := askForLock(f, unix.LOCK_EX|unix.LOCK_NB); {
+	switch err := requestLock(file, unix.LOCK_EX|unix.LOCK_NB); {
 	case err == nil:
 	case errors.Is(err, unix.EWOULDBLOCK):
-		return nil, fmt.Errorf("%w%s (lock %s); try again when it is done", ErrLocked, holder(path), path)
+		return nil, fmt.Errorf("%w%s (lock %s); try again when it is done", ErrLocked, describeHolder(path), path)
 	case errors.Is(err, unix.ENOLCK), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL):
 		return nil, fmt.Errorf("take the lock %s: %w: this file system cannot lock files; move the state to one that can (state = in the declaration)", path, err)
 	default:
@@ -81,15 +45,15 @@ func lock(dir string) (release func(), err error) {
 	}
 	return func() {
 		// Closing alone would leave it to a child process that has not come to its exec yet.
-		if askForLock(f, unix.LOCK_UN) == nil {
-			f.Close()
+		if requestLock(file, unix.LOCK_UN) == nil {
+			file.Close()
 		}
 	}, nil
 }
 
-// openLock opens the lock file for nobody but its owner: whoever may open it could hold it, and keep all runs waiting. No
+// openLockFile opens the lock file for nobody but its owner: whoever may open it could hold it, and keep all runs waiting. No
 // other file changes its mode for that, whatever link leads to it.
-func openLock(path string) (*os.File, error) {
+func openLockFile(path string) (*os.File, error) {
 	f, err := regular.OpenOwn(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -109,8 +73,8 @@ func openLock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// askForLock calls flock, and closes the file if that fails. The error is mounts.ErrSilent if there is no answer in time.
-func askForLock(f *os.File, how int) error {
+// requestLock calls flock, and closes the file if that fails. The error is mounts.ErrSilent if there is no answer in time.
+func requestLock(f *os.File, how int) error {
 	answer, gaveUp := make(chan error), make(chan struct{})
 	go func() { // as long as it takes: nothing ends it but an answer, or the end of the process
 		err := unix.Flock(int(f.Fd()), how)
@@ -132,8 +96,8 @@ func askForLock(f *os.File, how int) error {
 	}
 }
 
-// holder names the process that has the lock, as far as the kernel tells: ": process 1234, ltskeeper update-image".
-func holder(path string) string {
+// describeHolder names the process that holds the lock, if the kernel tells: ": process 1234, ltskeeper update-image".
+func describeHolder(path string) string {
 	var st unix.Stat_t
 	table, err := os.ReadFile("/proc/locks")
 	if err != nil || unix.Stat(path, &st) != nil {

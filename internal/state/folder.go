@@ -1,0 +1,37 @@
+// Package state knows the layout of a farm's state folder, /var/lib/ltskeeper unless the declaration names another:
+//
+//	lock  held by the run that may change the farm
+//
+// What a file means is known to the package that parses it.
+package state
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"ltskeeper/internal/durable"
+	"ltskeeper/internal/mounts"
+)
+
+// A Folder is the absolute path of a state folder. The folder need not exist: Lock makes it.
+type Folder string
+
+// Path returns the folder's path, for messages and for checks that treat it like any other folder.
+func (f Folder) Path() string { return string(f) }
+
+// Ask fails with mounts.ErrSilent if the folder's file system does not answer.
+func (f Folder) Ask() error { return mounts.Ask(mounts.Patience, f.Path()) }
+
+// Sweep removes what killed runs have left of unfinished files. The caller holds the lock. The key store sweeps its own
+// folder.
+func (f Folder) Sweep() error {
+	if err := f.Ask(); err != nil {
+		return err
+	}
+	if err := durable.Sweep(f.Path()); err != nil {
+		return fmt.Errorf("remove what an unfinished run left: %w", err)
+	}
+	return nil
+}
+
+func (f Folder) join(name string) string { return filepath.Join(f.Path(), name) }
