@@ -15,8 +15,8 @@ import (
 
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
-	"ltskeeper/internal/durable"
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/state"
 )
 
 // A clientProgram is one that clients run, and that update-image puts into their roots.
@@ -76,7 +76,7 @@ func (r *run) mayWrite(o *openRoot, p clientProgram) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	written, err := loadWritten(r.farm.State.Path())
+	written, err := loadWritten(r.farm.State)
 	return o.writable() && written.has(o.declared.Name, old), err
 }
 
@@ -85,7 +85,7 @@ func (r *run) putPrograms(o *openRoot, programs []derived) (intoImage []derived,
 	for _, file := range programs {
 		if o.writable() && !r.dryRun {
 			// Before the file: one of ours that is not remembered would never be replaced again.
-			if err := remember(r.farm.State.Path(), o.declared.Name, file); err != nil {
+			if err := remember(r.farm.State, o.declared.Name, file); err != nil {
 				return nil, err
 			}
 		}
@@ -189,12 +189,12 @@ func machine(program []byte) elf.Machine {
 	return f.Machine
 }
 
-// written remembers which programs ltskeeper put into roots: on disk, <state>/programs, a line for each with the chroot's
+// written remembers which programs ltskeeper put into roots: on disk a line for each with the chroot's
 // name, the program's SHA-256 and its path.
 type written struct{ lines []string }
 
-func loadWritten(state string) (written, error) {
-	data, err := regular.Read(filepath.Join(state, "programs"), regular.MaxText)
+func loadWritten(folder state.Folder) (written, error) {
+	data, err := folder.Programs().Read()
 	if regular.IsOdd(err) {
 		return written{}, fmt.Errorf("read the record of programs in roots: %w; restore it from a backup, or remove it: programs in roots then count as somebody else's", err)
 	}
@@ -216,9 +216,9 @@ func writtenPrefix(chroot string, program []byte) string {
 
 // remember adds a program to the record. Only the last few of each path in a chroot stay: an older one can come back with a
 // root that is restored from a backup, and belongs to whoever did that.
-func remember(state, chroot string, file derived) error {
+func remember(folder state.Folder, chroot string, file derived) error {
 	const keep = 4
-	w, err := loadWritten(state)
+	w, err := loadWritten(folder)
 	if err != nil || w.has(chroot, file.data) {
 		return err
 	}
@@ -231,7 +231,7 @@ func remember(state, chroot string, file derived) error {
 		lines = slices.Delete(lines, i, i+1)
 	}
 	text := strings.Join(lines, "\n") + "\n"
-	if err := durable.Write(filepath.Join(state, "programs"), []byte(text), 0o644); err != nil {
+	if err := folder.Programs().Write([]byte(text)); err != nil {
 		return fmt.Errorf("write the record of programs in roots: %w", err)
 	}
 	return nil

@@ -129,7 +129,7 @@ func TestGetHostsIsOurs(t *testing.T) {
 			t.Errorf("the report has %+v", r.report.Files)
 		}
 	}
-	if record, err := os.ReadFile(filepath.Join(dir, "programs")); err != nil || strings.Count(string(record), "x ") != 4 {
+	if record, err := r.farm.State.Programs().Read(); err != nil || strings.Count(string(record), "x ") != 4 {
 		t.Errorf("the record is %q, %v", record, err)
 	}
 	before, _ := os.Stat(there)

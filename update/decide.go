@@ -32,7 +32,7 @@ func RemoveServer(_ context.Context, f *farm.Farm, name string) (*farm.Farm, err
 		if err := store.Retire(s.Name, time.Now()); err != nil {
 			return err
 		}
-		q, err := loadQuarantine(f.State.Path())
+		q, err := loadQuarantine(f.State)
 		if err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func Reject(_ context.Context, f *farm.Farm, name string, fingerprints []string)
 func decide(f *farm.Farm, name string, decision func(*keys.Store, keys.Policy, time.Time) ([]keys.Key, error)) ([]Key, error) {
 	var decided []keys.Key
 	err := atServer(f, name, func(f *farm.Farm, s farm.Server, store *keys.Store) error {
-		q, err := loadQuarantine(f.State.Path())
+		q, err := loadQuarantine(f.State)
 		if err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func Look(f *farm.Farm) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	q, err := loadQuarantine(f.State.Path())
+	q, err := loadQuarantine(f.State)
 	if err != nil {
 		return nil, err
 	}

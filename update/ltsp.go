@@ -14,6 +14,7 @@ import (
 
 	"ltskeeper/internal/durable"
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/state"
 )
 
 // updateLTSP writes the known_hosts of LTSP since 2019 and has it packed into the initrd that clients fetch. It comes
@@ -36,10 +37,10 @@ func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 	}
 	data := t.knownHosts()
 	changed := !bytes.Equal(old, data)
-	behind := filepath.Join(r.farm.State.Path(), "ltsp-initrd")
+	mark := r.farm.State.InitrdBehind()
 	if changed && !r.dryRun {
 		if r.farm.LTSP.Initrd {
-			if err := durable.Write(behind, nil, 0o644); err != nil {
+			if err := mark.Write(nil); err != nil {
 				return fmt.Errorf("note that LTSP's initrd is behind: %w", err)
 			}
 		}
@@ -51,13 +52,13 @@ func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 		}
 	}
 	r.report.Files = append(r.report.Files, File{Chroot: "ltsp", Path: path, Changed: changed, Old: string(old), New: string(data)})
-	if _, err := os.Stat(behind); r.dryRun || err != nil || !r.farm.LTSP.Initrd {
+	if behind, err := mark.Exists(); r.dryRun || err != nil || !behind || !r.farm.LTSP.Initrd {
 		return nil
 	}
 	if out, err := exec.CommandContext(ctx, "ltsp", "initrd").CombinedOutput(); err != nil {
 		return fmt.Errorf("run ltsp initrd: %w", explainLTSP(err, lastLine(out)))
 	}
-	return os.Remove(behind)
+	return mark.Remove()
 }
 
 // explainLTSP adds to an error what LTSP said, or what to do where it is not there.
@@ -76,14 +77,10 @@ func lastLine(out []byte) string {
 	return lines[len(lines)-1]
 }
 
-// secretFile holds what the salts of hashed names depend on.
-const secretFile = "known-hosts-secret"
-
-// secret reads the secret of hashed names. Where there is none yet and none can be made, as in a dry run of the first day,
+// loadSecret reads the secret of hashed names. Where there is none yet and none can be made, as in a dry run of the first day,
 // it is another one each time.
-func secret(state string) ([]byte, error) {
-	path := filepath.Join(state, secretFile)
-	data, err := regular.Read(path, regular.MaxRecord)
+func loadSecret(file state.File) ([]byte, error) {
+	data, err := file.Read()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		fresh := make([]byte, 32)
@@ -94,7 +91,7 @@ func secret(state string) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read the secret of hashed names: %w", err)
 	case len(data) < 16:
-		return nil, fmt.Errorf("read the secret of hashed names: %s is too short; remove it, and known_hosts is hashed anew", path)
+		return nil, fmt.Errorf("read the secret of hashed names: %s is too short; remove it, and known_hosts is hashed anew", file.Path())
 	}
 	return data, nil
 }
@@ -104,11 +101,11 @@ func (t *trust) keepSecret() error {
 	if len(t.secret) == 0 {
 		return nil
 	}
-	path := filepath.Join(t.farm.State.Path(), secretFile)
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+	file := t.farm.State.KnownHostsSecret()
+	if exists, err := file.Exists(); exists || err != nil {
 		return err
 	}
-	if err := durable.Write(path, t.secret, 0o600); err != nil {
+	if err := file.Write(t.secret); err != nil {
 		return fmt.Errorf("write the secret of hashed names: %w", err)
 	}
 	return nil

@@ -8,9 +8,7 @@ import (
 	"time"
 
 	"ltskeeper/farm"
-	"ltskeeper/internal/durable"
 	"ltskeeper/internal/mounts"
-	"ltskeeper/internal/regular"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,14 +60,14 @@ func space(dir string) (free, size int64, err error) {
 	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize, nil
 }
 
-// noteSuccess remembers that a run did its work, in <state>/succeeded: a failed one has to tell, too, when the last good one
+// noteSuccess remembers that a run did its work: a failed one has to tell, too, when the last good one
 // was. Where nobody wants metrics, a run that changes nothing writes nothing.
 func (r *run) noteSuccess() {
 	if r.dryRun || r.farm.Metrics.Textfile == "" {
 		return
 	}
 	stamp := time.Now().UTC().Format(time.RFC3339) + "\n"
-	if err := durable.Write(successFile(r.farm), []byte(stamp), 0o644); err != nil {
+	if err := r.farm.State.Succeeded().Write([]byte(stamp)); err != nil {
 		r.warn("note that this run succeeded, for metrics: %v", err)
 	}
 }
@@ -77,9 +75,7 @@ func (r *run) noteSuccess() {
 // LastSuccess is when Run last ended without an error where metrics are wanted, zero if it is not known. A note that is lost
 // or garbled is none: the next success writes another.
 func LastSuccess(f *farm.Farm) time.Time {
-	data, _ := regular.Read(successFile(f), regular.MaxRecord)
+	data, _ := f.State.Succeeded().Read()
 	at, _ := time.Parse(time.RFC3339, strings.TrimSpace(string(data)))
 	return at
 }
-
-func successFile(f *farm.Farm) string { return filepath.Join(f.State.Path(), "succeeded") }

@@ -5,21 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"ltskeeper/farm"
-	"ltskeeper/internal/durable"
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/state"
 )
 
 // quarantine is the record of servers that clients are kept away from, because they show a key that is
 // not the trusted one. On disk it is a line a server: its name, since when, and why, below a comment that tells a
 // record of nobody from a file that was emptied.
 type quarantine struct {
-	path    string
+	file    state.File
 	entries map[string]quarantined
 }
 
@@ -30,11 +29,11 @@ type quarantined struct {
 
 const quarantineHeader = mark + ": the servers that clients are kept away from, since when and why\n"
 
-// loadQuarantine reads <state>/quarantine. No file means nobody is in it; a damaged one is an error,
+// loadQuarantine reads the record. No file means nobody is in it; a damaged one is an error,
 // because reading it as empty would send clients to a server that may not be what it says.
-func loadQuarantine(state string) (*quarantine, error) {
-	q := &quarantine{path: filepath.Join(state, "quarantine"), entries: map[string]quarantined{}}
-	data, err := regular.Read(q.path, regular.MaxText)
+func loadQuarantine(folder state.Folder) (*quarantine, error) {
+	q := &quarantine{file: folder.Quarantine(), entries: map[string]quarantined{}}
+	data, err := q.file.Read()
 	if errors.Is(err, fs.ErrNotExist) {
 		return q, nil
 	}
@@ -47,7 +46,7 @@ func loadQuarantine(state string) (*quarantine, error) {
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, fmt.Errorf("read quarantine: %s was emptied, and whom it kept clients away from is lost: remove it if you trust "+
-			"every server that does not answer now; the next update-image looks at all others again", q.path)
+			"every server that does not answer now; the next update-image looks at all others again", q.file.Path())
 	}
 	line := 0
 	for text := range strings.Lines(string(data)) {
@@ -59,7 +58,7 @@ func loadQuarantine(state string) (*quarantine, error) {
 		stamp, why, ok := strings.Cut(rest, " ")
 		since, err := time.Parse(time.RFC3339, stamp)
 		if !ok || err != nil || name == "" {
-			return nil, fmt.Errorf("read quarantine: %s:%d is not `NAME TIME REASON`: mend or remove the line", q.path, line)
+			return nil, fmt.Errorf("read quarantine: %s:%d is not `NAME TIME REASON`: mend or remove the line", q.file.Path(), line)
 		}
 		q.entries[name] = quarantined{since, why}
 	}
@@ -95,7 +94,7 @@ func (q *quarantine) save() error {
 		e := q.entries[name]
 		fmt.Fprintf(b, "%s %s %s\n", name, e.since.Format(time.RFC3339), e.why)
 	}
-	old, err := regular.Read(q.path, regular.MaxText)
+	old, err := q.file.Read()
 	missing := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !missing {
 		return fmt.Errorf("write quarantine: %w", err)
@@ -103,7 +102,7 @@ func (q *quarantine) save() error {
 	if bytes.Equal(old, b.Bytes()) || missing && len(q.entries) == 0 {
 		return nil
 	}
-	if err := durable.Write(q.path, b.Bytes(), 0o644); err != nil {
+	if err := q.file.Write(b.Bytes()); err != nil {
 		return fmt.Errorf("write quarantine: %w", err)
 	}
 	return nil

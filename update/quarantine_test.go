@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/state"
 )
 
 func servers(n int) []farm.Server {
@@ -133,8 +133,8 @@ func TestListedProperties(t *testing.T) {
 
 func TestQuarantineOnDisk(t *testing.T) {
 	t.Parallel()
-	state := t.TempDir()
-	q, err := loadQuarantine(state)
+	folder := state.Folder(t.TempDir())
+	q, err := loadQuarantine(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestQuarantineOnDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := quarantineHeader + "app01 2026-11-20T03:00:00Z shows ssh-rsa SHA256:y\napp02 2026-11-20T03:00:00Z shows ssh-ed25519 SHA256:x\n"
-	path := filepath.Join(state, "quarantine")
+	path := folder.Quarantine().Path()
 	if got, err := os.ReadFile(path); err != nil || string(got) != want {
 		t.Fatalf("quarantine holds %q (%v), want %q", got, err, want)
 	}
@@ -153,7 +153,7 @@ func TestQuarantineOnDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := loadQuarantine(state)
+	again, err := loadQuarantine(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestQuarantineOnDisk(t *testing.T) {
 		if err := os.WriteFile(path, []byte(want+damage), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := loadQuarantine(state); err == nil || !strings.Contains(err.Error(), path+":4") {
+		if _, err := loadQuarantine(folder); err == nil || !strings.Contains(err.Error(), path+":4") {
 			t.Errorf("damaged line %q: error is %v, want one that names %s:4", damage, err, path)
 		}
 	}
@@ -176,11 +176,11 @@ func TestQuarantineOnDisk(t *testing.T) {
 // A record that says that nobody is in it is one; a file that an editor or a full disk emptied is none.
 func TestQuarantineEmptied(t *testing.T) {
 	t.Parallel()
-	state := t.TempDir()
-	q, err := loadQuarantine(state)
+	folder := state.Folder(t.TempDir())
+	q, err := loadQuarantine(folder)
 	must(t, err)
 	must(t, q.save())
-	path := filepath.Join(state, "quarantine")
+	path := folder.Quarantine().Path()
 	if _, err := os.Lstat(path); err == nil {
 		t.Error("a record was written though nobody was ever in it")
 	}
@@ -188,12 +188,12 @@ func TestQuarantineEmptied(t *testing.T) {
 	must(t, q.save())
 	q.release("app01")
 	must(t, q.save())
-	if q, err = loadQuarantine(state); err != nil || len(q.entries) != 0 {
+	if q, err = loadQuarantine(folder); err != nil || len(q.entries) != 0 {
 		t.Errorf("after the last was released: %v, %v", q, err)
 	}
 	for _, text := range []string{"", "\n\n"} {
 		must(t, os.WriteFile(path, []byte(text), 0o644))
-		if _, err := loadQuarantine(state); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "remove it") {
+		if _, err := loadQuarantine(folder); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "remove it") {
 			t.Errorf("emptied to %q: %v", text, err)
 		}
 	}

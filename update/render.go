@@ -38,13 +38,13 @@ type trust struct {
 
 // loadTrust reads the record of keys and quarantine.
 func loadTrust(f *farm.Farm, store *keys.Store) (*trust, error) {
-	q, err := loadQuarantine(f.State.Path())
+	q, err := loadQuarantine(f.State)
 	if err != nil {
 		return nil, err
 	}
 	t := &trust{farm: f, store: store, keys: map[string][]keys.Key{}, certified: map[string]bool{}, quarantine: q}
 	if f.HashKnownHosts {
-		if t.secret, err = secret(f.State.Path()); err != nil {
+		if t.secret, err = loadSecret(f.State.KnownHostsSecret()); err != nil {
 			return nil, err
 		}
 	}

@@ -96,7 +96,7 @@ func LookAtFiles(f *farm.Farm, c farm.Chroot) ([]StandingFile, error) {
 	if err != nil {
 		return standing, err
 	}
-	written, err := loadWritten(f.State.Path())
+	written, err := loadWritten(f.State)
 	if err == nil && root.writable() && !packaged && !written.has(c.Name, program) {
 		standing = append(standing, StandingFile{Path: filepath.Join(root.Path(), getHosts.path), Name: getHosts.path, State: Foreign, Program: true})
 	}

@@ -1,6 +1,12 @@
 // Package state knows the layout of a farm's state folder, /var/lib/ltskeeper unless the declaration names another:
 //
-//	lock  held by the run that may change the farm
+//	lock                held by the run that may change the farm
+//	quarantine          servers that clients are kept away from
+//	seen                when each key was last seen, a cache
+//	programs            digests of the programs that were put into client roots
+//	known-hosts-secret  what the salts of hashed names depend on
+//	ltsp-initrd         exists while LTSP's initrd is older than its known_hosts
+//	succeeded           when a run last did its work
 //
 // What a file means is known to the package that parses it.
 package state
@@ -13,7 +19,7 @@ import (
 	"ltskeeper/internal/mounts"
 )
 
-// A Folder is the absolute path of a state folder. The folder need not exist: Lock makes it.
+// A Folder is the absolute path of a state folder. The folder need not exist: Lock and File.Write make it.
 type Folder string
 
 // Path returns the folder's path, for messages and for checks that treat it like any other folder.
