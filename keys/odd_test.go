@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ltskeeper/internal/oddtest"
+	"ltskeeper/internal/state"
 )
 
 // In the place of a server's file: the server's keys are unreadable, and nothing is written. In the place of a file that holds for
@@ -35,10 +36,10 @@ func TestOddFiles(t *testing.T) {
 			})
 		}
 		t.Run(thing.Name+" as seen", func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "seen")
-			thing.Replace(t, path)
+			file := state.Folder(t.TempDir()).Seen()
+			thing.Replace(t, file.Path())
 			oddtest.Bounded(t, func() {
-				if seen := OpenSeen(path); len(seen.last) > 0 {
+				if seen := OpenSeen(file); len(seen.last) > 0 {
 					t.Errorf("%+v", seen)
 				}
 			})

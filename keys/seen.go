@@ -2,21 +2,18 @@ package keys
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"ltskeeper/internal/durable"
-	"ltskeeper/internal/regular"
+	"ltskeeper/internal/state"
 )
 
 // Seen remembers when each key was last seen. It is a cache: one that is lost
 // or garbled is an empty one. Its file has a line for each key: server, time,
 // fingerprint.
 type Seen struct {
-	path    string
+	file    state.File
 	last    map[string]map[string]time.Time // server, fingerprint
 	changed bool
 }
@@ -26,9 +23,9 @@ type Seen struct {
 const seenPrecision = time.Hour
 
 // OpenSeen reads the cache.
-func OpenSeen(path string) *Seen {
-	s := &Seen{path: path, last: make(map[string]map[string]time.Time)}
-	data, err := regular.Read(path, regular.MaxText)
+func OpenSeen(file state.File) *Seen {
+	s := &Seen{file: file, last: make(map[string]map[string]time.Time)}
+	data, err := file.Read()
 	if err != nil {
 		return s
 	}
@@ -105,11 +102,7 @@ func (s *Seen) Save() error {
 		}
 	}
 	slices.Sort(lines)
-	if err := os.MkdirAll(filepath.Dir(s.path), 0o755); err != nil {
-		return fmt.Errorf("save times keys were seen: %w", err)
-	}
-	err := durable.Write(s.path, []byte(strings.Join(lines, "")), 0o644)
-	if err != nil {
+	if err := s.file.Write([]byte(strings.Join(lines, ""))); err != nil {
 		return fmt.Errorf("save times keys were seen: %w", err)
 	}
 	s.changed = false

@@ -5,27 +5,29 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"ltskeeper/internal/state"
 )
 
 func TestSeen(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state", "seen")
+	file := state.Folder(filepath.Join(t.TempDir(), "state")).Seen()
 	judged := func(trusted string, seen string) Verdict {
 		return judge(Policy{Name: "app01"}, record{trusted: keysOf(trusted)}, func(Key) bool { return false }, sight(seen), noon)
 	}
 	// run is one run of the program: whether it wrote the file.
 	run := func(v Verdict, at time.Time) bool {
 		t.Helper()
-		before, _ := os.Stat(path)
-		s := OpenSeen(path)
+		before, _ := os.Stat(file.Path())
+		s := OpenSeen(file)
 		s.Record(v, at)
 		if err := s.Save(); err != nil {
 			t.Fatal(err)
 		}
-		after, _ := os.Stat(path)
+		after, _ := os.Stat(file.Path())
 		return after != nil && (before == nil || !os.SameFile(before, after))
 	}
-	last := func(name string) time.Time { return OpenSeen(path).Last("app01", key(name)) }
+	last := func(name string) time.Time { return OpenSeen(file).Last("app01", key(name)) }
 
 	if run(judged("e1", "!"), noon) {
 		t.Error("written although nothing was seen")
@@ -49,8 +51,8 @@ func TestSeen(t *testing.T) {
 
 func TestSeenForgets(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "seen")
-	s := OpenSeen(path)
+	file := state.Folder(t.TempDir()).Seen()
+	s := OpenSeen(file)
 	s.Record(judge(Policy{Name: "app01", FirstUse: true}, record{}, func(Key) bool { return false }, sight("e1"), noon), noon)
 	if s.Last("app01", key("e1")).IsZero() || !s.Last("app02", key("e1")).IsZero() {
 		t.Error("not recorded, or for the wrong server")
@@ -59,20 +61,20 @@ func TestSeenForgets(t *testing.T) {
 	if err := s.Save(); err != nil {
 		t.Fatal(err)
 	}
-	if at := OpenSeen(path).Last("app01", key("e1")); !at.IsZero() {
+	if at := OpenSeen(file).Last("app01", key("e1")); !at.IsZero() {
 		t.Errorf("last seen %v", at)
 	}
 }
 
 func TestSeenSurvivesGarbage(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "seen")
+	file := state.Folder(t.TempDir()).Seen()
 	fingerprint := key("e1").Fingerprint()
 	data := "garbage\napp01 yesterday " + fingerprint + "\n\x00\x00\x00\napp01 2026-11-20T12:00:00Z " + fingerprint + "\napp02"
-	if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
+	if err := file.Write([]byte(data)); err != nil {
 		t.Fatal(err)
 	}
-	if at := OpenSeen(path).Last("app01", key("e1")); !at.Equal(noon) {
+	if at := OpenSeen(file).Last("app01", key("e1")); !at.Equal(noon) {
 		t.Errorf("last seen %v", at)
 	}
 }

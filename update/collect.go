@@ -267,4 +267,4 @@ func lostRevocations(f *farm.Farm, store *keys.Store) error {
 		"(ltskeeper keys revoke NAME FINGERPRINT, or --file with the public key)", filepath.Join(f.State.Path(), "keys", "revoked"), strings.Join(lost, " "))
 }
 
-func openSeen(f *farm.Farm) *keys.Seen { return keys.OpenSeen(filepath.Join(f.State.Path(), "seen")) }
+func openSeen(f *farm.Farm) *keys.Seen { return keys.OpenSeen(f.State.Seen()) }
