@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"ltskeeper/update"
@@ -85,10 +86,8 @@ func record(f *facts) (found []Finding) {
 // permissions looks at the files that decide about trust.
 func permissions(f *facts) (found []Finding) {
 	paths := []string{f.farm.Dir, f.farm.Path, f.farm.ServersDir(), f.farm.KnownHostsLocalPath(), f.farm.State.Path()}
-	for _, pattern := range []string{filepath.Join(f.farm.ServersDir(), "*.toml"), filepath.Join(f.farm.State.Path(), "keys"), filepath.Join(f.farm.State.Path(), "keys", "*")} {
-		more, _ := filepath.Glob(pattern)
-		paths = append(paths, more...)
-	}
+	servers, _ := filepath.Glob(filepath.Join(f.farm.ServersDir(), "*.toml"))
+	paths = slices.Concat(paths, servers, f.farm.State.ListKeyPaths())
 	for _, c := range f.farm.Chroots {
 		paths = append(paths, c.LTSConf)
 	}

@@ -191,7 +191,7 @@ func (f *facts) certificates() {
 	if f.status == nil {
 		return
 	}
-	store, err := keys.Open(filepath.Join(f.farm.State.Path(), "keys"), true)
+	store, err := keys.Open(f.farm.State.KeysPath(), true)
 	if err != nil {
 		return // the status has told
 	}

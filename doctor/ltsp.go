@@ -21,13 +21,13 @@ func ltspInitrd(f *facts) []Finding {
 		return nil // files-behind says it
 	}
 	packed, err := os.Stat(initrd)
-	_, behind := os.Stat(filepath.Join(f.farm.State.Path(), "ltsp-initrd"))
+	behind, _ := f.farm.State.InitrdBehind().Exists()
 	conf, confErr := os.Stat(f.ltspConf.Path)
 	message := ""
 	switch {
 	case err != nil:
 		message = "There is none."
-	case behind == nil, packed.ModTime().Before(known.ModTime()):
+	case behind, packed.ModTime().Before(known.ModTime()):
 		message = fmt.Sprintf("It is older than %s.", path)
 	case confErr == nil && packed.ModTime().Before(conf.ModTime()):
 		message = fmt.Sprintf("It is older than %s.", f.ltspConf.Path)

@@ -197,6 +197,9 @@ func (s *Store) Rejected(name string) ([]Key, error) {
 // lost, or the revocation was interrupted.
 func (s *Store) Lost() []string { return slices.Clone(s.lost) }
 
+// RevokedPath returns the path of the file of revoked keys, for messages.
+func (s *Store) RevokedPath() string { return s.path(revokedFile) }
+
 // Revoked returns the keys that no server may show.
 func (s *Store) Revoked() []Key { return slices.Clone(s.revoked) }
 

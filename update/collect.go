@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -241,7 +240,7 @@ func policyOf(f *farm.Farm, s farm.Server) keys.Policy {
 func openStore(f *farm.Farm, readonly bool) (*keys.Store, error) {
 	store, err := openRecord(f, readonly)
 	if err == nil {
-		err = lostRevocations(f, store)
+		err = lostRevocations(store)
 	}
 	return store, err
 }
@@ -251,20 +250,20 @@ func openRecord(f *farm.Farm, readonly bool) (*keys.Store, error) {
 	if err := f.State.Ask(); err != nil {
 		return nil, err
 	}
-	store, err := keys.Open(filepath.Join(f.State.Path(), "keys"), readonly)
+	store, err := keys.Open(f.State.KeysPath(), readonly)
 	if err == nil {
 		store.OnOrderOf(whoseOrder())
 	}
 	return store, err
 }
 
-func lostRevocations(f *farm.Farm, store *keys.Store) error {
+func lostRevocations(store *keys.Store) error {
 	lost := store.Lost()
 	if len(lost) == 0 {
 		return nil
 	}
 	return fmt.Errorf("%s lacks what the log says was revoked: %s: bring the file back from a backup, or revoke again "+
-		"(ltskeeper keys revoke NAME FINGERPRINT, or --file with the public key)", filepath.Join(f.State.Path(), "keys", "revoked"), strings.Join(lost, " "))
+		"(ltskeeper keys revoke NAME FINGERPRINT, or --file with the public key)", store.RevokedPath(), strings.Join(lost, " "))
 }
 
 func openSeen(f *farm.Farm) *keys.Seen { return keys.OpenSeen(f.State.Seen()) }

@@ -54,7 +54,7 @@ func Look(f *farm.Farm) (*Status, error) {
 	}
 	strays := t.strays()
 	status := Status{Warnings: tellOfStrays(f, strays)}
-	if err := lostRevocations(f, store); err != nil {
+	if err := lostRevocations(store); err != nil {
 		status.Warnings = append(status.Warnings, err.Error())
 	}
 	seen, listed := openSeen(f), t.inDefaultList()

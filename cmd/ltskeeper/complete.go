@@ -379,7 +379,7 @@ func (l *line) keysOf(list func(s *keys.Store, name string) ([]keys.Key, error))
 	if err != nil {
 		return nil
 	}
-	store, err := keys.Open(filepath.Join(f.State.Path(), "keys"), true)
+	store, err := keys.Open(f.State.KeysPath(), true)
 	if err != nil {
 		return nil
 	}

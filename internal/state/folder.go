@@ -1,5 +1,6 @@
 // Package state knows the layout of a farm's state folder, /var/lib/ltskeeper unless the declaration names another:
 //
+//	keys/               the key store, whose files package keys names, reads and writes
 //	lock                held by the run that may change the farm
 //	quarantine          servers that clients are kept away from
 //	seen                when each key was last seen, a cache
@@ -13,6 +14,7 @@ package state
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"ltskeeper/internal/durable"
@@ -38,6 +40,23 @@ func (f Folder) Sweep() error {
 		return fmt.Errorf("remove what an unfinished run left: %w", err)
 	}
 	return nil
+}
+
+// KeysPath returns the path of the key store's folder.
+func (f Folder) KeysPath() string { return f.join("keys") }
+
+// ListKeyPaths returns the paths of the key store's folder and of everything in it, if they exist and may be listed.
+func (f Folder) ListKeyPaths() []string {
+	folder := f.KeysPath()
+	if _, err := os.Lstat(folder); err != nil {
+		return nil
+	}
+	paths := []string{folder}
+	entries, _ := os.ReadDir(folder + "/.") // waits for no fifo in the folder's place
+	for _, e := range entries {
+		paths = append(paths, filepath.Join(folder, e.Name()))
+	}
+	return paths
 }
 
 func (f Folder) join(name string) string { return filepath.Join(f.Path(), name) }
