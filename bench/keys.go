@@ -8,12 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"ltskeeper/internal/sshdtest"
+	"ltskeeper/internal/state"
 )
 
 const names = 200
@@ -63,8 +65,8 @@ func (b *bench) keys(ctx context.Context) error {
 			}
 			m, err := process(ctx, "", b.ltskeeper, "--config", config, "--quiet", "keys", "collect")
 			if err == nil {
-				files, _ := filepath.Glob(filepath.Join(filepath.Dir(config), "state", "keys", "*.pub"))
-				err = countKeys(files...)
+				files := state.Folder(filepath.Join(filepath.Dir(config), "state")).ListKeyPaths()
+				err = countKeys(slices.DeleteFunc(files, func(path string) bool { return filepath.Ext(path) != ".pub" })...)
 			}
 			return m, err
 		}},
