@@ -52,8 +52,9 @@ type Locker struct {
 	silence time.Duration
 }
 
-// NewLocker starts the process, which takes some milliseconds. Nobody waits for
-// that until the first lock is taken.
+// NewLocker starts the process. Until it is ready some milliseconds pass, for which
+// nobody waits but the first Lock. What is opened after NewLocker is not open in the
+// process at any time, not even while it is started.
 func NewLocker() *Locker {
 	l := &Locker{silence: silence}
 	l.process, _ = startLockProcess() // otherwise Lock says why
@@ -102,12 +103,13 @@ type lockOrder struct {
 }
 
 // A lockReport is what became of an order, or, where Slow is set, what it waits
-// for.
+// for, or says that the process is about to end.
 type lockReport struct {
 	Slow       string             // the path of a file
 	Unlockable []*UnlockableError // of locks that are taken
 	Held       *HeldError
 	Failed     *lockFailure
+	Ends       bool // and has let go
 }
 
 // A lockFailure is an error on its way from the process.
@@ -131,6 +133,7 @@ type lockProcess struct {
 	reports   chan lockReport // closed when the process has ended
 	ended     chan struct{}   // closed before that
 	cause     error           // why it ended
+	free      chan struct{}   // closed when it does not hold anything any more
 	abandoned chan struct{}   // closed when nobody reads reports any more
 	abandon   func()
 }
@@ -155,7 +158,8 @@ func startLockProcess() (*lockProcess, error) {
 			// Ctrl-C in a terminal is for this process alone, which then decides when the locks are given back.
 			SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 		},
-		orders: orders, reports: make(chan lockReport), ended: make(chan struct{}), abandoned: make(chan struct{}),
+		orders: orders, reports: make(chan lockReport),
+		ended: make(chan struct{}), free: make(chan struct{}), abandoned: make(chan struct{}),
 	}
 	p.abandon = sync.OnceFunc(func() { close(p.abandoned) })
 	if err := p.cmd.Start(); err != nil {
@@ -172,6 +176,7 @@ func startLockProcess() (*lockProcess, error) {
 // answer, and then nothing ends watch.
 func (p *lockProcess) watch(out *os.File) {
 	defer out.Close()
+	free := sync.OnceFunc(func() { close(p.free) })
 	var complaint string
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		var r lockReport
@@ -179,6 +184,10 @@ func (p *lockProcess) watch(out *os.File) {
 			if complaint == "" { // the first line of a panic says most
 				complaint = lines.Text()
 			}
+			continue
+		}
+		if r.Ends {
+			free()
 			continue
 		}
 		select {
@@ -194,6 +203,7 @@ func (p *lockProcess) watch(out *os.File) {
 		err = errors.New("it ended by itself")
 	}
 	p.cause = fmt.Errorf("process %d, which holds the locks: %w", p.cmd.Process.Pid, err)
+	free()
 	close(p.ended)
 	close(p.reports)
 }
@@ -270,13 +280,14 @@ func (p *lockProcess) ask(o lockOrder, silence time.Duration) error {
 	return errAbandoned
 }
 
-// end ends the process. One that waits for a file system is killed and left
-// behind; the system ends it when the file system answers or is unmounted.
+// end ends the process, and waits until it does not hold anything. One that waits
+// for a file system is killed and left behind; the system ends it when the file
+// system answers or is unmounted.
 func (p *lockProcess) end() {
 	p.abandon()
 	p.orders.Close()
 	select {
-	case <-p.ended:
+	case <-p.free:
 	case <-time.After(mercy):
 		p.cmd.Process.Kill()
 	}
@@ -304,6 +315,7 @@ func serveLocks() {
 		switch err := orders.Decode(&o); {
 		case err != nil:
 			s.letGo() // as far as that is possible: the system does not while one of the calls has not returned
+			s.report(lockReport{Ends: true})
 			return
 		case o.Take != "":
 			go s.take(o.Take) // ends before the next order comes, or never

@@ -213,6 +213,7 @@ func TestLockerIsUsedAgain(t *testing.T) {
 		}
 	}
 	l.Close()
+	<-l.process.ended
 	if err := unix.Kill(pid, 0); err != unix.ESRCH {
 		t.Errorf("after it was closed: %v", err)
 	}
@@ -399,10 +400,10 @@ func TestLockerNeedsItsName(t *testing.T) {
 	}{
 		{append([]string{"ltskeeper"}, list...), "TestLockerNeedsItsName\n"},
 		{append([]string{lockerName}, list...), "TestLockerNeedsItsName\n"},
-		{[]string{lockerName}, ""},
+		{[]string{lockerName}, `"Ends":true}` + "\n"},
 	} {
 		cmd := &exec.Cmd{Path: "/proc/self/exe", Args: test.args} // without input, at whose end it ends
-		if out, err := cmd.CombinedOutput(); err != nil || string(out) != test.want {
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), test.want) {
 			t.Errorf("%s: %v\n%s", test.args, err, out)
 		}
 	}
