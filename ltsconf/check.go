@@ -72,7 +72,7 @@ type checker struct {
 }
 
 func (c *checker) add(severity Severity, offset int, format string, args ...any) {
-	c.report(severity, []fault{{offset, fmt.Sprintf(format, args...)}})
+	c.report(severity, []fault{{offset: offset, msg: fmt.Sprintf(format, args...)}})
 }
 
 func (c *checker) report(severity Severity, faults []fault) {
@@ -112,7 +112,7 @@ func (c *checker) carriageReturns() {
 		return
 	}
 	for _, fault := range c.found {
-		if fault.msg == notUnix {
+		if fault.notUnix {
 			return
 		}
 	}

@@ -7,8 +7,6 @@ import (
 
 // What the parser says of a token that does not fit: what the author of the line may have meant, and how to write that.
 
-const notUnix = "a carriage return, vertical tab or form feed that getltscfg takes for a word; save the file with Unix line ends"
-
 // misplaced is for anything but a section where only a section can stand.
 func (p *parser) misplaced() {
 	switch {
@@ -71,7 +69,11 @@ func (p *parser) blank(t token) bool {
 	}
 	if !p.sawBlank {
 		p.sawBlank = true
-		p.fault(t.start, notUnix)
+		p.faults = append(p.faults, fault{
+			offset:  t.start,
+			msg:     "a carriage return, vertical tab or form feed that getltscfg takes for a word; save the file with Unix line ends",
+			notUnix: true,
+		})
 	}
 	return true
 }

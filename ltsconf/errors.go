@@ -40,8 +40,9 @@ func (e SyntaxErrors) Unwrap() []error {
 
 // A fault is what is wrong at an offset of the text.
 type fault struct {
-	offset int
-	msg    string
+	offset  int
+	msg     string
+	notUnix bool // white space that getltscfg takes for a word, as files with DOS line ends hold
 }
 
 func (f *File) syntaxErrors(faults []fault) SyntaxErrors {

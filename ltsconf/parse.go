@@ -154,5 +154,5 @@ func (p *parser) sameLine(from, to int) bool {
 }
 
 func (p *parser) fault(offset int, msg string) {
-	p.faults = append(p.faults, fault{offset, msg})
+	p.faults = append(p.faults, fault{offset: offset, msg: msg})
 }
