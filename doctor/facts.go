@@ -162,7 +162,7 @@ func gather(ctx context.Context, path string, names []string, m machine) (*facts
 // look reads what is on record, unless nobody knows where that is.
 func (f *facts) look() {
 	for _, m := range f.mistakes {
-		if m.File == f.farm.Path && m.Key == "state" || m.File == f.farm.Path && strings.HasPrefix(m.Msg, "it is not TOML") {
+		if m.File == f.farm.Path && (m.Key == "state" || m.Syntax) {
 			f.couldNotSee("what is on record of keys and images, for %s cannot be read", f.farm.Path)
 			return
 		}

@@ -68,7 +68,7 @@ func (s *source) parse() (root *table, ok bool) {
 func (s *source) syntaxMistake(err error) {
 	var d *toml.DecodeError
 	if !errors.As(err, &d) {
-		*s.mistakes = append(*s.mistakes, Mistake{File: s.path, Msg: "it is not TOML: " + err.Error()})
+		*s.mistakes = append(*s.mistakes, Mistake{File: s.path, Msg: "it is not TOML: " + err.Error(), Syntax: true})
 		return
 	}
 	line, column := d.Position()
@@ -79,6 +79,7 @@ func (s *source) syntaxMistake(err error) {
 		Key:    strings.Join(d.Key(), "."),
 		Msg:    "it is not TOML: " + strings.TrimPrefix(d.Error(), "toml: "),
 		Remedy: "strings stand in double quotes, and every key once",
+		Syntax: true,
 	})
 }
 

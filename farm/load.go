@@ -89,7 +89,7 @@ func defaults(path string) *Farm {
 }
 
 // read reads a file of the declaration, of up to limit bytes. If there is none, ok is false, and
-// missing is a mistake if it says anything.
+// missing is a mistake unless it is the zero Mistake.
 func (l *loader) read(path string, limit int64, missing Mistake) (s *source, ok bool) {
 	text, err := regular.Read(path, limit)
 	switch {
@@ -97,7 +97,7 @@ func (l *loader) read(path string, limit int64, missing Mistake) (s *source, ok 
 		return &source{path: path, text: text, mistakes: &l.mistakes}, true
 	case !errors.Is(err, fs.ErrNotExist):
 		l.unreadable(path, err)
-	case missing.Msg != "":
+	case missing != Mistake{}:
 		l.mistakes = append(l.mistakes, missing)
 	}
 	return nil, false

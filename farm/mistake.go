@@ -13,6 +13,7 @@ type Mistake struct {
 	Key    string // the key's path, like collect.timeout; may be empty
 	Msg    string // what is wrong
 	Remedy string // what would be right
+	Syntax bool   // the file is not TOML, and nothing in it can be read
 }
 
 // Error returns the mistake as one line: "file:line:column: key: what is

@@ -388,3 +388,28 @@ func TestMistakeIsOneLine(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A file that is not TOML at all is told from one with a wrong value by the mistake's data.
+func TestSyntaxMistake(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"state = [":          true,
+		"state = x":          true,
+		"state = 3":          false,
+		"[image]\nkeeep = 1": false,
+	} {
+		path := filepath.Join(t.TempDir(), "ltskeeper.toml")
+		if err := os.WriteFile(path, []byte(text+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, mistakes, err := Salvage(path)
+		if err != nil || len(mistakes) == 0 {
+			t.Fatalf("%q: %v, %v", text, mistakes, err)
+		}
+		for _, m := range mistakes {
+			if m.Syntax != want {
+				t.Errorf("%q: Syntax is %v in %+v", text, m.Syntax, m)
+			}
+		}
+	}
+}
