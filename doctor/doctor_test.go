@@ -355,6 +355,9 @@ func TestChecks(t *testing.T) {
 		{"file-edited", Problem, "Its /etc/ssh/ssh_known_hosts was edited by hand, or by another program: 1 line in it is not ltskeeper's, the first: mine ssh-rsa", []string{"image-old"}, func(w *world) { w.add("client/etc/ssh/ssh_known_hosts", "mine ssh-rsa AAAA\n") }},
 		{"file-foreign", Problem, "client/etc/lts.conf was not written by ltskeeper.", []string{"image-old"}, func(w *world) { w.write("client/etc/lts.conf", "[default]\nX = y\n") }},
 		{"lts-conf-wrong", Advice, "warning: A again in [default]", []string{"files-behind"}, func(w *world) { w.write("lts.conf", "[default]\nA = b\nA = c\n") }},
+		{"lts-conf-wrong", Problem, ":4:5: error: ", []string{"declaration"}, func(w *world) {
+			w.write("lts.conf", "[default]\nA = b\nA = c\nB = \"$(reboot)\"\nC = \"$(reboot)\"\n")
+		}},
 		{"lts-conf-wrong", Problem, "error: ", []string{"image-apart"}, func(w *world) {
 			w.write("tftp/client/current/lts.conf", "# Written by ltskeeper\n[default]\nA = \"$(reboot)\"\n")
 		}},

@@ -263,7 +263,7 @@ func ltsConfWrong(f *facts) (found []Finding) {
 			return
 		}
 		finding := Finding{Kind: kind, Subject: subject, Severity: Advice, Fix: "See all of it, and mend it:", Commands: []string{shell("ltskeeper lts-conf check %s", path)}}
-		n := 0
+		n, shown := 0, ltsconf.Warning // shown is the severity of the problem in the message
 		for _, p := range ltsconf.Check(path, data, nil) {
 			if p.Severity < least {
 				continue
@@ -271,8 +271,8 @@ func ltsConfWrong(f *facts) (found []Finding) {
 			if p.Severity == ltsconf.Error {
 				finding.Severity = Problem
 			}
-			if n++; n == 1 || p.Severity == ltsconf.Error && !strings.Contains(finding.Message, ": error: ") {
-				finding.Message = sentence(p.String())
+			if n++; n == 1 || p.Severity > shown {
+				finding.Message, shown = sentence(p.String()), p.Severity
 			}
 		}
 		if n > 1 {
