@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"ltskeeper/keys"
 )
@@ -60,12 +59,12 @@ func ltspServer(f *facts) (found []Finding) {
 		if slices.ContainsFunc(all, holds) {
 			continue
 		}
-		fix := fmt.Sprintf("Say which servers answer to it, as an [[alias]] in %s, with name = %q; for this machine itself, init takes its own keys over:", f.farm.Path, name)
-		if name != "server" {
-			fix = fmt.Sprintf("Declare it as a server, or as an [[alias]] in %s, with name = %q.", f.farm.Path, name)
+		finding := Finding{
+			Kind: Machine, Subject: f.farm.LTSP.KnownHosts, Message: fmt.Sprintf("It holds no key of %s, %s.", name, from[name]),
+			Fix: fmt.Sprintf("Declare it as a server, or as an [[alias]] in %s, with name = %q.", f.farm.Path, name),
 		}
-		finding := Finding{Kind: Machine, Subject: f.farm.LTSP.KnownHosts, Message: fmt.Sprintf("It holds no key of %s, %s.", name, from[name]), Fix: fix}
-		if strings.HasSuffix(fix, ":") {
+		if name == "server" {
+			finding.Fix = fmt.Sprintf("Say which servers answer to it, as an [[alias]] in %s, with name = %q; for this machine itself, init takes its own keys over:", f.farm.Path, name)
 			finding.Commands = []string{"ltskeeper init --adopt", "ltskeeper update-image"}
 		}
 		found = append(found, finding)
