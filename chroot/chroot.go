@@ -36,10 +36,20 @@ type Root struct {
 func Open(path string) (*Root, error) {
 	r, err := open(path)
 	if err != nil {
-		return nil, fmt.Errorf("open client root %s: %w", path, err)
+		return nil, &OpenError{path, err}
 	}
 	return r, nil
 }
+
+// OpenError is returned by Open.
+type OpenError struct {
+	Path string
+	Err  error // what is wrong with it, without the path
+}
+
+func (e *OpenError) Error() string { return fmt.Sprintf("open client root %s: %v", e.Path, e.Err) }
+
+func (e *OpenError) Unwrap() error { return e.Err }
 
 func open(path string) (*Root, error) {
 	path, err := filepath.Abs(path)

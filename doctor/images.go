@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"ltskeeper/chroot"
 	"ltskeeper/image"
 	"ltskeeper/internal/kernels"
 	"ltskeeper/internal/mounts"
@@ -25,7 +26,7 @@ func noImage(f *facts) (found []Finding) {
 			finding.Message = sentence(r.openAt.Error())
 			finding.Fix, finding.Commands = "Bring back the server that it is mounted from; to see what is mounted where:", []string{"findmnt"}
 		case r.openAt != nil && !errors.Is(r.openAt, fs.ErrPermission):
-			finding.Message = sentence(strings.TrimPrefix(r.openAt.Error(), "open client root "))
+			finding.Message = sentence(explainOpenError(r.openAt))
 			finding.Fix = fmt.Sprintf("See whether it is mounted; else make a client root there, or put its path right in %s.", f.farm.Path)
 		case f.status != nil && r.image.Current == image.None && r.image.Problem == "" && !isRegular(r.image.Path) && !f.missing:
 			finding.Message = "It has no image yet."
@@ -36,6 +37,15 @@ func noImage(f *facts) (found []Finding) {
 		found = append(found, finding)
 	}
 	return found
+}
+
+// explainOpenError says what is wrong with a client root, after its path.
+func explainOpenError(err error) string {
+	var e *chroot.OpenError
+	if errors.As(err, &e) {
+		return fmt.Sprintf("%s: %v", e.Path, e.Err)
+	}
+	return err.Error()
 }
 
 func isRegular(path string) bool {
