@@ -25,10 +25,13 @@ type step struct {
 	from string // of rename and link: the old path; of symlink: the target
 }
 
+// ErrFull is in the errors of a disk that is full, or too full for the next generation. It says what to do.
+var ErrFull = errors.New("make room, or set keep and keep-for in [image] lower and run ltskeeper image prune")
+
 // explain adds to an error what there is to do about a full disk.
 func explain(err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return fmt.Errorf("%w: make room, or set keep and keep-for in [image] lower and run ltskeeper image prune", err)
+		return fmt.Errorf("%w: %w", err, ErrFull)
 	}
 	return err
 }

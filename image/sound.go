@@ -82,7 +82,7 @@ func (s *Store) room(current int) error {
 			continue // it is made when it is written to
 		}
 		if free := int64(st.Bavail) * st.Bsize; free < bytes {
-			return fmt.Errorf("%s has %d MB free, and the next generation needs about %d MB: make room, or set keep and keep-for in [image] lower and run ltskeeper image prune", dir, free>>20, bytes>>20+1)
+			return fmt.Errorf("%s has %d MB free, and the next generation needs about %d MB: %w", dir, free>>20, bytes>>20+1, ErrFull)
 		}
 	}
 	return nil

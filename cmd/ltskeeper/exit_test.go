@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"ltskeeper/farm"
+	"ltskeeper/image"
 	"ltskeeper/internal/mounts"
 	"ltskeeper/internal/state"
 )
@@ -47,6 +48,9 @@ func TestComplain(t *testing.T) {
 			"ltskeeper: the disk has errors, or the server that it is on: see what the kernel says of it (dmesg)\n"},
 		{fmt.Errorf("a: %w", mounts.ErrSilent), "ltskeeper: a: its file system does not answer, as NFS does not whose server is gone\n" +
 			"ltskeeper: what is mounted where: findmnt; bring back the server that it comes from, or unmount it (umount -l)\n"},
+		{syscall.ENOSPC, "ltskeeper: no space left on device\n" +
+			"ltskeeper: the disk is full (df): ltskeeper image list shows what generations take, and image prune deletes what keep and keep-for in [image] allow\n"},
+		{fmt.Errorf("build image: %w: %w", syscall.ENOSPC, image.ErrFull), "ltskeeper: build image: no space left on device: " + image.ErrFull.Error() + "\n"},
 		{errors.New("app01: \x1b[2Jbanner"), "ltskeeper: app01: \\x1b[2Jbanner\n"},
 	} {
 		var b bytes.Buffer
