@@ -88,8 +88,9 @@ type Key struct {
 
 // An AddressProblem is why one address of a server showed no keys.
 type AddressProblem struct {
-	Address string `json:"address"`
-	Error   string `json:"error"`
+	Address string         `json:"address"`
+	Error   string         `json:"error"`
+	Kind    keys.ErrorKind `json:"-"` // "" if the scan did not say
 }
 
 // A File is a text file derived for the clients.

@@ -27,7 +27,7 @@ func (l look) report(t *trust, listed map[string]bool) Server {
 	}
 	for _, a := range l.sighting.Addresses {
 		if a.Err != nil {
-			s.Addresses = append(s.Addresses, AddressProblem{Address: a.Address, Error: cause(a.Err)})
+			s.Addresses = append(s.Addresses, explainSilence(a))
 			s.Unreachable = true
 		}
 	}
@@ -89,13 +89,13 @@ func (l look) why() string {
 	return strings.Join(strings.Fields(strings.Join(l.verdict.Reasons(), "; ")), " ")
 }
 
-// cause is what went wrong with an address, without the server's name and address before it.
-func cause(err error) string {
+// explainSilence returns what went wrong with an address, without the server's name and address before it.
+func explainSilence(a keys.AddressSighting) AddressProblem {
 	var e *keys.ScanError
-	if errors.As(err, &e) {
-		return e.Err.Error()
+	if errors.As(a.Err, &e) {
+		return AddressProblem{Address: a.Address, Error: e.Err.Error(), Kind: e.Kind}
 	}
-	return err.Error()
+	return AddressProblem{Address: a.Address, Error: a.Err.Error()}
 }
 
 func reportKeys(list []keys.Key) []Key {

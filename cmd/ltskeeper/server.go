@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"ltskeeper/farm"
+	"ltskeeper/keys"
 	"ltskeeper/update"
 
 	"github.com/urfave/cli/v2"
@@ -182,27 +183,27 @@ func (t *tool) firstLook(ctx context.Context, f *farm.Farm, name string) (s upda
 }
 
 // twoOfOneType says whether keys contradict each other: the server's addresses show different ones.
-func twoOfOneType(keys []update.Key) bool {
+func twoOfOneType(shown []update.Key) bool {
 	types := map[string]bool{}
-	for _, k := range keys {
+	for _, k := range shown {
 		types[k.Type] = true
 	}
-	return len(types) < len(keys)
+	return len(types) < len(shown)
 }
 
-func these(keys []update.Key) string {
-	if len(keys) == 1 {
+func these(shown []update.Key) string {
+	if len(shown) == 1 {
 		return "this host key"
 	}
 	return "these host keys"
 }
 
-func fingerprints(keys []update.Key) []string {
-	var fingerprints []string
-	for _, k := range keys {
-		fingerprints = append(fingerprints, k.Fingerprint)
+func fingerprints(shown []update.Key) []string {
+	var all []string
+	for _, k := range shown {
+		all = append(all, k.Fingerprint)
 	}
-	return fingerprints
+	return all
 }
 
 // An addedDocument is a server that was added, and what it showed.
@@ -279,7 +280,7 @@ func (d addedDocument) report(p *page) {
 	}
 	if s.State == update.Unreachable && !p.quiet {
 		p.printf("To ask it again: %s\n", p.command("keys collect", s.Name))
-		if len(s.Declared.Addresses) == 0 && len(s.Addresses) == 1 && strings.Contains(s.Addresses[0].Error, "name") {
+		if len(s.Declared.Addresses) == 0 && len(s.Addresses) == 1 && s.Addresses[0].Kind == keys.KindUnresolved {
 			p.printf("If clients know it by another name or address: addresses = [\"10.0.0.11\"] in %s\n", d.File)
 		}
 	}
