@@ -291,7 +291,7 @@ func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
 	change := File{Chroot: o.declared.Name, Path: filepath.Join(o.Path(), file.path), New: file.shown(file.data)}
 	same := err == nil && bytes.Equal(old, file.data)
 	if !o.writable() && !same {
-		change.Path = "image:/" + file.path
+		change.Path, change.Inside = "image:/"+file.path, "/"+file.path
 		if old, err = o.store.ReadFile(file.path); err != nil && !regular.IsOdd(err) { // an odd image is replaced
 			return false, err
 		}

@@ -100,6 +100,7 @@ type File struct {
 	Changed bool   `json:"changed"`
 	Old     string `json:"-"` // what stood there before
 	New     string `json:"-"`
+	Inside  string `json:"-"` // its path in the image, if it goes into the image only
 }
 
 // An Image is what became of one chroot's image.

@@ -108,9 +108,11 @@ func (d reportDocument) changes(p *page) {
 		p.table(0, rows)
 	}
 	for _, f := range d.Files {
-		if inside, only := strings.CutPrefix(f.Path, "image:"); f.Changed && only {
-			p.printf("%s: %s %s, in the image only\n", f.Chroot, wrote, inside)
-		} else if f.Changed {
+		switch {
+		case !f.Changed:
+		case f.Inside != "":
+			p.printf("%s: %s %s, in the image only\n", f.Chroot, wrote, f.Inside)
+		default:
 			p.printf("%s: %s %s\n", f.Chroot, wrote, f.Path)
 		}
 	}
@@ -208,9 +210,8 @@ func stateCounts(servers []update.Server) string {
 		}
 	}
 	all := count(len(servers), "server", "servers")
-	if len(parts) == 1 {
-		_, state, _ := strings.Cut(parts[0], " ")
-		return all + " " + state
+	if len(counts) == 1 {
+		return all + " " + string(servers[0].State)
 	}
 	return all + " (" + strings.Join(parts, ", ") + ")"
 }
