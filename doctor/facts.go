@@ -66,7 +66,7 @@ type facts struct {
 type server struct {
 	farm.Server
 	record   update.Server     // empty without a status
-	certs    []keys.Key        // on record
+	certs    []keys.Stored     // on record
 	lookups  map[string]lookup // its name, aliases and addresses, as this machine resolves them
 	entry    string            // what stands for it in LDM_SERVER
 	dns      lookup            // entry, as name servers know it; nothing for an address
@@ -195,7 +195,7 @@ func (f *facts) certificates() {
 	if err != nil {
 		return // the status has told
 	}
-	f.store, f.revoked = store, store.Revoked()
+	f.store, f.revoked = store, keys.Plain(store.Revoked())
 	for _, s := range f.servers {
 		s.certs, _ = store.Certificates(s.Name)
 	}

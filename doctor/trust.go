@@ -228,9 +228,11 @@ const expiresSoon = 14 * 24 * time.Hour
 func certificate(f *facts) (found []Finding) {
 	for _, s := range f.servers {
 		certs := s.certs
-		var shown []keys.Key
+		var shown []keys.Stored
 		for _, a := range s.sighting.Addresses {
-			shown = append(shown, a.Certificates...)
+			for _, cert := range a.Certificates {
+				shown = append(shown, keys.Stored{Key: cert})
+			}
 		}
 		if len(shown) > 0 {
 			certs = shown

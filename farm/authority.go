@@ -27,7 +27,7 @@ func (l *loader) authority(p place) {
 				return
 			}
 			var err error
-			if a.Key, err = keys.ParseKey(line); err == nil {
+			if a.Key, a.Comment, err = keys.ParseKeyLine(line); err == nil {
 				err = a.Key.Weakness()
 			}
 			if err != nil {

@@ -157,7 +157,7 @@ func TestLoad(t *testing.T) {
 		LTSP:           LTSP{KnownHosts: dir + "/ltsp/ssh_known_hosts", Initrd: true},
 		HashKnownHosts: true,
 
-		Authorities: []keys.Authority{{Hosts: []string{"*.example.org", "!gw.example.org"}, Key: ca}},
+		Authorities: []keys.Authority{{Hosts: []string{"*.example.org", "!gw.example.org"}, Key: ca, Comment: "the CA"}},
 
 		Path:  dir + "/ltskeeper.toml",
 		Dir:   dir,

@@ -12,8 +12,9 @@ import (
 
 // Authority is a certificate authority for host keys.
 type Authority struct {
-	Hosts []string // patterns of names and addresses, as in known_hosts: *, ? and !
-	Key   Key
+	Hosts   []string // patterns of names and addresses, as in known_hosts: *, ? and !
+	Key     Key
+	Comment string // of the key, as the declaration has it
 }
 
 // expiresSoon is how long before its end a certificate is spoken of.
@@ -85,9 +86,9 @@ func (f *certFault) Error() string { return f.what }
 // checkCertificate judges a host certificate for a name as OpenSSH's clients do
 // (sshkey_cert_check_host), all of them: a principal that is a pattern and an
 // empty list, which only some take, are refused.
-func checkCertificate(k Key, name string, authorities []Authority, revoked func(Key) bool, now time.Time) (until time.Time, err error) {
+func checkCertificate(k Stored, name string, authorities []Authority, revoked func(Key) bool, now time.Time) (until time.Time, err error) {
 	fault := func(format string, args ...any) error { return &certFault{what: fmt.Sprintf(format, args...)} }
-	cert, certified, err := parseCertificate(k)
+	cert, certified, err := parseCertificate(k.Key)
 	if err != nil {
 		return until, fault("cannot be read")
 	}
@@ -103,7 +104,7 @@ func checkCertificate(k Key, name string, authorities []Authority, revoked func(
 		}
 	}
 	after, before := validity(cert)
-	if taken := k.Origin().At; now.Before(after) && now.Before(taken) {
+	if taken := k.Origin.At; now.Before(after) && now.Before(taken) {
 		now = taken // it is on record, and had begun: the clock has been set back since
 	}
 	switch {
@@ -194,23 +195,23 @@ func (v *Verdict) certify(p Policy, r record, revoked func(Key) bool, now time.T
 		}
 	}
 	for _, a := range v.seen.Addresses {
-		best, found := preferred(a.Certificates)
+		shown, found := preferred(a.Certificates)
 		if !found {
 			if v.covered && len(a.types()) > 0 && a.Err == nil {
 				note(len(v.Trusted) == 0, "%s shows no certificate, though a CA covers it", v.Name)
 			}
 			continue
 		}
-		best = remember(best, r.certs, "")
+		best := remember(shown, r.certs, Origin{})
 		for _, name := range p.Listed {
 			until, err := checkCertificate(best, name, p.Authorities, revoked, now)
 			var fault *certFault
 			switch {
 			case errors.As(err, &fault) && fault.foreign && !v.covered:
 			case err != nil:
-				note(true, "%s shows a certificate that %v (for the name %s, of %s)", v.Name, err, name, certifiedName(best))
+				note(true, "%s shows a certificate that %v (for the name %s, of %s)", v.Name, err, name, certifiedName(shown))
 			case !until.IsZero() && until.Sub(now) < expiresSoon:
-				note(true, "%s shows a certificate that expires at %s (of %s)", v.Name, until.Format(time.RFC3339), certifiedName(best))
+				note(true, "%s shows a certificate that expires at %s (of %s)", v.Name, until.Format(time.RFC3339), certifiedName(shown))
 			}
 			if name == p.Listed[0] && err == nil {
 				v.takeCertificate(best, now)
@@ -228,7 +229,7 @@ func (p Policy) Covered() bool {
 
 // Refused says why clients do not take a certificate that a server shows, as the end of a sentence that begins with it; nil if
 // they do. What another CA has signed is nobody's concern where no declared one covers the server.
-func (s *Store) Refused(p Policy, certificate Key, now time.Time) error {
+func (s *Store) Refused(p Policy, certificate Stored, now time.Time) error {
 	for _, name := range p.Listed {
 		_, err := checkCertificate(certificate, name, p.Authorities, s.isRevoked, now)
 		var fault *certFault
@@ -241,14 +242,14 @@ func (s *Store) Refused(p Policy, certificate Key, now time.Time) error {
 }
 
 // takeCertificate records a good one in place of an older one of its type.
-func (v *Verdict) takeCertificate(k Key, now time.Time) {
-	_, certified, _ := parseCertificate(k)
+func (v *Verdict) takeCertificate(k Stored, now time.Time) {
+	_, certified, _ := parseCertificate(k.Key)
 	v.vouched = append(v.vouched, certified)
 	if contains(v.Certified, k) {
 		return
 	}
-	v.Certified = slices.DeleteFunc(v.Certified, func(old Key) bool { return old.Type == k.Type })
-	k.Comment = stamp("certified", now)
+	v.Certified = slices.DeleteFunc(v.Certified, func(old Stored) bool { return old.Type == k.Type })
+	k.Origin = stampOrigin(HowCertified, now)
 	v.Certified = append(v.Certified, k)
 }
 

@@ -90,7 +90,7 @@ func TestCertificatesAsOpenSSHJudgesThem(t *testing.T) {
 			if len(seen.Addresses[0].Certificates) != 1 || len(seen.Addresses[0].Keys) != 1 {
 				t.Fatalf("%+v", seen)
 			}
-			_, err := checkCertificate(seen.Addresses[0].Certificates[0], appName, []Authority{a}, func(Key) bool { return false }, time.Now())
+			_, err := checkCertificate(Stored{Key: seen.Addresses[0].Certificates[0]}, appName, []Authority{a}, func(Key) bool { return false }, time.Now())
 			if (err == nil) != (test.fault == "") || err != nil && !strings.Contains(err.Error(), test.fault) {
 				t.Errorf("%v, want %q", err, test.fault)
 			}
@@ -139,8 +139,8 @@ func certified(t *testing.T, o sshdtest.Options) (k *keeper, ca string) {
 
 func (k *keeper) known(v Verdict) []byte {
 	return RenderKnownHosts(KnownHosts{
-		Hosts:       []Host{{Names: k.policy.Names, Keys: v.Trusted}},
-		Authorities: k.policy.Authorities, Revoked: open(k.t, k.dir).Revoked(),
+		Hosts:       []Host{{Names: k.policy.Names, Keys: Plain(v.Trusted)}},
+		Authorities: k.policy.Authorities, Revoked: Plain(open(k.t, k.dir).Revoked()),
 	})
 }
 
@@ -365,7 +365,7 @@ func TestForgedCertificate(t *testing.T) {
 	k := goodCertificate(t)
 	declared := []Authority{{Hosts: []string{"*"}, Key: keyOf(t, ca)}}
 	none := func(Key) bool { return false }
-	if _, err := checkCertificate(k, appName, declared, none, noon); err != nil {
+	if _, err := checkCertificate(Stored{Key: k}, appName, declared, none, noon); err != nil {
 		t.Fatalf("a good one: %v", err)
 	}
 	cert, _, err := parseCertificate(k)
@@ -380,7 +380,7 @@ func TestForgedCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := checkCertificate(forged, appName, declared, none, noon); err == nil || !strings.Contains(err.Error(), "not its CA's") {
+	if _, err := checkCertificate(Stored{Key: forged}, appName, declared, none, noon); err == nil || !strings.Contains(err.Error(), "not its CA's") {
 		t.Errorf("a forged one: %v", err)
 	}
 }
@@ -391,7 +391,7 @@ func FuzzCertificate(f *testing.F) {
 	f.Add([]byte(goodCertificate(f).Blob))
 	f.Fuzz(func(t *testing.T, blob []byte) {
 		k := Key{Type: "ssh-ed25519-cert-v01@openssh.com", Blob: blob}
-		if _, err := checkCertificate(k, appName, []Authority{{Hosts: []string{"*"}, Key: key("e1")}}, func(Key) bool { return false }, noon); err == nil {
+		if _, err := checkCertificate(Stored{Key: k}, appName, []Authority{{Hosts: []string{"*"}, Key: key("e1")}}, func(Key) bool { return false }, noon); err == nil {
 			t.Errorf("%x is taken, which e1 has not signed", blob)
 		}
 	})

@@ -21,7 +21,7 @@ const byScan = "scan"
 // disk names come before the first key of theirs, the log before what it tells
 // of, and a revocation before the files that it takes keys from. Nothing is
 // written for what stays as it is.
-func (s *Store) commit(now time.Time, by string, revoked []Key, changes ...change) error {
+func (s *Store) commit(now time.Time, by string, revoked []Stored, changes ...change) error {
 	var names []string
 	for _, c := range changes {
 		names = append(names, c.names...)
@@ -72,13 +72,14 @@ func (s *Store) commit(now time.Time, by string, revoked []Key, changes ...chang
 }
 
 // untrusted is what stands in NAME.pending.
-func (r record) untrusted() []Key { return slices.Concat(r.waiting, r.rejected) }
+func (r record) untrusted() []Stored { return slices.Concat(r.waiting, r.rejected) }
 
 // sameEntries reports whether two lists hold the same keys with the same
 // comments, in whatever order.
-func sameEntries(a, b []Key) bool {
-	missing := func(k Key) bool {
-		return !slices.ContainsFunc(b, func(other Key) bool { return other.Equal(k) && other.Comment == k.Comment })
+func sameEntries(a, b []Stored) bool {
+	missing := func(k Stored) bool {
+		same := func(other Stored) bool { return other.Equal(k.Key) && other.Origin.Comment() == k.Origin.Comment() }
+		return !slices.ContainsFunc(b, same)
 	}
 	return len(a) == len(b) && !slices.ContainsFunc(a, missing)
 }
@@ -86,7 +87,7 @@ func sameEntries(a, b []Key) bool {
 // entries is what the log says about the changes: a line for each key that
 // comes to be trusted, rejected or revoked, or ceases to be so. That a key
 // waits is no decision, and anybody can bring it about.
-func (s *Store) entries(now time.Time, by string, revoked []Key, changes []change) []Entry {
+func (s *Store) entries(now time.Time, by string, revoked []Stored, changes []change) []Entry {
 	var entries []Entry
 	add := func(server string, k Key, from, to Standing, by string) {
 		entries = append(entries, Entry{
@@ -95,17 +96,17 @@ func (s *Store) entries(now time.Time, by string, revoked []Key, changes []chang
 		})
 	}
 	for _, k := range revoked {
-		add(anyServer, k, Unknown, Revoked, by)
+		add(anyServer, k.Key, Unknown, Revoked, by)
 	}
 	isRevoked := func(k Key) bool { return s.isRevoked(k) || contains(revoked, k) }
 	for _, c := range changes {
-		var keys []Key
+		var all []Key
 		for _, k := range slices.Concat(c.after.trusted, c.after.rejected, c.before.trusted, c.before.rejected) {
-			if !contains(keys, k) {
-				keys = append(keys, k)
+			if !contains(all, k) {
+				all = append(all, k.Key)
 			}
 		}
-		for _, k := range keys {
+		for _, k := range all {
 			from, to := c.before.standing(k), c.after.standing(k)
 			if to == Unknown && isRevoked(k) {
 				to = Revoked
@@ -113,8 +114,8 @@ func (s *Store) entries(now time.Time, by string, revoked []Key, changes []chang
 			why := by
 			switch {
 			case to == Trusted:
-				why = remember(k, c.after.trusted, "").Origin().How
-			case by == byScan && !remember(k, c.before.trusted, "").Origin().Gone.IsZero():
+				why = remember(k, c.after.trusted, Origin{}).Origin.What()
+			case by == byScan && !remember(k, c.before.trusted, Origin{}).Origin.Gone.IsZero():
 				why = "retired"
 			case by == byScan && to == Rejected:
 				why = "recalled" // from the log: NAME.pending was lost
@@ -126,7 +127,7 @@ func (s *Store) entries(now time.Time, by string, revoked []Key, changes []chang
 	}
 	for _, c := range changes {
 		for _, k := range c.after.certs {
-			if cert, certified, err := parseCertificate(k); err == nil && !contains(c.before.certs, k) {
+			if cert, certified, err := parseCertificate(k.Key); err == nil && !contains(c.before.certs, k) {
 				add(c.server, certified, c.before.standing(certified), Certified, "certificate of "+ssh.FingerprintSHA256(cert.SignatureKey))
 			}
 		}

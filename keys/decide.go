@@ -31,7 +31,7 @@ func (v *Verdict) change() change {
 // Accept trusts pending or rejected keys, each in place of the trusted keys of
 // its type. Without fingerprints it accepts all pending ones; two of one type
 // are then an error, as are keys that are not pinned though others are.
-func (s *Store) Accept(p Policy, fingerprints []string, now time.Time) (accepted, replaced []Key, err error) {
+func (s *Store) Accept(p Policy, fingerprints []string, now time.Time) (accepted, replaced []Stored, err error) {
 	r, err := s.record(p)
 	if err != nil {
 		return nil, nil, err
@@ -41,10 +41,10 @@ func (s *Store) Accept(p Policy, fingerprints []string, now time.Time) (accepted
 		return nil, nil, fmt.Errorf("accept keys of %s: %w", p.Name, err)
 	}
 	for i, k := range accepted {
-		if err := s.acceptable(p, k, accepted[:i]); err != nil {
+		if err := s.acceptable(p, k.Key, accepted[:i]); err != nil {
 			return nil, nil, fmt.Errorf("accept key %s of %s: %w", k.Fingerprint(), p.Name, err)
 		}
-		accepted[i].Comment = stamp("accepted", now)
+		accepted[i].Origin = stampOrigin(HowAccepted, now)
 	}
 	after := record{trusted: slices.Clone(accepted), certs: r.certs}
 	for _, k := range r.trusted {
@@ -69,7 +69,7 @@ func (s *Store) Accept(p Policy, fingerprints []string, now time.Time) (accepted
 	return accepted, replaced, s.commit(now, "replaced", nil, c)
 }
 
-func (s *Store) acceptable(p Policy, k Key, others []Key) error {
+func (s *Store) acceptable(p Policy, k Key, others []Stored) error {
 	switch {
 	case s.isRevoked(k):
 		return errors.New("it is revoked")
@@ -83,7 +83,7 @@ func (s *Store) acceptable(p Policy, k Key, others []Key) error {
 
 // Reject ends the wait of pending keys without trusting them: they are not
 // offered again. Without fingerprints it rejects all of them.
-func (s *Store) Reject(name string, fingerprints []string, now time.Time) (rejected []Key, err error) {
+func (s *Store) Reject(name string, fingerprints []string, now time.Time) (rejected []Stored, err error) {
 	r, err := s.record(Policy{Name: name})
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (s *Store) Reject(name string, fingerprints []string, now time.Time) (rejec
 		return nil, fmt.Errorf("reject keys of %s: %w", name, err)
 	}
 	for i := range rejected {
-		rejected[i].Comment = stamp(rejectedMark, now)
+		rejected[i].Origin = stampOrigin(HowRejected, now)
 	}
 	after := record{trusted: r.trusted, certs: r.certs, rejected: slices.Concat(r.rejected, rejected)}
 	after.rejected = after.rejected[max(0, len(after.rejected)-maxRejected):]
@@ -106,16 +106,16 @@ func (s *Store) Reject(name string, fingerprints []string, now time.Time) (rejec
 }
 
 // choose finds the keys with these fingerprints, or all that wait.
-func choose(r record, fingerprints []string) ([]Key, error) {
+func choose(r record, fingerprints []string) ([]Stored, error) {
 	if len(fingerprints) == 0 {
 		if len(r.waiting) == 0 {
 			return nil, errors.New("no key is pending")
 		}
 		return slices.Clone(r.waiting), nil
 	}
-	var chosen []Key
+	var chosen []Stored
 	for _, fingerprint := range fingerprints {
-		has := func(k Key) bool { return k.Fingerprint() == fingerprint }
+		has := func(k Stored) bool { return k.Fingerprint() == fingerprint }
 		all := slices.Concat(r.waiting, r.rejected)
 		i := slices.IndexFunc(all, has)
 		if i < 0 {

@@ -9,9 +9,6 @@ import (
 	"strings"
 )
 
-// rejectedMark begins the comment of a pending key that a person rejected.
-const rejectedMark = "rejected"
-
 // errCut is what is wrong with a file that something else than this package
 // wrote, or that was not written to its end.
 var errCut = errors.New("it is cut off in the middle of a line")
@@ -19,12 +16,12 @@ var errCut = errors.New("it is cut off in the middle of a line")
 // parseKeyFile reads a file of public key lines. Empty lines and lines that
 // begin with # are comments. The last line, too, ends in a newline: a file
 // that does not is cut off.
-func parseKeyFile(data []byte) ([]Key, error) {
-	var keys []Key
+func parseKeyFile(data []byte) ([]Stored, error) {
+	var keys []Stored
 	err := eachLine(data, func(line string) error {
-		k, err := ParseKey(line)
+		k, comment, err := ParseKeyLine(line)
 		if err == nil {
-			keys = append(keys, k)
+			keys = append(keys, Stored{k, parseOrigin(comment)})
 		}
 		return err
 	})
@@ -32,10 +29,13 @@ func parseKeyFile(data []byte) ([]Key, error) {
 }
 
 // formatKeyFile is the inverse of parseKeyFile.
-func formatKeyFile(keys []Key) []byte {
+func formatKeyFile(keys []Stored) []byte {
 	var b bytes.Buffer
 	for _, k := range keys {
 		b.WriteString(k.Line())
+		if comment := k.Origin.Comment(); comment != "" {
+			b.WriteString(" " + comment)
+		}
 		b.WriteByte('\n')
 	}
 	return b.Bytes()
@@ -43,7 +43,7 @@ func formatKeyFile(keys []Key) []byte {
 
 // parseServerKeys reads NAME.pub or NAME.pending, nil if there is none: there is no reason for one
 // without a key, or with one that is refused.
-func parseServerKeys(data []byte) ([]Key, error) {
+func parseServerKeys(data []byte) ([]Stored, error) {
 	if data == nil {
 		return nil, nil
 	}
@@ -63,9 +63,9 @@ func parseServerKeys(data []byte) ([]Key, error) {
 }
 
 // splitPending parts the keys that wait from those that are rejected.
-func splitPending(keys []Key) (waiting, rejected []Key) {
+func splitPending(keys []Stored) (waiting, rejected []Stored) {
 	for _, k := range keys {
-		if k.Comment == rejectedMark || strings.HasPrefix(k.Comment, rejectedMark+" ") {
+		if k.Origin.How == HowRejected {
 			rejected = append(rejected, k)
 		} else {
 			waiting = append(waiting, k)

@@ -13,46 +13,52 @@ import (
 
 // Imported is what became of keys that a person brought from elsewhere.
 type Imported struct {
-	New       []Key     // trusted from now on
-	Known     []Key     // trusted before
-	Conflicts []Key     // of a type of which another key is trusted: they wait for a person
-	Refused   []Refusal // never trusted, and why
+	New       []Stored     // trusted from now on
+	Known     []Stored     // trusted before
+	Conflicts []Stored     // of a type of which another key is trusted: they wait for a person
+	Refused   []RefusedKey // never trusted, and why
+}
+
+// RefusedKey is a key that was offered and cannot be trusted.
+type RefusedKey struct {
+	Stored
+	Err error // why
 }
 
 // Import trusts keys that a person brought from elsewhere, as far as they
 // replace none: one of a type of which another key is trusted, or that a person
 // has rejected, waits to be accepted.
-func (s *Store) Import(p Policy, offered []Key, now time.Time) (Imported, error) {
+func (s *Store) Import(p Policy, offered []Stored, now time.Time) (Imported, error) {
 	var done Imported
 	r, err := s.record(p)
 	if err != nil {
 		return done, err
 	}
-	r.rejected = slices.Concat(r.rejected, r.recall(offered))
+	r.rejected = slices.Concat(r.rejected, r.recall(Plain(offered)))
 	after := record{trusted: slices.Clone(r.trusted), waiting: slices.Clone(r.waiting), certs: r.certs}
 	for _, k := range offered {
-		switch reason := s.refusal(p, k); {
+		switch reason := s.refusal(p, k.Key); {
 		case reason != nil:
-			done.Refused = append(done.Refused, Refusal{k, reason})
+			done.Refused = append(done.Refused, RefusedKey{k, reason})
 		case contains(r.trusted, k):
-			done.Known = append(done.Known, remember(k, r.trusted, ""))
+			done.Known = append(done.Known, remember(k.Key, r.trusted, Origin{}))
 		case contains(after.trusted, k), contains(done.Conflicts, k): // twice in what is imported
 		case hasType(after.trusted, k.Type), contains(r.rejected, k):
-			k.Comment = stamp("imported", now)
-			done.Conflicts = append(done.Conflicts, k)
+			imported := Stored{k.Key, stampOrigin(HowImported, now)}
+			done.Conflicts = append(done.Conflicts, imported)
 			if !contains(after.waiting, k) {
-				after.waiting = append(after.waiting, k)
+				after.waiting = append(after.waiting, imported)
 			}
 		default:
-			k.Comment = stamp("imported", now)
-			done.New = append(done.New, k)
-			after.trusted = append(after.trusted, k)
+			imported := Stored{k.Key, stampOrigin(HowImported, now)}
+			done.New = append(done.New, imported)
+			after.trusted = append(after.trusted, imported)
 		}
 	}
 	if len(after.waiting) > maxPending {
 		return Imported{}, fmt.Errorf("import keys of %s: more than %d would wait for a decision", p.Name, maxPending)
 	}
-	after.waiting = slices.DeleteFunc(after.waiting, func(k Key) bool { return contains(after.trusted, k) })
+	after.waiting = slices.DeleteFunc(after.waiting, func(k Stored) bool { return contains(after.trusted, k) })
 	for _, k := range r.rejected {
 		if !contains(after.waiting, k) {
 			after.rejected = append(after.rejected, k)

@@ -34,11 +34,7 @@ func TestImport(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			put(t, dir, "app01.pub", keysOf(test.trusted)...)
-			rejected := keysOf(test.rejected)
-			for i := range rejected {
-				rejected[i].Comment = rejectedMark
-			}
-			put(t, dir, "app01.pending", append(keysOf(test.pending), rejected...)...)
+			put(t, dir, "app01.pending", append(storedKeys(test.pending, ""), storedKeys(test.rejected, "rejected")...)...)
 			put(t, dir, "revoked", keysOf(test.revoked)...)
 			for _, file := range []string{"app01.pub", "app01.pending"} {
 				if info, err := os.Stat(filepath.Join(dir, file)); err == nil && info.Size() == 0 {
@@ -49,7 +45,7 @@ func TestImport(t *testing.T) {
 			for _, k := range keysOf(test.pins) {
 				p.Pins = append(p.Pins, k.Fingerprint())
 			}
-			done, err := open(t, dir).Import(p, keysOf(test.offered), noon)
+			done, err := open(t, dir).Import(p, storedKeys(test.offered, ""), noon)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +75,7 @@ func TestImport(t *testing.T) {
 func TestImportEndsFirstUse(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if _, err := open(t, dir).Import(app01, keysOf("e1"), noon); err != nil {
+	if _, err := open(t, dir).Import(app01, storedKeys("e1", ""), noon); err != nil {
 		t.Fatal(err)
 	}
 	if err := open(t, dir).Retire("app01", noon); err != nil {

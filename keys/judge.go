@@ -43,28 +43,28 @@ const (
 )
 
 // Verdict is what a sighting means for a server. Keys that are in the store
-// carry the comments that they have there.
+// have the origins that they have there.
 type Verdict struct {
 	Name  string
 	State State
 
-	Trusted []Key // to be trusted from now on; these belong into known_hosts
-	Added   []Key // of Trusted: those that were not before (first use, a pin, a proof)
-	Removed []Key // trusted before, and not any more (revoked, not pinned, or retired)
-	Pending []Key // waiting for a person, whether shown now or earlier
-	Leaving []Key // of Trusted: those that the server does not list any more, for the first time
+	Trusted []Stored // to be trusted from now on; these belong into known_hosts
+	Added   []Stored // of Trusted: those that were not before (first use, a pin, a proof)
+	Removed []Stored // trusted before, and not any more (revoked, not pinned, or retired)
+	Pending []Stored // waiting for a person, whether shown now or earlier
+	Leaving []Stored // of Trusted: those that the server does not list any more, for the first time
 
-	Confirmed []Key // trusted keys that were shown
-	Changed   []Key // shown instead of a trusted key of the same type
-	New       []Key // shown, of a type that no trusted key has
-	Rejected  []Key // shown, though a person has rejected them
-	Revoked   []Key // shown, though revoked
-	Weak      []Key // shown, but refused: Key.Weakness says why
+	Confirmed []Stored // trusted keys that were shown
+	Changed   []Stored // shown instead of a trusted key of the same type
+	New       []Stored // shown, of a type that no trusted key has
+	Rejected  []Stored // shown, though a person has rejected them
+	Revoked   []Key    // shown, though revoked
+	Weak      []Key    // shown, but refused: Key.Weakness says why
 
 	// Certified are certificates, shown now or on record, that clients take for
 	// the server's name. The keys in them are not in Trusted: OpenSSH would take
 	// a plain line after the certificate has expired.
-	Certified []Key
+	Certified []Stored
 	CertNotes []string // what is to be said about its certificates, a sentence each
 
 	Unproven []Refusal // listed by the server, which failed to prove that it has them
@@ -84,7 +84,7 @@ type Verdict struct {
 	policy   Policy
 	at       time.Time
 	before   record
-	rejected []Key    // all that a person rejected
+	rejected []Stored // all that a person rejected
 	names    []string // to be known from now on
 
 	covered   bool  // a declared authority is for one of its names
@@ -94,10 +94,10 @@ type Verdict struct {
 
 // record is what the store holds about a server.
 type record struct {
-	trusted  []Key                // all of NAME.pub
-	waiting  []Key                // NAME.pending
-	rejected []Key                // NAME.pending
-	certs    []Key                // NAME.cert
+	trusted  []Stored             // all of NAME.pub
+	waiting  []Stored             // NAME.pending
+	rejected []Stored             // NAME.pending
+	certs    []Stored             // NAME.cert
 	logged   map[string]time.Time // fingerprints of the rejected, and since when, in the log: it remembers them if NAME.pending is lost
 	past     string               // why there is no first use; "" if nothing speaks against it
 }
@@ -127,10 +127,10 @@ func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.T
 	v.retire(p, now)
 	v.certify(p, r, revoked, now)
 
-	var fresh []Key
+	var fresh []Stored
 	for _, k := range shown {
 		if !contains(v.Trusted, k) && !contains(r.rejected, k) && !contains(v.vouched, k) {
-			fresh = append(fresh, remember(k, r.waiting, stamp("shown", now)))
+			fresh = append(fresh, remember(k, r.waiting, stampOrigin(HowShown, now)))
 		}
 	}
 	v.Conflict = len(fresh) > 0 && (disagree(seen.Addresses, v.Trusted) || v.someLack(slices.Concat(v.Trusted, fresh)))
@@ -142,7 +142,7 @@ func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.T
 	}
 	if first {
 		for _, k := range fresh {
-			v.trust(k, "first-use", now)
+			v.trust(k.Key, stampOrigin(HowFirstUse, now))
 		}
 		fresh = nil
 	}
@@ -156,7 +156,7 @@ func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.T
 	for _, t := range v.testimonies() {
 		for _, k := range t.Listed {
 			if contains(v.Trusted, k) && !contains(v.Confirmed, k) {
-				v.Confirmed = append(v.Confirmed, remember(k, v.Trusted, ""))
+				v.Confirmed = append(v.Confirmed, remember(k, v.Trusted, Origin{}))
 			}
 		}
 	}
@@ -216,12 +216,11 @@ func (v *Verdict) listed(revoked func(Key) bool) (listed []Key) {
 }
 
 // recall returns those of the keys that a person rejected, says the log, though NAME.pending lacks that.
-func (r record) recall(keys []Key) (recalled []Key) {
+func (r record) recall(keys []Key) (recalled []Stored) {
 	for _, k := range keys {
 		at, is := r.logged[k.Fingerprint()]
 		if is && !contains(r.rejected, k) && !contains(recalled, k) {
-			k.Comment = stamp(rejectedMark, at)
-			recalled = append(recalled, k)
+			recalled = append(recalled, Stored{k, stampOrigin(HowRejected, at)})
 		}
 	}
 	return recalled
@@ -230,7 +229,7 @@ func (r record) recall(keys []Key) (recalled []Key) {
 // keepTrusted carries over what the store trusts, as far as it still may.
 func (v *Verdict) keepTrusted(p Policy, r record, revoked func(Key) bool) {
 	for _, k := range r.trusted {
-		if revoked(k) || !pinned(p.Pins, k) {
+		if revoked(k.Key) || !pinned(p.Pins, k.Key) {
 			v.Removed = append(v.Removed, k)
 		} else {
 			v.Trusted = append(v.Trusted, k)
@@ -241,7 +240,7 @@ func (v *Verdict) keepTrusted(p Policy, r record, revoked func(Key) bool) {
 func (v *Verdict) trustPinned(p Policy, shown []Key, now time.Time) {
 	for _, k := range shown {
 		if len(p.Pins) > 0 && pinned(p.Pins, k) && !contains(v.Trusted, k) {
-			v.trust(k, "pinned", now)
+			v.trust(k, stampOrigin(HowPinned, now))
 		}
 	}
 }
@@ -257,30 +256,29 @@ func (v *Verdict) adopt(p Policy, r record, revoked func(Key) bool, shown []Key,
 			return other.Type == k.Type && contains(shown, other)
 		})
 		if !superseded && !revoked(k) && k.Weakness() == nil && !contains(v.Trusted, k) {
-			v.trust(k, "adopted", now)
+			v.trust(k, stampOrigin(HowAdopted, now))
 		}
 	}
 }
 
-func (v *Verdict) trust(k Key, how string, now time.Time) {
-	k.Comment = stamp(how, now)
-	v.Trusted = append(v.Trusted, k)
-	v.Added = append(v.Added, k)
+func (v *Verdict) trust(k Key, origin Origin) {
+	v.Trusted = append(v.Trusted, Stored{k, origin})
+	v.Added = append(v.Added, Stored{k, origin})
 }
 
 // classify sorts what was shown by what it means beside the trusted keys.
-func (v *Verdict) classify(shown, fresh, rejected []Key) {
+func (v *Verdict) classify(shown []Key, fresh, rejected []Stored) {
 	for _, k := range shown {
 		switch {
 		case contains(v.Trusted, k):
-			v.Confirmed = append(v.Confirmed, remember(k, v.Trusted, ""))
+			v.Confirmed = append(v.Confirmed, remember(k, v.Trusted, Origin{}))
 		case contains(v.vouched, k):
 		case contains(rejected, k):
-			v.Rejected = append(v.Rejected, remember(k, rejected, ""))
+			v.Rejected = append(v.Rejected, remember(k, rejected, Origin{}))
 		case hasType(v.Trusted, k.Type):
-			v.Changed = append(v.Changed, remember(k, fresh, ""))
+			v.Changed = append(v.Changed, remember(k, fresh, Origin{}))
 		default:
-			v.New = append(v.New, remember(k, fresh, ""))
+			v.New = append(v.New, remember(k, fresh, Origin{}))
 		}
 	}
 }
@@ -307,7 +305,7 @@ func noFirstUse(p Policy, r record, v *Verdict) string {
 
 // stillWaiting returns the keys that have waited and that the sighting does not
 // settle. A server's pending keys are the latest it showed.
-func (v *Verdict) stillWaiting(waiting, fresh []Key, revoked func(Key) bool) (still []Key) {
+func (v *Verdict) stillWaiting(waiting, fresh []Stored, revoked func(Key) bool) (still []Stored) {
 	answered := false
 	var offered, shown []string
 	for _, a := range v.seen.Addresses {
@@ -320,7 +318,7 @@ func (v *Verdict) stillWaiting(waiting, fresh []Key, revoked func(Key) bool) (st
 	}
 	for _, k := range waiting {
 		switch {
-		case contains(v.Trusted, k), contains(fresh, k), revoked(k), v.told():
+		case contains(v.Trusted, k), contains(fresh, k), revoked(k.Key), v.told():
 		case slices.Contains(shown, k.Type): // by the trusted key, or by a later one
 		case answered && !slices.Contains(offered, k.Type):
 		default:
@@ -332,7 +330,7 @@ func (v *Verdict) stillWaiting(waiting, fresh []Key, revoked func(Key) bool) (st
 
 // someLack reports whether an address answered that has no key of the types of
 // these, nor a certificate that clients take.
-func (v *Verdict) someLack(keys []Key) bool {
+func (v *Verdict) someLack(keys []Stored) bool {
 	return slices.ContainsFunc(v.seen.Addresses, func(a AddressSighting) bool {
 		types := a.types()
 		return len(types) > 0 && !v.certified(a) && !slices.ContainsFunc(types, func(t string) bool { return hasType(keys, t) })
@@ -340,28 +338,32 @@ func (v *Verdict) someLack(keys []Key) bool {
 }
 
 func (v *Verdict) suspect() bool {
-	other := func(k Key) bool { return hasType(v.Trusted, k.Type) }
 	return len(v.Revoked) > 0 || len(v.Changed) > 0 || v.Withheld ||
-		slices.ContainsFunc(v.Rejected, other) || slices.ContainsFunc(v.Weak, other)
+		shareType(v.Rejected, v.Trusted) || shareType(v.Weak, v.Trusted)
 }
 
 func (v *Verdict) decision() bool {
 	onlyRejected := len(v.Rejected) > 0 && len(v.New) == 0 && len(v.Weak) == 0
 	return len(v.Revoked) > 0 || v.Conflict || v.Withheld && !onlyRejected ||
-		len(v.Leaving) > 0 || v.certAlarm || len(v.Unproven) > 0 || v.undecided(v.Pending) || v.undecided(v.Weak)
+		len(v.Leaving) > 0 || v.certAlarm || len(v.Unproven) > 0 || v.undecided(v.Pending) || v.undecided(withoutOrigin(v.Weak))
 }
 
-func (v *Verdict) undecided(pending []Key) bool {
+func (v *Verdict) undecided(pending []Stored) bool {
 	return Undecided(v.Trusted, pending, len(v.Certified) > 0)
+}
+
+// shareType reports whether a key of one list has the type of one in the other.
+func shareType[K anyKey](list []K, others []Stored) bool {
+	return slices.ContainsFunc(list, func(k K) bool { return hasType(others, k.plain().Type) })
 }
 
 // Undecided reports whether a person has to decide about keys that wait beside
 // these trusted ones: a server has no other, nor a certificate, or they are of
 // the same type. One that the server itself lists, logged in over a trusted key,
 // can wait.
-func Undecided(trusted, pending []Key, certified bool) bool {
-	return slices.ContainsFunc(pending, func(k Key) bool {
-		return len(trusted) == 0 && !certified || hasType(trusted, k.Type) && !k.listed()
+func Undecided(trusted, pending []Stored, certified bool) bool {
+	return slices.ContainsFunc(pending, func(k Stored) bool {
+		return len(trusted) == 0 && !certified || hasType(trusted, k.Type) && k.Origin.How != HowListed
 	})
 }
 
@@ -399,7 +401,7 @@ func (a *AddressSighting) types() []string {
 
 // disagree reports whether two addresses show different keys of one type that
 // are not both trusted, or different types although nothing was left out.
-func disagree(addresses []AddressSighting, trusted []Key) bool {
+func disagree(addresses []AddressSighting, trusted []Stored) bool {
 	byType := make(map[string]Key)
 	whole := -1 // an address that has shown all it has
 	for i, a := range addresses {
@@ -425,22 +427,18 @@ func pinned(pins []string, k Key) bool {
 	return len(pins) == 0 || slices.Contains(pins, k.Fingerprint())
 }
 
-// stamp is the comment of a key: what happened to it, and when.
-func stamp(what string, now time.Time) string {
-	return what + " " + now.UTC().Format(time.RFC3339)
-}
-
-func sortKeys(keys []Key) {
-	slices.SortFunc(keys, func(a, b Key) int {
+func sortKeys(keys []Stored) {
+	slices.SortFunc(keys, func(a, b Stored) int {
 		return cmp.Or(strings.Compare(a.Type, b.Type), slices.Compare(a.Blob, b.Blob))
 	})
 }
 
-// remember returns the key with the comment that it has among the stored ones.
-func remember(k Key, stored []Key, otherwise string) Key {
-	k.Comment = otherwise
-	if i := slices.IndexFunc(stored, k.Equal); i >= 0 {
-		k.Comment = stored[i].Comment
+// remember returns the key with the origin that it has among the stored ones.
+func remember(k Key, stored []Stored, otherwise Origin) Stored {
+	for _, other := range stored {
+		if other.Equal(k) {
+			return Stored{k, other.Origin}
+		}
 	}
-	return k
+	return Stored{k, otherwise}
 }

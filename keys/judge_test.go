@@ -17,8 +17,8 @@ func summary(v Verdict) string {
 		name string
 		keys []Key
 	}{
-		{"added", v.Added}, {"removed", v.Removed}, {"pending", v.Pending}, {"changed", v.Changed}, {"new", v.New},
-		{"rejected", v.Rejected}, {"revoked", v.Revoked}, {"weak", v.Weak},
+		{"added", Plain(v.Added)}, {"removed", Plain(v.Removed)}, {"pending", Plain(v.Pending)}, {"changed", Plain(v.Changed)},
+		{"new", Plain(v.New)}, {"rejected", Plain(v.Rejected)}, {"revoked", v.Revoked}, {"weak", v.Weak},
 	} {
 		if len(list.keys) > 0 {
 			words = append(words, list.name+"["+namesOf(list.keys)+"]")
@@ -141,7 +141,7 @@ func TestJudge(t *testing.T) {
 			for _, k := range keysOf(test.pins) {
 				p.Pins = append(p.Pins, k.Fingerprint())
 			}
-			r := record{trusted: keysOf(test.trusted), waiting: keysOf(test.waiting), rejected: keysOf(test.rejected), past: test.past}
+			r := record{trusted: storedKeys(test.trusted, ""), waiting: storedKeys(test.waiting, ""), rejected: storedKeys(test.rejected, ""), past: test.past}
 			revoked := func(k Key) bool { return contains(keysOf(test.revoked), k) }
 			v := judge(p, r, revoked, sight(test.seen...), noon)
 			if got := summary(v); got != test.want {
@@ -149,7 +149,7 @@ func TestJudge(t *testing.T) {
 			}
 			for _, k := range v.rejected {
 				if contains(v.Trusted, k) || contains(v.Pending, k) {
-					t.Errorf("%s is rejected and not rejected", namesOf([]Key{k}))
+					t.Errorf("%s is rejected and not rejected", namesOf([]Stored{k}))
 				}
 			}
 			attention := v.Suspect || v.Decision || len(v.Trusted) == 0 && len(v.Rejected) > 0
@@ -178,18 +178,18 @@ func TestComments(t *testing.T) {
 	none := func(Key) bool { return false }
 	p := Policy{Name: "app01", FirstUse: true}
 	first := judge(p, record{}, none, sight("e1"), noon)
-	if got := first.Trusted[0].Comment; got != "first-use 2026-11-20T12:00:00Z" {
+	if got := first.Trusted[0].Origin.Comment(); got != "first-use 2026-11-20T12:00:00Z" {
 		t.Errorf("first use: %q", got)
 	}
 	second := judge(p, record{trusted: first.Trusted}, none, sight("e1 r1"), noon.AddDate(0, 0, 1))
-	if got := second.Confirmed[0].Comment; got != "first-use 2026-11-20T12:00:00Z" {
+	if got := second.Confirmed[0].Origin.Comment(); got != "first-use 2026-11-20T12:00:00Z" {
 		t.Errorf("confirmed: %q", got)
 	}
-	if got := second.Pending[0].Comment; got != "shown 2026-11-21T12:00:00Z" {
+	if got := second.Pending[0].Origin.Comment(); got != "shown 2026-11-21T12:00:00Z" {
 		t.Errorf("pending: %q", got)
 	}
 	third := judge(p, record{trusted: first.Trusted, waiting: second.Pending}, none, sight("e1 r1"), noon.AddDate(0, 0, 2))
-	if got := third.Pending[0].Comment; got != "shown 2026-11-21T12:00:00Z" {
+	if got := third.Pending[0].Origin.Comment(); got != "shown 2026-11-21T12:00:00Z" {
 		t.Errorf("still pending: %q", got)
 	}
 	if trusted, pending := writes(second); trusted || !pending {
@@ -287,10 +287,10 @@ func TestNoScanAddsKeysToAServerThatHadOne(t *testing.T) {
 				t.Fatalf("seed %d: first use for the second time: %s", seed, summary(v))
 			case !p.FirstUse:
 				t.Fatalf("seed %d: first use although it is refused", seed)
-			case v.Conflict, v.Suspect, v.Decision && len(v.Weak) == 0, contains(v.Trusted, key("r3")), slices.ContainsFunc(v.Trusted, func(k Key) bool { return k.Weakness() != nil }):
+			case v.Conflict, v.Suspect, v.Decision && len(v.Weak) == 0, contains(v.Trusted, key("r3")), slices.ContainsFunc(v.Trusted, func(k Stored) bool { return k.Weakness() != nil }):
 				t.Fatalf("seed %d: %+v gives %s", seed, seen, summary(v))
 			}
-			ever = append(ever, v.Trusted...)
+			ever = append(ever, Plain(v.Trusted)...)
 		}
 		for _, k := range h.record.trusted {
 			if !contains(ever, k) {

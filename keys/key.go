@@ -19,6 +19,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -28,9 +29,8 @@ import (
 // encoding of RFC 4253, section 6.6: for types this package does not know it
 // is carried as it is.
 type Key struct {
-	Type    string // "ssh-ed25519"
-	Blob    []byte // begins with the type as an SSH string
-	Comment string // one line; how and when it came to be trusted, in a store
+	Type string // "ssh-ed25519"
+	Blob []byte // begins with the type as an SSH string
 }
 
 const (
@@ -47,31 +47,36 @@ const (
 // FORMAT, without options). A key of a type that this package knows must be
 // well formed; of any other only the type inside the blob is compared.
 func ParseKey(line string) (Key, error) {
+	k, _, err := ParseKeyLine(line)
+	return k, err
+}
+
+// ParseKeyLine is ParseKey, and returns the comment as well: one line.
+func ParseKeyLine(line string) (k Key, comment string, err error) {
 	typ, rest := cutBlank(strings.TrimSpace(line))
 	encoded, comment := cutBlank(rest)
 	switch {
 	case typ == "":
-		return Key{}, errors.New("parse key: the line is empty")
+		return Key{}, "", errors.New("parse key: the line is empty")
 	case !validType(typ):
-		return Key{}, fmt.Errorf("parse key: %.40q is not a key type", typ)
+		return Key{}, "", fmt.Errorf("parse key: %.40q is not a key type", typ)
 	case encoded == "":
-		return Key{}, fmt.Errorf("parse key: nothing follows %q", typ)
+		return Key{}, "", fmt.Errorf("parse key: nothing follows %q", typ)
 	case strings.ContainsFunc(comment, isControl):
-		return Key{}, errors.New("parse key: control characters in the comment")
+		return Key{}, "", errors.New("parse key: control characters in the comment")
 	}
 	blob, err := base64.StdEncoding.Strict().DecodeString(encoded)
 	if err != nil {
-		return Key{}, fmt.Errorf("parse key: %s key is not base64, it may be cut off: %w", typ, err)
+		return Key{}, "", fmt.Errorf("parse key: %s key is not base64, it may be cut off: %w", typ, err)
 	}
 	key, err := parseBlob(blob)
 	if err != nil {
-		return Key{}, fmt.Errorf("parse key: %w", err)
+		return Key{}, "", fmt.Errorf("parse key: %w", err)
 	}
 	if key.Type != typ {
-		return Key{}, fmt.Errorf("parse key: the line says %s, the key itself %.40q", typ, key.Type)
+		return Key{}, "", fmt.Errorf("parse key: the line says %s, the key itself %.40q", typ, key.Type)
 	}
-	key.Comment = comment
-	return key, nil
+	return key, comment, nil
 }
 
 // parseBlob reads a key in its wire encoding. Two encodings of one key become
@@ -120,16 +125,12 @@ func (k Key) sum() []byte {
 	return sum[:]
 }
 
-// Line is the key as a line of a public key file, without the newline.
+// Line is the key as a line of a public key file, without a comment and the newline.
 func (k Key) Line() string {
-	line := k.Type + " " + base64.StdEncoding.EncodeToString(k.Blob)
-	if k.Comment != "" {
-		line += " " + k.Comment
-	}
-	return line
+	return k.Type + " " + base64.StdEncoding.EncodeToString(k.Blob)
 }
 
-// Equal reports whether both are the same key, whatever their comments say.
+// Equal reports whether both are the same key.
 func (k Key) Equal(other Key) bool { return bytes.Equal(k.Blob, other.Blob) }
 
 // Weakness says why the key must not be trusted whoever vouches for it: it is
@@ -221,20 +222,18 @@ func cutBlank(s string) (before, after string) {
 	return s[:i], strings.TrimLeft(s[i:], " \t")
 }
 
-func contains(keys []Key, k Key) bool {
-	for _, other := range keys {
-		if other.Equal(k) {
-			return true
-		}
-	}
-	return false
+// anyKey is a key, whether its origin is known or not.
+type anyKey interface {
+	Key | Stored
+	plain() Key
 }
 
-func hasType(keys []Key, typ string) bool {
-	for _, k := range keys {
-		if k.Type == typ {
-			return true
-		}
-	}
-	return false
+func (k Key) plain() Key { return k }
+
+func contains[K, L anyKey](list []K, k L) bool {
+	return slices.ContainsFunc(list, func(other K) bool { return other.plain().Equal(k.plain()) })
+}
+
+func hasType[K anyKey](list []K, typ string) bool {
+	return slices.ContainsFunc(list, func(k K) bool { return k.plain().Type == typ })
 }

@@ -32,15 +32,15 @@ func TestParseKey(t *testing.T) {
 		{line: "ssh-ed25519 " + b64 + " \x1b[31mred", err: "control characters"},
 		{line: "ssh-big " + base64.StdEncoding.EncodeToString(append(sshString("ssh-big"), make([]byte, 1<<20)...)), err: "the most is 16384"},
 	} {
-		k, err := ParseKey(test.line)
+		k, comment, err := ParseKeyLine(test.line)
 		if test.err != "" {
 			if err == nil || !strings.Contains(err.Error(), test.err) {
 				t.Errorf("%.60q: error %v, want one with %q", test.line, err, test.err)
 			}
 			continue
 		}
-		if err != nil || k.Type != test.typ || k.Comment != test.comment {
-			t.Errorf("%.60q: %q with comment %q, %v", test.line, k.Type, k.Comment, err)
+		if err != nil || k.Type != test.typ || comment != test.comment {
+			t.Errorf("%.60q: %q with comment %q, %v", test.line, k.Type, comment, err)
 		}
 	}
 }
@@ -49,14 +49,13 @@ func TestFingerprintAgreesWithSSHKeygen(t *testing.T) {
 	t.Parallel()
 	keygen := tool(t, "ssh-keygen")
 	for _, name := range []string{"e1", "c1", "r1", "w1"} {
-		k := key(name)
-		k.Comment = "first-use 2026-11-20T12:00:00Z"
+		k := storedKeys(name, "first-use 2026-11-20T12:00:00Z")[0]
 		file := filepath.Join(t.TempDir(), "app01.pub")
-		if err := os.WriteFile(file, formatKeyFile([]Key{k}), 0o600); err != nil {
+		if err := os.WriteFile(file, formatKeyFile([]Stored{k}), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		out, err := exec.Command(keygen, "-lf", file).CombinedOutput()
-		if err != nil || !strings.Contains(string(out), " "+k.Fingerprint()+" "+k.Comment+" (") {
+		if err != nil || !strings.Contains(string(out), " "+k.Fingerprint()+" "+k.Origin.Comment()+" (") {
 			t.Errorf("%s: ssh-keygen says %q, %v; want %s and the comment", name, out, err, k.Fingerprint())
 		}
 	}
@@ -114,7 +113,7 @@ func FuzzParseKey(f *testing.F) {
 			return
 		}
 		again, err := ParseKey(k.Line())
-		if err != nil || !again.Equal(k) || again.Comment != k.Comment || again.Type != k.Type {
+		if err != nil || !again.Equal(k) || again.Type != k.Type {
 			t.Fatalf("%q became %q: %v", line, k.Line(), err)
 		}
 		if strings.ContainsAny(k.Line(), "\n\r") {

@@ -23,7 +23,6 @@ func encoded(name string) string { return base64.StdEncoding.EncodeToString(key(
 func TestRenderKnownHosts(t *testing.T) {
 	t.Parallel()
 	e1 := key("e1")
-	e1.Comment = "first-use 2026-11-20T12:00:00Z"
 	hosts := []Host{
 		{Names: []string{"app02", "fd00:0::11", "10.0.0.2"}, Port: 2222, Keys: keysOf("e2")},
 		{Names: []string{"app01", "app01.example.org", "10.0.0.1", "fd00::11", "app01"}, Keys: []Key{e1, key("r1")}},
@@ -138,7 +137,7 @@ func TestLoginWithWhatWasCollected(t *testing.T) {
 		return v
 	}
 	render := func(v Verdict, revoked ...Key) []byte {
-		return RenderKnownHosts(KnownHosts{Hosts: []Host{{Names: policy.Names, Port: s.Port, Keys: v.Trusted}}, Revoked: revoked})
+		return RenderKnownHosts(KnownHosts{Hosts: []Host{{Names: policy.Names, Port: s.Port, Keys: Plain(v.Trusted)}}, Revoked: revoked})
 	}
 
 	first := look()
@@ -150,7 +149,7 @@ func TestLoginWithWhatWasCollected(t *testing.T) {
 			t.Errorf("%s: %v\n%s", algorithm, err, out)
 		}
 	}
-	if out, err := runSSH(t, s, render(first, first.Trusted[0]), "-o", "HostKeyAlgorithms="+first.Trusted[0].Type); err == nil ||
+	if out, err := runSSH(t, s, render(first, first.Trusted[0].Key), "-o", "HostKeyAlgorithms="+first.Trusted[0].Type); err == nil ||
 		!strings.Contains(out, "REVOKED") {
 		t.Errorf("with a revoked key: %v\n%s", err, out)
 	}

@@ -12,7 +12,13 @@ type Line struct {
 	Marker string // "@revoked", "@cert-authority" or ""
 	Hosts  string // as they stand there: patterns separated by commas, or a hashed name; "" in a public key line
 	Key    Key
+
+	// Origin is what the comment after the key says, which is somebody else's, however it reads.
+	Origin Origin
 }
+
+// KeyWithOrigin returns the key as a stored one, with its comment.
+func (l Line) KeyWithOrigin() Stored { return Stored{l.Key, l.Origin} }
 
 // ReadLines reads public key files (*.pub, what sshd has), known_hosts and what
 // ssh-keyscan prints, also mixed. Comments and empty lines are skipped.
@@ -38,8 +44,8 @@ func ReadLines(data []byte) (lines []Line, mistakes []LineError) {
 // readLine reads a line that is not empty. A first word that is a key type
 // whose key follows begins a public key; anything else names hosts.
 func readLine(text string) (Line, error) {
-	if key, err := ParseKey(text); err == nil {
-		return Line{Key: key}, nil
+	if key, comment, err := ParseKeyLine(text); err == nil {
+		return Line{Key: key, Origin: parseOrigin(comment)}, nil
 	}
 	if typ, _ := cutBlank(text); askable(typ) || typ == typeDSA { // a public key, and broken
 		_, err := ParseKey(text)
@@ -54,6 +60,6 @@ func readLine(text string) (Line, error) {
 	if err := checkHash(hosts); err != nil {
 		return Line{}, err
 	}
-	key, err := ParseKey(entry)
-	return Line{Marker: marker, Hosts: hosts, Key: key}, err
+	key, comment, err := ParseKeyLine(entry)
+	return Line{Marker: marker, Hosts: hosts, Key: key, Origin: parseOrigin(comment)}, err
 }

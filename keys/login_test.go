@@ -52,7 +52,7 @@ func (k *keeper) collect() Verdict {
 		k.t.Fatal(err)
 	}
 	to := target("app01", k.server)
-	to.Trusted = trusted
+	to.Trusted = Plain(trusted)
 	to.Certificates = len(k.policy.Authorities) > 0
 	v := store.Judge(k.policy, scanOne(k.t, &Scanner{Timeout: time.Minute, Login: k.login}, to), k.now)
 	if err := store.Apply(v); err != nil {
@@ -62,9 +62,9 @@ func (k *keeper) collect() Verdict {
 }
 
 // typesOf are the types of keys, in order.
-func typesOf(keys []Key) string {
+func typesOf(list []Stored) string {
 	var types []string
-	for _, k := range keys {
+	for _, k := range list {
 		types = append(types, k.Type)
 	}
 	slices.Sort(types)
@@ -75,8 +75,8 @@ func typesOf(keys []Key) string {
 func (k *keeper) logins(v Verdict, want map[string]bool) {
 	k.t.Helper()
 	known := RenderKnownHosts(KnownHosts{
-		Hosts:   []Host{{Names: k.policy.Names, Port: k.server.Port, Keys: v.Trusted}},
-		Revoked: open(k.t, k.dir).Revoked(),
+		Hosts:   []Host{{Names: k.policy.Names, Port: k.server.Port, Keys: Plain(v.Trusted)}},
+		Revoked: Plain(open(k.t, k.dir).Revoked()),
 	})
 	for algorithm, right := range want {
 		out, err := runSSH(k.t, k.server, known, "-o", "HostKeyAlgorithms="+algorithm)
@@ -115,7 +115,7 @@ func TestProofLetsKeysRotate(t *testing.T) {
 		t.Fatalf("proven: %s, %v", summary(v), v.Reasons())
 	}
 	for _, added := range v.Added {
-		if by := added.Origin().VouchedBy; by == "" || by == added.Fingerprint() {
+		if by := added.Origin.VouchedBy; by == "" || by == added.Fingerprint() {
 			t.Errorf("%s was vouched for by %q", added.Type, by)
 		}
 	}
@@ -157,7 +157,7 @@ func (s *Store) mustTrust(t *testing.T) []Key {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return trusted
+	return Plain(trusted)
 }
 
 // A key that comes back in time, because its server was rolled back, stays.
@@ -171,7 +171,7 @@ func TestKeyThatComesBackStays(t *testing.T) {
 	}
 	p := Policy{Name: "app01", RetireAfter: time.Hour}
 	none := func(Key) bool { return false }
-	r := record{trusted: []Key{one, two}}
+	r := record{trusted: withoutOrigin([]Key{one, two})}
 	for i, step := range []struct {
 		after  time.Duration
 		seen   Sighting
@@ -278,7 +278,7 @@ func TestThiefIsRevokedWithHisKeys(t *testing.T) {
 	if err != nil || !sameKeys(offspring, v.Added) {
 		t.Fatalf("offspring %v, %v", offspring, err)
 	}
-	if _, err := store.Revoke("app01", append(offspring, stolen), k.now); err != nil {
+	if _, err := store.Revoke("app01", append(Plain(offspring), stolen), k.now); err != nil {
 		t.Fatal(err)
 	}
 	v = k.collect()

@@ -5,16 +5,60 @@ import (
 	"time"
 )
 
-// Origin is what the comment of a stored key says: how it came to be trusted
-// and when, which key vouched for it, and since when its server does not have
-// it any more.
+// Stored is a key in a store, and what it went through. In a file the origin is the comment of the key's line.
+type Stored struct {
+	Key
+	Origin Origin
+}
+
+// Plain returns the keys of a list without their origins.
+func Plain(list []Stored) []Key {
+	var plain []Key
+	for _, k := range list {
+		plain = append(plain, k.Key)
+	}
+	return plain
+}
+
+// withoutOrigin returns keys of which no store knows anything.
+func withoutOrigin(list []Key) []Stored {
+	var all []Stored
+	for _, k := range list {
+		all = append(all, Stored{Key: k})
+	}
+	return all
+}
+
+// How is what happened to a key.
+type How string
+
+const (
+	HowFirstUse  How = "first-use"
+	HowAdopted   How = "adopted" // the admin's own known_hosts had it
+	HowPinned    How = "pinned"
+	HowProven    How = "proven" // over a connection that Origin.VouchedBy authenticated
+	HowAccepted  How = "accepted"
+	HowImported  How = "imported"
+	HowCertified How = "certified"
+	HowShown     How = "shown"  // and not trusted
+	HowListed    How = "listed" // over a connection that a trusted key authenticated, but not proven
+	HowRejected  How = "rejected"
+	HowRevoked   How = "revoked"
+)
+
+// Origin is what happened to a stored key last, and since when its server does not have it any more. In a file it is
+// text, and a person may have written it:
 //
 //	proven by SHA256:8Xk... 2026-11-20T12:00:00Z gone 2027-02-01T03:17:00Z
 type Origin struct {
-	How       string    // "first-use", "adopted", "accepted", "proven by SHA256:..."; or what somebody wrote there
-	At        time.Time // zero if it is not known
-	VouchedBy string    // the fingerprint of the key that vouched for it, or ""
+	How       How       // "" if the comment does not say
+	VouchedBy string    // the fingerprint of the key that proved it, with HowProven
+	Note      string    // what somebody else wrote there
+	At        time.Time // when it happened; zero if it is not known
 	Gone      time.Time // zero as long as its server has it
+
+	// written is the comment that the origin was read from, if the fields do not give the same one.
+	written string
 }
 
 const (
@@ -22,35 +66,107 @@ const (
 	goneMark = " gone "
 )
 
-// Origin reads the key's comment.
-func (k Key) Origin() Origin {
+// stampOrigin returns the origin of a key that something happens to now.
+func stampOrigin(how How, now time.Time) Origin {
+	return Origin{How: how, At: now.UTC().Truncate(time.Second)}
+}
+
+// parseOrigin reads the comment of a stored key. Every text is one: what is not in this package's words becomes the note.
+func parseOrigin(comment string) Origin {
 	var o Origin
-	rest := k.Comment
-	if i := strings.LastIndex(rest, goneMark); i >= 0 {
-		if at, err := time.Parse(time.RFC3339, rest[i+len(goneMark):]); err == nil {
-			rest, o.Gone = rest[:i], at
-		}
-	}
+	rest, gone := cutGone(comment)
+	o.Gone = gone
 	if i := strings.LastIndexByte(rest, ' '); i >= 0 {
 		if at, err := time.Parse(time.RFC3339, rest[i+1:]); err == nil {
 			rest, o.At = rest[:i], at
 		}
 	}
-	o.How = rest
-	if by, ok := strings.CutPrefix(rest, provenBy); ok {
-		o.VouchedBy = by
+	word, note, _ := strings.Cut(rest, " ")
+	by, proven := strings.CutPrefix(rest, provenBy)
+	switch how := How(word); {
+	case proven && by != "":
+		o.How, o.VouchedBy = HowProven, by
+	case how == HowRejected, isHow(how) && word != comment: // the others alone, without a time, are somebody else's words
+		o.How, o.Note = how, note
+	default:
+		o.Note = rest
+	}
+	if o.render() != comment {
+		o.written = comment
 	}
 	return o
 }
 
-// setGone returns the key with a note since when its server does not have it;
-// the zero time takes the note away.
-func (k Key) setGone(since time.Time) Key {
-	if o := k.Origin(); !o.Gone.IsZero() {
-		k.Comment = k.Comment[:strings.LastIndex(k.Comment, goneMark)]
+// isHow reports whether a comment can begin with the word, with more of it to follow but a fingerprint.
+func isHow(word How) bool {
+	switch word {
+	case HowFirstUse, HowAdopted, HowPinned, HowAccepted, HowImported, HowCertified, HowShown, HowListed, HowRejected, HowRevoked:
+		return true
 	}
+	return false
+}
+
+// cutGone cuts the note that a server does not have a key any more off its comment.
+func cutGone(comment string) (rest string, gone time.Time) {
+	i := strings.LastIndex(comment, goneMark)
+	if i < 0 {
+		return comment, gone
+	}
+	gone, err := time.Parse(time.RFC3339, comment[i+len(goneMark):])
+	if err != nil {
+		return comment, time.Time{}
+	}
+	return comment[:i], gone
+}
+
+// Comment is the origin as it is in a file. It is the comment that the origin was read from, byte for byte.
+func (o Origin) Comment() string {
+	if o.written != "" {
+		return o.written
+	}
+	return o.render()
+}
+
+func (o Origin) render() string {
+	comment := o.What()
+	if !o.At.IsZero() && comment != "" {
+		comment += " "
+	}
+	if !o.At.IsZero() {
+		comment += formatTime(o.At)
+	}
+	if !o.Gone.IsZero() {
+		comment += goneMark + formatTime(o.Gone)
+	}
+	return comment
+}
+
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// What is the origin in words, without its times: "first-use", "proven by SHA256:...", or what somebody else wrote.
+func (o Origin) What() string {
+	switch {
+	case o.How == HowProven:
+		return provenBy + o.VouchedBy
+	case o.How == "":
+		return o.Note
+	case o.Note == "":
+		return string(o.How)
+	}
+	return string(o.How) + " " + o.Note
+}
+
+// withGone returns the origin with a note since when the server does not have the key; the zero time takes the note away.
+func (o Origin) withGone(since time.Time) Origin {
 	if !since.IsZero() {
-		k.Comment = stamp(k.Comment+goneMark[:len(goneMark)-1], since)
+		since = since.UTC().Truncate(time.Second)
 	}
-	return k
+	o.Gone = since
+	if o.written != "" {
+		o.written, _ = cutGone(o.written)
+		if !since.IsZero() {
+			o.written += goneMark + formatTime(since)
+		}
+	}
+	return o
 }

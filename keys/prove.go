@@ -2,20 +2,13 @@ package keys
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
-
-// listedMark begins the comment of a pending key that its server listed over a
-// connection which a trusted key authenticated, but could not prove here.
-const listedMark = "listed"
-
-func (k Key) listed() bool { return strings.HasPrefix(k.Comment, listedMark+" ") }
 
 // hear takes in what the server said where somebody logged in: it trusts what
 // was proven and returns the keys that were listed and are still to be decided
 // about.
-func (v *Verdict) hear(p Policy, r record, revoked func(Key) bool, now time.Time) (waiting []Key) {
+func (v *Verdict) hear(p Policy, r record, revoked func(Key) bool, now time.Time) (waiting []Stored) {
 	for _, t := range v.testimonies() {
 		for _, k := range t.Listed {
 			switch {
@@ -25,13 +18,15 @@ func (v *Verdict) hear(p Policy, r record, revoked func(Key) bool, now time.Time
 				}
 			case contains(v.Trusted, k), contains(waiting, k), contains(r.rejected, k), k.Weakness() != nil:
 			case contains(t.Proven, k) && pinned(p.Pins, k):
-				v.trust(k, provenBy+t.By.Fingerprint(), now)
+				origin := stampOrigin(HowProven, now)
+				origin.VouchedBy = t.By.Fingerprint()
+				v.trust(k, origin)
 			default:
-				k = remember(k, r.waiting, "")
-				if !k.listed() {
-					k.Comment = stamp(listedMark, now)
+				waits := remember(k, r.waiting, Origin{})
+				if waits.Origin.How != HowListed {
+					waits.Origin = stampOrigin(HowListed, now)
 				}
-				waiting = append(waiting, k)
+				waiting = append(waiting, waits)
 			}
 		}
 		for _, refusal := range t.Unproven {
@@ -41,7 +36,7 @@ func (v *Verdict) hear(p Policy, r record, revoked func(Key) bool, now time.Time
 		}
 	}
 	// One address may have proven what another only listed.
-	return slices.DeleteFunc(waiting, func(k Key) bool { return contains(v.Trusted, k) })
+	return slices.DeleteFunc(waiting, func(k Stored) bool { return contains(v.Trusted, k) })
 }
 
 // testimonies are those that a key vouches for which is trusted still.
@@ -70,15 +65,15 @@ func (v *Verdict) told() bool {
 // there, whatever it lists; those of a server with pins are a person's matter.
 func (v *Verdict) retire(p Policy, now time.Time) {
 	told := v.told() && len(p.Pins) == 0
-	var kept []Key
+	var kept []Stored
 	for _, k := range v.Trusted {
-		gone := k.Origin().Gone
+		gone := k.Origin.Gone
 		switch {
-		case v.has(k):
-			k = k.setGone(time.Time{})
+		case v.has(k.Key):
+			k.Origin = k.Origin.withGone(time.Time{})
 		case !told:
 		case gone.IsZero():
-			k = k.setGone(now)
+			k.Origin = k.Origin.withGone(now)
 			v.Leaving = append(v.Leaving, k)
 		case now.Sub(gone) >= p.RetireAfter:
 			v.Removed = append(v.Removed, k)

@@ -50,7 +50,7 @@ func (v Verdict) Reasons() []string {
 			v.Name, describe(k), v.at.Add(v.policy.RetireAfter).UTC().Format(time.DateOnly))
 	}
 	for _, k := range v.Pending {
-		if !contains(v.Changed, k) && v.undecided([]Key{k}) && len(v.Trusted) > 0 {
+		if !contains(v.Changed, k) && v.undecided([]Stored{k}) && len(v.Trusted) > 0 {
 			say("%s has shown another %s key, and nobody has decided about it", v.Name, k.Type)
 		}
 	}
@@ -75,10 +75,10 @@ func (v *Verdict) atAddresses() string {
 }
 
 // describe names keys for a person to compare.
-func describe(keys ...Key) string {
+func describe[K anyKey](list ...K) string {
 	var all []string
-	for _, k := range keys {
-		all = append(all, k.Type+" "+k.Fingerprint())
+	for _, k := range list {
+		all = append(all, k.plain().Type+" "+k.plain().Fingerprint())
 	}
 	return strings.Join(all, ", ")
 }

@@ -29,7 +29,7 @@ func TestReasons(t *testing.T) {
 		{"waiting", "", "r1", []string{"!"},
 			"app01 has no trusted key: nobody has decided about those it showed"},
 	} {
-		r := record{trusted: keysOf(test.trusted), waiting: keysOf(test.waiting)}
+		r := record{trusted: storedKeys(test.trusted, ""), waiting: storedKeys(test.waiting, "")}
 		v := judge(Policy{Name: "app01", FirstUse: true}, r, func(Key) bool { return false }, sight(test.seen...), noon)
 		want := strings.Split(test.want, "\n")
 		if test.want == "" {

@@ -13,14 +13,13 @@ import (
 // them out of the files of all servers. Those that are revoked already are
 // left out of what it returns. name is a server that is to have no first use
 // from now on, or "".
-func (s *Store) Revoke(name string, keys []Key, now time.Time) (revoked []Key, err error) {
+func (s *Store) Revoke(name string, keys []Key, now time.Time) (revoked []Stored, err error) {
 	for _, k := range keys {
 		if k.Type == "" || k.isCertificate() {
 			return nil, fmt.Errorf("revoke key %s: it is no plain host key", k.Fingerprint())
 		}
 		if !s.isRevoked(k) && !contains(revoked, k) {
-			k.Comment = stamp("revoked", now)
-			revoked = append(revoked, k)
+			revoked = append(revoked, Stored{k, stampOrigin(HowRevoked, now)})
 		}
 	}
 	changes, unreadable := s.without(revoked)
@@ -31,13 +30,13 @@ func (s *Store) Revoke(name string, keys []Key, now time.Time) (revoked []Key, e
 }
 
 // without returns the changes that take keys out of the servers' files.
-func (s *Store) without(keys []Key) (changes []change, unreadable error) {
+func (s *Store) without(keys []Stored) (changes []change, unreadable error) {
 	servers, err := s.servers()
 	if err != nil {
 		return nil, err
 	}
 	var faults []error
-	gone := func(k Key) bool { return contains(keys, k) }
+	gone := func(k Stored) bool { return contains(keys, k) }
 	for _, name := range servers {
 		before, err := s.record(Policy{Name: name})
 		if err != nil {
@@ -60,12 +59,12 @@ func (s *Store) without(keys []Key) (changes []change, unreadable error) {
 // Offspring returns the trusted keys of whatever server that these vouched for,
 // themselves or through others. Those of files that can be read are returned
 // with an error, too.
-func (s *Store) Offspring(keys []Key) ([]Key, error) {
+func (s *Store) Offspring(keys []Key) ([]Stored, error) {
 	servers, err := s.servers()
 	if err != nil {
 		return nil, err
 	}
-	var all []Key
+	var all []Stored
 	var faults []error
 	for _, name := range servers {
 		trusted, err := s.load(name, trustedSuffix)
@@ -74,33 +73,33 @@ func (s *Store) Offspring(keys []Key) ([]Key, error) {
 		}
 		all = append(all, trusted...)
 	}
-	var offspring []Key
+	var offspring []Stored
 	for parents := keys; len(parents) > 0; {
-		var found []Key
+		var found []Stored
 		for _, k := range all {
-			by := k.Origin().VouchedBy
+			by := k.Origin.VouchedBy
 			vouched := slices.ContainsFunc(parents, func(p Key) bool { return by == p.Fingerprint() })
 			if vouched && !contains(keys, k) && !contains(offspring, k) && !contains(found, k) {
 				found = append(found, k)
 			}
 		}
 		offspring = append(offspring, found...)
-		parents = found
+		parents = Plain(found)
 	}
 	return offspring, errors.Join(faults...)
 }
 
 // Find returns the keys of a server with these fingerprints, whether trusted,
 // pending or rejected.
-func (s *Store) Find(name string, fingerprints []string) ([]Key, error) {
+func (s *Store) Find(name string, fingerprints []string) ([]Stored, error) {
 	r, err := s.record(Policy{Name: name})
 	if err != nil {
 		return nil, err
 	}
-	var found []Key
+	var found []Stored
 	for _, fingerprint := range fingerprints {
 		all := slices.Concat(r.trusted, r.waiting, r.rejected)
-		i := slices.IndexFunc(all, func(k Key) bool { return k.Fingerprint() == fingerprint })
+		i := slices.IndexFunc(all, func(k Stored) bool { return k.Fingerprint() == fingerprint })
 		if i < 0 {
 			return nil, fmt.Errorf("find key %s: %s has none with this fingerprint", fingerprint, name)
 		}

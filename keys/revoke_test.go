@@ -1,30 +1,37 @@
 package keys
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // vouched makes a key that another one vouched for.
-func vouched(name, by string) Key {
-	k := key(name)
-	k.Comment = stamp(provenBy+key(by).Fingerprint(), noon)
-	return k
+func vouched(name, by string) Stored {
+	return Stored{key(name), Origin{How: HowProven, VouchedBy: key(by).Fingerprint(), At: noon}}
 }
 
 // put writes a server's trusted keys as somebody else would.
-func put(t *testing.T, dir, file string, keys ...Key) {
+func put[K anyKey](t *testing.T, dir, file string, list ...K) {
 	t.Helper()
+	var lines []byte
+	for _, k := range list {
+		lines = append(lines, formatKeyFile([]Stored{toStored(k)})...)
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, file), formatKeyFile(keys), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, file), lines, 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func toStored[K anyKey](k K) Stored {
+	if s, ok := any(k).(Stored); ok {
+		return s
+	}
+	return Stored{Key: k.plain()}
 }
 
 func TestRevokeTakesAKeyFromEverybody(t *testing.T) {
@@ -120,7 +127,7 @@ func TestRevokeGoesOnWhereAFileIsDamaged(t *testing.T) {
 func TestOffspring(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	put(t, dir, "app01.pub", key("e1"), vouched("r1", "e1"), vouched("c1", "r1"), key("c2"))
+	put(t, dir, "app01.pub", storedKeys("e1", "")[0], vouched("r1", "e1"), vouched("c1", "r1"), storedKeys("c2", "")[0])
 	put(t, dir, "app02.pub", vouched("e2", "c1"), vouched("e1", "e2")) // in a circle
 	for parents, want := range map[string]string{"e1": "c1 e2 r1", "r1": "c1 e1 e2", "c2": "", "e2": "c1 e1 r1", "e1 r1": "c1 e2"} {
 		if got, err := open(t, dir).Offspring(keysOf(parents)); err != nil || namesOf(got) != want {
@@ -133,9 +140,7 @@ func TestFind(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	put(t, dir, "app01.pub", key("e1"))
-	rejected := key("e3")
-	rejected.Comment = rejectedMark
-	put(t, dir, "app01.pending", key("e2"), rejected)
+	put(t, dir, "app01.pending", append(storedKeys("e2", ""), storedKeys("e3", "rejected")...)...)
 	for _, name := range []string{"e1", "e2", "e3"} {
 		if found, err := open(t, dir).Find("app01", []string{key(name).Fingerprint()}); err != nil || namesOf(found) != name {
 			t.Errorf("found %q, %v; want %s", namesOf(found), err, name)
@@ -144,39 +149,4 @@ func TestFind(t *testing.T) {
 	if _, err := open(t, dir).Find("app01", []string{key("r1").Fingerprint()}); err == nil {
 		t.Error("found what is not there")
 	}
-}
-
-func TestOrigin(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		comment string
-		want    Origin
-	}{
-		{"", Origin{}},
-		{"root@app01", Origin{How: "root@app01"}},
-		{"first-use 2026-11-20T12:00:00Z", Origin{How: "first-use", At: noon}},
-		{"proven by SHA256:abc 2026-11-20T12:00:00Z", Origin{How: "proven by SHA256:abc", At: noon, VouchedBy: "SHA256:abc"}},
-		{"accepted 2026-11-20T12:00:00Z gone 2026-11-21T12:00:00Z", Origin{How: "accepted", At: noon, Gone: noon.AddDate(0, 0, 1)}},
-		{"root@app01 gone 2026-11-21T12:00:00Z", Origin{How: "root@app01", Gone: noon.AddDate(0, 0, 1)}},
-		{"the one that is gone fishing", Origin{How: "the one that is gone fishing"}},
-	} {
-		k := Key{Comment: test.comment}
-		if got := k.Origin(); got != test.want {
-			t.Errorf("%q: %+v, want %+v", test.comment, got, test.want)
-		}
-		later := noon.AddDate(1, 0, 0)
-		gone := k.setGone(later)
-		if o := gone.Origin(); !o.Gone.Equal(later) || o.How != test.want.How || !o.At.Equal(test.want.At) {
-			t.Errorf("%q gone is %q", test.comment, gone.Comment)
-		}
-		if back := gone.setGone(time.Time{}); test.want.Gone.IsZero() && back.Comment != test.comment {
-			t.Errorf("%q back is %q", test.comment, back.Comment)
-		}
-	}
-}
-
-func ExampleKey_Origin() {
-	k := Key{Comment: "proven by SHA256:8Xk 2026-11-20T12:00:00Z"}
-	fmt.Println(k.Origin().VouchedBy)
-	// Output: SHA256:8Xk
 }

@@ -54,7 +54,7 @@ func (s *Seen) set(server, fingerprint string, at time.Time) {
 func (s *Seen) Record(v Verdict, now time.Time) {
 	held := make(map[string]bool)
 	for _, k := range slices.Concat(v.Trusted, v.Pending, v.Certified) {
-		held[seenAs(k)] = true
+		held[seenAs(k.Key)] = true
 	}
 	for fingerprint := range s.last[v.Name] {
 		if !held[fingerprint] {
@@ -62,7 +62,7 @@ func (s *Seen) Record(v Verdict, now time.Time) {
 			s.changed = true
 		}
 	}
-	for _, k := range slices.Concat(v.Confirmed, v.Changed, v.New, v.vouched) {
+	for _, k := range slices.Concat(Plain(v.Confirmed), Plain(v.Changed), Plain(v.New), v.vouched) {
 		fingerprint := seenAs(k)
 		if held[fingerprint] && now.Sub(s.last[v.Name][fingerprint]).Abs() >= seenPrecision {
 			s.set(v.Name, fingerprint, now.UTC().Truncate(time.Second))

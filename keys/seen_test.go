@@ -13,7 +13,7 @@ func TestSeen(t *testing.T) {
 	t.Parallel()
 	file := state.Folder(filepath.Join(t.TempDir(), "state")).Seen()
 	judged := func(trusted string, seen string) Verdict {
-		return judge(Policy{Name: "app01"}, record{trusted: keysOf(trusted)}, func(Key) bool { return false }, sight(seen), noon)
+		return judge(Policy{Name: "app01"}, record{trusted: storedKeys(trusted, "")}, func(Key) bool { return false }, sight(seen), noon)
 	}
 	// run is one run of the program: whether it wrote the file.
 	run := func(v Verdict, at time.Time) bool {

@@ -30,7 +30,7 @@ import (
 type Store struct {
 	dir      string
 	readonly bool
-	revoked  []Key
+	revoked  []Stored
 	names    map[string]bool
 	listed   int                             // names in the file; more are known from the log
 	doubt    string                          // why the file seems to have lost names; "" if it does not
@@ -141,17 +141,17 @@ func (s *Store) survey() error {
 
 // Trusted returns the server's trusted keys, without revoked ones and, if
 // there are pins, only those that are pinned; none if it has no file.
-func (s *Store) Trusted(name string, pins []string) ([]Key, error) {
+func (s *Store) Trusted(name string, pins []string) ([]Stored, error) {
 	keys, err := s.load(name, trustedSuffix)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(keys, func(k Key) bool { return s.isRevoked(k) || !pinned(pins, k) }), nil
+	return slices.DeleteFunc(keys, func(k Stored) bool { return s.isRevoked(k.Key) || !pinned(pins, k.Key) }), nil
 }
 
 // Certificates returns the certificates on record of a server. What they are
 // worth now, Judge or Certified says.
-func (s *Store) Certificates(name string) ([]Key, error) {
+func (s *Store) Certificates(name string) ([]Stored, error) {
 	if err := checkServer(name); err != nil {
 		return nil, err
 	}
@@ -180,14 +180,14 @@ func (s *Store) Certified(p Policy, now time.Time) (good bool, until time.Time, 
 }
 
 // Pending returns the keys that wait for a person.
-func (s *Store) Pending(name string) ([]Key, error) {
+func (s *Store) Pending(name string) ([]Stored, error) {
 	keys, err := s.load(name, pendingSuffix)
 	waiting, _ := splitPending(keys)
 	return waiting, err
 }
 
 // Rejected returns the keys that a person has rejected.
-func (s *Store) Rejected(name string) ([]Key, error) {
+func (s *Store) Rejected(name string) ([]Stored, error) {
 	keys, err := s.load(name, pendingSuffix)
 	_, rejected := splitPending(keys)
 	return rejected, err
@@ -201,7 +201,7 @@ func (s *Store) Lost() []string { return slices.Clone(s.lost) }
 func (s *Store) RevokedPath() string { return s.path(revokedFile) }
 
 // Revoked returns the keys that no server may show.
-func (s *Store) Revoked() []Key { return slices.Clone(s.revoked) }
+func (s *Store) Revoked() []Stored { return slices.Clone(s.revoked) }
 
 func (s *Store) isRevoked(k Key) bool { return contains(s.revoked, k) }
 
@@ -279,7 +279,7 @@ func (s *Store) addNames(names []string) error {
 }
 
 // load reads a server's file; no file means no keys.
-func (s *Store) load(server, suffix string) ([]Key, error) {
+func (s *Store) load(server, suffix string) ([]Stored, error) {
 	if err := checkServer(server); err != nil {
 		return nil, err
 	}

@@ -138,7 +138,7 @@ func TestFirstUseHappensOnce(t *testing.T) {
 		{"another name, the same address in IPv6", nil, other("app02", "::ffff:10.0.0.1")},
 		{"another name, that was an alias", nil, other("app01.example.org")},
 		{"its key is revoked", func(t *testing.T, dir string) {
-			if err := os.WriteFile(filepath.Join(dir, "revoked"), formatKeyFile(keysOf("e1 r1")), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, "revoked"), formatKeyFile(storedKeys("e1 r1", "")), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			collect(t, dir, app01, "!")
@@ -217,7 +217,7 @@ func TestFirstUseRefusedIsNotTakenLater(t *testing.T) {
 		t.Errorf("conflict first: %s", summary(v))
 	}
 	dir = t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "revoked"), formatKeyFile(keysOf("e1")), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "revoked"), formatKeyFile(storedKeys("e1", "")), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	collect(t, dir, app01, "e1")
@@ -228,7 +228,7 @@ func TestFirstUseRefusedIsNotTakenLater(t *testing.T) {
 
 func TestDamagedFiles(t *testing.T) {
 	t.Parallel()
-	good := string(formatKeyFile(keysOf("e1 r1")))
+	good := string(formatKeyFile(storedKeys("e1 r1", "")))
 	for _, damage := range []struct{ name, data, msg string }{
 		{"empty", "", "it holds no key"},
 		{"only a comment", "# nothing\n", "it holds no key"},
@@ -374,7 +374,7 @@ func TestAcceptRefusesRevokedKeys(t *testing.T) {
 	dir := t.TempDir()
 	collect(t, dir, app01, "e1")
 	collect(t, dir, app01, "e2")
-	if err := os.WriteFile(filepath.Join(dir, "revoked"), formatKeyFile(keysOf("e2")), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "revoked"), formatKeyFile(storedKeys("e2", "")), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := open(t, dir).Accept(app01, nil, noon); err == nil || !strings.Contains(err.Error(), "it is revoked") {
@@ -465,7 +465,7 @@ func TestRejectionOutlivesItsFile(t *testing.T) {
 
 		// Nor does an import; a person who names it does, for good.
 		lose()
-		if done, err := open(t, dir).Import(app01, keysOf("r2"), noon); err != nil || namesOf(done.Conflicts) != "r2" {
+		if done, err := open(t, dir).Import(app01, storedKeys("r2", ""), noon); err != nil || namesOf(done.Conflicts) != "r2" {
 			t.Errorf("imported: %+v, %v", done, err)
 		}
 		if _, _, err := open(t, dir).Accept(app01, []string{key("r2").Fingerprint()}, noon); err != nil {
@@ -569,7 +569,7 @@ func TestNamesComeBeforeKeys(t *testing.T) {
 func TestRetireRemembersKeysFromElsewhere(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "app01.pub"), formatKeyFile(keysOf("e1")), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "app01.pub"), formatKeyFile(storedKeys("e1", "")), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := open(t, dir).Retire("app01", noon); err != nil {
@@ -702,10 +702,10 @@ func BenchmarkThousandServers(b *testing.B) {
 }
 
 func FuzzKeyFile(f *testing.F) {
-	f.Add(formatKeyFile(keysOf("e1 r1")))
-	f.Add(formatKeyFile(keysOf("w1")))
+	f.Add(formatKeyFile(storedKeys("e1 r1", "")))
+	f.Add(formatKeyFile(storedKeys("w1", "")))
 	f.Add([]byte("# a comment\n\n" + key("x1").Line() + " rejected 2026-11-20T12:00:00Z\n"))
-	f.Add(formatKeyFile(keysOf("e1"))[:50])
+	f.Add(formatKeyFile(storedKeys("e1", ""))[:50])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		keys, err := parseServerKeys(data)
 		if err != nil {

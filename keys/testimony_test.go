@@ -139,7 +139,7 @@ func TestOnlyProofProves(t *testing.T) {
 			to := listen(t, witness{shows: trusted, lists: listOf(keyOf(t, trusted), k), proves: test.proves}.serve)
 			to.Trusted = []Key{keyOf(t, trusted)}
 			seen := scanOne(t, &Scanner{Timeout: time.Minute, Login: anyLogin(t)}, to)
-			v := judge(Policy{Name: "app01"}, record{trusted: to.Trusted}, func(Key) bool { return false }, seen, noon)
+			v := judge(Policy{Name: "app01"}, record{trusted: withoutOrigin(to.Trusted)}, func(Key) bool { return false }, seen, noon)
 			switch proven := contains(v.Trusted, k); {
 			case proven != (test.want == ""):
 				t.Errorf("trusted: %v; %+v", proven, seen)
@@ -164,7 +164,7 @@ func TestUnknownTypesWait(t *testing.T) {
 	seen := scanOne(t, &Scanner{Timeout: time.Minute, Login: anyLogin(t)}, to)
 	none := func(Key) bool { return false }
 	for _, before := range [][]Key{to.Trusted, append(keysOf("x2"), to.Trusted...)} {
-		v := judge(Policy{Name: "app01", RetireAfter: time.Hour}, record{trusted: before}, none, seen, noon)
+		v := judge(Policy{Name: "app01", RetireAfter: time.Hour}, record{trusted: withoutOrigin(before)}, none, seen, noon)
 		if !sameKeys(v.Pending, keysOf("x1")) || v.Suspect || len(v.Unproven) > 0 || v.Decision != (len(v.Leaving) > 0) {
 			t.Errorf("%s, %q", summary(v), v.Reasons())
 		}
@@ -286,12 +286,12 @@ func TestProofDoesNotOverrideAPerson(t *testing.T) {
 	seen := sight("e1")
 	seen.Addresses[0].Testimony = &Testimony{By: key("e1"), Listed: keysOf("e1 r1 c1"), Proven: keysOf("r1 c1")}
 	revoked := func(k Key) bool { return k.Equal(key("c1")) }
-	v := judge(Policy{Name: "app01"}, record{trusted: keysOf("e1"), rejected: keysOf("r1")}, revoked, seen, noon)
+	v := judge(Policy{Name: "app01"}, record{trusted: storedKeys("e1", ""), rejected: storedKeys("r1", "")}, revoked, seen, noon)
 	if got, want := summary(v), "suspect [e1] revoked[c1] decision"; got != want {
 		t.Errorf("%s; want %s", got, want)
 	}
 	// A key that is revoked vouches for nothing.
-	v = judge(Policy{Name: "app01"}, record{trusted: keysOf("e1 c2")}, func(k Key) bool { return k.Equal(key("e1")) }, seen, noon)
+	v = judge(Policy{Name: "app01"}, record{trusted: storedKeys("e1 c2", "")}, func(k Key) bool { return k.Equal(key("e1")) }, seen, noon)
 	if got, want := summary(v), "suspect [c2] removed[e1] revoked[e1] withheld decision"; got != want {
 		t.Errorf("%s; want %s", got, want)
 	}
@@ -354,7 +354,7 @@ func TestManInTheMiddleForOneType(t *testing.T) {
 	if seen.Addresses[0].Testimony == nil {
 		t.Fatalf("%+v", seen)
 	}
-	v := judge(Policy{Name: "app01"}, record{trusted: trusted}, func(Key) bool { return false }, seen, noon)
+	v := judge(Policy{Name: "app01"}, record{trusted: withoutOrigin(trusted)}, func(Key) bool { return false }, seen, noon)
 	if !v.Suspect || !v.Decision || !sameKeys(v.Changed, []Key{keyOf(t, thief)}) || !sameKeys(v.Trusted, trusted) || len(v.Added) > 0 {
 		t.Errorf("%+v", v)
 	}

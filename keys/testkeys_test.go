@@ -81,10 +81,19 @@ func keysOf(names string) (keys []Key) {
 	return keys
 }
 
+// storedKeys are keys from their names, with a comment that somebody may have written.
+func storedKeys(names, comment string) (list []Stored) {
+	for _, k := range keysOf(names) {
+		list = append(list, Stored{k, parseOrigin(comment)})
+	}
+	return list
+}
+
 // namesOf is the inverse of keysOf, sorted, for keys with a number under ten.
-func namesOf(keys []Key) string {
+func namesOf[K anyKey](list []K) string {
 	var names []string
-	for _, k := range keys {
+	for _, k := range list {
+		k := k.plain()
 		name := k.Fingerprint()
 		for _, letter := range "ecrwx" {
 			for n := range 10 {
@@ -100,8 +109,8 @@ func namesOf(keys []Key) string {
 }
 
 // sameKeys reports whether two lists hold the same keys.
-func sameKeys(a, b []Key) bool {
-	strange := func(k Key) bool { return !contains(b, k) }
+func sameKeys[K, L anyKey](a []K, b []L) bool {
+	strange := func(k K) bool { return !contains(b, k) }
 	return len(a) == len(b) && !slices.ContainsFunc(a, strange)
 }
 

@@ -204,7 +204,6 @@ func (a *adoption) machine(root string) error {
 			a.done = append(a.done, Adopted{From: path, Note: "left out: " + err.Error()})
 			continue
 		}
-		key.Comment = ""
 		if n, _ := a.addLines(path, []byte("server "+key.Line()+"\n")); n > 0 {
 			a.done = append(a.done, Adopted{From: path, To: a.farm.KnownHostsLocalPath(), Lines: n, Note: "as the keys of `server`, which is this machine"})
 		}

@@ -135,8 +135,8 @@ func (r *run) scan(ctx context.Context, store *keys.Store, servers []farm.Server
 	targets := make([]keys.Target, len(servers))
 	for i, s := range servers {
 		targets[i] = keys.Target{Name: s.Name, Addresses: s.Addresses, Port: s.Port, Certificates: len(r.farm.Authorities) > 0}
-		if targets[i].Trusted, err = store.Trusted(s.Name, s.Pins); err != nil {
-			targets[i].Trusted = nil // the verdict will say so
+		if trusted, err := store.Trusted(s.Name, s.Pins); err == nil { // else the verdict will say so
+			targets[i].Trusted = keys.Plain(trusted)
 		}
 	}
 	sightings, err := scanner.Scan(ctx, targets, func(done, total int) {

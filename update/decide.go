@@ -66,7 +66,7 @@ func changeServers(f *farm.Farm, change func(*farm.Farm, *keys.Store) error) (*f
 // Accept makes pending or rejected keys of a server trusted, each in place of the trusted keys of its type,
 // and ends the server's quarantine. Without fingerprints it accepts all that are pending.
 func Accept(_ context.Context, f *farm.Farm, name string, fingerprints []string) ([]Key, error) {
-	return decide(f, name, func(store *keys.Store, p keys.Policy, now time.Time) ([]keys.Key, error) {
+	return decide(f, name, func(store *keys.Store, p keys.Policy, now time.Time) ([]keys.Stored, error) {
 		accepted, _, err := store.Accept(p, fingerprints, now)
 		return accepted, err
 	})
@@ -75,14 +75,14 @@ func Accept(_ context.Context, f *farm.Farm, name string, fingerprints []string)
 // Reject ends the wait of pending keys without trusting them, and ends the server's quarantine, until it
 // shows something else than a trusted key again. Without fingerprints it rejects all that are pending.
 func Reject(_ context.Context, f *farm.Farm, name string, fingerprints []string) ([]Key, error) {
-	return decide(f, name, func(store *keys.Store, p keys.Policy, now time.Time) ([]keys.Key, error) {
+	return decide(f, name, func(store *keys.Store, p keys.Policy, now time.Time) ([]keys.Stored, error) {
 		return store.Reject(p.Name, fingerprints, now)
 	})
 }
 
 // decide carries out a person's decision about keys of a server.
-func decide(f *farm.Farm, name string, decision func(*keys.Store, keys.Policy, time.Time) ([]keys.Key, error)) ([]Key, error) {
-	var decided []keys.Key
+func decide(f *farm.Farm, name string, decision func(*keys.Store, keys.Policy, time.Time) ([]keys.Stored, error)) ([]Key, error) {
+	var decided []keys.Stored
 	err := atServer(f, name, func(f *farm.Farm, s farm.Server, store *keys.Store) error {
 		q, err := loadQuarantine(f.State)
 		if err != nil {

@@ -67,12 +67,16 @@ type exportedKey struct {
 	Comment     string `json:"comment,omitempty"`
 }
 
-func exported(list []keys.Key) []exportedKey {
+func exportKeys(list []keys.Stored) []exportedKey {
 	out := []exportedKey{}
 	for _, k := range list {
-		out = append(out, exportedKey{k.Type, base64.StdEncoding.EncodeToString(k.Blob), k.Fingerprint(), k.Comment})
+		out = append(out, exportKey(k.Key, k.Origin.Comment()))
 	}
 	return out
+}
+
+func exportKey(k keys.Key, comment string) exportedKey {
+	return exportedKey{k.Type, base64.StdEncoding.EncodeToString(k.Blob), k.Fingerprint(), comment}
 }
 
 func (t *trust) exportJSON() ([]byte, error) {
@@ -90,12 +94,12 @@ func (t *trust) exportJSON() ([]byte, error) {
 		Servers     []server      `json:"servers"`
 		Authorities []authority   `json:"authorities"`
 		Revoked     []exportedKey `json:"revoked"`
-	}{[]server{}, []authority{}, exported(t.store.Revoked())}
+	}{[]server{}, []authority{}, exportKeys(t.store.Revoked())}
 	for _, s := range t.farm.Servers {
-		all.Servers = append(all.Servers, server{s.Name, names(s), s.Port, exported(t.keys[s.Name])})
+		all.Servers = append(all.Servers, server{s.Name, names(s), s.Port, exportKeys(t.keys[s.Name])})
 	}
 	for _, a := range t.farm.Authorities {
-		all.Authorities = append(all.Authorities, authority{a.Hosts, exported([]keys.Key{a.Key})[0]})
+		all.Authorities = append(all.Authorities, authority{a.Hosts, exportKey(a.Key, a.Comment)})
 	}
 	data, err := json.MarshalIndent(all, "", "  ")
 	return append(data, '\n'), err
@@ -112,7 +116,7 @@ func (t *trust) ansible() ([]byte, error) {
 		for _, k := range t.keys[s.Name] {
 			for _, name := range names(s) {
 				line := strings.TrimSuffix(string(keys.RenderKnownHosts(keys.KnownHosts{
-					Hosts: []keys.Host{{Names: []string{name}, Port: s.Port, Keys: []keys.Key{k}}},
+					Hosts: []keys.Host{{Names: []string{name}, Port: s.Port, Keys: []keys.Key{k.Key}}},
 				})), "\n")
 				host, _, _ := strings.Cut(line, " ")
 				fmt.Fprintf(&b, "\n  - name: %q\n    key: %q", host, line)

@@ -163,7 +163,7 @@ func revokedIn(f *farm.Farm, store *image.Store, number int) ([]keys.Key, error)
 	if err != nil {
 		return nil, err
 	}
-	return keys.TrustedIn(knownHosts, revoked), nil
+	return keys.TrustedIn(knownHosts, keys.Plain(revoked)), nil
 }
 
 func fingerprints(list []keys.Key) string {

@@ -28,10 +28,10 @@ type Refused struct {
 func ImportKeys(_ context.Context, f *farm.Farm, name string, lines []keys.Line) (done *Import, err error) {
 	err = atServer(f, name, func(f *farm.Farm, s farm.Server, store *keys.Store) error {
 		done = &Import{Server: s.Name}
-		var offered []keys.Key
+		var offered []keys.Stored
 		for _, l := range lines {
 			if l.Marker == "" && l.For(names(s), s.Port) {
-				offered = append(offered, l.Key)
+				offered = append(offered, l.KeyWithOrigin())
 			} else {
 				done.Skipped++
 			}
@@ -39,7 +39,7 @@ func ImportKeys(_ context.Context, f *farm.Farm, name string, lines []keys.Line)
 		imported, err := store.Import(policyOf(f, s), offered, time.Now())
 		done.New, done.Known, done.Conflicts = reportKeys(imported.New), reportKeys(imported.Known), reportKeys(imported.Conflicts)
 		for _, r := range imported.Refused {
-			done.Refused = append(done.Refused, Refused{reportKey(r.Key), r.Err.Error()})
+			done.Refused = append(done.Refused, Refused{reportKey(r.Stored), r.Err.Error()})
 		}
 		return err
 	})

@@ -15,7 +15,6 @@ func adopted(local []keys.Line, s farm.Server) []keys.Key {
 	var all []keys.Key
 	for _, l := range local {
 		if l.Names(names(s), s.Port) {
-			l.Key.Comment = ""
 			all = append(all, l.Key)
 		}
 	}
@@ -40,13 +39,13 @@ func (t *trust) strays() map[string][]keys.Line {
 		}
 		return farm.Server{}, false
 	}
-	strays := map[string][]keys.Line{}
+	strays, revoked := map[string][]keys.Line{}, keys.Plain(t.store.Revoked())
 	for _, l := range local {
 		if _, own := vouchesFor(l, owners[string(l.Key.Blob)]); own || l.Marker != "" {
 			continue
 		}
 		s, stray := vouchesFor(l, t.farm.Servers)
-		if stray && !slices.ContainsFunc(t.store.Revoked(), l.Key.Equal) {
+		if stray && !slices.ContainsFunc(revoked, l.Key.Equal) {
 			strays[s.Name] = append(strays[s.Name], l)
 		}
 	}

@@ -38,7 +38,7 @@ func Look(f *farm.Farm) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &trust{farm: f, store: store, keys: map[string][]keys.Key{}, certified: map[string]bool{}, quarantine: q}
+	t := &trust{farm: f, store: store, keys: map[string][]keys.Stored{}, certified: map[string]bool{}, quarantine: q}
 	unreadable, ends := map[string]error{}, map[string]time.Time{}
 	for _, s := range f.Servers {
 		if t.keys[s.Name], err = store.Trusted(s.Name, s.Pins); err != nil {
@@ -82,20 +82,20 @@ func Look(f *farm.Farm) (*Status, error) {
 }
 
 // revokedOf finds out from the log which servers had keys that are revoked now.
-func revokedOf(store *keys.Store) (map[string][]keys.Key, error) {
+func revokedOf(store *keys.Store) (map[string][]keys.Stored, error) {
 	revoked := store.Revoked()
 	if len(revoked) == 0 {
 		return nil, nil
 	}
-	byFingerprint := map[string]keys.Key{}
+	byFingerprint := map[string]keys.Stored{}
 	for _, k := range revoked {
 		byFingerprint[k.Fingerprint()] = k
 	}
 	entries, _, err := store.Log()
-	had := map[string][]keys.Key{}
+	had := map[string][]keys.Stored{}
 	for _, e := range entries {
 		k, is := byFingerprint[e.Key]
-		if is && e.To == keys.Revoked && !slices.ContainsFunc(had[e.Server], k.Equal) {
+		if is && e.To == keys.Revoked && !slices.ContainsFunc(keys.Plain(had[e.Server]), k.Equal) {
 			had[e.Server] = append(had[e.Server], k)
 		}
 	}
@@ -105,10 +105,10 @@ func revokedOf(store *keys.Store) (map[string][]keys.Key, error) {
 // onRecord is what is known of one server.
 func (t *trust) onRecord(s farm.Server, seen *keys.Seen, listed map[string]bool) Server {
 	server := Server{Name: s.Name, Declared: s, State: Unscanned, Listed: listed[s.Name], Certified: t.certified[s.Name]}
-	withTimes := func(list []keys.Key) []Key {
+	withTimes := func(list []keys.Stored) []Key {
 		out := reportKeys(list)
 		for i, k := range list {
-			out[i].Seen = known(seen.Last(s.Name, k))
+			out[i].Seen = known(seen.Last(s.Name, k.Key))
 		}
 		return out
 	}
@@ -142,10 +142,10 @@ func (t *trust) onRecord(s farm.Server, seen *keys.Seen, listed map[string]bool)
 }
 
 // latest is when a server last showed one of these, nil if never.
-func latest(seen *keys.Seen, server string, list []keys.Key) *time.Time {
+func latest(seen *keys.Seen, server string, list []keys.Stored) *time.Time {
 	var last time.Time
 	for _, k := range list {
-		if at := seen.Last(server, k); at.After(last) {
+		if at := seen.Last(server, k.Key); at.After(last) {
 			last = at
 		}
 	}

@@ -30,8 +30,8 @@ func ours(data []byte) bool { return bytes.HasPrefix(data, []byte(mark)) }
 type trust struct {
 	farm       *farm.Farm
 	store      *keys.Store
-	keys       map[string][]keys.Key // trusted, by server
-	certified  map[string]bool       // trusted by a certificate, by server
+	keys       map[string][]keys.Stored // trusted, by server
+	certified  map[string]bool          // trusted by a certificate, by server
 	quarantine *quarantine
 	secret     []byte // for hashed names; empty if they are not hashed
 }
@@ -42,7 +42,7 @@ func loadTrust(f *farm.Farm, store *keys.Store) (*trust, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &trust{farm: f, store: store, keys: map[string][]keys.Key{}, certified: map[string]bool{}, quarantine: q}
+	t := &trust{farm: f, store: store, keys: map[string][]keys.Stored{}, certified: map[string]bool{}, quarantine: q}
 	if f.HashKnownHosts {
 		if t.secret, err = loadSecret(f.State.KnownHostsSecret()); err != nil {
 			return nil, err
@@ -81,7 +81,7 @@ func (t *trust) knownHosts() []byte {
 	var hosts []keys.Host
 	for _, s := range t.farm.Servers {
 		if len(t.keys[s.Name]) > 0 {
-			hosts = append(hosts, keys.Host{Names: names(s), Port: s.Port, Keys: t.keys[s.Name]})
+			hosts = append(hosts, keys.Host{Names: names(s), Port: s.Port, Keys: keys.Plain(t.keys[s.Name])})
 		}
 	}
 	for _, a := range t.farm.Aliases {
@@ -91,7 +91,7 @@ func (t *trust) knownHosts() []byte {
 	}
 	return keys.RenderKnownHosts(keys.KnownHosts{
 		Secret: t.secret,
-		Header: header(t.farm.KnownHostsLocalPath()), Hosts: hosts, Revoked: t.store.Revoked(), Local: t.farm.KnownHostsLocal,
+		Header: header(t.farm.KnownHostsLocalPath()), Hosts: hosts, Revoked: keys.Plain(t.store.Revoked()), Local: t.farm.KnownHostsLocal,
 		Authorities: t.farm.Authorities, Port: t.farm.Lists()[0].Port,
 	})
 }
@@ -102,7 +102,7 @@ func (t *trust) keysOf(servers []farm.Server) []keys.Key {
 	for _, s := range servers {
 		for _, k := range t.keys[s.Name] {
 			if !slices.ContainsFunc(all, k.Equal) {
-				all = append(all, k)
+				all = append(all, k.Key)
 			}
 		}
 	}

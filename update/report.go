@@ -74,16 +74,17 @@ type Server struct {
 
 // A Key is a host key as reports show it.
 type Key struct {
-	Type        string     `json:"type"`
-	Bits        int        `json:"bits,omitempty"`
-	Fingerprint string     `json:"fingerprint"`
-	Comment     string     `json:"comment,omitempty"` // how and since when it is trusted, as it stands in its file
-	VouchedBy   string     `json:"vouched_by,omitempty"`
-	First       *time.Time `json:"first,omitempty"` // when it was seen first, or came to be trusted
-	Seen        *time.Time `json:"seen,omitempty"`  // when it was seen last
-	Gone        *time.Time `json:"gone,omitempty"`  // since when its server lists it no more
-	Weak        string     `json:"weak,omitempty"`
-	Key         keys.Key   `json:"-"`
+	Type        string      `json:"type"`
+	Bits        int         `json:"bits,omitempty"`
+	Fingerprint string      `json:"fingerprint"`
+	Comment     string      `json:"comment,omitempty"` // Origin, as it is in the key's file
+	VouchedBy   string      `json:"vouched_by,omitempty"`
+	First       *time.Time  `json:"first,omitempty"` // when it was seen first, or came to be trusted
+	Seen        *time.Time  `json:"seen,omitempty"`  // when it was seen last
+	Gone        *time.Time  `json:"gone,omitempty"`  // since when its server lists it no more
+	Weak        string      `json:"weak,omitempty"`
+	Key         keys.Key    `json:"-"`
+	Origin      keys.Origin `json:"-"`
 }
 
 // An AddressProblem is why one address of a server showed no keys.

@@ -23,17 +23,17 @@ type Revocation struct {
 // with them the keys that they vouched for, unless those are spared. From then on no server may show them, whatever
 // its name. A dry run only says what would be revoked.
 func Revoke(_ context.Context, f *farm.Farm, name string, fingerprints []string, spare, dryRun bool) (*Revocation, error) {
-	return revoke(f, name, spare, dryRun, func(store *keys.Store) ([]keys.Key, error) {
+	return revoke(f, name, spare, dryRun, func(store *keys.Store) ([]keys.Stored, error) {
 		return store.Find(name, fingerprints)
 	})
 }
 
 // RevokeKeys is Revoke for keys that no server here needs to have.
-func RevokeKeys(_ context.Context, f *farm.Farm, list []keys.Key, spare, dryRun bool) (*Revocation, error) {
-	return revoke(f, "", spare, dryRun, func(*keys.Store) ([]keys.Key, error) { return list, nil })
+func RevokeKeys(_ context.Context, f *farm.Farm, list []keys.Stored, spare, dryRun bool) (*Revocation, error) {
+	return revoke(f, "", spare, dryRun, func(*keys.Store) ([]keys.Stored, error) { return list, nil })
 }
 
-func revoke(f *farm.Farm, name string, spare, dryRun bool, find func(*keys.Store) ([]keys.Key, error)) (*Revocation, error) {
+func revoke(f *farm.Farm, name string, spare, dryRun bool, find func(*keys.Store) ([]keys.Stored, error)) (*Revocation, error) {
 	if !dryRun {
 		release, err := f.State.Lock()
 		if err != nil {
@@ -49,8 +49,9 @@ func revoke(f *farm.Farm, name string, spare, dryRun bool, find func(*keys.Store
 	if err != nil {
 		return nil, err
 	}
-	offspring, unreadable := store.Offspring(meant)
-	already := func(k keys.Key) bool { return slices.ContainsFunc(store.Revoked(), k.Equal) }
+	offspring, unreadable := store.Offspring(keys.Plain(meant))
+	before := keys.Plain(store.Revoked())
+	already := func(k keys.Stored) bool { return slices.ContainsFunc(before, k.Equal) }
 	r := &Revocation{
 		Keys:      reportKeys(slices.DeleteFunc(slices.Clone(meant), already)),
 		Offspring: reportKeys(slices.DeleteFunc(slices.Clone(offspring), already)),
@@ -62,7 +63,7 @@ func revoke(f *farm.Farm, name string, spare, dryRun bool, find func(*keys.Store
 	if !spare {
 		meant = append(meant, offspring...)
 	}
-	_, err = store.Revoke(name, meant, time.Now())
+	_, err = store.Revoke(name, keys.Plain(meant), time.Now())
 	return r, errors.Join(err, unreadable)
 }
 

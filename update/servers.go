@@ -98,7 +98,7 @@ func explainSilence(a keys.AddressSighting) AddressProblem {
 	return AddressProblem{Address: a.Address, Error: a.Err.Error()}
 }
 
-func reportKeys(list []keys.Key) []Key {
+func reportKeys(list []keys.Stored) []Key {
 	var out []Key
 	for _, k := range list {
 		out = append(out, reportKey(k))
@@ -106,11 +106,11 @@ func reportKeys(list []keys.Key) []Key {
 	return out
 }
 
-func reportKey(k keys.Key) Key {
-	o := k.Origin()
+func reportKey(k keys.Stored) Key {
+	o := k.Origin
 	return Key{
-		Type: k.Type, Bits: k.Bits(), Fingerprint: k.Fingerprint(), Comment: k.Comment,
-		VouchedBy: o.VouchedBy, First: known(o.At), Gone: known(o.Gone), Weak: k.Caution(), Key: k,
+		Type: k.Type, Bits: k.Bits(), Fingerprint: k.Fingerprint(), Comment: o.Comment(),
+		VouchedBy: o.VouchedBy, First: known(o.At), Gone: known(o.Gone), Weak: k.Caution(), Key: k.Key, Origin: o,
 	}
 }
 

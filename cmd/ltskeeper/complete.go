@@ -366,11 +366,11 @@ func afterChroot(s source) source {
 func waitingKeys(l *line) []candidate { return l.keysOf((*keys.Store).Pending) }
 
 func trustedKeys(l *line) []candidate {
-	return l.keysOf(func(s *keys.Store, name string) ([]keys.Key, error) { return s.Trusted(name, nil) })
+	return l.keysOf(func(s *keys.Store, name string) ([]keys.Stored, error) { return s.Trusted(name, nil) })
 }
 
 // keysOf is the fingerprints of keys of the server that was typed first.
-func (l *line) keysOf(list func(s *keys.Store, name string) ([]keys.Key, error)) []candidate {
+func (l *line) keysOf(list func(s *keys.Store, name string) ([]keys.Stored, error)) []candidate {
 	f := l.farm()
 	if len(l.args) == 0 {
 		return nil

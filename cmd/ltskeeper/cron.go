@@ -90,10 +90,9 @@ func (d reportDocument) cronKeys(p *page) []string {
 func ways(list []update.Key) string {
 	var words []string
 	for _, k := range list {
-		origin := keys.Key{Comment: k.Comment}.Origin()
-		word := origin.How
-		if origin.VouchedBy != "" {
-			word = "proven"
+		word := k.Origin.What()
+		if k.Origin.How == keys.HowProven {
+			word = "proven" // by which key is more than a line can hold
 		}
 		if word != "" && !slices.Contains(words, word) {
 			words = append(words, word)

@@ -5,12 +5,13 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/keys"
 	"ltskeeper/update"
 )
 
 func TestCron(t *testing.T) {
 	t.Parallel()
-	proven := update.Key{Type: "ssh-rsa", Fingerprint: "SHA256:rsa", Comment: "proven by SHA256:old 2026-11-20T12:00:00Z"}
+	proven := update.Key{Type: "ssh-rsa", Fingerprint: "SHA256:rsa", Origin: keys.Origin{How: keys.HowProven, VouchedBy: "SHA256:old"}}
 	built := update.Image{Chroot: "x86_64", Changed: true, Generation: 13, Size: 598_000_000, Read: 1_200_000, Reused: 5, Kernel: "6.1.0"}
 	wrote := func(path string) update.File { return update.File{Chroot: "x86_64", Path: path, Changed: true} }
 	var many []update.Server

@@ -90,7 +90,7 @@ func (t *tool) whatToRevoke(ctx *cli.Context, f *farm.Farm) (func(dryRun bool) (
 }
 
 // keysOf reads all keys of a file, each line of which must be one.
-func keysOf(ctx context.Context, file string) ([]keys.Key, error) {
+func keysOf(ctx context.Context, file string) ([]keys.Stored, error) {
 	data, err := regular.ReadGiven(ctx, file, maxImport)
 	if err != nil {
 		return nil, fmt.Errorf("read keys: %w", err)
@@ -102,9 +102,9 @@ func keysOf(ctx context.Context, file string) ([]keys.Key, error) {
 	if len(lines) == 0 {
 		return nil, fmt.Errorf("read keys: there is none in %s", file)
 	}
-	var list []keys.Key
+	var list []keys.Stored
 	for _, l := range lines {
-		list = append(list, l.Key)
+		list = append(list, l.KeyWithOrigin())
 	}
 	return list, nil
 }

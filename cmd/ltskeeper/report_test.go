@@ -8,14 +8,15 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/image"
+	"ltskeeper/keys"
 	"ltskeeper/update"
 )
 
 var (
 	noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
-	oldKey = update.Key{Type: "ssh-ed25519", Bits: 256, Fingerprint: "SHA256:old", Comment: "first-use 2026-11-01T12:00:00Z"}
-	newKey = update.Key{Type: "ssh-ed25519", Bits: 256, Fingerprint: "SHA256:new", Comment: "shown 2026-11-20T12:00:00Z"}
+	oldKey = update.Key{Type: "ssh-ed25519", Bits: 256, Fingerprint: "SHA256:old", Comment: "first-use 2026-11-01T12:00:00Z", Origin: keys.Origin{How: keys.HowFirstUse}}
+	newKey = update.Key{Type: "ssh-ed25519", Bits: 256, Fingerprint: "SHA256:new", Comment: "shown 2026-11-20T12:00:00Z", Origin: keys.Origin{How: keys.HowShown}}
 	rsaKey = update.Key{Type: "ssh-rsa", Bits: 3072, Fingerprint: "SHA256:rsa"}
 
 	fine   = update.Server{Name: "app01", State: update.Trusted, Listed: true, Keys: []update.Key{oldKey, rsaKey}, Seen: &noon}

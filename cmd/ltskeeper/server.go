@@ -214,7 +214,7 @@ type addedDocument struct {
 }
 
 // isAdopted says whether a key came to be trusted because clients took it before ltskeeper was there.
-func isAdopted(k update.Key) bool { return strings.HasPrefix(k.Comment, "adopted ") }
+func isAdopted(k update.Key) bool { return k.Origin.How == keys.HowAdopted }
 
 // addedDocuments are several of them.
 type addedDocuments []addedDocument
