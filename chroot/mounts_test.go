@@ -118,7 +118,7 @@ func TestTakeSubvolumes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(root, "bin/sh"), []byte("#!"), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(root, "bin/sh"), []byte(program), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	mount(t, filepath.Join(disk, "usr"), filepath.Join(root, "usr"), "", unix.MS_BIND, "")
