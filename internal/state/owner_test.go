@@ -66,6 +66,7 @@ func TestFindJoins(t *testing.T) {
 		`filepath.Join(f.Dir, "new")`:                false,
 		`filepath.Join("var", "lib", "dpkg/lock")`:   false,
 		`top := list[0].State`:                       false,
+		`all + " " + string(list[0].State)`:          false,
 		`fmt.Sprintf("%s is full", f.State)`:         false,
 	} {
 		file, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() {\n"+line+"\n}", 0)
@@ -90,7 +91,7 @@ func findJoins(file *ast.File) (found []ast.Node) {
 				joins = strings.Contains(stringOf(n.Args[0]), "%s/") && slices.ContainsFunc(n.Args, isState)
 			}
 		case *ast.BinaryExpr:
-			joins = n.Op == token.ADD && (isState(n.X) || isState(n.Y))
+			joins = n.Op == token.ADD && isState(n.X) && strings.HasPrefix(stringOf(n.Y), "/")
 		case *ast.AssignStmt:
 			for i, to := range n.Lhs {
 				_, isVariable := to.(*ast.Ident)
