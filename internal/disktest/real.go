@@ -83,7 +83,12 @@ func Overlay(t *testing.T, upper string, lowers []string, options ...string) str
 	for _, dir := range []string{upper, work} {
 		need(t, os.MkdirAll(dir, 0o755))
 	}
-	options = append(options, "lowerdir="+strings.Join(lowers, ":"), "upperdir="+upper, "workdir="+work)
+	escape := strings.NewReplacer(`\`, `\\`, `,`, `\,`, `:`, `\:`).Replace
+	var layers []string
+	for _, lower := range lowers {
+		layers = append(layers, escape(lower))
+	}
+	options = append(options, "lowerdir="+strings.Join(layers, ":"), "upperdir="+escape(upper), "workdir="+escape(work))
 	dir := filepath.Join(t.TempDir(), "overlay")
 	mount(t, "overlay", dir, "overlay", 0, strings.Join(options, ","))
 	return dir
