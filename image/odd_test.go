@@ -223,6 +223,33 @@ func TestOddFilesOfAGeneration(t *testing.T) {
 	})
 }
 
+// A kernel or initrd that is damaged beside its image does not take the place of the sound one that clients fetch, and no run
+// fails over it. If clients have none, they get that of the image.
+func TestADamagedKernelIsNotServed(t *testing.T) {
+	damages := map[string]func(path string){
+		"short":  func(path string) { must(t, os.WriteFile(path, []byte("?"), 0o644)) },
+		"900 GB": func(path string) { must(t, os.Truncate(path, 900<<30)) },
+	}
+	for name, damage := range damages {
+		for _, file := range []string{kernelFile, initrdFile} {
+			p := threeGenerations(t)
+			damage(filepath.Join(p.folder(3), file))
+			if apart, err := p.Check(); apart != "" || err != nil {
+				t.Errorf("%s %s: Check: %q, %v", name, file, apart, err)
+			}
+			must(t, p.Repair(p.now))
+			p.wantServed("3")
+			must(t, os.Remove(filepath.Join(p.bootFolder(3), file)))
+			must(t, p.Repair(p.now))
+			p.wantServed("3")
+			damage(filepath.Join(p.folder(1), file))
+			_, err := p.Store.Rollback(1, p.now)
+			must(t, err)
+			p.wantServed("1")
+		}
+	}
+}
+
 // In the place of the lts.conf of the current generation: the next one has it.
 func TestOddConf(t *testing.T) {
 	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"ltskeeper/internal/kernels"
 	"ltskeeper/internal/regular"
 )
 
@@ -100,11 +101,64 @@ func (s *Store) restage(n int) error {
 		if served := filepath.Join(s.bootFolder(n), file); isFolder(served) {
 			return fmt.Errorf("%s is a folder and not a regular file: move it away", served)
 		}
-		if err := copyBy(s.disk.write, filepath.Join(s.folder(n), file), filepath.Join(s.bootFolder(n), file)); err != nil {
+		if err := s.restageFile(n, file); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// restageFile makes a file in the TFTP side's folder n what generation n holds: a kernel or initrd what its image holds, if
+// that can be read, for the copy beside the image may be damaged.
+func (s *Store) restageFile(n int, file string) error {
+	served := filepath.Join(s.bootFolder(n), file)
+	img, place := s.openSource(n, file)
+	if img == nil {
+		return copyBy(s.disk.write, filepath.Join(s.folder(n), file), served)
+	}
+	defer img.Close()
+	content, err := img.FS().Open(place)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	return s.disk.write(served, content)
+}
+
+// openSource opens the image of generation n, and says where in it a kernel or initrd of the generation comes from. It returns
+// nil if the file comes from elsewhere, or if the image cannot be read.
+func (s *Store) openSource(n int, file string) (img *openedImage, place string) {
+	if file == confFile || !s.madeHere(n) {
+		return nil, ""
+	}
+	img, err := openImage(filepath.Join(s.folder(n), imageFile))
+	if err != nil {
+		return nil, ""
+	}
+	kernel, err := kernels.Choose(img.FS())
+	if err != nil || kernel == nil {
+		img.Close()
+		return nil, ""
+	}
+	if file == initrdFile {
+		return img, kernel.Initrd
+	}
+	return img, kernel.Path
+}
+
+// isServedFromImage reports whether a kernel or initrd in the TFTP side's folder n is that of the image of generation n.
+func (s *Store) isServedFromImage(n int, file string) bool {
+	img, place := s.openSource(n, file)
+	if img == nil {
+		return false
+	}
+	defer img.Close()
+	entry, err := img.Lookup(place)
+	if err != nil {
+		return false
+	}
+	same, err := img.holds(entry, filepath.Join(s.bootFolder(n), file))
+	return err == nil && same
 }
 
 // bootApart says whether what clients fetch over TFTP is not what generation n holds.
@@ -130,7 +184,8 @@ func (s *Store) bootApart(n int) (bool, error) {
 	return err != nil || target != strconv.Itoa(n), nil
 }
 
-// staleBoot lists the files in the TFTP side's folder n that are not what generation n holds.
+// staleBoot lists the files in the TFTP side's folder n that are not what generation n holds. A kernel or initrd that is its
+// image's is sound, whatever was done to the copy beside the image.
 func (s *Store) staleBoot(n int) ([]string, error) {
 	if n == 0 {
 		return nil, nil // its files are there and nowhere else
@@ -145,7 +200,7 @@ func (s *Store) staleBoot(n int) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !same {
+		if !same && !s.isServedFromImage(n, b.file) {
 			stale = append(stale, b.file)
 		}
 	}
