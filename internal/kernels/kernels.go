@@ -95,9 +95,14 @@ func findBootable(root fs.FS, name string) (string, error) {
 	return place, nil
 }
 
-// versionOf returns the version in the name of a kernel's file.
+// versionOf returns the version in the name of a kernel's file, empty if there
+// is none: every version begins with a digit, and vmlinuz-linux (Arch) or
+// vmlinuz-lts (Alpine) says only which package the kernel is of.
 func versionOf(kernel string) string {
 	_, version, _ := strings.Cut(path.Base(kernel), "-")
+	if version == "" || version[0] < '0' || version[0] > '9' {
+		return ""
+	}
 	return version
 }
 

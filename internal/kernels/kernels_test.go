@@ -67,6 +67,8 @@ func TestChoose(t *testing.T) {
 			&Kernel{"usr/boot/vmlinuz-6.1", "usr/boot/initrd.img-6.1", "6.1"}},
 		"as Fedora names them": {map[string]string{"boot/vmlinuz-6.9.fc": "k", "boot/initramfs-6.9.fc.img": "i"},
 			&Kernel{"boot/vmlinuz-6.9.fc", "boot/initramfs-6.9.fc.img", "6.9.fc"}},
+		"as Arch names them": {map[string]string{"boot/vmlinuz-linux": "k", "boot/initramfs-linux.img": "i"},
+			&Kernel{"boot/vmlinuz-linux", "boot/initramfs-linux.img", ""}},
 		"without a version":    {map[string]string{"boot/vmlinuz": "k", "boot/initrd.img": "i"}, &Kernel{"boot/vmlinuz", "boot/initrd.img", ""}},
 		"a folder":             {map[string]string{"boot/vmlinuz-6.1/x": "k", "boot/initrd.img-6.1": "i"}, nil},
 		"a kernel alone":       {map[string]string{"boot/vmlinuz-6.1": "k"}, nil},
