@@ -95,6 +95,9 @@ func (d *disk) readyFile(path string, content io.Reader) (swap, error) {
 // readyLink makes ready to point the link at path to target.
 func (d *disk) readyLink(target, path string) (swap, error) {
 	s := swap{filepath.Join(filepath.Dir(path), tempPrefix+"link-"+filepath.Base(path)), path}
+	if isFolder(path) {
+		return s, fmt.Errorf("%s is a folder and not a link: move it away", path)
+	}
 	if err := d.remove(s.temp); err != nil {
 		return s, err
 	}

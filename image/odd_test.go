@@ -323,6 +323,9 @@ func TestOddFolders(t *testing.T) {
 		for _, folder := range []string{p.bootFolder(2), p.boot(), p.Images} {
 			thing.Replace(t, folder)
 			err := p.Repair(p.now)
+			if folder != p.Images && (err == nil || !strings.Contains(err.Error(), folder+" is not a folder: move it away")) {
+				t.Errorf("Repair with %s: %v", folder, err)
+			}
 			if err == nil {
 				_, err = p.Build(t.Context(), p.source("conf 3"), p.now)
 			}
@@ -332,4 +335,21 @@ func TestOddFolders(t *testing.T) {
 			must(t, os.RemoveAll(folder))
 		}
 	})
+}
+
+// A folder in the way of a link is named, with what to do, and nothing is left beside it.
+func TestAFolderInTheWayOfALink(t *testing.T) {
+	t.Parallel()
+	p := threeGenerations(t)
+	for _, name := range []string{"current", "vmlinuz", "initrd.img", "lts.conf"} {
+		link := filepath.Join(p.boot(), name)
+		must(t, os.Remove(link))
+		must(t, os.Mkdir(link, 0o755))
+		if err := p.Repair(p.now); err == nil || !strings.Contains(err.Error(), link+" is a folder and not a link: move it away") {
+			t.Errorf("Repair: %v", err)
+		}
+		must(t, os.Remove(link))
+		must(t, p.Repair(p.now))
+		p.wantServed("3")
+	}
 }

@@ -14,6 +14,8 @@ import (
 
 	"ltskeeper/internal/kernels"
 	"ltskeeper/internal/regular"
+
+	"golang.org/x/sys/unix"
 )
 
 // Check says what a crash or a stranger left apart, in one sentence, or "". It only looks.
@@ -275,10 +277,7 @@ func (s *Store) clean() error {
 // removeLitter removes the entries of dir with temporary names; in the images' folder, which chroots
 // share, only those of this one.
 func (s *Store) removeLitter(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	entries, err := readFolder(dir)
 	if err != nil {
 		return err
 	}
@@ -295,6 +294,18 @@ func (s *Store) removeLitter(dir string) error {
 		}
 	}
 	return nil
+}
+
+// readFolder lists a folder; one that does not exist is empty.
+func readFolder(dir string) ([]fs.DirEntry, error) {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
+		return nil, fmt.Errorf("%s is not a folder: move it away", dir)
+	}
+	return entries, err
 }
 
 // remove deletes generation n on both sides. Each folder first takes a temporary name, durably, so that a generation is
@@ -330,8 +341,8 @@ func (s *Store) remove(n int) error {
 // there is no generation: a run put them there that did not come to publish it. What is served stays, and so does the
 // first day's, of which there may have been no image.
 func (s *Store) halfRemoved(current int) ([]int, error) {
-	entries, err := os.ReadDir(s.boot())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	entries, err := readFolder(s.boot())
+	if err != nil {
 		return nil, err
 	}
 	var gone []int
