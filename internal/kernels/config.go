@@ -87,7 +87,8 @@ func CheckSquashfs(root fs.FS, k Kernel, compression string) error {
 	if err != nil {
 		return err
 	}
-	if c["SQUASHFS"] == notSet {
+	// A configuration does not mention what belongs to a menu that is switched off.
+	if c["SQUASHFS"] == notSet || c["SQUASHFS"] == "" && c["MISC_FILESYSTEMS"] == notSet {
 		return errors.New("it was built without CONFIG_SQUASHFS")
 	}
 	if c["SQUASHFS"] != "" {

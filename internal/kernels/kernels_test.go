@@ -136,6 +136,7 @@ func TestCheckSquashfs(t *testing.T) {
 		"ported back":                {"3.10.0-1160.el7", modern, nil},
 		"old options of gzip":        {"2.6.32", "CONFIG_SQUASHFS=m\n", map[string]string{"zstd": "CONFIG_SQUASHFS_ZSTD", "lz4": "CONFIG_SQUASHFS_LZ4"}},
 		"no squashfs":                {"6.1", "# CONFIG_SQUASHFS is not set\n", map[string]string{"zstd": "without CONFIG_SQUASHFS", "lz4": "without CONFIG_SQUASHFS", "gzip": "without CONFIG_SQUASHFS"}},
+		"no such file systems":       {"6.1", "# CONFIG_MISC_FILESYSTEMS is not set\n", map[string]string{"zstd": "without CONFIG_SQUASHFS", "lz4": "without CONFIG_SQUASHFS", "gzip": "without CONFIG_SQUASHFS"}},
 		"an empty configuration":     {"4.9", "#\n", map[string]string{"zstd": "needs Linux 4.14"}},
 		"no version":                 {"", "", nil},
 		"a version that is a name":   {"lts", "", nil},
