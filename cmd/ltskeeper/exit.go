@@ -73,23 +73,23 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// complain writes an error as an admin reads it: each line begins with the program's name, and nothing in it
+// complain writes an error as an admin reads it, with what to do about it: each line begins with the program's name, and nothing in it
 // that came from a server or a file can move the cursor.
-func complain(w io.Writer, err error) {
+func (t *tool) complain(w io.Writer, err error) {
 	var code outcome
 	if err == nil || errors.As(err, &code) {
 		return
 	}
-	for line := range strings.Lines(err.Error()) {
+	for line := range strings.Lines(t.explainError(err)) {
 		fmt.Fprintf(w, "ltskeeper: %s\n", visible(strings.TrimSuffix(line, "\n")))
 	}
-	if hint := hint(err); hint != "" {
+	if hint := t.hint(err); hint != "" {
 		fmt.Fprintf(w, "ltskeeper: %s\n", hint)
 	}
 }
 
 // hint is what to do about an error that may come from anywhere, or "".
-func hint(err error) string {
+func (t *tool) hint(err error) string {
 	var lock *chroot.SilentError
 	switch {
 	case errors.As(err, &lock):
@@ -107,7 +107,8 @@ func hint(err error) string {
 		return "the file system is mounted read-only: if nobody meant it to be, see what the kernel says of the disk (dmesg)"
 	case errors.Is(err, image.ErrFull): // it says better what to do
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return "the disk is full (df): ltskeeper image list shows what generations take, and image prune deletes what keep and keep-for in [image] allow"
+		return fmt.Sprintf("the disk is full (df): %s shows what generations take, and image prune deletes what keep and keep-for in [image] allow",
+			t.command("image list"))
 	}
 	return ""
 }

@@ -54,7 +54,7 @@ func TestComplain(t *testing.T) {
 		{errors.New("app01: \x1b[2Jbanner"), "ltskeeper: app01: \\x1b[2Jbanner\n"},
 	} {
 		var b bytes.Buffer
-		if complain(&b, test.err); b.String() != test.want {
+		if new(tool).complain(&b, test.err); b.String() != test.want {
 			t.Errorf("got %q, want %q", b.String(), test.want)
 		}
 	}

@@ -40,7 +40,7 @@ func main() {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted")
 	}
-	complain(os.Stderr, err)
+	t.complain(os.Stderr, err)
 	os.Exit(exitCode(err))
 }
 

@@ -43,7 +43,7 @@ func (t *tool) page() *page {
 // like "keys accept", and its arguments.
 func (t *tool) command(command string, arguments ...string) string {
 	words := []string{"ltskeeper"}
-	if t.config != defaultConfig && t.config != os.Getenv("LTSKEEPER_CONFIG") {
+	if t.config != "" && t.config != defaultConfig && t.config != os.Getenv("LTSKEEPER_CONFIG") {
 		words = append(words, "--config", t.config)
 	}
 	words = append(append(words, strings.Fields(command)...), arguments...)
