@@ -16,6 +16,7 @@ import (
 	"ltskeeper/internal/kernels"
 	"ltskeeper/internal/mounts"
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/remedy"
 )
 
 func noImage(f *facts) (found []Finding) {
@@ -63,7 +64,8 @@ func imageReplaced(f *facts) (found []Finding) {
 			Fix: "Find out what made it (the check `undone` looks for that), and have ltskeeper's own published again:"}
 		switch {
 		case i.Problem != "":
-			finding.Message, finding.Commands = sentence(i.Problem), nil
+			finding.Message = sentence(i.Problem)
+			finding.Fix = "Find out what made it (the check `undone` looks for that), move it away, and have ltskeeper's own published again:"
 		case isRegular(i.Path) && len(i.Generations) > 0:
 			finding.Message = fmt.Sprintf("%s is a file, and no link to one of ltskeeper's generations any more, as `ltsp image` leaves it.", i.Path)
 		default:
@@ -84,9 +86,16 @@ func imageApart(f *facts) (found []Finding) {
 			message = fmt.Sprintf("%s is not that of generation %d", r.apart, r.image.Current)
 		}
 		if message != "" {
+			repair := "image repair"
+			for _, of := range r.image.Remedies {
+				if c, is := of.(remedy.Command); is && c[0] == "image" { // there is nothing to repair
+					repair = strings.Join(c, " ")
+				}
+			}
 			found = append(found, Finding{
 				Kind: Chroot, Subject: r.Name, Message: sentence(message),
-				Fix: "Put it right, and see whether the image itself is sound:", Commands: []string{"ltskeeper image repair", "ltskeeper image verify " + r.Name},
+				Fix:      "Put it right, and see whether the image itself is sound:",
+				Commands: []string{"ltskeeper " + repair, "ltskeeper image verify " + r.Name},
 			})
 		}
 	}

@@ -267,7 +267,7 @@ func (o *outcome) checkRepaired(p *place) {
 	if got := p.served(); !maps.Equal(got, o.old) && !maps.Equal(got, o.new) && !maps.Equal(got, o.next) {
 		p.t.Errorf("after Repair %.60q are served: not of one generation, the old %.60q or the new %.60q", got, o.old, o.new)
 	}
-	if problem, err := p.Check(); problem != "" || err != nil {
+	if problem, err := p.Check(); problem != nil || err != nil {
 		p.t.Errorf("after Repair, Check says %q, %v", problem, err)
 	}
 	current, err := p.Current()

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"ltskeeper/internal/remedy"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -25,13 +27,20 @@ type step struct {
 	from string // of rename and link: the old path; of symlink: the target
 }
 
-// ErrFull is in the errors of a disk that is full, or too full for the next generation. It says what to do.
-var ErrFull = errors.New("make room, or set keep and keep-for in [image] lower and run ltskeeper image prune")
+// makeRoom is what to do about a disk that is full, or too full for the next generation.
+var makeRoom = []remedy.Remedy{
+	remedy.Advice("make room"),
+	remedy.Steps{
+		remedy.Setting{Section: "image", Key: "keep", Change: "lower"},
+		remedy.Setting{Section: "image", Key: "keep-for", Change: "lower"},
+		remedy.Command{"image", "prune"},
+	},
+}
 
 // explain adds to an error what there is to do about a full disk.
 func explain(err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return fmt.Errorf("%w: %w", err, ErrFull)
+		return remedy.AttachTo(err, makeRoom...)
 	}
 	return err
 }
@@ -96,7 +105,7 @@ func (d *disk) readyFile(path string, content io.Reader) (swap, error) {
 func (d *disk) readyLink(target, path string) (swap, error) {
 	s := swap{filepath.Join(filepath.Dir(path), tempPrefix+"link-"+filepath.Base(path)), path}
 	if isFolder(path) {
-		return s, fmt.Errorf("%s is a folder and not a link: move it away", path)
+		return s, remedy.AttachTo(fmt.Errorf("%s is a folder and not a link", path), remedy.Advice("move it away"))
 	}
 	if err := d.remove(s.temp); err != nil {
 		return s, err

@@ -173,7 +173,7 @@ func TestFirstImage(t *testing.T) {
 	if data, err := p.ReadFile("etc/none"); err != nil || data != nil {
 		t.Errorf("a file that is not in the image: %q, %v", data, err)
 	}
-	if problem, err := p.Check(); problem != "" || err != nil {
+	if problem, err := p.Check(); problem != nil || err != nil {
 		t.Errorf("Check: %q, %v", problem, err)
 	}
 }

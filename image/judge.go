@@ -6,12 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
 	"ltskeeper/internal/clientfs"
 	"ltskeeper/internal/inits"
 	"ltskeeper/internal/kernels"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/squashfs"
 )
 
@@ -53,12 +55,9 @@ func (s *Store) judge(current int, from Source) (*kernels.Kernel, error) {
 	return kernel, forceable(doubts)
 }
 
-// forceable says of an error, if there is one, that --force overrides it.
+// forceable says of an error, if there is one, that Source.Force overrides it.
 func forceable(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w; if it is meant so: --force", err)
+	return remedy.AttachTo(err, remedy.If{Condition: "it is meant so", Then: remedy.Option("force")})
 }
 
 // Judge is what Build asks before it writes anything, for callers that write something themselves before they call it. The
@@ -81,11 +80,12 @@ func checkInit(tree, image fs.FS) (string, error) {
 	if err == nil {
 		return init, nil
 	}
-	remedy := "put it into the tree"
-	if name, err := inits.Find(tree); err == nil {
-		remedy = fmt.Sprintf("the tree has /%s: take away the exclude, or unmount what is mounted there, that leaves it or what it needs out", name)
+	err = fmt.Errorf("the image would have no init that clients could start, which nothing overrides: %w", err)
+	if name, treeErr := inits.Find(tree); treeErr == nil {
+		return "", remedy.AttachTo(fmt.Errorf("%w: the tree has /%s", err, name),
+			remedy.Advice("take away the exclude, or unmount what is mounted there, that leaves it or what it needs out"))
 	}
-	return "", fmt.Errorf("the image would have no init that clients could start, which --force does not override: %w: %s", err, remedy)
+	return "", remedy.AttachTo(err, remedy.Advice("put it into the tree"))
 }
 
 // checkOwners refuses an image of which root on a client would not own what root has to: the tree belongs to a user namespace,
@@ -105,9 +105,17 @@ func checkOwners(image fs.FS, init string, offset uint32) error {
 		}
 		path := "/" + strings.TrimPrefix(place, ".")
 		if offset != 0 {
-			return fmt.Errorf("%s belongs to user %d, and root is %d by id-offset, which --force does not override: put id-offset right", path, st.Uid, offset)
+			return remedy.AttachTo(
+				fmt.Errorf("%s belongs to user %d, and root is user %d by the tree's id offset, which nothing overrides", path, st.Uid, offset),
+				remedy.Setting{Section: "chroot", Key: "id-offset", Change: "right"})
 		}
-		return fmt.Errorf("%s belongs to user %d and not to root, so clients could not use it, which --force does not override: if the tree belongs to a user namespace, write id-offset = %d in its [[chroot]]; otherwise change the owner", path, st.Uid, st.Uid)
+		return remedy.AttachTo(
+			fmt.Errorf("%s belongs to user %d and not to root, so clients could not use it, which nothing overrides", path, st.Uid),
+			remedy.If{
+				Condition: "the tree belongs to a user namespace",
+				Then:      remedy.Setting{Section: "chroot", Key: "id-offset", Value: strconv.FormatUint(uint64(st.Uid), 10)},
+			},
+			remedy.Advice("change the owner"))
 	}
 	return nil
 }
@@ -131,7 +139,7 @@ func checkCompression(image fs.FS, k kernels.Kernel, c squashfs.Compression) err
 	}
 	err = fmt.Errorf("%s, which clients boot, cannot read an image compressed with %v: %w", describe(k), c, err)
 	if kernels.CheckSquashfs(image, k, squashfs.Gzip.String()) == nil {
-		err = fmt.Errorf(`%w: write compression = "gzip" in [image]`, err)
+		return remedy.AttachTo(err, remedy.Setting{Section: "image", Key: "compression", Value: `"gzip"`})
 	}
 	return err
 }
@@ -171,7 +179,9 @@ func (s *Store) checkKeepsKernel(current int, kernel *kernels.Kernel) error {
 	if err != nil || served != filepath.Join("current", kernelFile) || kernel != nil {
 		return nil
 	}
-	return fmt.Errorf("the tree has no kernel and initrd in /boot any more, but clients boot those of generation %d: install a kernel in it", current)
+	return remedy.AttachTo(
+		fmt.Errorf("the tree has no kernel and initrd in /boot any more, but clients boot those of generation %d", current),
+		remedy.Advice("install a kernel in it"))
 }
 
 // checkSize refuses the image in the folder dir if it is less than half as large as the current one.

@@ -8,6 +8,7 @@ import (
 
 	"ltskeeper/internal/kernels"
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/squashfs"
 )
 
@@ -52,7 +53,7 @@ func (s *Store) extractKernel(dir string, chosen *kernels.Kernel) (version strin
 		return "", nil
 	}
 	if kernel == nil || chosen == nil || *kernel != *chosen {
-		return "", errors.New("the kernels in the tree changed while the image was built: run it again")
+		return "", remedy.AttachTo(errors.New("the kernels in the tree changed while the image was built"), remedy.Advice("run it again"))
 	}
 	for _, f := range []struct{ place, name string }{{kernel.Path, kernelFile}, {kernel.Initrd, initrdFile}} {
 		content, err := img.FS().Open(f.place)

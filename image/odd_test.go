@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"ltskeeper/internal/oddtest"
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/remedy"
 )
 
 // eachThing gives a test a place with two generations for each odd thing that may stand in a file's place.
@@ -88,8 +90,8 @@ func TestOddImage(t *testing.T) {
 			t.Error("a file was read from it")
 		}
 		if thing.Name != "900 GB" {
-			if says, err := p.Check(); err != nil || !strings.Contains(says, "run image build") {
-				t.Errorf("Check: %q, %v", says, err)
+			if problem, err := p.Check(); err != nil || !reflect.DeepEqual(remedy.FindIn(problem), []remedy.Remedy{remedy.Command{"image", "build", p.Name}}) {
+				t.Errorf("Check: %v, %v", problem, err)
 			}
 			if _, err := p.Store.Rollback(1, p.now); err != nil {
 				t.Errorf("Rollback from it: %v", err)
@@ -179,7 +181,7 @@ func TestOddServedFiles(t *testing.T) {
 				t.Errorf("Verify: %v", err)
 			}
 			if err := p.Repair(p.now); thing.Name == "folder" {
-				if err == nil || !strings.Contains(err.Error(), path+" is a folder and not a regular file: move it away") {
+				if err == nil || !strings.Contains(err.Error(), path+" is a folder and not a regular file") {
 					t.Errorf("Repair: %v", err)
 				}
 				must(t, os.RemoveAll(path))
@@ -234,8 +236,8 @@ func TestADamagedKernelIsNotServed(t *testing.T) {
 		for _, file := range []string{kernelFile, initrdFile} {
 			p := threeGenerations(t)
 			damage(filepath.Join(p.folder(3), file))
-			if apart, err := p.Check(); apart != "" || err != nil {
-				t.Errorf("%s %s: Check: %q, %v", name, file, apart, err)
+			if apart, err := p.Check(); apart != nil || err != nil {
+				t.Errorf("%s %s: Check: %v, %v", name, file, apart, err)
 			}
 			must(t, p.Repair(p.now))
 			p.wantServed("3")
@@ -289,7 +291,7 @@ func TestOddLink(t *testing.T) {
 			must(t, err)
 			return
 		}
-		if err == nil || !strings.Contains(err.Error(), p.Link()) || !strings.Contains(err.Error(), "move it away") {
+		if err == nil || !strings.Contains(err.Error(), p.Link()) || len(remedy.FindIn(err)) != 1 {
 			t.Errorf("Current: %v", err)
 		}
 		if _, err := p.Build(t.Context(), p.source("conf 3"), p.now); err == nil {

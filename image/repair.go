@@ -14,26 +14,29 @@ import (
 
 	"ltskeeper/internal/kernels"
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/remedy"
 
 	"golang.org/x/sys/unix"
 )
 
-// Check says what a crash or a stranger left apart, in one sentence, or "". It only looks.
-func (s *Store) Check() (string, error) {
+// Check finds what a crash or a stranger left apart: problem is nil if it found nothing. It only looks.
+func (s *Store) Check() (problem, err error) {
 	current, err := s.Current()
 	if err != nil || current == None {
-		return "", err
+		return nil, err
 	}
+	build := remedy.Command{"image", "build", s.Name}
 	if _, err := regular.Stat(s.Link()); regular.IsOdd(err) {
-		return fmt.Sprintf("%v: run image build to make a new image", err), nil
+		return remedy.AttachTo(err, build), nil
 	} else if err != nil {
-		return fmt.Sprintf("%s leads nowhere: run image build to make a new image", s.Link()), nil
+		return remedy.AttachTo(fmt.Errorf("%s leads nowhere", s.Link()), build), nil
 	}
 	apart, err := s.bootApart(current)
 	if err != nil || !apart {
-		return "", err
+		return nil, err
 	}
-	return fmt.Sprintf("%s is not at generation %d as the image is: the next update-image puts that right", s.boot(), current), nil
+	problem = fmt.Errorf("%s is not at generation %d as the image is", s.boot(), current)
+	return remedy.AttachTo(problem, remedy.Command{"update-image"}), nil
 }
 
 // Repair puts right what a crash parted and removes the litter of unfinished runs. The image's link is
@@ -101,7 +104,7 @@ func (s *Store) restage(n int) error {
 	}
 	for _, file := range stale {
 		if served := filepath.Join(s.bootFolder(n), file); isFolder(served) {
-			return fmt.Errorf("%s is a folder and not a regular file: move it away", served)
+			return remedy.AttachTo(fmt.Errorf("%s is a folder and not a regular file", served), remedy.Advice("move it away"))
 		}
 		if err := s.restageFile(n, file); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"ltskeeper/internal/remedy"
 	"ltskeeper/squashfs"
 
 	"golang.org/x/sys/unix"
@@ -82,7 +83,8 @@ func (s *Store) room(current int) error {
 			continue // it is made when it is written to
 		}
 		if free := int64(st.Bavail) * st.Bsize; free < bytes {
-			return fmt.Errorf("%s has %d MB free, and the next generation needs about %d MB: %w", dir, free>>20, bytes>>20+1, ErrFull)
+			err := fmt.Errorf("%s has %d MB free, and the next generation needs about %d MB", dir, free>>20, bytes>>20+1)
+			return remedy.AttachTo(err, makeRoom...)
 		}
 	}
 	return nil

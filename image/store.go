@@ -31,6 +31,7 @@ import (
 	"time"
 
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/remedy"
 )
 
 // None is the number of the current generation where there is none.
@@ -103,6 +104,9 @@ type Generation struct {
 	Published bool `json:"published"`
 }
 
+// replaceLink is what to do about something else in the place of the link.
+var replaceLink = remedy.Steps{remedy.Advice("move it away"), remedy.Command{"update-image"}}
+
 // Current is the number of the generation that NAME.img names, or None. A regular file there is one
 // that ltskeeper has not taken over yet: None as well.
 func (s *Store) Current() (int, error) {
@@ -115,7 +119,7 @@ func (s *Store) Current() (int, error) {
 			if err = regular.CheckKind(info.Mode()); err == nil {
 				return None, nil
 			}
-			err = fmt.Errorf("%s: %w, nor a link to a generation: move it away, then run update-image again", s.Link(), err)
+			err = remedy.AttachTo(fmt.Errorf("%s: %w, nor a link to a generation", s.Link(), err), replaceLink)
 		}
 		return None, fmt.Errorf("read which generation is current: %w", err)
 	}
@@ -123,7 +127,8 @@ func (s *Store) Current() (int, error) {
 	number, ok2 := strings.CutPrefix(folder, s.Name+"/")
 	n, err := strconv.Atoi(number)
 	if !ok || !ok2 || err != nil || n < 0 {
-		return None, fmt.Errorf("%s is a link to %s, which is no generation of ltskeeper's: move it away, then run update-image again", s.Link(), target)
+		err := fmt.Errorf("%s is a link to %s, which is no generation of ltskeeper's", s.Link(), target)
+		return None, remedy.AttachTo(err, replaceLink)
 	}
 	return n, nil
 }

@@ -15,11 +15,12 @@ import (
 
 	"ltskeeper/internal/kernels"
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/squashfs"
 )
 
 // ErrNone means that there is no image yet.
-var ErrNone = errors.New("there is no image yet; update-image makes one")
+var ErrNone = remedy.AttachTo(errors.New("there is no image yet"), remedy.Command{"update-image"})
 
 // Verify reads all of the current image back and says whether it is what was built: byte for byte as its index has
 // it, an image that holds together, the kernel and initrd in it those that clients boot, and the lts.conf that they fetch

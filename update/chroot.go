@@ -333,7 +333,7 @@ func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []
 			return err
 		}
 	}
-	report.Repaired = apart != "" && built.Unchanged
+	report.Repaired = apart != nil && built.Unchanged
 	report.Generation, report.Size, report.Files = g.Number, g.Size, g.Files
 	report.Read, report.Reused, report.Kernel, report.Full = g.Read, g.Reused, g.Kernel, built.Full
 	r.report.Images = append(r.report.Images, report)
@@ -393,7 +393,7 @@ func (r *run) rehearse(ctx context.Context, o *openRoot, overlay []derived, conf
 	if err != nil {
 		return err
 	}
-	report.Repaired = apart != "" && !changed
+	report.Repaired = apart != nil && !changed
 	report.Changed, report.Generation, report.Size = changed, g.Number, g.Size
 	r.report.Images = append(r.report.Images, report)
 	return nil

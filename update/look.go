@@ -6,6 +6,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/image"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/keys"
 )
 
@@ -25,6 +26,7 @@ type ImageStatus struct {
 	Generations []image.Generation `json:"generations"`    // oldest first
 	Held        *time.Time         `json:"held,omitempty"` // since when a rollback holds it
 	Problem     string             `json:"problem,omitempty"`
+	Remedies    []remedy.Remedy    `json:"-"` // of the problem
 }
 
 // Look gathers what is on record of every server and chroot. What is wrong with one of them is said in its
@@ -72,7 +74,7 @@ func Look(f *farm.Farm) (*Status, error) {
 	for _, c := range f.Chroots {
 		s := ImageStatus{Chroot: c.Name, Root: c.Path, Path: storeOf(f, c).Link(), Current: image.None}
 		if silent != nil {
-			s.Problem = silent.Error()
+			s.setProblem(silent)
 		} else {
 			s.look(f, c)
 		}
@@ -157,26 +159,34 @@ func (s *ImageStatus) look(f *farm.Farm, c farm.Chroot) {
 	store := storeOf(f, c)
 	current, err := store.Current()
 	if err != nil {
-		s.Problem = err.Error()
+		s.setProblem(err)
 		return
 	}
 	s.Current = current
 	if s.Generations, err = store.List(); err != nil {
-		s.Problem = err.Error()
+		s.setProblem(err)
 		return
 	}
 	if since, err := store.Held(); err != nil {
-		s.Problem = err.Error()
+		s.setProblem(err)
 		return
 	} else if !since.IsZero() {
 		s.Held = &since
 	}
-	if s.Problem, err = store.Check(); err == nil && s.Held != nil && s.Problem == "" {
+	problem, err := store.Check()
+	if problem != nil {
+		s.setProblem(problem)
+	}
+	if err == nil && problem == nil && s.Held != nil {
 		s.Problem, err = heldProblem(f, store, current)
 	}
 	if err != nil {
-		s.Problem = err.Error()
+		s.setProblem(err)
 	}
+}
+
+func (s *ImageStatus) setProblem(err error) {
+	s.Problem, s.Remedies = err.Error(), remedy.FindIn(err)
 }
 
 // KnownHosts is the known_hosts that clients would get, from the record.

@@ -8,16 +8,18 @@ import (
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/image"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/squashfs"
 )
 
 // Verified is what was found of one chroot's current image.
 type Verified struct {
-	Chroot     string   `json:"chroot"`
-	Path       string   `json:"path"`
-	Generation int      `json:"generation"`
-	Problem    string   `json:"problem,omitempty"` // why it is not what was built; one problem a line
-	Tree       []Change `json:"tree,omitempty"`    // where the chroot is not what the image has any more
+	Chroot     string          `json:"chroot"`
+	Path       string          `json:"path"`
+	Generation int             `json:"generation"`
+	Problem    string          `json:"problem,omitempty"` // why it is not what was built; one problem a line
+	Remedies   []remedy.Remedy `json:"-"`
+	Tree       []Change        `json:"tree,omitempty"` // where the chroot is not what the image has any more
 }
 
 // A Change is a path that differs between two images, or between an image and a tree.
@@ -50,7 +52,7 @@ func Verify(ctx context.Context, f *farm.Farm, names []string, tree bool) ([]Ver
 		case errors.Is(err, image.ErrNone):
 			return all, fmt.Errorf("chroot %s: %w", c.Name, err)
 		case err != nil:
-			v.Problem = err.Error()
+			v.Problem, v.Remedies = err.Error(), remedy.FindIn(err)
 		}
 		if tree {
 			if v.Tree, err = compareTree(ctx, f, c, store); err != nil {

@@ -11,8 +11,8 @@ import (
 
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
-	"ltskeeper/image"
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/state"
 	"ltskeeper/update"
 )
@@ -105,7 +105,7 @@ func (t *tool) hint(err error) string {
 		return "the disk has errors, or the server that it is on: see what the kernel says of it (dmesg)"
 	case errors.Is(err, syscall.EROFS):
 		return "the file system is mounted read-only: if nobody meant it to be, see what the kernel says of the disk (dmesg)"
-	case errors.Is(err, image.ErrFull): // it says better what to do
+	case len(remedy.FindIn(err)) > 0: // they say better what to do
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Sprintf("the disk is full (df): %s shows what generations take, and image prune deletes what keep and keep-for in [image] allow",
 			t.command("image list"))

@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"ltskeeper/farm"
-	"ltskeeper/image"
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/state"
 )
 
@@ -50,7 +50,8 @@ func TestComplain(t *testing.T) {
 			"ltskeeper: what is mounted where: findmnt; bring back the server that it comes from, or unmount it (umount -l)\n"},
 		{syscall.ENOSPC, "ltskeeper: no space left on device\n" +
 			"ltskeeper: the disk is full (df): ltskeeper image list shows what generations take, and image prune deletes what keep and keep-for in [image] allow\n"},
-		{fmt.Errorf("build image: %w: %w", syscall.ENOSPC, image.ErrFull), "ltskeeper: build image: no space left on device: " + image.ErrFull.Error() + "\n"},
+		{fmt.Errorf("build image: %w", remedy.AttachTo(syscall.ENOSPC, remedy.Advice("make room"))),
+			"ltskeeper: build image: no space left on device; make room\n"},
 		{errors.New("app01: \x1b[2Jbanner"), "ltskeeper: app01: \\x1b[2Jbanner\n"},
 	} {
 		var b bytes.Buffer

@@ -98,7 +98,7 @@ func (t *tool) imageList(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return t.print(imagesDocument{notNil(status.Images)})
+	return t.print(imagesDocument{t.explainImages(status.Images)})
 }
 
 // An imagesDocument is every chroot with the generations of its image.

@@ -26,6 +26,9 @@ func (t *tool) imageVerify(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	for i, v := range all {
+		all[i].Problem = t.withRemedies(v.Problem, v.Remedies)
+	}
 	if err := t.print(verifiedDocument{Images: notNil(all), tree: ctx.Bool("tree")}); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ltskeeper/internal/remedy"
+	"ltskeeper/update"
 )
 
 // explainError is an error in words, with what to do about it. Errors that were joined have their own lines and remedies.
@@ -26,6 +27,14 @@ func (t *tool) withRemedies(sentence string, remedies []remedy.Remedy) string {
 		return sentence
 	}
 	return sentence + "; " + t.describeRemedies(remedies)
+}
+
+// explainImages says in each problem of an image what to do about it. The list is never nil.
+func (t *tool) explainImages(images []update.ImageStatus) []update.ImageStatus {
+	for i, s := range images {
+		images[i].Problem = t.withRemedies(s.Problem, s.Remedies)
+	}
+	return notNil(images)
 }
 
 // describeRemedies is remedies in words, of which each will do.

@@ -35,7 +35,7 @@ func (t *tool) status(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	s.Servers, s.Images = notNil(s.Servers), notNil(s.Images)
+	s.Servers, s.Images = notNil(s.Servers), t.explainImages(s.Images)
 	d := statusDocument{Status: s}
 	if ctx.Bool("live") {
 		d.Live = askLive(ctx.Context, f)
