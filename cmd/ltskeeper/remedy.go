@@ -21,12 +21,16 @@ func (t *tool) explainError(err error) string {
 	return t.withRemedies(err.Error(), remedy.FindIn(err))
 }
 
-// withRemedies is a sentence and what to do about it, if there is something.
+// withRemedies is a sentence and what to do about it, if there is something. After several lines that is a line of its own.
 func (t *tool) withRemedies(sentence string, remedies []remedy.Remedy) string {
 	if len(remedies) == 0 {
 		return sentence
 	}
-	return sentence + "; " + t.describeRemedies(remedies)
+	separator := "; "
+	if strings.Contains(sentence, "\n") {
+		separator = "\n"
+	}
+	return sentence + separator + t.describeRemedies(remedies)
 }
 
 // explainImages says in each problem of an image what to do about it. The list is never nil.
@@ -118,8 +122,13 @@ func describeSettings(s remedy.Setting, names string) string {
 	if s.Name != "" {
 		in += " " + s.Name
 	}
-	if s.Value == "" {
-		return fmt.Sprintf("set %s in %s %s", names, in, s.Change)
+	switch {
+	case s.Value != "":
+		return fmt.Sprintf("write %s = %s in %s", names, s.Value, in)
+	case s.Add != "":
+		return fmt.Sprintf("add %s to %s in %s", s.Add, names, in)
+	case s.Remove != "":
+		return fmt.Sprintf("remove %s from %s in %s", s.Remove, names, in)
 	}
-	return fmt.Sprintf("write %s = %s in %s", names, s.Value, in)
+	return fmt.Sprintf("set %s in %s %s", names, in, s.Change)
 }

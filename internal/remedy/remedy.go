@@ -21,8 +21,12 @@ type Setting struct {
 	Section string // the table it is in: "image"
 	Name    string // the table's name, if there may be several of that section, like that of a chroot; "" for the one in question
 	Key     string
-	Value   string // what to set it to, in TOML
-	Change  string // if there is no such value: how to change it, as an adverb: "lower"
+
+	// One of these says what to do with it.
+	Value  string // set it to this, in TOML
+	Add    string // add this to the list that it is, in TOML
+	Remove string // remove this from the list that it is, in TOML
+	Change string // how to set it, as an adverb: "lower"
 }
 
 // An Option is an option of the command that was run, without the dashes: "force".
