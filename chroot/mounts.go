@@ -8,9 +8,11 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/remedy"
 
 	"golang.org/x/sys/unix"
 )
@@ -129,11 +131,15 @@ func orderMounts(all []Mount) (order []int) {
 // checkDeclared fails if a mount that is declared, and should be at a place, is not there or cannot be taken.
 func checkDeclared(declared, place string, all []Mount) error {
 	n := slices.IndexFunc(all, func(m Mount) bool { return m.Path == place })
+	undeclare := remedy.Setting{Section: "chroot", Key: "mounts", Remove: strconv.Quote("/" + declared)}
 	switch {
 	case n < 0:
-		return fmt.Errorf("nothing is mounted at /%s, which mounts in ltskeeper.toml names: mount it, or take it off the list", declared)
+		return remedy.AttachTo(fmt.Errorf("nothing is mounted at /%s, which is declared as a mount", declared),
+			remedy.Advice("mount it"), undeclare)
 	case !all[n].IsTaken:
-		return fmt.Errorf("/%s, which mounts in ltskeeper.toml names, is in a mount that is not taken, or where ltskeeper keeps images, TFTP files or its state: take it off the list, or add the mount that it is in", declared)
+		err := fmt.Errorf("/%s, which is declared as a mount, is in a mount that is not taken, or where ltskeeper keeps images, TFTP files or its state",
+			declared)
+		return remedy.AttachTo(err, undeclare, remedy.Setting{Section: "chroot", Key: "mounts", Add: "the mount that it is in"})
 	}
 	return nil
 }
@@ -207,7 +213,8 @@ func (r *Root) checkMount(dir *os.Root) error {
 	if got.isIn(want) || slices.ContainsFunc(r.mounts, isTaken) {
 		return nil
 	}
-	return errors.New("another file system is mounted there; unmount it, or have it taken into the image: [[chroot]] mounts in ltskeeper.toml")
+	return remedy.AttachTo(errors.New("another file system is mounted there"),
+		remedy.Advice("unmount it"), remedy.Setting{Section: "chroot", Key: "mounts", Add: "it"})
 }
 
 // A mountPlace is where a folder is: in which mount if the kernel tells (from Linux 5.8 on), and on which device.

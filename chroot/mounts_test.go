@@ -85,7 +85,7 @@ func TestTakeMounts(t *testing.T) {
 	}
 	for declared, want := range map[string]string{
 		"data":                      "nothing is mounted at /data, ",
-		"var/lib/docker/overlay2/x": "/var/lib/docker/overlay2/x, which mounts in ltskeeper.toml names, is in a mount that is not taken",
+		"var/lib/docker/overlay2/x": "/var/lib/docker/overlay2/x, which is declared as a mount, is in a mount that is not taken",
 		"opt/images":                "/opt/images, which",
 	} {
 		if _, err := r.TakeMounts(MountRules{Declared: []string{declared}, Empties: empties, Apart: []string{filepath.Join(r.Path(), "opt/images")}}); err == nil || !strings.Contains(err.Error(), want) {

@@ -24,7 +24,7 @@ type Setting struct {
 
 	// One of these says what to do with it.
 	Value  string // set it to this, in TOML
-	Add    string // add this to the list that it is, in TOML
+	Add    string // add this to the list that it is, in TOML, or in words: "the mount"
 	Remove string // remove this from the list that it is, in TOML
 	Change string // how to set it, as an adverb: "lower"
 }
