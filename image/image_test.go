@@ -356,7 +356,7 @@ func TestAKernelIsNotLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := p.Build(context.Background(), p.source("one"), p.now)
-	if err == nil || !strings.Contains(err.Error(), "no kernel") {
+	if err == nil || !strings.Contains(err.Error(), "no longer has a kernel") {
 		t.Errorf("Build of a tree that lost its kernel: %v", err)
 	}
 	p.wantFiles(append(generation(1), links(1)...)...)

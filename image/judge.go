@@ -83,7 +83,7 @@ func checkInit(tree, image fs.FS) (string, error) {
 	err = fmt.Errorf("the image would have no init that clients could start, which nothing overrides: %w", err)
 	if name, treeErr := inits.Find(tree); treeErr == nil {
 		return "", remedy.AttachTo(fmt.Errorf("%w: the tree has /%s", err, name),
-			remedy.Advice("take away the exclude, or unmount what is mounted there, that leaves it or what it needs out"))
+			remedy.Advice("remove the exclude, or take in the mount, that leaves it or a file it needs out of the image"))
 	}
 	return "", remedy.AttachTo(err, remedy.Advice("put it into the tree"))
 }
@@ -123,7 +123,7 @@ func checkOwners(image fs.FS, init string, offset uint32) error {
 // checkModules refuses an image without the modules of the kernel that clients boot.
 func checkModules(image fs.FS, k kernels.Kernel) error {
 	if err := kernels.CheckModules(image, k); err != nil {
-		return fmt.Errorf("the image would lack the modules of %s, which clients boot: %w: is its package half installed?", describe(k), err)
+		return fmt.Errorf("the image would lack the modules of %s, which clients boot (its package may be only half installed): %w", describe(k), err)
 	}
 	return nil
 }
@@ -180,7 +180,7 @@ func (s *Store) checkKeepsKernel(current int, kernel *kernels.Kernel) error {
 		return nil
 	}
 	return remedy.AttachTo(
-		fmt.Errorf("the tree has no kernel and initrd in /boot any more, but clients boot those of generation %d", current),
+		fmt.Errorf("the tree no longer has a kernel and initrd in /boot, but clients boot those of generation %d", current),
 		remedy.Advice("install a kernel in it"))
 }
 

@@ -87,7 +87,7 @@ func TestJudgeFirstImage(t *testing.T) {
 			p.link("sbin/init", "/opt/init")
 			from.Options.Overlay = []squashfs.File{{Path: "opt/init", Content: []byte(static), Mode: 0o755}}
 		}, "", false},
-		"no modules": {func(p *place, _ *Source) { must(p.t, os.RemoveAll(filepath.Join(p.root, "lib"))) }, "would lack the modules of kernel 6.1.0-9-amd64, which clients boot: /lib/modules/6.1.0-9-amd64 does not exist", true},
+		"no modules": {func(p *place, _ *Source) { must(p.t, os.RemoveAll(filepath.Join(p.root, "lib"))) }, "would lack the modules of kernel 6.1.0-9-amd64, which clients boot (its package may be only half installed): /lib/modules/6.1.0-9-amd64 does not exist", true},
 		"modules are half unpacked": {func(p *place, _ *Source) {
 			must(p.t, os.Remove(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/modules.dep")))
 		}, "/lib/modules/6.1.0-9-amd64 has no modules.dep", true},
@@ -258,7 +258,7 @@ func TestJudgeRemedies(t *testing.T) {
 		"no init": {func(p *place, _ *Source) { must(p.t, os.RemoveAll(filepath.Join(p.root, "sbin"))) },
 			[]remedy.Remedy{remedy.Advice("put it into the tree")}},
 		"init is excluded": {func(p *place, from *Source) { from.Options.Exclude = parseExcludes(p.t, "sbin") },
-			[]remedy.Remedy{remedy.Advice("take away the exclude, or unmount what is mounted there, that leaves it or what it needs out")}},
+			[]remedy.Remedy{remedy.Advice("remove the exclude, or take in the mount, that leaves it or a file it needs out of the image")}},
 		"zstd is beyond the kernel": {func(p *place, _ *Source) { p.write("root/boot/config-6.1.0-9-amd64", oldConfig) },
 			[]remedy.Remedy{
 				remedy.Setting{Section: "image", Key: "compression", Value: `"gzip"`},

@@ -306,7 +306,7 @@ func readFolder(dir string) ([]fs.DirEntry, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
-		return nil, fmt.Errorf("%s is not a folder: move it away", dir)
+		return nil, remedy.AttachTo(fmt.Errorf("%s is not a folder", dir), remedy.Advice("move it away"))
 	}
 	return entries, err
 }

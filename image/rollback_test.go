@@ -262,9 +262,9 @@ func TestAnImageThatClientsCannotUseIsRefused(t *testing.T) {
 		}, "would lack the modules of kernel 6.1.0-10-amd64"},
 		"modules half removed":            {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/kernel"))) }, "would lack the modules of kernel 6.1.0-9-amd64"},
 		"modules half installed":          {func(p *place) { must(p.t, os.Remove(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/modules.dep"))) }, "would lack the modules of kernel 6.1.0-9-amd64"},
-		"an initrd that a full disk left": {func(p *place) { p.write("root/boot/initrd.img-6.1.0-9-amd64", "") }, "no kernel"},
+		"an initrd that a full disk left": {func(p *place) { p.write("root/boot/initrd.img-6.1.0-9-amd64", "") }, "no longer has a kernel"},
 		"size":                            {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "usr"))) }, "would shrink"},
-		"kernel":                          {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "boot"))) }, "no kernel"},
+		"kernel":                          {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "boot"))) }, "no longer has a kernel"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -117,7 +117,7 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 			continue
 		}
 		if size > maxFileSize {
-			return fmt.Errorf("%s: %d TiB are more than an image takes of one file, even of holes: exclude it", i.first.path, size>>40)
+			return fmt.Errorf("%s: a file in an image has at most 4 TiB, holes included: exclude it", i.first.path)
 		}
 		c := &content{inode: i, size: size}
 		if prev != nil && !i.held {

@@ -110,10 +110,14 @@ func describeHolder(path string) string {
 			continue
 		}
 		words, err := os.ReadFile(filepath.Join("/proc", fields[4], "cmdline"))
-		if err != nil {
+		command := strings.TrimSpace(strings.ReplaceAll(string(words), "\x00", " "))
+		switch {
+		case err != nil:
 			return ": process " + fields[4]
+		case command == "": // it was killed, and the kernel has not taken it apart yet
+			return ": process " + fields[4] + ", which is about to end"
 		}
-		return ": process " + fields[4] + ", " + strings.TrimSpace(strings.ReplaceAll(string(words), "\x00", " "))
+		return ": process " + fields[4] + ", " + command
 	}
 	return ""
 }
