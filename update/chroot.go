@@ -19,6 +19,7 @@ import (
 	"ltskeeper/internal/excludes"
 	"ltskeeper/internal/mounts"
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/ltsconf"
 	"ltskeeper/squashfs"
 )
@@ -256,7 +257,8 @@ func refuseStranger(path string, data []byte, adopted string) error {
 		return err
 	}
 	if !known {
-		return fmt.Errorf("%s was not written by ltskeeper and is left alone: run `ltskeeper init --adopt`, which takes over what it says", path)
+		err := fmt.Errorf("%s was not written by ltskeeper and is left alone until what it says is taken over", path)
+		return remedy.AttachTo(err, remedy.Command{"init", "--adopt"})
 	}
 	return nil
 }

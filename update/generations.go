@@ -9,6 +9,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/image"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/keys"
 )
 
@@ -29,14 +30,16 @@ func Rollback(_ context.Context, f *farm.Farm, chroot string, number int, force 
 			return err
 		}
 		if len(revoked) > 0 && !force {
-			return fmt.Errorf("generation %d of %s still trusts %s, revoked since: clients that boot it would too; if it has to be: --force", number, chroot, fingerprints(revoked))
+			err := fmt.Errorf("generation %d of %s still trusts %s, revoked since: clients that boot it would too", number, chroot, fingerprints(revoked))
+			return remedy.AttachTo(err, remedy.If{Condition: "it has to be", Then: remedy.Option("force")})
 		}
 		missed, err := store.Missed(number)
 		if err != nil {
 			return err
 		}
 		if len(missed) > 0 && !force {
-			return fmt.Errorf("generation %d of %s has none of what clients boot by now (%s): they would not start; if yours boot another kernel: --force", number, chroot, strings.Join(missed, ", "))
+			err := fmt.Errorf("generation %d of %s has none of what clients boot by now (%s): they would not start", number, chroot, strings.Join(missed, ", "))
+			return remedy.AttachTo(err, remedy.If{Condition: "yours boot another kernel", Then: remedy.Option("force")})
 		}
 		g, err = store.Rollback(number, time.Now())
 		return err

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
 	"ltskeeper/image"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/sshdtest"
 )
 
@@ -73,8 +75,8 @@ func TestRollbackToARevokedKey(t *testing.T) {
 	}
 	wantContains(t, "known_hosts", p.inImage("etc/ssh/ssh_known_hosts"), "@revoked * "+key)
 	_, err := Rollback(ctx, p.farm(), "client", 1, false)
-	if err == nil || !strings.Contains(err.Error(), "SHA256:") || !strings.Contains(err.Error(), "--force") {
-		t.Errorf("Rollback: %v, want a refusal that names the key and --force", err)
+	if err == nil || !strings.Contains(err.Error(), "SHA256:") || !reflect.DeepEqual(remedy.FindIn(err), []remedy.Remedy{remedy.If{Condition: "it has to be", Then: remedy.Option("force")}}) {
+		t.Errorf("Rollback: %v, %v, want a refusal that names the key, and the option force", err, remedy.FindIn(err))
 	}
 	_, err = Rollback(ctx, p.farm(), "client", 1, true)
 	must(t, err)

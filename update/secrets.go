@@ -14,6 +14,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/excludes"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/secrets"
 	"ltskeeper/squashfs"
 )
@@ -46,10 +47,9 @@ func (o *openRoot) redact() ([]squashfs.File, error) {
 
 // A search looks for secrets in the files that go into an image.
 type search struct {
-	root        *openRoot
-	declaration string // the path of ltskeeper.toml
-	name        string
-	allowed     *excludes.Patterns
+	root    *openRoot
+	name    string
+	allowed *excludes.Patterns
 
 	mu    sync.Mutex
 	found map[string]secrets.Finding // by path
@@ -62,7 +62,7 @@ func newSearch(root *openRoot, f *farm.Farm) (*search, error) {
 		return nil, err
 	}
 	name := strings.Join(append([]string{secrets.Rules}, f.Image.AllowSecrets...), "\n")
-	return &search{root: root, declaration: f.Path, name: name, allowed: allowed, found: map[string]secrets.Finding{}}, nil
+	return &search{root: root, name: name, allowed: allowed, found: map[string]secrets.Finding{}}, nil
 }
 
 // Name says what counts as a secret.
@@ -133,12 +133,13 @@ func (s *search) Verdict() error {
 	}
 	slices.Sort(lines)
 	slices.Sort(paths)
-	them, are := "them", "they are"
+	isMeant := "they are meant to be there"
 	if len(paths) == 1 {
-		them, are = "it", "it is"
+		isMeant = "it is meant to be there"
 	}
 	all := strings.Join(paths, ", ")
-	return fmt.Errorf("the image would hold secrets, and whoever reaches the network can fetch it:\n%s\n"+
-		"leave %s out, with exclude = [%s] in [[chroot]] %s of %s, or, if %s meant to be there, write allow-secrets = [%s] in [image]",
-		strings.Join(lines, "\n"), them, all, s.root.declared.Name, s.declaration, are, all)
+	return remedy.AttachTo(
+		fmt.Errorf("the image would hold secrets, and whoever reaches the network can fetch it:\n%s", strings.Join(lines, "\n")),
+		remedy.Setting{Section: "chroot", Name: s.root.declared.Name, Key: "exclude", Add: all},
+		remedy.If{Condition: isMeant, Then: remedy.Setting{Section: "image", Key: "allow-secrets", Add: all}})
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/elftest"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/sshdtest"
 )
 
@@ -305,11 +307,12 @@ func TestAdopt(t *testing.T) {
 	p.write("machine/etc/ssh/ssh_host_ed25519_key.pub", key2+" root@primary\n")
 	p.write("machine/etc/ssh/ssh_host_dsa_key.pub", "ssh-dss AAAA root@primary\n")
 
+	adopt := []remedy.Remedy{remedy.Command{"init", "--adopt"}}
 	refused := func(name string) {
 		t.Helper()
 		_, err := Run(context.Background(), p.farm(), Options{})
-		if err == nil || !strings.Contains(err.Error(), p.path(name)) || !strings.Contains(err.Error(), "init --adopt") {
-			t.Errorf("Run: %v, want a refusal that names %s and init --adopt", err, name)
+		if err == nil || !strings.Contains(err.Error(), p.path(name)) || !reflect.DeepEqual(remedy.FindIn(err), adopt) {
+			t.Errorf("Run: %v, %v, want a refusal that names %s, and %v", err, remedy.FindIn(err), name, adopt)
 		}
 		if _, err := os.Stat(p.path("images/client.img")); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("an image was published all the same (%v)", err)
@@ -357,7 +360,7 @@ func TestAdopt(t *testing.T) {
 	// A stranger's later edit is not what was adopted.
 	p.write("client/etc/ssh/ssh_known_hosts", first[0]+"app10 "+key1+"\n")
 	_, err = Run(context.Background(), p.farm(), Options{})
-	if err == nil || !strings.Contains(err.Error(), "init --adopt") {
+	if err == nil || !reflect.DeepEqual(remedy.FindIn(err), adopt) {
 		t.Errorf("Run after a stranger's edit: %v", err)
 	}
 }
