@@ -9,7 +9,8 @@ import (
 	"ltskeeper/update"
 )
 
-// explainError is an error in words, with what to do about it. Errors that were joined have their own lines and remedies.
+// explainError is an error in words, with what to do about it. Errors that were joined have their own lines and
+// remedies.
 func (t *tool) explainError(err error) string {
 	if joined, is := err.(interface{ Unwrap() []error }); is && errors.Join(joined.Unwrap()...).Error() == err.Error() {
 		var lines []string
@@ -21,7 +22,8 @@ func (t *tool) explainError(err error) string {
 	return t.withRemedies(err.Error(), remedy.FindIn(err))
 }
 
-// withRemedies is a sentence and what to do about it, if there is something. After several lines that is a line of its own.
+// withRemedies is a sentence and what to do about it, if there is something. After several lines that is a line
+// of its own.
 func (t *tool) withRemedies(sentence string, remedies []remedy.Remedy) string {
 	if len(remedies) == 0 {
 		return sentence

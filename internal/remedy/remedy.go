@@ -1,6 +1,6 @@
-// Package remedy holds what a person can do about an error or a finding, as data: a command, a setting, an option. Packages that
-// find something wrong attach remedies to it. Only faces, such as cmd/ltskeeper, turn them into words: they know how the program
-// was called, and a web page shows a link or a button instead.
+// Package remedy holds what a person can do about an error or a finding, as data: a command, a setting, an
+// option. Packages that find something wrong attach remedies to it. Only faces, such as cmd/ltskeeper, turn
+// them into words: they know how the program was called, and a web page shows a link or a button instead.
 package remedy
 
 import (
@@ -9,17 +9,18 @@ import (
 	"slices"
 )
 
-// A Remedy is one thing to do: a Command, a Setting, an Option or an Advice, or several of them as Steps, or one of them If.
+// A Remedy is one thing to do: a Command, a Setting, an Option or an Advice, or several of them as Steps, or
+// one of them If.
 type Remedy interface{ isRemedy() }
 
-// A Command is a command of ltskeeper with its arguments, without the program's name: {"image", "prune"}. Words in capitals
-// stand for what the person has to fill in.
+// A Command is a command of ltskeeper with its arguments, without the program's name: {"image", "prune"}. Words
+// in capitals stand for what the person has to fill in.
 type Command []string
 
 // A Setting is a change to a setting of the declaration.
 type Setting struct {
 	Section string // the table it is in: "image"
-	Name    string // the table's name, if there may be several of that section, like that of a chroot; "" for the one in question
+	Name    string // the table's name, if there may be several, as of chroots; "" for the one in question
 	Key     string
 
 	// One of these says what to do with it.
@@ -51,8 +52,8 @@ func (Advice) isRemedy()  {}
 func (Steps) isRemedy()   {}
 func (If) isRemedy()      {}
 
-// An Error is an error that a person can do something about. Its text is that of its cause alone. The face that shows it to the
-// person says the remedies, each of which will do.
+// An Error is an error that a person can do something about. Its text is that of its cause alone. The face that
+// shows it to the person says the remedies, each of which will do.
 type Error struct {
 	Cause    error
 	Remedies []Remedy
@@ -69,8 +70,8 @@ func AttachTo(err error, remedies ...Remedy) error {
 	return &Error{err, remedies}
 }
 
-// FindIn returns all remedies of the errors that err wraps or joins, each once. Those of a cause come before those of what wraps
-// it, since they are more specific.
+// FindIn returns all remedies of the errors that err wraps or joins, each once. Those of a cause come before
+// those of what wraps it, since they are more specific.
 func FindIn(err error) (found []Remedy) {
 	add := func(list []Remedy) {
 		for _, r := range list {

@@ -17,7 +17,9 @@ import (
 var faces = []string{"cmd"}
 
 // forTests holds what only tests, and scripts around them, import.
-var forTests = []string{"internal/machine", "internal/manual", "internal/sshdtest", "internal/disktest", "testscripts", "scripts", "demo", "bench", "docs"}
+var forTests = []string{
+	"internal/machine", "internal/manual", "internal/sshdtest", "internal/disktest", "testscripts", "scripts", "demo", "bench", "docs",
+}
 
 // unconverted are the packages whose errors and findings still say in their text what to do.
 var unconverted = []string{"doctor", "farm", "update"}
