@@ -294,7 +294,7 @@ func (p *lockProcess) end() {
 }
 
 // A lockServer is the process that takes locks. It holds them until it is told to
-// let go, or its orders end because whoever gave them has ended.
+// let go, or its orders end because the process that gave them has ended.
 type lockServer struct {
 	mu      sync.Mutex
 	reports *json.Encoder
@@ -314,7 +314,7 @@ func serveLocks() {
 		var o lockOrder
 		switch err := orders.Decode(&o); {
 		case err != nil:
-			s.letGo() // as far as that is possible: the system does not while one of the calls has not returned
+			s.letGo() // a call that has not returned keeps its lock until it does
 			s.report(lockReport{Ends: true})
 			return
 		case o.Take != "":

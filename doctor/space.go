@@ -119,8 +119,8 @@ func existing(folder string) string {
 	return folder
 }
 
-// treeSize sums up the files of a tree, in bytes, as far as it comes in time. A mount that is not taken into the image is passed
-// over: /proc has files without a size that means anything, and a dead server keeps callers waiting.
+// treeSize sums up the files of a tree, in bytes, until ctx ends. A mount that is not taken into the image is passed over:
+// /proc has files without a size that means anything, and a dead server keeps callers waiting.
 func treeSize(ctx context.Context, path string, mounted []chroot.Mount) (sum int64) {
 	root, err := filepath.EvalSymlinks(path)
 	if err != nil {

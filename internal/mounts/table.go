@@ -125,7 +125,7 @@ func listVisible(folder string, parent *mountinfo.Info, all []*mountinfo.Info) (
 	return visible
 }
 
-// standingOn returns the mount that was mounted on another one, at the same place; nil if there is none.
+// standingOn returns the mount that was mounted on another one, at the same place, or nil.
 func standingOn(m *mountinfo.Info, all []*mountinfo.Info) *mountinfo.Info {
 	for _, other := range all {
 		if other.Parent == m.ID && other != m && other.Mountpoint == m.Mountpoint {

@@ -16,7 +16,7 @@ import (
 // A Thing may stand in a file's place.
 type Thing struct {
 	Name string
-	Want string // in the error of whoever reads it
+	Want string // in the error of a function that reads it
 	put  func(t testing.TB, path string)
 }
 

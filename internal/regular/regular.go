@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Limits in bytes, for whoever knows no better one.
+// Limits in bytes, for callers that do not know a better one.
 const (
 	MaxRecord = 1 << 20  // of what describes one thing: a key, a generation
 	MaxText   = 64 << 20 // of lists and declarations; a known_hosts with 10,000 servers has some 5 MB
