@@ -22,9 +22,9 @@ all of them if none is named, and brings their images up to date. Safe to run at
 replaced in one step, and only by something complete, without private keys in it, and that clients can start
 from. Does nothing if nothing changed.
 
-An image is refused if it has no init that clients can start, no kernel although clients boot one, no modules for
-its kernel, a compression that its kernel cannot read, less than half the size of the one before, or too little
-room on the disk. --force overrides all of that but a missing init.
+An image is refused if it has no init that clients can start, an owner other than root, no kernel although clients
+boot one, no modules for its kernel, a compression that its kernel cannot read, less than half the size of the one
+before, or too little room on the disk. --force overrides all of that but the init and the owner.
 
   ltskeeper update-image
   ltskeeper update-image x86_64 --dry-run
