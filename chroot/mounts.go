@@ -119,7 +119,7 @@ func orderMounts(all []Mount) (order []int) {
 	isListed := make([]bool, len(all))
 	for _, n := range byDepth {
 		for outer := range n + 1 { // mounts come by path, the outer one first
-			if !isListed[outer] && isWithin(all[n].Path, all[outer].Path) {
+			if !isListed[outer] && mounts.IsWithin(all[n].Path, all[outer].Path) {
 				isListed[outer] = true
 				order = append(order, outer)
 			}
@@ -157,13 +157,13 @@ func isSystem(m Mount) bool {
 	if !slices.Contains(systemTypes, m.Type) && !(isBoot && m.Type == "vfat") {
 		return false
 	}
-	return !slices.ContainsFunc(stateFolders, func(folder string) bool { return isWithin(m.Path, folder) })
+	return !slices.ContainsFunc(stateFolders, func(folder string) bool { return mounts.IsWithin(m.Path, folder) })
 }
 
 // isReachable reports whether a mount is not below one that was left out.
 func isReachable(place string, all []Mount) bool {
 	for _, m := range all {
-		if !m.IsTaken && place != m.Path && isWithin(place, m.Path) {
+		if !m.IsTaken && place != m.Path && mounts.IsWithin(place, m.Path) {
 			return false
 		}
 	}
@@ -172,7 +172,7 @@ func isReachable(place string, all []Mount) bool {
 
 // isLeftOut reports whether a path, which leads through no symbolic link, is in a mount that clients do not have.
 func (r *Root) isLeftOut(place string) bool {
-	return slices.ContainsFunc(r.mounts, func(m Mount) bool { return !m.IsTaken && isWithin(place, m.Path) })
+	return slices.ContainsFunc(r.mounts, func(m Mount) bool { return !m.IsTaken && mounts.IsWithin(place, m.Path) })
 }
 
 // isApart reports whether a path is in one of these folders of the machine.
@@ -185,15 +185,11 @@ func (r *Root) isApart(place string, folders []string) bool {
 		if real, err := filepath.EvalSymlinks(folder); err == nil {
 			folder = real
 		}
-		if isWithin(at, folder) {
+		if mounts.IsWithin(at, folder) {
 			return true
 		}
 	}
 	return false
-}
-
-func isWithin(place, folder string) bool {
-	return place == folder || strings.HasPrefix(place, folder+"/")
 }
 
 // checkMount fails if a folder is neither in the root's own mount nor in one that was taken: what is put there is no part of

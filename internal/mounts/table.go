@@ -65,7 +65,7 @@ func findOwn(folder string, all []*mountinfo.Info) (own *mountinfo.Info) {
 		switch {
 		case told && uint64(m.ID) == st.Mnt_id:
 			return m
-		case !told && isWithin(folder, m.Mountpoint) && (own == nil || len(m.Mountpoint) >= len(own.Mountpoint)):
+		case !told && IsWithin(folder, m.Mountpoint) && (own == nil || len(m.Mountpoint) >= len(own.Mountpoint)):
 			own = m // the innermost, and of several at one place the last
 		}
 	}
@@ -104,13 +104,13 @@ func deviceOf(m *mountinfo.Info) string { return fmt.Sprintf("%d:%d", m.Major, m
 func listVisible(folder string, parent *mountinfo.Info, all []*mountinfo.Info) (visible []*mountinfo.Info) {
 	var children []*mountinfo.Info
 	for _, m := range all {
-		if m.Parent == parent.ID && m != parent && m.Mountpoint != folder && isWithin(m.Mountpoint, folder) {
+		if m.Parent == parent.ID && m != parent && m.Mountpoint != folder && IsWithin(m.Mountpoint, folder) {
 			children = append(children, m)
 		}
 	}
 	for _, m := range children {
 		isCovered := slices.ContainsFunc(children, func(other *mountinfo.Info) bool {
-			return other.Mountpoint != m.Mountpoint && isWithin(m.Mountpoint, other.Mountpoint)
+			return other.Mountpoint != m.Mountpoint && IsWithin(m.Mountpoint, other.Mountpoint)
 		})
 		if isCovered {
 			continue
@@ -135,7 +135,8 @@ func standingOn(m *mountinfo.Info, all []*mountinfo.Info) *mountinfo.Info {
 	return nil
 }
 
-func isWithin(place, folder string) bool {
+// IsWithin reports whether a path is a folder's own or below it. Both are clean, and both absolute or both relative.
+func IsWithin(place, folder string) bool {
 	return place == folder || folder == "/" || strings.HasPrefix(place, folder+"/")
 }
 
@@ -153,7 +154,7 @@ func (m Mount) Overlaps(other Mount) bool {
 // Depth returns how far below the top of its file system a mount begins: 0 if all of the file system can be seen.
 func (m Mount) Depth() int { return strings.Count(strings.TrimSuffix(m.subtree, "/"), "/") }
 
-func overlap(a, b string) bool { return isWithin(a, b) || isWithin(b, a) }
+func overlap(a, b string) bool { return IsWithin(a, b) || IsWithin(b, a) }
 
 // Layers lists the folders of which an overlay is made, the upper one included, by the number of its mount. The answer is
 // false where they cannot be known: in another mount namespace, or where a path is not absolute or holds what the kernel

@@ -212,7 +212,7 @@ func atPath(op, path string, err error) error {
 	return &fs.PathError{Op: op, Path: path, Err: err}
 }
 
-// OpenRoot is os.OpenRoot, which waits for a writer where a fifo stands in the folder's place.
+// OpenRoot is like os.OpenRoot, but fails instead of waiting for a writer if a fifo is in the folder's place.
 func OpenRoot(path string) (*os.Root, error) {
 	root, err := os.OpenRoot(path + "/.")
 	var failed *fs.PathError

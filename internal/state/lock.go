@@ -51,7 +51,7 @@ func (f Folder) Lock() (release func(), err error) {
 	}, nil
 }
 
-// openLockFile opens the lock file for nobody but its owner: whoever may open it could hold it, and keep all runs waiting. No
+// openLockFile opens the lock file for its owner alone: anybody who can open it can hold it, and keep all runs waiting. No
 // other file changes its mode for that, whatever link leads to it.
 func openLockFile(path string) (*os.File, error) {
 	f, err := regular.OpenOwn(path, os.O_RDWR|os.O_CREATE, 0o600)
