@@ -14,8 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ltskeeper/internal/sshdtest"
 	"ltskeeper/internal/state"
+	"ltskeeper/internal/testkit/sshdtest"
 )
 
 const names = 200

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/elftest"
+	"ltskeeper/internal/testkit/elftest"
 )
 
 func TestMain(m *testing.M) {

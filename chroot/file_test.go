@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/disktest"
+	"ltskeeper/internal/testkit/disktest"
 
 	"golang.org/x/sys/unix"
 )

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"ltskeeper/internal/oddtest"
+	"ltskeeper/internal/testkit/oddtest"
 )
 
 // A link is one in the client's root, where there is no /dev/zero. What is not a regular file is neither read nor replaced, and in the place of a folder nothing waits for a writer.

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/elftest"
-	"ltskeeper/internal/machine"
+	"ltskeeper/internal/testkit/elftest"
+	"ltskeeper/internal/testkit/machine"
 )
 
 func TestPackages(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/machine"
+	"ltskeeper/internal/testkit/machine"
 )
 
 var boot = flag.Bool("boot", false, "boot a client without a disk from what the tutorial made; takes minutes, and qemu")

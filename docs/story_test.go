@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/machine"
+	"ltskeeper/internal/testkit/machine"
 
 	"github.com/charmbracelet/x/ansi"
 )

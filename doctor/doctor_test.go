@@ -19,8 +19,8 @@ import (
 	"time"
 
 	"ltskeeper/farm"
-	"ltskeeper/internal/elftest"
-	"ltskeeper/internal/sshdtest"
+	"ltskeeper/internal/testkit/elftest"
+	"ltskeeper/internal/testkit/sshdtest"
 	"ltskeeper/keys"
 	"ltskeeper/ldm"
 	"ltskeeper/update"

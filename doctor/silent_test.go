@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"ltskeeper/chroot"
-	"ltskeeper/internal/disktest"
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/testkit/disktest"
 
 	"golang.org/x/sys/unix"
 )

@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"ltskeeper/doctor"
-	"ltskeeper/internal/machine"
-	"ltskeeper/internal/programs"
+	"ltskeeper/internal/testkit/machine"
+	"ltskeeper/internal/testkit/programs"
 )
 
 // On a machine with systemd, timer and service are asked how they are, as the packages bring them.

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/elftest"
+	"ltskeeper/internal/testkit/elftest"
 )
 
 // machine makes a tree with client roots and other folders.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/oddtest"
+	"ltskeeper/internal/testkit/oddtest"
 )
 
 // In the place of a file of the declaration: a mistake that names the file and what to do, in no time.

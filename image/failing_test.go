@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/disktest"
+	"ltskeeper/internal/testkit/disktest"
 
 	"golang.org/x/sys/unix"
 )

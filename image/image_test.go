@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/elftest"
+	"ltskeeper/internal/testkit/elftest"
 	"ltskeeper/squashfs"
 )
 

@@ -12,8 +12,8 @@ import (
 	"syscall"
 	"testing"
 
-	"ltskeeper/internal/elftest"
 	"ltskeeper/internal/remedy"
+	"ltskeeper/internal/testkit/elftest"
 	"ltskeeper/squashfs"
 )
 

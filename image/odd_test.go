@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/oddtest"
 	"ltskeeper/internal/regular"
 	"ltskeeper/internal/remedy"
+	"ltskeeper/internal/testkit/oddtest"
 )
 
 // eachThing gives a test a place with two generations for each odd thing that may stand in a file's place.

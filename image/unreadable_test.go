@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/disktest"
+	"ltskeeper/internal/testkit/disktest"
 	"ltskeeper/squashfs"
 
 	"golang.org/x/sys/unix"

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"ltskeeper/internal/sshdtest"
+	"ltskeeper/internal/testkit/sshdtest"
 )
 
 // authority makes a CA with ssh-keygen and returns its private key's path.

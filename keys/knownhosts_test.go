@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/sshdtest"
+	"ltskeeper/internal/testkit/sshdtest"
 )
 
 func encoded(name string) string { return base64.StdEncoding.EncodeToString(key(name).Blob) }

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"ltskeeper/internal/disktest"
+	"ltskeeper/internal/testkit/disktest"
 )
 
 // story is what the log says, in short.

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
-	"ltskeeper/internal/sshdtest"
+	"ltskeeper/internal/testkit/sshdtest"
 )
 
 // loginTo logs in as the account that may do nothing else.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/oddtest"
 	"ltskeeper/internal/state"
+	"ltskeeper/internal/testkit/oddtest"
 )
 
 // In the place of a server's file: the server's keys are unreadable, and nothing is written. In the place of a file that holds for

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/machine"
-	"ltskeeper/internal/sshdtest"
+	"ltskeeper/internal/testkit/machine"
+	"ltskeeper/internal/testkit/sshdtest"
 )
 
 // trixie starts the sshd of Debian 13, which by default penalises whoever

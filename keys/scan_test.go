@@ -21,7 +21,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"ltskeeper/internal/sshdtest"
+	"ltskeeper/internal/testkit/sshdtest"
 )
 
 // patient waits longer than a busy machine takes.

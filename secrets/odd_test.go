@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"ltskeeper/internal/oddtest"
+	"ltskeeper/internal/testkit/oddtest"
 )
 
 // In the place of what dpkg wrote down: an error in no time.

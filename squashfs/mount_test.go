@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/disktest"
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/testkit/disktest"
 
 	"golang.org/x/sys/unix"
 )

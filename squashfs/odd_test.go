@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/oddtest"
+	"ltskeeper/internal/testkit/oddtest"
 )
 
 // An index with another size than its header tells, or of another content, costs neither memory nor time.

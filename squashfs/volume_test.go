@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/disktest"
 	"ltskeeper/internal/excludes"
+	"ltskeeper/internal/testkit/disktest"
 
 	"golang.org/x/sys/unix"
 )

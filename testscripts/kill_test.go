@@ -20,8 +20,8 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/elftest"
-	"ltskeeper/internal/sshdtest"
+	"ltskeeper/internal/testkit/elftest"
+	"ltskeeper/internal/testkit/sshdtest"
 	"ltskeeper/squashfs"
 )
 

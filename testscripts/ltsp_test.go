@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/elftest"
+	"ltskeeper/internal/testkit/elftest"
 )
 
 // LTSP's own commands work on an image that ltskeeper published: `ltsp kernel` finds the same kernel in it, and

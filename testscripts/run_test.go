@@ -60,10 +60,10 @@ import (
 	"syscall"
 	"testing"
 
-	"ltskeeper/internal/disktest"
-	"ltskeeper/internal/elftest"
-	"ltskeeper/internal/programs"
-	"ltskeeper/internal/sshdtest"
+	"ltskeeper/internal/testkit/disktest"
+	"ltskeeper/internal/testkit/elftest"
+	"ltskeeper/internal/testkit/programs"
+	"ltskeeper/internal/testkit/sshdtest"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/crypto/ssh"

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/disktest"
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/testkit/disktest"
 )
 
 // Nobody waits for a file system that is dead: what needs it fails and names it, what does not is done, and the lock is free.

@@ -11,8 +11,8 @@ import (
 
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
-	"ltskeeper/internal/elftest"
 	"ltskeeper/internal/state"
+	"ltskeeper/internal/testkit/elftest"
 )
 
 // program makes one for a machine, with more at its end.

@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"testing"
 
-	"ltskeeper/internal/disktest"
-	"ltskeeper/internal/sshdtest"
+	"ltskeeper/internal/testkit/disktest"
+	"ltskeeper/internal/testkit/sshdtest"
 )
 
 // Whichever disk is full, cannot be written to or breaks: the error names what is on it, clients have what they had, nothing

@@ -10,7 +10,7 @@ import (
 
 	"ltskeeper/image"
 	"ltskeeper/internal/remedy"
-	"ltskeeper/internal/sshdtest"
+	"ltskeeper/internal/testkit/sshdtest"
 )
 
 // After a rollback keys are collected and judged, and nothing is built, until a person releases the chroot.

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"ltskeeper/chroot"
-	"ltskeeper/internal/disktest"
+	"ltskeeper/internal/testkit/disktest"
 )
 
 // A package manager may have been at work if the process that keeps it out was killed: nothing is published, not even

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"ltskeeper/internal/disktest"
+	"ltskeeper/internal/testkit/disktest"
 )
 
 // A file in a mount that is left out of the image is not the clients' file: what they need of it is put into the image, and

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/oddtest"
+	"ltskeeper/internal/testkit/oddtest"
 
 	"golang.org/x/sys/unix"
 )

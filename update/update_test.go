@@ -18,9 +18,9 @@ import (
 	"time"
 
 	"ltskeeper/farm"
-	"ltskeeper/internal/elftest"
 	"ltskeeper/internal/remedy"
-	"ltskeeper/internal/sshdtest"
+	"ltskeeper/internal/testkit/elftest"
+	"ltskeeper/internal/testkit/sshdtest"
 )
 
 // place is a farm in a test's own folder.

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/programs"
+	"ltskeeper/internal/testkit/programs"
 )
 
 // The whole exchange, in a network of its own: 30 servers, of which some answer as they should, some refuse, some are

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/programs"
+	"ltskeeper/internal/testkit/programs"
 )
 
 // ample is a deadline that no test waits for.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/manual"
+	"ltskeeper/internal/testkit/manual"
 	"ltskeeper/ldm"
 )
 

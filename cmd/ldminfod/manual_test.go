@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/manual"
+	"ltskeeper/internal/testkit/manual"
 )
 
 // The manual page names the options and commands, and no others; the rating's terms are those of --explain.

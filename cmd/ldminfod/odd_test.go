@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"ltskeeper/internal/oddtest"
+	"ltskeeper/internal/testkit/oddtest"
 )
 
 // A greeter is answered whatever is in the place of the files that the answer is made of.

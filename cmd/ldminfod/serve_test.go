@@ -18,7 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"ltskeeper/internal/programs"
+	"ltskeeper/internal/testkit/programs"
 )
 
 // The text is made once a second, however many ask for it, and not at all if nobody does.

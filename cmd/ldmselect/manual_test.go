@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"ltskeeper/internal/manual"
+	"ltskeeper/internal/testkit/manual"
 	"ltskeeper/internal/thinclient"
 )
 

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/programs"
-	"ltskeeper/internal/terminal"
+	"ltskeeper/internal/testkit/programs"
+	"ltskeeper/internal/testkit/terminal"
 )
 
 var update = flag.Bool("update", false, "write the screens in testdata anew, once they have come to rest")

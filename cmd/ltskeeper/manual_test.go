@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/manual"
+	"ltskeeper/internal/testkit/manual"
 
 	"github.com/urfave/cli/v2"
 )

@@ -13,11 +13,11 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/programs"
+	"ltskeeper/internal/testkit/programs"
 
 	"golang.org/x/crypto/ssh"
 
-	"ltskeeper/internal/terminal"
+	"ltskeeper/internal/testkit/terminal"
 )
 
 // hostile is what a shell must not take for code.

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/programs"
+	"ltskeeper/internal/testkit/programs"
 )
 
 // The pictures show what the programs show today. `make pictures` makes them anew.

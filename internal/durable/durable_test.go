@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/disktest"
+	"ltskeeper/internal/testkit/disktest"
 )
 
 func TestWrite(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"testing/fstest"
 
 	"ltskeeper/internal/clientfs"
-	"ltskeeper/internal/elftest"
+	"ltskeeper/internal/testkit/elftest"
 )
 
 // makeRoot makes a client root in a new folder. A value that begins with "->" is a symbolic link, and a name that ends in /

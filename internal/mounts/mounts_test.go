@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/disktest"
+	"ltskeeper/internal/testkit/disktest"
 
 	"github.com/moby/sys/mountinfo"
 )

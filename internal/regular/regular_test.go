@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/oddtest"
+	"ltskeeper/internal/testkit/oddtest"
 
 	"golang.org/x/sys/unix"
 )

@@ -18,7 +18,7 @@ var faces = []string{"cmd"}
 
 // forTests holds what only tests, and scripts around them, import.
 var forTests = []string{
-	"internal/machine", "internal/manual", "internal/sshdtest", "internal/disktest", "testscripts", "scripts", "demo", "bench", "docs",
+	"internal/testkit/machine", "internal/testkit/manual", "internal/testkit/sshdtest", "internal/testkit/disktest", "testscripts", "scripts", "demo", "bench", "docs",
 }
 
 // unconverted are the packages whose errors and findings still say in their text what to do.

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/oddtest"
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/testkit/oddtest"
 )
 
 // files are all of the state, by their name on disk.

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/internal/disktest"
 	"ltskeeper/internal/mounts"
-	"ltskeeper/internal/oddtest"
+	"ltskeeper/internal/testkit/disktest"
+	"ltskeeper/internal/testkit/oddtest"
 )
 
 func TestOnlyOneRunAtATime(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"ltskeeper/internal/oddtest"
+	"ltskeeper/internal/testkit/oddtest"
 )
 
 // An lts.conf, or a file that it includes, in whose place is something odd sets nothing. A client must come up.

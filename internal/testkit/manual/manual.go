@@ -44,7 +44,7 @@ func (p *Page) Section(heading string) string {
 // root is the project's folder.
 func root() string {
 	_, here, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(here), "../..")
+	return filepath.Join(filepath.Dir(here), "../../..")
 }
 
 var term = regexp.MustCompile(`(?m)^\*\*([^*]+(?:\*\*, \*\*[^*]+)*)\*\*(.*)\n: ((?:.+\n)+)`)

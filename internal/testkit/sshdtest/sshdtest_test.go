@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/sshdtest"
+	"ltskeeper/internal/testkit/sshdtest"
 )
 
 func endpoint(s *sshdtest.Server) string { return net.JoinHostPort(s.Address, strconv.Itoa(s.Port)) }
