@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// floor is the least that a rebuild could take which trusts nothing: look at every entry of the tree, then
-// read the image there is, check it, write it anew and sync it.
+// floor is the least that a rebuild could take which trusts nothing: look at every entry of the
+// tree, then read the image there is, check it, write it anew and sync it.
 func (b *bench) floor() contender {
 	return contender{"stat, read, check, write, sync", func(ctx context.Context, round int) (measure, error) {
 		from := filepath.Join(filepath.Dir(b.images.farm), "images", "desktop.img")
@@ -46,7 +46,8 @@ func statAll(dir string) error {
 	})
 }
 
-// copyChecked copies a file with two goroutines, a megabyte at a time, and takes the CRC-32C of each.
+// copyChecked copies a file with two goroutines, a megabyte at a time, and takes the CRC-32C of
+// each.
 func copyChecked(ctx context.Context, from, to string) error {
 	const piece = 1 << 20
 	in, err := os.Open(from)

@@ -128,7 +128,8 @@ func (b *bench) mksquashfs(root string, compression ...string) contender {
 	}}
 }
 
-// buildClean builds the first generation of root, everything included, in a farm that is new each time.
+// buildClean builds the first generation of root, everything included, in a farm that is new each
+// time.
 func (b *bench) buildClean(root, compression string) contender {
 	return contender{"ltskeeper image build, from nothing", func(ctx context.Context, round int) (measure, error) {
 		dir := filepath.Join(b.work, "clean-"+strconv.Itoa(round))

@@ -20,8 +20,8 @@ import (
 
 const names = 200
 
-// keysAlone calls this program once more, in a network that has nothing but loopback, for keys: there sshd
-// can listen on a whole range of addresses and yet be reached by nobody.
+// keysAlone calls this program once more, in a network that has nothing but loopback, for keys:
+// there sshd can listen on a whole range of addresses and yet be reached by nobody.
 func (b *bench) keysAlone(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", "-alone", "-ltskeeper", b.ltskeeper, "-work", b.work, "-pairs", strconv.Itoa(b.pairs))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGTERM}
@@ -30,7 +30,8 @@ func (b *bench) keysAlone(ctx context.Context) error {
 	return cmd.Run()
 }
 
-// keys compares collecting host keys with ssh-keyscan: 200 names, one sshd with three keys behind them all.
+// keys compares collecting host keys with ssh-keyscan: 200 names, one sshd with three keys behind
+// them all.
 func (b *bench) keys(ctx context.Context) error {
 	title("Collect the host keys of %d servers, all of them one sshd with an Ed25519, an ECDSA and an RSA key", names)
 	dir := filepath.Join(b.work, "keys")
@@ -84,8 +85,8 @@ func (b *bench) keys(ctx context.Context) error {
 	return nil
 }
 
-// startServer starts an sshd that answers on every loopback address. That would be every address of the
-// machine, so it does it only in a network that has no other.
+// startServer starts an sshd that answers on every loopback address. That would be every address of
+// the machine, so it does it only in a network that has no other.
 func startServer(dir string) (*sshdtest.Server, error) {
 	if err := loopbackOnly(); err != nil {
 		return nil, err

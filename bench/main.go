@@ -1,12 +1,12 @@
-// Command bench measures ltskeeper against the tools that it stands in for, side by side on the machine it
-// runs on, and prints the ratios beside the bars that the project holds itself to. Start it with
-// `make bench`, which prepares what it needs.
+// Command bench measures ltskeeper against the tools that it stands in for, side by side on the
+// machine it runs on, and prints the ratios beside the bars that the project holds itself to. Start
+// it with `make bench`, which prepares what it needs.
 //
-// Every program is measured as an administrator would run it: a whole process, from its start until what
-// it wrote is on the disk. The two sides of a comparison take turns, every output is a new file, and the
-// best of each side is compared: memory that a shared virtual machine touches for the first time, or a
-// neighbour at work, can make one run several times as slow as the next. For the same reason a bar that is
-// missed is printed, and never an error.
+// Every program is measured as an administrator would run it: a whole process, from its start until
+// what it wrote is on the disk. The two sides of a comparison take turns, every output is a new
+// file, and the best of each side is compared: memory that a shared virtual machine touches for the
+// first time, or a neighbour at work, can make one run several times as slow as the next. For the
+// same reason a bar that is missed is printed, and never an error.
 //
 // It needs root, and changes nothing but one folder of its own.
 package main

@@ -23,8 +23,8 @@ type measure struct {
 	size int64         // of the output, bytes
 }
 
-// process runs a command to its end, syncs the file it wrote, and says what that took. An output of "" is
-// none, or one that the command syncs itself.
+// process runs a command to its end, syncs the file it wrote, and says what that took. An output of
+// "" is none, or one that the command syncs itself.
 func process(ctx context.Context, output string, name string, args ...string) (measure, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
@@ -70,8 +70,9 @@ type contender struct {
 	run  func(ctx context.Context, round int) (measure, error)
 }
 
-// compare lets the contenders take turns, and returns the best of each in their order: the shortest time,
-// the least work, but the highest peak of memory. Each finds the files below the paths in warm in memory.
+// compare lets the contenders take turns, and returns the best of each in their order: the shortest
+// time, the least work, but the highest peak of memory. Each finds the files below the paths in
+// warm in memory.
 func compare(ctx context.Context, rounds int, warm []string, contenders ...contender) ([]measure, error) {
 	best := make([]measure, len(contenders))
 	for round := range rounds {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// packageOf finds the package of a Debian root whose regular files together are nearest to a size in
-// bytes. The files are paths below root.
+// packageOf finds the package of a Debian root whose regular files together are nearest to a size
+// in bytes. The files are paths below root.
 func packageOf(root string, size int64) (name string, files []string, total int64, err error) {
 	lists, err := filepath.Glob(filepath.Join(root, "var/lib/dpkg/info/*.list"))
 	if err != nil {

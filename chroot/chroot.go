@@ -1,13 +1,11 @@
-// Package chroot works inside a client root: the root file system of diskless
-// clients as a directory tree on the machine that serves it.
+// Package chroot works inside a client root: the root file system of diskless clients as a
+// directory tree on the machine that serves it.
 //
-// Open tells whether a directory is one. Read and Put reach the file that a
-// client would reach under that name, following symbolic links as the client
-// does, and never leave the tree, whatever links it contains. A Locker keeps the
-// package managers out while the tree is worked on.
+// Open tells whether a directory is one. Read and Put reach the file that a client would reach
+// under that name, following symbolic links as the client does, and never leave the tree, whatever
+// links it contains. A Locker keeps the package managers out while the tree is worked on.
 //
-// It does not run anything inside the root, and does not know what its files
-// mean.
+// It does not run anything inside the root, and does not know what its files mean.
 package chroot
 
 import (
@@ -30,9 +28,9 @@ type Root struct {
 	owner  int     // of what Put writes
 }
 
-// Open opens the client root at path. If path is none, the error says what is
-// missing: a client root is a directory that holds a folder etc and a first
-// program that can be started (see inits.Find).
+// Open opens the client root at path. If path is none, the error says what is missing: a client
+// root is a directory that holds a folder etc and a first program that can be started (see
+// inits.Find).
 func Open(path string) (*Root, error) {
 	r, err := open(path)
 	if err != nil {
@@ -100,16 +98,16 @@ func (r *Root) Close() error { return r.root.Close() }
 // Path returns the absolute path of the root.
 func (r *Root) Path() string { return r.path }
 
-// System tells whether the root is the root file system of the running
-// machine. Put refuses to write to it.
+// System tells whether the root is the root file system of the running machine. Put refuses to
+// write to it.
 func (r *Root) System() bool { return r.system }
 
-// BelongsTo says that the root belongs to a user namespace, in which the user and the group that are called id are root's.
-// What Put writes belongs to them.
+// BelongsTo says that the root belongs to a user namespace, in which the user and the group that
+// are called id are root's. What Put writes belongs to them.
 func (r *Root) BelongsTo(id uint32) { r.owner = int(id) }
 
-// FS returns the root as a file system for package clientfs, which follows
-// symbolic links as a client does.
+// FS returns the root as a file system for package clientfs, which follows symbolic links as a
+// client does.
 func (r *Root) FS() fs.ReadLinkFS { return clientfs.Folder(r.root) }
 
 // at returns where name is on this machine.

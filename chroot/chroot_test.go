@@ -29,8 +29,8 @@ func TestMain(m *testing.M) {
 // program is what the kernel can start.
 var program = string(elftest.Static(elf.EM_X86_64))
 
-// tree makes files below a new folder: a name that ends in / is a folder, a
-// value that begins with "->" is a symbolic link. Files are executable.
+// tree makes files below a new folder: a name that ends in / is a folder, a value that begins with
+// "->" is a symbolic link. Files are executable.
 func tree(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -15,10 +15,10 @@ import (
 	"ltskeeper/internal/regular"
 )
 
-// Read returns the content of the regular file that a client finds under
-// name, such as "etc/lts.conf". Without one the error is fs.ErrNotExist, and
-// one that is larger than regular.MaxText is not read. What is mounted in the root
-// is not read if TakeMounts has left it out: clients do not have it.
+// Read returns the content of the regular file that a client finds under name, such as
+// "etc/lts.conf". Without one the error is fs.ErrNotExist, and one that is larger than
+// regular.MaxText is not read. What is mounted in the root is not read if TakeMounts has left it
+// out: clients do not have it.
 func (r *Root) Read(name string) ([]byte, error) {
 	data, err := r.read(name)
 	if err != nil {
@@ -43,19 +43,16 @@ func (r *Root) read(name string) ([]byte, error) {
 	return regular.ReadOpened(f, regular.MaxText)
 }
 
-// Put gives the file that a client finds under name this content and these
-// permission bits, and if the process is root's, the root's own root user (see
-// BelongsTo) as its owner. Missing folders on the way are made, with mode 0755.
+// Put gives the file that a client finds under name this content and these permission bits, and if
+// the process is root's, the root's own root user (see BelongsTo) as its owner. Missing folders on
+// the way are made, with mode 0755.
 //
-// A file that is so already is left alone. Any other is replaced by one
-// rename, and keeps its modification time if its content stays the same.
-// changed tells whether there was anything to do. What is not a regular file is
-// never replaced, and nothing is written to the running system's own root or
-// to another file system that is mounted inside the root, unless TakeMounts has
-// taken it.
+// A file that is so already is left alone. Any other is replaced by one rename, and keeps its
+// modification time if its content stays the same. changed tells whether there was anything to do.
+// What is not a regular file is never replaced, and nothing is written to the running system's own
+// root or to another file system that is mounted inside the root, unless TakeMounts has taken it.
 //
-// Only one Put may be at work on a name at a time: it removes what an
-// interrupted one left behind.
+// Only one Put may be at work on a name at a time: it removes what an interrupted one left behind.
 func (r *Root) Put(name string, data []byte, perm fs.FileMode) (changed bool, err error) {
 	changed, err = r.put(name, data, perm.Perm())
 	if err != nil {
@@ -83,8 +80,7 @@ func (r *Root) put(name string, data []byte, perm fs.FileMode) (bool, error) {
 	return replace(dir, path.Base(place), data, perm, r.owner)
 }
 
-// makeDir opens the folder place, a path without symbolic links, and makes
-// what is missing of it.
+// makeDir opens the folder place, a path without symbolic links, and makes what is missing of it.
 func (r *Root) makeDir(place string) (*os.Root, error) {
 	dir, err := r.root.OpenRoot(".")
 	if err != nil {
@@ -172,7 +168,8 @@ func readOld(dir *os.Root, name string) (fs.FileInfo, []byte, error) {
 // openRegular opens a file for reading if it is a regular one.
 func openRegular(dir *os.Root, name string) (*os.File, error) { return regular.OpenIn(dir, name) }
 
-// isOwnedBy reports whether a file belongs to a user and a group of the same number, where that can be had.
+// isOwnedBy reports whether a file belongs to a user and a group of the same number, where that can
+// be had.
 func isOwnedBy(info fs.FileInfo, owner int) bool {
 	stat := info.Sys().(*syscall.Stat_t)
 	return os.Geteuid() != 0 || int(stat.Uid) == owner && int(stat.Gid) == owner

@@ -174,8 +174,8 @@ func TestPutStaysInside(t *testing.T) {
 	}
 }
 
-// Whatever the tree looks like, Put changes at most the file that it is asked
-// for, where the kernel finds it in that root.
+// Whatever the tree looks like, Put changes at most the file that it is asked for, where the kernel
+// finds it in that root.
 func TestPutChangesNothingElse(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(30) {
@@ -228,8 +228,8 @@ func TestPutChangesNothingElse(t *testing.T) {
 	}
 }
 
-// Somebody with rights inside the root swaps a folder for a link while Put is
-// on its way through it.
+// Somebody with rights inside the root swaps a folder for a link while Put is on its way through
+// it.
 func TestPutWhileItsFolderIsSwapped(t *testing.T) {
 	t.Parallel()
 	outside := t.TempDir()

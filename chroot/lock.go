@@ -14,13 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFiles is the locks of the package managers. dpkg's come in the order in
-// which apt takes them.
+// lockFiles is the locks of the package managers. dpkg's come in the order in which apt takes them.
 var lockFiles = []struct {
 	name string
-	// take locks the open file for readers, which keeps every writer out and
-	// asks for no permission to write. Without it nothing can be locked: the
-	// package manager is at work as long as the file is there.
+	// take locks the open file for readers, which keeps every writer out and asks for no permission
+	// to write. Without it nothing can be locked: the package manager is at work as long as the
+	// file is there.
 	take    func(*os.File) error
 	manager string
 }{
@@ -74,16 +73,16 @@ var ErrLost = errors.New("the package managers of the root are no longer kept ou
 
 // Locks keep package managers out of a root.
 type Locks struct {
-	// Unlockable are the lock files that could not be locked because their file
-	// systems cannot do that. Nothing keeps those package managers out.
+	// Unlockable are the lock files that could not be locked because their file systems cannot do
+	// that. Nothing keeps those package managers out.
 	Unlockable []*UnlockableError
 
 	check   func() error
 	release func()
 }
 
-// Check fails with ErrLost if the locks are not held any more, because the
-// process that held them was killed.
+// Check fails with ErrLost if the locks are not held any more, because the process that held them
+// was killed.
 func (l *Locks) Check() error {
 	if err := l.check(); err != nil {
 		return fmt.Errorf("%w: %w", ErrLost, err)
@@ -94,14 +93,13 @@ func (l *Locks) Check() error {
 // Release gives the locks back. Calling it again does nothing.
 func (l *Locks) Release() { l.release() }
 
-// Lock keeps the package managers that the root has (dpkg, apt, rpm, apk) from
-// changing it until the locks are released. It waits as long as patience for one
-// that is at work already, pacman included, and then returns a *HeldError. If ctx
-// ends first, the error is that and the cause of ctx. Lock files are neither made
-// nor changed.
+// Lock keeps the package managers that the root has (dpkg, apt, rpm, apk) from changing it until
+// the locks are released. It waits as long as patience for one that is at work already, pacman
+// included, and then returns a *HeldError. If ctx ends first, the error is that and the cause of
+// ctx. Lock files are neither made nor changed.
 //
-// A file system that cannot lock is no error: its package managers cannot lock
-// there either. One that does not answer for ten seconds is a *SilentError.
+// A file system that cannot lock is no error: its package managers cannot lock there either. One
+// that does not answer for ten seconds is a *SilentError.
 func (l *Locker) Lock(ctx context.Context, root *Root, patience time.Duration) (*Locks, error) {
 	deadline := time.Now().Add(patience)
 	for {
@@ -126,9 +124,9 @@ func (r *Root) openLock(name string) (*os.File, error) {
 	return openRegular(r.root, place)
 }
 
-// recordLock locks the whole file as dpkg, apt and rpm do, with fcntl. An open
-// file description owns the lock, and not the process: else it would be lost
-// as soon as any part of the process closed the file.
+// recordLock locks the whole file as dpkg, apt and rpm do, with fcntl. An open file description
+// owns the lock, and not the process: else it would be lost as soon as any part of the process
+// closed the file.
 func recordLock(f *os.File) error {
 	return control(f, func(fd uintptr) error {
 		return unix.FcntlFlock(fd, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK})
@@ -142,8 +140,8 @@ func fileLock(f *os.File) error {
 	})
 }
 
-// name fills in which process holds the lock of f, as far as the kernel tells:
-// it does for record locks that belong to a process.
+// name fills in which process holds the lock of f, as far as the kernel tells: it does for record
+// locks that belong to a process.
 func (e *HeldError) name(f *os.File) {
 	lock := unix.Flock_t{Type: unix.F_RDLCK}
 	err := control(f, func(fd uintptr) error {
@@ -169,9 +167,9 @@ func retake(f *os.File, take func(*os.File) error) error {
 	}
 }
 
-// cannotLock reports whether a lock call failed because the file system cannot
-// lock files: NFS without a lock service (ENOLCK), Lustre and FUSE without locks
-// (ENOSYS, EOPNOTSUPP), others as POSIX has it (EINVAL).
+// cannotLock reports whether a lock call failed because the file system cannot lock files: NFS
+// without a lock service (ENOLCK), Lustre and FUSE without locks (ENOSYS, EOPNOTSUPP), others as
+// POSIX has it (EINVAL).
 func cannotLock(err error) bool {
 	switch err {
 	case unix.ENOLCK, unix.ENOSYS, unix.EOPNOTSUPP, unix.EINVAL:

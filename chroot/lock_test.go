@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hold locks a file as a package manager does and keeps it until its input
-// ends. It is what the test binary runs as its own child.
+// hold locks a file as a package manager does and keeps it until its input ends. It is what the
+// test binary runs as its own child.
 func hold(name string) {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
@@ -33,8 +33,7 @@ func hold(name string) {
 	io.Copy(io.Discard, os.Stdin)
 }
 
-// holder starts a process that locks file; letGo ends it. The error says
-// whether it could.
+// holder starts a process that locks file; letGo ends it. The error says whether it could.
 func holder(t *testing.T, file string) (pid int, letGo func(), err error) {
 	t.Helper()
 	self, err := os.Executable()
@@ -108,8 +107,8 @@ func TestLockKeepsPackageManagersOut(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Another part of this process reads the file and closes it. A lock
-			// that belongs to the process would be gone.
+			// Another part of this process reads the file and closes it. A lock that belongs to the
+			// process would be gone.
 			if _, err := os.ReadFile(file); err != nil {
 				t.Fatal(err)
 			}

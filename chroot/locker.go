@@ -17,13 +17,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockerName is what the process that takes locks is called, in ps as well. No
-// shell starts a program by such a name.
+// lockerName is what the process that takes locks is called, in ps as well. No shell starts a
+// program by such a name.
 const lockerName = "ltskeeper: locks of package managers"
 
-// Every program that can start such a process, tests included, becomes one here:
-// it is the same program. One that had to call something first, and forgot, would
-// start itself again and again.
+// Every program that can start such a process, tests included, becomes one here: it is the same
+// program. One that had to call something first, and forgot, would start itself again and again.
 func init() {
 	if len(os.Args) == 1 && os.Args[0] == lockerName {
 		serveLocks()
@@ -32,8 +31,7 @@ func init() {
 }
 
 const (
-	// silence is how long file systems may take to open and lock the lock files of
-	// a root.
+	// silence is how long file systems may take to open and lock the lock files of a root.
 	silence = 10 * time.Second
 	// slowness is when the process says that it waits for one of them.
 	slowness = 2 * time.Second
@@ -43,18 +41,17 @@ const (
 
 // A Locker takes the locks of package managers, of one root at a time.
 //
-// It does so in a process of its own. A lock call to a file server that is gone
-// never returns, and mostly cannot be interrupted. That process inherits nothing
-// but pipes, so that, left behind, it keeps neither a lock of this process nor
-// those waiting who read what this process prints.
+// It does so in a process of its own. A lock call to a file server that is gone never returns, and
+// mostly cannot be interrupted. That process inherits nothing but pipes, so that, left behind, it
+// keeps neither a lock of this process nor those waiting who read what this process prints.
 type Locker struct {
 	process *lockProcess // nil if none could be started yet
 	silence time.Duration
 }
 
-// NewLocker starts the process. Until it is ready some milliseconds pass, for which
-// nobody waits but the first Lock. What is opened after NewLocker is not open in the
-// process at any time, not even while it is started.
+// NewLocker starts the process. Until it is ready some milliseconds pass, for which nobody waits
+// but the first Lock. What is opened after NewLocker is not open in the process at any time, not
+// even while it is started.
 func NewLocker() *Locker {
 	l := &Locker{silence: silence}
 	l.process, _ = startLockProcess() // otherwise Lock says why
@@ -95,15 +92,14 @@ func (l *Locker) tryLock(ctx context.Context, root *Root) (*Locks, error) {
 	}, nil
 }
 
-// A lockOrder tells the process what to do. If it is empty, the process only says
-// that it is there.
+// A lockOrder tells the process what to do. If it is empty, the process only says that it is there.
 type lockOrder struct {
 	Take    string // the path of a root whose locks are to be taken
 	Release bool   // what is held
 }
 
-// A lockReport is what became of an order, or, where Slow is set, what it waits
-// for, or says that the process is about to end.
+// A lockReport is what became of an order, or, where Slow is set, what it waits for, or says that
+// the process is about to end.
 type lockReport struct {
 	Slow       string             // the path of a file
 	Unlockable []*UnlockableError // of locks that are taken
@@ -151,11 +147,13 @@ func startLockProcess() (*lockProcess, error) {
 	}
 	defer stdout.Close()
 	p := &lockProcess{
-		// The program may have been replaced since it was started, so it is not looked for by its name.
+		// The program may have been replaced since it was started, so it is not looked for by its
+		// name.
 		cmd: &exec.Cmd{
 			Path: "/proc/self/exe", Args: []string{lockerName}, Dir: "/",
 			Stdin: stdin, Stdout: stdout, Stderr: stdout,
-			// Ctrl-C in a terminal is for this process alone, which then decides when the locks are given back.
+			// Ctrl-C in a terminal is for this process alone, which then decides when the locks are
+			// given back.
 			SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 		},
 		orders: orders, reports: make(chan lockReport),
@@ -171,9 +169,8 @@ func startLockProcess() (*lockProcess, error) {
 	return p, nil
 }
 
-// watch receives reports until the process has ended. end waits for it, but not
-// for ever: nothing ends a process that waits for a file system that does not
-// answer, and then nothing ends watch.
+// watch receives reports until the process has ended. end waits for it, but not for ever: nothing
+// ends a process that waits for a file system that does not answer, and then nothing ends watch.
 func (p *lockProcess) watch(out *os.File) {
 	defer out.Close()
 	free := sync.OnceFunc(func() { close(p.free) })
@@ -227,8 +224,8 @@ func (p *lockProcess) send(o lockOrder) {
 	json.NewEncoder(p.orders).Encode(o)
 }
 
-// take has the process try to take all locks of a root. It returns what became of
-// that, or gives the process up if its file system does not answer.
+// take has the process try to take all locks of a root. It returns what became of that, or gives
+// the process up if its file system does not answer.
 func (p *lockProcess) take(ctx context.Context, root string, silence time.Duration) (lockReport, error) {
 	p.send(lockOrder{Take: root})
 	timeout := time.NewTimer(silence)
@@ -259,9 +256,8 @@ func (p *lockProcess) take(ctx context.Context, root string, silence time.Durati
 	}
 }
 
-// ask gives the process an order that file systems have no part in, or only those
-// that answered before, and waits until it is done. It gives a process up that
-// does not answer.
+// ask gives the process an order that file systems have no part in, or only those that answered
+// before, and waits until it is done. It gives a process up that does not answer.
 func (p *lockProcess) ask(o lockOrder, silence time.Duration) error {
 	if err := p.checkRuns(); err != nil {
 		return err
@@ -280,9 +276,8 @@ func (p *lockProcess) ask(o lockOrder, silence time.Duration) error {
 	return errAbandoned
 }
 
-// end ends the process, and waits until it does not hold anything. One that waits
-// for a file system is killed and left behind; the system ends it when the file
-// system answers or is unmounted.
+// end ends the process, and waits until it does not hold anything. One that waits for a file system
+// is killed and left behind; the system ends it when the file system answers or is unmounted.
 func (p *lockProcess) end() {
 	p.abandon()
 	p.orders.Close()
@@ -293,8 +288,8 @@ func (p *lockProcess) end() {
 	}
 }
 
-// A lockServer is the process that takes locks. It holds them until it is told to
-// let go, or its orders end because the process that gave them has ended.
+// A lockServer is the process that takes locks. It holds them until it is told to let go, or its
+// orders end because the process that gave them has ended.
 type lockServer struct {
 	mu      sync.Mutex
 	reports *json.Encoder
@@ -304,8 +299,8 @@ type lockServer struct {
 
 // serveLocks does what it is told.
 func serveLocks() {
-	// A terminal that goes away, or a service that is stopped, sends these to everybody. The locks are needed until
-	// the other process has ended its work.
+	// A terminal that goes away, or a service that is stopped, sends these to everybody. The locks
+	// are needed until the other process has ended its work.
 	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	closeInherited()
 	os.WriteFile("/proc/self/comm", []byte("ltskeeper-locks"), 0) // a name for ps and the like
@@ -328,9 +323,8 @@ func serveLocks() {
 	}
 }
 
-// closeInherited closes what a shell has opened for the other process, as in
-// "3>&1". All that Go opens is closed on exec, so that what is not comes from
-// elsewhere.
+// closeInherited closes what a shell has opened for the other process, as in "3>&1". All that Go
+// opens is closed on exec, so that what is not comes from elsewhere.
 func closeInherited() {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -347,8 +341,7 @@ func closeInherited() {
 	}
 }
 
-// report sends a report. It is the last about the order unless it is about
-// slowness.
+// report sends a report. It is the last about the order unless it is about slowness.
 func (s *lockServer) report(r lockReport) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -377,8 +370,7 @@ func (s *lockServer) keep(f *os.File) {
 	s.files = append(s.files, f)
 }
 
-// letGo gives all locks back. They may be on several file systems, of which one
-// does not answer.
+// letGo gives all locks back. They may be on several file systems, of which one does not answer.
 func (s *lockServer) letGo() {
 	s.mu.Lock()
 	files := s.files

@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A lock call that never returns is given up, with the name of its file. Nothing
-// else is locked after that, and the next root is.
+// A lock call that never returns is given up, with the name of its file. Nothing else is locked
+// after that, and the next root is.
 func TestLockIsGivenUp(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"var/lib/dpkg/lock", "lib/apk/db/lock"} { // one of each kind: each takes ten seconds
@@ -74,8 +74,7 @@ func TestLockIsGivenUpBeforeItIsOpen(t *testing.T) {
 	}
 }
 
-// Who waits for a lock call that never returns need not wait any longer than they
-// want to.
+// Who waits for a lock call that never returns need not wait any longer than they want to.
 func TestLockThatHangsEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	r := client(t, map[string]string{"var/lib/dpkg/lock": ""})
@@ -153,8 +152,8 @@ func TestLockFails(t *testing.T) {
 	}
 }
 
-// The process that holds the locks can be killed. That is noticed, and the next
-// root is locked by another.
+// The process that holds the locks can be killed. That is noticed, and the next root is locked by
+// another.
 func TestLockIsLost(t *testing.T) {
 	t.Parallel()
 	r := client(t, map[string]string{"var/lib/dpkg/lock": ""})
@@ -219,8 +218,8 @@ func TestLockerIsUsedAgain(t *testing.T) {
 	}
 }
 
-// What a terminal or a service manager sends to all processes does not end the one
-// that holds the locks before its time.
+// What a terminal or a service manager sends to all processes does not end the one that holds the
+// locks before its time.
 func TestLockerOutlivesSignals(t *testing.T) {
 	t.Parallel()
 	r := client(t, map[string]string{"var/lib/dpkg/lock": ""})
@@ -244,8 +243,8 @@ func TestLockerOutlivesSignals(t *testing.T) {
 	locks.Release()
 }
 
-// The process that takes locks has nothing open that this process has. It would
-// keep locks and pipes that are not its own for as long as it waits for a lock.
+// The process that takes locks has nothing open that this process has. It would keep locks and
+// pipes that are not its own for as long as it waits for a lock.
 func TestLockerInheritsNothing(t *testing.T) {
 	t.Parallel()
 	r := client(t, map[string]string{"var/lib/dpkg/lock": ""})
@@ -335,8 +334,8 @@ func openFiles(t *testing.T, pid int) (files []string) {
 	return files
 }
 
-// lockUntilKilled locks a root and says which process holds the locks. It is what
-// the test binary runs as its own child.
+// lockUntilKilled locks a root and says which process holds the locks. It is what the test binary
+// runs as its own child.
 func lockUntilKilled(path string) {
 	r, err := Open(path)
 	if err != nil {

@@ -27,18 +27,20 @@ type Mount struct {
 
 // MountRules say which file systems that are mounted in a root hold files of the client.
 type MountRules struct {
-	// Declared are the paths of [[chroot]] mounts, as clients have them: they are taken besides those that TakeMounts takes
-	// by itself.
+	// Declared are the paths of [[chroot]] mounts, as clients have them: they are taken besides
+	// those that TakeMounts takes by itself.
 	Declared []string
 	// None takes no mount at all.
 	None bool
-	// Apart are folders of this machine, absolute, that are never taken, nor what is mounted below them.
+	// Apart are folders of this machine, absolute, that are never taken, nor what is mounted below
+	// them.
 	Apart []string
 	// Empties reports whether a folder is empty for clients whatever is in it.
 	Empties func(path string) bool
 }
 
-// systemFolders are where a distribution installs itself: what is mounted there, or below, belongs to the root.
+// systemFolders are where a distribution installs itself: what is mounted there, or below, belongs
+// to the root.
 var systemFolders = []string{"usr", "boot", "efi", "etc", "opt", "bin", "sbin", "var"}
 
 // stateFolders hold what the machine itself has gathered, or other systems.
@@ -50,8 +52,9 @@ var stateFolders = []string{
 // systemTypes are the kinds of file systems that a distribution is installed on.
 var systemTypes = []string{"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "erofs", "squashfs"}
 
-// TakeMounts reads what is mounted in the root and decides what of it holds files of the client. From then on Put writes
-// into that, too, and Read finds nothing in what is left out. Nothing may be mounted or unmounted while the root is worked on.
+// TakeMounts reads what is mounted in the root and decides what of it holds files of the client.
+// From then on Put writes into that, too, and Read finds nothing in what is left out. Nothing may
+// be mounted or unmounted while the root is worked on.
 func (r *Root) TakeMounts(rules MountRules) ([]Mount, error) {
 	taken, err := r.takeMounts(rules)
 	if err != nil {
@@ -108,8 +111,8 @@ func (r *Root) takeMounts(rules MountRules) ([]Mount, error) {
 	return all, nil
 }
 
-// orderMounts lists the mounts as they are decided on: one after those that it is mounted in, otherwise one of a whole file
-// system before those of its parts.
+// orderMounts lists the mounts as they are decided on: one after those that it is mounted in,
+// otherwise one of a whole file system before those of its parts.
 func orderMounts(all []Mount) (order []int) {
 	byDepth := make([]int, len(all))
 	for n := range byDepth {
@@ -128,7 +131,8 @@ func orderMounts(all []Mount) (order []int) {
 	return order
 }
 
-// checkDeclared fails if a mount that is declared, and should be at a place, is not there or cannot be taken.
+// checkDeclared fails if a mount that is declared, and should be at a place, is not there or cannot
+// be taken.
 func checkDeclared(declared, place string, all []Mount) error {
 	n := slices.IndexFunc(all, func(m Mount) bool { return m.Path == place })
 	undeclare := remedy.Setting{Section: "chroot", Key: "mounts", Remove: strconv.Quote("/" + declared)}
@@ -170,7 +174,8 @@ func isReachable(place string, all []Mount) bool {
 	return true
 }
 
-// isLeftOut reports whether a path, which leads through no symbolic link, is in a mount that clients do not have.
+// isLeftOut reports whether a path, which leads through no symbolic link, is in a mount that
+// clients do not have.
 func (r *Root) isLeftOut(place string) bool {
 	return slices.ContainsFunc(r.mounts, func(m Mount) bool { return !m.IsTaken && mounts.IsWithin(place, m.Path) })
 }
@@ -192,8 +197,8 @@ func (r *Root) isApart(place string, folders []string) bool {
 	return false
 }
 
-// checkMount fails if a folder is neither in the root's own mount nor in one that was taken: what is put there is no part of
-// the client's root.
+// checkMount fails if a folder is neither in the root's own mount nor in one that was taken: what
+// is put there is no part of the client's root.
 func (r *Root) checkMount(dir *os.Root) error {
 	want, err := placeOf(r.root)
 	if err != nil {
@@ -213,7 +218,8 @@ func (r *Root) checkMount(dir *os.Root) error {
 		remedy.Advice("unmount it"), remedy.Setting{Section: "chroot", Key: "mounts", Add: "it"})
 }
 
-// A mountPlace is where a folder is: in which mount if the kernel tells (from Linux 5.8 on), and on which device.
+// A mountPlace is where a folder is: in which mount if the kernel tells (from Linux 5.8 on), and on
+// which device.
 type mountPlace struct {
 	mount    uint64
 	hasMount bool

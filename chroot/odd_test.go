@@ -8,7 +8,8 @@ import (
 	"ltskeeper/internal/testkit/oddtest"
 )
 
-// A link is one in the client's root, where there is no /dev/zero. What is not a regular file is neither read nor replaced, and in the place of a folder nothing waits for a writer.
+// A link is one in the client's root, where there is no /dev/zero. What is not a regular file is
+// neither read nor replaced, and in the place of a folder nothing waits for a writer.
 func TestOddThings(t *testing.T) {
 	for _, thing := range oddtest.Things() {
 		t.Run(thing.Name, func(t *testing.T) {

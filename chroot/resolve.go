@@ -7,10 +7,9 @@ import (
 	"ltskeeper/internal/clientfs"
 )
 
-// Resolve returns where a client finds name: a path relative to the root that
-// leads through no symbolic link. For the client an absolute link starts at
-// the root, and ".." at the root stays there. The last parts of the path need
-// not exist.
+// Resolve returns where a client finds name: a path relative to the root that leads through no
+// symbolic link. For the client an absolute link starts at the root, and ".." at the root stays
+// there. The last parts of the path need not exist.
 func (r *Root) Resolve(name string) (string, error) {
 	place, err := r.resolve(name)
 	if err != nil {

@@ -54,8 +54,8 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// The kernel resolves names in a root itself, if asked to (RESOLVE_IN_ROOT in
-// openat2(2)). Its answer is the right one, in any tree of links.
+// The kernel resolves names in a root itself, if asked to (RESOLVE_IN_ROOT in openat2(2)). Its
+// answer is the right one, in any tree of links.
 func TestResolveAsTheKernelDoes(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(60) {
@@ -122,8 +122,8 @@ func randomPath(rnd *rand.Rand) string {
 	return strings.Join(parts, "/")
 }
 
-// tangle fills dir with folders, files and links, some of which lead to
-// outside or to where this machine has its own files.
+// tangle fills dir with folders, files and links, some of which lead to outside or to where this
+// machine has its own files.
 func tangle(t *testing.T, rnd *rand.Rand, dir, outside string) {
 	t.Helper()
 	root, err := os.OpenRoot(dir)
@@ -133,8 +133,8 @@ func tangle(t *testing.T, rnd *rand.Rand, dir, outside string) {
 	defer root.Close()
 	for range 30 {
 		name := "." + path.Clean("/"+randomPath(rnd))
-		// Some of this fails, where a name is taken or a folder missing: the
-		// tree is what comes out.
+		// Some of this fails, where a name is taken or a folder missing: the tree is what comes
+		// out.
 		switch rnd.IntN(5) {
 		case 0:
 			root.MkdirAll(name, 0o755)

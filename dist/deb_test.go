@@ -1,5 +1,5 @@
-// Package dist has the tests of what is installed beside the programs, and of the packages that bring all of it: built
-// as make deb builds them, and used on machines of their own.
+// Package dist has the tests of what is installed beside the programs, and of the packages that
+// bring all of it: built as make deb builds them, and used on machines of their own.
 package dist
 
 import (
@@ -60,7 +60,8 @@ func TestPackages(t *testing.T) {
 	}
 }
 
-// build makes the packages from a copy of this source, and returns where each one is, by its name and architecture.
+// build makes the packages from a copy of this source, and returns where each one is, by its name
+// and architecture.
 func build(t *testing.T, folder, version, umask, zone string) map[string]string {
 	t.Helper()
 	// What a package is made of, git knows or will know.
@@ -188,7 +189,8 @@ func (f *farm) ldminfod(t *testing.T) {
 	expect(t, f.server, "systemctl --failed --no-legend", "")
 }
 
-// leftovers finds what a package left behind, but for what dpkg and apt remember, and what systemd lost with the power.
+// leftovers finds what a package left behind, but for what dpkg and apt remember, and what systemd
+// lost with the power.
 func leftovers(name string) string {
 	return "find /etc /usr /var -name '*" + name + "*' ! -path '/var/log/*' ! -path '/var/lib/dpkg/*' ! -path '/var/tmp/systemd-private-*'; dpkg-query -W '*" + name + "*' 2>/dev/null | grep -v ldm-server"
 }

@@ -12,9 +12,10 @@ import (
 
 var boot = flag.Bool("boot", false, "boot a client without a disk from what the tutorial made; takes minutes, and qemu")
 
-// A client without a disk boots from the tutorial's farm: its firmware asks for an address and gets iPXE, that gets the
-// kernel and initrd of the current generation over TFTP, LTSP's initrd mounts its image over NFS, and alice logs in. Then
-// one of the servers is somebody else. `make boot` does it.
+// A client without a disk boots from the tutorial's farm: its firmware asks for an address and gets
+// iPXE, that gets the kernel and initrd of the current generation over TFTP, LTSP's initrd mounts
+// its image over NFS, and alice logs in. Then one of the servers is somebody else. `make boot` does
+// it.
 func TestBoot(t *testing.T) {
 	if !*boot {
 		t.Skip("make boot does it")
@@ -63,9 +64,9 @@ func TestBoot(t *testing.T) {
 	client.Expect(ctx, `client20 login: $`)
 }
 
-// serveNFS has a machine serve its images over NFS without the kernel's server, which where the tests run may not be:
-// nfs-ganesha is one outside of the kernel. It wants a file system that can find a file again by its handle, which a
-// machine's own cannot.
+// serveNFS has a machine serve its images over NFS without the kernel's server, which where the
+// tests run may not be: nfs-ganesha is one outside of the kernel. It wants a file system that can
+// find a file again by its handle, which a machine's own cannot.
 func serveNFS(m *machine.Machine) {
 	m.Write("/etc/ganesha/ganesha.conf", `
 		NFS_CORE_PARAM { mount_path_pseudo = true; Protocols = 3, 4; }

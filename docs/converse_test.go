@@ -16,7 +16,8 @@ var question = regexp.MustCompile(`(?i)(?:\(yes/no(?:/\[fingerprint\])?\)\?? (\w
 // table is what ldmselect's table begins with, in which somebody presses Enter.
 const table = "Which server do you want to work on?"
 
-// typing is what somebody types who sees these lines on a terminal. The users of all pages have the same password.
+// typing is what somebody types who sees these lines on a terminal. The users of all pages have the
+// same password.
 func typing(output []string) []string {
 	var types []string
 	for _, line := range output {
@@ -34,7 +35,8 @@ func typing(output []string) []string {
 // asking is how what was printed so far ends when a program waits for somebody to type.
 var asking = regexp.MustCompile(`(?i)(\(yes/no(/\[fingerprint\])?\)\??|password:) $|(?s:` + regexp.QuoteMeta(table) + `.*> automatic)`)
 
-// converse runs a command, types the next answer each time it asks, and returns all that was printed.
+// converse runs a command, types the next answer each time it asks, and returns all that was
+// printed.
 func converse(cmd *exec.Cmd, types []string) (string, error) {
 	if len(types) == 0 {
 		out, err := cmd.CombinedOutput()

@@ -1,5 +1,6 @@
-// Package docs is what an admin reads, and the test that keeps it true: every command in README.md and in the pages of
-// this folder is run, on machines of its own, and what the page shows is compared with what is printed today.
+// Package docs is what an admin reads, and the test that keeps it true: every command in README.md
+// and in the pages of this folder is run, on machines of its own, and what the page shows is
+// compared with what is printed today.
 //
 // How a page is written:
 //

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Every example of the manual pages, and of --help, is a command that some page types. The examples of commands are in
-// ltskeeper(8) as --help has them, which a test of cmd/ltskeeper sees to.
+// Every example of the manual pages, and of --help, is a command that some page types. The examples
+// of commands are in ltskeeper(8) as --help has them, which a test of cmd/ltskeeper sees to.
 func TestExamples(t *testing.T) {
 	typed, all := map[string]bool{}, ""
 	for _, p := range pages(t) {
@@ -70,7 +70,8 @@ func helpExamples(t *testing.T) string {
 	return text.String()
 }
 
-// commands reads what a shell would: a command may go on on the next line, and a remark behind it is none of it.
+// commands reads what a shell would: a command may go on on the next line, and a remark behind it
+// is none of it.
 func commands(text string) []string {
 	text = regexp.MustCompile(`(?: \\|( \|))\n +`).ReplaceAllString(text, "$1 ")
 	var list []string

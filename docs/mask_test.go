@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// masks are what differs from run to run, each with what stands for it in a comparison. Of sizes, numbers of files and kernels
-// more is compared: see figures.
+// masks are what differs from run to run, each with what stands for it in a comparison. Of sizes,
+// numbers of files and kernels more is compared: see figures.
 var masks = []struct {
 	is *regexp.Regexp
 	as string
@@ -40,7 +40,8 @@ var (
 	kernel = regexp.MustCompile(`\b\d+\.\d+\.\d+([-+][a-z0-9]+)+\b`)
 )
 
-// A pairing says which of today's fingerprints, keys, kernels and numbers of files each of a page's stands for.
+// A pairing says which of today's fingerprints, keys, kernels and numbers of files each of a page's
+// stands for.
 type pairing struct {
 	today  map[string]string // by the page's
 	inPage map[string]string // by today's
@@ -69,7 +70,8 @@ func (p *pairing) shown(line string) string {
 	})
 }
 
-// same compares one line of the page with one that was printed, but for figures, and remembers what stands for what.
+// same compares one line of the page with one that was printed, but for figures, and remembers what
+// stands for what.
 func (p *pairing) same(shown, printed string) bool {
 	return masked(shown) == masked(printed) && p.pair(identity.FindAllString(shown, -1), identity.FindAllString(printed, -1))
 }
@@ -92,10 +94,10 @@ func (p *pairing) pair(a, b []string) bool {
 	return true
 }
 
-// figures compares how large something is, how many files, and which kernel. These depend on the packages of the day, so a
-// kernel or a number of files stands for one of today's, as a fingerprint does, and a size has to be of today's magnitude. Only
-// the first size of a line counts: behind an image's stands how much was read for it, and that is also what was too fresh to
-// tell.
+// figures compares how large something is, how many files, and which kernel. These depend on the
+// packages of the day, so a kernel or a number of files stands for one of today's, as a fingerprint
+// does, and a size has to be of today's magnitude. Only the first size of a line counts: behind an
+// image's stands how much was read for it, and that is also what was too fresh to tell.
 func (p *pairing) figures(shown, printed string) bool {
 	a, b := inBytes(size.FindString(shown)), inBytes(size.FindString(printed))
 	if p.exact && a != b || max(a, b) > 1.5*min(a, b) {
@@ -136,8 +138,8 @@ func masked(line string) string {
 	return line
 }
 
-// differ compares what a page shows with what was printed, and says where they part; "" is nowhere. However much ... stands
-// for, how a command ended is none of it.
+// differ compares what a page shows with what was printed, and says where they part; "" is nowhere.
+// However much ... stands for, how a command ended is none of it.
 func (p *pairing) differ(shown, printed []string) string {
 	shown, end := cutExit(shown)
 	printed, ended := cutExit(printed)
@@ -162,8 +164,8 @@ func cutExit(lines []string) (before []string, end string) {
 	return lines, "(exit code 0)"
 }
 
-// rewritten is what was printed as the page is to show it: with the page's fingerprints, and times where nothing else is
-// new, with ... where the page has it, and without what looks like a command.
+// rewritten is what was printed as the page is to show it: with the page's fingerprints, and times
+// where nothing else is new, with ... where the page has it, and without what looks like a command.
 func (p *pairing) rewritten(shown, printed []string) []string {
 	shown, _ = cutExit(shown)
 	if before, end := cutExit(printed); len(before) < len(printed) {

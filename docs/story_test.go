@@ -20,8 +20,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Every command of every page does what the page shows. The tutorial sets a farm up, and each other page begins on
-// machines that go on where those of the tutorial stood then.
+// Every command of every page does what the page shows. The tutorial sets a farm up, and each other
+// page begins on machines that go on where those of the tutorial stood then.
 func TestPages(t *testing.T) {
 	machine.Needed(t)
 	pages := slices.DeleteFunc(pages(t), func(p *page) bool { return len(p.steps) == 0 })
@@ -63,7 +63,8 @@ var addresses = map[string]string{
 	"app01": "192.168.67.11", "app02": "192.168.67.12", "app03": "192.168.67.13", "app04": "192.168.67.14",
 }
 
-// newFarm boots machines as the tutorial finds them. They, and what was kept of them, last as long as the test.
+// newFarm boots machines as the tutorial finds them. They, and what was kept of them, last as long
+// as the test.
 func newFarm(t *testing.T) *theFarm {
 	t.Helper()
 	f := &theFarm{t: t, network: machine.NewNetwork(t), machines: map[string]*machine.Machine{}, folders: map[string]string{}, packages: packages(t)}
@@ -115,7 +116,8 @@ func (f *theFarm) boot(name, root string) *machine.Machine {
 	return m
 }
 
-// on returns a machine. One that is not there yet boots, and has nothing but ltskeeper's packages in root's home.
+// on returns a machine. One that is not there yet boots, and has nothing but ltskeeper's packages
+// in root's home.
 func (f *theFarm) on(name string) *machine.Machine {
 	f.t.Helper()
 	if m := f.machines[name]; m != nil {
@@ -137,8 +139,8 @@ func (f *theFarm) on(name string) *machine.Machine {
 	return m
 }
 
-// packages builds ltskeeper's packages, in a copy of the sources, for another test may build them at the same time. It
-// returns a folder with root/*.deb.
+// packages builds ltskeeper's packages, in a copy of the sources, for another test may build them
+// at the same time. It returns a folder with root/*.deb.
 func packages(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -257,8 +259,8 @@ func (f *theFarm) run(s step, command string) ([]string, error) {
 
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// bootstrap stands in for a mmdebstrap that a page types. scripts/need has run it, with the very same words, but for the
-// folder; the machine boots anew with that root below its files.
+// bootstrap stands in for a mmdebstrap that a page types. scripts/need has run it, with the very
+// same words, but for the folder; the machine boots anew with that root below its files.
 func (f *theFarm) bootstrap(s step) error {
 	client := filepath.Join(filepath.Dir(machine.Root()), "client")
 	with, err := os.ReadFile(client + "/made-with")
@@ -278,8 +280,8 @@ func (f *theFarm) bootstrap(s step) error {
 	return nil
 }
 
-// bootClient has a client fetch what a primary serves now: the image, with LTSP's initrd unpacked over it, as that does
-// before it starts the system.
+// bootClient has a client fetch what a primary serves now: the image, with LTSP's initrd unpacked
+// over it, as that does before it starts the system.
 func (f *theFarm) bootClient(name, from string) {
 	f.t.Helper()
 	if old := f.machines[name]; old != nil {
@@ -298,7 +300,8 @@ func (f *theFarm) bootClient(name, from string) {
 	f.t.Cleanup(func() { f.must(exec.Command("umount", image)) })
 	f.must(exec.Command("sh", "-euc", `cd "$1"; cpio --quiet -idm --no-absolute-filenames; chmod 755 .`, "sh", initrd), initrd+".img")
 	client := f.boot(name, initrd+":"+image)
-	// What it learns from DHCP, and `ltsp init` does before systemd: names, and users who log in over SSH.
+	// What it learns from DHCP, and `ltsp init` does before systemd: names, and users who log in
+	// over SSH.
 	client.MustRun(`echo nameserver 192.168.67.1 >/etc/resolv.conf
 		printf '127.0.0.1 localhost\n127.0.1.1 client\n192.168.67.1 server\n' >/etc/hosts
 		/usr/share/ltsp/client/login/pwmerge -lq /etc/ltsp /etc /etc
@@ -328,7 +331,8 @@ func (f *theFarm) fetch(from, path, to string) {
 	}
 }
 
-// must runs a command of the machine that the test runs on, with a file as its input if there is one.
+// must runs a command of the machine that the test runs on, with a file as its input if there is
+// one.
 func (f *theFarm) must(cmd *exec.Cmd, input ...string) {
 	f.t.Helper()
 	for _, path := range input {

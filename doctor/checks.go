@@ -9,7 +9,8 @@ type check struct {
 	look     func(*facts) []Finding
 }
 
-// checks are all there are, those whose findings matter most first. docs/doctor.md has a section for each.
+// checks are all there are, those whose findings matter most first. docs/doctor.md has a section
+// for each.
 var checks = []check{
 	// What nothing works without.
 	{"declaration", Problem, "The declaration is missing, or something in it is wrong.",

@@ -15,8 +15,9 @@ import (
 	"ltskeeper/farm"
 )
 
-// A client is what the clients of a chroot resolve names with. The name servers they ask are those that ltsp.conf or dnsmasq
-// here names to them, else taken to be this machine's: DHCP mostly gives them the same.
+// A client is what the clients of a chroot resolve names with. The name servers they ask are those
+// that ltsp.conf or dnsmasq here names to them, else taken to be this machine's: DHCP mostly gives
+// them the same.
 type client struct {
 	chroot  string
 	root    string
@@ -62,11 +63,12 @@ func (f *facts) openClients() {
 	}
 }
 
-// ltsp5 is a file of LTSP 5 in a client root. That one boots by itself, whatever there is on this machine.
+// ltsp5 is a file of LTSP 5 in a client root. That one boots by itself, whatever there is on this
+// machine.
 const ltsp5 = "usr/share/ltsp/ltsp_config"
 
-// ltspHosts is the hosts file that LTSP since 2019 gives its clients, in the place of the image's. It holds this machine as
-// server, too.
+// ltspHosts is the hosts file that LTSP since 2019 gives its clients, in the place of the image's.
+// It holds this machine as server, too.
 func (f *facts) ltspHosts() (h hostsFile, unclear bool) {
 	h = readHosts("", nil)
 	for _, s := range f.ltspConf.Of(farm.ClientSections...) {
@@ -104,7 +106,8 @@ func (c client) hostsCommands(address netip.Addr, name string) []string {
 
 var noShellName = regexp.MustCompile(`[^A-Za-z0-9_]`)
 
-// hostSources returns where names are looked up (nsswitch.conf(5)), without what to do if one has no answer.
+// hostSources returns where names are looked up (nsswitch.conf(5)), without what to do if one has
+// no answer.
 func hostSources(nsswitch []byte) []string {
 	for _, line := range lines(nsswitch) {
 		if rest, found := strings.CutPrefix(line, "hosts:"); found {
@@ -114,8 +117,8 @@ func hostSources(nsswitch []byte) []string {
 	return []string{"files", "dns"}
 }
 
-// resolve finds the addresses of what stands for a server in LDM_SERVER, as a client does. known is false if that cannot be
-// told from here.
+// resolve finds the addresses of what stands for a server in LDM_SERVER, as a client does. known is
+// false if that cannot be told from here.
 func (c client) resolve(f *facts, s *server) (addresses []netip.Addr, from string, known bool) {
 	if c.ltsp != "" && s.entry == "server" {
 		return nil, "", false // LTSP itself gives it an address

@@ -19,14 +19,15 @@ import (
 	"github.com/miekg/dns"
 )
 
-// A nameService asks name servers, and no hosts file: what it finds, a client finds as well that asks the same ones.
+// A nameService asks name servers, and no hosts file: what it finds, a client finds as well that
+// asks the same ones.
 type nameService struct {
 	config *dns.ClientConfig
 	file   string // resolv.conf
 }
 
-// openNameService reads which name servers clients ask: those that ltsp.conf names, else those that dnsmasq on this machine
-// tells them, else those that the machine asks itself.
+// openNameService reads which name servers clients ask: those that ltsp.conf names, else those that
+// dnsmasq on this machine tells them, else those that the machine asks itself.
 func (m *machine) openNameService(conf farm.LTSPConf) *nameService {
 	own := m.ownNameService()
 	servers, search := ltspNameServers(conf)
@@ -47,8 +48,8 @@ func (m *machine) openNameService(conf farm.LTSPConf) *nameService {
 	return &nameService{config, file}
 }
 
-// ltspNameServers are those that LTSP since 2019 gives its clients, and where they search for names. With DNS=1 it is the
-// machine they boot from.
+// ltspNameServers are those that LTSP since 2019 gives its clients, and where they search for
+// names. With DNS=1 it is the machine they boot from.
 func ltspNameServers(conf farm.LTSPConf) (servers, search []string) {
 	value := map[string]string{}
 	for _, s := range conf.Of(farm.ClientSections...) {
@@ -62,8 +63,8 @@ func ltspNameServers(conf farm.LTSPConf) (servers, search []string) {
 	return strings.Fields(value["DNS_SERVER"]), strings.Fields(value["SEARCH_DOMAIN"])
 }
 
-// givenNameServers are those of dnsmasq's first option for that, which ltsp dnsmasq writes, and where it is. 0.0.0.0 in there
-// is dnsmasq itself.
+// givenNameServers are those of dnsmasq's first option for that, which ltsp dnsmasq writes, and
+// where it is. 0.0.0.0 in there is dnsmasq itself.
 func (m *machine) givenNameServers() (servers []string, file string) {
 	files, _ := filepath.Glob(m.path("etc/dnsmasq.d/*.conf"))
 	for _, file := range append(files, m.path("etc/dnsmasq.conf")) {
@@ -93,8 +94,8 @@ func (m *machine) givenNameServers() (servers []string, file string) {
 	return nil, ""
 }
 
-// ownNameService reads which name servers the machine asks. systemd-resolved's own answers from the machine's hosts
-// file, too; then those are asked that it asks.
+// ownNameService reads which name servers the machine asks. systemd-resolved's own answers from the
+// machine's hosts file, too; then those are asked that it asks.
 func (m *machine) ownNameService() *nameService {
 	for _, file := range []string{"etc/resolv.conf", "run/systemd/resolve/resolv.conf"} {
 		data, err := regular.Read(m.path(file), regular.MaxText)
@@ -117,7 +118,8 @@ func (m *machine) ownNameService() *nameService {
 // errNoName means that the name servers know no address of a name.
 var errNoName = errors.New("no name server knows it")
 
-// lookup returns the addresses of a name, with the search list of resolv.conf; errNoName if there is none.
+// lookup returns the addresses of a name, with the search list of resolv.conf; errNoName if there
+// is none.
 func (s *nameService) lookup(ctx context.Context, name string) ([]netip.Addr, error) {
 	failure := errNoName
 	for _, full := range s.config.NameList(name) {
@@ -155,8 +157,9 @@ func (s *nameService) lookup(ctx context.Context, name string) ([]netip.Addr, er
 	return nil, failure
 }
 
-// ask asks one server after another until one has an answer. One that refuses is up, and knows nothing: so does dnsmasq where
-// there is nobody that it could ask. If the others are silent, that is the answer.
+// ask asks one server after another until one has an answer. One that refuses is up, and knows
+// nothing: so does dnsmasq where there is nobody that it could ask. If the others are silent, that
+// is the answer.
 func (s *nameService) ask(ctx context.Context, name string, kind uint16) (*dns.Msg, error) {
 	question := new(dns.Msg)
 	question.SetQuestion(name, kind)

@@ -1,15 +1,16 @@
-// Package doctor looks at a farm and the machine that serves it for what commonly goes wrong, and says of each thing
-// what it is, why it matters, and what to do next.
+// Package doctor looks at a farm and the machine that serves it for what commonly goes wrong, and
+// says of each thing what it is, why it matters, and what to do next.
 //
 //	report, err := doctor.Examine(ctx, "/etc/ltskeeper/ltskeeper.toml", nil)
 //
-// It only looks: it takes no lock, writes nothing, and works as far as it can with a declaration that is broken and
-// without being root. What it could not see stands in the report. It asks every server once, all at the same time, and
-// the name servers that this machine asks; all of that is bounded in time.
+// It only looks: it takes no lock, writes nothing, and works as far as it can with a declaration
+// that is broken and without being root. What it could not see stands in the report. It asks every
+// server once, all at the same time, and the name servers that this machine asks; all of that is
+// bounded in time.
 //
-// A check is a small function from facts to findings, in a file with its family, and an entry of the table in checks.go,
-// which docs/doctor.md follows. What takes time or asks others is gathered before (facts.go); small files a check reads
-// itself, through the machine (machine.go).
+// A check is a small function from facts to findings, in a file with its family, and an entry of
+// the table in checks.go, which docs/doctor.md follows. What takes time or asks others is gathered
+// before (facts.go); small files a check reads itself, through the machine (machine.go).
 package doctor
 
 import (
@@ -74,9 +75,10 @@ func (r *Report) Problems() int {
 	return n
 }
 
-// Examine looks at the farm that is declared in the file at path: at the servers and chroots that are named, or at all of
-// it and the machine if none is. A name that is not declared is a *farm.UnknownError; the only other errors are
-// that ctx ended, and that a folder of the farm's own is on a file system that does not answer.
+// Examine looks at the farm that is declared in the file at path: at the servers and chroots that
+// are named, or at all of it and the machine if none is. A name that is not declared is a
+// *farm.UnknownError; the only other errors are that ctx ended, and that a folder of the farm's own
+// is on a file system that does not answer.
 func Examine(ctx context.Context, path string, names []string) (*Report, error) {
 	return examine(ctx, path, names, thisMachine())
 }

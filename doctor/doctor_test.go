@@ -243,7 +243,8 @@ func ids(findings []Finding) []string {
 	return ids
 }
 
-// Each check says nothing of a farm in which all is well, and finds what it is for, which alone was broken.
+// Each check says nothing of a farm in which all is well, and finds what it is for, which alone was
+// broken.
 func TestChecks(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
@@ -658,7 +659,8 @@ func TestNameServers(t *testing.T) {
 	}
 }
 
-// docs/doctor.md has a section for each check, in order, with its severity, what it looks for and why that matters.
+// docs/doctor.md has a section for each check, in order, with its severity, what it looks for and
+// why that matters.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("../docs/doctor.md")
@@ -757,7 +759,8 @@ func (w *world) fingerprints(server string) []string {
 	return prints
 }
 
-// certify gives app01 a certificate that is valid for a time, as ssh-keygen -V takes it, and for its name or others.
+// certify gives app01 a certificate that is valid for a time, as ssh-keygen -V takes it, and for
+// its name or others.
 func (w *world) certify(valid string, principals ...string) {
 	w.Helper()
 	w.sh("ssh-keygen -q -t ed25519 -N '' -f ca")

@@ -214,8 +214,8 @@ func (f *facts) lookAtLTSP() {
 	}
 }
 
-// findSilent keeps away from the roots of chroots that do not answer. Without one of the farm's own folders there is
-// nothing to look at.
+// findSilent keeps away from the roots of chroots that do not answer. Without one of the farm's own
+// folders there is nothing to look at.
 func (f *facts) findSilent() error {
 	own := []string{f.farm.State.Path(), f.farm.Image.Directory, f.farm.TFTP.Directory}
 	if f.farm.LTSP.KnownHosts != "" {

@@ -50,7 +50,8 @@ func fileEdited(f *facts) (found []Finding) {
 	return found
 }
 
-// count is a number of things as the beginning of a sentence that goes on with "is": "1 line", "one of 3 lines".
+// count is a number of things as the beginning of a sentence that goes on with "is": "1 line", "one
+// of 3 lines".
 func count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing

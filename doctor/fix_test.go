@@ -42,7 +42,8 @@ func (w *world) follow(check string) *Report {
 	return w.examine()
 }
 
-// What is said to type can be pasted as it is, again and again: the finding is gone, and nothing else is.
+// What is said to type can be pasted as it is, again and again: the finding is gone, and nothing
+// else is.
 func TestFixesAreFollowed(t *testing.T) {
 	t.Parallel()
 	t.Run("known-hosts-local", func(t *testing.T) {
@@ -76,8 +77,8 @@ func TestFixesAreFollowed(t *testing.T) {
 	})
 }
 
-// LTSP since 2019 writes its clients' hosts file when they boot: what the chroot's has is of no use to them, and what
-// ltsp.conf sets is.
+// LTSP since 2019 writes its clients' hosts file when they boot: what the chroot's has is of no use
+// to them, and what ltsp.conf sets is.
 func TestFixesOfLTSP(t *testing.T) {
 	t.Parallel()
 	for name, conf := range map[string]string{
@@ -153,8 +154,8 @@ func (w *world) program(name, script string) {
 	w.check(os.Chmod(filepath.Join(w.dir, "bin", name), 0o755))
 }
 
-// A file system that is mounted read-only can be written to after what is said was typed, and one that is only the
-// client root's counts.
+// A file system that is mounted read-only can be written to after what is said was typed, and one
+// that is only the client root's counts.
 func TestReadOnlyChroot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

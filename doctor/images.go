@@ -102,7 +102,8 @@ func imageApart(f *facts) (found []Finding) {
 	return found
 }
 
-// lookApart says which of the files that clients fetch over TFTP is not what the current generation has.
+// lookApart says which of the files that clients fetch over TFTP is not what the current generation
+// has.
 func (f *facts) lookApart(r *root) {
 	folder, err := filepath.EvalSymlinks(r.image.Path)
 	if err != nil || r.image.Current <= 0 {

@@ -22,7 +22,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A machine is the primary: its files and what its kernel and systemd tell. A test makes one of a folder.
+// A machine is the primary: its files and what its kernel and systemd tell. A test makes one of a
+// folder.
 type machine struct {
 	root    string // of its files: "/"
 	now     func() time.Time
@@ -77,7 +78,8 @@ func (f *facts) read(name string) []byte {
 	return data
 }
 
-// files returns those of the machine that match the patterns and can be read, by their path, in order.
+// files returns those of the machine that match the patterns and can be read, by their path, in
+// order.
 func (f *facts) files(patterns ...string) (paths []string, content map[string][]byte) {
 	content = map[string][]byte{}
 	for _, pattern := range patterns {
@@ -100,7 +102,8 @@ func (f *facts) files(patterns ...string) (paths []string, content map[string][]
 	return paths, content
 }
 
-// lines returns the lines of a text with their numbers, without comments that begin with # and without blank ones.
+// lines returns the lines of a text with their numbers, without comments that begin with # and
+// without blank ones.
 func lines(data []byte) func(yield func(int, string) bool) {
 	return func(yield func(int, string) bool) {
 		n := 0
@@ -157,8 +160,8 @@ func (h hostsFile) lines(name string) []hostsLine {
 	return h.byName[strings.ToLower(strings.TrimSuffix(name, "."))]
 }
 
-// listens tells whether something on the machine listens on a port ("tcp" or "udp"), going by its kernel's tables
-// (proc(5), /proc/net/tcp). known is false if there are none.
+// listens tells whether something on the machine listens on a port ("tcp" or "udp"), going by its
+// kernel's tables (proc(5), /proc/net/tcp). known is false if there are none.
 func (m *machine) listens(network string, port int) (is, known bool) {
 	const listening, bound = "0A", "07"
 	want := map[string]string{"tcp": listening, "udp": bound}[network]

@@ -20,7 +20,8 @@ func isAddress(name string) bool {
 	return err == nil
 }
 
-// local tells whether an address means the machine that uses it, though the server's declaration names none such.
+// local tells whether an address means the machine that uses it, though the server's declaration
+// names none such.
 func (s *server) local(a netip.Addr) bool {
 	return a.IsLoopback() && !slices.ContainsFunc(s.declared(), netip.Addr.IsLoopback)
 }

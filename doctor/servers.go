@@ -99,7 +99,8 @@ func addressSilent(f *facts) (found []Finding) {
 	return found
 }
 
-// clockTolerance is more than what a question takes and an answer is old, and less than what anybody's protocol bears.
+// clockTolerance is more than what a question takes and an answer is old, and less than what
+// anybody's protocol bears.
 const clockTolerance = 30 * time.Second
 
 // keepTime has a machine's clock synchronised, by what is installed for that or by systemd's own.

@@ -110,7 +110,8 @@ func undone(f *facts) (found []Finding) {
 	return found
 }
 
-// rival is what a line runs that writes what ltskeeper writes, be it in a script; "" if nothing is known of that.
+// rival is what a line runs that writes what ltskeeper writes, be it in a script; "" if nothing is
+// known of that.
 func (f *facts) rival(line string) string {
 	if what := command(line); what != "" {
 		return what

@@ -80,8 +80,9 @@ func TestNoSpaceForAFirstImage(t *testing.T) {
 	}
 }
 
-// What is mounted in a tree is not its own, unless it is taken into the image: /proc, while somebody works in it, holds files without a size that means anything,
-// and a server may be dead whose files no image holds.
+// What is mounted in a tree is not its own, unless it is taken into the image: /proc, while
+// somebody works in it, holds files without a size that means anything, and a server may be dead
+// whose files no image holds.
 func TestTreeSizeLeavesMountsAlone(t *testing.T) {
 	t.Parallel()
 	tree := t.TempDir()

@@ -16,7 +16,8 @@ import (
 // fewInodes is fewer than a night's work may need.
 const fewInodes = 1000
 
-// leastSpace is what there should be anywhere, in bytes: keys, log and records may need it, and any image does.
+// leastSpace is what there should be anywhere, in bytes: keys, log and records may need it, and any
+// image does.
 const leastSpace = 16 << 20
 
 // firstImage is how many times smaller than its tree a first image will be, at best.
@@ -31,7 +32,8 @@ type disk struct {
 
 func (d *disk) readOnly() bool { return d.stat.Flags&unix.ST_RDONLY != 0 }
 
-// disks are those that the next run writes to, with what it is likely to need of each: a full build of every chroot.
+// disks are those that the next run writes to, with what it is likely to need of each: a full build
+// of every chroot.
 func (f *facts) disks() (disks []*disk) {
 	type mount struct {
 		device   uint64
@@ -119,8 +121,9 @@ func existing(folder string) string {
 	return folder
 }
 
-// treeSize sums up the files of a tree, in bytes, until ctx ends. A mount that is not taken into the image is passed over:
-// /proc has files without a size that means anything, and a dead server keeps callers waiting.
+// treeSize sums up the files of a tree, in bytes, until ctx ends. A mount that is not taken into
+// the image is passed over: /proc has files without a size that means anything, and a dead server
+// keeps callers waiting.
 func treeSize(ctx context.Context, path string, mounted []chroot.Mount) (sum int64) {
 	root, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -146,7 +149,8 @@ func treeSize(ctx context.Context, path string, mounted []chroot.Mount) (sum int
 	return sum
 }
 
-// isMount tells whether something is mounted at a folder, be it by autofs as soon as somebody looks, and looks at none of it.
+// isMount tells whether something is mounted at a folder, be it by autofs as soon as somebody
+// looks, and looks at none of it.
 func isMount(folder string) bool {
 	var st unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, folder, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT|unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE, &st)

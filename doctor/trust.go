@@ -116,7 +116,8 @@ func sameKey(f *facts) (found []Finding) {
 	return found
 }
 
-// shareAddress tells whether two of the servers are at one address: then they are one, and names-same-address says it.
+// shareAddress tells whether two of the servers are at one address: then they are one, and
+// names-same-address says it.
 func shareAddress(servers []*server) bool {
 	for i, s := range servers {
 		for _, t := range servers[:i] {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// sentence begins with a capital letter, unless it begins with a path or a name in lower case that has a mark in it, and
-// ends in a full stop, unless something follows.
+// sentence begins with a capital letter, unless it begins with a path or a name in lower case that
+// has a mark in it, and ends in a full stop, unless something follows.
 func sentence(s string) string {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -39,8 +39,8 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d days", d/(24*time.Hour))
 }
 
-// shell is a command to type, its arguments quoted where a shell would take them for something else: names of files may
-// be anybody's.
+// shell is a command to type, its arguments quoted where a shell would take them for something
+// else: names of files may be anybody's.
 func shell(format string, arguments ...string) string {
 	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./:+=,@%"
 	quoted := make([]any, len(arguments))
@@ -53,8 +53,8 @@ func shell(format string, arguments ...string) string {
 	return fmt.Sprintf(format, quoted...)
 }
 
-// elsewhere is a command for another machine. Here it is a comment: who pastes all that is printed into this machine's
-// shell must not lose this machine's keys.
+// elsewhere is a command for another machine. Here it is a comment: who pastes all that is printed
+// into this machine's shell must not lose this machine's keys.
 func elsewhere(machine, command string) string { return "# on " + machine + ": " + command }
 
 // stamp is a time on this machine's clock, to the minute.

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// An Alias is a name that several servers answer to, such as that of a floating
-// address, or `server`, by which LTSP's clients know where to log in.
+// An Alias is a name that several servers answer to, such as that of a floating address, or
+// `server`, by which LTSP's clients know where to log in.
 type Alias struct {
 	Name   string
 	Groups []string // of the servers; none: all servers
@@ -56,8 +56,8 @@ type aliasAt struct {
 	name string
 }
 
-// checkAliases makes sure that an alias is no server's own name: keys of several
-// would be trusted for it.
+// checkAliases makes sure that an alias is no server's own name: keys of several would be trusted
+// for it.
 func (l *loader) checkAliases() {
 	seen := map[string]bool{}
 	for _, a := range l.aliases {

@@ -10,8 +10,8 @@ import (
 	"ltskeeper/chroot"
 )
 
-// Found is what a new declaration starts from. A path in it that is empty
-// leaves the default; a relative one counts from the declaration's folder.
+// Found is what a new declaration starts from. A path in it that is empty leaves the default; a
+// relative one counts from the declaration's folder.
 type Found struct {
 	Chroots []Chroot // Name and Path, and LTSConf if that is not the common one
 	State   string   // the folder of ltskeeper's own state; Discover leaves it empty
@@ -31,22 +31,21 @@ type Found struct {
 	Notes   []string // what a person should know of it, a sentence each
 }
 
-// tftpDirs is where LTSP puts kernels for its clients: since 2019 and on
-// Debian, and with older TFTP servers.
+// tftpDirs is where LTSP puts kernels for its clients: since 2019 and on Debian, and with older
+// TFTP servers.
 var tftpDirs = []string{"srv/tftp/ltsp", "var/lib/tftpboot/ltsp", "tftpboot/ltsp"}
 
-// Discover looks for LTSP below root, which is "/" or a tree like it: client
-// roots and images, the TFTP folder, and settings of LTSP's own that have an
-// equal here. What it cannot read it leaves out, and so a chroot of a name that
-// an earlier one has.
+// Discover looks for LTSP below root, which is "/" or a tree like it: client roots and images, the
+// TFTP folder, and settings of LTSP's own that have an equal here. What it cannot read it leaves
+// out, and so a chroot of a name that an earlier one has.
 func Discover(root string) Found {
 	var found Found
 	conf, err := ReadLTSPConf(root)
 	if err != nil {
 		found.Notes = append(found.Notes, fmt.Sprintf("What LTSP's own settings say is not known here: %v.", err))
 	}
-	// Where LTSP keeps its chroots, the newest layout first: since 2019, and
-	// LTSP 5. Images are in a folder "images" among them.
+	// Where LTSP keeps its chroots, the newest layout first: since 2019, and LTSP 5. Images are in
+	// a folder "images" among them.
 	bases := []string{"srv/ltsp", "opt/ltsp"}
 	if dir := conf.server("BASE_DIR"); dir != "" {
 		bases = append([]string{dir}, bases...)
@@ -95,8 +94,8 @@ func Discover(root string) Found {
 	return found
 }
 
-// findTFTP chooses the folder with a folder for each chroot: one that a TFTP
-// server serves and that is there already, else one of the usual places.
+// findTFTP chooses the folder with a folder for each chroot: one that a TFTP server serves and that
+// is there already, else one of the usual places.
 func findTFTP(root string, served []string) string {
 	var places []string
 	for _, dir := range served {
@@ -118,8 +117,8 @@ func findTFTP(root string, served []string) string {
 	return ""
 }
 
-// lookAtImages finds the images that no chroot is there for, and those that
-// are in another folder than the one that was chosen.
+// lookAtImages finds the images that no chroot is there for, and those that are in another folder
+// than the one that was chosen.
 func (found *Found) lookAtImages(root string, bases []string, chroots map[string]bool) {
 	seen := map[string]bool{}
 	for _, base := range bases {
@@ -162,8 +161,8 @@ func (found *Found) lookAtImages(root string, bases []string, chroots map[string
 
 var noWord = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
-// ChrootName returns a name for the chroot at path: that of its folder, with
-// whatever a name may not have replaced.
+// ChrootName returns a name for the chroot at path: that of its folder, with whatever a name may
+// not have replaced.
 func ChrootName(path string) string {
 	name := strings.Trim(noWord.ReplaceAllString(filepath.Base(path), "-"), "-.")
 	name = name[:min(len(name), maxName)]

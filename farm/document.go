@@ -39,8 +39,8 @@ type value struct {
 	table  *table        // of a table
 }
 
-// parse reads the text as TOML. A syntax error is the only mistake that it
-// notes, and the only one that can be told of such a file.
+// parse reads the text as TOML. A syntax error is the only mistake that it notes, and the only one
+// that can be told of such a file.
 func (s *source) parse() (root *table, ok bool) {
 	var valid map[string]any
 	if err := toml.Unmarshal(s.text, &valid); err != nil {
@@ -102,8 +102,8 @@ func (t *table) find(name string) *field {
 	return &t.fields[i]
 }
 
-// descend returns the table under a dotted key and makes what is missing of
-// it. Of an array of tables it takes the last, as TOML does.
+// descend returns the table under a dotted key and makes what is missing of it. Of an array of
+// tables it takes the last, as TOML does.
 func (t *table) descend(parts []field) *table {
 	for _, part := range parts {
 		f := t.find(part.name)
@@ -149,8 +149,8 @@ func newTable(offset int) value {
 	return value{offset: offset, kind: unstable.InlineTable, table: &table{offset: offset}}
 }
 
-// newValue copies a value out of the parser. One that the parser keeps no
-// position of gets that of its key.
+// newValue copies a value out of the parser. One that the parser keeps no position of gets that of
+// its key.
 func newValue(n *unstable.Node, key int) value {
 	v := value{offset: key, kind: n.Kind, text: string(n.Data)}
 	if n.Raw.Length > 0 {

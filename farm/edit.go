@@ -13,12 +13,11 @@ import (
 	"ltskeeper/internal/durable"
 )
 
-// AddServer declares s in a file of its own, and adds it to f. A zero Port or
-// Weight is left to its default.
+// AddServer declares s in a file of its own, and adds it to f. A zero Port or Weight is left to its
+// default.
 //
-// The declaration is read again and checked with the new server in it. If that
-// shows mistakes, or if there is such a server or file already, nothing is
-// written and the error is Mistakes.
+// The declaration is read again and checked with the new server in it. If that shows mistakes, or
+// if there is such a server or file already, nothing is written and the error is Mistakes.
 func (f *Farm) AddServer(s Server) error {
 	if problem := nameProblem(s.Name); problem != "" {
 		return Mistakes{{
@@ -49,11 +48,11 @@ func (f *Farm) AddServer(s Server) error {
 	return nil
 }
 
-// RemoveServer removes the file that declares the server, and the server from
-// f. If no server has that name, the error is an *UnknownError.
+// RemoveServer removes the file that declares the server, and the server from f. If no server has
+// that name, the error is an *UnknownError.
 //
-// The declaration is read again and checked without the server. If that shows
-// mistakes, nothing is removed and the error is Mistakes.
+// The declaration is read again and checked without the server. If that shows mistakes, nothing is
+// removed and the error is Mistakes.
 func (f *Farm) RemoveServer(name string) error {
 	s, err := f.Server(name)
 	if err != nil {
@@ -71,8 +70,7 @@ func (f *Farm) RemoveServer(name string) error {
 	return nil
 }
 
-// declaration returns the file that declares the server: what was given, and
-// nothing else.
+// declaration returns the file that declares the server: what was given, and nothing else.
 func (s Server) declaration() []byte {
 	var b bytes.Buffer
 	list := func(key string, values []string) {

@@ -121,7 +121,8 @@ func TestRemoveServer(t *testing.T) {
 	if names := list(t, dir+"/servers.d"); names != "app02.toml" || len(f.Servers) != 1 {
 		t.Errorf("there is %s, the farm has %v", names, f.Servers)
 	}
-	// The last of a group may go, and the first come: clients of an empty group get the default list.
+	// The last of a group may go, and the first come: clients of an empty group get the default
+	// list.
 	if err := f.RemoveServer("app02"); err != nil {
 		t.Fatal(err)
 	}

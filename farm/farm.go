@@ -1,14 +1,14 @@
-// Package farm reads what an admin declares about a thin-client farm:
-// ltskeeper.toml, one file for each application server in servers.d beside
-// it, and the admin's own lts.conf and known_hosts.local.
+// Package farm reads what an admin declares about a thin-client farm: ltskeeper.toml, one file for
+// each application server in servers.d beside it, and the admin's own lts.conf and
+// known_hosts.local.
 //
-// Load reads and checks all of it at once. It returns either a Farm in which
-// everything holds together, or every mistake there is, each with its file,
-// line, column, key and remedy. AddServer and RemoveServer change one file of
-// servers.d, and only if the declaration is sound with the change.
+// Load reads and checks all of it at once. It returns either a Farm in which everything holds
+// together, or every mistake there is, each with its file, line, column, key and remedy. AddServer
+// and RemoveServer change one file of servers.d, and only if the declaration is sound with the
+// change.
 //
-// It opens no network connection, and looks at no key and into no client
-// root: whether a server answers or a chroot is one is found out by others.
+// It opens no network connection, and looks at no key and into no client root: whether a server
+// answers or a chroot is one is found out by others.
 package farm
 
 import (
@@ -19,8 +19,8 @@ import (
 	"ltskeeper/ldm"
 )
 
-// A Farm is a sound declaration. Every path in it is absolute; a relative one
-// in ltskeeper.toml counts from the folder of that file.
+// A Farm is a sound declaration. Every path in it is absolute; a relative one in ltskeeper.toml
+// counts from the folder of that file.
 type Farm struct {
 	Path  string // ltskeeper.toml
 	Dir   string // the folder it is in
@@ -43,8 +43,8 @@ type Farm struct {
 	// HashKnownHosts tells whether names stand in known_hosts as hashes.
 	HashKnownHosts bool
 
-	// KnownHostsLocal is what stands in known_hosts.local, nil without one.
-	// OpenSSH reads every line of it.
+	// KnownHostsLocal is what stands in known_hosts.local, nil without one. OpenSSH reads every
+	// line of it.
 	KnownHostsLocal []byte
 
 	ltsConf map[string][]byte // the sources of lts.conf by path
@@ -54,8 +54,8 @@ type Farm struct {
 type Collect struct {
 	Timeout  time.Duration // per connection, above zero
 	Parallel int           // connections at once, at least 1
-	// FirstUse tells whether a server that never had a key is trusted with
-	// the keys that it shows ("accept") or not ("refuse").
+	// FirstUse tells whether a server that never had a key is trusted with the keys that it shows
+	// ("accept") or not ("refuse").
 	FirstUse bool
 	// Login is how servers are logged in to, nil if they are only scanned.
 	Login *Login
@@ -70,7 +70,8 @@ type Image struct {
 	Keep        int           // generations, at least 1
 	KeepFor     time.Duration // and each for at least this long after it was replaced
 
-	// AllowSecrets are patterns, as of excludes, of files with secrets that are meant to be in images.
+	// AllowSecrets are patterns, as of excludes, of files with secrets that are meant to be in
+	// images.
 	AllowSecrets []string
 }
 
@@ -102,9 +103,8 @@ type LTSConf struct {
 // Balance says how clients choose between servers.
 type Balance struct {
 	Policy ldm.Policy
-	// Binaries is the folder with a folder per architecture of clients (amd64,
-	// i386, arm64, armhf, riscv64) with their programs in it; empty: clients
-	// get those beside ltskeeper.
+	// Binaries is the folder with a folder per architecture of clients (amd64, i386, arm64, armhf,
+	// riscv64) with their programs in it; empty: clients get those beside ltskeeper.
 	Binaries string
 }
 

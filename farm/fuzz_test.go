@@ -10,8 +10,8 @@ import (
 	"unicode"
 )
 
-// Whatever the files say, Load returns a farm or mistakes, and these stand
-// where the files have something.
+// Whatever the files say, Load returns a farm or mistakes, and these stand where the files have
+// something.
 func FuzzLoad(f *testing.F) {
 	server := everything["servers.d/app01.toml"]
 	for _, toml := range []string{

@@ -11,8 +11,8 @@ import (
 	"ltskeeper/ltsconf"
 )
 
-// builtinLTSConf stands in where the admin has no lts.conf. A section without
-// a setting is no valid one, so it has one that is true of every client.
+// builtinLTSConf stands in where the admin has no lts.conf. A section without a setting is no valid
+// one, so it has one that is true of every client.
 const builtinLTSConf = "[default]\nLTSP_CONFIG = True\n"
 
 // An UnknownError says that something of that name is not declared.
@@ -76,8 +76,8 @@ type List struct {
 	Servers []Server
 }
 
-// Lists returns the list of all servers, and one for each client that has a
-// group, in the order of their declaration.
+// Lists returns the list of all servers, and one for each client that has a group, in the order of
+// their declaration.
 func (f *Farm) Lists() []List {
 	port := 22
 	if len(f.Servers) > 0 {
@@ -99,8 +99,8 @@ func (f *Farm) Lists() []List {
 	return lists
 }
 
-// ListEntry returns what stands for s in LDM_SERVER: its name, or its first
-// address where clients are given addresses.
+// ListEntry returns what stands for s in LDM_SERVER: its name, or its first address where clients
+// are given addresses.
 func (f *Farm) ListEntry(s Server) string {
 	if !f.LTSConf.ByAddress || len(s.Addresses) == 0 {
 		return s.Name // which may be an address itself
@@ -108,8 +108,8 @@ func (f *Farm) ListEntry(s Server) string {
 	return s.Addresses[0]
 }
 
-// BalanceSettings returns what clients need to choose between servers, beside
-// the list of them: nothing where all is as usual. A server may be named twice.
+// BalanceSettings returns what clients need to choose between servers, beside the list of them:
+// nothing where all is as usual. A server may be named twice.
 func (f *Farm) BalanceSettings(servers []Server) []Setting {
 	var settings []Setting
 	add := func(key string, words []string) {
@@ -139,9 +139,8 @@ func (f *Farm) BalanceSettings(servers []Server) []Setting {
 	return settings
 }
 
-// LTSConfSource returns what lts.conf of the chroot is derived from: the
-// admin's own file, or a small one without any settings to speak of. Each call
-// returns a file of its own, to be edited.
+// LTSConfSource returns what lts.conf of the chroot is derived from: the admin's own file, or a
+// small one without any settings to speak of. Each call returns a file of its own, to be edited.
 func (f *Farm) LTSConfSource(c Chroot) *ltsconf.File {
 	text, ok := f.ltsConf[c.LTSConf]
 	if !ok {

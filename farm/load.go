@@ -23,9 +23,8 @@ const (
 	knownHostsLocal = "known_hosts.local"
 )
 
-// Load reads the declaration whose ltskeeper.toml is at path, and all that
-// belongs to it. If anything in it is wrong, the error is Mistakes and names
-// all of it.
+// Load reads the declaration whose ltskeeper.toml is at path, and all that belongs to it. If
+// anything in it is wrong, the error is Mistakes and names all of it.
 func Load(path string) (*Farm, error) { return load(path, nil) }
 
 // A loader reads a declaration.
@@ -118,8 +117,9 @@ func (l *loader) unreadable(path string, err error) {
 	l.mistakes = append(l.mistakes, Mistake{File: path, Msg: "it cannot be read: " + err.Error(), Remedy: remedy})
 }
 
-// ltsConf reads a source of lts.conf. What would cost clients their settings, or run as code on them, is a
-// mistake; what they read otherwise than it was meant is not one, and `lts-conf check` tells of it.
+// ltsConf reads a source of lts.conf. What would cost clients their settings, or run as code on
+// them, is a mistake; what they read otherwise than it was meant is not one, and `lts-conf check`
+// tells of it.
 func (l *loader) ltsConf(path string, missing Mistake) {
 	if _, ok := l.farm.ltsConf[path]; ok {
 		return

@@ -14,8 +14,9 @@ import (
 	"ltskeeper/internal/regular"
 )
 
-// LTSPConf is what /etc/ltsp/ltsp.conf of LTSP since 2019 sets. LTSP makes a shell script of it, a function of each section
-// (ltsp.conf(5), ini2sh). This reads what is written out, as a shell would, and runs nothing.
+// LTSPConf is what /etc/ltsp/ltsp.conf of LTSP since 2019 sets. LTSP makes a shell script of it, a
+// function of each section (ltsp.conf(5), ini2sh). This reads what is written out, as a shell
+// would, and runs nothing.
 type LTSPConf struct {
 	Path     string        // where it is, or would be
 	Settings []LTSPSetting // in its order
@@ -69,8 +70,8 @@ func parseLTSPConf(text string) (settings []LTSPSetting) {
 	return settings
 }
 
-// shellWord reads the word that a text begins with, as a shell does. plain is false if there is something in it that a shell
-// works out, open true if a quote in it does not end.
+// shellWord reads the word that a text begins with, as a shell does. plain is false if there is
+// something in it that a shell works out, open true if a quote in it does not end.
 func shellWord(text string) (word, rest string, plain, open bool) {
 	var b strings.Builder
 	quote := byte(0)
@@ -96,8 +97,8 @@ func shellWord(text string) (word, rest string, plain, open bool) {
 	return b.String(), "", plain, quote != 0
 }
 
-// Of is what is set in sections, and in those that they include, in the order in which LTSP evaluates it: the last one of a key
-// holds.
+// Of is what is set in sections, and in those that they include, in the order in which LTSP
+// evaluates it: the last one of a key holds.
 func (c LTSPConf) Of(sections ...string) (settings []LTSPSetting) {
 	seen := map[string]bool{}
 	var enter func(section string)
@@ -125,7 +126,8 @@ func (c LTSPConf) Of(sections ...string) (settings []LTSPSetting) {
 // ClientSections are those that LTSP evaluates on every client, in order.
 var ClientSections = []string{"", "clients", "common"}
 
-// server is what the server's own sections set a key to, "" if nothing or what only a shell can tell.
+// server is what the server's own sections set a key to, "" if nothing or what only a shell can
+// tell.
 func (c LTSPConf) server(key string) (value string) {
 	for _, s := range c.Of("", "common", "server") {
 		if s.Key == key {
@@ -152,8 +154,8 @@ func (c LTSPConf) unclear() (notes []string) {
 	return notes
 }
 
-// excludes are the patterns of what LTSP leaves out of images here, compared with what is left out anyway: those that are
-// more, and those of the usual that LTSP was told to let in.
+// excludes are the patterns of what LTSP leaves out of images here, compared with what is left out
+// anyway: those that are more, and those of the usual that LTSP was told to let in.
 func (c LTSPConf) excludes(root string) (more, fewer []string, from []string) {
 	usual := excludes.Defaults()
 	theirs, _ := regular.Read(filepath.Join(root, "usr/share/ltsp/server/image/image.excludes"), regular.MaxText)

@@ -13,8 +13,9 @@ import (
 	"testing"
 )
 
-// The manual page names every key of the declaration, with its type, and whether it is required, and names no other. Neither
-// side is a list kept for this test: what Load takes, it is asked, with declarations that are wrong.
+// The manual page names every key of the declaration, with its type, and whether it is required,
+// and names no other. Neither side is a list kept for this test: what Load takes, it is asked, with
+// declarations that are wrong.
 func TestManualKeys(t *testing.T) {
 	t.Parallel()
 	documented := map[string]manualKey{}

@@ -16,8 +16,8 @@ type Mistake struct {
 	Syntax bool   // the file is not TOML, and nothing in it can be read
 }
 
-// Error returns the mistake as one line: "file:line:column: key: what is
-// wrong; remedy". Parts that are not known are left out.
+// Error returns the mistake as one line: "file:line:column: key: what is wrong; remedy". Parts that
+// are not known are left out.
 func (m Mistake) Error() string {
 	var b strings.Builder
 	b.WriteString(strings.ReplaceAll(m.File, "\n", `\n`)) // its name may be anything
@@ -37,8 +37,8 @@ func (m Mistake) Error() string {
 	return b.String()
 }
 
-// Mistakes is everything that is wrong with a declaration, by file and line.
-// It is the error that Load returns.
+// Mistakes is everything that is wrong with a declaration, by file and line. It is the error that
+// Load returns.
 type Mistakes []Mistake
 
 // Error returns a line for each mistake.

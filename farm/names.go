@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// maxName keeps the files that are named after a server within what a file
-// system takes, 255 bytes, with every ending that they may have.
+// maxName keeps the files that are named after a server within what a file system takes, 255 bytes,
+// with every ending that they may have.
 const maxName = 200
 
 var (
@@ -52,8 +52,7 @@ func nameProblem(name string) string {
 	return addressProblem(name)
 }
 
-// addressProblem says why a server cannot have that address, which is an IP
-// address or a name.
+// addressProblem says why a server cannot have that address, which is an IP address or a name.
 func addressProblem(address string) string {
 	_, err := netip.ParseAddr(address)
 	switch {
@@ -67,8 +66,8 @@ func addressProblem(address string) string {
 	return wordProblem(address)
 }
 
-// chrootNameProblem says why a chroot cannot have that name, under which files
-// and folders stand beside those of other chroots.
+// chrootNameProblem says why a chroot cannot have that name, under which files and folders stand
+// beside those of other chroots.
 func chrootNameProblem(name string) string {
 	switch problem := wordProblem(name); {
 	case problem != "":

@@ -2,9 +2,9 @@ package farm
 
 import "strings"
 
-// Nearest returns the candidate that word was most likely meant to be: the
-// one from which the fewest slips of the keyboard lead to it, without regard
-// to case. If every one is too far away for a slip, it returns "".
+// Nearest returns the candidate that word was most likely meant to be: the one from which the
+// fewest slips of the keyboard lead to it, without regard to case. If every one is too far away for
+// a slip, it returns "".
 func Nearest(word string, candidates []string) string {
 	best, nearest := "", -1
 	for _, c := range candidates {
@@ -16,8 +16,8 @@ func Nearest(word string, candidates []string) string {
 	return best
 }
 
-// slips counts the letters to insert, delete, replace or swap with their
-// neighbour that make b out of a (the optimal string alignment distance).
+// slips counts the letters to insert, delete, replace or swap with their neighbour that make b out
+// of a (the optimal string alignment distance).
 func slips(a, b string) int {
 	var older []int
 	above := make([]int, len(b)+1)

@@ -9,7 +9,8 @@ import (
 	"ltskeeper/internal/testkit/oddtest"
 )
 
-// In the place of a file of the declaration: a mistake that names the file and what to do, in no time.
+// In the place of a file of the declaration: a mistake that names the file and what to do, in no
+// time.
 func TestOddFiles(t *testing.T) {
 	for _, thing := range oddtest.Things() {
 		for _, file := range []string{"ltskeeper.toml", "servers.d/app01.toml", "lts.conf", "known_hosts.local"} {

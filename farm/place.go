@@ -15,8 +15,8 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// A place is a value where it stands. Its methods read it into Go values: if
-// it is not what they want, they note a mistake and leave what they point to.
+// A place is a value where it stands. Its methods read it into Go values: if it is not what they
+// want, they note a mistake and leave what they point to.
 type place struct {
 	source *source
 	key    string // from the root of the file

@@ -8,9 +8,9 @@ import (
 	"ltskeeper/keys"
 )
 
-// Salvage returns what is sound of a declaration, and what is not: for those who only look. Of a file with mistakes
-// nothing is used but what ltskeeper.toml says without one; where a setting is wrong, its default stands in. Nothing may
-// be derived for clients from such a farm.
+// Salvage returns what is sound of a declaration, and what is not: for those who only look. Of a
+// file with mistakes nothing is used but what ltskeeper.toml says without one; where a setting is
+// wrong, its default stands in. Nothing may be derived for clients from such a farm.
 func Salvage(path string) (*Farm, Mistakes, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {

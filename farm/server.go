@@ -44,8 +44,8 @@ func (l *loader) servers() {
 	}
 }
 
-// serverSources reads the files of servers.d that declare a server. Editors
-// and package managers leave others there, hidden or with another ending.
+// serverSources reads the files of servers.d that declare a server. Editors and package managers
+// leave others there, hidden or with another ending.
 func (l *loader) serverSources() []*source {
 	dir := l.farm.ServersDir()
 	entries, err := os.ReadDir(dir)
@@ -162,8 +162,8 @@ func (p place) weight(to *float64) {
 	*to = w
 }
 
-// claim notes who has a name or an address. Each leads to one server: keys
-// are trusted for all names of theirs.
+// claim notes who has a name or an address. Each leads to one server: keys are trusted for all
+// names of theirs.
 func (l *loader) claim(p place, name, role string) {
 	c := canonical(name)
 	o, taken := l.names[c]
@@ -195,9 +195,8 @@ func (p place) checkPin(pin string) {
 	}
 }
 
-// checkPorts makes sure that the servers of each list have one port, which
-// they do only if all have: the default list holds every server. It is the
-// few that differ that are mistaken.
+// checkPorts makes sure that the servers of each list have one port, which they do only if all
+// have: the default list holds every server. It is the few that differ that are mistaken.
 func (l *loader) checkPorts() {
 	count := map[int]int{}
 	var common portAt

@@ -121,8 +121,8 @@ func (l *loader) balance(p place) {
 
 func (l *loader) binaries(p place) { p.path(&l.farm.Balance.Binaries, l.farm.Dir) }
 
-// clients reads each [[client]]. Where there is none, binaries of [balance] may
-// stand in [client] as well.
+// clients reads each [[client]]. Where there is none, binaries of [balance] may stand in [client]
+// as well.
 func (l *loader) clients(p place) {
 	if p.value.kind == unstable.InlineTable && p.value.table.find("match") == nil {
 		p.table(readers{"binaries": l.binaries})
@@ -184,7 +184,8 @@ func (p place) exclude(pattern string) string {
 // idRange is how many ids a user namespace has.
 const idRange = 1 << 16
 
-// mountPoint checks where in a client root something is mounted, and returns that relative to the root.
+// mountPoint checks where in a client root something is mounted, and returns that relative to the
+// root.
 func (p place) mountPoint(text string) string {
 	switch {
 	case !path.IsAbs(text) || path.Clean(text) != text || text == "/":
@@ -207,8 +208,8 @@ func (l *loader) checkChrootName(p place, name string) {
 	}
 }
 
-// sectionName is what may stand between the brackets of a section of lts.conf:
-// MACs, IP addresses, host names, and globs of them.
+// sectionName is what may stand between the brackets of a section of lts.conf: MACs, IP addresses,
+// host names, and globs of them.
 var sectionName = regexp.MustCompile(`^[A-Za-z0-9._:*?-]+$`)
 
 // client reads a [[client]].

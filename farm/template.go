@@ -9,8 +9,8 @@ import (
 	"ltskeeper/internal/excludes"
 )
 
-// Template returns an ltskeeper.toml for what was found, with every other
-// setting as a comment that shows its default or an example. Load accepts it.
+// Template returns an ltskeeper.toml for what was found, with every other setting as a comment that
+// shows its default or an example. Load accepts it.
 func Template(found Found) []byte {
 	d := defaults("")
 	var b bytes.Buffer

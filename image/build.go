@@ -30,10 +30,11 @@ type Source struct {
 // An Inspector judges an image by the files in it.
 type Inspector interface {
 	squashfs.Inspector
-	// Name says what it looks for. An image that was built under another name is not built upon, for nobody has looked
-	// for the same in it.
+	// Name says what it looks for. An image that was built under another name is not built upon,
+	// for nobody has looked for the same in it.
 	Name() string
-	// Verdict is asked when all files that are new have been inspected. An error keeps the image from clients.
+	// Verdict is asked when all files that are new have been inspected. An error keeps the image
+	// from clients.
 	Verdict() error
 }
 
@@ -52,8 +53,8 @@ func (from *Source) verdict() error {
 	return from.Inspector.Verdict()
 }
 
-// Built is a generation that is complete and synced, but that no link leads to yet; or, if Unchanged, the
-// current one.
+// Built is a generation that is complete and synced, but that no link leads to yet; or, if
+// Unchanged, the current one.
 type Built struct {
 	Generation Generation
 	Unchanged  bool
@@ -148,7 +149,8 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 	return b, s.writeRecord(dir, b.Generation) // the last name in dir: it syncs them all
 }
 
-// inspected writes down what generation n was inspected for, where that is news. A record that cannot be read stays as it is.
+// inspected writes down what generation n was inspected for, where that is news. A record that
+// cannot be read stays as it is.
 func (s *Store) inspected(n int, inspection string) error {
 	g, unread := s.readRecord(n)
 	if unread != nil || g.Inspection == inspection {
@@ -158,7 +160,8 @@ func (s *Store) inspected(n int, inspection string) error {
 	return s.writeRecord(s.folder(n), g)
 }
 
-// next is the number of the generation to be made: none that either side has or had last is used twice.
+// next is the number of the generation to be made: none that either side has or had last is used
+// twice.
 func (s *Store) next(current int) (int, error) {
 	highest, err := s.highest()
 	if err != nil {
@@ -198,8 +201,9 @@ func (s *Store) linkImage(n int, dir string) error {
 	return nil
 }
 
-// WouldChange says whether Build would make a new generation, and which one is current. It writes nothing. An error is
-// one that Build would give, too: of what it refuses, everything is looked for but an image that shrinks.
+// WouldChange says whether Build would make a new generation, and which one is current. It writes
+// nothing. An error is one that Build would give, too: of what it refuses, everything is looked for
+// but an image that shrinks.
 func (s *Store) WouldChange(ctx context.Context, from Source) (bool, Generation, error) {
 	changed, g, err := s.wouldChange(ctx, from)
 	if err == nil {
@@ -268,7 +272,8 @@ func digest(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) 
 // ServedConf is the path of the lts.conf that clients fetch.
 func (s *Store) ServedConf() string { return filepath.Join(s.boot(), "lts.conf") }
 
-// ReadFile returns the content of a file of the current image, nil if there is no such file or no image.
+// ReadFile returns the content of a file of the current image, nil if there is no such file or no
+// image.
 func (s *Store) ReadFile(path string) ([]byte, error) {
 	current, err := s.Current()
 	if err != nil || current == None {

@@ -15,8 +15,8 @@ import (
 	"ltskeeper/squashfs"
 )
 
-// contents is what the image of a tree will hold, as a file system for package clientfs: the tree as the excludes leave it,
-// with the overlay, and without what is mounted in it and stays out.
+// contents is what the image of a tree will hold, as a file system for package clientfs: the tree
+// as the excludes leave it, with the overlay, and without what is mounted in it and stays out.
 type contents struct {
 	tree    fs.ReadLinkFS
 	exclude *excludes.Patterns

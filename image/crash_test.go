@@ -141,7 +141,8 @@ var deeds = map[string]deed{
 	},
 }
 
-// stranger puts an image, a kernel and an initrd in the place of the links to ltskeeper's, as `ltsp image` does.
+// stranger puts an image, a kernel and an initrd in the place of the links to ltskeeper's, as `ltsp
+// image` does.
 func (p *place) stranger(state string) {
 	p.t.Helper()
 	for name, what := range map[string]string{"images/x86_64.img": "image ", "tftp/x86_64/vmlinuz": "kernel ", "tftp/x86_64/initrd.img": "initrd "} {
@@ -175,7 +176,8 @@ func (p *place) tryUpdateTo(conf string) error {
 	return err
 }
 
-// at is the same place with its images and its TFTP files in another folder. The tree that is imaged is shared.
+// at is the same place with its images and its TFTP files in another folder. The tree that is
+// imaged is shared.
 func (p *place) at(t *testing.T, dir string) *place {
 	s := &Store{Name: p.Name, Images: filepath.Join(dir, "images"), TFTP: filepath.Join(dir, "tftp")}
 	return &place{Store: s, t: t, root: p.root, now: p.now}
@@ -184,8 +186,8 @@ func (p *place) at(t *testing.T, dir string) *place {
 // crash is what a place's stop after a step panics with, so that no clean-up runs.
 type crash struct{}
 
-// stopAfter does it until so many steps are done, or to its end if there are fewer, and returns the steps. The history,
-// which may have seen an earlier stop, goes on with them.
+// stopAfter does it until so many steps are done, or to its end if there are fewer, and returns the
+// steps. The history, which may have seen an earlier stop, goes on with them.
 func (p *place) stopAfter(steps int, h *history, do func(p *place) error) (done []step) {
 	p.t.Helper()
 	p.disk.did = func(s step) {
@@ -261,7 +263,8 @@ func (o *outcome) checkServed(p *place) {
 	}
 }
 
-// checkRepaired: all files are of one generation, none that is listed has lost anything, nobody's litter is left.
+// checkRepaired: all files are of one generation, none that is listed has lost anything, nobody's
+// litter is left.
 func (o *outcome) checkRepaired(p *place) {
 	p.t.Helper()
 	if got := p.served(); !maps.Equal(got, o.old) && !maps.Equal(got, o.new) && !maps.Equal(got, o.next) {
@@ -323,8 +326,8 @@ func (o *outcome) checkLitter(p *place) {
 	}
 }
 
-// checkAfter does what an admin's machine does after a crash: clients fetch what there is, a command repairs, an
-// update makes the next generation.
+// checkAfter does what an admin's machine does after a crash: clients fetch what there is, a
+// command repairs, an update makes the next generation.
 func (o *outcome) checkAfter(p *place) {
 	p.t.Helper()
 	o.checkServed(p)
@@ -352,8 +355,8 @@ func (o *outcome) checkAfter(p *place) {
 	o.checkLitter(p)
 }
 
-// Whatever step a deed is stopped after, by a kill or by a power cut, clients see nothing half made, one Repair brings
-// all parts to one generation, and work goes on.
+// Whatever step a deed is stopped after, by a kill or by a power cut, clients see nothing half
+// made, one Repair brings all parts to one generation, and work goes on.
 func TestStopAfterEachStep(t *testing.T) {
 	t.Parallel()
 	for name, d := range deeds {
@@ -427,8 +430,8 @@ func (c *crasher) place(t *testing.T, all tree) *place {
 	return c.first.at(t, dir)
 }
 
-// memoryDir is a folder for the test in memory, where that can be: thousands of syncs are slow on a real disk, and it is
-// the history that knows what they are good for.
+// memoryDir is a folder for the test in memory, where that can be: thousands of syncs are slow on a
+// real disk, and it is the history that knows what they are good for.
 func memoryDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "ltskeeper-test-")
@@ -464,7 +467,8 @@ func (c *crasher) stop(n int) bool {
 	return true
 }
 
-// again is how it goes on after a kill: the next update repairs, is stopped itself, and the one after that is not.
+// again is how it goes on after a kill: the next update repairs, is stopped itself, and the one
+// after that is not.
 func (c *crasher) again(n int, last string, p *place, h *history) {
 	rng := rand.New(rand.NewPCG(uint64(n), 0))
 	p.stopAfter(-1, h, func(p *place) error { return p.Repair(p.now) })

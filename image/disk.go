@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A disk is the one way by which a Store changes files and folders, so that a test can stop it after any single
-// step, as a crash would.
+// A disk is the one way by which a Store changes files and folders, so that a test can stop it
+// after any single step, as a crash would.
 type disk struct {
 	// did is told each step when it is done; nil but in tests.
 	did func(step)
@@ -51,7 +51,8 @@ func (d *disk) done(op, path, from string) {
 	}
 }
 
-// create makes a new world-readable file with that content, and syncs it. A file that is there is litter.
+// create makes a new world-readable file with that content, and syncs it. A file that is there is
+// litter.
 func (d *disk) create(path string, content io.Reader) error {
 	f, err := d.open(path)
 	if err != nil {
@@ -88,8 +89,8 @@ func (d *disk) sync(f *os.File) error {
 	return nil
 }
 
-// A swap is a file or a link that stands ready beside its place, under a name that a later run knows as litter. To put it
-// there is one rename, which takes no room on the disk.
+// A swap is a file or a link that stands ready beside its place, under a name that a later run
+// knows as litter. To put it there is one rename, which takes no room on the disk.
 type swap struct{ temp, path string }
 
 // readyFile makes ready to replace a small file.
@@ -168,8 +169,9 @@ func (d *disk) link(from, to string) error {
 	return nil
 }
 
-// mkdirAll makes a folder and those above it, as far as they are not there, durably, for all to read whatever the umask.
-// One that is there may be of a run that was killed before it synced the name.
+// mkdirAll makes a folder and those above it, as far as they are not there, durably, for all to
+// read whatever the umask. One that is there may be of a run that was killed before it synced the
+// name.
 func (d *disk) mkdirAll(dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return d.syncDir(filepath.Dir(dir))
@@ -189,8 +191,8 @@ func (d *disk) mkdirAll(dir string) error {
 	return d.syncDir(filepath.Dir(dir))
 }
 
-// remove removes a file or an empty folder, if it is there. It looks first: on a file system that is mounted read-only
-// there is no telling otherwise.
+// remove removes a file or an empty folder, if it is there. It looks first: on a file system that
+// is mounted read-only there is no telling otherwise.
 func (d *disk) remove(path string) error {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil

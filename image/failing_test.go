@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Whatever a disk fails to do, once or from then on, the error names its folder, no client sees anything half made, and
-// when it is mended work goes on as after a crash.
+// Whatever a disk fails to do, once or from then on, the error names its folder, no client sees
+// anything half made, and when it is mended work goes on as after a crash.
 func TestFailingDisk(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"the first day", "a new generation", "a rollback"} {
@@ -37,8 +37,8 @@ func TestFailingDisk(t *testing.T) {
 	}
 }
 
-// fail does the deed where the nth operation of a kind fails on a side, and those after it unless once. It says whether
-// there were so many.
+// fail does the deed where the nth operation of a kind fails on a side, and those after it unless
+// once. It says whether there were so many.
 func (c *crasher) fail(side, op string, n int, once bool) (struck bool) {
 	p := c.place(c.t, c.tree)
 	dir := p.Images

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Whichever side runs full, and after whatever step, the error names it, clients have what they had, nothing half made
-// stays behind, and with room again the work is done.
+// Whichever side runs full, and after whatever step, the error names it, clients have what they
+// had, nothing half made stays behind, and with room again the work is done.
 func TestNoSpaceLeft(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -44,7 +44,8 @@ func TestNoSpaceLeft(t *testing.T) {
 	}
 }
 
-// fill does the deed on small file systems, one of which is full from its nth step on, and says whether that stopped it.
+// fill does the deed on small file systems, one of which is full from its nth step on, and says
+// whether that stopped it.
 func (c *crasher) fill(n int, side string) (failed bool) {
 	dir := memoryDir(c.t)
 	p := c.first.at(c.t, dir)

@@ -14,11 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A history is a file system as a Store's steps make it: what programs see, and what a power cut would leave.
+// A history is a file system as a Store's steps make it: what programs see, and what a power cut
+// would leave.
 //
-// It promises no more than POSIX and the kernel's documentation do. The content of a file lasts from its sync on; before,
-// it may be anything. A name, or that a name is gone, lasts from the sync of its folder on; before, each change of a
-// name may have reached the disk or not, whatever happened to the changes before and after it.
+// It promises no more than POSIX and the kernel's documentation do. The content of a file lasts
+// from its sync on; before, it may be anything. A name, or that a name is gone, lasts from the sync
+// of its folder on; before, each change of a name may have reached the disk or not, whatever
+// happened to the changes before and after it.
 type history struct {
 	base    string // where it is on the real disk
 	root    *node
@@ -181,8 +183,8 @@ func (h *history) seen() tree {
 	return flatten(h.root, func(n *node) map[string]*node { return n.live })
 }
 
-// cuts are trees that a power cut may leave: with none of the changes that were not synced, with all, with each alone,
-// and with all but each. Equal ones come once.
+// cuts are trees that a power cut may leave: with none of the changes that were not synced, with
+// all, with each alone, and with all but each. Equal ones come once.
 func (h *history) cuts() []tree {
 	var cuts []tree
 	add := func(keep func(i int) bool) {
@@ -257,7 +259,8 @@ func (all tree) lay(t *testing.T, dir string) {
 	}
 }
 
-// without is the tree with the contents of files that were never synced left open, as nobody can know them.
+// without is the tree with the contents of files that were never synced left open, as nobody can
+// know them.
 func (all tree) without(contents tree) tree {
 	open := maps.Clone(all)
 	for path, what := range contents {

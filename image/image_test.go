@@ -331,7 +331,8 @@ func TestFirstDayKeepsWhatStoodThere(t *testing.T) {
 	}
 }
 
-// A tree without a kernel publishes the image alone, and leaves a kernel that somebody else put there.
+// A tree without a kernel publishes the image alone, and leaves a kernel that somebody else put
+// there.
 func TestNoKernel(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
@@ -461,7 +462,8 @@ func TestALostRecordCostsNoGeneration(t *testing.T) {
 	}
 }
 
-// The current generation's folder was lost: the next build makes another, under a number that no client knows.
+// The current generation's folder was lost: the next build makes another, under a number that no
+// client knows.
 func TestALostGenerationIsFollowedByAnother(t *testing.T) {
 	t.Parallel()
 	for name, lost := range map[string]func(p *place) string{

@@ -18,16 +18,17 @@ import (
 // A fileID names a file whatever path leads to it.
 type fileID struct{ device, inode uint64 }
 
-// idOf says which regular file is at path, from what this machine knows of it: a server that does not answer is not
-// asked.
+// idOf says which regular file is at path, from what this machine knows of it: a server that does
+// not answer is not asked.
 func idOf(path string) (fileID, bool) {
 	var st unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE|unix.STATX_INO, &st)
 	return fileID{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino}, err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
-// inUse is what this machine visibly reads: files that processes have open or mapped, that loop devices stand on,
-// and that NFSv4 clients have open. What NFSv3 clients read cannot be seen, nor what a TFTP server sends next.
+// inUse is what this machine visibly reads: files that processes have open or mapped, that loop
+// devices stand on, and that NFSv4 clients have open. What NFSv3 clients read cannot be seen, nor
+// what a TFTP server sends next.
 func inUse() map[fileID]bool {
 	used := map[fileID]bool{}
 	for _, pattern := range []string{"/proc/[0-9]*/fd/*", "/proc/[0-9]*/map_files/*"} {
@@ -62,9 +63,10 @@ func inUse() map[fileID]bool {
 	return used
 }
 
-// nfsStates reads which files an NFSv4 client has open from its states file, a line a state, as Linux's
-// fs/nfsd/nfs4state.c prints it: `- 0x...: { type: open, ..., superblock: "fe:00:1838", filename: "..." }`, where the
-// superblock is the device's major and minor number in hexadecimal, then the inode number in decimal.
+// nfsStates reads which files an NFSv4 client has open from its states file, a line a state, as
+// Linux's fs/nfsd/nfs4state.c prints it: `- 0x...: { type: open, ..., superblock: "fe:00:1838",
+// filename: "..." }`, where the superblock is the device's major and minor number in hexadecimal,
+// then the inode number in decimal.
 func nfsStates(data []byte) map[fileID]bool {
 	files := map[fileID]bool{}
 	lines := bufio.NewScanner(bytes.NewReader(data))

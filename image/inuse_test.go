@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Who holds something open on a dead server keeps no run waiting that wants to know which images are in use.
+// Who holds something open on a dead server keeps no run waiting that wants to know which images
+// are in use.
 func TestInUseSilent(t *testing.T) {
 	t.Parallel()
 	silent := filepath.Join(t.TempDir(), "silent")

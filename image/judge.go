@@ -17,10 +17,11 @@ import (
 	"ltskeeper/squashfs"
 )
 
-// judge says before anything is written which kernel the image of a tree will have, nil if none, and refuses an image that
-// clients could not use: without an init whatever the source says, and without a kernel that clients boot now, without that
-// kernel's modules or in a compression that it cannot read unless the source forces it. What is wrong with the current
-// generation already is not held against the next one.
+// judge says before anything is written which kernel the image of a tree will have, nil if none,
+// and refuses an image that clients could not use: without an init whatever the source says, and
+// without a kernel that clients boot now, without that kernel's modules or in a compression that it
+// cannot read unless the source forces it. What is wrong with the current generation already is not
+// held against the next one.
 func (s *Store) judge(current int, from Source) (*kernels.Kernel, error) {
 	root, err := os.OpenRoot(from.Root)
 	if err != nil {
@@ -60,8 +61,8 @@ func forceable(err error) error {
 	return remedy.AttachTo(err, remedy.If{Condition: "it is meant so", Then: remedy.Option("force")})
 }
 
-// Judge is what Build asks before it writes anything, for callers that write something themselves before they call it. The
-// error is Build's.
+// Judge is what Build asks before it writes anything, for callers that write something themselves
+// before they call it. The error is Build's.
 func (s *Store) Judge(from Source) error {
 	current, err := s.Current()
 	if err == nil {
@@ -73,8 +74,8 @@ func (s *Store) Judge(from Source) error {
 	return nil
 }
 
-// checkInit returns the path of the init in an image, and refuses one without an init that a client could start. What is wrong
-// is found in the tree already, or comes of what is left out.
+// checkInit returns the path of the init in an image, and refuses one without an init that a client
+// could start. What is wrong is found in the tree already, or comes of what is left out.
 func checkInit(tree, image fs.FS) (string, error) {
 	init, err := inits.Find(image)
 	if err == nil {
@@ -88,8 +89,9 @@ func checkInit(tree, image fs.FS) (string, error) {
 	return "", remedy.AttachTo(err, remedy.Advice("put it into the tree"))
 }
 
-// checkOwners refuses an image of which root on a client would not own what root has to: the tree belongs to a user namespace,
-// or to somebody who has copied it. Who is not root cannot make trees of root's, and may image their own.
+// checkOwners refuses an image of which root on a client would not own what root has to: the tree
+// belongs to a user namespace, or to somebody who has copied it. Who is not root cannot make trees
+// of root's, and may image their own.
 func checkOwners(image fs.FS, init string, offset uint32) error {
 	for _, name := range []string{".", "etc", "usr", init} {
 		place, info, err := clientfs.Stat(image, name)
@@ -154,7 +156,8 @@ func describe(k kernels.Kernel) string {
 // findings are what is wrong with a generation.
 type findings struct{ lacksModules, isUnreadable bool }
 
-// readFindings looks at the kernel of a generation. One that does not exist, or cannot be read, or has none, has no findings.
+// readFindings looks at the kernel of a generation. One that does not exist, or cannot be read, or
+// has none, has no findings.
 func (s *Store) readFindings(n int) (f findings) {
 	if n == None {
 		return f
@@ -173,7 +176,8 @@ func (s *Store) readFindings(n int) (f findings) {
 	return f
 }
 
-// checkKeepsKernel refuses an image without a kernel where clients boot the one of the generation before.
+// checkKeepsKernel refuses an image without a kernel where clients boot the one of the generation
+// before.
 func (s *Store) checkKeepsKernel(current int, kernel *kernels.Kernel) error {
 	served, err := os.Readlink(filepath.Join(s.boot(), "vmlinuz"))
 	if err != nil || served != filepath.Join("current", kernelFile) || kernel != nil {
@@ -184,7 +188,8 @@ func (s *Store) checkKeepsKernel(current int, kernel *kernels.Kernel) error {
 		remedy.Advice("install a kernel in it"))
 }
 
-// checkSize refuses the image in the folder dir if it is less than half as large as the current one.
+// checkSize refuses the image in the folder dir if it is less than half as large as the current
+// one.
 func (s *Store) checkSize(current int, dir string) error {
 	if current == None {
 		return nil

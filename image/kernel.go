@@ -36,9 +36,9 @@ func openImage(path string) (*openedImage, error) {
 
 func (i *openedImage) Close() error { return i.file.Close() }
 
-// extractKernel copies the kernel and initrd of the image in the folder dir beside it, and returns the kernel's
-// version. It must be the kernel that was chosen before the image was built; nil if there is none, and clients get their
-// kernel some other way.
+// extractKernel copies the kernel and initrd of the image in the folder dir beside it, and returns
+// the kernel's version. It must be the kernel that was chosen before the image was built; nil if
+// there is none, and clients get their kernel some other way.
 func (s *Store) extractKernel(dir string, chosen *kernels.Kernel) (version string, err error) {
 	img, err := openImage(filepath.Join(dir, imageFile))
 	if err != nil {

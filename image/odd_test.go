@@ -16,7 +16,8 @@ import (
 	"ltskeeper/internal/testkit/oddtest"
 )
 
-// eachThing gives a test a place with two generations for each odd thing that may stand in a file's place.
+// eachThing gives a test a place with two generations for each odd thing that may stand in a file's
+// place.
 func eachThing(t *testing.T, test func(t *testing.T, p *place, thing oddtest.Thing)) {
 	for _, thing := range oddtest.Things() {
 		t.Run(thing.Name, func(t *testing.T) {
@@ -148,7 +149,8 @@ func TestALongImage(t *testing.T) {
 	})
 }
 
-// In the place of build.json: the generation is described by its image, and the thing is left to a person.
+// In the place of build.json: the generation is described by its image, and the thing is left to a
+// person.
 func TestOddRecord(t *testing.T) {
 	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {
 		for _, n := range []int{1, 2} {
@@ -169,7 +171,8 @@ func TestOddRecord(t *testing.T) {
 	})
 }
 
-// In the place of what is served: it is what was published again after the next run, and no link is written through.
+// In the place of what is served: it is what was published again after the next run, and no link is
+// written through.
 func TestOddServedFiles(t *testing.T) {
 	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {
 		for _, b := range bootFiles {
@@ -196,7 +199,8 @@ func TestOddServedFiles(t *testing.T) {
 	})
 }
 
-// In the place of a generation's own kernel, initrd or lts.conf: it is not published, nor copied for hours.
+// In the place of a generation's own kernel, initrd or lts.conf: it is not published, nor copied
+// for hours.
 func TestOddFilesOfAGeneration(t *testing.T) {
 	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {
 		for _, b := range bootFiles {
@@ -225,8 +229,8 @@ func TestOddFilesOfAGeneration(t *testing.T) {
 	})
 }
 
-// A kernel or initrd that is damaged beside its image does not take the place of the sound one that clients fetch, and no run
-// fails over it. If clients have none, they get that of the image.
+// A kernel or initrd that is damaged beside its image does not take the place of the sound one that
+// clients fetch, and no run fails over it. If clients have none, they get that of the image.
 func TestADamagedKernelIsNotServed(t *testing.T) {
 	damages := map[string]func(path string){
 		"short":  func(path string) { must(t, os.WriteFile(path, []byte("?"), 0o644)) },
@@ -282,7 +286,8 @@ func TestOddHeld(t *testing.T) {
 	})
 }
 
-// In the place of the link to the current image: nothing is built, and whoever put it there is told to take it away.
+// In the place of the link to the current image: nothing is built, and whoever put it there is told
+// to take it away.
 func TestOddLink(t *testing.T) {
 	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {
 		thing.Replace(t, p.Link())

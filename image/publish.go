@@ -16,11 +16,11 @@ import (
 
 // Publish makes a built generation the current one: its image, kernel, initrd and lts.conf become
 // visible together, each side by one rename, the image first. What stood at those names before
-// ltskeeper came is kept as generation 0, and an image that somebody else put there later as one of its own. It returns
-// the generation as published.
+// ltskeeper came is kept as generation 0, and an image that somebody else put there later as one of
+// its own. It returns the generation as published.
 //
-// An error leaves what clients see as it was, or, if it struck between the two renames, to Repair. A full disk does not
-// strike there: by then all is made that takes room.
+// An error leaves what clients see as it was, or, if it struck between the two renames, to Repair.
+// A full disk does not strike there: by then all is made that takes room.
 func (s *Store) Publish(b *Built, now time.Time) (Generation, error) {
 	g, err := s.publish(b, now)
 	if err != nil {
@@ -53,8 +53,8 @@ func (s *Store) publish(b *Built, now time.Time) (Generation, error) {
 	return g, nil
 }
 
-// switchTo makes generation n current, the image first, and writes that down, after what else is ready. All that takes
-// room on a disk is done before the first change.
+// switchTo makes generation n current, the image first, and writes that down, after what else is
+// ready. All that takes room on a disk is done before the first change.
 func (s *Store) switchTo(n int, now time.Time, ready ...swap) error {
 	link, err := s.disk.readyLink(filepath.Join(s.Name, strconv.Itoa(n), imageFile), s.Link())
 	if err != nil {
@@ -71,9 +71,9 @@ func (s *Store) switchTo(n int, now time.Time, ready ...swap) error {
 	return s.disk.put(slices.Concat(ready, []swap{link}, boot, records)...)
 }
 
-// takeOver makes generation 0 of the regular files that stand at the published names on the first day, of
-// those that the generation in dir brings anew. The names go on meaning the same bytes, in the same
-// inodes: clients have them open.
+// takeOver makes generation 0 of the regular files that stand at the published names on the first
+// day, of those that the generation in dir brings anew. The names go on meaning the same bytes, in
+// the same inodes: clients have them open.
 func (s *Store) takeOver(dir string) error {
 	stranger, err := s.stranger()
 	if err != nil {
@@ -99,8 +99,9 @@ func (s *Store) takeOver(dir string) error {
 	return s.takeOverBoot(dir)
 }
 
-// stranger is the number for the image that somebody else put at the published name, or None: that of the generation which
-// has the same file already, 0 on the first day, and one that no generation has ever had on a later day.
+// stranger is the number for the image that somebody else put at the published name, or None: that
+// of the generation which has the same file already, 0 on the first day, and one that no generation
+// has ever had on a later day.
 func (s *Store) stranger() (int, error) {
 	if !isRegular(s.Link()) {
 		return None, nil
@@ -122,8 +123,8 @@ func (s *Store) stranger() (int, error) {
 	return highest + 1, err
 }
 
-// takeIn makes generation n of somebody else's image, unless it is one, and of what clients were served with it. The names
-// go on meaning the same bytes until the next generation takes them.
+// takeIn makes generation n of somebody else's image, unless it is one, and of what clients were
+// served with it. The names go on meaning the same bytes until the next generation takes them.
 func (s *Store) takeIn(n int) error {
 	if _, err := os.Stat(s.folder(n)); err == nil {
 		return nil
@@ -163,9 +164,9 @@ func (s *Store) takeIn(n int) error {
 	return s.disk.syncDir(s.dir())
 }
 
-// takeOverBoot does the same for kernel, initrd and lts.conf under TFTP. The names become links once
-// `current` is in place, so that one rename can switch them all. What somebody puts there later is no part of the first
-// day's generation.
+// takeOverBoot does the same for kernel, initrd and lts.conf under TFTP. The names become links
+// once `current` is in place, so that one rename can switch them all. What somebody puts there
+// later is no part of the first day's generation.
 func (s *Store) takeOverBoot(dir string) error {
 	current, err := s.Current()
 	if err != nil {
@@ -243,11 +244,12 @@ func (s *Store) stageBoot(n int, dir string) error {
 	return s.disk.syncDir(s.boot())
 }
 
-// maxCopied is how large a file that clients fetch over TFTP may be, in bytes. They hold it in memory.
+// maxCopied is how large a file that clients fetch over TFTP may be, in bytes. They hold it in
+// memory.
 const maxCopied = 4 << 30
 
-// copyBy writes what is in a file to another path, by one of the disk's ways to write. What is added to the file meanwhile is not
-// copied.
+// copyBy writes what is in a file to another path, by one of the disk's ways to write. What is
+// added to the file meanwhile is not copied.
 func copyBy(write func(path string, content io.Reader) error, from, to string) error {
 	in, err := regular.Open(from)
 	if err != nil {
@@ -273,8 +275,8 @@ func (s *Store) switchBoot(n int) error {
 	return s.disk.put(ready...)
 }
 
-// readyBoot makes ready what makes generation n current on the TFTP side, and the names which boot menus know lead
-// there. A name whose file this generation lacks stays as it is.
+// readyBoot makes ready what makes generation n current on the TFTP side, and the names which boot
+// menus know lead there. A name whose file this generation lacks stays as it is.
 func (s *Store) readyBoot(n int) (ready []swap, err error) {
 	link := func(target, path string) {
 		if have, readErr := os.Readlink(path); err != nil || readErr == nil && have == target {
@@ -302,8 +304,8 @@ func (s *Store) settle(current int, now time.Time) error {
 	return s.disk.put(ready...)
 }
 
-// readyRecords makes ready the records that change when the generation current takes its place. One that cannot be read stays
-// as it is, for it may say that the generation is pinned.
+// readyRecords makes ready the records that change when the generation current takes its place. One
+// that cannot be read stays as it is, for it may say that the generation is pinned.
 func (s *Store) readyRecords(current int, now time.Time) (ready []swap, err error) {
 	numbers, err := numbered(s.dir())
 	if err != nil {

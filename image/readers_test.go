@@ -15,8 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Twenty clients, which came one after another, read the images they booted through ten updates and prunes: by a mount
-// where the machine lets us, else as an open file. What one of them uses stays until it goes.
+// Twenty clients, which came one after another, read the images they booted through ten updates and
+// prunes: by a mount where the machine lets us, else as an open file. What one of them uses stays
+// until it goes.
 func TestReadersThroughUpdatesAndPrunes(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
@@ -128,7 +129,8 @@ func (r *reader) read() error {
 	return nil
 }
 
-// mountImage mounts an image as a machine does that serves it, and returns where; "" if this one cannot.
+// mountImage mounts an image as a machine does that serves it, and returns where; "" if this one
+// cannot.
 func mountImage(t *testing.T, image string) string {
 	t.Helper()
 	if os.Geteuid() != 0 {

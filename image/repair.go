@@ -19,7 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Check finds what a crash or a stranger left apart: problem is nil if it found nothing. It only looks.
+// Check finds what a crash or a stranger left apart: problem is nil if it found nothing. It only
+// looks.
 func (s *Store) Check() (problem, err error) {
 	current, err := s.Current()
 	if err != nil || current == None {
@@ -39,8 +40,8 @@ func (s *Store) Check() (problem, err error) {
 	return remedy.AttachTo(problem, remedy.Command{"update-image"}), nil
 }
 
-// Repair puts right what a crash parted and removes the litter of unfinished runs. The image's link is
-// right; the TFTP side follows it.
+// Repair puts right what a crash parted and removes the litter of unfinished runs. The image's link
+// is right; the TFTP side follows it.
 func (s *Store) Repair(now time.Time) error {
 	current, err := s.Current()
 	if err != nil {
@@ -52,8 +53,8 @@ func (s *Store) Repair(now time.Time) error {
 	if current == None {
 		return nil
 	}
-	// The names that are to be seen may be those of a run that was killed before it synced them. They must last, for
-	// more is built on them now.
+	// The names that are to be seen may be those of a run that was killed before it synced them.
+	// They must last, for more is built on them now.
 	for _, dir := range []string{s.Images, s.boot(), s.bootFolder(current)} {
 		if err := s.disk.syncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("repair %s: %w", s.Name, err)
@@ -92,8 +93,8 @@ func (s *Store) restoreBoot(n int) error {
 	return s.switchBoot(n)
 }
 
-// restage makes the TFTP side's folder n what generation n holds. One that is there may be served: its files are
-// replaced one by one.
+// restage makes the TFTP side's folder n what generation n holds. One that is there may be served:
+// its files are replaced one by one.
 func (s *Store) restage(n int) error {
 	if _, err := os.Stat(s.bootFolder(n)); errors.Is(err, fs.ErrNotExist) {
 		return s.stageBoot(n, s.folder(n))
@@ -113,8 +114,8 @@ func (s *Store) restage(n int) error {
 	return nil
 }
 
-// restageFile makes a file in the TFTP side's folder n what generation n holds: a kernel or initrd what its image holds, if
-// that can be read, for the copy beside the image may be damaged.
+// restageFile makes a file in the TFTP side's folder n what generation n holds: a kernel or initrd
+// what its image holds, if that can be read, for the copy beside the image may be damaged.
 func (s *Store) restageFile(n int, file string) error {
 	served := filepath.Join(s.bootFolder(n), file)
 	img, place := s.openSource(n, file)
@@ -130,8 +131,9 @@ func (s *Store) restageFile(n int, file string) error {
 	return s.disk.write(served, content)
 }
 
-// openSource opens the image of generation n, and says where in it a kernel or initrd of the generation comes from. It returns
-// nil if the file comes from elsewhere, or if the image cannot be read.
+// openSource opens the image of generation n, and says where in it a kernel or initrd of the
+// generation comes from. It returns nil if the file comes from elsewhere, or if the image cannot be
+// read.
 func (s *Store) openSource(n int, file string) (img *openedImage, place string) {
 	if file == confFile || !s.madeHere(n) {
 		return nil, ""
@@ -151,7 +153,8 @@ func (s *Store) openSource(n int, file string) (img *openedImage, place string) 
 	return img, kernel.Path
 }
 
-// isServedFromImage reports whether a kernel or initrd in the TFTP side's folder n is that of the image of generation n.
+// isServedFromImage reports whether a kernel or initrd in the TFTP side's folder n is that of the
+// image of generation n.
 func (s *Store) isServedFromImage(n int, file string) bool {
 	img, place := s.openSource(n, file)
 	if img == nil {
@@ -189,8 +192,8 @@ func (s *Store) bootApart(n int) (bool, error) {
 	return err != nil || target != strconv.Itoa(n), nil
 }
 
-// staleBoot lists the files in the TFTP side's folder n that are not what generation n holds. A kernel or initrd that is its
-// image's is sound, whatever was done to the copy beside the image.
+// staleBoot lists the files in the TFTP side's folder n that are not what generation n holds. A
+// kernel or initrd that is its image's is sound, whatever was done to the copy beside the image.
 func (s *Store) staleBoot(n int) ([]string, error) {
 	if n == 0 {
 		return nil, nil // its files are there and nowhere else
@@ -213,7 +216,8 @@ func (s *Store) staleBoot(n int) ([]string, error) {
 }
 
 // sameContent compares an lts.conf byte by byte, and a kernel or initrd, which only a failing disk
-// changes, by its size. On the second path, a file that is missing is different, and so is what is not a regular file.
+// changes, by its size. On the second path, a file that is missing is different, and so is what is
+// not a regular file.
 func sameContent(a, b string) (bool, error) {
 	infoA, err := os.Stat(a)
 	if err != nil {
@@ -237,8 +241,8 @@ func sameContent(a, b string) (bool, error) {
 	return bytes.Equal(dataA, dataB), err
 }
 
-// clean removes what begins like a temporary name of ours, and generations that were complete but never
-// became current.
+// clean removes what begins like a temporary name of ours, and generations that were complete but
+// never became current.
 func (s *Store) clean() error {
 	current, err := s.Current()
 	if err != nil {
@@ -277,8 +281,8 @@ func (s *Store) clean() error {
 	return nil
 }
 
-// removeLitter removes the entries of dir with temporary names; in the images' folder, which chroots
-// share, only those of this one.
+// removeLitter removes the entries of dir with temporary names; in the images' folder, which
+// chroots share, only those of this one.
 func (s *Store) removeLitter(dir string) error {
 	entries, err := readFolder(dir)
 	if err != nil {
@@ -311,8 +315,9 @@ func readFolder(dir string) ([]fs.DirEntry, error) {
 	return entries, err
 }
 
-// remove deletes generation n on both sides. Each folder first takes a temporary name, durably, so that a generation is
-// never seen half deleted; the TFTP side's goes last, for it says to a later run what is to be finished.
+// remove deletes generation n on both sides. Each folder first takes a temporary name, durably, so
+// that a generation is never seen half deleted; the TFTP side's goes last, for it says to a later
+// run what is to be finished.
 func (s *Store) remove(n int) error {
 	var going []string
 	for _, folder := range []string{s.bootFolder(n), s.folder(n)} {
@@ -340,9 +345,9 @@ func (s *Store) remove(n int) error {
 	return nil
 }
 
-// halfRemoved lists the generations that an unfinished run began to delete, and the folders on the TFTP side for which
-// there is no generation: a run put them there that did not come to publish it. What is served stays, and so does the
-// first day's, of which there may have been no image.
+// halfRemoved lists the generations that an unfinished run began to delete, and the folders on the
+// TFTP side for which there is no generation: a run put them there that did not come to publish it.
+// What is served stays, and so does the first day's, of which there may have been no image.
 func (s *Store) halfRemoved(current int) ([]int, error) {
 	entries, err := readFolder(s.boot())
 	if err != nil {
@@ -370,9 +375,10 @@ func (s *Store) halfRemoved(current int) ([]int, error) {
 	return gone, nil
 }
 
-// Prune deletes generations that are beyond the newest keep and were replaced longer than keepFor ago, but for those
-// that are pinned, and those that something on this machine visibly uses. Clients that read an image over NFSv3 cannot
-// be seen from here: only keepFor is for them. It returns the numbers it deleted.
+// Prune deletes generations that are beyond the newest keep and were replaced longer than keepFor
+// ago, but for those that are pinned, and those that something on this machine visibly uses.
+// Clients that read an image over NFSv3 cannot be seen from here: only keepFor is for them. It
+// returns the numbers it deleted.
 func (s *Store) Prune(keep int, keepFor time.Duration, now time.Time) ([]int, error) {
 	list, err := s.List()
 	if err != nil {

@@ -12,11 +12,12 @@ import (
 	"ltskeeper/internal/regular"
 )
 
-// heldFile, beside the generations, says that the current one stays until a person releases it, and since when.
+// heldFile, beside the generations, says that the current one stays until a person releases it, and
+// since when.
 const heldFile = "held"
 
-// Held says since when the current generation is held; zero if it is not. A file that does not say when holds it
-// all the same, since it was written.
+// Held says since when the current generation is held; zero if it is not. A file that does not say
+// when holds it all the same, since it was written.
 func (s *Store) Held() (time.Time, error) {
 	path := filepath.Join(s.dir(), heldFile)
 	data, err := regular.Read(path, regular.MaxRecord)
@@ -45,7 +46,8 @@ func (s *Store) Release() error {
 	return s.disk.syncDir(s.dir())
 }
 
-// Before is the generation that was there before the current one: where Rollback goes if it is not told.
+// Before is the generation that was there before the current one: where Rollback goes if it is not
+// told.
 func (s *Store) Before() (int, error) {
 	list, err := s.List()
 	if err != nil {
@@ -64,8 +66,9 @@ func (s *Store) Before() (int, error) {
 	return None, ErrNone
 }
 
-// Rollback makes generation n current again, its image, kernel, initrd and lts.conf together, and holds it: nothing
-// new is built until Release, for the tree that the bad image was made of is still there.
+// Rollback makes generation n current again, its image, kernel, initrd and lts.conf together, and
+// holds it: nothing new is built until Release, for the tree that the bad image was made of is
+// still there.
 func (s *Store) Rollback(n int, now time.Time) (Generation, error) {
 	if err := s.rollback(n, now); err != nil {
 		return Generation{}, fmt.Errorf("go back to generation %d of %s: %w", n, s.Name, errors.Join(explain(err), s.clean()))
@@ -95,8 +98,9 @@ func (s *Store) rollback(n int, now time.Time) error {
 	return s.switchTo(n, now, held) // held first: no crash may leave it to the next update to bring the bad tree back
 }
 
-// Missed lists the names under TFTP by which clients boot now, and which would lead nowhere after Rollback to generation n. One
-// that somebody else made has no kernel and no initrd if they were never served beside it.
+// Missed lists the names under TFTP by which clients boot now, and which would lead nowhere after
+// Rollback to generation n. One that somebody else made has no kernel and no initrd if they were
+// never served beside it.
 func (s *Store) Missed(n int) ([]string, error) {
 	if s.exists(n) != nil {
 		return nil, nil // Rollback says so

@@ -134,7 +134,8 @@ func TestMissed(t *testing.T) {
 	}
 }
 
-// Whatever somebody puts in the place of ltskeeper's image, and how often, is kept with what clients were served beside it.
+// Whatever somebody puts in the place of ltskeeper's image, and how often, is kept with what
+// clients were served beside it.
 func TestStrangersAreGenerations(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

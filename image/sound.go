@@ -18,8 +18,8 @@ import (
 // sampled is how many regions of a new image's data are read back before it is published.
 const sampled = 256
 
-// sound reads a new image in the folder dir back from the disk, past the page cache: superblock, tables and a sample of
-// its data must be what was written.
+// sound reads a new image in the folder dir back from the disk, past the page cache: superblock,
+// tables and a sample of its data must be what was written.
 func (s *Store) sound(ctx context.Context, dir string) error {
 	var opened [2]*os.File
 	for i, name := range []string{imageFile, indexFile} {
@@ -37,8 +37,8 @@ func (s *Store) sound(ctx context.Context, dir string) error {
 	return explainRot(written.Sample(ctx, sampled))
 }
 
-// explainRot says of an image that is not read as it was written what a person can do about that. A disk is to blame only if
-// it reported an error.
+// explainRot says of an image that is not read as it was written what a person can do about that. A
+// disk is to blame only if it reported an error.
 func explainRot(err error) error {
 	switch errno := syscall.Errno(0); {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
@@ -50,8 +50,8 @@ func explainRot(err error) error {
 		"build it anew from nothing; if that fails, too, please report it: %w", err)
 }
 
-// room fails if the file systems of images and of TFTP have less free space than the next generation is likely to need,
-// going by the one before.
+// room fails if the file systems of images and of TFTP have less free space than the next
+// generation is likely to need, going by the one before.
 func (s *Store) room(current int) error {
 	if current == None {
 		return nil

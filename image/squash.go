@@ -20,7 +20,8 @@ type made struct {
 	warnings []string
 }
 
-// squash makes the image file and its index in the folder dir, upon the generation current, and syncs them.
+// squash makes the image file and its index in the folder dir, upon the generation current, and
+// syncs them.
 func (s *Store) squash(ctx context.Context, from Source, current int, dir string) (made, error) {
 	var m made
 	full := ""
@@ -80,9 +81,9 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 	return m, s.disk.sync(out)
 }
 
-// previous opens the generation to build upon. There is none on the first day, nor where everything is to be
-// made anew; one of somebody else's has no index, and is no image of ours. An error for which regular.IsOdd
-// is true says why there is none, or why it has no index.
+// previous opens the generation to build upon. There is none on the first day, nor where everything
+// is to be made anew; one of somebody else's has no index, and is no image of ours. An error for
+// which regular.IsOdd is true says why there is none, or why it has no index.
 func (s *Store) previous(current int, full bool) (p *squashfs.Previous, done func(), err error) {
 	if full || !s.madeHere(current) {
 		return nil, func() {}, nil
@@ -111,7 +112,8 @@ func (s *Store) previous(current int, full bool) (p *squashfs.Previous, done fun
 	return p, done, err
 }
 
-// sameImage says whether a new image is byte for byte the one of generation n. One that is not a regular file is another.
+// sameImage says whether a new image is byte for byte the one of generation n. One that is not a
+// regular file is another.
 func (s *Store) sameImage(n int, image *os.File) (bool, error) {
 	if n == None {
 		return false, nil

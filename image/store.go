@@ -10,8 +10,8 @@
 //	tftp/x86_64/current -> 12
 //	tftp/x86_64/vmlinuz -> current/kernel      and initrd.img, lts.conf
 //
-// All links are relative, so that a TFTP server confined to its root can follow them. The two folders
-// may lie on different file systems. A generation never changes once it is there.
+// All links are relative, so that a TFTP server confined to its root can follow them. The two
+// folders may lie on different file systems. A generation never changes once it is there.
 //
 // The package does no locking: whoever calls Repair, Build, Publish or Prune holds the lock of the
 // farm. List, Current and Check only look.
@@ -47,8 +47,8 @@ const (
 	confFile   = "lts.conf"
 )
 
-// bootFiles are what clients fetch over TFTP: the file of a generation, and the name that boot menus
-// know it by.
+// bootFiles are what clients fetch over TFTP: the file of a generation, and the name that boot
+// menus know it by.
 var bootFiles = []struct{ file, link string }{
 	{kernelFile, "vmlinuz"},
 	{initrdFile, "initrd.img"},
@@ -181,8 +181,9 @@ func (s *Store) record(n int) Generation {
 	return g
 }
 
-// readRecord is record for who writes it anew. The error is that of a disk which does not give back what may still be there, or
-// says that something stands there which no run has written: that is left to a person.
+// readRecord is record for who writes it anew. The error is that of a disk which does not give back
+// what may still be there, or says that something stands there which no run has written: that is
+// left to a person.
 func (s *Store) readRecord(n int) (g Generation, unread error) {
 	data, err := regular.Read(filepath.Join(s.folder(n), recordFile), regular.MaxRecord)
 	if err == nil {

@@ -15,8 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An image that its disk does not give back any more is told, and replaced: by the next one that differs, and, as whoever
-// told it said, by a full build of the same tree. Clients keep what they have until then.
+// An image that its disk does not give back any more is told, and replaced: by the next one that
+// differs, and, as whoever told it said, by a full build of the same tree. Clients keep what they
+// have until then.
 func TestUnreadable(t *testing.T) {
 	t.Parallel()
 	for _, full := range []bool{false, true} {
@@ -82,7 +83,8 @@ type nothing struct{ io.Writer }
 func (nothing) WriteZeros(int64) {}
 func (nothing) Close() error     { return nil }
 
-// A generation of which the disk gives back neither record nor image is not taken for one that never became current.
+// A generation of which the disk gives back neither record nor image is not taken for one that
+// never became current.
 func TestUnreadableGeneration(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

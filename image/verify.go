@@ -22,9 +22,10 @@ import (
 // ErrNone means that there is no image yet.
 var ErrNone = remedy.AttachTo(errors.New("there is no image yet"), remedy.Command{"update-image"})
 
-// Verify reads all of the current image back and says whether it is what was built: byte for byte as its index has
-// it, an image that holds together, the kernel and initrd in it those that clients boot, and the lts.conf that they fetch
-// the one that was published. It returns the generation it looked at.
+// Verify reads all of the current image back and says whether it is what was built: byte for byte
+// as its index has it, an image that holds together, the kernel and initrd in it those that clients
+// boot, and the lts.conf that they fetch the one that was published. It returns the generation it
+// looked at.
 func (s *Store) Verify(ctx context.Context) (int, error) {
 	current, img, err := s.openCurrent()
 	if err != nil {
@@ -59,7 +60,8 @@ func (s *Store) Verify(ctx context.Context) (int, error) {
 	return current, errors.Join(problems...)
 }
 
-// verifyConf says whether the lts.conf of generation n, in its folder and under TFTP, is the one that was published.
+// verifyConf says whether the lts.conf of generation n, in its folder and under TFTP, is the one
+// that was published.
 func (s *Store) verifyConf(n int) error {
 	want := s.record(n).Conf
 	if want == "" {
@@ -78,7 +80,8 @@ func (s *Store) verifyConf(n int) error {
 	return errors.Join(problems...)
 }
 
-// verifyKernel says whether kernel and initrd of generation n, in its folder and under TFTP, are those of its image.
+// verifyKernel says whether kernel and initrd of generation n, in its folder and under TFTP, are
+// those of its image.
 func (s *Store) verifyKernel(n int, img *openedImage) error {
 	kernel, err := kernels.Choose(img.FS())
 	if err != nil || kernel == nil || !s.madeHere(n) {
@@ -139,8 +142,8 @@ func (s *Store) DiffTree(ctx context.Context, from Source) (int, []squashfs.Diff
 	return current, differences, err
 }
 
-// Diff says what changed from generation a to generation b. A folder that both leave empty is not told of for the time that
-// its image lends it.
+// Diff says what changed from generation a to generation b. A folder that both leave empty is not
+// told of for the time that its image lends it.
 func (s *Store) Diff(ctx context.Context, a, b int) ([]squashfs.Difference, error) {
 	var images [2]*openedImage
 	for i, n := range []int{a, b} {
@@ -165,7 +168,8 @@ func (s *Store) Diff(ctx context.Context, a, b int) ([]squashfs.Difference, erro
 	return told, err
 }
 
-// lends tells whether an entry may be a folder that has its time from the image, as one that was left empty has.
+// lends tells whether an entry may be a folder that has its time from the image, as one that was
+// left empty has.
 func (i *openedImage) lends(e *squashfs.Entry) bool {
 	return e.IsDir() && e.Links == 2 && int64(e.Mtime) == i.Info().Time.Unix()
 }

@@ -70,7 +70,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// Bit rot in the current image does not get into the next: that one is built clean, and somebody is told.
+// Bit rot in the current image does not get into the next: that one is built clean, and somebody is
+// told.
 func TestRotDoesNotSpread(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

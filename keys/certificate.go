@@ -20,9 +20,8 @@ type Authority struct {
 // expiresSoon is how long before its end a certificate is spoken of.
 const expiresSoon = 14 * 24 * time.Hour
 
-// covers reports whether clients take the authority's certificates for a name.
-// As in OpenSSH's match_hostname, a pattern that begins with ! and matches
-// excludes the name.
+// covers reports whether clients take the authority's certificates for a name. As in OpenSSH's
+// match_hostname, a pattern that begins with ! and matches excludes the name.
 func (a Authority) covers(name string) bool {
 	name = strings.ToLower(name)
 	covered := false
@@ -84,8 +83,8 @@ type certFault struct {
 func (f *certFault) Error() string { return f.what }
 
 // checkCertificate judges a host certificate for a name as OpenSSH's clients do
-// (sshkey_cert_check_host), all of them: a principal that is a pattern and an
-// empty list, which only some take, are refused.
+// (sshkey_cert_check_host), all of them: a principal that is a pattern and an empty list, which
+// only some take, are refused.
 func checkCertificate(k Stored, name string, authorities []Authority, revoked func(Key) bool, now time.Time) (until time.Time, err error) {
 	fault := func(format string, args ...any) error { return &certFault{what: fmt.Sprintf(format, args...)} }
 	cert, certified, err := parseCertificate(k.Key)
@@ -142,8 +141,8 @@ func checkCertificate(k Stored, name string, authorities []Authority, revoked fu
 	return before, nil
 }
 
-// Validity is when a certificate that is carried as a Key begins and ends to be
-// valid, ends being zero for one that never does, and the key it is for.
+// Validity is when a certificate that is carried as a Key begins and ends to be valid, ends being
+// zero for one that never does, and the key it is for.
 func (k Key) Validity() (begins, ends time.Time, of Key, err error) {
 	cert, of, err := parseCertificate(k)
 	if err != nil {
@@ -153,8 +152,7 @@ func (k Key) Validity() (begins, ends time.Time, of Key, err error) {
 	return begins, ends, of, nil
 }
 
-// validity is when a certificate begins and ends to be valid: zero for one that
-// never ends.
+// validity is when a certificate begins and ends to be valid: zero for one that never ends.
 func validity(cert *ssh.Certificate) (after, before time.Time) {
 	const last = 1 << 40 // seconds; what is beyond that never comes
 	after = time.Unix(int64(min(cert.ValidAfter, last)), 0).UTC()
@@ -164,8 +162,8 @@ func validity(cert *ssh.Certificate) (after, before time.Time) {
 	return after, before
 }
 
-// certTypes are the types of certificates in the order in which OpenSSH's
-// clients prefer them: they look at no other than the first that a server has.
+// certTypes are the types of certificates in the order in which OpenSSH's clients prefer them: they
+// look at no other than the first that a server has.
 func preferred(certs []Key) (Key, bool) {
 	for _, t := range hostKeyTypes {
 		if i := slices.IndexFunc(certs, func(k Key) bool { return k.Type == t.certType }); i >= 0 {
@@ -175,8 +173,8 @@ func preferred(certs []Key) (Key, bool) {
 	return Key{}, false
 }
 
-// certify judges the certificates that were shown, and those on record, for the
-// names that clients use.
+// certify judges the certificates that were shown, and those on record, for the names that clients
+// use.
 func (v *Verdict) certify(p Policy, r record, revoked func(Key) bool, now time.Time) {
 	if len(p.Authorities) == 0 || len(p.Listed) == 0 {
 		return
@@ -220,15 +218,17 @@ func (v *Verdict) certify(p Policy, r record, revoked func(Key) bool, now time.T
 	}
 }
 
-// Covered says whether a declared CA is to vouch for the server, under one of the names that clients use.
+// Covered says whether a declared CA is to vouch for the server, under one of the names that
+// clients use.
 func (p Policy) Covered() bool {
 	return slices.ContainsFunc(p.Listed, func(name string) bool {
 		return slices.ContainsFunc(p.Authorities, func(a Authority) bool { return a.covers(name) })
 	})
 }
 
-// Refused says why clients do not take a certificate that a server shows, as the end of a sentence that begins with it; nil if
-// they do. What another CA has signed is nobody's concern where no declared one covers the server.
+// Refused says why clients do not take a certificate that a server shows, as the end of a sentence
+// that begins with it; nil if they do. What another CA has signed is nobody's concern where no
+// declared one covers the server.
 func (s *Store) Refused(p Policy, certificate Stored, now time.Time) error {
 	for _, name := range p.Listed {
 		_, err := checkCertificate(certificate, name, p.Authorities, s.isRevoked, now)
@@ -262,8 +262,7 @@ func certifiedName(k Key) string {
 	return describe(certified)
 }
 
-// certified reports whether an address shows a key that a good certificate
-// vouches for.
+// certified reports whether an address shows a key that a good certificate vouches for.
 func (v *Verdict) certified(a AddressSighting) bool {
 	return slices.ContainsFunc(a.Keys, func(k Key) bool { return contains(v.vouched, k) })
 }

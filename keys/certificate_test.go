@@ -36,8 +36,8 @@ func authority(t *testing.T, hosts ...string) (string, Authority) {
 	return path, Authority{Hosts: hosts, Key: k}
 }
 
-// loginAs logs in with the real ssh to a name that no name service knows, at the
-// usual port as far as ssh knows.
+// loginAs logs in with the real ssh to a name that no name service knows, at the usual port as far
+// as ssh knows.
 func loginAs(t *testing.T, s *sshdtest.Server, name string, knownHosts []byte) (string, error) {
 	t.Helper()
 	return runSSH(t, s, knownHosts, "-o", "HostKeyAlias="+name)
@@ -45,8 +45,8 @@ func loginAs(t *testing.T, s *sshdtest.Server, name string, knownHosts []byte) (
 
 const appName = "app01.example.org"
 
-// OpenSSH's clients judge certificates as we do: with what we render they log in
-// to a server exactly if we say that they can.
+// OpenSSH's clients judge certificates as we do: with what we render they log in to a server
+// exactly if we say that they can.
 func TestCertificatesAsOpenSSHJudgesThem(t *testing.T) {
 	t.Parallel()
 	ca, declared := authority(t, "*.example.org")
@@ -144,8 +144,8 @@ func (k *keeper) known(v Verdict) []byte {
 	})
 }
 
-// A server that is known by its certificate alone: its key stands in no line, a
-// new key needs nobody, and the end of the certificate is the end of trust.
+// A server that is known by its certificate alone: its key stands in no line, a new key needs
+// nobody, and the end of the certificate is the end of trust.
 func TestTrustedByCertificateAlone(t *testing.T) {
 	t.Parallel()
 	k, ca := certified(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
@@ -216,8 +216,8 @@ func TestNoFirstUseUnderACA(t *testing.T) {
 	}
 }
 
-// A key that was trusted before its certificate stays so, and what is wrong with
-// the certificate is said: OpenSSH falls back to the plain line.
+// A key that was trusted before its certificate stays so, and what is wrong with the certificate is
+// said: OpenSSH falls back to the plain line.
 func TestPlainKeyWithABadCertificate(t *testing.T) {
 	t.Parallel()
 	k, ca := certified(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
@@ -244,8 +244,8 @@ func TestPlainKeyWithABadCertificate(t *testing.T) {
 	}
 }
 
-// A certificate that was taken stays good where this machine's clock is set back to before its beginning, shown or not; a
-// new one has not begun then.
+// A certificate that was taken stays good where this machine's clock is set back to before its
+// beginning, shown or not; a new one has not begun then.
 func TestClockSetBackBeforeACertificate(t *testing.T) {
 	t.Parallel()
 	k, ca := certified(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})

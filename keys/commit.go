@@ -17,10 +17,9 @@ type change struct {
 // byScan is what the log says of a change that nobody ordered.
 const byScan = "scan"
 
-// commit is the one place where trust changes: every decision ends here. On
-// disk names come before the first key of theirs, the log before what it tells
-// of, and a revocation before the files that it takes keys from. Nothing is
-// written for what stays as it is.
+// commit is the one place where trust changes: every decision ends here. On disk names come before
+// the first key of theirs, the log before what it tells of, and a revocation before the files that
+// it takes keys from. Nothing is written for what stays as it is.
 func (s *Store) commit(now time.Time, by string, revoked []Stored, changes ...change) error {
 	var names []string
 	for _, c := range changes {
@@ -74,8 +73,8 @@ func (s *Store) commit(now time.Time, by string, revoked []Stored, changes ...ch
 // untrusted is what stands in NAME.pending.
 func (r record) untrusted() []Stored { return slices.Concat(r.waiting, r.rejected) }
 
-// sameEntries reports whether two lists hold the same keys with the same
-// comments, in whatever order.
+// sameEntries reports whether two lists hold the same keys with the same comments, in whatever
+// order.
 func sameEntries(a, b []Stored) bool {
 	missing := func(k Stored) bool {
 		same := func(other Stored) bool { return other.Equal(k.Key) && other.Origin.Comment() == k.Origin.Comment() }
@@ -84,9 +83,9 @@ func sameEntries(a, b []Stored) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, missing)
 }
 
-// entries is what the log says about the changes: a line for each key that
-// comes to be trusted, rejected or revoked, or ceases to be so. That a key
-// waits is no decision, and anybody can bring it about.
+// entries is what the log says about the changes: a line for each key that comes to be trusted,
+// rejected or revoked, or ceases to be so. That a key waits is no decision, and anybody can bring
+// it about.
 func (s *Store) entries(now time.Time, by string, revoked []Stored, changes []change) []Entry {
 	var entries []Entry
 	add := func(server string, k Key, from, to Standing, by string) {

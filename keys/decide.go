@@ -28,9 +28,9 @@ func (v *Verdict) change() change {
 	}
 }
 
-// Accept trusts pending or rejected keys, each in place of the trusted keys of
-// its type. Without fingerprints it accepts all pending ones; two of one type
-// are then an error, as are keys that are not pinned though others are.
+// Accept trusts pending or rejected keys, each in place of the trusted keys of its type. Without
+// fingerprints it accepts all pending ones; two of one type are then an error, as are keys that are
+// not pinned though others are.
 func (s *Store) Accept(p Policy, fingerprints []string, now time.Time) (accepted, replaced []Stored, err error) {
 	r, err := s.record(p)
 	if err != nil {
@@ -81,8 +81,8 @@ func (s *Store) acceptable(p Policy, k Key, others []Stored) error {
 	return nil
 }
 
-// Reject ends the wait of pending keys without trusting them: they are not
-// offered again. Without fingerprints it rejects all of them.
+// Reject ends the wait of pending keys without trusting them: they are not offered again. Without
+// fingerprints it rejects all of them.
 func (s *Store) Reject(name string, fingerprints []string, now time.Time) (rejected []Stored, err error) {
 	r, err := s.record(Policy{Name: name})
 	if err != nil {
@@ -128,8 +128,8 @@ func choose(r record, fingerprints []string) ([]Stored, error) {
 	return chosen, nil
 }
 
-// Retire forgets the keys of a server that is no more, even if its files are
-// damaged. Its names remain known, so that it has no first use if it comes back.
+// Retire forgets the keys of a server that is no more, even if its files are damaged. Its names
+// remain known, so that it has no first use if it comes back.
 func (s *Store) Retire(name string, now time.Time) error {
 	if err := checkServer(name); err != nil {
 		return err

@@ -9,13 +9,12 @@ import (
 	"strings"
 )
 
-// errCut is what is wrong with a file that something else than this package
-// wrote, or that was not written to its end.
+// errCut is what is wrong with a file that something else than this package wrote, or that was not
+// written to its end.
 var errCut = errors.New("it is cut off in the middle of a line")
 
-// parseKeyFile reads a file of public key lines. Empty lines and lines that
-// begin with # are comments. The last line, too, ends in a newline: a file
-// that does not is cut off.
+// parseKeyFile reads a file of public key lines. Empty lines and lines that begin with # are
+// comments. The last line, too, ends in a newline: a file that does not is cut off.
 func parseKeyFile(data []byte) ([]Stored, error) {
 	var keys []Stored
 	err := eachLine(data, func(line string) error {
@@ -117,8 +116,8 @@ func eachLine(data []byte, f func(line string) error) error {
 	return nil
 }
 
-// validName reports whether s can be a server's name or address, and so stand
-// in known_hosts and, but for the colon, be a file's name.
+// validName reports whether s can be a server's name or address, and so stand in known_hosts and,
+// but for the colon, be a file's name.
 func validName(s string) bool {
 	if s == "" || len(s) > 200 || s[0] == '-' || s[0] == '.' {
 		return false

@@ -25,9 +25,8 @@ type RefusedKey struct {
 	Err error // why
 }
 
-// Import trusts keys that a person brought from elsewhere, as far as they
-// replace none: one of a type of which another key is trusted, or that a person
-// has rejected, waits to be accepted.
+// Import trusts keys that a person brought from elsewhere, as far as they replace none: one of a
+// type of which another key is trusted, or that a person has rejected, waits to be accepted.
 func (s *Store) Import(p Policy, offered []Stored, now time.Time) (Imported, error) {
 	var done Imported
 	r, err := s.record(p)
@@ -84,8 +83,8 @@ func (s *Store) refusal(p Policy, k Key) error {
 	return nil
 }
 
-// For reports whether the line holds a key of a server with one of these names,
-// as OpenSSH looks them up for the port: a public key line is for every name.
+// For reports whether the line holds a key of a server with one of these names, as OpenSSH looks
+// them up for the port: a public key line is for every name.
 func (l Line) For(names []string, port int) bool {
 	if l.Hosts == "" {
 		return true
@@ -99,15 +98,13 @@ func (l Line) For(names []string, port int) bool {
 	return false
 }
 
-// Names reports whether the line holds a key of a server with one of these
-// names, and each of its own names is one name: no pattern, which is for others
-// as well.
+// Names reports whether the line holds a key of a server with one of these names, and each of its
+// own names is one name: no pattern, which is for others as well.
 func (l Line) Names(names []string, port int) bool {
 	return l.Marker == "" && l.Hosts != "" && !strings.ContainsAny(l.Hosts, "*?!") && l.For(names, port)
 }
 
-// matchHosts is OpenSSH's match_hostname and, for a hashed name, its
-// comparison.
+// matchHosts is OpenSSH's match_hostname and, for a hashed name, its comparison.
 func matchHosts(hosts, name string) bool {
 	if hashed, ok := strings.CutPrefix(hosts, "|1|"); ok {
 		salt, sum, _ := strings.Cut(hashed, "|")
@@ -124,9 +121,8 @@ func hashName(salt []byte, name string) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// SSHFP is the key's fingerprint as a DNS record's data (RFC 4255, 6594, 7479):
-// algorithm, 2 for SHA-256, and hexadecimal digits. ok is false for a type that
-// has no number.
+// SSHFP is the key's fingerprint as a DNS record's data (RFC 4255, 6594, 7479): algorithm, 2 for
+// SHA-256, and hexadecimal digits. ok is false for a type that has no number.
 func (k Key) SSHFP() (data string, ok bool) {
 	algorithm := 0
 	switch {

@@ -14,17 +14,17 @@ type Policy struct {
 	Pins     []string // fingerprints; if there are any, only keys with these are trusted
 	FirstUse bool     // a server that never had a key is trusted with what it shows
 
-	// Adopted are the keys that the admin's own known_hosts has for the server.
-	// Clients take them already, so one that never had a key is trusted with
-	// them, and with nothing that it shows beside.
+	// Adopted are the keys that the admin's own known_hosts has for the server. Clients take them
+	// already, so one that never had a key is trusted with them, and with nothing that it shows
+	// beside.
 	Adopted []Key
 
-	// RetireAfter is how long a key stays trusted after its server stopped
-	// listing it: a server may be rolled back.
+	// RetireAfter is how long a key stays trusted after its server stopped listing it: a server may
+	// be rolled back.
 	RetireAfter time.Duration
 
-	// Authorities are those whose certificates clients take, and Listed the
-	// names that they know the server by: first the one in their list.
+	// Authorities are those whose certificates clients take, and Listed the names that they know
+	// the server by: first the one in their list.
 	Authorities []Authority
 	Listed      []string
 }
@@ -42,8 +42,8 @@ const (
 	StateUnreadable State = "unreadable" // Verdict.Err
 )
 
-// Verdict is what a sighting means for a server. Keys that are in the store
-// have the origins that they have there.
+// Verdict is what a sighting means for a server. Keys that are in the store have the origins that
+// they have there.
 type Verdict struct {
 	Name  string
 	State State
@@ -61,9 +61,9 @@ type Verdict struct {
 	Revoked   []Key    // shown, though revoked
 	Weak      []Key    // shown, but refused: Key.Weakness says why
 
-	// Certified are certificates, shown now or on record, that clients take for
-	// the server's name. The keys in them are not in Trusted: OpenSSH would take
-	// a plain line after the certificate has expired.
+	// Certified are certificates, shown now or on record, that clients take for the server's name.
+	// The keys in them are not in Trusted: OpenSSH would take a plain line after the certificate
+	// has expired.
 	Certified []Stored
 	CertNotes []string // what is to be said about its certificates, a sentence each
 
@@ -75,9 +75,8 @@ type Verdict struct {
 	Decision   bool   // a person has to decide, or look
 	NoFirstUse string // why the keys of a server that has none are not trusted by first use
 
-	// Err is set if the server's key files cannot be read. Nothing is then
-	// decided or written. Trusted still holds the keys if only the pending
-	// ones are unreadable.
+	// Err is set if the server's key files cannot be read. Nothing is then decided or written.
+	// Trusted still holds the keys if only the pending ones are unreadable.
 	Err error
 
 	seen     Sighting
@@ -114,8 +113,8 @@ type record struct {
 //     authenticated, is trusted beside the others, unless a person rejected it.
 //   - Nothing else makes a key trusted; what is shown waits for a person.
 //
-// A trusted key ceases to be one, beside those, only if the server has said for
-// long that it does not have it any more.
+// A trusted key ceases to be one, beside those, only if the server has said for long that it does
+// not have it any more.
 func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.Time) Verdict {
 	v := Verdict{Name: p.Name, seen: seen, policy: p, at: now, before: r}
 	shown := v.sift(revoked)
@@ -182,12 +181,10 @@ func judge(p Policy, r record, revoked func(Key) bool, seen Sighting, now time.T
 	return v
 }
 
-// maxPending is more than a server has keys. Only one whose addresses disagree
-// comes near it.
+// maxPending is more than a server has keys. Only one whose addresses disagree comes near it.
 const maxPending = 16
 
-// sift collects the keys that were shown, each once, and sets those aside that
-// are never trusted.
+// sift collects the keys that were shown, each once, and sets those aside that are never trusted.
 func (v *Verdict) sift(revoked func(Key) bool) (shown []Key) {
 	for _, a := range v.seen.Addresses {
 		for _, k := range a.Keys {
@@ -215,7 +212,8 @@ func (v *Verdict) listed(revoked func(Key) bool) (listed []Key) {
 	return slices.DeleteFunc(listed, func(k Key) bool { return revoked(k) || k.Weakness() != nil })
 }
 
-// recall returns those of the keys that a person rejected, says the log, though NAME.pending lacks that.
+// recall returns those of the keys that a person rejected, says the log, though NAME.pending lacks
+// that.
 func (r record) recall(keys []Key) (recalled []Stored) {
 	for _, k := range keys {
 		at, is := r.logged[k.Fingerprint()]
@@ -245,8 +243,8 @@ func (v *Verdict) trustPinned(p Policy, shown []Key, now time.Time) {
 	}
 }
 
-// adopt trusts a server that never had a key with those of the policy. Of
-// several of one type, those count that it shows, if it shows one of them.
+// adopt trusts a server that never had a key with those of the policy. Of several of one type,
+// those count that it shows, if it shows one of them.
 func (v *Verdict) adopt(p Policy, r record, revoked func(Key) bool, shown []Key, now time.Time) {
 	if len(p.Pins) > 0 || len(v.Trusted) > 0 || r.past != "" {
 		return
@@ -283,8 +281,7 @@ func (v *Verdict) classify(shown []Key, fresh, rejected []Stored) {
 	}
 }
 
-// noFirstUse says why a server without trusted keys is not trusted with what it
-// shows.
+// noFirstUse says why a server without trusted keys is not trusted with what it shows.
 func noFirstUse(p Policy, r record, v *Verdict) string {
 	switch {
 	case len(p.Pins) > 0:
@@ -303,8 +300,8 @@ func noFirstUse(p Policy, r record, v *Verdict) string {
 	return ""
 }
 
-// stillWaiting returns the keys that have waited and that the sighting does not
-// settle. A server's pending keys are the latest it showed.
+// stillWaiting returns the keys that have waited and that the sighting does not settle. A server's
+// pending keys are the latest it showed.
 func (v *Verdict) stillWaiting(waiting, fresh []Stored, revoked func(Key) bool) (still []Stored) {
 	answered := false
 	var offered, shown []string
@@ -328,8 +325,8 @@ func (v *Verdict) stillWaiting(waiting, fresh []Stored, revoked func(Key) bool) 
 	return still
 }
 
-// someLack reports whether an address answered that has no key of the types of
-// these, nor a certificate that clients take.
+// someLack reports whether an address answered that has no key of the types of these, nor a
+// certificate that clients take.
 func (v *Verdict) someLack(keys []Stored) bool {
 	return slices.ContainsFunc(v.seen.Addresses, func(a AddressSighting) bool {
 		types := a.types()
@@ -357,10 +354,9 @@ func shareType[K anyKey](list []K, others []Stored) bool {
 	return slices.ContainsFunc(list, func(k K) bool { return hasType(others, k.plain().Type) })
 }
 
-// Undecided reports whether a person has to decide about keys that wait beside
-// these trusted ones: a server has no other, nor a certificate, or they are of
-// the same type. One that the server itself lists, logged in over a trusted key,
-// can wait.
+// Undecided reports whether a person has to decide about keys that wait beside these trusted ones:
+// a server has no other, nor a certificate, or they are of the same type. One that the server
+// itself lists, logged in over a trusted key, can wait.
 func Undecided(trusted, pending []Stored, certified bool) bool {
 	return slices.ContainsFunc(pending, func(k Stored) bool {
 		return len(trusted) == 0 && !certified || hasType(trusted, k.Type) && k.Origin.How != HowListed
@@ -383,9 +379,9 @@ func (v *Verdict) state(first bool) State {
 	return StateNone
 }
 
-// types are the key types that an address is taken to have: those it showed and,
-// as far as they could not be asked for, those it offers. One that it offers and
-// does not show when asked (RSA with SHA-1 only, say) is not among them.
+// types are the key types that an address is taken to have: those it showed and, as far as they
+// could not be asked for, those it offers. One that it offers and does not show when asked (RSA
+// with SHA-1 only, say) is not among them.
 func (a *AddressSighting) types() []string {
 	var types []string
 	for _, k := range a.Keys {
@@ -399,8 +395,8 @@ func (a *AddressSighting) types() []string {
 	return types
 }
 
-// disagree reports whether two addresses show different keys of one type that
-// are not both trusted, or different types although nothing was left out.
+// disagree reports whether two addresses show different keys of one type that are not both trusted,
+// or different types although nothing was left out.
 func disagree(addresses []AddressSighting, trusted []Stored) bool {
 	byType := make(map[string]Key)
 	whole := -1 // an address that has shown all it has

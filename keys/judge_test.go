@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// summary is a verdict in short names: what is trusted, what became so, what
-// waits, and what is wrong.
+// summary is a verdict in short names: what is trusted, what became so, what waits, and what is
+// wrong.
 func summary(v Verdict) string {
 	words := []string{string(v.State), "[" + namesOf(v.Trusted) + "]"}
 	for _, list := range []struct {
@@ -206,8 +206,7 @@ func writes(v Verdict) (trusted, pending bool) {
 	return !sameEntries(c.before.trusted, c.after.trusted), !sameEntries(c.before.untrusted(), c.after.untrusted())
 }
 
-// history lets a name live through random scans, as a person who never decides
-// anything would.
+// history lets a name live through random scans, as a person who never decides anything would.
 type history struct {
 	*rand.Rand
 	record record

@@ -1,14 +1,13 @@
-// Package keys is about the SSH host keys of servers: it asks servers for
-// them, judges what they show against what is trusted already, keeps the
-// outcome on disk, and renders it as OpenSSH's known_hosts.
+// Package keys is about the SSH host keys of servers: it asks servers for them, judges what they
+// show against what is trusted already, keeps the outcome on disk, and renders it as OpenSSH's
+// known_hosts.
 //
 //	targets -> Scanner.Scan -> []Sighting -> Store.Judge -> Verdict -> Store.Apply
 //	                                    Store.Trusted -> RenderKnownHosts
 //
-// A scan is unauthenticated: whoever sits on the wire can answer it. So a
-// scan makes a key trusted only on a name's first use, or where the key is
-// pinned; from then on a key that is not trusted waits for a person. The
-// package does not know where a server is declared, which file known_hosts
+// A scan is unauthenticated: whoever sits on the wire can answer it. So a scan makes a key trusted
+// only on a name's first use, or where the key is pinned; from then on a key that is not trusted
+// waits for a person. The package does not know where a server is declared, which file known_hosts
 // is written to, or who is asked for a decision.
 package keys
 
@@ -25,9 +24,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Key is a public host key as it stands in OpenSSH's files. The blob is the
-// encoding of RFC 4253, section 6.6: for types this package does not know it
-// is carried as it is.
+// Key is a public host key as it stands in OpenSSH's files. The blob is the encoding of RFC 4253,
+// section 6.6: for types this package does not know it is carried as it is.
 type Key struct {
 	Type string // "ssh-ed25519"
 	Blob []byte // begins with the type as an SSH string
@@ -42,10 +40,9 @@ const (
 	soundRSA = 3072
 )
 
-// ParseKey reads one line of an OpenSSH public key file: type, base64 blob
-// and an optional comment, separated by blanks (sshd(8), AUTHORIZED_KEYS FILE
-// FORMAT, without options). A key of a type that this package knows must be
-// well formed; of any other only the type inside the blob is compared.
+// ParseKey reads one line of an OpenSSH public key file: type, base64 blob and an optional comment,
+// separated by blanks (sshd(8), AUTHORIZED_KEYS FILE FORMAT, without options). A key of a type that
+// this package knows must be well formed; of any other only the type inside the blob is compared.
 func ParseKey(line string) (Key, error) {
 	k, _, err := ParseKeyLine(line)
 	return k, err
@@ -79,8 +76,8 @@ func ParseKeyLine(line string) (k Key, comment string, err error) {
 	return key, comment, nil
 }
 
-// parseBlob reads a key in its wire encoding. Two encodings of one key become
-// the same blob, so that a key cannot be disguised from a revocation.
+// parseBlob reads a key in its wire encoding. Two encodings of one key become the same blob, so
+// that a key cannot be disguised from a revocation.
 func parseBlob(blob []byte) (Key, error) {
 	typ, err := blobType(blob)
 	if err != nil {
@@ -114,8 +111,8 @@ func blobType(blob []byte) (string, error) {
 	return typ, nil
 }
 
-// Fingerprint is the key's SHA-256 fingerprint as ssh-keygen prints it:
-// "SHA256:" and 43 characters of base64.
+// Fingerprint is the key's SHA-256 fingerprint as ssh-keygen prints it: "SHA256:" and 43 characters
+// of base64.
 func (k Key) Fingerprint() string {
 	return "SHA256:" + base64.RawStdEncoding.EncodeToString(k.sum())
 }
@@ -133,9 +130,8 @@ func (k Key) Line() string {
 // Equal reports whether both are the same key.
 func (k Key) Equal(other Key) bool { return bytes.Equal(k.Blob, other.Blob) }
 
-// Weakness says why the key must not be trusted whoever vouches for it: it is
-// DSA, RSA under 2,048 bits, or no plain key but a certificate. It is nil for
-// all other keys.
+// Weakness says why the key must not be trusted whoever vouches for it: it is DSA, RSA under 2,048
+// bits, or no plain key but a certificate. It is nil for all other keys.
 func (k Key) Weakness() error {
 	switch {
 	case k.Type == typeDSA:
@@ -150,8 +146,8 @@ func (k Key) Weakness() error {
 	return nil
 }
 
-// Caution says why the key, though it may be trusted, is none to rely on for
-// long, or "": it is RSA under 3,072 bits.
+// Caution says why the key, though it may be trusted, is none to rely on for long, or "": it is RSA
+// under 3,072 bits.
 func (k Key) Caution() string {
 	if bits := k.Bits(); k.Type == ssh.KeyAlgoRSA && bits < soundRSA {
 		return fmt.Sprintf("weak: RSA of %d bits, %d would be sound", bits, soundRSA)
@@ -178,8 +174,7 @@ func rsaBits(blob []byte) int {
 	return key.N.BitLen()
 }
 
-// Bits is the size of the key as ssh-keygen prints it, 0 for types that this
-// package does not know.
+// Bits is the size of the key as ssh-keygen prints it, 0 for types that this package does not know.
 func (k Key) Bits() int {
 	switch k.Type {
 	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256:
@@ -194,8 +189,8 @@ func (k Key) Bits() int {
 	return 0
 }
 
-// validType reports whether s can be a key type: RFC 4251, section 6, and no
-// character that means something in known_hosts.
+// validType reports whether s can be a key type: RFC 4251, section 6, and no character that means
+// something in known_hosts.
 func validType(s string) bool {
 	if s == "" || len(s) > 64 {
 		return false

@@ -61,8 +61,8 @@ func TestFingerprintAgreesWithSSHKeygen(t *testing.T) {
 	}
 }
 
-// A number may be written with more zeros in front than it needs. If that made
-// another key of it, a revoked key would only have to change its clothes.
+// A number may be written with more zeros in front than it needs. If that made another key of it, a
+// revoked key would only have to change its clothes.
 func TestOneKeyHasOneEncoding(t *testing.T) {
 	t.Parallel()
 	plain := key("r1")

@@ -31,10 +31,9 @@ type KnownHosts struct {
 	Local       []byte // lines that are added byte by byte
 }
 
-// RenderKnownHosts renders OpenSSH's known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE
-// FORMAT), hosts sorted by their first name. The same argument gives the same
-// bytes. A host's name that could be a pattern is left out: it would vouch for
-// others.
+// RenderKnownHosts renders OpenSSH's known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT), hosts
+// sorted by their first name. The same argument gives the same bytes. A host's name that could be a
+// pattern is left out: it would vouch for others.
 func RenderKnownHosts(k KnownHosts) []byte {
 	hosts := slices.Clone(k.Hosts)
 	slices.SortStableFunc(hosts, func(a, b Host) int { return strings.Compare(a.first(), b.first()) })
@@ -70,9 +69,8 @@ func RenderKnownHosts(k KnownHosts) []byte {
 	return appendText(b, string(k.Local))
 }
 
-// hashedName is a name as HashKnownHosts writes it: "|1|salt|hash". The salt of a
-// name is always the same, so that the file is, too, and nobody without the
-// secret can compute it from a name.
+// hashedName is a name as HashKnownHosts writes it: "|1|salt|hash". The salt of a name is always
+// the same, so that the file is, too, and nobody without the secret can compute it from a name.
 func hashedName(secret []byte, name string) string {
 	name = strings.ToLower(name)
 	mac := hmac.New(sha1.New, secret)
@@ -106,8 +104,7 @@ func hostPort(name string, port int) string {
 	return "[" + name + "]:" + strconv.Itoa(port)
 }
 
-// ValidPattern reports whether s can stand in known_hosts as a pattern of names
-// or addresses.
+// ValidPattern reports whether s can stand in known_hosts as a pattern of names or addresses.
 func ValidPattern(s string) bool {
 	return s != "" && validName("a"+strings.NewReplacer("*", "a", "?", "a").Replace(s))
 }
@@ -119,9 +116,8 @@ func (h Host) first() string {
 	return h.Names[0]
 }
 
-// patterns is the field that names the host: as OpenSSH looks them up, which
-// is in lower case, addresses in their shortest form, and with the port unless
-// that is 22 (put_host_port in misc.c).
+// patterns is the field that names the host: as OpenSSH looks them up, which is in lower case,
+// addresses in their shortest form, and with the port unless that is 22 (put_host_port in misc.c).
 func (h Host) patterns() string {
 	var patterns []string
 	for _, name := range h.Names {
@@ -165,9 +161,8 @@ type LineError struct {
 
 func (e LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Msg) }
 
-// CheckKnownHosts returns the lines of a known_hosts file that OpenSSH would
-// not read; it skips them without a word. Key types that are unknown here are
-// no mistake.
+// CheckKnownHosts returns the lines of a known_hosts file that OpenSSH would not read; it skips
+// them without a word. Key types that are unknown here are no mistake.
 func CheckKnownHosts(data []byte) []LineError {
 	var mistakes []LineError
 	n := 0
@@ -203,8 +198,8 @@ func checkEntry(line string) error {
 	return checkKey(key)
 }
 
-// cutMarker takes the marker off a line. OpenSSH looks for the blank that ends
-// it before it looks for a tab.
+// cutMarker takes the marker off a line. OpenSSH looks for the blank that ends it before it looks
+// for a tab.
 func cutMarker(line string) (rest string, err error) {
 	if line[0] != '@' {
 		return line, nil
@@ -223,8 +218,8 @@ func cutMarker(line string) (rest string, err error) {
 	return rest, nil
 }
 
-// checkHash checks a hashed host name, "|1|salt|hash", both of the size of a
-// SHA-1 sum. A list of names that are not hashed has no wrong form.
+// checkHash checks a hashed host name, "|1|salt|hash", both of the size of a SHA-1 sum. A list of
+// names that are not hashed has no wrong form.
 func checkHash(hosts string) error {
 	if !strings.HasPrefix(hosts, "|") {
 		return nil

@@ -176,8 +176,8 @@ func TestLoginWithWhatWasCollected(t *testing.T) {
 	}
 }
 
-// knownHostsLines are lines for which there is a name to look up, so that
-// OpenSSH can be asked about them.
+// knownHostsLines are lines for which there is a name to look up, so that OpenSSH can be asked
+// about them.
 var knownHostsLines = []struct{ line, name, mistake string }{
 	{"app01 ssh-ed25519 " + encoded("e1"), "app01", ""},
 	{"  app01,10.0.0.1 \t ssh-ed25519\t" + encoded("e1") + " with a comment", "10.0.0.1", ""},

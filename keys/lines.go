@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// A Line is a key in a file of somebody else's: a public key line, or one of
-// known_hosts, whose hosts it then has.
+// A Line is a key in a file of somebody else's: a public key line, or one of known_hosts, whose
+// hosts it then has.
 type Line struct {
 	Number int    // from 1
 	Marker string // "@revoked", "@cert-authority" or ""
@@ -20,8 +20,8 @@ type Line struct {
 // KeyWithOrigin returns the key as a stored one, with its comment.
 func (l Line) KeyWithOrigin() Stored { return Stored{l.Key, l.Origin} }
 
-// ReadLines reads public key files (*.pub, what sshd has), known_hosts and what
-// ssh-keyscan prints, also mixed. Comments and empty lines are skipped.
+// ReadLines reads public key files (*.pub, what sshd has), known_hosts and what ssh-keyscan prints,
+// also mixed. Comments and empty lines are skipped.
 func ReadLines(data []byte) (lines []Line, mistakes []LineError) {
 	n := 0
 	for raw := range bytes.Lines(data) {
@@ -41,8 +41,8 @@ func ReadLines(data []byte) (lines []Line, mistakes []LineError) {
 	return lines, mistakes
 }
 
-// readLine reads a line that is not empty. A first word that is a key type
-// whose key follows begins a public key; anything else names hosts.
+// readLine reads a line that is not empty. A first word that is a key type whose key follows begins
+// a public key; anything else names hosts.
 func readLine(text string) (Line, error) {
 	if key, comment, err := ParseKeyLine(text); err == nil {
 		return Line{Key: key, Origin: parseOrigin(comment)}, nil

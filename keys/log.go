@@ -79,8 +79,8 @@ func (s *Store) log(entries []Entry) error {
 	return errors.Join(appendLines(f, b.Bytes()), f.Close())
 }
 
-// appendLines writes text to the end of f, or, with an error, takes back what it wrote: the log tells of nothing that does
-// not happen. A line that a crash has left half is ended first.
+// appendLines writes text to the end of f, or, with an error, takes back what it wrote: the log
+// tells of nothing that does not happen. A line that a crash has left half is ended first.
 func appendLines(f *os.File, text []byte) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -104,8 +104,7 @@ func appendLines(f *os.File, text []byte) error {
 	return err
 }
 
-// Log returns the log, oldest first, and the numbers of lines in it that it
-// cannot read.
+// Log returns the log, oldest first, and the numbers of lines in it that it cannot read.
 func (s *Store) Log() (entries []Entry, unreadable []int, err error) {
 	f, err := regular.Open(s.path(logFile))
 	if errors.Is(err, fs.ErrNotExist) {

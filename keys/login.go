@@ -17,16 +17,15 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 )
 
-// Login is how a Scanner logs in to servers, to have them prove their keys. It
-// opens no session there: an account that may do nothing is enough.
+// Login is how a Scanner logs in to servers, to have them prove their keys. It opens no session
+// there: an account that may do nothing is enough.
 type Login struct {
 	User string
 	Auth ssh.AuthMethod
 }
 
-// OpenIdentity returns a way to log in with the private key in the file at
-// path, or with the keys of the agent whose socket it is. close ends the
-// connection to the agent.
+// OpenIdentity returns a way to log in with the private key in the file at path, or with the keys
+// of the agent whose socket it is. close ends the connection to the agent.
 func OpenIdentity(path string) (auth ssh.AuthMethod, close func() error, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -56,10 +55,10 @@ func OpenIdentity(path string) (auth ssh.AuthMethod, close func() error, err err
 	return ssh.PublicKeys(signer), func() error { return nil }, nil
 }
 
-// visit asks an address of a server that has trusted keys, with a login. As a
-// rule that is one connection: the key that it shows is trusted, and the server
-// tells of all others. If it shows another key than the trusted one of a type,
-// it is asked for those of the other types: one of them may vouch for it.
+// visit asks an address of a server that has trusted keys, with a login. As a rule that is one
+// connection: the key that it shows is trusted, and the server tells of all others. If it shows
+// another key than the trusted one of a type, it is asked for those of the other types: one of them
+// may vouch for it.
 func (s *scan) visit(ctx context.Context, target Target, endpoint netip.AddrPort) AddressSighting {
 	seen := AddressSighting{Address: endpoint.Addr().String()}
 	fail := func(kind ErrorKind, err error) AddressSighting {
@@ -94,8 +93,8 @@ func (s *scan) visit(ctx context.Context, target Target, endpoint netip.AddrPort
 	}
 }
 
-// askCertificate asks for the certificate that clients prefer, if it is wanted
-// and was not shown yet.
+// askCertificate asks for the certificate that clients prefer, if it is wanted and was not shown
+// yet.
 func (s *scan) askCertificate(ctx context.Context, target Target, endpoint netip.AddrPort, open opening, seen AddressSighting) AddressSighting {
 	for _, t := range hostKeyTypes {
 		if !target.Certificates || !open.offers(t.certAlgorithms) {
@@ -158,8 +157,8 @@ type visit struct {
 	testimony *Testimony
 }
 
-// run logs in, if the server shows a trusted key, and hears what it says about
-// its keys. The testimony is nil if that did not come about.
+// run logs in, if the server shows a trusted key, and hears what it says about its keys. The
+// testimony is nil if that did not come about.
 func (v *visit) run(endpoint netip.AddrPort) (t *Testimony, err error) {
 	config := &ssh.ClientConfig{
 		Config:            ssh.Config{KeyExchanges: keyExchanges},
@@ -197,9 +196,9 @@ func (v *visit) run(endpoint netip.AddrPort) (t *Testimony, err error) {
 	return t, nil
 }
 
-// algorithms asks for the types of the hoped-for keys first. The others follow,
-// so that a server which has none of them shows what it has instead; and so that
-// sshd learns that RSA with SHA-2 is understood.
+// algorithms asks for the types of the hoped-for keys first. The others follow, so that a server
+// which has none of them shows what it has instead; and so that sshd learns that RSA with SHA-2 is
+// understood.
 func (v *visit) algorithms() []string {
 	var first, rest []hostKeyType
 	for _, t := range hostKeyTypes {
@@ -212,8 +211,8 @@ func (v *visit) algorithms() []string {
 	return append(algorithmsFor(first, v.certificates), algorithmsFor(rest, v.certificates)...)
 }
 
-// check ends the connection before the login unless the key is trusted. It is
-// called again if the server wants another key exchange: with the same key.
+// check ends the connection before the login unless the key is trusted. It is called again if the
+// server wants another key exchange: with the same key.
 func (v *visit) check(_ string, _ net.Addr, public ssh.PublicKey) error {
 	shown, err := readShown(public)
 	if err != nil {
@@ -231,9 +230,9 @@ func (v *visit) check(_ string, _ net.Addr, public ssh.PublicKey) error {
 	return nil
 }
 
-// hear waits for the server's list of host keys, which sshd sends as soon as
-// somebody has logged in. The reply to a request that no server knows comes
-// after it: a server that has sent no list by then has none, and the list is nil.
+// hear waits for the server's list of host keys, which sshd sends as soon as somebody has logged
+// in. The reply to a request that no server knows comes after it: a server that has sent no list by
+// then has none, and the list is nil.
 func hear(conn ssh.Conn, requests <-chan *ssh.Request) ([]Key, error) {
 	answered := make(chan error, 1)
 	go func() {
@@ -307,8 +306,8 @@ func (t *Testimony) prove(conn ssh.Conn, trusted []Key) error {
 	return nil
 }
 
-// explainLogin says in one line why somebody who showed a trusted key did not
-// tell about the others.
+// explainLogin says in one line why somebody who showed a trusted key did not tell about the
+// others.
 func explainLogin(err error, user string, timeout time.Duration) (ErrorKind, error) {
 	var list listError
 	switch {

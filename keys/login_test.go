@@ -92,8 +92,8 @@ const (
 	rsaAlgorithm     = "rsa-sha2-512"
 )
 
-// A server gets further keys, and one day loses the first one: nobody is asked,
-// and clients can log in all the time.
+// A server gets further keys, and one day loses the first one: nobody is asked, and clients can log
+// in all the time.
 func TestProofLetsKeysRotate(t *testing.T) {
 	t.Parallel()
 	k := keep(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
@@ -254,8 +254,7 @@ func TestProofAndPins(t *testing.T) {
 	}
 }
 
-// A thief has one trusted key and has his own proven with it. Once the theft is
-// known, both go.
+// A thief has one trusted key and has his own proven with it. Once the theft is known, both go.
 func TestThiefIsRevokedWithHisKeys(t *testing.T) {
 	t.Parallel()
 	k := keep(t, sshdtest.Options{KeyTypes: []string{"ed25519", "rsa"}})

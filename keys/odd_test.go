@@ -10,8 +10,9 @@ import (
 	"ltskeeper/internal/testkit/oddtest"
 )
 
-// In the place of a server's file: the server's keys are unreadable, and nothing is written. In the place of a file that holds for
-// all servers: the store does not open. Each error names the file and what to do.
+// In the place of a server's file: the server's keys are unreadable, and nothing is written. In the
+// place of a file that holds for all servers: the store does not open. Each error names the file
+// and what to do.
 func TestOddFiles(t *testing.T) {
 	for _, thing := range oddtest.Things() {
 		for _, file := range []string{"app01.pub", "app01.pending", "app01.cert", "names", "revoked", "log"} {

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Stored is a key in a store, and what it went through. In a file the origin is the comment of the key's line.
+// Stored is a key in a store, and what it went through. In a file the origin is the comment of the
+// key's line.
 type Stored struct {
 	Key
 	Origin Origin
@@ -46,8 +47,8 @@ const (
 	HowRevoked   How = "revoked"
 )
 
-// Origin is what happened to a stored key last, and since when its server does not have it any more. In a file it is
-// text, and a person may have written it:
+// Origin is what happened to a stored key last, and since when its server does not have it any
+// more. In a file it is text, and a person may have written it:
 //
 //	proven by SHA256:8Xk... 2026-11-20T12:00:00Z gone 2027-02-01T03:17:00Z
 type Origin struct {
@@ -71,7 +72,8 @@ func stampOrigin(how How, now time.Time) Origin {
 	return Origin{How: how, At: now.UTC().Truncate(time.Second)}
 }
 
-// parseOrigin reads the comment of a stored key. Every text is one: what is not in this package's words becomes the note.
+// parseOrigin reads the comment of a stored key. Every text is one: what is not in this package's
+// words becomes the note.
 func parseOrigin(comment string) Origin {
 	var o Origin
 	rest, gone := cutGone(comment)
@@ -97,7 +99,8 @@ func parseOrigin(comment string) Origin {
 	return o
 }
 
-// isHow reports whether a comment can begin with the word, with more of it to follow but a fingerprint.
+// isHow reports whether a comment can begin with the word, with more of it to follow but a
+// fingerprint.
 func isHow(word How) bool {
 	switch word {
 	case HowFirstUse, HowAdopted, HowPinned, HowAccepted, HowImported, HowCertified, HowShown, HowListed, HowRejected, HowRevoked:
@@ -119,7 +122,8 @@ func cutGone(comment string) (rest string, gone time.Time) {
 	return comment[:i], gone
 }
 
-// Comment is the origin as it is in a file. It is the comment that the origin was read from, byte for byte.
+// Comment is the origin as it is in a file. It is the comment that the origin was read from, byte
+// for byte.
 func (o Origin) Comment() string {
 	if o.written != "" {
 		return o.written
@@ -143,7 +147,8 @@ func (o Origin) render() string {
 
 func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// What is the origin in words, without its times: "first-use", "proven by SHA256:...", or what somebody else wrote.
+// What is the origin in words, without its times: "first-use", "proven by SHA256:...", or what
+// somebody else wrote.
 func (o Origin) What() string {
 	switch {
 	case o.How == HowProven:
@@ -156,7 +161,8 @@ func (o Origin) What() string {
 	return string(o.How) + " " + o.Note
 }
 
-// withGone returns the origin with a note since when the server does not have the key; the zero time takes the note away.
+// withGone returns the origin with a note since when the server does not have the key; the zero
+// time takes the note away.
 func (o Origin) withGone(since time.Time) Origin {
 	if !since.IsZero() {
 		since = since.UTC().Truncate(time.Second)

@@ -54,7 +54,8 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
-// What a person has written is kept as it is, times included, also when the server gives up the key and takes it back.
+// What a person has written is kept as it is, times included, also when the server gives up the key
+// and takes it back.
 func TestOriginWrittenByHand(t *testing.T) {
 	t.Parallel()
 	for comment, at := range map[string]time.Time{

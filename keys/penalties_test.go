@@ -10,8 +10,8 @@ import (
 	"ltskeeper/internal/testkit/sshdtest"
 )
 
-// trixie starts the sshd of Debian 13, which by default penalises whoever
-// connects and does not log in (PerSourcePenalties, since OpenSSH 9.8).
+// trixie starts the sshd of Debian 13, which by default penalises whoever connects and does not log
+// in (PerSourcePenalties, since OpenSSH 9.8).
 func trixie(t *testing.T, types ...string) *keeper {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -50,8 +50,8 @@ func TestLoginsAreNotPenalised(t *testing.T) {
 	}
 }
 
-// Without a login each key costs a second of sshd's patience, which is 15 s: the fifth scan in a row of five keys is
-// turned away, and that is said as what it is.
+// Without a login each key costs a second of sshd's patience, which is 15 s: the fifth scan in a
+// row of five keys is turned away, and that is said as what it is.
 func TestScansArePenalised(t *testing.T) {
 	k := trixie(t, "ed25519", "ecdsa", "ecdsa384", "ecdsa521", "rsa")
 	k.login = nil

@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// hear takes in what the server said where somebody logged in: it trusts what
-// was proven and returns the keys that were listed and are still to be decided
-// about.
+// hear takes in what the server said where somebody logged in: it trusts what was proven and
+// returns the keys that were listed and are still to be decided about.
 func (v *Verdict) hear(p Policy, r record, revoked func(Key) bool, now time.Time) (waiting []Stored) {
 	for _, t := range v.testimonies() {
 		for _, k := range t.Listed {
@@ -49,8 +48,7 @@ func (v *Verdict) testimonies() (all []*Testimony) {
 	return all
 }
 
-// told reports whether the server has told all there is to know: a list from
-// each of its addresses.
+// told reports whether the server has told all there is to know: a list from each of its addresses.
 func (v *Verdict) told() bool {
 	for _, a := range v.seen.Addresses {
 		if a.Testimony == nil || len(a.Testimony.Listed) == 0 || !contains(v.Trusted, a.Testimony.By) {
@@ -60,9 +58,9 @@ func (v *Verdict) told() bool {
 	return len(v.seen.Addresses) > 0
 }
 
-// retire notes which trusted keys the server does not list any more, and drops
-// those that it has not listed for long. The keys it logged somebody in with are
-// there, whatever it lists; those of a server with pins are a person's matter.
+// retire notes which trusted keys the server does not list any more, and drops those that it has
+// not listed for long. The keys it logged somebody in with are there, whatever it lists; those of a
+// server with pins are a person's matter.
 func (v *Verdict) retire(p Policy, now time.Time) {
 	told := v.told() && len(p.Pins) == 0
 	var kept []Stored

@@ -6,10 +6,9 @@ import (
 	"time"
 )
 
-// Reasons says what in the verdict needs attention, a sentence each, naming
-// the server. Trusted and pending keys are named by their type only: they
-// stand in the verdict. It is empty for a server in order. Addresses that
-// did not answer are not in it: they stand in the sighting.
+// Reasons says what in the verdict needs attention, a sentence each, naming the server. Trusted and
+// pending keys are named by their type only: they stand in the verdict. It is empty for a server in
+// order. Addresses that did not answer are not in it: they stand in the sighting.
 func (v Verdict) Reasons() []string {
 	var reasons []string
 	say := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }

@@ -9,10 +9,9 @@ import (
 	"time"
 )
 
-// Revoke makes keys ones that no server may show, whatever its name, and takes
-// them out of the files of all servers. Those that are revoked already are
-// left out of what it returns. name is a server that is to have no first use
-// from now on, or "".
+// Revoke makes keys ones that no server may show, whatever its name, and takes them out of the
+// files of all servers. Those that are revoked already are left out of what it returns. name is a
+// server that is to have no first use from now on, or "".
 func (s *Store) Revoke(name string, keys []Key, now time.Time) (revoked []Stored, err error) {
 	for _, k := range keys {
 		if k.Type == "" || k.isCertificate() {
@@ -56,9 +55,8 @@ func (s *Store) without(keys []Stored) (changes []change, unreadable error) {
 	return changes, errors.Join(faults...)
 }
 
-// Offspring returns the trusted keys of whatever server that these vouched for,
-// themselves or through others. Those of files that can be read are returned
-// with an error, too.
+// Offspring returns the trusted keys of whatever server that these vouched for, themselves or
+// through others. Those of files that can be read are returned with an error, too.
 func (s *Store) Offspring(keys []Key) ([]Stored, error) {
 	servers, err := s.servers()
 	if err != nil {
@@ -89,8 +87,7 @@ func (s *Store) Offspring(keys []Key) ([]Stored, error) {
 	return offspring, errors.Join(faults...)
 }
 
-// Find returns the keys of a server with these fingerprints, whether trusted,
-// pending or rejected.
+// Find returns the keys of a server with these fingerprints, whether trusted, pending or rejected.
 func (s *Store) Find(name string, fingerprints []string) ([]Stored, error) {
 	r, err := s.record(Policy{Name: name})
 	if err != nil {

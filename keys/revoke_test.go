@@ -67,8 +67,8 @@ func TestRevokeTakesAKeyFromEverybody(t *testing.T) {
 	}
 }
 
-// Nothing brings a revoked key back: neither another name, nor a first use, nor
-// what a person does without thinking of it.
+// Nothing brings a revoked key back: neither another name, nor a first use, nor what a person does
+// without thinking of it.
 func TestRevocationLasts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -28,9 +28,8 @@ type Sighting struct {
 	Addresses []AddressSighting // at least one
 }
 
-// AddressSighting is what one address of a target showed. Every key in Keys has
-// signed the key exchange it was shown in, so that whoever answered has the
-// private key.
+// AddressSighting is what one address of a target showed. Every key in Keys has signed the key
+// exchange it was shown in, so that whoever answered has the private key.
 type AddressSighting struct {
 	Address   string     // IP address, or the name if that could not be resolved
 	Offered   []string   // key types in the server's first KEXINIT, also those that cannot be asked for
@@ -48,8 +47,8 @@ type Scanner struct {
 	Timeout  time.Duration // for one connection: TCP, banner and key exchange together; 0 means 5 s
 	Parallel int           // connections at once; 0 means 64
 
-	// Brief asks each address for one key only, the first type that it has: one
-	// connection shows whether somebody is there who has that key.
+	// Brief asks each address for one key only, the first type that it has: one connection shows
+	// whether somebody is there who has that key.
 	Brief bool
 
 	// Login, if not nil, has servers with trusted keys prove the others.
@@ -64,17 +63,16 @@ const (
 	defaultParallel = 64
 	defaultPort     = 22
 
-	// sshd begins to drop connections when ten are not logged in yet
-	// (MaxStartups); the users behind it want some of those.
+	// sshd begins to drop connections when ten are not logged in yet (MaxStartups); the users
+	// behind it want some of those.
 	perEndpoint = 4
 
 	// A name with more addresses than this is somebody's mistake.
 	maxAddresses = 16
 )
 
-// hostKeyTypes are the key types that can be asked for and the algorithms that
-// ask for them, in the order of asking. RSA with SHA-1 and DSA are left out:
-// a signature of theirs proves nothing.
+// hostKeyTypes are the key types that can be asked for and the algorithms that ask for them, in the
+// order of asking. RSA with SHA-1 and DSA are left out: a signature of theirs proves nothing.
 var hostKeyTypes = []hostKeyType{
 	{ssh.KeyAlgoED25519, []string{ssh.KeyAlgoED25519}, ssh.CertAlgoED25519v01, []string{ssh.CertAlgoED25519v01}},
 	{ssh.KeyAlgoECDSA256, []string{ssh.KeyAlgoECDSA256}, ssh.CertAlgoECDSA256v01, []string{ssh.CertAlgoECDSA256v01}},
@@ -92,8 +90,8 @@ type hostKeyType struct {
 	certAlgorithms []string
 }
 
-// algorithmsFor asks for keys of these types, in their order: for certificates
-// before plain keys, if they are wanted, as OpenSSH's clients do.
+// algorithmsFor asks for keys of these types, in their order: for certificates before plain keys,
+// if they are wanted, as OpenSSH's clients do.
 func algorithmsFor(types []hostKeyType, certificates bool) (all []string) {
 	for _, t := range types {
 		if certificates {
@@ -106,8 +104,8 @@ func algorithmsFor(types []hostKeyType, certificates bool) (all []string) {
 	return all
 }
 
-// algorithmsOf are those that a key of this type signs with; none for a type
-// that cannot be asked for.
+// algorithmsOf are those that a key of this type signs with; none for a type that cannot be asked
+// for.
 func algorithmsOf(keyType string) []string {
 	for _, t := range hostKeyTypes {
 		if t.keyType == keyType {
@@ -119,12 +117,11 @@ func algorithmsOf(keyType string) []string {
 
 func askable(keyType string) bool { return algorithmsOf(keyType) != nil }
 
-// Scan asks all targets at once, one connection for each host key type that
-// a server has and this package can verify: Ed25519, ECDSA and RSA with SHA-2.
-// With a login it opens only one connection to a server that has trusted keys.
-// The sightings stand in the order of the targets. What goes wrong with one
-// address stands in its sighting; Scan itself fails only if ctx ends.
-// progress, if not nil, is called after each target, one call at a time.
+// Scan asks all targets at once, one connection for each host key type that a server has and this
+// package can verify: Ed25519, ECDSA and RSA with SHA-2. With a login it opens only one connection
+// to a server that has trusted keys. The sightings stand in the order of the targets. What goes
+// wrong with one address stands in its sighting; Scan itself fails only if ctx ends. progress, if
+// not nil, is called after each target, one call at a time.
 func (s *Scanner) Scan(ctx context.Context, targets []Target, progress func(done, total int)) ([]Sighting, error) {
 	run := s.start()
 	sightings := make([]Sighting, len(targets))
@@ -211,8 +208,7 @@ type address struct {
 	err      error
 }
 
-// addresses resolves the target: each address once, the declared ones in
-// their order.
+// addresses resolves the target: each address once, the declared ones in their order.
 func (s *scan) addresses(ctx context.Context, target Target) []address {
 	names := target.Addresses
 	if len(names) == 0 {
@@ -308,8 +304,8 @@ func (s *scan) address(ctx context.Context, target Target, a address) AddressSig
 	return seen
 }
 
-// A shownKey is a key that a server has signed a key exchange with, and the
-// certificate that it showed with it, if any.
+// A shownKey is a key that a server has signed a key exchange with, and the certificate that it
+// showed with it, if any.
 type shownKey struct {
 	key, certificate Key
 }
@@ -334,8 +330,7 @@ func (a *AddressSighting) add(s shownKey) {
 	}
 }
 
-// ask opens one connection and returns the key that the server signs the key
-// exchange with.
+// ask opens one connection and returns the key that the server signs the key exchange with.
 func (s *scan) ask(ctx context.Context, endpoint netip.AddrPort, algorithms []string) (shownKey, opening, error) {
 	leave, err := s.enter(ctx, endpoint)
 	if err != nil {
@@ -351,8 +346,7 @@ func (s *scan) ask(ctx context.Context, endpoint netip.AddrPort, algorithms []st
 	return exchange(conn, endpoint, algorithms)
 }
 
-// exchange runs a key exchange up to the point where the key is known and its
-// signature verified.
+// exchange runs a key exchange up to the point where the key is known and its signature verified.
 func exchange(conn net.Conn, endpoint netip.AddrPort, algorithms []string) (shownKey, opening, error) {
 	var shown shownKey
 	config := &ssh.ClientConfig{
@@ -376,8 +370,8 @@ func exchange(conn net.Conn, endpoint netip.AddrPort, algorithms []string) (show
 	return shown, open, nil
 }
 
-// keyExchanges are what the library has and what is sound, the cheapest first.
-// What is exchanged is thrown away, so the strength of the secret is no matter.
+// keyExchanges are what the library has and what is sound, the cheapest first. What is exchanged is
+// thrown away, so the strength of the secret is no matter.
 var keyExchanges = []string{
 	ssh.KeyExchangeCurve25519,
 	ssh.KeyExchangeECDHP256,

@@ -228,8 +228,8 @@ func TestScanManyTargets(t *testing.T) {
 	}
 }
 
-// listen starts a server that does with each connection what it is told to.
-// It stops, and waits for what it has begun, when the test ends.
+// listen starts a server that does with each connection what it is told to. It stops, and waits for
+// what it has begun, when the test ends.
 func listen(t testing.TB, serve func(conn net.Conn, n int)) Target {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -478,8 +478,8 @@ func newSigner(t *testing.T) ssh.Signer {
 	return signer
 }
 
-// impostor shows somebody else's public key, which anybody can read, and signs
-// with a private key of its own.
+// impostor shows somebody else's public key, which anybody can read, and signs with a private key
+// of its own.
 type impostor struct {
 	ssh.Signer
 	public ssh.PublicKey
@@ -599,8 +599,8 @@ func TestScanLeavesNoGoroutines(t *testing.T) {
 	waitForGoroutines(t)
 }
 
-// waitForGoroutines waits until no goroutine of a scan is left. The library's
-// own end a moment after the connection that they were for.
+// waitForGoroutines waits until no goroutine of a scan is left. The library's own end a moment
+// after the connection that they were for.
 func waitForGoroutines(t *testing.T) {
 	t.Helper()
 	var stacks string
@@ -615,8 +615,8 @@ func waitForGoroutines(t *testing.T) {
 	t.Errorf("goroutines are left:\n%s", stacks)
 }
 
-// BenchmarkScan scans 200 names of one sshd that has three host keys, at an
-// address each. sshd, which forks for every connection, takes most of the time.
+// BenchmarkScan scans 200 names of one sshd that has three host keys, at an address each. sshd,
+// which forks for every connection, takes most of the time.
 func BenchmarkScan(b *testing.B) {
 	s := sshdtest.Start(b, sshdtest.Options{Address: "0.0.0.0", Port: 2226, Config: []string{"MaxStartups 1000"}})
 	var targets []Target

@@ -85,9 +85,9 @@ func explain(err error, open opening, timeout time.Duration) (ErrorKind, error) 
 	return KindProtocol, clean(err)
 }
 
-// explainNoVersion tells a busy sshd from something else. Under MaxStartups and
-// PerSourcePenalties sshd (drop_connection in sshd.c) sends a line of its own
-// instead of the version, as far as it can; then it closes.
+// explainNoVersion tells a busy sshd from something else. Under MaxStartups and PerSourcePenalties
+// sshd (drop_connection in sshd.c) sends a line of its own instead of the version, as far as it
+// can; then it closes.
 func explainNoVersion(err error, preface string) (ErrorKind, error) {
 	said := strings.TrimSpace(preface)
 	switch {
@@ -124,8 +124,7 @@ func isClosed(err error) bool {
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// clean shortens an error that may quote the server, and takes away what is not
-// plain text.
+// clean shortens an error that may quote the server, and takes away what is not plain text.
 func clean(err error) error {
 	text := strings.TrimPrefix(err.Error(), "ssh: handshake failed: ")
 	text = strings.TrimPrefix(text, "ssh: ")
@@ -138,9 +137,8 @@ func clean(err error) error {
 	return errors.New(text)
 }
 
-// dropUnroutable leaves out addresses that a name resolves to and this machine
-// has no route for, if another one answered: a name may well have an IPv6
-// address where nobody uses IPv6.
+// dropUnroutable leaves out addresses that a name resolves to and this machine has no route for, if
+// another one answered: a name may well have an IPv6 address where nobody uses IPv6.
 func dropUnroutable(found []address, sightings []AddressSighting) []AddressSighting {
 	answered := false
 	for _, seen := range sightings {

@@ -9,17 +9,16 @@ import (
 	"ltskeeper/internal/state"
 )
 
-// Seen remembers when each key was last seen. It is a cache: one that is lost
-// or garbled is an empty one. Its file has a line for each key: server, time,
-// fingerprint.
+// Seen remembers when each key was last seen. It is a cache: one that is lost or garbled is an
+// empty one. Its file has a line for each key: server, time, fingerprint.
 type Seen struct {
 	file    state.File
 	last    map[string]map[string]time.Time // server, fingerprint
 	changed bool
 }
 
-// seenPrecision is how far the times may be behind, so that a run that brings
-// nothing new writes nothing.
+// seenPrecision is how far the times may be behind, so that a run that brings nothing new writes
+// nothing.
 const seenPrecision = time.Hour
 
 // OpenSeen reads the cache.
@@ -48,9 +47,8 @@ func (s *Seen) set(server, fingerprint string, at time.Time) {
 	s.last[server][fingerprint] = at
 }
 
-// Record notes the keys that were shown and are trusted, pending or in a
-// certificate that clients take, and forgets those of the server's that the
-// store does not hold any more.
+// Record notes the keys that were shown and are trusted, pending or in a certificate that clients
+// take, and forgets those of the server's that the store does not hold any more.
 func (s *Seen) Record(v Verdict, now time.Time) {
 	held := make(map[string]bool)
 	for _, k := range slices.Concat(v.Trusted, v.Pending, v.Certified) {
@@ -77,12 +75,12 @@ func (s *Seen) Forget(server string) {
 	delete(s.last, server)
 }
 
-// Last returns when the server last showed a key, or the key of a certificate
-// with one that clients take, at most an hour too early; zero if never.
+// Last returns when the server last showed a key, or the key of a certificate with one that clients
+// take, at most an hour too early; zero if never.
 func (s *Seen) Last(server string, k Key) time.Time { return s.last[server][seenAs(k)] }
 
-// seenAs is the fingerprint that a sighting of a key is noted under: a
-// certificate's is that of its key, for which a new one may be made every day.
+// seenAs is the fingerprint that a sighting of a key is noted under: a certificate's is that of its
+// key, for which a new one may be made every day.
 func seenAs(k Key) string {
 	if _, certified, err := parseCertificate(k); err == nil {
 		return certified.Fingerprint()

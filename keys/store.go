@@ -23,10 +23,9 @@ import (
 //	names         every name, alias and address that ever had a key
 //	log           every change of trust, a JSON document a line
 //
-// All but names and log are OpenSSH public key lines; how and when a key came to be
-// trusted stands in its comment. A file is rewritten only if trust changes,
-// and always beside its place: synced, then renamed. The caller keeps other
-// processes away while it writes.
+// All but names and log are OpenSSH public key lines; how and when a key came to be trusted stands
+// in its comment. A file is rewritten only if trust changes, and always beside its place: synced,
+// then renamed. The caller keeps other processes away while it writes.
 type Store struct {
 	dir      string
 	readonly bool
@@ -50,10 +49,9 @@ const (
 	maxRejected = 8       // keys remembered for a server
 )
 
-// Open opens the store in dir. The directory need not exist: it is made
-// before the first file in it. A readonly store refuses to write.
-// The files revoked, names and log are read here, and an error says what is wrong
-// with them; those of a server are read when they are asked for.
+// Open opens the store in dir. The directory need not exist: it is made before the first file in
+// it. A readonly store refuses to write. The files revoked, names and log are read here, and an
+// error says what is wrong with them; those of a server are read when they are asked for.
 func Open(dir string, readonly bool) (*Store, error) {
 	s := &Store{dir: dir, readonly: readonly}
 	var err error
@@ -72,8 +70,9 @@ func Open(dir string, readonly bool) (*Store, error) {
 	return s, s.survey()
 }
 
-// recall takes the servers that the log tells of for known, too: a list of names that was lost must not bring first use
-// back to a server whose files are gone. It also finds the revocations that were lost, and remembers all rejections.
+// recall takes the servers that the log tells of for known, too: a list of names that was lost must
+// not bring first use back to a server whose files are gone. It also finds the revocations that
+// were lost, and remembers all rejections.
 func (s *Store) recall() error {
 	revoked := map[string]bool{}
 	for _, k := range s.revoked {
@@ -112,8 +111,8 @@ func (s *Store) unlisted(name string) string {
 	return fmt.Sprintf("%s does not list %s, which has had keys", s.path(namesFile), name)
 }
 
-// survey looks at the files that are there: it removes what a crash has left,
-// and finds out whether the list of names has lost some.
+// survey looks at the files that are there: it removes what a crash has left, and finds out whether
+// the list of names has lost some.
 func (s *Store) survey() error {
 	if !s.readonly {
 		if err := durable.Sweep(s.dir); err != nil {
@@ -139,8 +138,8 @@ func (s *Store) survey() error {
 	return nil
 }
 
-// Trusted returns the server's trusted keys, without revoked ones and, if
-// there are pins, only those that are pinned; none if it has no file.
+// Trusted returns the server's trusted keys, without revoked ones and, if there are pins, only
+// those that are pinned; none if it has no file.
 func (s *Store) Trusted(name string, pins []string) ([]Stored, error) {
 	keys, err := s.load(name, trustedSuffix)
 	if err != nil {
@@ -149,8 +148,8 @@ func (s *Store) Trusted(name string, pins []string) ([]Stored, error) {
 	return slices.DeleteFunc(keys, func(k Stored) bool { return s.isRevoked(k.Key) || !pinned(pins, k.Key) }), nil
 }
 
-// Certificates returns the certificates on record of a server. What they are
-// worth now, Judge or Certified says.
+// Certificates returns the certificates on record of a server. What they are worth now, Judge or
+// Certified says.
 func (s *Store) Certificates(name string) ([]Stored, error) {
 	if err := checkServer(name); err != nil {
 		return nil, err
@@ -158,9 +157,8 @@ func (s *Store) Certificates(name string) ([]Stored, error) {
 	return readFile(s, name+certSuffix, parseKeyFile, "remove it: the server will show its certificate again")
 }
 
-// Certified reports whether clients take a certificate on record of a server
-// for its name, the first in Listed, and when the first of those that they
-// take ends: zero if none ever does.
+// Certified reports whether clients take a certificate on record of a server for its name, the
+// first in Listed, and when the first of those that they take ends: zero if none ever does.
 func (s *Store) Certified(p Policy, now time.Time) (good bool, until time.Time, err error) {
 	if len(p.Authorities) == 0 || len(p.Listed) == 0 {
 		return false, until, nil
@@ -193,8 +191,8 @@ func (s *Store) Rejected(name string) ([]Stored, error) {
 	return rejected, err
 }
 
-// Lost returns the fingerprints of keys that the log says were revoked, and that the file of revoked keys lacks: it was
-// lost, or the revocation was interrupted.
+// Lost returns the fingerprints of keys that the log says were revoked, and that the file of
+// revoked keys lacks: it was lost, or the revocation was interrupted.
 func (s *Store) Lost() []string { return slices.Clone(s.lost) }
 
 // RevokedPath returns the path of the file of revoked keys, for messages.
@@ -205,8 +203,8 @@ func (s *Store) Revoked() []Stored { return slices.Clone(s.revoked) }
 
 func (s *Store) isRevoked(k Key) bool { return contains(s.revoked, k) }
 
-// Judge decides what a sighting means for a server. It reads the store and
-// changes nothing; calls may run at the same time.
+// Judge decides what a sighting means for a server. It reads the store and changes nothing; calls
+// may run at the same time.
 func (s *Store) Judge(p Policy, seen Sighting, now time.Time) Verdict {
 	r, err := s.record(p)
 	if err != nil {
@@ -216,8 +214,7 @@ func (s *Store) Judge(p Policy, seen Sighting, now time.Time) Verdict {
 	}
 	v := judge(p, r, s.isRevoked, seen, now)
 	if s.doubt != "" {
-		// Names are missing, nobody knows which: whoever is declared now has
-		// no first use later.
+		// Names are missing, nobody knows which: whoever is declared now has no first use later.
 		v.names = append([]string{p.Name}, p.Names...)
 	}
 	return v
@@ -242,8 +239,8 @@ func (s *Store) record(p Policy) (record, error) {
 	return r, nil
 }
 
-// past says why a server has no first use any more: "" if it has. One that has
-// a file is among the names, or else names are missing.
+// past says why a server has no first use any more: "" if it has. One that has a file is among the
+// names, or else names are missing.
 func (s *Store) past(p Policy) string {
 	for _, name := range append([]string{p.Name}, p.Names...) {
 		if s.names[canonicalName(name)] {
@@ -296,8 +293,8 @@ func checkServer(name string) error {
 
 func (s *Store) path(file string) string { return filepath.Join(s.dir, file) }
 
-// readFile reads and parses a file of the store. parse gets nil if there is none, and not nil if there is. The remedy is for one
-// that is not what was written.
+// readFile reads and parses a file of the store. parse gets nil if there is none, and not nil if
+// there is. The remedy is for one that is not what was written.
 func readFile[T any](s *Store, file string, parse func(data []byte) (T, error), remedy string) (parsed T, err error) {
 	data, err := regular.Read(s.path(file), maxFile)
 	switch {
@@ -314,8 +311,7 @@ func readFile[T any](s *Store, file string, parse func(data []byte) (T, error), 
 	return parsed, nil
 }
 
-// write replaces a file, or removes it if there is nothing to hold. The caller
-// syncs the directory.
+// write replaces a file, or removes it if there is nothing to hold. The caller syncs the directory.
 func (s *Store) write(file string, data []byte) error {
 	if s.readonly {
 		return fmt.Errorf("write %s: the key store is open for reading only", s.path(file))

@@ -420,7 +420,8 @@ func TestReject(t *testing.T) {
 	}
 }
 
-// The log remembers a rejection whose file is lost, or is an older one in which the key still waits.
+// The log remembers a rejection whose file is lost, or is an older one in which the key still
+// waits.
 func TestRejectionOutlivesItsFile(t *testing.T) {
 	t.Parallel()
 	for _, older := range []string{"", "e2"} {
@@ -548,8 +549,7 @@ func TestLeftoversOfACrashAreRemoved(t *testing.T) {
 	}
 }
 
-// A crash between two files must leave names without keys, never keys without
-// their names.
+// A crash between two files must leave names without keys, never keys without their names.
 func TestNamesComeBeforeKeys(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -642,8 +642,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// The same as TestNoScanAddsKeysToAServerThatHadOne, with files, some of which
-// get lost.
+// The same as TestNoScanAddsKeysToAServerThatHadOne, with files, some of which get lost.
 func TestNoAccidentAddsKeysToAServerThatHadOne(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(40) {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Testimony is what a server said about its host keys over a connection that
-// one of its trusted keys authenticated (PROTOCOL in OpenSSH, section 2.5).
+// Testimony is what a server said about its host keys over a connection that one of its trusted
+// keys authenticated (PROTOCOL in OpenSSH, section 2.5).
 type Testimony struct {
 	By       Key       // the trusted key, which vouches for what follows
 	Listed   []Key     // all host keys that the server says it has; nil if it does not say
@@ -35,9 +35,9 @@ type listError string
 
 func (e listError) Error() string { return string(e) }
 
-// parseHostKeys reads the payload of hostkeys-00: the server's host keys, each
-// an SSH string. Of types that are not known here only the type is looked at.
-// Certificates and what is listed twice are left out.
+// parseHostKeys reads the payload of hostkeys-00: the server's host keys, each an SSH string. Of
+// types that are not known here only the type is looked at. Certificates and what is listed twice
+// are left out.
 func parseHostKeys(payload []byte) ([]Key, error) {
 	var list []Key
 	for n := 0; len(payload) > 0; n++ {
@@ -60,8 +60,8 @@ func parseHostKeys(payload []byte) ([]Key, error) {
 	return list, nil
 }
 
-// provable reports whether a server can prove to have the key: its type is
-// known here, and it is none that is refused anyway.
+// provable reports whether a server can prove to have the key: its type is known here, and it is
+// none that is refused anyway.
 func (k Key) provable() bool { return askable(k.Type) && k.Weakness() == nil }
 
 // proofRequest is the payload of hostkeys-prove-00 for these keys.
@@ -73,17 +73,15 @@ func proofRequest(list []Key) []byte {
 	return b
 }
 
-// proofText is what a server signs with a key to prove that it has it in the
-// session.
+// proofText is what a server signs with a key to prove that it has it in the session.
 func proofText(session []byte, k Key) []byte {
 	b := appendString(nil, []byte(proveRequest))
 	b = appendString(b, session)
 	return appendString(b, k.Blob)
 }
 
-// checkProofs reads the reply to hostkeys-prove-00: a signature for each key
-// that was asked about, in their order. It returns an error for each key, nil
-// for one that is proven.
+// checkProofs reads the reply to hostkeys-prove-00: a signature for each key that was asked about,
+// in their order. It returns an error for each key, nil for one that is proven.
 func checkProofs(reply, session []byte, asked []Key) []error {
 	faults := make([]error, len(asked))
 	for i, k := range asked {
@@ -104,8 +102,7 @@ func checkProofs(reply, session []byte, asked []Key) []error {
 	return faults
 }
 
-// checkProof checks one signature. An RSA key signs with SHA-2, or proves
-// nothing.
+// checkProof checks one signature. An RSA key signs with SHA-2, or proves nothing.
 func checkProof(signature, session []byte, k Key) error {
 	format, rest, ok := cutString(signature)
 	if !ok {

@@ -15,8 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// A witness is a server that lets everybody in and says about its keys what a
-// test wants.
+// A witness is a server that lets everybody in and says about its keys what a test wants.
 type witness struct {
 	shows  ssh.Signer
 	lists  []byte                                            // payload of hostkeys-00; nil: says nothing
@@ -154,8 +153,8 @@ func TestOnlyProofProves(t *testing.T) {
 	}
 }
 
-// Keys of types that nobody here can verify wait, whole, and are no alarm: not
-// even where one of that type is trusted, nor while the server is silent.
+// Keys of types that nobody here can verify wait, whole, and are no alarm: not even where one of
+// that type is trusted, nor while the server is silent.
 func TestUnknownTypesWait(t *testing.T) {
 	t.Parallel()
 	trusted := newSigner(t)
@@ -279,8 +278,7 @@ func TestNobodyLogsInToAStranger(t *testing.T) {
 	}
 }
 
-// A revoked key in a server's list is an alarm, and a rejected one stays so
-// although it is proven.
+// A revoked key in a server's list is an alarm, and a rejected one stays so although it is proven.
 func TestProofDoesNotOverrideAPerson(t *testing.T) {
 	t.Parallel()
 	seen := sight("e1")
@@ -335,8 +333,8 @@ func FuzzCheckProofs(f *testing.F) {
 	})
 }
 
-// Somebody on the wire answers for one key type, and lets the server answer for
-// the other: what the server says does not make up for his key.
+// Somebody on the wire answers for one key type, and lets the server answer for the other: what the
+// server says does not make up for his key.
 func TestManInTheMiddleForOneType(t *testing.T) {
 	t.Parallel()
 	thief, real, other := newSigner(t), newSigner(t), rsaSigner(t, 2048)

@@ -20,8 +20,8 @@ import (
 
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
-// key makes a key from its short name: a letter for the type, and a number.
-// The same name is always the same key.
+// key makes a key from its short name: a letter for the type, and a number. The same name is always
+// the same key.
 //
 //	e Ed25519, c ECDSA, r RSA, w RSA of 1,024 bits, x a type unknown here
 func key(name string) Key {
@@ -114,8 +114,8 @@ func sameKeys[K, L anyKey](a []K, b []L) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, strange)
 }
 
-// sight makes a sighting, an address each: the names of the keys that it shows,
-// "!" if it then failed, "+e" if it offers a type that it did not show.
+// sight makes a sighting, an address each: the names of the keys that it shows, "!" if it then
+// failed, "+e" if it offers a type that it did not show.
 func sight(addresses ...string) Sighting {
 	s := Sighting{Target: Target{Name: "app01", Port: 22}}
 	for i, text := range addresses {

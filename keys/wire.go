@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// Bounds on what a server may send before its key is known. OpenSSH sends
-// about 3 KiB; one packet may have 35,000 bytes (RFC 4253, section 6.1).
+// Bounds on what a server may send before its key is known. OpenSSH sends about 3 KiB; one packet
+// may have 35,000 bytes (RFC 4253, section 6.1).
 const (
 	maxReceived = 256 << 10
 	maxOpening  = 64 << 10
@@ -20,8 +20,8 @@ const (
 
 var errFlood = errors.New("sends far more than a key exchange takes")
 
-// wire is a connection that reads a bounded number of bytes and remembers how
-// the server opened: version and first KEXINIT pass it in plain text.
+// wire is a connection that reads a bounded number of bytes and remembers how the server opened:
+// version and first KEXINIT pass it in plain text.
 type wire struct {
 	net.Conn
 	reader *bufio.Reader // the version is read byte by byte
@@ -84,8 +84,8 @@ func (o opening) offers(algorithms []string) bool {
 	return false
 }
 
-// parseOpening reads the opening off a connection's first bytes, as far as they
-// go (RFC 4253, sections 4.2, 6 and 7.1).
+// parseOpening reads the opening off a connection's first bytes, as far as they go (RFC 4253,
+// sections 4.2, 6 and 7.1).
 func parseOpening(b []byte) opening {
 	var o opening
 	rest := b
@@ -103,8 +103,8 @@ func parseOpening(b []byte) opening {
 		}
 		rest = after
 	}
-	// A packet: its length, the padding's length, the payload. The payload: the
-	// message's number, a cookie, name-lists for key exchange, for host keys, ...
+	// A packet: its length, the padding's length, the payload. The payload: the message's number, a
+	// cookie, name-lists for key exchange, for host keys, ...
 	const kexInit, lists = 20, 4 + 1 + 1 + 16
 	if len(rest) < lists || rest[5] != kexInit {
 		return o
@@ -140,8 +140,8 @@ func appendString(b, s []byte) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 }
 
-// keyTypes turns host key algorithms into key types: RSA keys sign under
-// several names. A hostile server's list is cut short.
+// keyTypes turns host key algorithms into key types: RSA keys sign under several names. A hostile
+// server's list is cut short.
 func keyTypes(algorithms string) []string {
 	const most = 64
 	var types []string

@@ -8,7 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// MaxEncoded is the most that Encode makes of an answer, in bytes: LDM's greeter reads one into a buffer of 4,096.
+// MaxEncoded is the most that Encode makes of an answer, in bytes: LDM's greeter reads one into a
+// buffer of 4,096.
 const MaxEncoded = 4095
 
 // Unrated is the rating of an answer without a sound one.
@@ -20,8 +21,8 @@ type Answer struct {
 	Draining bool // it is about to be taken out of service: no new logins, please
 	Logins   int  // sessions there are on it; -1 if it does not say
 	Capacity int  // sessions it is meant for; 0 if it does not say
-	// Time is its clock, to the second, when it made the answer, which it may give again for a second; zero if it does
-	// not say.
+	// Time is its clock, to the second, when it made the answer, which it may give again for a
+	// second; zero if it does not say.
 	Time      time.Time
 	XSession  string // the script that starts a session, like /etc/X11/Xsession
 	Guests    bool   // it has accounts for guests
@@ -35,8 +36,9 @@ type Session struct {
 	Command string
 }
 
-// Parse reads an answer. As the greeter does, it ignores lines that it does not know; also such that hold anything but
-// printable UTF-8, and it takes the last of several ratings. A rating that is no number from 0 to 100 is none.
+// Parse reads an answer. As the greeter does, it ignores lines that it does not know; also such
+// that hold anything but printable UTF-8, and it takes the last of several ratings. A rating that
+// is no number from 0 to 100 is none.
 func Parse(text []byte) Answer {
 	a := Answer{Rating: Unrated, Logins: -1}
 	for line := range strings.Lines(string(text)) {
@@ -88,7 +90,8 @@ func number(s string, low, high, otherwise int) int {
 	return int(n)
 }
 
-// clock returns the time that s is, in seconds since 1970, or zero if it is none up to the year 9999.
+// clock returns the time that s is, in seconds since 1970, or zero if it is none up to the year
+// 9999.
 func clock(s string) time.Time {
 	const last = 253402300799
 	n, err := strconv.ParseInt(strings.Trim(s, " "), 10, 64)
@@ -102,9 +105,9 @@ func printable(s string) bool {
 	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
-// Encode returns the answer's lines, the most needed first, and the number of lines that were left out: those that do
-// not fit into MaxEncoded bytes, and those that Parse would not give back. LDM's own greeter ignores the lines state,
-// logins, capacity and time.
+// Encode returns the answer's lines, the most needed first, and the number of lines that were left
+// out: those that do not fit into MaxEncoded bytes, and those that Parse would not give back. LDM's
+// own greeter ignores the lines state, logins, capacity and time.
 func (a Answer) Encode() (text []byte, left int) {
 	line := func(parts ...string) {
 		s := strings.Join(parts, ":")

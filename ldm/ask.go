@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// maxAnswer bounds an answer, in bytes. LDM's own service, on a server with every locale of glibc, sends about 20 KB.
+// maxAnswer bounds an answer, in bytes. LDM's own service, on a server with every locale of glibc,
+// sends about 20 KB.
 const maxAnswer = 32 << 10
 
 // A Server is one to ask.
@@ -46,9 +47,10 @@ type Asker struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Ask asks all servers at once, and returns what is known of each when all have answered or the time is up, in the
-// order of the servers. Those that refuse to answer, or take more than half of the time, are looked for on their
-// SSH port, meanwhile. An answer that has no end when the time is up is none.
+// Ask asks all servers at once, and returns what is known of each when all have answered or the
+// time is up, in the order of the servers. Those that refuse to answer, or take more than half of
+// the time, are looked for on their SSH port, meanwhile. An answer that has no end when the time is
+// up is none.
 func (a *Asker) Ask(ctx context.Context, servers []Server) []Reply {
 	if a.Timeout > 0 {
 		var cancel context.CancelFunc

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// A wire is what stands at an address, like "app01:9571": it has the server's end of each connection. Where there is
-// none, connections are refused.
+// A wire is what stands at an address, like "app01:9571": it has the server's end of each
+// connection. Where there is none, connections are refused.
 type wire map[string]func(net.Conn)
 
 // blackHole is where connecting takes for ever.
@@ -128,7 +128,8 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// All are asked at once, the answers stand in the order of the servers, and the first full set of them ends it.
+// All are asked at once, the answers stand in the order of the servers, and the first full set of
+// them ends it.
 func TestAskMany(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -1,16 +1,17 @@
-// Package ldm asks application servers how they are, in the info protocol of LDM, LTSP's display manager, to choose
-// the one that a login should use.
+// Package ldm asks application servers how they are, in the info protocol of LDM, LTSP's display
+// manager, to choose the one that a login should use.
 //
 //	asker := ldm.Asker{Timeout: 700 * time.Millisecond}
 //	replies := asker.Ask(ctx, []ldm.Server{{Name: "app01"}, {Name: "app02"}})
 //	ranked := ldm.Two.Rank(candidates, rand.New(rand.NewPCG(seed, seed)))
 //
-// The protocol has no request: a server writes its lines to whoever connects to port 9571, and closes. Nothing in it is
-// authenticated, and any server may send anything, for ever. So an answer is bounded in size and time, what a terminal or
-// a shell could stumble over is dropped, and an answer says something about the server that was asked and about no other.
+// The protocol has no request: a server writes its lines to whoever connects to port 9571, and
+// closes. Nothing in it is authenticated, and any server may send anything, for ever. So an answer
+// is bounded in size and time, what a terminal or a shell could stumble over is dropped, and an
+// answer says something about the server that was asked and about no other.
 //
-// Choosing is pure: the same candidates and the same random numbers give the same order. The package reads no
-// configuration, writes no file, and does not log in anywhere.
+// Choosing is pure: the same candidates and the same random numbers give the same order. The
+// package reads no configuration, writes no file, and does not log in anywhere.
 package ldm
 
 import "strings"
@@ -18,8 +19,8 @@ import "strings"
 // Port is where servers answer (TCP).
 const Port = 9571
 
-// Names splits a list of servers as LDM_SERVER has it. It drops what cannot name a server, and names that stand there
-// already: the list goes from a file to a shell that runs as root.
+// Names splits a list of servers as LDM_SERVER has it. It drops what cannot name a server, and
+// names that stand there already: the list goes from a file to a shell that runs as root.
 func Names(list string) []string {
 	var names []string
 	seen := map[string]bool{}
@@ -32,8 +33,9 @@ func Names(list string) []string {
 	return names
 }
 
-// ValidName tells whether a name or address can stand in a list of servers: letters, digits, and . - _ : with a letter,
-// a digit or a colon in front, so that it is no option to a command and no hidden file or way out of a folder.
+// ValidName tells whether a name or address can stand in a list of servers: letters, digits, and .
+// - _ : with a letter, a digit or a colon in front, so that it is no option to a command and no
+// hidden file or way out of a folder.
 func ValidName(name string) bool {
 	if name == "" || len(name) > 253 || strings.ContainsRune(".-_", rune(name[0])) {
 		return false

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// State says what is known of a server. A greater one is tried before a smaller one, whatever the ratings.
+// State says what is known of a server. A greater one is tried before a smaller one, whatever the
+// ratings.
 type State int
 
 const (
@@ -30,8 +31,8 @@ type Candidate struct {
 	Capacity int
 }
 
-// soon is the rating that a server will have when it has taken this login, and another that is on its way since the
-// server was asked: on a small server each weighs more than on a large one.
+// soon is the rating that a server will have when it has taken this login, and another that is on
+// its way since the server was asked: on a small server each weighs more than on a large one.
 func (c Candidate) soon() float64 {
 	if c.Capacity <= 0 {
 		return float64(c.Rating)
@@ -64,7 +65,8 @@ func ParsePolicy(name string) (Policy, error) {
 	return "", fmt.Errorf("there is no policy %q: it is two, weighted, best, random or fixed", name)
 }
 
-// Rank returns the candidates in the order in which to try them. None is lost: those that are down come last.
+// Rank returns the candidates in the order in which to try them. None is lost: those that are down
+// come last.
 func (p Policy) Rank(candidates []Candidate, r *rand.Rand) []Candidate {
 	rest := slices.Clone(candidates)
 	ranked := make([]Candidate, 0, len(rest))
@@ -76,8 +78,8 @@ func (p Policy) Rank(candidates []Candidate, r *rand.Rand) []Candidate {
 	return ranked
 }
 
-// Choose returns the index of the candidate to try first, of at least one. Rank chooses again and again from those that
-// are left.
+// Choose returns the index of the candidate to try first, of at least one. Rank chooses again and
+// again from those that are left.
 func (p Policy) Choose(candidates []Candidate, r *rand.Rand) int {
 	top := slices.MaxFunc(candidates, func(a, b Candidate) int { return int(a.State) - int(b.State) }).State
 	weight := func(i int) float64 {
@@ -159,8 +161,8 @@ func sound(weight float64) float64 {
 	return 1
 }
 
-// Weights reads LDM_SERVER_WEIGHTS, like "app01=2 app07=0.5". What is no weight above zero is left out: a slip there
-// must not keep anybody from logging in.
+// Weights reads LDM_SERVER_WEIGHTS, like "app01=2 app07=0.5". What is no weight above zero is left
+// out: a slip there must not keep anybody from logging in.
 func Weights(list string) map[string]float64 {
 	weights := map[string]float64{}
 	for _, field := range strings.Fields(list) {

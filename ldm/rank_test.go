@@ -49,8 +49,8 @@ func TestRank(t *testing.T) {
 	}
 }
 
-// Whatever the policy: nobody is lost, nobody passes one of a better state, the same dice give the same order, and the
-// candidates stay as they were.
+// Whatever the policy: nobody is lost, nobody passes one of a better state, the same dice give the
+// same order, and the candidates stay as they were.
 func TestRankProperties(t *testing.T) {
 	t.Parallel()
 	r := dice(1)
@@ -97,7 +97,8 @@ func TestChances(t *testing.T) {
 		{"random", Random, []Candidate{rated(1, 90), rated(2, 10), rated(1, 50)}, []float64{.25, .5, .25}},
 		{"weighted", Weighted, []Candidate{rated(1, 90), rated(2, 10), rated(1, 50)}, []float64{9. / 16, 2. / 16, 5. / 16}},
 		{"weighted, all full", Weighted, []Candidate{rated(1, 0), rated(3, 0)}, []float64{.25, .75}},
-		// First 1 of 4 with 1/4 or 2/4 or 1/4; the pairs are {0,1}, {0,2}, {1,2}, and 0 wins both of its own.
+		// First 1 of 4 with 1/4 or 2/4 or 1/4; the pairs are {0,1}, {0,2}, {1,2}, and 0 wins both
+		// of its own.
 		{"two", Two, []Candidate{rated(1, 90), rated(2, 10), rated(1, 50)},
 			[]float64{.25 + .5*.5 + .25/3, 0, .25*2/3 + .5*.5}},
 		{"two, all equal", Two, []Candidate{rated(1, 50), rated(2, 50), rated(1, 50)}, []float64{.25, .5, .25}},

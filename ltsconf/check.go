@@ -34,9 +34,10 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s: %s", p.File, p.Line, p.Column, p.Severity, p.Msg)
 }
 
-// Check returns every problem of a file and of those that it includes, in the order in which getltscfg reads them. A
-// file with a Problem of severity Error is not one to give to clients. readFile opens included files by the path that
-// stands in the file, which is one on the client; if it is nil, they are left unread.
+// Check returns every problem of a file and of those that it includes, in the order in which
+// getltscfg reads them. A file with a Problem of severity Error is not one to give to clients.
+// readFile opens included files by the path that stands in the file, which is one on the client; if
+// it is nil, they are left unread.
 func Check(name string, src []byte, readFile func(path string) ([]byte, error)) []Problem {
 	var includes *includer
 	if readFile != nil {
@@ -194,8 +195,8 @@ func emptyWord(words []string) bool {
 	return false
 }
 
-// expands reports whether a shell expands something in a value between double quotes, or the value eats the closing
-// one.
+// expands reports whether a shell expands something in a value between double quotes, or the value
+// eats the closing one.
 func expands(value string) bool {
 	for i := 0; i < len(value); i++ {
 		next := byte('"')

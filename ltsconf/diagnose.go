@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// What the parser says of a token that does not fit: what the author of the line may have meant, and how to write that.
+// What the parser says of a token that does not fit: what the author of the line may have meant,
+// and how to write that.
 
 // misplaced is for anything but a section where only a section can stand.
 func (p *parser) misplaced() {
@@ -62,7 +63,8 @@ func (p *parser) noValue(key token) {
 	p.fault(p.tok.start, fmt.Sprintf("the value of %s begins with %s; put it in double quotes", key.text, p.tok.text))
 }
 
-// blank reports whether a word is only white space that getltscfg does not skip, and says so, once a file.
+// blank reports whether a word is only white space that getltscfg does not skip, and says so, once
+// a file.
 func (p *parser) blank(t token) bool {
 	if t.kind != word || t.quoted || t.text != "" {
 		return false
@@ -78,7 +80,8 @@ func (p *parser) blank(t token) bool {
 	return true
 }
 
-// openComment reports whether a word is the text of a comment that the end of the file cuts off, and says so.
+// openComment reports whether a word is the text of a comment that the end of the file cuts off,
+// and says so.
 func (p *parser) openComment(t token) bool {
 	n := len(p.file.strays)
 	if n == 0 || p.file.strays[n-1].text != "#" {

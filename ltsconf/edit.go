@@ -7,14 +7,16 @@ import (
 	"strings"
 )
 
-// Set gives a key of a section a value, and leaves every other byte as it was. It changes the setting that counts (see
-// Get); without one, it adds a line after the section's last setting, in that one's style; without the section, it
-// adds that at the end. Where a bare value comes to need quotes, and its line holds other double quotes, in a comment
-// for one, it gets a line of its own, because a quoted value runs to the last double quote on its line; a carriage
-// return beside it goes, which would be a word of its own. A last line without an end gets one before another is added.
+// Set gives a key of a section a value, and leaves every other byte as it was. It changes the
+// setting that counts (see Get); without one, it adds a line after the section's last setting, in
+// that one's style; without the section, it adds that at the end. Where a bare value comes to need
+// quotes, and its line holds other double quotes, in a comment for one, it gets a line of its own,
+// because a quoted value runs to the last double quote on its line; a carriage return beside it
+// goes, which would be a word of its own. A last line without an end gets one before another is
+// added.
 //
-// The error says what is wrong with the section, key or value (see CheckSection, CheckKey and CheckValue), or what is
-// in the way in the file, which is then as it was.
+// The error says what is wrong with the section, key or value (see CheckSection, CheckKey and
+// CheckValue), or what is in the way in the file, which is then as it was.
 func (f *File) Set(section, key, value string) error {
 	text, err := f.set(section, key, value)
 	if err == nil {
@@ -29,9 +31,10 @@ func (f *File) Set(section, key, value string) error {
 	return nil
 }
 
-// Delete removes a key's settings from a section, with the comments on their lines, until Get finds none. A section
-// that would be left without a setting goes, too, since getltscfg stops at one. If another section of that name stood
-// behind it, that one counts then. Deleting what is not there is no error.
+// Delete removes a key's settings from a section, with the comments on their lines, until Get finds
+// none. A section that would be left without a setting goes, too, since getltscfg stops at one. If
+// another section of that name stood behind it, that one counts then. Deleting what is not there is
+// no error.
 func (f *File) Delete(section, key string) error {
 	for {
 		s := f.section(section)
@@ -65,8 +68,8 @@ func CheckKey(key string) error {
 	return nil
 }
 
-// CheckValue says why Set would refuse a value: clients hand it to a shell in double quotes, so it may hold no double
-// quote, dollar sign, backquote, backslash or control character.
+// CheckValue says why Set would refuse a value: clients hand it to a shell in double quotes, so it
+// may hold no double quote, dollar sign, backquote, backslash or control character.
 func CheckValue(value string) error {
 	if i := strings.IndexAny(value, "\"$`\\"); i >= 0 {
 		return fmt.Errorf("check value %q: it holds a %c, which is code to the shell of a client", value, value[i])

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// A SyntaxError is a place where getltscfg would stop reading: it keeps what it read before, drops the rest, and
-// reports success.
+// A SyntaxError is a place where getltscfg would stop reading: it keeps what it read before, drops
+// the rest, and reports success.
 type SyntaxError struct {
 	File         string
 	Line, Column int    // from 1; columns are bytes

@@ -2,12 +2,13 @@ package ltsconf
 
 import "strings"
 
-// fnmatch reports whether a name matches a pattern as fnmatch(3) has it in the C locale with FNM_CASEFOLD and nothing
-// else: bytes, no character that * does not match, brackets with ranges and classes, a backslash that quotes.
+// fnmatch reports whether a name matches a pattern as fnmatch(3) has it in the C locale with
+// FNM_CASEFOLD and nothing else: bytes, no character that * does not match, brackets with ranges
+// and classes, a backslash that quotes.
 func fnmatch(pattern, name string) bool { return match(pattern, name, matchOne) }
 
-// covers reports whether one pattern surely matches all that another one does. Where a bracket or a backslash is in
-// either, that is not looked into.
+// covers reports whether one pattern surely matches all that another one does. Where a bracket or a
+// backslash is in either, that is not looked into.
 func covers(pattern, other string) bool {
 	return !strings.ContainsAny(pattern+other, "[\\") && match(pattern, other, func(pattern string, p int, c byte) (int, bool) {
 		if pattern[p] == '?' {
@@ -17,7 +18,8 @@ func covers(pattern, other string) bool {
 	})
 }
 
-// match does the stars; one matches a byte with what stands at p in the pattern, and returns where the rest begins.
+// match does the stars; one matches a byte with what stands at p in the pattern, and returns where
+// the rest begins.
 func match(pattern, name string, one func(pattern string, p int, c byte) (next int, ok bool)) bool {
 	p, n := 0, 0
 	starP, starN := -1, 0 // where to go on if the rest does not match: one more byte for the last star
@@ -42,7 +44,8 @@ func match(pattern, name string, one func(pattern string, p int, c byte) (next i
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// matchOne matches one byte with the part of the pattern that begins at p, and returns where the next one begins.
+// matchOne matches one byte with the part of the pattern that begins at p, and returns where the
+// next one begins.
 func matchOne(pattern string, p int, c byte) (next int, ok bool) {
 	switch pattern[p] {
 	case '?':
@@ -59,8 +62,8 @@ func matchOne(pattern string, p int, c byte) (next int, ok bool) {
 	return p + 1, lower(pattern[p]) == lower(c)
 }
 
-// matchBracket matches a byte with the bracket expression behind p; classes mind its case. It is not ok if the
-// expression has no end: then the bracket stands for itself.
+// matchBracket matches a byte with the bracket expression behind p; classes mind its case. It is
+// not ok if the expression has no end: then the bracket stands for itself.
 func matchBracket(pattern string, p int, c byte) (next int, in, ok bool) {
 	negated := p < len(pattern) && (pattern[p] == '!' || pattern[p] == '^')
 	if negated {

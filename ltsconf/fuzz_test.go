@@ -158,8 +158,8 @@ func contents(f *File) string {
 	return b.String()
 }
 
-// isOneSettingMore reports whether the texts are the same but for one setting that was changed or added, and perhaps
-// its section.
+// isOneSettingMore reports whether the texts are the same but for one setting that was changed or
+// added, and perhaps its section.
 func isOneSettingMore(before, after string) bool {
 	const set = "\"set\" \"set\"\n"
 	head, tail, _ := strings.Cut(after, set)

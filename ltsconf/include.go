@@ -5,9 +5,10 @@ import (
 	"path"
 )
 
-// getltscfg does not nest the files that it includes: it makes the file its scanner's next source of text. So what it
-// has already buffered of the including file comes first, in steps of chunk bytes; the rest of that file is lost, and
-// so is an included file of which nothing has been read when the next include line comes.
+// getltscfg does not nest the files that it includes: it makes the file its scanner's next source
+// of text. So what it has already buffered of the including file comes first, in steps of chunk
+// bytes; the rest of that file is lost, and so is an included file of which nothing has been read
+// when the next include line comes.
 
 const (
 	chunk    = 8192
@@ -29,9 +30,10 @@ func newIncluder(name string, readFile func(path string) ([]byte, error)) *inclu
 	return &includer{readFile: readFile, seen: map[string]bool{path.Clean(name): true}}
 }
 
-// Expand returns the text that getltscfg really reads of a file that includes others, for Lookup. Without an include
-// line that is the file itself. readFile gets the path that stands in the file, which is one on the client. The error
-// is a SyntaxErrors: of the whole text, or of an include line whose file cannot be read.
+// Expand returns the text that getltscfg really reads of a file that includes others, for Lookup.
+// Without an include line that is the file itself. readFile gets the path that stands in the file,
+// which is one on the client. The error is a SyntaxErrors: of the whole text, or of an include line
+// whose file cannot be read.
 func (f *File) Expand(readFile func(path string) ([]byte, error)) (*File, error) {
 	includes := newIncluder(f.parts[0].name, readFile)
 	expanded, faults := parse(f.parts[0].name, f.Bytes(), includes)
@@ -82,13 +84,14 @@ func (x *includer) open(p *parser, t token) {
 	p.scan.setText(append(text[:x.loaded:x.loaded], content...))
 }
 
-// buffered returns how far getltscfg's buffer reaches, for a file whose text begins at from, once its scanner has seen
-// the byte at offset.
+// buffered returns how far getltscfg's buffer reaches, for a file whose text begins at from, once
+// its scanner has seen the byte at offset.
 func buffered(from, offset int) int {
 	return from + (offset-from)/chunk*chunk + chunk
 }
 
-// unread returns from where on getltscfg reads no more of a file's own text, because of an include line in it.
+// unread returns from where on getltscfg reads no more of a file's own text, because of an include
+// line in it.
 func (f *File) unread() int {
 	for _, t := range f.includes {
 		if t.stop < len(f.text) {

@@ -1,7 +1,7 @@
 package ltsconf
 
-// Identity is what a client knows about itself. getltscfg takes the address and the MAC of the first interface that
-// is up, the MAC in lower case with colons. An empty field matches nothing.
+// Identity is what a client knows about itself. getltscfg takes the address and the MAC of the
+// first interface that is up, the MAC in lower case with colons. An empty field matches nothing.
 type Identity struct{ Hostname, IP, MAC string }
 
 // A Setting is one that a client sees, and where it comes from.
@@ -13,8 +13,9 @@ type Setting struct {
 	Line    int // from 1
 }
 
-// Lookup returns what a client sees. The settings of weaker sections come first, which is the order in which getltscfg
-// prints them, unless LIKE leads to a section more than once. A circle of LIKE, in which getltscfg hangs, ends here.
+// Lookup returns what a client sees. The settings of weaker sections come first, which is the order
+// in which getltscfg prints them, unless LIKE leads to a section more than once. A circle of LIKE,
+// in which getltscfg hangs, ends here.
 //
 // Files named in include lines are not looked at: see Expand.
 func (f *File) Lookup(id Identity) []Setting {
@@ -72,7 +73,8 @@ func (f *File) chain(id Identity) []*section {
 	return c.sections
 }
 
-// glob returns the first section whose name matches as a pattern and is not the name itself, or nil.
+// glob returns the first section whose name matches as a pattern and is not the name itself, or
+// nil.
 func (f *File) glob(name string) *section {
 	for i := range f.sections {
 		pattern := f.sections[i].name.text
@@ -89,7 +91,8 @@ type chain struct {
 	has      map[*section]bool
 }
 
-// add puts a section at the weak end, and behind it, breadth first, what it and its likes name in LIKE.
+// add puts a section at the weak end, and behind it, breadth first, what it and its likes name in
+// LIKE.
 func (c *chain) add(f *File, s *section) {
 	next := len(c.sections)
 	for c.end(s); next < len(c.sections); next++ {
@@ -110,7 +113,8 @@ func (c *chain) end(s *section) {
 	c.sections = append(c.sections, s)
 }
 
-// likes returns the values of all the section's LIKE settings: unlike other keys, each of them counts.
+// likes returns the values of all the section's LIKE settings: unlike other keys, each of them
+// counts.
 func (s *section) likes() []token {
 	var names []token
 	for _, set := range s.settings {

@@ -1,16 +1,18 @@
 // Package ltsconf reads, edits and judges lts.conf, the configuration file of LTSP 5 clients.
 //
-// The judge of the format is getltscfg, the program that runs on the clients: this package takes what it takes, and
-// reads it the same way. Parse keeps every byte; Set and Delete change one setting in place and nothing else; Lookup
-// says what a client sees, and from which line; Check lists what getltscfg, or the shell that evaluates its output
-// as root, would reject, drop or take for something else.
+// The judge of the format is getltscfg, the program that runs on the clients: this package takes
+// what it takes, and reads it the same way. Parse keeps every byte; Set and Delete change one
+// setting in place and nothing else; Lookup says what a client sees, and from which line; Check
+// lists what getltscfg, or the shell that evaluates its output as root, would reject, drop or take
+// for something else.
 //
 //	f, err := ltsconf.Parse("lts.conf", src)
 //	err = f.Set("default", "LDM_SERVER", "app01 app02")
 //	os.WriteFile("lts.conf", f.Bytes(), 0o644)
 //
-// It opens no file and knows no setting's meaning, but for LIKE, include, NONE, and the one space between the names in
-// LDM_SERVER. It does not touch ltsp.conf, the file of LTSP since 2019, which is another format.
+// It opens no file and knows no setting's meaning, but for LIKE, include, NONE, and the one space
+// between the names in LDM_SERVER. It does not touch ltsp.conf, the file of LTSP since 2019, which
+// is another format.
 package ltsconf
 
 import (
@@ -44,9 +46,9 @@ type section struct {
 
 type setting struct{ key, value token }
 
-// Parse reads an lts.conf that getltscfg reads to its end. The name is used in errors only. The error is a
-// SyntaxErrors: the places where getltscfg would stop, if the ones before were mended. A NUL byte, and include without
-// a file, are errors here, too; getltscfg goes on with garbage.
+// Parse reads an lts.conf that getltscfg reads to its end. The name is used in errors only. The
+// error is a SyntaxErrors: the places where getltscfg would stop, if the ones before were mended. A
+// NUL byte, and include without a file, are errors here, too; getltscfg goes on with garbage.
 //
 // What getltscfg reads, but not as its author meant it, is no error here: Check finds that.
 func Parse(name string, src []byte) (*File, error) {
@@ -60,9 +62,9 @@ func Parse(name string, src []byte) (*File, error) {
 // Bytes returns the file's text: what was parsed, but for what Set and Delete changed.
 func (f *File) Bytes() []byte { return bytes.Clone(f.text) }
 
-// Get returns a section's value of a key as the file has it, also if that is NONE. As for getltscfg, neither name's
-// case matters, the first section of that name counts, and the last of equal keys in it. Files named in include lines
-// are not looked at: see Expand.
+// Get returns a section's value of a key as the file has it, also if that is NONE. As for
+// getltscfg, neither name's case matters, the first section of that name counts, and the last of
+// equal keys in it. Files named in include lines are not looked at: see Expand.
 func (f *File) Get(section, key string) (value string, ok bool) {
 	s := f.section(section)
 	if s == nil {
@@ -120,7 +122,8 @@ func (f *File) position(offset int) (file string, line, column int) {
 	return f.parts[i].name, line, 1 + offset - from
 }
 
-// sameName compares as strcasecmp does in the C locale: bytes, and ASCII letters regardless of case.
+// sameName compares as strcasecmp does in the C locale: bytes, and ASCII letters regardless of
+// case.
 func sameName(a, b string) bool {
 	if len(a) != len(b) {
 		return false

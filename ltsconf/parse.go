@@ -22,8 +22,8 @@ type parser struct {
 	includes *includer
 }
 
-// parse reads a text to its end, also if there are faults. It keeps src. Includes are not followed if there is no
-// includer.
+// parse reads a text to its end, also if there are faults. It keeps src. Includes are not followed
+// if there is no includer.
 func parse(name string, src []byte, includes *includer) (*File, []fault) {
 	p := &parser{file: &File{parts: []part{{name: name}}}, includes: includes}
 	p.scan.setText(src)
@@ -136,8 +136,8 @@ func (p *parser) next() {
 	}
 }
 
-// skip goes to the first token of a line, if the token at hand is not one. If that is to be the open bracket, it goes
-// on until it is.
+// skip goes to the first token of a line, if the token at hand is not one. If that is to be the
+// open bracket, it goes on until it is.
 func (p *parser) skip(to kind) {
 	for p.tok.kind != eof && (!p.firstOnLine(p.tok.start) || to == open && p.tok.kind != open) {
 		p.next()

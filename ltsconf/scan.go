@@ -17,7 +17,8 @@ const (
 	stray // a character that fits nowhere: getltscfg's scanner prints it and goes on
 )
 
-// A token is what getltscfg's scanner makes of a piece of text. There is none for blanks, comments and line ends.
+// A token is what getltscfg's scanner makes of a piece of text. There is none for blanks, comments
+// and line ends.
 type token struct {
 	kind   kind
 	from   int    // where it begins, white space in front of a bare word included
@@ -34,8 +35,8 @@ const special = "=\n[]\"'#"
 // space is what getltscfg trims from both ends of a bare word.
 const space = " \t\n\v\f\r"
 
-// A scanner cuts a text into tokens by the rules of getltscfg, which are those of flex: the longest match wins, and
-// of two that are equally long the one that stands first here.
+// A scanner cuts a text into tokens by the rules of getltscfg, which are those of flex: the longest
+// match wins, and of two that are equally long the one that stands first here.
 type scanner struct {
 	text     []byte
 	lastLine int // where the last line begins; a comment there does not end
@@ -102,8 +103,8 @@ func (s *scanner) quoted() (token, bool) {
 	return t, true
 }
 
-// bare takes a word without quotes, or skips blanks: a run of other white space, a carriage return say, is a word
-// too, an empty one.
+// bare takes a word without quotes, or skips blanks: a run of other white space, a carriage return
+// say, is a word too, an empty one.
 func (s *scanner) bare() (token, bool) {
 	raw := s.text[s.pos:]
 	if n := bytes.IndexAny(raw, special); n >= 0 {
@@ -123,7 +124,8 @@ func (s *scanner) bare() (token, bool) {
 	return token{kind: word, from: from, start: start, end: start + len(said), stop: s.pos, text: string(said)}, true
 }
 
-// include takes the word include at the beginning of a line, the blank behind it, and a path, which may be missing.
+// include takes the word include at the beginning of a line, the blank behind it, and a path, which
+// may be missing.
 func (s *scanner) include() (token, bool) {
 	if s.pos > 0 && s.text[s.pos-1] != '\n' {
 		return token{}, false

@@ -21,13 +21,13 @@ const (
 	maxLabel = 64
 	// maxEnd bounds a key's last line, with what stands before it.
 	maxEnd = 256
-	// minKey is the least number of bytes that a key's base64 holds: PuTTY's
-	// private half of a DSA key. What is less is a placeholder.
+	// minKey is the least number of bytes that a key's base64 holds: PuTTY's private half of a DSA
+	// key. What is less is a placeholder.
 	minKey = 24
 	// opensshMagic begins what OpenSSH's format holds (PROTOCOL.key).
 	opensshMagic = "openssh-key-v1\x00"
-	// around is what may stand around the lines of a key in a script, a program's
-	// source, YAML or JSON.
+	// around is what may stand around the lines of a key in a script, a program's source, YAML or
+	// JSON.
 	around = " \t#," + quotes
 	quotes = "\"'`"
 )

@@ -277,8 +277,8 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// TestPrograms scans programs and libraries that hold headers of private keys,
-// or whole keys to test themselves with.
+// TestPrograms scans programs and libraries that hold headers of private keys, or whole keys to
+// test themselves with.
 func TestPrograms(t *testing.T) {
 	t.Parallel()
 	var s Scanner

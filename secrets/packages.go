@@ -13,17 +13,17 @@ import (
 	"ltskeeper/internal/regular"
 )
 
-// Packages knows the files of a root's Debian packages as they were installed.
-// Whoever has the packages has these, so there is nothing secret in them.
+// Packages knows the files of a root's Debian packages as they were installed. Whoever has the
+// packages has these, so there is nothing secret in them.
 type Packages struct {
 	sums map[string][]sum // by path
 }
 
 type sum [md5.Size]byte
 
-// ReadPackages reads what dpkg wrote down of the packages in a root: the sums
-// of their files, and of their configuration files. A root without dpkg has no
-// packages. The root is best an [os.Root]'s file system, which no link leaves.
+// ReadPackages reads what dpkg wrote down of the packages in a root: the sums of their files, and
+// of their configuration files. A root without dpkg has no packages. The root is best an
+// [os.Root]'s file system, which no link leaves.
 func ReadPackages(root fs.FS) (*Packages, error) {
 	p := &Packages{sums: make(map[string][]sum)}
 	lists, err := fs.Glob(root, "var/lib/dpkg/info/*.md5sums") // deb-md5sums(5)
@@ -76,10 +76,9 @@ func (p *Packages) add(path, text string) {
 	}
 }
 
-// Installed reports whether the file at path is as a package installed it. Only
-// if a package has such a file is it opened, and read. Where a root's /lib and
-// the like are links into /usr, a path is the one below usr, though packages
-// may know it by the other.
+// Installed reports whether the file at path is as a package installed it. Only if a package has
+// such a file is it opened, and read. Where a root's /lib and the like are links into /usr, a path
+// is the one below usr, though packages may know it by the other.
 func (p *Packages) Installed(path string, open func() (io.ReadCloser, error)) (bool, error) {
 	known := p.sums[path]
 	if merged, isMerged := strings.CutPrefix(path, "usr/"); isMerged {

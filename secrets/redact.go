@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// redactions are the files that every root has and that an image holds without
-// what is secret in them.
+// redactions are the files that every root has and that an image holds without what is secret in
+// them.
 var redactions = map[string]func([]byte) []byte{
 	"etc/shadow":               hideHash(1), // shadow(5)
 	"etc/shadow-":              hideHash(1),
@@ -33,10 +33,9 @@ func Redacted() []string {
 	return paths
 }
 
-// Redact returns what an image is to hold of the file at path, and whether that
-// is another content. Password hashes become *, those of locked accounts !*; an
-// account that is locked, or needs no password, stays as it is. A machine's ID
-// becomes nothing, so that each client makes its own.
+// Redact returns what an image is to hold of the file at path, and whether that is another content.
+// Password hashes become *, those of locked accounts !*; an account that is locked, or needs no
+// password, stays as it is. A machine's ID becomes nothing, so that each client makes its own.
 func Redact(path string, content []byte) ([]byte, bool) {
 	redact := redactions[path]
 	if redact == nil {
@@ -54,8 +53,8 @@ func forget(content []byte) []byte {
 	return nil
 }
 
-// hideHash returns a function that replaces what a field of each line holds of
-// password hashes. Fields are counted from 0.
+// hideHash returns a function that replaces what a field of each line holds of password hashes.
+// Fields are counted from 0.
 func hideHash(field int) func([]byte) []byte {
 	return func(content []byte) []byte {
 		lines := strings.SplitAfter(string(content), "\n")

@@ -175,8 +175,8 @@ func matches(expression string) func([]byte) bool {
 	return func(content []byte) bool { return compiled().Match(content) }
 }
 
-// assigns reports whether a line that is no comment gives a value to one of the
-// keys, in any style of INI or YAML.
+// assigns reports whether a line that is no comment gives a value to one of the keys, in any style
+// of INI or YAML.
 func assigns(keys string) func([]byte) bool {
 	return matches(`(?mi)^[ \t"'-]*(` + keys + `)["']?[ \t]*[=:][ \t]*["']?[^\s"'#;]`)
 }

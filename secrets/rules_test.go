@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestRules tells secrets from what looks like them, for each rule: the path,
-// contents that are secret, contents that are not.
+// TestRules tells secrets from what looks like them, for each rule: the path, contents that are
+// secret, contents that are not.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	const hash = "$6$c2FsdA$aGFzaGhhc2g"

@@ -1,5 +1,5 @@
-// Package secrets recognises what a client's root holds and an image must not,
-// as whoever reaches the network can fetch an image.
+// Package secrets recognises what a client's root holds and an image must not, as whoever reaches
+// the network can fetch an image.
 //
 // There are three kinds of it, and one excuse:
 //
@@ -13,8 +13,8 @@
 //     without: [Redact] makes the version for the image.
 //   - A file that is as its package installed it is no secret: [Packages].
 //
-// The first two are a [Scanner]'s work. Given a file's path and content, it has
-// a [Finding] or none:
+// The first two are a [Scanner]'s work. Given a file's path and content, it has a [Finding] or
+// none:
 //
 //	var s secrets.Scanner
 //	s.Reset("etc/ssl/local.pem")
@@ -23,15 +23,15 @@
 //
 // Paths are relative to the root, without a slash in front.
 //
-// It does not see what is compressed or encrypted as a whole (zip, initrd, a
-// key ring), keys in binary (DER, PKCS #12, Java's key stores) or in UTF-16,
-// nor a password in a file that no rule names. It finds what was left lying
-// about, not what somebody hides.
+// It does not see what is compressed or encrypted as a whole (zip, initrd, a key ring), keys in
+// binary (DER, PKCS #12, Java's key stores) or in UTF-16, nor a password in a file that no rule
+// names. It finds what was left lying about, not what somebody hides.
 package secrets
 
 import "bytes"
 
-// Rules names what is recognised. It changes whenever a file may be judged otherwise than by the version before.
+// Rules names what is recognised. It changes whenever a file may be judged otherwise than by the
+// version before.
 const Rules = "1"
 
 // A Finding says what secret a file holds.
@@ -40,9 +40,9 @@ type Finding struct {
 	Offset int64  // where in the file a private key begins; 0 for what the path tells
 }
 
-// A Scanner looks for secrets in one file after the other as their content
-// streams by. The zero value is ready for a file without a name. It needs
-// little memory whatever the file, and is for one goroutine at a time.
+// A Scanner looks for secrets in one file after the other as their content streams by. The zero
+// value is ready for a file without a name. It needs little memory whatever the file, and is for
+// one goroutine at a time.
 type Scanner struct {
 	rule *rule  // what the path says; nil is nothing
 	held []byte // the content so far, if the rule wants to see it
@@ -67,8 +67,8 @@ func (s *Scanner) Reset(path string) {
 	*s = Scanner{rule: ruleFor(path), held: s.held[:0], recent: s.recent[:0]}
 }
 
-// Write takes the next piece of the file's content, of any length. It always
-// takes all of it, and never fails.
+// Write takes the next piece of the file's content, of any length. It always takes all of it, and
+// never fails.
 func (s *Scanner) Write(p []byte) (int, error) {
 	if s.rule != nil {
 		s.held = append(s.held, p[:min(len(p), maxHeld-len(s.held))]...)
@@ -92,7 +92,8 @@ func (s *Scanner) Write(p []byte) (int, error) {
 
 // WriteZeros takes n zero bytes, as Write would, in time and memory that do not grow with n.
 func (s *Scanner) WriteZeros(n int64) {
-	// So many zeros fill what is kept for a rule, and recent, and break a key. Any more change nothing but the offset.
+	// So many zeros fill what is kept for a rule, and recent, and break a key. Any more change
+	// nothing but the offset.
 	const enough = max(maxHeld, maxLine+1, reach)
 	few := min(n, enough)
 	for left := few; left > 0; left -= min(left, int64(len(zeros))) {
@@ -130,8 +131,8 @@ func (s *Scanner) scan(text []byte, from int) {
 	}
 }
 
-// markEnd returns where the first mark ends that ends behind from. That is
-// behind the text if there is none.
+// markEnd returns where the first mark ends that ends behind from. That is behind the text if there
+// is none.
 func markEnd(text []byte, from int, mark string) int {
 	from = max(0, from-len(mark)+1)
 	if i := bytes.Index(text[from:], []byte(mark)); i >= 0 {
@@ -151,8 +152,8 @@ func (s *Scanner) feed(text []byte) {
 	}
 }
 
-// Finding returns what s has found, once all of the file's content was written
-// to it; a private key already as soon as its end was.
+// Finding returns what s has found, once all of the file's content was written to it; a private key
+// already as soon as its end was.
 func (s *Scanner) Finding() (Finding, bool) {
 	if !s.found && s.rule != nil && s.rule.secret(s.held) {
 		return Finding{What: s.rule.what}, true

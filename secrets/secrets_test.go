@@ -40,8 +40,7 @@ func noise(random *rand.Rand, length int) []byte {
 	return text
 }
 
-// TestAnywhere hides keys at random places in random content, and writes that in
-// random pieces.
+// TestAnywhere hides keys at random places in random content, and writes that in random pieces.
 func TestAnywhere(t *testing.T) {
 	t.Parallel()
 	keys := mustSamples(t)
@@ -93,8 +92,8 @@ func TestPieces(t *testing.T) {
 	}
 }
 
-// TestWriteZeros has runs of zeros at random places in content, some of them in the middle of keys and of tar archives: as a
-// run they lead to the same finding, at the same offset, as written out.
+// TestWriteZeros has runs of zeros at random places in content, some of them in the middle of keys
+// and of tar archives: as a run they lead to the same finding, at the same offset, as written out.
 func TestWriteZeros(t *testing.T) {
 	t.Parallel()
 	keys := mustSamples(t)

@@ -2,9 +2,9 @@ package squashfs
 
 import "encoding/binary"
 
-// blockSizes are the sizes of a content's blocks, in order. A word without zeroRun is one block, as in a file's inode, and
-// not 0. One with zeroRun is as many blocks of zeros as its other bits say: a file of holes has millions of them. A run is
-// as long as it can be: none follows another.
+// blockSizes are the sizes of a content's blocks, in order. A word without zeroRun is one block, as
+// in a file's inode, and not 0. One with zeroRun is as many blocks of zeros as its other bits say:
+// a file of holes has millions of them. A run is as long as it can be: none follows another.
 type blockSizes []uint32
 
 // zeroRun leaves room for the blocks of a file of maxFileSize, the smallest there are.
@@ -37,8 +37,8 @@ func (s blockSizes) sparse(size int64, blockSize int) (zeros uint64) {
 	return zeros
 }
 
-// cutBlockSizes takes the words of count blocks off the front of words, and says whether they can be so. It returns how
-// long the blocks are in an image, too.
+// cutBlockSizes takes the words of count blocks off the front of words, and says whether they can
+// be so. It returns how long the blocks are in an image, too.
 func cutBlockSizes(words *[]uint32, count int64, blockSize uint32) (sizes blockSizes, length uint64, ok bool) {
 	all := *words
 	n, inRun := 0, false
@@ -63,7 +63,8 @@ func cutBlockSizes(words *[]uint32, count int64, blockSize uint32) (sizes blockS
 	return all[:n:n], length, count == 0
 }
 
-// writeSizes writes sizes as they are in an inode. What a run of zeros takes is not in memory at once.
+// writeSizes writes sizes as they are in an inode. What a run of zeros takes is not in memory at
+// once.
 func (m *metadataWriter) writeSizes(sizes blockSizes) {
 	var buf [512]byte
 	b := buf[:0]

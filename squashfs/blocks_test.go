@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestBlockSizes has lists of sizes made block by block and in runs, cut off an index, and written: they are what a plain list
-// of all blocks would be.
+// TestBlockSizes has lists of sizes made block by block and in runs, cut off an index, and written:
+// they are what a plain list of all blocks would be.
 func TestBlockSizes(t *testing.T) {
 	t.Parallel()
 	enc, err := newEncoder(Zstd, defaultBlockSize)

@@ -24,30 +24,34 @@ type Options struct {
 	Exclude     *excludes.Patterns // what of the tree stays out; may be nil
 	Mounts      []Mount            // what is mounted below the root; nil: it is not known, and each mount is an empty folder
 	Overlay     []File             // what is in the image beside, or in place of, what is in the tree
-	// SkipSnapshots leaves out folders that hold snapshots of the tree: .snapshots, timeshift, timeshift-btrfs and .zfs, at
-	// the root and where a mount or a subvolume begins.
+	// SkipSnapshots leaves out folders that hold snapshots of the tree: .snapshots, timeshift,
+	// timeshift-btrfs and .zfs, at the root and where a mount or a subvolume begins.
 	SkipSnapshots bool
-	// IDOffset is taken off every uid and gid of the tree, which must be IDOffset to IDOffset + 65535: the tree belongs to a
-	// user namespace. File capabilities of that namespace become those of clients. 0 takes ids as they are.
+	// IDOffset is taken off every uid and gid of the tree, which must be IDOffset to IDOffset +
+	// 65535: the tree belongs to a user namespace. File capabilities of that namespace become those
+	// of clients. 0 takes ids as they are.
 	IDOffset uint32
 	Time     time.Time // the superblock's; zero is the newest mtime in the image
 	Jobs     int       // compressors at work at once; 0 is GOMAXPROCS. The image does not depend on it.
 
 	// Previous is the image to build upon; nil makes a clean build.
 	Previous *Previous
-	// Index takes what a later build needs to know of this one; may be nil. It is written last, once, in one piece.
+	// Index takes what a later build needs to know of this one; may be nil. It is written last,
+	// once, in one piece.
 	Index io.Writer
 
-	// Inspector, if not nil, is asked for each name of every file that may be new or changed, or has a new name, and again
-	// for one that could not be read to its end. What was inspected for Previous, under the same names, is not read again
-	// for it.
+	// Inspector, if not nil, is asked for each name of every file that may be new or changed, or
+	// has a new name, and again for one that could not be read to its end. What was inspected for
+	// Previous, under the same names, is not read again for it.
 	Inspector Inspector
 
 	// Progress is told how far the data is, from one goroutine; may be nil.
 	Progress func(Progress)
-	// Warn is told what a person should know though the image is sound; may be nil. One call is one sentence.
+	// Warn is told what a person should know though the image is sound; may be nil. One call is one
+	// sentence.
 	Warn func(string)
-	// SetAnew names directories that whoever starts from the image gives their ACLs anew: Warn is not told of those.
+	// SetAnew names directories that whoever starts from the image gives their ACLs anew: Warn is
+	// not told of those.
 	SetAnew []string
 }
 
@@ -64,12 +68,14 @@ type Result struct {
 	Time   time.Time         // the superblock's
 	Inodes int
 
-	// Unchanged: the image would be, byte for byte, the previous one. What is in out then is of no use. Options.Index has
-	// been written only if much had to be read to find that out: put it in the old one's place, and the next build need not.
+	// Unchanged: the image would be, byte for byte, the previous one. What is in out then is of no
+	// use. Options.Index has been written only if much had to be read to find that out: put it in
+	// the old one's place, and the next build need not.
 	Unchanged bool
 	// Reason why there is a clean build although Options.Previous was given; else empty.
 	Reason string
-	// Damaged: the previous image's data is not what was written once. This one is sound: it was built clean.
+	// Damaged: the previous image's data is not what was written once. This one is sound: it was
+	// built clean.
 	Damaged bool
 
 	Copied int64 // bytes of data taken from the previous image as they were
@@ -80,8 +86,8 @@ type Result struct {
 // buildTries is how often a tree that changes while it is read is begun anew.
 const buildTries = 5
 
-// Build writes an image of the directory root to out, from out's start on, and cuts out off behind it. It does not sync.
-// The same tree and options give the same bytes.
+// Build writes an image of the directory root to out, from out's start on, and cuts out off behind
+// it. It does not sync. The same tree and options give the same bytes.
 //
 // An error names the file that it is about. What is in out then is no image.
 func Build(ctx context.Context, out *os.File, root string, options Options) (Result, error) {
@@ -114,8 +120,9 @@ func Build(ctx context.Context, out *os.File, root string, options Options) (Res
 	}
 }
 
-// Same says whether Build would make the image that options.Previous is once more, and shows options.Inspector what Build
-// would show it. It writes nothing. Without an index that can be used the answer is no: only a build would tell.
+// Same says whether Build would make the image that options.Previous is once more, and shows
+// options.Inspector what Build would show it. It writes nothing. Without an index that can be used
+// the answer is no: only a build would tell.
 func Same(ctx context.Context, root string, options Options) (bool, error) {
 	b, err := newBuilder(nil, root, options)
 	if err != nil {
@@ -192,8 +199,8 @@ func newBuilder(out *os.File, root string, o Options) (*builder, error) {
 	return &builder{options: o, out: out, root: fd, hold: make(map[string]bool)}, nil
 }
 
-// holdChanged adds all files that are not as they were when the tree was last read, so that a system at work, where
-// many files change now and then, does not take one attempt for each.
+// holdChanged adds all files that are not as they were when the tree was last read, so that a
+// system at work, where many files change now and then, does not take one attempt for each.
 func (b *builder) holdChanged() {
 	if b.tree == nil {
 		return
@@ -262,8 +269,8 @@ func (b *builder) build(ctx context.Context) error {
 	return b.writeIndex(header, t, p)
 }
 
-// indexWorth is how much must have been read in vain for an index to be written though nothing has changed, so that the
-// next build does not read it again.
+// indexWorth is how much must have been read in vain for an index to be written though nothing has
+// changed, so that the next build does not read it again.
 const indexWorth = 16 << 20
 
 // writeImage writes the image and returns its digest.

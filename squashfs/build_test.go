@@ -99,7 +99,8 @@ func tempFile(t testing.TB) *os.File {
 	return f
 }
 
-// TestExcludedContents: what happens in a directory whose contents are excluded makes no other image.
+// TestExcludedContents: what happens in a directory whose contents are excluded makes no other
+// image.
 func TestExcludedContents(t *testing.T) {
 	t.Parallel()
 	c := newChanger(t, 1)
@@ -138,8 +139,8 @@ func TestMounts(t *testing.T) {
 	defer out.Close()
 	failed := make(chan error, 2)
 	go func() {
-		// Build opens the root in this thread, which alone sees the mounts, and everything else from there. The thread is
-		// never unlocked: it ends here, and the mounts with it.
+		// Build opens the root in this thread, which alone sees the mounts, and everything else
+		// from there. The thread is never unlocked: it ends here, and the mounts with it.
 		runtime.LockOSThread()
 		failed <- errors.Join(
 			unix.Unshare(unix.CLONE_NEWNS),
@@ -198,8 +199,8 @@ func TestLeftOut(t *testing.T) {
 	}
 }
 
-// TestChangingTree builds images of a tree whose files keep changing. Each image must show each file as it was at some
-// moment: here, one letter all through, and as long as that letter says.
+// TestChangingTree builds images of a tree whose files keep changing. Each image must show each
+// file as it was at some moment: here, one letter all through, and as long as that letter says.
 func TestChangingTree(t *testing.T) {
 	t.Parallel()
 	c := newChanger(t, 1)
@@ -324,7 +325,8 @@ func TestBusyFile(t *testing.T) {
 	}
 }
 
-// TestNeverStill: what changes at every attempt, and is too large to be held, is an error that names it.
+// TestNeverStill: what changes at every attempt, and is too large to be held, is an error that
+// names it.
 func TestNeverStill(t *testing.T) {
 	t.Parallel()
 	c := newChanger(t, 1)
@@ -475,8 +477,9 @@ func TestHugeFile(t *testing.T) {
 	}
 }
 
-// TestEncoders pins the exact bytes that each encoder gives. If it fails, a release of a library has changed them, or a
-// change here: raise encoderNumber, so that no image is built upon one with other bytes, and put in the new digests.
+// TestEncoders pins the exact bytes that each encoder gives. If it fails, a release of a library
+// has changed them, or a change here: raise encoderNumber, so that no image is built upon one with
+// other bytes, and put in the new digests.
 func TestEncoders(t *testing.T) {
 	t.Parallel()
 	const number = 1
@@ -545,7 +548,8 @@ func TestEncoders(t *testing.T) {
 	}
 }
 
-// TestContentOnly replaces the content of files that stay what they are otherwise, for one image and no other.
+// TestContentOnly replaces the content of files that stay what they are otherwise, for one image
+// and no other.
 func TestContentOnly(t *testing.T) {
 	t.Parallel()
 	needRoot(t)

@@ -40,8 +40,9 @@ func ParseCompression(name string) (Compression, error) {
 	return 0, fmt.Errorf("unknown compression %q: use %s", name, strings.Join([]string{"zstd", "gzip", "lz4"}, ", "))
 }
 
-// encoderNumber stands for the exact bytes that the encoders below give. It is raised whenever the golden test shows
-// that a release of a library, or a change here, gives others: an image made under another number is not built upon.
+// encoderNumber stands for the exact bytes that the encoders below give. It is raised whenever the
+// golden test shows that a release of a library, or a change here, gives others: an image made
+// under another number is not built upon.
 const encoderNumber = 1
 
 // The levels, chosen for speed near that of mksquashfs at zstd level 3, and for about its size.
@@ -52,8 +53,8 @@ const (
 
 // An encoder compresses blocks one by one, each for itself. It is not for concurrent use.
 type encoder interface {
-	// encode appends the compressed form of src, which is not empty, to dst. The result may be longer than src, and
-	// is then of no use: the caller stores src instead.
+	// encode appends the compressed form of src, which is not empty, to dst. The result may be
+	// longer than src, and is then of no use: the caller stores src instead.
 	encode(dst, src []byte) ([]byte, error)
 }
 
@@ -114,7 +115,8 @@ func (e *lz4Encoder) encode(dst, src []byte) ([]byte, error) {
 
 // A decoder expands blocks one by one. It is not for concurrent use.
 type decoder interface {
-	// decode expands src into dst and returns the number of bytes. What would be longer than dst is an error.
+	// decode expands src into dst and returns the number of bytes. What would be longer than dst is
+	// an error.
 	decode(dst, src []byte) (int, error)
 }
 
@@ -170,7 +172,8 @@ func (d *gzipDecoder) decode(dst, src []byte) (n int, err error) {
 		return n, nil
 	}
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		// The decompressed stream's end, or the compressed one's? Only the reader's own end is io.EOF.
+		// The decompressed stream's end, or the compressed one's? Only the reader's own end is
+		// io.EOF.
 		if _, err := d.zr.Read(make([]byte, 1)); err != io.EOF {
 			return n, io.ErrUnexpectedEOF
 		}

@@ -13,8 +13,9 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// A job is a block on its way into the image. One goroutine fills jobs in the order of the image, several compress
-// them, one writes them in that order again. A fixed number of them goes round, and with it the memory.
+// A job is a block on its way into the image. One goroutine fills jobs in the order of the image,
+// several compress them, one writes them in that order again. A fixed number of them goes round,
+// and with it the memory.
 type job struct {
 	raw    []byte
 	packed []byte
@@ -44,8 +45,8 @@ type dataWriter struct {
 	bytesRead, copied, packed int64
 }
 
-// inFlight is how many bytes of files are between reader and image at once: enough that no goroutine waits for another
-// that the machine, or the disk, holds up for some milliseconds.
+// inFlight is how many bytes of files are between reader and image at once: enough that no
+// goroutine waits for another that the machine, or the disk, holds up for some milliseconds.
 const inFlight = 8 << 20
 
 func (w *dataWriter) write(ctx context.Context) error {
@@ -246,8 +247,8 @@ func (w *dataWriter) emitJob(j *job) error {
 	return w.out.write(b)
 }
 
-// output writes an image from its start to its end, and has the kernel begin to write it back meanwhile, so that less
-// is left to do for the sync at the end.
+// output writes an image from its start to its end, and has the kernel begin to write it back
+// meanwhile, so that less is left to do for the sync at the end.
 type output struct {
 	file   *os.File
 	pos    int64 // of the next byte

@@ -12,15 +12,15 @@ import (
 type Difference struct {
 	Path     string
 	Old, New *Entry // nil on the side that does not have the path
-	// What differs, where both have it: "type", "mode", "owner", "group",
-	// "mtime", "content", "target", "device", "xattrs" or "links". The last
-	// says that a file has other names beside this one.
+	// What differs, where both have it: "type", "mode", "owner", "group", "mtime", "content",
+	// "target", "device", "xattrs" or "links". The last says that a file has other names beside
+	// this one.
 	What []string
 }
 
-// Diff compares two images and returns the paths that differ, in the order of
-// Entries. It compares every attribute but a directory's link count, and all
-// content: compressed bytes where they are equal, else what they stand for.
+// Diff compares two images and returns the paths that differ, in the order of Entries. It compares
+// every attribute but a directory's link count, and all content: compressed bytes where they are
+// equal, else what they stand for.
 func Diff(ctx context.Context, old, new *Reader) ([]Difference, error) {
 	pair := &imagePair{a: old, b: new}
 	d := newDiffer(imageSide(old), imageSide(new), pair.sameContent)

@@ -10,10 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DiffTree compares an image with what Build would put into one of the directory
-// root now: the tree with the excludes, the mounts, the overlay and the id offset
-// of o. Old is the image's side, New the tree's. Of o, nothing else counts; for the
-// superblock's time the image's own stands.
+// DiffTree compares an image with what Build would put into one of the directory root now: the tree
+// with the excludes, the mounts, the overlay and the id offset of o. Old is the image's side, New
+// the tree's. Of o, nothing else counts; for the superblock's time the image's own stands.
 //
 // A file that changes while it is read differs.
 func DiffTree(ctx context.Context, r *Reader, root string, o Options) ([]Difference, error) {

@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// An imageDigest names an image: SHA-256 over everything in front of the data, everything behind it, and length and
-// digest of each region of data that is not empty, in the order of the image.
+// An imageDigest names an image: SHA-256 over everything in front of the data, everything behind
+// it, and length and digest of each region of data that is not empty, in the order of the image.
 type imageDigest struct{ hash hash.Hash }
 
 func newImageDigest() imageDigest { return imageDigest{sha256.New()} }
@@ -38,8 +38,9 @@ func (d imageDigest) sum() (sum [sha256.Size]byte) {
 	return sum
 }
 
-// A contentHash tells contents apart: SHA-256 over each block behind a byte of 1, and, where blocks are all zeros, a byte of
-// 0 and how many there are in a row, 64 bits. So it does not depend on what a file system stores of zeros.
+// A contentHash tells contents apart: SHA-256 over each block behind a byte of 1, and, where blocks
+// are all zeros, a byte of 0 and how many there are in a row, 64 bits. So it does not depend on
+// what a file system stores of zeros.
 type contentHash struct {
 	hash  hash.Hash
 	zeros uint64 // blocks of zeros that are not in the hash yet
@@ -75,8 +76,8 @@ func (h *contentHash) sum() (sum [sha256.Size]byte) {
 	return sum
 }
 
-// digest is the SHA-256 of all that decides an image but for the bytes of its contents: trees with the same one, and
-// with the same contents in the same order, have the same image.
+// digest is the SHA-256 of all that decides an image but for the bytes of its contents: trees with
+// the same one, and with the same contents in the same order, have the same image.
 func (t *tree) digest() (sum [sha256.Size]byte) {
 	h := sha256.New()
 	le := binary.LittleEndian

@@ -1,35 +1,40 @@
-// Package squashfs writes squashfs 4.0 images of directory trees, reads them back, and rebuilds an image from the one
-// before, in the time that it takes to look at every file and to copy what is kept.
+// Package squashfs writes squashfs 4.0 images of directory trees, reads them back, and rebuilds an
+// image from the one before, in the time that it takes to look at every file and to copy what is
+// kept.
 //
-// [Build] makes an image. It holds all that squashfs can: files of any size with their holes, directories, symbolic and
-// hard links, devices, fifos, sockets, owners, modes, times and extended attributes. The blocks are compressed by zstd,
-// gzip or lz4, on all cores, in memory that does not grow with the tree's bytes.
+// [Build] makes an image. It holds all that squashfs can: files of any size with their holes,
+// directories, symbolic and hard links, devices, fifos, sockets, owners, modes, times and extended
+// attributes. The blocks are compressed by zstd, gzip or lz4, on all cores, in memory that does not
+// grow with the tree's bytes.
 //
 //	out, err := os.Create("root.img.new")
 //	index := new(bytes.Buffer)
 //	result, err := squashfs.Build(ctx, out, "/srv/root", squashfs.Options{Index: index})
 //
-// Given that image and index as [Options].Previous, the next Build reads only files that may have changed:
+// Given that image and index as [Options].Previous, the next Build reads only files that may have
+// changed:
 //
 //	options.Previous = &squashfs.Previous{Image: old, Index: oldIndex}
 //	result, err = squashfs.Build(ctx, out, "/srv/root", options)
 //
-// The result says whether the image would be the same one again; then there is nothing to put in its place. Syncing
-// files, and renaming them to where they belong, is the caller's.
+// The result says whether the image would be the same one again; then there is nothing to put in
+// its place. Syncing files, and renaming them to where they belong, is the caller's.
 //
-// [Open] makes a [Reader], which walks through an image, reads files out of it and checks it; [Diff] and [DiffTree]
-// compare images with each other and with trees.
+// [Open] makes a [Reader], which walks through an image, reads files out of it and checks it;
+// [Diff] and [DiffTree] compare images with each other and with trees.
 //
-// What the package will not do: write into the tree, follow a symbolic link out of it, or a mount unless it is told to, append to an image in
-// place, store ACLs, or read images of other versions of squashfs.
+// What the package will not do: write into the tree, follow a symbolic link out of it, or a mount
+// unless it is told to, append to an image in place, store ACLs, or read images of other versions
+// of squashfs.
 //
 // # One tree, one image
 //
-// An image is a pure function of the tree and the options. The same tree gives the same bytes on one core or on many,
-// on whatever file system it is, in whatever order its files were made, and whether it was built clean or upon another
-// image. So two machines can make the same image without talking to each other, whether anything has changed is a
-// question with an exact answer, and the shortcut of building upon the image before can be tested against doing without.
-// These rules make it so:
+// An image is a pure function of the tree and the options. The same tree gives the same bytes on
+// one core or on many, on whatever file system it is, in whatever order its files were made, and
+// whether it was built clean or upon another image. So two machines can make the same image without
+// talking to each other, whether anything has changed is a question with an exact answer, and the
+// shortcut of building upon the image before can be tested against doing without. These rules make
+// it so:
 //
 //   - Inodes, data and listings follow one order: depth first, names bytewise within a directory, so that all of a/
 //     comes before a-b. The first name of a file with several, and the first of several equal files, stands for all.
@@ -45,9 +50,10 @@
 //
 // # Layout
 //
-// A region is a stretch of the image that one file, or one group of small files, alone decides. Regions are copied from
-// image to image as they are, wherever they come to stand: nothing in a squashfs data block depends on its position.
-// The layout is chosen so that a change reaches few of them:
+// A region is a stretch of the image that one file, or one group of small files, alone decides.
+// Regions are copied from image to image as they are, wherever they come to stand: nothing in a
+// squashfs data block depends on its position. The layout is chosen so that a change reaches few of
+// them:
 //
 //   - A file of a block or more has all its blocks to itself, the last one shorter than the others. Packing the ends of
 //     large files together with small files, as mksquashfs -always-use-fragments does, saves nothing on a Debian
@@ -66,30 +72,35 @@
 //
 // # What a file system says
 //
-// Names are joined as hard links if all of their stat agrees. Not every file system gives each file a number of its own: an
-// overlay of two btrfs subvolumes repeats them, and so do virtiofs, 9p and some FUSE file systems. So where the numbers
-// are not known to be unique, and where two names share a number and differ in anything else, the content decides, too.
-// Nor does every file system report its holes right. What is believed of which one is in volume.go.
+// Names are joined as hard links if all of their stat agrees. Not every file system gives each file
+// a number of its own: an overlay of two btrfs subvolumes repeats them, and so do virtiofs, 9p and
+// some FUSE file systems. So where the numbers are not known to be unique, and where two names
+// share a number and differ in anything else, the content decides, too. Nor does every file system
+// report its holes right. What is believed of which one is in volume.go.
 //
 // # What may have changed
 //
-// The index remembers size, mtime and ctime in nanoseconds and number of every inode, and the identity of each file
-// system in the tree. A file is taken over only if all are as they were. The mtime alone would not do, because anybody can set it and
-// package managers do. Nor does an equal ctime say that nothing has changed since, if the change fell into the same tick
-// of the kernel's clock as the scan. So Build first asks each file system for its own time, by making a nameless
-// file on it, and trusts only what is older. Where a ctime is no more than an mtime, as on squashfs and vfat, nothing is
-// trusted, and so is nothing whose number something else has as well. A file that fails, but whose hash is known, is read and hashed; if it proves
-// to be the same, its data is taken over still. Files moved to another disk are found so, too, where they were hashed.
+// The index remembers size, mtime and ctime in nanoseconds and number of every inode, and the
+// identity of each file system in the tree. A file is taken over only if all are as they were. The
+// mtime alone would not do, because anybody can set it and package managers do. Nor does an equal
+// ctime say that nothing has changed since, if the change fell into the same tick of the kernel's
+// clock as the scan. So Build first asks each file system for its own time, by making a nameless
+// file on it, and trusts only what is older. Where a ctime is no more than an mtime, as on squashfs
+// and vfat, nothing is trusted, and so is nothing whose number something else has as well. A file
+// that fails, but whose hash is known, is read and hashed; if it proves to be the same, its data is
+// taken over still. Files moved to another disk are found so, too, where they were hashed.
 //
-// Every region carries a CRC-32C from the day when it was compressed. It is handed on from index to index, and each
-// region is compared with it while it is copied, so that a bit that flips on a disk does not spread: the image is built
-// clean then, and [Result] says so. The index is only an aid. It has its own checksum, and holds one digest over the
-// image's superblock, its tables and the digests of all regions, which names the image. Whatever does not fit means a
-// clean build, never a wrong image.
+// Every region carries a CRC-32C from the day when it was compressed. It is handed on from index to
+// index, and each region is compared with it while it is copied, so that a bit that flips on a disk
+// does not spread: the image is built clean then, and [Result] says so. The index is only an aid.
+// It has its own checksum, and holds one digest over the image's superblock, its tables and the
+// digests of all regions, which names the image. Whatever does not fit means a clean build, never a
+// wrong image.
 //
 // # Trees that change
 //
-// A file is opened below its directory, without following links, and its stat is compared with what the walk has seen
-// before and after it is read. If anything is different, Build begins anew, and reads the files that keep changing in
-// one go while it walks. After five attempts it gives up, with an error that names the file.
+// A file is opened below its directory, without following links, and its stat is compared with what
+// the walk has seen before and after it is read. If anything is different, Build begins anew, and
+// reads the files that keep changing in one go while it walks. After five attempts it gives up,
+// with an error that names the file.
 package squashfs

@@ -151,8 +151,7 @@ func (r *Reader) inodeRest(e *Entry, c *cursor) (err error) {
 	return err
 }
 
-// setListing notes where a directory's entries are. The size includes 3 bytes
-// that are not there.
+// setListing notes where a directory's entries are. The size includes 3 bytes that are not there.
 func (r *Reader) setListing(e *Entry, start uint32, offset uint16, size uint32) (err error) {
 	if size <= 3 {
 		return nil
@@ -167,8 +166,7 @@ func (r *Reader) setListing(e *Entry, start uint32, offset uint16, size uint32) 
 	return nil
 }
 
-// blockCount returns how many blocks a file has, its tail in a fragment block
-// not counted.
+// blockCount returns how many blocks a file has, its tail in a fragment block not counted.
 func (r *Reader) blockCount(e *Entry) int64 {
 	n := e.Size / int64(r.super.BlockSize)
 	if e.fragment == noFragment && e.Size%int64(r.super.BlockSize) > 0 {
@@ -177,16 +175,16 @@ func (r *Reader) blockCount(e *Entry) int64 {
 	return n
 }
 
-// maxDepth bounds how many directories stand one in the other, the root
-// included, in images that are written and that are read.
+// maxDepth bounds how many directories stand one in the other, the root included, in images that
+// are written and that are read.
 const maxDepth = 4096
 
-// Entries walks the whole image: depth first, a directory before what it holds,
-// names of a directory in bytewise order. This is the order of the inode
-// numbers in images of this package, too.
+// Entries walks the whole image: depth first, a directory before what it holds, names of a
+// directory in bytewise order. This is the order of the inode numbers in images of this package,
+// too.
 //
-// An error names the path it is about, and stands for one entry, or for the
-// rest of one directory; the walk goes on behind it if the loop does.
+// An error names the path it is about, and stands for one entry, or for the rest of one directory;
+// the walk goes on behind it if the loop does.
 func (r *Reader) Entries() iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
 		root, err := r.root()
@@ -229,8 +227,8 @@ func (r *Reader) root() (*Entry, error) {
 type walk struct {
 	r    *Reader
 	open []*listing // from the root to where we are
-	// Directories have one name each, and their listings are disjoint. An
-	// image where that is not so could keep us busy for ever.
+	// Directories have one name each, and their listings are disjoint. An image where that is not
+	// so could keep us busy for ever.
 	seen map[uint64]bool // inode references of directories
 	read uint64          // bytes of listings
 }
@@ -264,9 +262,8 @@ func (w *walk) next() (*Entry, error) {
 	return l.entry(d)
 }
 
-// Lookup returns the entry at path, which is relative to the root and not
-// cleaned: "usr/bin/env". It follows no symbolic link. If there is no such
-// entry, the error is fs.ErrNotExist.
+// Lookup returns the entry at path, which is relative to the root and not cleaned: "usr/bin/env".
+// It follows no symbolic link. If there is no such entry, the error is fs.ErrNotExist.
 func (r *Reader) Lookup(path string) (*Entry, error) {
 	e, err := r.root()
 	if err != nil {
@@ -419,8 +416,8 @@ func basicType(inodeType uint16) uint16 {
 	return inodeType
 }
 
-// comparePaths orders paths as Entries does: component by component, so that
-// what is in "a" comes before "a-b".
+// comparePaths orders paths as Entries does: component by component, so that what is in "a" comes
+// before "a-b".
 func comparePaths(a, b string) int {
 	if a == b {
 		return 0

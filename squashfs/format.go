@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The structures of squashfs 4.0 as they stand on disk, in the order of the file. All numbers are little endian.
-// Source: Documentation/filesystems/squashfs.rst and fs/squashfs/squashfs_fs.h in Linux. Reader and writer share them.
+// The structures of squashfs 4.0 as they stand on disk, in the order of the file. All numbers are
+// little endian. Source: Documentation/filesystems/squashfs.rst and fs/squashfs/squashfs_fs.h in
+// Linux. Reader and writer share them.
 
 const (
 	magic          = 0x73717368 // "hsqs"
@@ -22,12 +23,14 @@ const (
 	maxBlockSize     = 1 << 20
 	defaultBlockSize = 128 << 10
 
-	// metadataSize is what a block of metadata holds uncompressed; only a table's last may hold less.
+	// metadataSize is what a block of metadata holds uncompressed; only a table's last may hold
+	// less.
 	metadataSize = 8 << 10
 	// metadataStored in a metadata block's 16-bit header says that the block is not compressed.
 	metadataStored = 1 << 15
 
-	// blockStored in a data block's 32-bit size says that the block is not compressed. A size of 0 is a block of zeros.
+	// blockStored in a data block's 32-bit size says that the block is not compressed. A size of 0
+	// is a block of zeros.
 	blockStored = 1 << 24
 
 	// padding: the file's length is a multiple of it, bytesUsed is not.
@@ -40,7 +43,8 @@ const (
 	maxNameLen = 256
 )
 
-// Superblock flags. Linux looks at flagCompressorOptions alone; the others tell how the image was made.
+// Superblock flags. Linux looks at flagCompressorOptions alone; the others tell how the image was
+// made.
 const (
 	flagUncompressedInodes    = 0x0001
 	flagUncompressedData      = 0x0002
@@ -78,7 +82,8 @@ type superblock struct {
 	ExportTable    uint64
 }
 
-// Inode types. An extended type is its basic type + 7; directory entries always carry the basic one.
+// Inode types. An extended type is its basic type + 7; directory entries always carry the basic
+// one.
 const (
 	typeDirectory = 1 + iota
 	typeFile
@@ -128,7 +133,8 @@ type extDirectoryInode struct {
 	Xattrs     uint32
 }
 
-// directoryIndex points to one header in a long listing. The name of the header's first entry follows.
+// directoryIndex points to one header in a long listing. The name of the header's first entry
+// follows.
 type directoryIndex struct {
 	Position uint32 // of the header in the uncompressed listing
 	Start    uint32 // of the header's metadata block, from the directory table's start
@@ -154,7 +160,8 @@ type extFileInode struct {
 	Xattrs         uint32
 }
 
-// symlinkInode is followed by the target; in its extended form the number of the xattr set (32 bits) follows that.
+// symlinkInode is followed by the target; in its extended form the number of the xattr set (32
+// bits) follows that.
 type symlinkInode struct {
 	Links      uint32
 	TargetSize uint32
@@ -166,7 +173,8 @@ type deviceInode struct {
 	Device uint32
 }
 
-// ipcInode is a fifo or a socket: in its extended form the number of the xattr set (32 bits) follows.
+// ipcInode is a fifo or a socket: in its extended form the number of the xattr set (32 bits)
+// follows.
 type ipcInode struct {
 	Links uint32
 }
@@ -195,8 +203,9 @@ type fragmentEntry struct {
 	Unused uint32
 }
 
-// xattrKey is followed by the name without its prefix, then by a 32-bit value size and the value. With xattrOutOfLine
-// in Type the value is 8 bytes long: a reference, from KeysStart on, to another (size, value).
+// xattrKey is followed by the name without its prefix, then by a 32-bit value size and the value.
+// With xattrOutOfLine in Type the value is 8 bytes long: a reference, from KeysStart on, to another
+// (size, value).
 type xattrKey struct {
 	Type     uint16
 	NameSize uint16
@@ -211,15 +220,16 @@ type xattrEntry struct {
 	Size  uint32 // in bytes, uncompressed
 }
 
-// xattrHeader is where the superblock's XattrTable points to. The absolute position of each metadata block of
-// xattrEntry follows.
+// xattrHeader is where the superblock's XattrTable points to. The absolute position of each
+// metadata block of xattrEntry follows.
 type xattrHeader struct {
 	KeysStart uint64
 	Sets      uint32
 	Unused    uint32
 }
 
-// Prefixes of extended attributes, by number. There is no number for any other: POSIX ACLs cannot be stored.
+// Prefixes of extended attributes, by number. There is no number for any other: POSIX ACLs cannot
+// be stored.
 var xattrPrefixes = []string{"user.", "trusted.", "security."}
 
 // splitXattr returns the number of a name's prefix and the rest of the name.
@@ -232,7 +242,8 @@ func splitXattr(name string) (prefix uint16, rest string, ok bool) {
 	return 0, "", false
 }
 
-// inodeRef is where an inode stands: its metadata block's start from the inode table's, and its offset in there.
+// inodeRef is where an inode stands: its metadata block's start from the inode table's, and its
+// offset in there.
 func inodeRef(start uint64, offset int) uint64 { return start<<16 | uint64(offset) }
 
 // inodeType returns the basic type for a st_mode.
@@ -256,7 +267,8 @@ func inodeType(mode uint32) (uint16, error) {
 	return 0, fmt.Errorf("no squashfs type for mode %#o", mode)
 }
 
-// fileType is the S_IFMT part of st_mode for an inode type, basic or extended; 0 for an unknown one.
+// fileType is the S_IFMT part of st_mode for an inode type, basic or extended; 0 for an unknown
+// one.
 func fileType(inodeType uint16) uint32 {
 	if inodeType >= typeExtDirectory {
 		inodeType -= extended
@@ -280,7 +292,8 @@ func fileType(inodeType uint16) uint32 {
 	return 0
 }
 
-// encodeDevice packs a device number as Linux's new_encode_dev does; what is too large for it is cut off.
+// encodeDevice packs a device number as Linux's new_encode_dev does; what is too large for it is
+// cut off.
 func encodeDevice(dev uint64) uint32 {
 	major, minor := unix.Major(dev), unix.Minor(dev)
 	return major<<8 | minor&0xff | minor&^0xff<<12

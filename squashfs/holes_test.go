@@ -20,7 +20,8 @@ type piece struct {
 	data []byte
 }
 
-// sparse makes a file of a size that holds only the pieces. All else is a hole, as far as the file system makes one.
+// sparse makes a file of a size that holds only the pieces. All else is a hole, as far as the file
+// system makes one.
 func (t *tortureTree) sparse(name string, size int64, pieces ...piece) string {
 	t.Helper()
 	path := t.file(name, nil)
@@ -73,7 +74,8 @@ func (t *tortureTree) holes() {
 	t.oldTimes()
 }
 
-// oldTimes gives everything in the tree one time, and modes that do not depend on who runs the test.
+// oldTimes gives everything in the tree one time, and modes that do not depend on who runs the
+// test.
 func (t *tortureTree) oldTimes() {
 	t.Helper()
 	t.check(filepath.WalkDir(t.root, func(path string, d os.DirEntry, err error) error {
@@ -94,8 +96,8 @@ var holesOptions = []Options{
 
 func (o *Options) name() string { return fmt.Sprintf("%v %d", o.Compression, o.BlockSize) }
 
-// TestHolesDigest pins the images of a tree with holes: they are those of the release that kept each block of zeros by
-// itself. Beside what TestEncoders pins, nothing may change them.
+// TestHolesDigest pins the images of a tree with holes: they are those of the release that kept
+// each block of zeros by itself. Beside what TestEncoders pins, nothing may change them.
 func TestHolesDigest(t *testing.T) {
 	t.Parallel()
 	needRoot(t) // so that all is root's
@@ -120,8 +122,9 @@ func TestHolesDigest(t *testing.T) {
 	}
 }
 
-// TestHoles has images of a tree with holes read back by the kernel, by unsquashfs and by our reader, and compares them with
-// mksquashfs's. The tree with zeros in place of its holes has the same image, and so has a tree that came to be like that.
+// TestHoles has images of a tree with holes read back by the kernel, by unsquashfs and by our
+// reader, and compares them with mksquashfs's. The tree with zeros in place of its holes has the
+// same image, and so has a tree that came to be like that.
 func TestHoles(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
@@ -233,9 +236,9 @@ func (i *countingInspector) WriteZeros(n int64) {
 	i.calls.Add(1)
 }
 
-// TestHugeHoles has files of 1.25 TB with one byte of data, and does with their image all that is done with one. What it
-// takes does not grow with the holes: neither memory, nor the index, nor calls. Not parallel, so that the memory is that of
-// this test.
+// TestHugeHoles has files of 1.25 TB with one byte of data, and does with their image all that is
+// done with one. What it takes does not grow with the holes: neither memory, nor the index, nor
+// calls. Not parallel, so that the memory is that of this test.
 func TestHugeHoles(t *testing.T) {
 	root, err := os.MkdirTemp("/dev/shm", "squashfs-test-")
 	if err != nil {

@@ -92,8 +92,8 @@ func sameImage(t testing.TB, what string, a, b *generation) {
 	}
 }
 
-// TestIncrementalIsClean changes random trees in random ways. After each change an image built upon the one before must
-// be what a clean build makes, and hold what the tree holds.
+// TestIncrementalIsClean changes random trees in random ways. After each change an image built upon
+// the one before must be what a clean build makes, and hold what the tree holds.
 func TestIncrementalIsClean(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
@@ -336,7 +336,8 @@ func TestUnchanged(t *testing.T) {
 	}
 }
 
-// TestReadsOnlyWhatChanged uses a tree whose files the first build can trust: they are older than its scan.
+// TestReadsOnlyWhatChanged uses a tree whose files the first build can trust: they are older than
+// its scan.
 func TestReadsOnlyWhatChanged(t *testing.T) {
 	t.Parallel()
 	c := newChanger(t, 1)
@@ -507,7 +508,8 @@ func writeGeneration(t testing.TB, image, index []byte) *generation {
 	return g
 }
 
-// TestScanTime: what a file's change in the same tick of the file system's clock would leave as it is, is not trusted.
+// TestScanTime: what a file's change in the same tick of the file system's clock would leave as it
+// is, is not trusted.
 func TestScanTime(t *testing.T) {
 	t.Parallel()
 	const scanned = 1000
@@ -688,7 +690,8 @@ func BenchmarkBuild(b *testing.B) {
 	})
 }
 
-// TestIndexRenewed: where much had to be read to find that nothing has changed, a new index spares that the next time.
+// TestIndexRenewed: where much had to be read to find that nothing has changed, a new index spares
+// that the next time.
 func TestIndexRenewed(t *testing.T) {
 	t.Parallel()
 	c := newChanger(t, 1)
@@ -715,7 +718,8 @@ func TestIndexRenewed(t *testing.T) {
 	}
 }
 
-// TestFileSystemIdentity: inodes are trusted on the file system where they were seen, and on no other.
+// TestFileSystemIdentity: inodes are trusted on the file system where they were seen, and on no
+// other.
 func TestFileSystemIdentity(t *testing.T) {
 	t.Parallel()
 	c := newChanger(t, 1)

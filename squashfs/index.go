@@ -10,11 +10,13 @@ import (
 	"slices"
 )
 
-// An index is what a later build must know of an image, beside the image itself: for each inode what a stat said when
-// it was read, and which content it has; for each content its hash, if anybody computed it, and where its data is; for
-// each region of data its digest. It is only an aid. Whatever is wrong with it, a clean build makes up for it.
+// An index is what a later build must know of an image, beside the image itself: for each inode
+// what a stat said when it was read, and which content it has; for each content its hash, if
+// anybody computed it, and where its data is; for each region of data its digest. It is only an
+// aid. Whatever is wrong with it, a clean build makes up for it.
 //
-// On disk, all little endian: indexHeader, the sections that it counts, and the SHA-256 of all that.
+// On disk, all little endian: indexHeader, the sections that it counts, and the SHA-256 of all
+// that.
 
 const (
 	indexMagic   = 0x7864697366717371 // "qsqfsidx"
@@ -64,7 +66,8 @@ type indexVolume struct {
 	Scanned int64             // volume.scanned
 }
 
-// indexInode is what an inode was like when it was read. They are sorted by Volume and Ino, and no two have the same.
+// indexInode is what an inode was like when it was read. They are sorted by Volume and Ino, and no
+// two have the same.
 type indexInode struct {
 	Volume  uint32 // its number in the index
 	Ino     uint64
@@ -79,8 +82,8 @@ type indexInode struct {
 
 const noContent = math.MaxUint32
 
-// indexContent is one content, in the order of the plan. Start and Sum are those of its blocks, if it has any; Group and
-// Offset say where it is if not.
+// indexContent is one content, in the order of the plan. Start and Sum are those of its blocks, if
+// it has any; Group and Offset say where it is if not.
 type indexContent struct {
 	Size   int64
 	Start  uint64
@@ -132,8 +135,8 @@ func encodeIndex(h indexHeader, t *tree, p *plan) []byte {
 	return append(b, sum[:]...)
 }
 
-// indexInodes lists what a later build can recognise: not what is in the image only, nor what overlay file systems
-// report as being elsewhere, nor what does not identify a file.
+// indexInodes lists what a later build can recognise: not what is in the image only, nor what
+// overlay file systems report as being elsewhere, nor what does not identify a file.
 func indexInodes(t *tree) (volumes []indexVolume, inodes []indexInode, sets []*xattrSet) {
 	known := make(map[*volume]uint32)
 	for _, v := range t.volumes {
@@ -185,8 +188,8 @@ func isAlone(v *volume, all []*volume) bool {
 
 var errIndexDamaged = errors.New("its index is damaged")
 
-// decodeIndex reads an index. What it returns is safe to use with the image that the index belongs to, and with no
-// other: see previous.check.
+// decodeIndex reads an index. What it returns is safe to use with the image that the index belongs
+// to, and with no other: see previous.check.
 func decodeIndex(b []byte) (*previous, error) {
 	p := new(previous)
 	if len(b) < sha256.Size {
@@ -288,7 +291,8 @@ func cutWords(b []byte) []uint32 {
 	return words
 }
 
-// decodeContents reads contents, whose blocks have the sizes that are given, one list after the other.
+// decodeContents reads contents, whose blocks have the sizes that are given, one list after the
+// other.
 func (p *previous) decodeContents(b []byte, sizes []uint32) bool {
 	p.contents = make([]oldContent, p.header.Contents)
 	for n := range p.contents {

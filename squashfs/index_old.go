@@ -7,8 +7,9 @@ import (
 	"math"
 )
 
-// oldIndexVersion is the version of the index that the release before wrote. Nothing is built upon such an index, but an image
-// that clients have is still compared with it. It knew one volume, and had a word for each block of zeros.
+// oldIndexVersion is the version of the index that the release before wrote. Nothing is built upon
+// such an index, but an image that clients have is still compared with it. It knew one volume, and
+// had a word for each block of zeros.
 const oldIndexVersion = 2
 
 // oldIndexHeader begins an index of oldIndexVersion.
@@ -40,7 +41,8 @@ type (
 	}
 )
 
-// decodeIndexHeader reads what an index begins with. That of oldIndexVersion is converted, but for its version.
+// decodeIndexHeader reads what an index begins with. That of oldIndexVersion is converted, but for
+// its version.
 func decodeIndexHeader(b []byte) (h indexHeader, err error) {
 	if _, err := binary.Decode(b, binary.LittleEndian, &h); err != nil || h.Magic != indexMagic {
 		return h, errIndexDamaged
@@ -62,7 +64,8 @@ func decodeIndexHeader(b []byte) (h indexHeader, err error) {
 	return h, fmt.Errorf("its index has version %d, and this program reads %d", h.Version, indexVersion)
 }
 
-// decodeOld reads what follows the header in an index of oldIndexVersion: only what says where data is in the image.
+// decodeOld reads what follows the header in an index of oldIndexVersion: only what says where data
+// is in the image.
 func (p *previous) decodeOld(b []byte) bool {
 	h := &p.header
 	s := sections{rest: b}

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// TestOldIndex: an image whose index an earlier release has written is compared with it all the same, and not built upon.
+// TestOldIndex: an image whose index an earlier release has written is compared with it all the
+// same, and not built upon.
 func TestOldIndex(t *testing.T) {
 	t.Parallel()
 	c := newChanger(t, 1)
@@ -86,8 +87,8 @@ func oldIndex(t testing.TB, index []byte) []byte {
 	return append(body, sum[:]...)
 }
 
-// FuzzIndex reads indexes that are not what encodeIndex writes, though their checksum is right. They must be refused,
-// or do no harm.
+// FuzzIndex reads indexes that are not what encodeIndex writes, though their checksum is right.
+// They must be refused, or do no harm.
 func FuzzIndex(f *testing.F) {
 	c := newChanger(f, 1)
 	for range 30 {

@@ -35,8 +35,9 @@ func (i *inspected) Close() error {
 	return nil
 }
 
-// Every file that may be new is shown once under each of its names: also one that is stored with another, and one
-// that is read for its hash first. What the previous image was built with is not shown again.
+// Every file that may be new is shown once under each of its names: also one that is stored with
+// another, and one that is read for its hash first. What the previous image was built with is not
+// shown again.
 func TestInspect(t *testing.T) {
 	t.Parallel()
 	c := newChanger(t, 1)

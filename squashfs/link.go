@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A fileNumber is what two names of one file have in common. On some file systems different files have it in common, too:
-// an overlay of two btrfs subvolumes repeats inode numbers, and so do virtiofs, 9p and some FUSE file systems.
+// A fileNumber is what two names of one file have in common. On some file systems different files
+// have it in common, too: an overlay of two btrfs subvolumes repeats inode numbers, and so do
+// virtiofs, 9p and some FUSE file systems.
 type fileNumber struct{ device, ino uint64 }
 
 // An identity is all that a stat says of a file. Names of one file agree in it.
@@ -41,9 +42,9 @@ type linker struct {
 	options *Options
 }
 
-// linkNames joins the names of a walked tree that stand for the same file. Where the numbers alone do not prove that,
-// the content must be equal as well; folders are never joined. Numbers that something else has, too, are marked as
-// ambiguous.
+// linkNames joins the names of a walked tree that stand for the same file. Where the numbers alone
+// do not prove that, the content must be equal as well; folders are never joined. Numbers that
+// something else has, too, are marked as ambiguous.
 func (l *linker) linkNames(ctx context.Context, root *entry) error {
 	defer l.files.close()
 	var suspects []suspect // in the order of the tree
@@ -105,11 +106,13 @@ func listNames(root *entry) (names []*entry) {
 	return names
 }
 
-// linkTries is how often names that share a number, and differ in something else, are looked at again.
+// linkTries is how often names that share a number, and differ in something else, are looked at
+// again.
 const linkTries = 3
 
-// compareNames returns the identities of names that share a number. If they differ, or are more than the file has links, the
-// file may have changed or moved between one look and the next: all are looked at again.
+// compareNames returns the identities of names that share a number. If they differ, or are more
+// than the file has links, the file may have changed or moved between one look and the next: all
+// are looked at again.
 func (l *linker) compareNames(names []*entry) ([]identity, error) {
 	ids := make([]identity, len(names))
 	for n, e := range names {
@@ -154,8 +157,8 @@ func allEqual(ids []identity) bool {
 	return true
 }
 
-// joinProven joins names that share a number where their identities prove that they are one file, and returns those where
-// their content has to.
+// joinProven joins names that share a number where their identities prove that they are one file,
+// and returns those where their content has to.
 func (l *linker) joinProven(names []*entry, ids []identity) (unproven []suspect, err error) {
 	first := names[0].inode
 	isAmbiguous := !allEqual(ids) || len(names) > int(ids[0].links)
@@ -178,8 +181,8 @@ func (l *linker) joinProven(names []*entry, ids []identity) (unproven []suspect,
 	return unproven, nil
 }
 
-// distrust marks names whose number is ambiguous. Their extended attributes are read anew: what a previous image has under
-// the number may be another file's.
+// distrust marks names whose number is ambiguous. Their extended attributes are read anew: what a
+// previous image has under the number may be another file's.
 func (l *linker) distrust(names []*entry) error {
 	for _, e := range names {
 		if e.inode.isAmbiguous {
@@ -213,8 +216,8 @@ type linkKey struct {
 	hash     [sha256.Size]byte // of a regular file
 }
 
-// joinEqual joins names whose identities agree and that have the same content. If identities agree and the content does
-// not, the number is ambiguous, too.
+// joinEqual joins names whose identities agree and that have the same content. If identities agree
+// and the content does not, the number is ambiguous, too.
 func (l *linker) joinEqual(ctx context.Context, suspects []suspect) error {
 	if err := l.hash(ctx, suspects); err != nil {
 		return err
@@ -247,8 +250,8 @@ func (l *linker) joinEqual(ctx context.Context, suspects []suspect) error {
 	return nil
 }
 
-// hash computes the hashes of the suspects that are regular files. What a previous image has of a file that has not
-// changed since is not read again.
+// hash computes the hashes of the suspects that are regular files. What a previous image has of a
+// file that has not changed since is not read again.
 func (l *linker) hash(ctx context.Context, suspects []suspect) error {
 	var unknown []*content
 	for n := range suspects {

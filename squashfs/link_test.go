@@ -27,7 +27,8 @@ var makers = map[string]func(path string) error{
 	"empty":  func(path string) error { return os.WriteFile(path, nil, 0o644) },
 }
 
-// checkLikeMksquashfs builds clean and upon the image before, and compares both with what mksquashfs makes of the tree.
+// checkLikeMksquashfs builds clean and upon the image before, and compares both with what
+// mksquashfs makes of the tree.
 func checkLikeMksquashfs(t *testing.T, root string, o Options) *generation {
 	t.Helper()
 	clean := buildGeneration(t, root, nil, o)
@@ -44,7 +45,8 @@ func checkLikeMksquashfs(t *testing.T, root string, o Options) *generation {
 	return clean
 }
 
-// Through an overlay over two btrfs subvolumes a file with two names has the number of something else.
+// Through an overlay over two btrfs subvolumes a file with two names has the number of something
+// else.
 func TestRepeatedNumbers(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
@@ -92,7 +94,8 @@ func TestRepeatedNumbers(t *testing.T) {
 	}
 }
 
-// Through an overlay the tree's root may have the number of a folder in it, as all btrfs subvolumes begin with 256.
+// Through an overlay the tree's root may have the number of a folder in it, as all btrfs subvolumes
+// begin with 256.
 func TestNumberOfTheRoot(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
@@ -208,7 +211,8 @@ func TestFakedNumbers(t *testing.T) {
 		}
 	})
 
-	// What a previous index has under a number that is ambiguous now is another file's, extended attributes included.
+	// What a previous index has under a number that is ambiguous now is another file's, extended
+	// attributes included.
 	t.Run("attributes", func(t *testing.T) {
 		t.Parallel()
 		root := t.TempDir()
@@ -235,8 +239,8 @@ func inodesOf(t *testing.T, g *generation, paths ...string) (inodes []uint32) {
 	return inodes
 }
 
-// A file with two names that changes all the time is one file in every image, and once it holds still an image built upon
-// the one before is what a clean build makes.
+// A file with two names that changes all the time is one file in every image, and once it holds
+// still an image built upon the one before is what a clean build makes.
 func TestLinksThatChange(t *testing.T) {
 	t.Parallel()
 	c := newChanger(t, 1)

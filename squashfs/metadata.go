@@ -20,7 +20,8 @@ func newMetadataWriter(enc encoder) *metadataWriter {
 	return &metadataWriter{enc: enc, block: make([]byte, 0, metadataSize)}
 }
 
-// position is where the next record will begin: its block's start from the first one's, and its offset in there.
+// position is where the next record will begin: its block's start from the first one's, and its
+// offset in there.
 func (m *metadataWriter) position() (start uint64, offset int) {
 	return uint64(len(m.out)), len(m.block)
 }
@@ -80,8 +81,8 @@ func (m *metadataWriter) finish() ([]byte, error) {
 	return m.out, nil
 }
 
-// lookupTable packs records of a size that divides 8 KiB into metadata blocks, and returns those with the list of
-// their positions, at being where the first one will stand in the image.
+// lookupTable packs records of a size that divides 8 KiB into metadata blocks, and returns those
+// with the list of their positions, at being where the first one will stand in the image.
 func lookupTable(enc encoder, records []byte, at uint64) (blocks, list []byte, err error) {
 	m := newMetadataWriter(enc)
 	for len(records) > 0 {

@@ -14,8 +14,8 @@ type Mount struct {
 	IsTaken bool   // its files belong to the image; otherwise the folder is empty there
 }
 
-// mountID tells mounts apart: by the mount's own number where the kernel gives it, which also finds a mount of the same
-// file system, otherwise by the device.
+// mountID tells mounts apart: by the mount's own number where the kernel gives it, which also finds
+// a mount of the same file system, otherwise by the device.
 type mountID struct{ number, device uint64 }
 
 func mountOf(st *unix.Statx_t) mountID {
@@ -37,8 +37,9 @@ func mountsByPath(list []Mount) map[string]Mount {
 	return byPath
 }
 
-// crossMount compares where an entry is mounted with the table of mounts, which was read before. It reports whether what is
-// there belongs to the tree. The error says that something was mounted or unmounted since.
+// crossMount compares where an entry is mounted with the table of mounts, which was read before. It
+// reports whether what is there belongs to the tree. The error says that something was mounted or
+// unmounted since.
 func (w *walker) crossMount(dirfd int, e *entry, st *unix.Statx_t) (isTaken bool, err error) {
 	mount, above := mountOf(st), e.parent.inode.volume.mount
 	listed, isListed := w.mounts[e.path]
@@ -68,10 +69,12 @@ func (w *walker) crossMount(dirfd int, e *entry, st *unix.Statx_t) (isTaken bool
 	return true, nil
 }
 
-// snapshotFolders are where snapper, timeshift and ZFS show snapshots, at the top of a file system or subvolume.
+// snapshotFolders are where snapper, timeshift and ZFS show snapshots, at the top of a file system
+// or subvolume.
 var snapshotFolders = map[string]bool{".snapshots": true, "timeshift": true, "timeshift-btrfs": true, ".zfs": true}
 
-// holdsSnapshots reports whether an entry of a folder is one that holds snapshots of the file system that begins there.
+// holdsSnapshots reports whether an entry of a folder is one that holds snapshots of the file
+// system that begins there.
 func holdsSnapshots(dir *entry, name string, st *unix.Statx_t) bool {
 	isTop := dir.parent == nil || dir.inode.volume != dir.parent.inode.volume
 	return isTop && snapshotFolders[name] && uint32(st.Mode)&unix.S_IFMT == unix.S_IFDIR
@@ -83,7 +86,8 @@ func (w *walker) skipSnapshots(path string) {
 	w.snapshots = append(w.snapshots, path)
 }
 
-// warnOfMounts names the folders that are empty in the image because something is mounted there that is not of the tree.
+// warnOfMounts names the folders that are empty in the image because something is mounted there
+// that is not of the tree.
 func (b *builder) warnOfMounts() {
 	var paths []string
 	for _, e := range b.tree.names {

@@ -149,8 +149,8 @@ func TestMountsThatChange(t *testing.T) {
 	}
 }
 
-// Snapshots are no part of the tree: not at its root, nor where a subvolume or a mount begins. Elsewhere a folder of that
-// name is one like any other.
+// Snapshots are no part of the tree: not at its root, nor where a subvolume or a mount begins.
+// Elsewhere a folder of that name is one like any other.
 func TestSnapshots(t *testing.T) {
 	t.Parallel()
 	needRoot(t)

@@ -11,7 +11,8 @@ import (
 	"ltskeeper/internal/testkit/oddtest"
 )
 
-// An index with another size than its header tells, or of another content, costs neither memory nor time.
+// An index with another size than its header tells, or of another content, costs neither memory nor
+// time.
 func TestOddIndex(t *testing.T) {
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "file"), []byte("content"), 0o644); err != nil {

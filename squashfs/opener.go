@@ -7,8 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An opener opens files of a tree one after the other, each from its directory, so that a tree that changes meanwhile
-// leads nowhere else. Files asked for in the tree's order cost it one call each. It is not for concurrent use.
+// An opener opens files of a tree one after the other, each from its directory, so that a tree that
+// changes meanwhile leads nowhere else. Files asked for in the tree's order cost it one call each.
+// It is not for concurrent use.
 type opener struct {
 	root    int
 	path    []openDir // from the root's entry on
@@ -95,9 +96,10 @@ func (f *file) check() error {
 	return nil
 }
 
-// readNext reads the block at an offset, which must not be in front of where the call before ended, into b. It returns how
-// many bytes it has passed, and whether they are all zeros. If they are, b may be left as it was, and where they are in a
-// hole they are all whole blocks of it, and the shorter one at the end of the file.
+// readNext reads the block at an offset, which must not be in front of where the call before ended,
+// into b. It returns how many bytes it has passed, and whether they are all zeros. If they are, b
+// may be left as it was, and where they are in a hole they are all whole blocks of it, and the
+// shorter one at the end of the file.
 func (f *file) readNext(b []byte, offset int64) (n int64, zero bool, err error) {
 	n = int64(len(b))
 	if hole := f.hole(offset); hole >= n {

@@ -11,18 +11,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A File is a regular file, of uid and gid 0, that is in the image whatever the tree has in its place.
+// A File is a regular file, of uid and gid 0, that is in the image whatever the tree has in its
+// place.
 type File struct {
 	Path    string // from the root, without a slash in front
 	Content []byte
 	Mode    fs.FileMode // permission bits
 	Mtime   time.Time   // zero: the superblock's time
 
-	// ContentOnly: the tree has the file, and only its content is another in the image. All of its names get it.
+	// ContentOnly: the tree has the file, and only its content is another in the image. All of its
+	// names get it.
 	ContentOnly bool
 }
 
-// lay puts a file into the tree. Directories on its way that the tree lacks are made, with the superblock's time.
+// lay puts a file into the tree. Directories on its way that the tree lacks are made, with the
+// superblock's time.
 func (f *File) lay(root *entry) error {
 	if err := f.layBelow(root); err != nil {
 		return fmt.Errorf("put %s into the image: %w", f.Path, err)

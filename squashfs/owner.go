@@ -37,8 +37,8 @@ func (w *walker) mapOwners(e *entry, offset uint32) error {
 // shown is an entry's path for a person.
 func (e *entry) shown() string { return "/" + e.path }
 
-// The value of security.capability, from linux/capability.h: revision 3 is revision 2 with the user that is root in the
-// namespace behind it, in 32 bits.
+// The value of security.capability, from linux/capability.h: revision 3 is revision 2 with the user
+// that is root in the namespace behind it, in 32 bits.
 const (
 	capabilityName     = "security.capability"
 	capabilityRevision = 0xff000000
@@ -48,8 +48,8 @@ const (
 	capabilityV3Size   = 24
 )
 
-// mapCapabilities makes the capabilities that a file has in the namespace whose root is the user offset those that it has on
-// a client.
+// mapCapabilities makes the capabilities that a file has in the namespace whose root is the user
+// offset those that it has on a client.
 func (w *walker) mapCapabilities(e *entry, offset uint32) error {
 	set := e.inode.xattrs
 	if set == nil {

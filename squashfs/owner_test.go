@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// capability is the value of security.capability that lets a program bind to low ports: CAP_NET_BIND_SERVICE, permitted
-// and effective.
+// capability is the value of security.capability that lets a program bind to low ports:
+// CAP_NET_BIND_SERVICE, permitted and effective.
 func capability(revision, rootID uint32) []byte {
 	b := binary.LittleEndian.AppendUint32(nil, revision|1)
 	b = binary.LittleEndian.AppendUint32(b, 1<<10)

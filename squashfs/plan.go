@@ -10,12 +10,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A group of small files ends where it is full, and behind one in groupEvery of them, chosen by a hash of its path. So
-// what a change does to the files that share blocks ends, on average, within that many files.
+// A group of small files ends where it is full, and behind one in groupEvery of them, chosen by a
+// hash of its path. So what a change does to the files that share blocks ends, on average, within
+// that many files.
 const groupEvery = 32
 
-// maxFileSize keeps the list of one file's blocks to 128 MB at the default block size. Writer and reader pass over the zeros
-// in it as runs, but what mounts the image may not.
+// maxFileSize keeps the list of one file's blocks to 128 MB at the default block size. Writer and
+// reader pass over the zeros in it as runs, but what mounts the image may not.
 const maxFileSize = 4 << 40
 
 // A plan says what data an image holds, and in which order.
@@ -27,8 +28,8 @@ type plan struct {
 	hashed    int64     // bytes of files that were read to lay it out
 }
 
-// A content is what one or more equal files hold. One of a block or more has blocks of its own, the last of which may
-// be shorter. A smaller one is part of a group.
+// A content is what one or more equal files hold. One of a block or more has blocks of its own, the
+// last of which may be shorter. A smaller one is part of a group.
 type content struct {
 	inode  *inode // the first in order that has it
 	number uint32 // in the plan
@@ -98,8 +99,8 @@ func newPlan(ctx context.Context, t *tree, root int, o *Options, prev *previous)
 	return p, nil
 }
 
-// findContents gives each file its content, the same to equal files. It reads files only where sizes agree, or where one
-// that has not changed is to be inspected under a new name.
+// findContents gives each file its content, the same to equal files. It reads files only where
+// sizes agree, or where one that has not changed is to be inspected under a new name.
 func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, prev *previous) error {
 	// A file that has not changed was not seen by Options.Inspector if it has another name now.
 	unseen := func(c *content) bool { return c.old != nil && t.inspect != nil && prev.renamed(c.inode) }
@@ -138,7 +139,8 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 		if c.hashed {
 			continue
 		}
-		// A later build finds the content of a file that is not in the index, or may have changed already, by its hash alone.
+		// A later build finds the content of a file that is not in the index, or may have changed
+		// already, by its hash alone.
 		isUnsure := c.inode.held || !c.inode.isIndexed() || c.inode.stat.ctime >= c.inode.volume.scanned
 		if unseen(c) || sizes[c.size] > 1 || isUnsure || prev.knowsHash(c.inode) {
 			unknown = append(unknown, c)
@@ -154,7 +156,8 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 	return nil
 }
 
-// deduplicate keeps the first of equal contents, and looks for those with a hash in the previous image.
+// deduplicate keeps the first of equal contents, and looks for those with a hash in the previous
+// image.
 func (p *plan) deduplicate(all []*content, prev *previous) {
 	first := make(map[contentKey]*content)
 	for _, c := range all {
@@ -178,7 +181,8 @@ func (p *plan) deduplicate(all []*content, prev *previous) {
 	}
 }
 
-// lay puts the contents into regions: each file's blocks in the files' order, each group behind the file that ends it.
+// lay puts the contents into regions: each file's blocks in the files' order, each group behind the
+// file that ends it.
 func (p *plan) lay() {
 	var open *group
 	end := func() {

@@ -16,7 +16,8 @@ import (
 	"sort"
 )
 
-// Previous is an image that Build has made, with the index that it wrote then. Both stay the caller's to close.
+// Previous is an image that Build has made, with the index that it wrote then. Both stay the
+// caller's to close.
 type Previous struct {
 	Image *os.File
 	Index *os.File // nil: there is none, and so a clean build
@@ -154,8 +155,8 @@ func readPrevious(from *Previous) (*previous, error) {
 	return p, p.check()
 }
 
-// checkIndexSize makes sure that an index has the size that its header tells. One that was replaced, or is as long as somebody
-// made it, costs no memory and no time.
+// checkIndexSize makes sure that an index has the size that its header tells. One that was
+// replaced, or is as long as somebody made it, costs no memory and no time.
 func checkIndexSize(index io.ReaderAt, size int64) error {
 	b := make([]byte, min(size, int64(binary.Size(oldIndexHeader{})))) // the longer of the two
 	if _, err := index.ReadAt(b, 0); err != nil && err != io.EOF {
@@ -171,7 +172,8 @@ func checkIndexSize(index io.ReaderAt, size int64) error {
 	return nil
 }
 
-// largeIndex is the size in bytes of an index that is read in pieces first, to see whether it is worth the memory.
+// largeIndex is the size in bytes of an index that is read in pieces first, to see whether it is
+// worth the memory.
 const largeIndex = 64 << 20
 
 // checkIndexSum compares an index with the digest at its end, and takes no memory for it.
@@ -193,7 +195,8 @@ func checkIndexSum(index io.ReaderAt, size int64) error {
 	return nil
 }
 
-// check compares superblock, tables and the digests of all regions with the digest that names the image.
+// check compares superblock, tables and the digests of all regions with the digest that names the
+// image.
 func (p *previous) check() error {
 	info, err := p.image.Stat()
 	if err != nil {
@@ -234,7 +237,8 @@ func (p *previous) check() error {
 	return nil
 }
 
-// regions lists all regions that are not empty in the order of the image, where they must touch one another.
+// regions lists all regions that are not empty in the order of the image, where they must touch one
+// another.
 func (p *previous) regions(at uint64) ([]*oldRegion, error) {
 	var all []*oldRegion
 	for n := range p.contents {
@@ -263,7 +267,8 @@ func (p *previous) findVolume(id [sha256.Size]byte) int {
 	return slices.IndexFunc(p.volumes, func(v indexVolume) bool { return v.ID == id })
 }
 
-// inode returns the record of an inode that has all of its stat as it was, if a change since then must show in that.
+// inode returns the record of an inode that has all of its stat as it was, if a change since then
+// must show in that.
 func (p *previous) inode(i *inode) (old *indexInode, isSame bool) {
 	if p == nil || !i.isIndexed() || i.volume.old == noVolume {
 		return nil, false
@@ -339,8 +344,8 @@ func (old *oldGroup) holds(g *group) bool {
 	return true
 }
 
-// gives says whether a build of the tree with that digest, by that plan, gives the previous image again. It is false
-// where there is none.
+// gives says whether a build of the tree with that digest, by that plan, gives the previous image
+// again. It is false where there is none.
 func (p *previous) gives(tree [sha256.Size]byte, plan *plan) bool {
 	return p != nil && p.header.Tree == tree && p.laidOutLike(plan)
 }
@@ -358,8 +363,8 @@ func (p *previous) laidOutLike(plan *plan) bool {
 	return !slices.ContainsFunc(plan.regions, func(r *region) bool { return r.old == nil })
 }
 
-// Verify reads all of the image and compares it with the digests in its index. The error says what is not as it was
-// written. It returns the image's digest.
+// Verify reads all of the image and compares it with the digests in its index. The error says what
+// is not as it was written. It returns the image's digest.
 func (from *Previous) Verify(ctx context.Context) ([sha256.Size]byte, error) {
 	return from.verify(ctx, math.MaxInt)
 }

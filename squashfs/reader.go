@@ -11,13 +11,12 @@ import (
 	"time"
 )
 
-// A Reader reads an image, made by this package or by another: squashfs 4.0
-// with any of the compressors that Compression names. It is safe for use by
-// several goroutines.
+// A Reader reads an image, made by this package or by another: squashfs 4.0 with any of the
+// compressors that Compression names. It is safe for use by several goroutines.
 //
-// It believes nothing an image says before it has checked it against what the
-// image holds: one that was damaged, or made to do harm, gives errors, and
-// takes no more memory than its own size warrants.
+// It believes nothing an image says before it has checked it against what the image holds: one that
+// was damaged, or made to do harm, gives errors, and takes no more memory than its own size
+// warrants.
 type Reader struct {
 	src   io.ReaderAt
 	super superblock
@@ -47,8 +46,7 @@ type Info struct {
 	Size        int64 // in bytes, without the padding at the end
 }
 
-// Open reads the superblock and the tables' outlines of an image of size bytes,
-// padding included.
+// Open reads the superblock and the tables' outlines of an image of size bytes, padding included.
 func Open(src io.ReaderAt, size int64) (*Reader, error) {
 	r := &Reader{
 		src:           src,
@@ -96,8 +94,8 @@ func (r *Reader) open(size int64) error {
 
 func (s *superblock) compression() Compression { return Compression(s.Compression) }
 
-// openTables finds the tables from the image's end to its middle, each of which
-// must end before the one that follows.
+// openTables finds the tables from the image's end to its middle, each of which must end before the
+// one that follows.
 func (r *Reader) openTables() (err error) {
 	s := &r.super
 	end := s.BytesUsed
@@ -202,8 +200,8 @@ func (r *Reader) readStruct(at uint64, v any) error {
 	return err
 }
 
-// readBlock reads size bytes at offset at. Unless they are stored as they are,
-// it expands them. The result must be no longer than max.
+// readBlock reads size bytes at offset at. Unless they are stored as they are, it expands them. The
+// result must be no longer than max.
 func (r *Reader) readBlock(at uint64, size int, stored bool, max int) ([]byte, error) {
 	if size == 0 || size > max {
 		return nil, fmt.Errorf("block at %d: size %d", at, size)

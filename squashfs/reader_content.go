@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// A Content is what a regular file of an image holds. It needs no closing. Its
-// methods but Read may be called from several goroutines.
+// A Content is what a regular file of an image holds. It needs no closing. Its methods but Read may
+// be called from several goroutines.
 type Content struct {
 	r    *Reader
 	path string
@@ -25,10 +25,9 @@ type Content struct {
 	data []byte    // of the run's block, expanded; nil if it was not asked for
 }
 
-// A blockList is the list of a file's blocks. It is read run by run, as it is
-// needed: that of a large file of zeros fills next to nothing in an image, but
-// would take much memory. A run is one block, or as many blocks of zeros as
-// follow one another.
+// A blockList is the list of a file's blocks. It is read run by run, as it is needed: that of a
+// large file of zeros fills next to nothing in an image, but would take much memory. A run is one
+// block, or as many blocks of zeros as follow one another.
 type blockList struct {
 	count int64 // of all blocks
 
@@ -40,8 +39,8 @@ type blockList struct {
 	at    uint64 // of the data behind the run
 }
 
-// A dataBlock is a block of data as it stands in the image. If size is 0, it
-// stands nowhere, and is all zeros.
+// A dataBlock is a block of data as it stands in the image. If size is 0, it stands nowhere, and is
+// all zeros.
 type dataBlock struct {
 	at     uint64
 	size   int
@@ -118,8 +117,7 @@ func (c *Content) blockLen(i int64) int {
 	return int(min(size, c.size-i*size))
 }
 
-// seek brings c.run to the run that the i-th block is in, which is not the tail
-// in a fragment.
+// seek brings c.run to the run that the i-th block is in, which is not the tail in a fragment.
 func (c *Content) seek(i int64) error {
 	if i < c.run.first {
 		c.run, c.data = c.list, nil
@@ -134,8 +132,7 @@ func (c *Content) seek(i int64) error {
 	return nil
 }
 
-// block returns the i-th block, expanded; nil if it is all zeros. It must not be
-// changed.
+// block returns the i-th block, expanded; nil if it is all zeros. It must not be changed.
 func (c *Content) block(i int64) (data []byte, err error) {
 	if i == c.list.count {
 		return c.tail()
@@ -149,8 +146,7 @@ func (c *Content) block(i int64) (data []byte, err error) {
 	return c.data, err
 }
 
-// zeros returns how many bytes from off on are in blocks of zeros that the image
-// does not store.
+// zeros returns how many bytes from off on are in blocks of zeros that the image does not store.
 func (c *Content) zeros(off int64) (int64, error) {
 	size := int64(c.r.super.BlockSize)
 	i := off / size
@@ -175,8 +171,7 @@ func (c *Content) tail() ([]byte, error) {
 	return b[c.offset:][:size], nil
 }
 
-// expand reads a data block that holds size bytes, expanded; nil if it is all
-// zeros.
+// expand reads a data block that holds size bytes, expanded; nil if it is all zeros.
 func (r *Reader) expand(b dataBlock, size int) ([]byte, error) {
 	if b.size == 0 {
 		return nil, nil

@@ -12,8 +12,9 @@ import (
 	"ltskeeper/internal/clientfs"
 )
 
-// FS returns the image as a file system. It follows no symbolic link: a name that leads through one does not exist, and
-// Open of a link gives a file that can only be asked what it is. Names need not be UTF-8.
+// FS returns the image as a file system. It follows no symbolic link: a name that leads through one
+// does not exist, and Open of a link gives a file that can only be asked what it is. Names need not
+// be UTF-8.
 func (r *Reader) FS() fs.ReadLinkFS { return imageFS{r} }
 
 // imageFS is fs.ReadLinkFS and fs.ReadDirFS. Sys of what it describes is the *Entry.

@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A file system over an image is a correct fs.FS, and says the same as the tree that the image was made of.
+// A file system over an image is a correct fs.FS, and says the same as the tree that the image was
+// made of.
 func TestReaderFS(t *testing.T) {
 	t.Parallel()
 	tree := smallTree(t)

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// A table is a run of metadata blocks that touch one another. What it holds is
-// found by references: a block, and an offset in it.
+// A table is a run of metadata blocks that touch one another. What it holds is found by references:
+// a block, and an offset in it.
 type table struct {
 	name       string
 	start, end uint64
@@ -35,8 +35,8 @@ func (r *Reader) openTable(t *table) error {
 	return nil
 }
 
-// metadataHeader reads what stands in front of a metadata block. The block must
-// end at end or before.
+// metadataHeader reads what stands in front of a metadata block. The block must end at end or
+// before.
 func (r *Reader) metadataHeader(at, end uint64) (size int, stored bool, err error) {
 	var header uint16
 	if err := r.readStruct(at, &header); err != nil {
@@ -49,9 +49,8 @@ func (r *Reader) metadataHeader(at, end uint64) (size int, stored bool, err erro
 	return size, stored, nil
 }
 
-// metadata returns a metadata block's content. It must not be changed. The list
-// of a large file of zeros has thousands of blocks of zeros: those are expanded
-// once.
+// metadata returns a metadata block's content. It must not be changed. The list of a large file of
+// zeros has thousands of blocks of zeros: those are expanded once.
 func (r *Reader) metadata(at, end uint64) ([]byte, error) {
 	return r.metadataCache.get(at, func() ([]byte, error) {
 		size, stored, err := r.metadataHeader(at, end)
@@ -93,8 +92,7 @@ type cursor struct {
 	offset int // inside the block
 }
 
-// cursor returns one for the reference (start, offset), where start counts from
-// the table's own.
+// cursor returns one for the reference (start, offset), where start counts from the table's own.
 func (r *Reader) cursor(t *table, start uint64, offset int) (cursor, error) {
 	i, ok := slices.BinarySearch(t.blocks, t.start+start)
 	if !ok || offset >= metadataSize {
@@ -143,8 +141,8 @@ func (c *cursor) read(p []byte) error {
 	return nil
 }
 
-// readRun reads a word of 32 bits that is not 0, or else as many that are 0 as
-// follow one another, up to most, and returns their number.
+// readRun reads a word of 32 bits that is not 0, or else as many that are 0 as follow one another,
+// up to most, and returns their number.
 func (c *cursor) readRun(most int64) (zeros int64, word uint32, err error) {
 	b, err := c.rest()
 	if err != nil {
@@ -237,8 +235,8 @@ func (c *cursor) readIndex() (index directoryIndex, name string, err error) {
 	return index, name, err
 }
 
-// A lookup is a table of entries of one size, found by their number: metadata
-// blocks, and behind them, at at, where each of the blocks begins.
+// A lookup is a table of entries of one size, found by their number: metadata blocks, and behind
+// them, at at, where each of the blocks begins.
 type lookup struct {
 	name   string
 	at     uint64
@@ -248,8 +246,8 @@ type lookup struct {
 	blocks []uint64
 }
 
-// openLookup finds the table's blocks. All of it must lie in front of end; start
-// is where it begins.
+// openLookup finds the table's blocks. All of it must lie in front of end; start is where it
+// begins.
 func (r *Reader) openLookup(l *lookup, end uint64) (start uint64, err error) {
 	n := (l.count*l.entry + metadataSize - 1) / metadataSize
 	if n == 0 {

@@ -238,8 +238,8 @@ func (p *patch) listing(path string) []byte {
 	return p.image[p.r.directories.blocks[e.listing.block]+2+uint64(e.listing.offset):]
 }
 
-// Images that were made to do harm give errors, and soon, and with little
-// memory. Not parallel, so that the memory is that of this test.
+// Images that were made to do harm give errors, and soon, and with little memory. Not parallel, so
+// that the memory is that of this test.
 func TestHostile(t *testing.T) {
 	tree := smallTree(t)
 	le := binary.LittleEndian
@@ -317,8 +317,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// A small image cannot make a walk or Verify go over the same bytes again and
-// again.
+// A small image cannot make a walk or Verify go over the same bytes again and again.
 func TestHostileOverlap(t *testing.T) {
 	t.Parallel()
 	tree := newTorture(t)
@@ -377,8 +376,8 @@ func readAll(r *Reader, e *Entry) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(c, 1<<20))
 }
 
-// FuzzReader feeds images to all that reads them. Those it starts from are small
-// ones, and some of them have nothing compressed, so that changes get through.
+// FuzzReader feeds images to all that reads them. Those it starts from are small ones, and some of
+// them have nothing compressed, so that changes get through.
 func FuzzReader(f *testing.F) {
 	tree := smallTree(f)
 	for _, options := range []string{

@@ -11,16 +11,15 @@ type Xattr struct {
 	Value []byte
 }
 
-// Bounds on what an inode's extended attributes may be. Linux has the first two
-// as XATTR_SIZE_MAX and XATTR_LIST_MAX.
+// Bounds on what an inode's extended attributes may be. Linux has the first two as XATTR_SIZE_MAX
+// and XATTR_LIST_MAX.
 const (
 	maxXattrValue  = 1 << 16
 	maxXattrNames  = 1 << 16 // together, a NUL behind each
 	maxXattrValues = 1 << 24 // together
 )
 
-// Xattrs returns the extended attributes of e, an entry of r, in the image's
-// order.
+// Xattrs returns the extended attributes of e, an entry of r, in the image's order.
 func (r *Reader) Xattrs(e *Entry) ([]Xattr, error) {
 	if e.xattrs == noXattrs {
 		return nil, nil

@@ -34,8 +34,8 @@ func compressorOptions(c Compression) []byte {
 	return binary.LittleEndian.AppendUint32(b, 0) // not the slow encoder
 }
 
-// build returns the superblock and all tables, the first of which begins at the image's offset at. The data must be
-// in place: the positions and sizes of all regions known.
+// build returns the superblock and all tables, the first of which begins at the image's offset at.
+// The data must be in place: the positions and sizes of all regions known.
 func (t *tables) build(at uint64) (superblock, []byte, error) {
 	enc, err := newEncoder(t.compression, t.plan.blockSize)
 	if err != nil {
@@ -73,7 +73,8 @@ func (t *tables) build(at uint64) (superblock, []byte, error) {
 	return sb, b, err
 }
 
-// assemble puts the tables one behind the other, as the kernel wants them: without gaps, in this order.
+// assemble puts the tables one behind the other, as the kernel wants them: without gaps, in this
+// order.
 func (t *tables) assemble(sb *superblock, at uint64) (all []byte, err error) {
 	add := func(b []byte, failed error) uint64 {
 		start := at + uint64(len(all))
@@ -131,7 +132,8 @@ func (t *tables) number() error {
 	return nil
 }
 
-// writeTree writes everything below a directory, then the inodes of its entries side by side, then its listing.
+// writeTree writes everything below a directory, then the inodes of its entries side by side, then
+// its listing.
 func (t *tables) writeTree(dir *entry) error {
 	for _, e := range dir.entries {
 		if e.inode.isDir() {
@@ -164,8 +166,9 @@ type dirListingIndex struct {
 	name string
 }
 
-// writeListing writes a directory's entries in runs, each behind a header. A run's inodes share a metadata block, and
-// it begins anew in each metadata block of the listing, so that the index finds it.
+// writeListing writes a directory's entries in runs, each behind a header. A run's inodes share a
+// metadata block, and it begins anew in each metadata block of the listing, so that the index finds
+// it.
 func (t *tables) writeListing(entries []*entry) dirListing {
 	var l dirListing
 	l.start, l.offset = t.directories.position()
@@ -200,7 +203,8 @@ func (t *tables) writeListing(entries []*entry) dirListing {
 	return l
 }
 
-// run counts the entries that one header can serve, if it is written at an offset in its metadata block.
+// run counts the entries that one header can serve, if it is written at an offset in its metadata
+// block.
 func (t *tables) run(entries []*entry, offset int) int {
 	first := entries[0].inode
 	at := offset + binary.Size(directoryHeader{})
@@ -265,8 +269,8 @@ func (t *tables) writeInode(e *entry) error {
 	return nil
 }
 
-// directory makes a directory's inode: the extended one if it has extended attributes or a listing of more than one
-// metadata block, which then has an index.
+// directory makes a directory's inode: the extended one if it has extended attributes or a listing
+// of more than one metadata block, which then has an index.
 func (t *tables) directory(e *entry, xattrs uint32) ([]byte, error) {
 	i, l := e.inode, e.listing
 	parent := uint32(len(t.tree.inodes) + 1)
@@ -296,7 +300,8 @@ func (t *tables) directory(e *entry, xattrs uint32) ([]byte, error) {
 	return b, nil
 }
 
-// file makes a file's inode without the sizes of its blocks: the basic one unless something does not fit it.
+// file makes a file's inode without the sizes of its blocks: the basic one unless something does
+// not fit it.
 func (t *tables) file(i *inode, xattrs uint32) []byte {
 	f := extFileInode{Links: i.links, Fragment: noFragment, Xattrs: xattrs}
 	if c := i.content; c != nil {

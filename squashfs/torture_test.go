@@ -301,8 +301,8 @@ func (t *tortureTree) names() {
 	}
 }
 
-// snapshot describes each entry of a tree on disk: every attribute that squashfs
-// can hold. Link counts are those inside the tree.
+// snapshot describes each entry of a tree on disk: every attribute that squashfs can hold. Link
+// counts are those inside the tree.
 func snapshot(t testing.TB, root string) map[string]string {
 	t.Helper()
 	type id struct{ dev, ino uint64 }
@@ -382,8 +382,7 @@ func (e *snapshotEntry) String() string {
 		e.mode, e.uid, e.gid, e.mtime, e.links, e.first, e.content, e.xattrs)
 }
 
-// digest returns the length and a hash of what is left in r. Blocks of zeros
-// count, but quickly.
+// digest returns the length and a hash of what is left in r. Blocks of zeros count, but quickly.
 func digest(t testing.TB, r io.Reader) string {
 	t.Helper()
 	h, n := sha256.New(), int64(0)
@@ -502,8 +501,8 @@ func compareSnapshots(t testing.TB, what string, got, want map[string]string) {
 	}
 }
 
-// mountSnapshot has the kernel mount the image and describes what it shows. The
-// mount is seen by one thread alone, and goes with it.
+// mountSnapshot has the kernel mount the image and describes what it shows. The mount is seen by
+// one thread alone, and goes with it.
 func mountSnapshot(t testing.TB, image string) (lines map[string]string) {
 	t.Helper()
 	needRoot(t)

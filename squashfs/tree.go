@@ -19,7 +19,8 @@ import (
 	"ltskeeper/internal/excludes"
 )
 
-// A tree is what goes into an image, in the order of the image: depth first, names bytewise within a directory.
+// A tree is what goes into an image, in the order of the image: depth first, names bytewise within
+// a directory.
 type tree struct {
 	root    *entry
 	names   []*entry  // preorder: all of a/ comes before a-b
@@ -61,18 +62,21 @@ type inode struct {
 
 	// isAmbiguous: something else in the tree has the same device and inode number.
 	isAmbiguous bool
-	// mounted: another file system stands here. Of it nothing belongs to the tree: the directory (or file) is empty.
+	// mounted: another file system stands here. Of it nothing belongs to the tree: the directory
+	// (or file) is empty.
 	mounted bool
 	// crossed: a mount begins here that belongs to the tree.
 	crossed bool
-	// borrowed: the superblock's time stands for the directory's own, which goes with things outside the image.
+	// borrowed: the superblock's time stands for the directory's own, which goes with things
+	// outside the image.
 	borrowed bool
 	// inspected says that Options.Inspect has seen all of its content.
 	inspected bool
 	// held says that data is the file's content: it is not read from the tree (again).
 	held bool
 	data []byte
-	// replaced says that data is not what the tree has there: a later build must not take the file for this content.
+	// replaced says that data is not what the tree has there: a later build must not take the file
+	// for this content.
 	replaced bool
 
 	content *content           // of a regular file that is not empty
@@ -86,7 +90,8 @@ type inode struct {
 func (i *inode) isDir() bool     { return i.mode&unix.S_IFMT == unix.S_IFDIR }
 func (i *inode) isRegular() bool { return i.mode&unix.S_IFMT == unix.S_IFREG }
 
-// isIndexed reports whether a later build may take the inode for unchanged if its stat is as it was.
+// isIndexed reports whether a later build may take the inode for unchanged if its stat is as it
+// was.
 func (i *inode) isIndexed() bool {
 	return i.stat.ino != 0 && !i.isAmbiguous && i.volume != nil && i.volume.traits.ctimes && i.volume.device == i.stat.device
 }
@@ -237,7 +242,8 @@ func (w *walker) open(fd int, dir *entry) error {
 	return nil
 }
 
-// enterVolume has a folder begin a volume. What a previous index has of that is found by what identifies it for good.
+// enterVolume has a folder begin a volume. What a previous index has of that is found by what
+// identifies it for good.
 func (w *walker) enterVolume(fd int, dir *entry, st *unix.Statx_t) error {
 	v, err := openVolume(fd, st)
 	if err != nil {
@@ -262,8 +268,8 @@ func (w *walker) enterVolume(fd int, dir *entry, st *unix.Statx_t) error {
 // listTries is how often a directory is listed until it holds still.
 const listTries = 5
 
-// list reads a directory's names and what they stand for, all as they were at one moment: when the directory's own
-// times say that it has not changed since.
+// list reads a directory's names and what they stand for, all as they were at one moment: when the
+// directory's own times say that it has not changed since.
 func (w *walker) list(fd int, dir *entry) error {
 	for range listTries {
 		err := w.listOnce(fd, dir)
@@ -289,7 +295,8 @@ func (w *walker) list(fd int, dir *entry) error {
 	return &errChanged{dir.path}
 }
 
-// listOnce reads a directory's names and what they stand for. The error is ENOENT if one of them has gone meanwhile.
+// listOnce reads a directory's names and what they stand for. The error is ENOENT if one of them
+// has gone meanwhile.
 func (w *walker) listOnce(fd int, dir *entry) error {
 	names, err := readNames(fd)
 	if err != nil {
@@ -492,7 +499,8 @@ func statOf(st *unix.Statx_t) stat {
 	}
 }
 
-// statx looks at a name below dirfd, never through a symbolic link; at dirfd itself if name is empty.
+// statx looks at a name below dirfd, never through a symbolic link; at dirfd itself if name is
+// empty.
 func statx(dirfd int, name string, st *unix.Statx_t) error {
 	flags := unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
 	if name == "" {
@@ -503,7 +511,8 @@ func statx(dirfd int, name string, st *unix.Statx_t) error {
 	})
 }
 
-// openat opens a name below dirfd for reading, never through a symbolic link, and never waits for a fifo's writer.
+// openat opens a name below dirfd for reading, never through a symbolic link, and never waits for a
+// fifo's writer.
 func openat(dirfd int, name string, flags int) (fd int, err error) {
 	err = again(func() error {
 		fd, err = unix.Openat(dirfd, name, flags|unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)

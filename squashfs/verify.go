@@ -16,14 +16,13 @@ import (
 // maxProblems is how many problems Verify names.
 const maxProblems = 10
 
-// Verify reads every table and every block of an image and checks that they
-// agree with one another, as far as Linux relies on it and further. If
-// something is wrong, the error holds one line a problem, the first ten, each
-// with the path it is about.
+// Verify reads every table and every block of an image and checks that they agree with one another,
+// as far as Linux relies on it and further. If something is wrong, the error holds one line a
+// problem, the first ten, each with the path it is about.
 //
-// Data that was changed and still expands to the right length goes unnoticed:
-// squashfs has no checksums of its own, but for gzip's. Previous.Verify compares
-// an image with the digests in its index.
+// Data that was changed and still expands to the right length goes unnoticed: squashfs has no
+// checksums of its own, but for gzip's. Previous.Verify compares an image with the digests in its
+// index.
 func (r *Reader) Verify(ctx context.Context) error {
 	v := &verifier{
 		r:       r,
@@ -372,8 +371,8 @@ func (v *verifier) links(context.Context) {
 	}
 }
 
-// checkIndex checks the index of a directory's listing: each entry of it must
-// point to a header and repeat the first name there, in order.
+// checkIndex checks the index of a directory's listing: each entry of it must point to a header and
+// repeat the first name there, in order.
 func (r *Reader) checkIndex(dir *Entry) error {
 	c := dir.end
 	last := ""
@@ -393,8 +392,8 @@ func (r *Reader) checkIndex(dir *Entry) error {
 	return nil
 }
 
-// pointsTo reports whether the entry of a directory's index points to a header
-// that the name follows.
+// pointsTo reports whether the entry of a directory's index points to a header that the name
+// follows.
 func (r *Reader) pointsTo(dir *Entry, index directoryIndex, name string) bool {
 	at := dir.listing
 	if at.skip(uint64(index.Position)) != nil || at.block >= len(r.directories.blocks) ||

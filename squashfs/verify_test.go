@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// In an image by gzip, which has checksums, no flipped bit changes what Verify
-// finds sound, but for what stands in tables that do not compress.
+// In an image by gzip, which has checksums, no flipped bit changes what Verify finds sound, but for
+// what stands in tables that do not compress.
 func TestFlippedBits(t *testing.T) {
 	t.Parallel()
 	tree := smallTree(t)

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A volume is one file system of a tree: the root's own, one that is mounted in it, or a subvolume of either.
+// A volume is one file system of a tree: the root's own, one that is mounted in it, or a subvolume
+// of either.
 type volume struct {
 	mount   mountID
 	device  uint64            // of what is on it, as this build sees it
@@ -52,7 +53,8 @@ func traitsOf(kind uint32, mount mountID) traits {
 	case unix.OVERLAYFS_SUPER_MAGIC:
 		return traitsOfOverlay(mount, maxOverlays)
 	case unix.FUSE_SUPER_MAGIC:
-		// What a FUSE file system shows is its server's invention. virtiofs has the same number, and the host's ctimes.
+		// What a FUSE file system shows is its server's invention. virtiofs has the same number,
+		// and the host's ctimes.
 		return traits{ctimes: mounts.TypeOf(mount.number) == "virtiofs"}
 	}
 	return traitsOfKind(kind)
@@ -76,8 +78,9 @@ func traitsOfKind(kind uint32) traits {
 // maxOverlays is how many overlays the kernel stacks (FILESYSTEM_MAX_STACK_DEPTH in linux/fs.h).
 const maxOverlays = 2
 
-// traitsOfOverlay believes of an overlay what is believed of each of its layers, but for numbers, which layers repeat. A
-// layer may be an overlay, too. One that lies deeper than the kernel stacks them has hidden a layer: it was mounted there.
+// traitsOfOverlay believes of an overlay what is believed of each of its layers, but for numbers,
+// which layers repeat. A layer may be an overlay, too. One that lies deeper than the kernel stacks
+// them has hidden a layer: it was mounted there.
 func traitsOfOverlay(mount mountID, depth int) traits {
 	layers, known := mounts.Layers(mount.number)
 	if !known || depth == 0 {
@@ -107,7 +110,8 @@ func traitsOfLayer(folder string, depth int) (t traits, known bool) {
 	return traitsOfOverlay(mountOf(&st), depth-1), true
 }
 
-// maxUnbelievedHoles is how many bytes more than it takes on the disk a file is read where holes are not believed.
+// maxUnbelievedHoles is how many bytes more than it takes on the disk a file is read where holes
+// are not believed.
 const maxUnbelievedHoles = 4 << 30
 
 // checkHoles refuses a file that would have to be read although nearly all of it may be a hole.
@@ -119,9 +123,9 @@ func (v *volume) checkHoles(path string, st *unix.Statx_t) error {
 	return nil
 }
 
-// fileSystemID identifies the file system that is open as fd, also when it comes back under another device number: by
-// its UUID where the kernel tells that, else by the id that statfs gives, which many file systems make of their UUID.
-// One that has neither is identified by its device number.
+// fileSystemID identifies the file system that is open as fd, also when it comes back under another
+// device number: by its UUID where the kernel tells that, else by the id that statfs gives, which
+// many file systems make of their UUID. One that has neither is identified by its device number.
 func fileSystemID(fd int) ([sha256.Size]byte, error) {
 	var fs unix.Statfs_t
 	if err := again(func() error { return unix.Fstatfs(fd, &fs) }); err != nil {
@@ -160,9 +164,10 @@ func fileSystemUUID(fd int) ([]byte, bool) {
 	return uuid.bytes[:uuid.length], true
 }
 
-// scanTime returns a time, in nanoseconds since 1970, that no file below the directory that is open as fd can get as
-// its ctime for a change that is still to come, unless it is that time or a later one. It is the file system's own
-// time: the kernel stamps files with a clock that lags behind the one programs read, by a tick or more.
+// scanTime returns a time, in nanoseconds since 1970, that no file below the directory that is open
+// as fd can get as its ctime for a change that is still to come, unless it is that time or a later
+// one. It is the file system's own time: the kernel stamps files with a clock that lags behind the
+// one programs read, by a tick or more.
 func scanTime(fd int) int64 {
 	probe, err := unix.Openat(fd, ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err == nil {

@@ -29,7 +29,8 @@ func fileOf(t *testing.T, g *generation, path string) []byte {
 	return data
 }
 
-// Where a file system that is not known to be right says that there is a hole, data is looked for all the same.
+// Where a file system that is not known to be right says that there is a hole, data is looked for
+// all the same.
 func TestHolesThatAreNotThere(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
@@ -95,7 +96,8 @@ func TestUnbelievedHoles(t *testing.T) {
 	}
 }
 
-// On an overlay of file systems whose holes are right, they are right; if one layer is of another kind, they may not be.
+// On an overlay of file systems whose holes are right, they are right; if one layer is of another
+// kind, they may not be.
 func TestTraits(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
@@ -167,7 +169,8 @@ func TestNestedOverlays(t *testing.T) {
 	}
 }
 
-// Files of nested subvolumes are in the index, and are recognised there when the file system has another device number.
+// Files of nested subvolumes are in the index, and are recognised there when the file system has
+// another device number.
 func TestSubvolumesInIndex(t *testing.T) {
 	t.Parallel()
 	needRoot(t)

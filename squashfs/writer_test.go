@@ -38,8 +38,8 @@ func create(t testing.TB) *os.File {
 	return f
 }
 
-// The torture tree goes through our writer and mksquashfs, and comes back
-// through the kernel, unsquashfs, sqfsdiff and our reader.
+// The torture tree goes through our writer and mksquashfs, and comes back through the kernel,
+// unsquashfs, sqfsdiff and our reader.
 func TestTorture(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
@@ -94,8 +94,7 @@ func withoutWrapped(lines map[string]string) map[string]string {
 	return rest
 }
 
-// judge checks our image of a tree, of which theirs is mksquashfs's image and
-// want the snapshot.
+// judge checks our image of a tree, of which theirs is mksquashfs's image and want the snapshot.
 func judge(t *testing.T, root, theirs string, want map[string]string, c Compression) {
 	needTools(t, "unsquashfs", "sqfsdiff", "mount")
 	image := build(t, root, Options{Compression: c, Jobs: 1})
@@ -191,8 +190,8 @@ func unsquashfs(t *testing.T, theirs, ours string, c Compression) {
 	}
 }
 
-// unsquashfsList is what unsquashfs lists, but for the sizes of directories, which
-// depend on where their inodes are, and for times that mksquashfs cuts off.
+// unsquashfsList is what unsquashfs lists, but for the sizes of directories, which depend on where
+// their inodes are, and for times that mksquashfs cuts off.
 func unsquashfsList(t *testing.T, image string) []string {
 	size := regexp.MustCompile(`(?m)^(d\S+ +\S+) +\d+`)
 	times := regexp.MustCompile(`(?m)^(.*) \S+ \S+( squashfs-root/times/.*)$`)
@@ -200,8 +199,8 @@ func unsquashfsList(t *testing.T, image string) []string {
 	return strings.Split(times.ReplaceAllString(size.ReplaceAllString(out, "$1"), "$1$2"), "\n")
 }
 
-// elsewhere copies the tree to another file system, which lists names in another
-// order and has other inode numbers: the image is the same.
+// elsewhere copies the tree to another file system, which lists names in another order and has
+// other inode numbers: the image is the same.
 func elsewhere(t *testing.T, root string) {
 	needTools(t, "rsync")
 	copied, err := os.MkdirTemp("/dev/shm", "squashfs-test-")
@@ -216,8 +215,7 @@ func elsewhere(t *testing.T, root string) {
 	}
 }
 
-// Inode numbers of neighbours may be farther apart than the 16 bits that a
-// directory has for them.
+// Inode numbers of neighbours may be farther apart than the 16 bits that a directory has for them.
 func TestManyInodes(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
@@ -241,8 +239,8 @@ func TestManyInodes(t *testing.T) {
 	}
 }
 
-// Directories nest as deep as the reader follows them, far beyond the longest
-// path that a system call takes, and no deeper.
+// Directories nest as deep as the reader follows them, far beyond the longest path that a system
+// call takes, and no deeper.
 func TestDepth(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
@@ -330,8 +328,7 @@ func TestDebianRoot(t *testing.T) {
 	})
 }
 
-// debianRoot copies the files of this machine's essential packages, its /etc and
-// dpkg's database.
+// debianRoot copies the files of this machine's essential packages, its /etc and dpkg's database.
 func debianRoot(t *testing.T) string {
 	t.Helper()
 	needTools(t, "dpkg-query", "rsync")
@@ -378,8 +375,8 @@ func mustParseExcludes(t testing.TB, list string) *excludes.Patterns {
 	return patterns
 }
 
-// needTools skips a test that a program is missing for, or fails it where
-// nothing should be missing.
+// needTools skips a test that a program is missing for, or fails it where nothing should be
+// missing.
 func needTools(t testing.TB, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -392,8 +389,7 @@ func needTools(t testing.TB, names ...string) {
 	}
 }
 
-// run returns what a program prints on standard output, and fails the test if
-// the program fails.
+// run returns what a program prints on standard output, and fails the test if the program fails.
 func run(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)

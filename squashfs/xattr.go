@@ -28,7 +28,8 @@ func newXattrSet(attrs []xattr) *xattrSet {
 	return &xattrSet{attrs: attrs, key: string(key)}
 }
 
-// readXattrs gives an inode its extended attributes: those of the previous image if it has not changed since.
+// readXattrs gives an inode its extended attributes: those of the previous image if it has not
+// changed since.
 func (w *walker) readXattrs(dirfd int, name string, i *inode) error {
 	i.xattrs, i.hasACL = nil, false
 	if w.previous != nil {

@@ -25,9 +25,10 @@ import (
 	"ltskeeper/squashfs"
 )
 
-// The program itself is killed at 200 random moments of update-image. Whenever that is, clients find whole files of
-// the generation before or of the new one; status only looks; image repair leaves one generation and no litter, and the
-// next update-image does what the killed one was to do, and removes what it left, wherever that is.
+// The program itself is killed at 200 random moments of update-image. Whenever that is, clients
+// find whole files of the generation before or of the new one; status only looks; image repair
+// leaves one generation and no litter, and the next update-image does what the killed one was to
+// do, and removes what it left, wherever that is.
 func TestKill(t *testing.T) {
 	build(t)
 	t.Parallel()
@@ -61,7 +62,8 @@ type victim struct {
 	unfinished int // kills that left something to repair
 }
 
-// newVictim makes a farm on its first day: an image and a kernel of somebody else's are being served.
+// newVictim makes a farm on its first day: an image and a kernel of somebody else's are being
+// served.
 func newVictim(t *testing.T, withServer bool) *victim {
 	t.Helper()
 	v := &victim{t: t, dir: memoryDir(t), took: 30 * time.Millisecond}
@@ -93,15 +95,15 @@ path = "client"
 	if withServer {
 		s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
 		v.write("servers.d/app01.toml", fmt.Sprintf("addresses = [%q]\nport = %d\n", s.Address, s.Port))
-		// A first use that is cut off does not happen again: names are on disk before keys, and a person has to decide. So
-		// it comes before the kills.
+		// A first use that is cut off does not happen again: names are on disk before keys, and a
+		// person has to decide. So it comes before the kills.
 		v.run("keys", "collect")
 	}
 	return v
 }
 
-// memoryDir is a folder for the test in memory, where that can be: no kill undoes what a program has written, synced or
-// not, so it need not wait for a disk.
+// memoryDir is a folder for the test in memory, where that can be: no kill undoes what a program
+// has written, synced or not, so it need not wait for a disk.
 func memoryDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "ltskeeper-test-")
@@ -145,7 +147,8 @@ func (v *victim) run(args ...string) {
 	}
 }
 
-// updateWatched runs an update-image that nobody kills, with a status beside it, which must not mind.
+// updateWatched runs an update-image that nobody kills, with a status beside it, which must not
+// mind.
 func (v *victim) updateWatched() {
 	v.t.Helper()
 	status := v.command("status", "--quiet")
@@ -297,8 +300,9 @@ func (v *victim) wholeMetrics(when string) {
 	}
 }
 
-// noLitter: nothing is left below the folders that has a temporary name, or that is in the folder for such files. Of what is
-// beside the metrics, which no lock keeps others from writing, nobody knows for an hour whether it is left.
+// noLitter: nothing is left below the folders that has a temporary name, or that is in the folder
+// for such files. Of what is beside the metrics, which no lock keeps others from writing, nobody
+// knows for an hour whether it is left.
 func (v *victim) noLitter(when string, folders ...string) {
 	v.t.Helper()
 	for _, folder := range folders {
@@ -312,7 +316,8 @@ func (v *victim) noLitter(when string, folders ...string) {
 	}
 }
 
-// Of two update-image at once, one works, and the other says so and ends with 5 before the first has come any further.
+// Of two update-image at once, one works, and the other says so and ends with 5 before the first
+// has come any further.
 func TestTwoAtOnce(t *testing.T) {
 	build(t)
 	t.Parallel()

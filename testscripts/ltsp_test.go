@@ -11,8 +11,9 @@ import (
 	"ltskeeper/internal/testkit/elftest"
 )
 
-// LTSP's own commands work on an image that ltskeeper published: `ltsp kernel` finds the same kernel in it, and
-// `ltsp initrd` packs beside it. What they put in place of ltskeeper's links, the next update puts right.
+// LTSP's own commands work on an image that ltskeeper published: `ltsp kernel` finds the same
+// kernel in it, and `ltsp initrd` packs beside it. What they put in place of ltskeeper's links, the
+// next update puts right.
 func TestLTSP(t *testing.T) {
 	build(t)
 	t.Parallel()
@@ -39,7 +40,8 @@ path = "srv/x86_64"
 	} {
 		write(t, filepath.Join(client, name), content)
 	}
-	// LTSP wants to know the address of the network card, and writes into /etc/ltsp: it gets its own of both.
+	// LTSP wants to know the address of the network card, and writes into /etc/ltsp: it gets its
+	// own of both.
 	script := `
 ip link add eth0 type veth peer name wire
 ip link set wire up
@@ -72,8 +74,9 @@ readlink tftp/ltsp/x86_64/vmlinuz
 	}
 }
 
-// The first day on a machine where LTSP has worked until now: its own image, kernel, settings and known_hosts. An admin who
-// types what init says comes through, and LTSP's clients trust whom they did.
+// The first day on a machine where LTSP has worked until now: its own image, kernel, settings and
+// known_hosts. An admin who types what init says comes through, and LTSP's clients trust whom they
+// did.
 func TestFirstDayWithLTSP(t *testing.T) {
 	t.Parallel()
 	script := ltspMachine + `
@@ -119,8 +122,9 @@ done
 	}
 }
 
-// Somebody goes on with LTSP's own commands. One `ltsp image` by mistake is put right by the next update, and kept, for
-// clients have it open. Whoever goes back to LTSP for good has all that clients need in plain files, and may come back.
+// Somebody goes on with LTSP's own commands. One `ltsp image` by mistake is put right by the next
+// update, and kept, for clients have it open. Whoever goes back to LTSP for good has all that
+// clients need in plain files, and may come back.
 func TestBackToLTSP(t *testing.T) {
 	t.Parallel()
 	out := runWithLTSP(t, ltspMachine+`
@@ -169,8 +173,8 @@ ltskeeper update-image
 	}
 }
 
-// ltspMachine makes a machine of its own for the rest of a script: folders of this one with others over them, a network card,
-// LTSP (its share is $2) and a client root. What it needs is below $1.
+// ltspMachine makes a machine of its own for the rest of a script: folders of this one with others
+// over them, a network card, LTSP (its share is $2) and a client root. What it needs is below $1.
 const ltspMachine = `
 mount -t tmpfs none "$1"
 over() { mkdir -p "$1/$2.up" "$1/$2.work" && mount -t overlay none -o "lowerdir=$4/$3,upperdir=$1/$2.up,workdir=$1/$2.work" "/$3"; }

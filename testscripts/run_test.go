@@ -1,6 +1,6 @@
-// Package testscripts is what an admin types and sees: one story a script, told with the real ltskeeper
-// against real sshd, ssh and squashfs tools. Each script has a folder of its own and servers on loopback
-// addresses of their own, so that all run at the same time.
+// Package testscripts is what an admin types and sees: one story a script, told with the real
+// ltskeeper against real sshd, ssh and squashfs tools. Each script has a folder of its own and
+// servers on loopback addresses of their own, so that all run at the same time.
 //
 // Beside testscript's own commands, which `go doc testscript` explains, scripts use:
 //
@@ -35,7 +35,8 @@
 //	waitlock DIR FILE            wait until such a call hangs
 //	locker FILE                  a process that takes locks for ltskeeper still waits for that one
 //
-// Beside ltskeeper they find get_hosts, ldmselect and ldminfod on their PATH, promtool where scripts/need unpacked it, and in $CLIENT as [balance] binaries wants them.
+// Beside ltskeeper they find get_hosts, ldmselect and ldminfod on their PATH, promtool where
+// scripts/need unpacked it, and in $CLIENT as [balance] binaries wants them.
 //
 // The condition [root] is for what only root may do.
 package testscripts
@@ -94,8 +95,8 @@ func build(t *testing.T) {
 	})
 }
 
-// clients is where the programs for clients of this architecture are: not beside ltskeeper, which would put them into
-// every script's roots.
+// clients is where the programs for clients of this architecture are: not beside ltskeeper, which
+// would put them into every script's roots.
 func clients() string {
 	arch, ok := map[string]string{"386": "i386", "arm": "armhf"}[runtime.GOARCH] // in Debian's words
 	if !ok {
@@ -175,7 +176,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// scriptT is what testscript.Run makes of a test, and tells a script's commands which test theirs is.
+// scriptT is what testscript.Run makes of a test, and tells a script's commands which test theirs
+// is.
 type scriptT struct{ *testing.T }
 
 func (t scriptT) Run(name string, script func(testscript.T)) {
@@ -342,7 +344,8 @@ func accepts(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// logIn runs a command on the server name, whose host key is looked up as host in a known_hosts file.
+// logIn runs a command on the server name, whose host key is looked up as host in a known_hosts
+// file.
 func logIn(ts *testscript.TestScript, knownHosts, host, name string, further ...string) error {
 	s := of(ts).servers[name]
 	if s == nil {
@@ -396,7 +399,8 @@ func infod(ts *testscript.TestScript, neg bool, args []string) {
 	say(ts, listen(ts, args[0], "9571"), args[1], len(args) == 3)
 }
 
-// say tells everybody who connects the text, which is in Go's syntax, once or until they have enough.
+// say tells everybody who connects the text, which is in Go's syntax, once or until they have
+// enough.
 func say(ts *testscript.TestScript, l net.Listener, text string, forever bool) {
 	text, err := strconv.Unquote(`"` + text + `"`)
 	ts.Check(err)
@@ -573,7 +577,8 @@ func apt(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(syscall.FcntlFlock(f.Fd(), syscall.F_SETLK, &syscall.Flock_t{Type: syscall.F_WRLCK}))
 }
 
-// fakelock mounts a file system over a folder, if there is none, and has it fail to lock a file, or never answer.
+// fakelock mounts a file system over a folder, if there is none, and has it fail to lock a file, or
+// never answer.
 func fakelock(ts *testscript.TestScript, neg bool, args []string) {
 	errnos := map[string]syscall.Errno{"hang": 0, "ENOLCK": syscall.ENOLCK, "ENOSYS": syscall.ENOSYS}
 	if neg || len(args) != 3 {

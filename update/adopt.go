@@ -27,12 +27,13 @@ type Adopted struct {
 	Note  string `json:"note,omitempty"`
 }
 
-// Adopt takes over what clients trust and use today, so that nothing of it is lost when ltskeeper writes
-// their files: the lines of every known_hosts that stands in a chroot or in etc/ltsp of the machine whose
-// root folder is machine, and that machine's own public host keys under the name `server`, go to
-// known_hosts.local; the lts.conf that clients use, the one under TFTP before the root's, becomes the
-// admin's own, if there is none yet. An exact copy of each file that a later update may replace is kept in
-// the folder `adopted` beside the declaration; that copy is what allows the update to replace it.
+// Adopt takes over what clients trust and use today, so that nothing of it is lost when ltskeeper
+// writes their files: the lines of every known_hosts that stands in a chroot or in etc/ltsp of the
+// machine whose root folder is machine, and that machine's own public host keys under the name
+// `server`, go to known_hosts.local; the lts.conf that clients use, the one under TFTP before the
+// root's, becomes the admin's own, if there is none yet. An exact copy of each file that a later
+// update may replace is kept in the folder `adopted` beside the declaration; that copy is what
+// allows the update to replace it.
 func Adopt(_ context.Context, f *farm.Farm, machine string) ([]Adopted, error) {
 	f, release, err := begin(f)
 	if err != nil {
@@ -55,9 +56,10 @@ func Adopt(_ context.Context, f *farm.Farm, machine string) ([]Adopted, error) {
 	return a.done, durable.Write(path, a.local, durable.Perm(path, 0o644))
 }
 
-// SeparateConfs gives a file of its own beside the declaration in dir, NAME.lts.conf, to each chroot whose clients do not
-// use the lts.conf that the first one with any has: another, or none. A file that is there stays. It comes before Adopt,
-// which takes the first for all that have none of their own.
+// SeparateConfs gives a file of its own beside the declaration in dir, NAME.lts.conf, to each
+// chroot whose clients do not use the lts.conf that the first one with any has: another, or none. A
+// file that is there stays. It comes before Adopt, which takes the first for all that have none of
+// their own.
 func SeparateConfs(dir string, found *farm.Found) error {
 	confs := make([][]byte, len(found.Chroots))
 	var first []byte
@@ -222,8 +224,8 @@ func (a *adoption) knownHosts(path, name string, data []byte) error {
 	return nil
 }
 
-// addLines adds to known_hosts.local what is not in it yet, under a comment that says where it is from.
-// Lines that OpenSSH would not read are left out, and named in the note.
+// addLines adds to known_hosts.local what is not in it yet, under a comment that says where it is
+// from. Lines that OpenSSH would not read are left out, and named in the note.
 func (a *adoption) addLines(path string, data []byte) (added int, note string) {
 	have := map[string]bool{}
 	for line := range strings.Lines(string(a.local)) {

@@ -14,8 +14,8 @@ func imagesAnswer(f *farm.Farm) error {
 	return mounts.Ask(mounts.Patience, f.Image.Directory, f.TFTP.Directory)
 }
 
-// RootAnswers fails, with mounts.ErrSilent, if the tree of a chroot does not answer, or something that is mounted in it where
-// an image of it is looked at.
+// RootAnswers fails, with mounts.ErrSilent, if the tree of a chroot does not answer, or something
+// that is mounted in it where an image of it is looked at.
 func RootAnswers(f *farm.Farm, c farm.Chroot, patience time.Duration) error {
 	if err := mounts.Ask(patience, c.Path); err != nil {
 		return err

@@ -11,7 +11,8 @@ import (
 	"ltskeeper/internal/testkit/disktest"
 )
 
-// Nobody waits for a file system that is dead: what needs it fails and names it, what does not is done, and the lock is free.
+// Nobody waits for a file system that is dead: what needs it fails and names it, what does not is
+// done, and the lock is free.
 func TestSilent(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

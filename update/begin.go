@@ -9,7 +9,8 @@ import (
 	"ltskeeper/internal/mounts"
 )
 
-// begin takes the lock of a farm and reads its declaration again, because it may have changed while nobody held the lock.
+// begin takes the lock of a farm and reads its declaration again, because it may have changed while
+// nobody held the lock.
 func begin(f *farm.Farm) (now *farm.Farm, release func(), err error) {
 	release, err = f.State.Lock()
 	if err != nil {
@@ -25,8 +26,8 @@ func begin(f *farm.Farm) (now *farm.Farm, release func(), err error) {
 	return now, release, nil
 }
 
-// sweep removes what killed runs have left of files beside the declaration, in the state and in LTSP's folder. The key
-// store, chroots and images see to their own.
+// sweep removes what killed runs have left of files beside the declaration, in the state and in
+// LTSP's folder. The key store, chroots and images see to their own.
 func sweep(f *farm.Farm) error {
 	folders := []string{f.Dir, f.ServersDir(), adoptedFolder(f)}
 	if f.LTSP.KnownHosts != "" {

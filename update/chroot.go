@@ -24,8 +24,8 @@ import (
 	"ltskeeper/squashfs"
 )
 
-// updateChroot puts the derived files into a chroot and brings its image up to date, while the package
-// manager is kept out.
+// updateChroot puts the derived files into a chroot and brings its image up to date, while the
+// package manager is kept out.
 func (r *run) updateChroot(ctx context.Context, t *trust, c farm.Chroot) error {
 	root, err := r.open(ctx, c)
 	if err != nil {
@@ -39,7 +39,8 @@ func (r *run) updateChroot(ctx context.Context, t *trust, c farm.Chroot) error {
 	return r.build(ctx, root, overlay, conf)
 }
 
-// write puts the derived files into a chroot, and returns those that belong into the image only, and lts.conf.
+// write puts the derived files into a chroot, and returns those that belong into the image only,
+// and lts.conf.
 func (r *run) write(t *trust, root *openRoot) (overlay []derived, conf []byte, err error) {
 	defer r.step("write", root.declared.Name)()
 	files, err := t.derive(root.declared)
@@ -174,8 +175,8 @@ func mountRules(f *farm.Farm, c farm.Chroot, exclude *excludes.Patterns) chroot.
 	}
 }
 
-// openChroot opens the root of a declared chroot. None is forced: a folder that is no root may be one where nothing is
-// mounted, and must not become an image.
+// openChroot opens the root of a declared chroot. None is forced: a folder that is no root may be
+// one where nothing is mounted, and must not become an image.
 func openChroot(f *farm.Farm, c farm.Chroot) (*chroot.Root, error) {
 	if err := RootAnswers(f, c, mounts.Patience); err != nil {
 		return nil, err
@@ -215,8 +216,9 @@ func storeOf(f *farm.Farm, c farm.Chroot) *image.Store {
 	return &image.Store{Name: c.Name, Images: f.Image.Directory, TFTP: f.TFTP.Directory}
 }
 
-// refuseStrangers fails if a file that is about to be replaced, in the tree, in the image or under TFTP, is
-// somebody else's and init has not taken over what it says; or if clients would not find it in the image.
+// refuseStrangers fails if a file that is about to be replaced, in the tree, in the image or under
+// TFTP, is somebody else's and init has not taken over what it says; or if clients would not find
+// it in the image.
 func (o *openRoot) refuseStrangers(files []derived) error {
 	for _, file := range files {
 		place, err := o.Resolve(file.path)
@@ -263,7 +265,8 @@ func refuseStranger(path string, data []byte, adopted string) error {
 	return nil
 }
 
-// refuseIncludes fails if clients could not read a file that the lts.conf includes, or not all of it.
+// refuseIncludes fails if clients could not read a file that the lts.conf includes, or not all of
+// it.
 func (o *openRoot) refuseIncludes(f *farm.Farm) error {
 	var found []error
 	for _, p := range ltsconf.Check(o.declared.LTSConf, f.LTSConfSource(o.declared).Bytes(), o.Read) {
@@ -283,8 +286,8 @@ func (r *run) judge(o *openRoot) error {
 	return o.store.Judge(image.Source{Root: o.Path(), Options: options, Force: r.force})
 }
 
-// put brings one derived file into the tree, if its bytes differ, or says that it belongs into the image
-// only.
+// put brings one derived file into the tree, if its bytes differ, or says that it belongs into the
+// image only.
 func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
 	old, err := o.Read(file.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -309,7 +312,8 @@ func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
 	return !same && !inTree, nil
 }
 
-// build brings the image of a chroot up to date and publishes it, if it differs from the current one.
+// build brings the image of a chroot up to date and publishes it, if it differs from the current
+// one.
 func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []byte) error {
 	report := Image{Chroot: o.declared.Name, Path: o.store.Link(), Generation: image.None}
 	if r.dryRun {
@@ -443,8 +447,8 @@ func (r *run) imageOptions(o *openRoot, overlay []derived) (squashfs.Options, er
 	return options, nil
 }
 
-// parseExcludes returns what stays out of a chroot's image: by the built-in patterns, the declared ones, and ltskeeper's own
-// folders if the tree holds them.
+// parseExcludes returns what stays out of a chroot's image: by the built-in patterns, the declared
+// ones, and ltskeeper's own folders if the tree holds them.
 func parseExcludes(f *farm.Farm, c farm.Chroot) (*excludes.Patterns, error) {
 	var patterns []string
 	if c.ExcludeDefaults {
@@ -457,8 +461,8 @@ func parseExcludes(f *farm.Farm, c farm.Chroot) (*excludes.Patterns, error) {
 	return excludes.Parse(patterns)
 }
 
-// parseRealExcludes is parseExcludes for a chroot whose file systems have answered: ltskeeper's own folders stay out also if
-// symbolic links lead to them.
+// parseRealExcludes is parseExcludes for a chroot whose file systems have answered: ltskeeper's own
+// folders stay out also if symbolic links lead to them.
 func parseRealExcludes(f *farm.Farm, c farm.Chroot) (*excludes.Patterns, error) {
 	for _, own := range ownFolders(f) {
 		c.Exclude = append(slices.Clone(c.Exclude), placeIn(realPath(c.Path), realPath(own))...)
@@ -493,7 +497,8 @@ func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `(`, `\(`).Replace(path)
 }
 
-// sourceDateEpoch is the time that SOURCE_DATE_EPOCH gives every image, or zero: the tree's own newest.
+// sourceDateEpoch is the time that SOURCE_DATE_EPOCH gives every image, or zero: the tree's own
+// newest.
 func sourceDateEpoch() (time.Time, error) {
 	value := os.Getenv("SOURCE_DATE_EPOCH")
 	if value == "" {

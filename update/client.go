@@ -40,8 +40,9 @@ func isPackaged(root *chroot.Root) (bool, error) {
 	return err == nil, err
 }
 
-// programs returns those programs for the clients of a chroot that are to be put there. A file that somebody else put there
-// stays: admins replace get_hosts with their own, and dpkg looks after what it installed.
+// programs returns those programs for the clients of a chroot that are to be put there. A file that
+// somebody else put there stays: admins replace get_hosts with their own, and dpkg looks after what
+// it installed.
 func (r *run) programs(o *openRoot) (programs []derived, err error) {
 	if packaged, err := isPackaged(o.Root); packaged || err != nil {
 		return nil, err
@@ -100,9 +101,9 @@ func (r *run) putPrograms(o *openRoot, programs []derived) (intoImage []derived,
 	return intoImage, nil
 }
 
-// find returns the program for the architecture of a root: from the folder that is declared, else from the one that was
-// installed with the ltskeeper in the folder bin, else, for get_hosts, from that folder itself. It is nil if it is in none
-// of these and need not be.
+// find returns the program for the architecture of a root: from the folder that is declared, else
+// from the one that was installed with the ltskeeper in the folder bin, else, for get_hosts, from
+// that folder itself. It is nil if it is in none of these and need not be.
 func (p clientProgram) find(f *farm.Farm, root *chroot.Root, bin string) ([]byte, error) {
 	want, err := machineOf(root)
 	if err != nil {
@@ -138,7 +139,8 @@ func (p clientProgram) find(f *farm.Farm, root *chroot.Root, bin string) ([]byte
 	return program, err
 }
 
-// beside returns the program that stands beside ltskeeper, as it does where ltskeeper was built; nil if there is none.
+// beside returns the program that stands beside ltskeeper, as it does where ltskeeper was built;
+// nil if there is none.
 func (p clientProgram) beside(f *farm.Farm, root *chroot.Root, bin string, want elf.Machine) ([]byte, error) {
 	path := filepath.Join(bin, p.name)
 	program, err := regular.Read(path, regular.MaxText)
@@ -160,7 +162,8 @@ var architectures = map[elf.Machine]string{
 	elf.EM_X86_64: "amd64", elf.EM_386: "i386", elf.EM_AARCH64: "arm64", elf.EM_ARM: "armhf", elf.EM_RISCV: "riscv64",
 }
 
-// machineOf returns what a root's programs are made for. One without programs is taken for like this machine.
+// machineOf returns what a root's programs are made for. One without programs is taken for like
+// this machine.
 func machineOf(root *chroot.Root) (elf.Machine, error) {
 	for _, path := range []string{"bin/sh", "bin/busybox", "usr/bin/env", "sbin/init"} {
 		program, _ := root.Read(path)
@@ -189,8 +192,8 @@ func machine(program []byte) elf.Machine {
 	return f.Machine
 }
 
-// written remembers which programs ltskeeper put into roots: on disk a line for each with the chroot's
-// name, the program's SHA-256 and its path.
+// written remembers which programs ltskeeper put into roots: on disk a line for each with the
+// chroot's name, the program's SHA-256 and its path.
 type written struct{ lines []string }
 
 func loadWritten(folder state.Folder) (written, error) {
@@ -214,8 +217,8 @@ func writtenPrefix(chroot string, program []byte) string {
 	return chroot + " " + hex.EncodeToString(sum[:])
 }
 
-// remember adds a program to the record. Only the last few of each path in a chroot stay: an older one can come back with a
-// root that is restored from a backup, and belongs to whoever did that.
+// remember adds a program to the record. Only the last few of each path in a chroot stay: an older
+// one can come back with a root that is restored from a backup, and belongs to whoever did that.
 func remember(folder state.Folder, chroot string, file derived) error {
 	const keep = 4
 	w, err := loadWritten(folder)

@@ -13,8 +13,8 @@ import (
 	"ltskeeper/keys"
 )
 
-// Collect scans servers, all of them if no name is given, judges what they show and keeps the outcome. It
-// touches no chroot and no image.
+// Collect scans servers, all of them if no name is given, judges what they show and keeps the
+// outcome. It touches no chroot and no image.
 func Collect(ctx context.Context, f *farm.Farm, names []string, o Options) (*Report, error) {
 	return o.run(f, func(r *run) error {
 		_, err := r.collect(ctx, names)
@@ -62,8 +62,8 @@ func (r *run) collect(ctx context.Context, only []string) (*trust, error) {
 	return t, nil
 }
 
-// survey asks servers for their keys, all of them if none is named, and returns what was trusted until now beside what it
-// found out.
+// survey asks servers for their keys, all of them if none is named, and returns what was trusted
+// until now beside what it found out.
 func (r *run) survey(ctx context.Context, only []string) (*trust, []look, error) {
 	defer r.step("scan", "")()
 	servers, err := choose(r.farm, only)
@@ -91,8 +91,8 @@ type look struct {
 	note      string // what the second look changed
 }
 
-// look scans the servers and judges them. Those that show what they should not are asked a second time: only
-// what a server shows twice can put it into quarantine.
+// look scans the servers and judges them. Those that show what they should not are asked a second
+// time: only what a server shows twice can put it into quarantine.
 func (r *run) look(ctx context.Context, store *keys.Store, servers []farm.Server) ([]look, error) {
 	looks, err := r.scan(ctx, store, servers)
 	if err != nil {
@@ -236,7 +236,8 @@ func policyOf(f *farm.Farm, s farm.Server) keys.Policy {
 	}
 }
 
-// openStore opens the key store, unless revocations were lost: clients would take what they are to refuse.
+// openStore opens the key store, unless revocations were lost: clients would take what they are to
+// refuse.
 func openStore(f *farm.Farm, readonly bool) (*keys.Store, error) {
 	store, err := openRecord(f, readonly)
 	if err == nil {

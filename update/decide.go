@@ -8,8 +8,8 @@ import (
 	"ltskeeper/keys"
 )
 
-// AddServer declares a server and returns the farm with it. Keys that an earlier server of that name left
-// behind are retired: it has no first use.
+// AddServer declares a server and returns the farm with it. Keys that an earlier server of that
+// name left behind are retired: it has no first use.
 func AddServer(_ context.Context, f *farm.Farm, s farm.Server) (*farm.Farm, error) {
 	return changeServers(f, func(f *farm.Farm, store *keys.Store) error {
 		if err := f.AddServer(s); err != nil {
@@ -63,8 +63,8 @@ func changeServers(f *farm.Farm, change func(*farm.Farm, *keys.Store) error) (*f
 	return farm.Load(f.Path)
 }
 
-// Accept makes pending or rejected keys of a server trusted, each in place of the trusted keys of its type,
-// and ends the server's quarantine. Without fingerprints it accepts all that are pending.
+// Accept makes pending or rejected keys of a server trusted, each in place of the trusted keys of
+// its type, and ends the server's quarantine. Without fingerprints it accepts all that are pending.
 func Accept(_ context.Context, f *farm.Farm, name string, fingerprints []string) ([]Key, error) {
 	return decide(f, name, func(store *keys.Store, p keys.Policy, now time.Time) ([]keys.Stored, error) {
 		accepted, _, err := store.Accept(p, fingerprints, now)
@@ -72,8 +72,9 @@ func Accept(_ context.Context, f *farm.Farm, name string, fingerprints []string)
 	})
 }
 
-// Reject ends the wait of pending keys without trusting them, and ends the server's quarantine, until it
-// shows something else than a trusted key again. Without fingerprints it rejects all that are pending.
+// Reject ends the wait of pending keys without trusting them, and ends the server's quarantine,
+// until it shows something else than a trusted key again. Without fingerprints it rejects all that
+// are pending.
 func Reject(_ context.Context, f *farm.Farm, name string, fingerprints []string) ([]Key, error) {
 	return decide(f, name, func(store *keys.Store, p keys.Policy, now time.Time) ([]keys.Stored, error) {
 		return store.Reject(p.Name, fingerprints, now)

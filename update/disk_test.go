@@ -14,8 +14,9 @@ import (
 	"ltskeeper/internal/testkit/sshdtest"
 )
 
-// Whichever disk is full, cannot be written to or breaks: the error names what is on it, clients have what they had, nothing
-// unfinished is left, and once it is mended the work is done. A first use that was cut short is none: a person is asked.
+// Whichever disk is full, cannot be written to or breaks: the error names what is on it, clients
+// have what they had, nothing unfinished is left, and once it is mended the work is done. A first
+// use that was cut short is none: a person is asked.
 func TestDisks(t *testing.T) {
 	t.Parallel()
 	type disk struct {
@@ -119,8 +120,8 @@ func TestDisks(t *testing.T) {
 	}
 }
 
-// A file of a chroot that its disk does not give back leaves the clients of that chroot what they have, and those of others
-// get theirs.
+// A file of a chroot that its disk does not give back leaves the clients of that chroot what they
+// have, and those of others get theirs.
 func TestUnreadableTree(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

@@ -13,9 +13,9 @@ import (
 	"ltskeeper/keys"
 )
 
-// Rollback makes an earlier generation of a chroot's image current again, the one before if number is image.None, and
-// holds it until Release. Refused, unless forced, is one whose known_hosts trusts a key that has been revoked since, and one
-// without a kernel where clients fetch one now.
+// Rollback makes an earlier generation of a chroot's image current again, the one before if number
+// is image.None, and holds it until Release. Refused, unless forced, is one whose known_hosts
+// trusts a key that has been revoked since, and one without a kernel where clients fetch one now.
 func Rollback(_ context.Context, f *farm.Farm, chroot string, number int, force bool) (image.Generation, error) {
 	var g image.Generation
 	err := changeGenerations(f, chroot, func(f *farm.Farm, store *image.Store) error {
@@ -47,7 +47,8 @@ func Rollback(_ context.Context, f *farm.Farm, chroot string, number int, force 
 	return g, err
 }
 
-// Release ends the hold that a rollback put on a chroot: the next update builds from its tree again.
+// Release ends the hold that a rollback put on a chroot: the next update builds from its tree
+// again.
 func Release(_ context.Context, f *farm.Farm, chroot string) error {
 	return changeGenerations(f, chroot, func(_ *farm.Farm, store *image.Store) error { return store.Release() })
 }
@@ -79,8 +80,9 @@ func Prune(_ context.Context, f *farm.Farm, names []string) ([]Pruned, error) {
 	return all, err
 }
 
-// Repair brings what clients fetch over TFTP to the generation of the image, where a crash left them apart, and removes
-// the litter of unfinished runs. Every command that changes something does so first; at boot nothing else does.
+// Repair brings what clients fetch over TFTP to the generation of the image, where a crash left
+// them apart, and removes the litter of unfinished runs. Every command that changes something does
+// so first; at boot nothing else does.
 func Repair(_ context.Context, f *farm.Farm) error {
 	return eachStore(f, nil, func(_ *farm.Farm, store *image.Store) error { return store.Repair(time.Now()) })
 }

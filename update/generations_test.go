@@ -13,7 +13,8 @@ import (
 	"ltskeeper/internal/testkit/sshdtest"
 )
 
-// After a rollback keys are collected and judged, and nothing is built, until a person releases the chroot.
+// After a rollback keys are collected and judged, and nothing is built, until a person releases the
+// chroot.
 func TestAHeldChroot(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -59,7 +60,8 @@ func TestAHeldChroot(t *testing.T) {
 	}
 }
 
-// Going back to an image that trusts a key which has been revoked since takes force, and is an alarm from then on.
+// Going back to an image that trusts a key which has been revoked since takes force, and is an
+// alarm from then on.
 func TestRollbackToARevokedKey(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

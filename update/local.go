@@ -21,8 +21,9 @@ func adopted(local []keys.Line, s farm.Server) []keys.Key {
 	return all
 }
 
-// strays are the lines of known_hosts.local with which clients take a key for a server though it is none of its trusted
-// ones, by server: what was adopted once goes on being good for a key that the server has no more.
+// strays are the lines of known_hosts.local with which clients take a key for a server though it is
+// none of its trusted ones, by server: what was adopted once goes on being good for a key that the
+// server has no more.
 func (t *trust) strays() map[string][]keys.Line {
 	local, _ := keys.ReadLines(t.farm.KnownHostsLocal)
 	owners := map[string][]farm.Server{} // of keys, by blob
@@ -76,8 +77,8 @@ func tellOfStrays(f *farm.Farm, strays map[string][]keys.Line) []string {
 	return told
 }
 
-// dropped tells of servers that the admin's own lts.conf names in a list that is set here, and that are not declared:
-// their clients do not get them any more.
+// dropped tells of servers that the admin's own lts.conf names in a list that is set here, and that
+// are not declared: their clients do not get them any more.
 func (t *trust) dropped(c farm.Chroot) []string {
 	source := t.farm.LTSConfSource(c)
 	var told []string
@@ -95,7 +96,8 @@ func (t *trust) dropped(c farm.Chroot) []string {
 	return told
 }
 
-// tellOfLosses warns of what is not as it was before a file changed in this run, so that it is told once.
+// tellOfLosses warns of what is not as it was before a file changed in this run, so that it is told
+// once.
 func (r *run) tellOfLosses(t *trust, chroots []farm.Chroot) {
 	changed := func(chroot, name string) bool {
 		return slices.ContainsFunc(r.report.Files, func(f File) bool {
@@ -118,9 +120,10 @@ func (r *run) tellOfLosses(t *trust, chroots []farm.Chroot) {
 	}
 }
 
-// InUse lists the servers that clients are sent to today, as the admin's own lts.conf files have them, and that are not
-// declared; the one SSH port of theirs, "" if none is said; and whether the primary is among them, under the name `server`,
-// by which nothing can be declared. Others are names known from elsewhere.
+// InUse lists the servers that clients are sent to today, as the admin's own lts.conf files have
+// them, and that are not declared; the one SSH port of theirs, "" if none is said; and whether the
+// primary is among them, under the name `server`, by which nothing can be declared. Others are
+// names known from elsewhere.
 func InUse(f *farm.Farm, others []string) (names []string, port string, primary bool) {
 	for _, c := range f.Chroots {
 		source := f.LTSConfSource(c)

@@ -14,8 +14,8 @@ import (
 	"ltskeeper/internal/testkit/disktest"
 )
 
-// A package manager may have been at work if the process that keeps it out was killed: nothing is published, not even
-// that nothing changed. The next run is as always, and so is the next chroot.
+// A package manager may have been at work if the process that keeps it out was killed: nothing is
+// published, not even that nothing changed. The next run is as always, and so is the next chroot.
 func TestLostLocks(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

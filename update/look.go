@@ -29,8 +29,8 @@ type ImageStatus struct {
 	Remedies    []remedy.Remedy    `json:"-"` // of the problem
 }
 
-// Look gathers what is on record of every server and chroot. What is wrong with one of them is said in its
-// place.
+// Look gathers what is on record of every server and chroot. What is wrong with one of them is said
+// in its place.
 func Look(f *farm.Farm) (*Status, error) {
 	store, err := openRecord(f, true)
 	if err != nil {

@@ -17,9 +17,9 @@ import (
 	"ltskeeper/internal/state"
 )
 
-// updateLTSP writes the known_hosts of LTSP since 2019 and has it packed into the initrd that clients fetch. It comes
-// before the lists of servers do: clients know a server before they are sent to it. A note in the state remembers that the
-// initrd is behind, should a run end in between.
+// updateLTSP writes the known_hosts of LTSP since 2019 and has it packed into the initrd that
+// clients fetch. It comes before the lists of servers do: clients know a server before they are
+// sent to it. A note in the state remembers that the initrd is behind, should a run end in between.
 func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 	path := r.farm.LTSP.KnownHosts
 	if path == "" {
@@ -77,8 +77,8 @@ func lastLine(out []byte) string {
 	return lines[len(lines)-1]
 }
 
-// loadSecret reads the secret of hashed names. Where there is none yet and none can be made, as in a dry run of the first day,
-// it is another one each time.
+// loadSecret reads the secret of hashed names. Where there is none yet and none can be made, as in
+// a dry run of the first day, it is another one each time.
 func loadSecret(file state.File) ([]byte, error) {
 	data, err := file.Read()
 	switch {

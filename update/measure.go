@@ -20,7 +20,8 @@ type Measured struct {
 	Free, Size int64     // bytes of the file system that the images are on; zero if it does not tell
 }
 
-// Measure gathers it after a run with this report, which may be nil. With an error comes what could be gathered.
+// Measure gathers it after a run with this report, which may be nil. With an error comes what could
+// be gathered.
 func Measure(f *farm.Farm, r *Report) (*Measured, error) {
 	if err := f.State.Ask(); err != nil {
 		return &Measured{}, err
@@ -44,8 +45,8 @@ func Measure(f *farm.Farm, r *Report) (*Measured, error) {
 	return &m, err
 }
 
-// space asks how much room a folder's file system has, without what is kept for root, and in all. A folder that is not
-// there yet will be on its parent's.
+// space asks how much room a folder's file system has, without what is kept for root, and in all. A
+// folder that is not there yet will be on its parent's.
 func space(dir string) (free, size int64, err error) {
 	if err := mounts.Ask(mounts.Patience, dir); err != nil {
 		return 0, 0, err
@@ -60,8 +61,8 @@ func space(dir string) (free, size int64, err error) {
 	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize, nil
 }
 
-// noteSuccess remembers that a run did its work: a failed one has to tell, too, when the last good one
-// was. Where nobody wants metrics, a run that changes nothing writes nothing.
+// noteSuccess remembers that a run did its work: a failed one has to tell, too, when the last good
+// one was. Where nobody wants metrics, a run that changes nothing writes nothing.
 func (r *run) noteSuccess() {
 	if r.dryRun || r.farm.Metrics.Textfile == "" {
 		return
@@ -72,8 +73,8 @@ func (r *run) noteSuccess() {
 	}
 }
 
-// LastSuccess is when Run last ended without an error where metrics are wanted, zero if it is not known. A note that is lost
-// or garbled is none: the next success writes another.
+// LastSuccess is when Run last ended without an error where metrics are wanted, zero if it is not
+// known. A note that is lost or garbled is none: the next success writes another.
 func LastSuccess(f *farm.Farm) time.Time {
 	data, _ := f.State.Succeeded().Read()
 	at, _ := time.Parse(time.RFC3339, strings.TrimSpace(string(data)))

@@ -9,8 +9,8 @@ import (
 	"ltskeeper/internal/testkit/disktest"
 )
 
-// A file in a mount that is left out of the image is not the clients' file: what they need of it is put into the image, and
-// what it says has no part in that.
+// A file in a mount that is left out of the image is not the clients' file: what they need of it is
+// put into the image, and what it says has no part in that.
 func TestFilesInMountsLeftOut(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
@@ -32,7 +32,8 @@ func TestFilesInMountsLeftOut(t *testing.T) {
 	}
 }
 
-// An image is compared with all that it is made of: what is mounted in the chroot, with the ids that clients see.
+// An image is compared with all that it is made of: what is mounted in the chroot, with the ids
+// that clients see.
 func TestVerifyTree(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

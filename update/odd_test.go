@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// In the place of a file that a run reads: an error that names it, in no time, and clients keep what they have. What is only an aid,
-// or is made anew anyway, keeps nobody from work.
+// In the place of a file that a run reads: an error that names it, in no time, and clients keep
+// what they have. What is only an aid, or is made anew anyway, keeps nobody from work.
 func TestOddFiles(t *testing.T) {
 	for _, thing := range oddtest.Things() {
 		for file, refused := range map[string]bool{

@@ -14,9 +14,9 @@ import (
 	"ltskeeper/internal/state"
 )
 
-// quarantine is the record of servers that clients are kept away from, because they show a key that is
-// not the trusted one. On disk it is a line a server: its name, since when, and why, below a comment that tells a
-// record of nobody from a file that was emptied.
+// quarantine is the record of servers that clients are kept away from, because they show a key that
+// is not the trusted one. On disk it is a line a server: its name, since when, and why, below a
+// comment that tells a record of nobody from a file that was emptied.
 type quarantine struct {
 	file    state.File
 	entries map[string]quarantined
@@ -65,8 +65,8 @@ func loadQuarantine(folder state.Folder) (*quarantine, error) {
 	return q, nil
 }
 
-// add keeps clients away from a server from now on. One that is in already keeps its place, before all that come later, also
-// where the clock has been set back since.
+// add keeps clients away from a server from now on. One that is in already keeps its place, before
+// all that come later, also where the clock has been set back since.
 func (q *quarantine) add(name string, now time.Time, why string) {
 	if _, in := q.entries[name]; in {
 		return
@@ -124,9 +124,9 @@ func (q *quarantine) names() []string {
 }
 
 // listed returns the servers of a list that clients get: those with a trusted key, without those in
-// quarantine. Whoever can answer in the servers' place must not be able to steer clients that way: no
-// more than a quarter of the list as declared, but at least one, may be out, and never the last server.
-// Those who have been in quarantine longest are out first; beyond the bound nobody leaves.
+// quarantine. Whoever can answer in the servers' place must not be able to steer clients that way:
+// no more than a quarter of the list as declared, but at least one, may be out, and never the last
+// server. Those who have been in quarantine longest are out first; beyond the bound nobody leaves.
 func (q *quarantine) listed(list []farm.Server, trusted func(name string) bool) []farm.Server {
 	var usable []farm.Server
 	for _, s := range list {

@@ -95,8 +95,8 @@ func TestAServerWithoutTrustedKeysTakesNoPlace(t *testing.T) {
 	}
 }
 
-// Whatever is in quarantine and whoever has keys: a list is never emptied, never loses more than the
-// bound, and holds no server without a key.
+// Whatever is in quarantine and whoever has keys: a list is never emptied, never loses more than
+// the bound, and holds no server without a key.
 func TestListedProperties(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(2000) {
@@ -173,7 +173,8 @@ func TestQuarantineOnDisk(t *testing.T) {
 	}
 }
 
-// A record that says that nobody is in it is one; a file that an editor or a full disk emptied is none.
+// A record that says that nobody is in it is one; a file that an editor or a full disk emptied is
+// none.
 func TestQuarantineEmptied(t *testing.T) {
 	t.Parallel()
 	folder := state.Folder(t.TempDir())

@@ -25,8 +25,8 @@ func header(edit string) string {
 
 func ours(data []byte) bool { return bytes.HasPrefix(data, []byte(mark)) }
 
-// trust is all that is known of the farm's keys without asking anybody: what is derived for the clients
-// comes from it and the declaration alone.
+// trust is all that is known of the farm's keys without asking anybody: what is derived for the
+// clients comes from it and the declaration alone.
 type trust struct {
 	farm       *farm.Farm
 	store      *keys.Store
@@ -75,8 +75,8 @@ func (t *trust) inDefaultList() map[string]bool {
 	return in
 }
 
-// knownHosts renders the clients' known_hosts. Servers in quarantine stay in it: with their old keys, a
-// client that has one of them in an older list refuses whoever answers there.
+// knownHosts renders the clients' known_hosts. Servers in quarantine stay in it: with their old
+// keys, a client that has one of them in an older list refuses whoever answers there.
 func (t *trust) knownHosts() []byte {
 	var hosts []keys.Host
 	for _, s := range t.farm.Servers {
@@ -114,7 +114,8 @@ func names(s farm.Server) []string {
 	return append(append([]string{s.Name}, s.Aliases...), s.Addresses...)
 }
 
-// ltsConf renders the clients' lts.conf for a chroot: the admin's own, with the server lists set in it.
+// ltsConf renders the clients' lts.conf for a chroot: the admin's own, with the server lists set in
+// it.
 func (t *trust) ltsConf(c farm.Chroot) ([]byte, error) {
 	conf := t.farm.LTSConfSource(c)
 	var err error
@@ -158,8 +159,8 @@ func (t *trust) ltsConf(c farm.Chroot) ([]byte, error) {
 	return append([]byte(header(c.LTSConf)), conf.Bytes()...), nil
 }
 
-// emptyLists says of each list without a server why it has none. Clients then get the default list, or what the
-// admin's own lts.conf says.
+// emptyLists says of each list without a server why it has none. Clients then get the default list,
+// or what the admin's own lts.conf says.
 func (t *trust) emptyLists() []string {
 	var empty []string
 	for _, list := range t.farm.Lists() {

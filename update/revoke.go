@@ -19,9 +19,9 @@ type Revocation struct {
 	Spared    bool  `json:"spared"`              // Offspring stay trusted
 }
 
-// Revoke revokes the keys of a server that have these fingerprints, whether they are trusted, pending or rejected, and
-// with them the keys that they vouched for, unless those are spared. From then on no server may show them, whatever
-// its name. A dry run only says what would be revoked.
+// Revoke revokes the keys of a server that have these fingerprints, whether they are trusted,
+// pending or rejected, and with them the keys that they vouched for, unless those are spared. From
+// then on no server may show them, whatever its name. A dry run only says what would be revoked.
 func Revoke(_ context.Context, f *farm.Farm, name string, fingerprints []string, spare, dryRun bool) (*Revocation, error) {
 	return revoke(f, name, spare, dryRun, func(store *keys.Store) ([]keys.Stored, error) {
 		return store.Find(name, fingerprints)
@@ -67,7 +67,8 @@ func revoke(f *farm.Farm, name string, spare, dryRun bool, find func(*keys.Store
 	return r, errors.Join(err, unreadable)
 }
 
-// Log returns every change of trust, oldest first, and the numbers of lines in the log that cannot be read.
+// Log returns every change of trust, oldest first, and the numbers of lines in the log that cannot
+// be read.
 func Log(f *farm.Farm) (entries []keys.Entry, unreadable []int, err error) {
 	store, err := openRecord(f, true)
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 	"ltskeeper/squashfs"
 )
 
-// redact lists what the image is to hold in place of files with password hashes or the machine's identity, as far as
-// they are not left out of it.
+// redact lists what the image is to hold in place of files with password hashes or the machine's
+// identity, as far as they are not left out of it.
 func (o *openRoot) redact() ([]squashfs.File, error) {
 	var overlay []squashfs.File
 	for _, path := range secrets.Redacted() {

@@ -12,7 +12,8 @@ import (
 	"ltskeeper/internal/remedy"
 )
 
-// A private key keeps an image from clients, with the path that has it, until it is gone, left out, or allowed.
+// A private key keeps an image from clients, with the path that has it, until it is gone, left out,
+// or allowed.
 func TestSecretsAreRefused(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

@@ -8,9 +8,9 @@ import (
 	"ltskeeper/internal/regular"
 )
 
-// readServed reads a file that stands where clients fetch one over TFTP. fetched tells whether they can: a TFTP server gives
-// away what everybody may read. Who may write there must not have root read what is not theirs, by a link, nor wait for a
-// pipe.
+// readServed reads a file that stands where clients fetch one over TFTP. fetched tells whether they
+// can: a TFTP server gives away what everybody may read. Who may write there must not have root
+// read what is not theirs, by a link, nor wait for a pipe.
 func readServed(path string) (data []byte, fetched bool, err error) {
 	f, err := regular.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

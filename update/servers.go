@@ -89,7 +89,8 @@ func (l look) why() string {
 	return strings.Join(strings.Fields(strings.Join(l.verdict.Reasons(), "; ")), " ")
 }
 
-// explainSilence returns what went wrong with an address, without the server's name and address before it.
+// explainSilence returns what went wrong with an address, without the server's name and address
+// before it.
 func explainSilence(a keys.AddressSighting) AddressProblem {
 	var e *keys.ScanError
 	if errors.As(a.Err, &e) {

@@ -32,8 +32,8 @@ type StandingFile struct {
 	State   Standing
 	Program bool
 
-	// Own are lines of an edited file that ltskeeper wrote neither now nor into an image, and Lacks is how many it would
-	// write that are not there.
+	// Own are lines of an edited file that ltskeeper wrote neither now nor into an image, and Lacks
+	// is how many it would write that are not there.
 	Own   []string
 	Lacks int
 
@@ -41,7 +41,8 @@ type StandingFile struct {
 	ImageBehind bool
 }
 
-// LookAtFiles says how the files stand that the clients of a chroot get. It takes no lock and writes nothing.
+// LookAtFiles says how the files stand that the clients of a chroot get. It takes no lock and
+// writes nothing.
 func LookAtFiles(f *farm.Farm, c farm.Chroot) ([]StandingFile, error) {
 	t, err := trustOnRecord(f)
 	if err != nil {
@@ -127,7 +128,8 @@ func LookAtLTSP(f *farm.Farm) (*StandingFile, error) {
 	return s, err
 }
 
-// judge finds out how data, nil if there is no file, stands beside what is rendered now and what images hold.
+// judge finds out how data, nil if there is no file, stands beside what is rendered now and what
+// images hold.
 func (s *StandingFile) judge(data, rendered []byte, adopted string, stores []*image.Store) error {
 	switch {
 	case data == nil:
@@ -190,7 +192,8 @@ func lineSet(data []byte) map[string]bool {
 	return set
 }
 
-// imageBehind says whether the current image, if there is one, holds another content of a file than is rendered.
+// imageBehind says whether the current image, if there is one, holds another content of a file than
+// is rendered.
 func imageBehind(store *image.Store, file derived) (bool, error) {
 	current, err := store.Current()
 	if err != nil || current == image.None {
@@ -200,8 +203,10 @@ func imageBehind(store *image.Store, file derived) (bool, error) {
 	return err == nil && !bytes.Equal(had, file.data), err
 }
 
-// Stale says whether the next image of a chroot would be another one than the current, going by its tree as it stands.
-// It takes no lock and writes nothing, so that a package that is being installed meanwhile is seen half. It does not say whether update-image would refuse that image, but for its init.
+// Stale says whether the next image of a chroot would be another one than the current, going by its
+// tree as it stands. It takes no lock and writes nothing, so that a package that is being installed
+// meanwhile is seen half. It does not say whether update-image would refuse that image, but for its
+// init.
 func Stale(ctx context.Context, f *farm.Farm, c farm.Chroot) (bool, error) {
 	r := &run{farm: f, report: new(Report), dryRun: true}
 	root, err := r.openUnlocked(c)

@@ -1,11 +1,11 @@
-// Package update does the main job: it looks at every declared server, judges the keys they show, renders
-// what the clients need to know and brings their images up to date.
+// Package update does the main job: it looks at every declared server, judges the keys they show,
+// renders what the clients need to know and brings their images up to date.
 //
 //	declaration -> keys -> known_hosts and lts.conf -> chroot -> image -> published
 //
-// Run does all of it; Collect, BuildImages, Accept and the others do a part. Each takes the farm's lock,
-// reads the declaration again under it, and returns a Report or what it changed. Look, KnownHosts and
-// LTSConf only look: they take no lock, ask nobody and write nothing.
+// Run does all of it; Collect, BuildImages, Accept and the others do a part. Each takes the farm's
+// lock, reads the declaration again under it, and returns a Report or what it changed. Look,
+// KnownHosts and LTSConf only look: they take no lock, ask nobody and write nothing.
 //
 // The package prints nothing and decides no exit code.
 package update
@@ -56,8 +56,8 @@ type run struct {
 // run takes the lock and the declaration as it then is,
 // and does the work. A dry run takes no lock: making one would write.
 func (o Options) run(f *farm.Farm, work func(*run) error) (*Report, error) {
-	// Started before the farm is locked: a process that is being started may hold that lock for a moment longer than this one
-	// lives.
+	// Started before the farm is locked: a process that is being started may hold that lock for a
+	// moment longer than this one lives.
 	locker := chroot.NewLocker()
 	defer locker.Close()
 	var err error
@@ -97,8 +97,8 @@ func (r *run) warn(format string, args ...any) {
 	r.report.Warnings = append(r.report.Warnings, fmt.Sprintf(format, args...))
 }
 
-// Run is the main job. What one chroot's failure leaves undone does not stop the others; the report then
-// comes with an error.
+// Run is the main job. What one chroot's failure leaves undone does not stop the others; the report
+// then comes with an error.
 func Run(ctx context.Context, f *farm.Farm, o Options) (*Report, error) {
 	return o.run(f, func(r *run) error {
 		chroots, err := chooseChroots(r.farm, o.Chroots)
@@ -122,8 +122,9 @@ func Run(ctx context.Context, f *farm.Farm, o Options) (*Report, error) {
 	})
 }
 
-// BuildImages brings the images up to date with their trees as these stand. It asks no server and writes
-// nothing into a root; a chroot that is never written to gets its files from the record, as always.
+// BuildImages brings the images up to date with their trees as these stand. It asks no server and
+// writes nothing into a root; a chroot that is never written to gets its files from the record, as
+// always.
 func BuildImages(ctx context.Context, f *farm.Farm, o Options) (*Report, error) {
 	return o.run(f, func(r *run) error {
 		chroots, err := chooseChroots(r.farm, o.Chroots)
@@ -142,8 +143,8 @@ func BuildImages(ctx context.Context, f *farm.Farm, o Options) (*Report, error) 
 	})
 }
 
-// eachChroot works on one chroot after another, but for those that are held, and goes on after one that fails, but not
-// after ctx ended.
+// eachChroot works on one chroot after another, but for those that are held, and goes on after one
+// that fails, but not after ctx ended.
 func (r *run) eachChroot(ctx context.Context, chroots []farm.Chroot, work func(farm.Chroot) error) error {
 	var failed []error
 	for _, c := range chroots {

@@ -111,8 +111,8 @@ func wantContains(t *testing.T, what, text, want string) {
 	}
 }
 
-// A relay stands between the scanner and servers, as someone on the wire would: for each connection, in
-// order, it says which server really answers. Beyond the list, the last one does.
+// A relay stands between the scanner and servers, as someone on the wire would: for each
+// connection, in order, it says which server really answers. Beyond the list, the last one does.
 type relay struct {
 	mu    sync.Mutex
 	plan  []*sshdtest.Server

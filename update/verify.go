@@ -31,8 +31,9 @@ type Change struct {
 	NewSize int64    `json:"new_size"`
 }
 
-// Verify reads the current images of chroots back, all of them if none is named, and compares them with what was
-// built; with tree, also with what would be built of the chroot now. It takes no lock and writes nothing.
+// Verify reads the current images of chroots back, all of them if none is named, and compares them
+// with what was built; with tree, also with what would be built of the chroot now. It takes no lock
+// and writes nothing.
 func Verify(ctx context.Context, f *farm.Farm, names []string, tree bool) ([]Verified, error) {
 	chroots, err := chooseChroots(f, names)
 	if err == nil {

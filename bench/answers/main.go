@@ -1,10 +1,11 @@
-// Command answers measures the two programs that stand between a client and its login: how fast and how small get_hosts
-// is, and how ldminfod does when a whole farm asks at once. It builds both, runs them on loopback, and changes nothing.
+// Command answers measures the two programs that stand between a client and its login: how fast and
+// how small get_hosts is, and how ldminfod does when a whole farm asks at once. It builds both,
+// runs them on loopback, and changes nothing.
 //
 //	go run ./bench/answers
 //
-// As with the other benchmarks, the best of several rounds counts, because others are at work on the machine, too, and a
-// bar that is missed is printed, and never an error.
+// As with the other benchmarks, the best of several rounds counts, because others are at work on
+// the machine, too, and a bar that is missed is printed, and never an error.
 package main
 
 import (

@@ -1,10 +1,11 @@
-// Command balance shows how evenly clients spread over servers: it lets a farm's clients all come within two minutes,
-// in a simulation, each choosing with the code that get_hosts has (package ldm), and compares the policies.
+// Command balance shows how evenly clients spread over servers: it lets a farm's clients all come
+// within two minutes, in a simulation, each choosing with the code that get_hosts has (package
+// ldm), and compares the policies.
 //
 //	go run ./bench/balance -svg docs/balancing.svg
 //
-// It prints a table and draws the plot of docs/balancing.md. The same seeds give the same bytes. Nothing is asked over a
-// network.
+// It prints a table and draws the plot of docs/balancing.md. The same seeds give the same bytes.
+// Nothing is asked over a network.
 package main
 
 import (
@@ -42,7 +43,8 @@ var farms = []farm{
 // fulls are how full the farms are in the end.
 var fulls = []float64{0.5, 0.9}
 
-// compared are the policies that there is something to say about: fixed sends everybody to one server.
+// compared are the policies that there is something to say about: fixed sends everybody to one
+// server.
 var compared = []ldm.Policy{ldm.Two, ldm.Weighted, ldm.Random, ldm.Best}
 
 // A result is what came of a farm's rush, again and again.

@@ -47,7 +47,8 @@ func unequal(n int) []server {
 	return servers
 }
 
-// joining returns likewise, but the last one, of size 4, is not there for the first quarter of the rush.
+// joining returns likewise, but the last one, of size 4, is not there for the first quarter of the
+// rush.
 func joining(n int) []server {
 	servers := unequal(n)
 	servers[n-1].joins = rush / 4
@@ -67,13 +68,14 @@ func undeclared(n int) []server {
 type outcome struct {
 	// load is the largest load of a server over the mean, both in proportion to capacity.
 	load float64
-	// herd is the most arrivals that a server had in 30 s over its fair share of all arrivals in these 30 s.
+	// herd is the most arrivals that a server had in 30 s over its fair share of all arrivals in
+	// these 30 s.
 	herd float64
 }
 
-// simulate lets the clients of a farm come at random moments, each choosing as get_hosts does, from ratings that
-// ldminfod makes of sessions against capacity and gives again until they are age old. At the end the farm is full to that
-// part.
+// simulate lets the clients of a farm come at random moments, each choosing as get_hosts does, from
+// ratings that ldminfod makes of sessions against capacity and gives again until they are age old.
+// At the end the farm is full to that part.
 func simulate(f farm, full float64, policy ldm.Policy, age time.Duration, seed uint64) outcome {
 	dice := rand.New(rand.NewPCG(seed, 0))
 	total := 0.0

@@ -12,9 +12,9 @@ import (
 	"ltskeeper/ldm"
 )
 
-// The default policy, with the code that clients run: nobody is loaded more than 1.10 times the mean, but for a rare
-// run, and nobody gets a herd: more than three times its fair share of the arrivals in any 30 s, or than random's own
-// most where that is larger.
+// The default policy, with the code that clients run: nobody is loaded more than 1.10 times the
+// mean, but for a rare run, and nobody gets a herd: more than three times its fair share of the
+// arrivals in any 30 s, or than random's own most where that is larger.
 func TestDefaultIsEven(t *testing.T) {
 	t.Parallel()
 	for _, f := range farms {

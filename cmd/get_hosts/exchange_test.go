@@ -18,8 +18,8 @@ import (
 	"ltskeeper/internal/testkit/programs"
 )
 
-// The whole exchange, in a network of its own: 30 servers, of which some answer as they should, some refuse, some are
-// black holes, from which nothing ever comes back, and some are hostile.
+// The whole exchange, in a network of its own: 30 servers, of which some answer as they should,
+// some refuse, some are black holes, from which nothing ever comes back, and some are hostile.
 func TestExchange(t *testing.T) {
 	path := programs.Path(t, "get_hosts")
 	ownNetwork(t)
@@ -109,9 +109,9 @@ func TestExchange(t *testing.T) {
 
 func sorted(names []string) []string { return slices.Sorted(slices.Values(names)) }
 
-// ownNetwork moves the test and what it starts into a network of its own, in which 10.99.0.0/16 are black holes: sent
-// through the loopback device, packets for them come back to a machine that does not forward, and are dropped. It ends
-// with the test, whose thread Go throws away.
+// ownNetwork moves the test and what it starts into a network of its own, in which 10.99.0.0/16 are
+// black holes: sent through the loopback device, packets for them come back to a machine that does
+// not forward, and are dropped. It ends with the test, whose thread Go throws away.
 func ownNetwork(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root makes networks")

@@ -10,9 +10,10 @@ import (
 	"ltskeeper/ldm"
 )
 
-// leave writes each server's answer into a file of its name in the folder, where LDM's greeter looks for it: without
-// lines that the greeter or a terminal could stumble over, never longer than the greeter's buffer, and whole at any moment.
-// A server that is up and has no answer gets an empty file, and one that is down has none: so the greeter tells them apart.
+// leave writes each server's answer into a file of its name in the folder, where LDM's greeter
+// looks for it: without lines that the greeter or a terminal could stumble over, never longer than
+// the greeter's buffer, and whole at any moment. A server that is up and has no answer gets an
+// empty file, and one that is down has none: so the greeter tells them apart.
 func leave(dir string, replies []ldm.Reply) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -33,7 +34,8 @@ func leave(dir string, replies []ldm.Reply) error {
 	return nil
 }
 
-// replace writes a file beside its place and renames it. On a thin client that is memory, so nothing is synced.
+// replace writes a file beside its place and renames it. On a thin client that is memory, so
+// nothing is synced.
 func replace(path string, text []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".get_hosts-*")
 	if err != nil {

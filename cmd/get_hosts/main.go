@@ -1,16 +1,19 @@
-// Command get_hosts says which application servers a login on this thin client should try, in order. It stands at
-// /usr/share/ltsp/get_hosts in the clients' root, where LDM looks for it; its output becomes LDM_SERVER.
+// Command get_hosts says which application servers a login on this thin client should try, in
+// order. It stands at /usr/share/ltsp/get_hosts in the clients' root, where LDM looks for it; its
+// output becomes LDM_SERVER.
 //
 //	get_hosts [SERVER]...       print them on one line
 //	get_hosts --pamltsp         write the first into /etc/ltsp/pamltsp.conf, for LTSP since 2019
 //
-// It asks all servers at once how they are, waits no longer than --timeout, and ranks them by the policy LDM_BALANCE.
-// What it is not told in its environment it looks up in /etc/lts.conf, as this client: the servers (LDM_SERVER, unless
-// they are arguments), LDM_BALANCE, LDM_SERVER_WEIGHTS, SSH_OVERRIDE_PORT, and LDM_GET_HOSTS, a program of the admin's own
-// that ranks instead. See docs/balancing.md.
+// It asks all servers at once how they are, waits no longer than --timeout, and ranks them by the
+// policy LDM_BALANCE. What it is not told in its environment it looks up in /etc/lts.conf, as this
+// client: the servers (LDM_SERVER, unless they are arguments), LDM_BALANCE, LDM_SERVER_WEIGHTS,
+// SSH_OVERRIDE_PORT, and LDM_GET_HOSTS, a program of the admin's own that ranks instead. See
+// docs/balancing.md.
 //
-// It runs before anybody can log in, so it makes do with what it finds: a setting that makes no sense counts as not set.
-// It says nothing on standard error if it prints servers. If no server answers, it prints none and exits 1.
+// It runs before anybody can log in, so it makes do with what it finds: a setting that makes no
+// sense counts as not set. It says nothing on standard error if it prints servers. If no server
+// answers, it prints none and exits 1.
 package main
 
 import (

@@ -24,7 +24,8 @@ const ample = "--timeout=1m"
 // A client is one with settings of its own, and nothing else in its environment.
 type client map[string]string
 
-// run runs get_hosts on it. Names in its settings and arguments may be short: app1 stands for 127.95.71.1.
+// run runs get_hosts on it. Names in its settings and arguments may be short: app1 stands for
+// 127.95.71.1.
 func (c client) run(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	full := strings.NewReplacer("app", "127.95.71.")
@@ -71,7 +72,8 @@ func serveWith(t *testing.T, address string, answer func(net.Conn)) {
 	})
 }
 
-// The farm: app1 has the better rating, app2 is drained, app3 has SSH alone, app4 says nonsense, and app9 is down.
+// The farm: app1 has the better rating, app2 is drained, app3 has SSH alone, app4 says nonsense,
+// and app9 is down.
 func farm(t *testing.T) {
 	serve(t, "127.95.71.1:9571", "rating:90\nlanguage:en_US.UTF-8\n")
 	serve(t, "127.95.71.2:9571", "rating:0\nstate:draining\n")

@@ -11,8 +11,8 @@ import (
 	"ltskeeper/internal/regular"
 )
 
-// pamltsp is the file that pamltsp of LTSP since 2019 reads before it logs a user in: assignments that a shell evaluates.
-// As a flag it may have no value.
+// pamltsp is the file that pamltsp of LTSP since 2019 reads before it logs a user in: assignments
+// that a shell evaluates. As a flag it may have no value.
 type pamltsp string
 
 func (p *pamltsp) IsBoolFlag() bool { return true }
@@ -61,8 +61,8 @@ func (p *pamltsp) set(server string) error {
 	return nil
 }
 
-// setSSHServer sets SSH_SERVER in a file of shell assignments: in its last line, where nothing sets it again. Lines that
-// did nothing but set it are gone.
+// setSSHServer sets SSH_SERVER in a file of shell assignments: in its last line, where nothing sets
+// it again. Lines that did nothing but set it are gone.
 func setSSHServer(conf, server string) string {
 	var b strings.Builder
 	for line := range strings.Lines(conf) {

@@ -19,10 +19,11 @@ const maxOutput = 64 << 10
 // farewell is how long the program's output may take to end behind it.
 const farewell = 100 * time.Millisecond
 
-// rankedBy lets a program of the admin's own rank the candidates. It finds them on its standard input, a line each: name,
-// state (up, draining, alive, down) and rating, which is - where there is none. It prints those to try, in order, separated
-// by white space. It fails if it exits with another code than 0, is not done shortly before the end, or prints nothing,
-// or something else than candidates, or one of them twice.
+// rankedBy lets a program of the admin's own rank the candidates. It finds them on its standard
+// input, a line each: name, state (up, draining, alive, down) and rating, which is - where there is
+// none. It prints those to try, in order, separated by white space. It fails if it exits with
+// another code than 0, is not done shortly before the end, or prints nothing, or something else
+// than candidates, or one of them twice.
 func rankedBy(ctx context.Context, end time.Time, script string, candidates []ldm.Candidate) ([]string, error) {
 	ctx, cancel := context.WithDeadline(ctx, end.Add(-farewell))
 	defer cancel()

@@ -11,8 +11,8 @@ import (
 // A desktop is a session that a user can choose.
 type desktop struct{ Name, Command string }
 
-// desktops reads the desktop entries of X sessions, then of Wayland sessions. A Wayland session of a name that an X
-// session has, too, says so.
+// desktops reads the desktop entries of X sessions, then of Wayland sessions. A Wayland session of
+// a name that an X session has, too, says so.
 func (m *machine) desktops() []desktop {
 	var found []desktop
 	names, both := map[string]bool{}, map[desktop]bool{}
@@ -37,7 +37,8 @@ func (m *machine) desktops() []desktop {
 	return found
 }
 
-// desktop reads a desktop entry (Desktop Entry Specification 1.5); ok tells whether users should see it.
+// desktop reads a desktop entry (Desktop Entry Specification 1.5); ok tells whether users should
+// see it.
 func (m *machine) desktop(name string) (d desktop, ok bool) {
 	entry := map[string]string{}
 	section := ""
@@ -74,7 +75,8 @@ func command(exec string) string {
 	return strings.Join(words, " ")
 }
 
-// installed tells whether TryExec names a program that is there. A desktop that names none is there.
+// installed tells whether TryExec names a program that is there. A desktop that names none is
+// there.
 func (m *machine) installed(program string) bool {
 	dirs := []string{""}
 	switch {

@@ -12,8 +12,9 @@ import (
 	"ltskeeper/ldm"
 )
 
-// A greeter reads an answer as LDM's greeter does: into a buffer of fixed size, line by line, the rating with atoi. It
-// ignores what it does not know, and all sessions without a name if one has a name.
+// A greeter reads an answer as LDM's greeter does: into a buffer of fixed size, line by line, the
+// rating with atoi. It ignores what it does not know, and all sessions without a name if one has a
+// name.
 type greeter struct {
 	languages, sessions []string
 	named               map[string]string

@@ -13,8 +13,8 @@ import (
 	"ltskeeper/internal/regular"
 )
 
-// languages returns the locales that are installed and speak UTF-8, as LDM writes them: en_US.UTF-8. The machine's own
-// comes first, the others in the order of the alphabet.
+// languages returns the locales that are installed and speak UTF-8, as LDM writes them:
+// en_US.UTF-8. The machine's own comes first, the others in the order of the alphabet.
 func (m *machine) languages() []string {
 	const dir = "usr/lib/locale"
 	var names []string
@@ -47,8 +47,8 @@ func (m *machine) languages() []string {
 	return languages
 }
 
-// spelled turns glibc's name of a locale, like ca_ES.utf8@valencia, into the one that users know. It is ok for languages
-// of a country in UTF-8, not for C and POSIX.
+// spelled turns glibc's name of a locale, like ca_ES.utf8@valencia, into the one that users know.
+// It is ok for languages of a country in UTF-8, not for C and POSIX.
 func spelled(name string) (language string, ok bool) {
 	base, modifier, modified := strings.Cut(name, "@")
 	place, charset, _ := strings.Cut(base, ".")
@@ -63,8 +63,8 @@ func spelled(name string) (language string, ok bool) {
 	return language, true
 }
 
-// archivedLocales reads the names in glibc's locale-archive: a header, and in the machine's own byte order a hash table
-// whose entries point to names and locales (locale/locarchive.h in glibc).
+// archivedLocales reads the names in glibc's locale-archive: a header, and in the machine's own
+// byte order a hash table whose entries point to names and locales (locale/locarchive.h in glibc).
 func archivedLocales(archive io.ReaderAt) ([]string, error) {
 	var head struct {
 		Magic, Serial                           uint32

@@ -53,8 +53,8 @@ func (m *machine) answer() ldm.Answer {
 	return a
 }
 
-// logins counts the sessions that logind knows, or returns -1 if there is no logind. What is closing counts no more,
-// and neither do greeters and services.
+// logins counts the sessions that logind knows, or returns -1 if there is no logind. What is
+// closing counts no more, and neither do greeters and services.
 func (m *machine) logins() int {
 	const dir = "run/systemd/sessions"
 	entries, err := fs.ReadDir(m.files, dir)
@@ -129,7 +129,8 @@ func (m *machine) drain(out io.Writer) error {
 	return err
 }
 
-// makeFolder makes a folder that the daemon can look into, who is not root, whatever the umask of whoever drains.
+// makeFolder makes a folder that the daemon can look into, who is not root, whatever the umask of
+// whoever drains.
 func makeFolder(dir string) error {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -70,7 +70,8 @@ func (m *machine) without(name string) *machine {
 	return m
 }
 
-// localeArchive makes a locale-archive in this machine's byte order, with an empty place in its table.
+// localeArchive makes a locale-archive in this machine's byte order, with an empty place in its
+// table.
 func localeArchive(names ...string) []byte {
 	const head, entry = 14 * 4, 3 * 4
 	u32 := func(b []byte, x int) []byte { return binary.NativeEndian.AppendUint32(b, uint32(x)) }

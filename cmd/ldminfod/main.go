@@ -1,14 +1,16 @@
-// Command ldminfod tells thin clients how an application server is: its desktops and languages, and a rating from 0
-// (full) to 100 (idle), in the lines of LDM's info protocol. It stands in for LDM's own ldminfod, on the same port.
+// Command ldminfod tells thin clients how an application server is: its desktops and languages, and
+// a rating from 0 (full) to 100 (idle), in the lines of LDM's info protocol. It stands in for LDM's
+// own ldminfod, on the same port.
 //
 //	ldminfod                   print the lines: for inetd, or a systemd socket with Accept=yes
 //	ldminfod --listen :9571    answer everybody, from lines that are at most a second old
 //	ldminfod --explain         show where the rating comes from
 //	ldminfod drain             no new logins here, please, until ldminfod undrain
 //
-// A listening socket that systemd passes in is served likewise. The rating is the free part of what is scarcest of CPU,
-// memory, and sessions (see rating.go). ldminfod needs no privilege, but for drain and undrain; it reads nothing that
-// comes over the network, and writes nothing but the mark that drain leaves.
+// A listening socket that systemd passes in is served likewise. The rating is the free part of what
+// is scarcest of CPU, memory, and sessions (see rating.go). ldminfod needs no privilege, but for
+// drain and undrain; it reads nothing that comes over the network, and writes nothing but the mark
+// that drain leaves.
 package main
 
 import (

@@ -10,7 +10,8 @@ import (
 	"ltskeeper/internal/testkit/manual"
 )
 
-// The manual page names the options and commands, and no others; the rating's terms are those of --explain.
+// The manual page names the options and commands, and no others; the rating's terms are those of
+// --explain.
 func TestManual(t *testing.T) {
 	t.Parallel()
 	page := manual.Read(t, "ldminfod.8")

@@ -16,7 +16,8 @@ import (
 //	memory    MemAvailable / MemTotal
 //	sessions  1 - (sessions there are) / --capacity
 //
-// each from 0 to 1. What the machine does not tell is left out: pressure where the kernel keeps none, sessions without a
+// each from 0 to 1. What the machine does not tell is left out: pressure where the kernel keeps
+// none, sessions without a
 // --capacity or without logind.
 
 // A term is the free part of a resource.
@@ -80,8 +81,8 @@ func (m *machine) cores() int {
 	return n
 }
 
-// pressure returns the percentage of the last 10 s in which some task waited for a CPU, averaged over the processors;
-// NaN if the kernel does not tell (Documentation/accounting/psi.rst).
+// pressure returns the percentage of the last 10 s in which some task waited for a CPU, averaged
+// over the processors; NaN if the kernel does not tell (Documentation/accounting/psi.rst).
 func (m *machine) pressure() float64 {
 	for line := range m.lines("proc/pressure/cpu") {
 		if rest, found := strings.CutPrefix(line, "some avg10="); found {

@@ -52,9 +52,10 @@ func serve(ctx context.Context, sockets []*os.File, c *cache) error {
 	return err
 }
 
-// answer answers everybody who connects to a socket, until that is closed. A client costs three system calls and no
-// memory: an answer is smaller than what the kernel takes for a new connection at once, so it is written without waiting
-// and the connection closed behind it. The kernel sees to the rest, also where a client does not read.
+// answer answers everybody who connects to a socket, until that is closed. A client costs three
+// system calls and no memory: an answer is smaller than what the kernel takes for a new connection
+// at once, so it is written without waiting and the connection closed behind it. The kernel sees to
+// the rest, also where a client does not read.
 func answer(socket *os.File, c *cache) error {
 	raw, err := socket.SyscallConn()
 	if err != nil {
@@ -91,8 +92,8 @@ func listen(ctx context.Context, address string) (*os.File, error) {
 	return l.(*net.TCPListener).File()
 }
 
-// passedIn returns the sockets that systemd passes in (sd_listen_fds(3)): ones to listen on, or, with Accept=yes, a
-// connection to answer.
+// passedIn returns the sockets that systemd passes in (sd_listen_fds(3)): ones to listen on, or,
+// with Accept=yes, a connection to answer.
 func passedIn() (sockets []*os.File, conn *os.File, err error) {
 	const first = 3
 	n, _ := strconv.Atoi(os.Getenv("LISTEN_FDS"))

@@ -121,7 +121,8 @@ func ask(t *testing.T, address string) string {
 
 func TestMain(m *testing.M) { os.Exit(programs.Main(m)) }
 
-// start starts the program as systemd does, with an open file as its socket, if there is one. It ends with the test.
+// start starts the program as systemd does, with an open file as its socket, if there is one. It
+// ends with the test.
 func start(t *testing.T, socket *os.File, args ...string) *exec.Cmd {
 	path := programs.Path(t, "ldminfod")
 	// The shell becomes the program, so that the number is its own.
@@ -152,7 +153,8 @@ func TestSystemdListens(t *testing.T) {
 	}
 }
 
-// With Accept=yes the connection is passed in, as the standard output or, without StandardInput=socket, not.
+// With Accept=yes the connection is passed in, as the standard output or, without
+// StandardInput=socket, not.
 func TestSystemdAccepts(t *testing.T) {
 	t.Parallel()
 	for _, stdout := range []bool{false, true} {

@@ -1,11 +1,13 @@
-// Command ldmselect lets a user of a thin client pick the application server to log in to, from a table that fills the
-// terminal and stays fresh. The choice is printed on standard output, so that any login script can use it:
+// Command ldmselect lets a user of a thin client pick the application server to log in to, from a
+// table that fills the terminal and stays fresh. The choice is printed on standard output, so that
+// any login script can use it:
 //
 //	LDM_SERVER=$(ldmselect) || exit
 //
-// The table is drawn on the terminal itself. The first row, "automatic", leaves the choice to the farm's policy, as
-// get_hosts makes it. Settings come from the environment and lts.conf, as for get_hosts: LDM_SERVER (or the arguments),
-// LDM_BALANCE, LDM_SERVER_WEIGHTS, SSH_OVERRIDE_PORT; and LDM_SERVER_GROUPS, like "app01=cad,office app02=office".
+// The table is drawn on the terminal itself. The first row, "automatic", leaves the choice to the
+// farm's policy, as get_hosts makes it. Settings come from the environment and lts.conf, as for
+// get_hosts: LDM_SERVER (or the arguments), LDM_BALANCE, LDM_SERVER_WEIGHTS, SSH_OVERRIDE_PORT; and
+// LDM_SERVER_GROUPS, like "app01=cad,office app02=office".
 //
 // Exit codes: 0 a server was chosen, 1 none was, 2 the command line is wrong.
 package main

@@ -103,7 +103,8 @@ func (t *table) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return t, nil
 }
 
-// tell notes a server's reply. If the user was there and it is down, the user is on automatic again.
+// tell notes a server's reply. If the user was there and it is down, the user is on automatic
+// again.
 func (t *table) tell(reply ldm.Reply) tea.Cmd {
 	i := slices.IndexFunc(t.rows[1:], func(r row) bool { return r.name == reply.Name }) + 1
 	t.rows[i].asked, t.rows[i].reply = true, reply
@@ -180,7 +181,8 @@ func (t *table) selectable(i int) bool {
 	return i == 0 || t.rows[i].asked && t.rows[i].reply.State != ldm.Down
 }
 
-// narrow shows only the servers whose name or groups hold the filter, and puts the user on the first of them.
+// narrow shows only the servers whose name or groups hold the filter, and puts the user on the
+// first of them.
 func (t *table) narrow(filter string) {
 	t.filter = filter
 	t.cursor = 0

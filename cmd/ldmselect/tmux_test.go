@@ -43,7 +43,8 @@ func (s *screen) click(line int) {
 	s.Type(fmt.Sprintf("\x1b[<0;5;%dM\x1b[<0;5;%dm", line, line))
 }
 
-// shows waits until the screen is the one in testdata. One whose name ends in -styled has colours and the like.
+// shows waits until the screen is the one in testdata. One whose name ends in -styled has colours
+// and the like.
 func (s *screen) shows(name string) {
 	s.t.Helper()
 	capture := s.Text
@@ -116,8 +117,8 @@ func serve(t *testing.T, address string, text func() string) {
 
 func says(text string) func() string { return func() string { return text } }
 
-// farm returns the environment of a farm on 127.95.N.x: a good server, a fair one, a poor one, one that drains, one with
-// SSH alone, and one that is down.
+// farm returns the environment of a farm on 127.95.N.x: a good server, a fair one, a poor one, one
+// that drains, one with SSH alone, and one that is down.
 func farm(t *testing.T, n int) []string {
 	t.Helper()
 	name := func(i int) string { return fmt.Sprintf("127.95.%d.%d", n, i) }
@@ -221,7 +222,8 @@ func TestSmall(t *testing.T) {
 	s.shows("small-again")
 }
 
-// The table follows what becomes of the servers. A user on one that goes down is on automatic again.
+// The table follows what becomes of the servers. A user on one that goes down is on automatic
+// again.
 func TestLive(t *testing.T) {
 	t.Parallel()
 	var rating atomic.Pointer[string]

@@ -15,7 +15,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Nothing here needs colour: where the user is, is also marked and reversed, and what is grey is faint, too.
+// Nothing here needs colour: where the user is, is also marked and reversed, and what is grey is
+// faint, too.
 var (
 	bold = lipgloss.NewStyle().Bold(true)
 	grey = lipgloss.NewStyle().Foreground(lipgloss.BrightBlack).Faint(true)
@@ -162,7 +163,8 @@ func pad(s string, width int) string {
 	return s + strings.Repeat(" ", width-lipgloss.Width(s))
 }
 
-// row draws a row: reversed where the user is, grey what cannot be chosen, and all others too while automatic is.
+// row draws a row: reversed where the user is, grey what cannot be chosen, and all others too while
+// automatic is.
 func (t *table) row(i int, columns []column) string {
 	r := t.rows[i]
 	mark, greyed := "  ", i > 0 && (t.cursor == 0 || !t.selectable(i))

@@ -13,14 +13,15 @@ import (
 )
 
 // permute puts a command line that people type into the order that cli wants: the options of the
-// program, the command, the options of the command, "--", the arguments. People put options anywhere:
+// program, the command, the options of the command, "--", the arguments. People put options
+// anywhere:
 //
 //	ltskeeper server add --json app04 --address 10.0.0.14 --config lab.toml
 //	ltskeeper --config=lab.toml --json server add --address=10.0.0.14 -- app04
 //
-// The first line becomes the second. Options keep their order among themselves, so that the last of two equal
-// ones wins, and arguments theirs. What follows "--" is arguments only. "help server add" and
-// "server add --help" are the same. An error is a usageError and names what was probably meant.
+// The first line becomes the second. Options keep their order among themselves, so that the last of
+// two equal ones wins, and arguments theirs. What follows "--" is arguments only. "help server add"
+// and "server add --help" are the same. An error is a usageError and names what was probably meant.
 func permute(app *cli.App, args []string) ([]string, error) {
 	words, rest, given, err := split(allFlags(app), args[1:])
 	if err != nil {
@@ -110,7 +111,8 @@ func split(flags map[string]cli.Flag, args []string) (words, rest []string, give
 	return words, nil, given, nil
 }
 
-// long reads "--name", "--name=value" or "--name value", and says how many of the following words it took.
+// long reads "--name", "--name=value" or "--name value", and says how many of the following words
+// it took.
 func long(flags map[string]cli.Flag, arg string, following []string) (o option, next int, err error) {
 	name, value, glued := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
 	f, ok := flags[name]
@@ -173,7 +175,8 @@ func checkValue(f cli.Flag, value string) error {
 	return nil
 }
 
-// resolve follows words down the tree of commands, and returns the command's path and the arguments.
+// resolve follows words down the tree of commands, and returns the command's path and the
+// arguments.
 func resolve(app *cli.App, words []string) (path []*cli.Command, arguments []string, err error) {
 	commands := app.Commands
 	for len(words) > 0 && len(commands) > 0 {
@@ -211,8 +214,8 @@ func flagOf(flags []cli.Flag, name string) cli.Flag {
 
 func hasFlag(flags []cli.Flag, name string) bool { return flagOf(flags, name) != nil }
 
-// allFlags is every option there is, by each of its names. An option of one name is the same kind of
-// option for every command, so that it can be read before the command is known.
+// allFlags is every option there is, by each of its names. An option of one name is the same kind
+// of option for every command, so that it can be read before the command is known.
 func allFlags(app *cli.App) map[string]cli.Flag {
 	all := byName(app.Flags)
 	for _, path := range allCommands(app.Commands) {
@@ -236,7 +239,8 @@ func shown(commands []*cli.Command) []*cli.Command {
 	return slices.DeleteFunc(slices.Clone(commands), func(c *cli.Command) bool { return c.Hidden })
 }
 
-// allCommands is the path of every command below these that people type, each before its own subcommands.
+// allCommands is the path of every command below these that people type, each before its own
+// subcommands.
 func allCommands(commands []*cli.Command, above ...*cli.Command) [][]*cli.Command {
 	var paths [][]*cli.Command
 	for _, c := range shown(commands) {
@@ -309,8 +313,8 @@ func unknownCommand(app *cli.App, path []*cli.Command, words []string) error {
 	return usagef("there is no command %s; there are %s: %s explains them", typed, strings.Join(names(shown(commands)), ", "), help)
 }
 
-// meant is what was most likely meant by words of which the first is none of the commands, down to one that does something,
-// or to all there are of those. It is "" if that is anybody's guess.
+// meant is what was most likely meant by words of which the first is none of the commands, down to
+// one that does something, or to all there are of those. It is "" if that is anybody's guess.
 func meant(commands []*cli.Command, words []string) string {
 	var path []string
 	for len(words) > 0 && len(commands) > 0 {
@@ -333,8 +337,9 @@ func meant(commands []*cli.Command, words []string) string {
 	return strings.Join(path, " ")
 }
 
-// inAnyOrder is the command of several words that were all typed, whatever their order, what stands between them and how they
-// are joined: "image update", "server-add", "keys app01 accept". It is "" if there is none.
+// inAnyOrder is the command of several words that were all typed, whatever their order, what stands
+// between them and how they are joined: "image update", "server-add", "keys app01 accept". It is ""
+// if there is none.
 func inAnyOrder(app *cli.App, words []string) string {
 	best, most := "", 1
 	typed := parts(words)
@@ -379,8 +384,8 @@ var otherWords = map[string][]string{
 	"ip":   {"address"}, "host": {"address"},
 }
 
-// nearest is the candidate that word was most likely meant to be: one that means the same, one that it begins, or one a
-// few letters away.
+// nearest is the candidate that word was most likely meant to be: one that means the same, one that
+// it begins, or one a few letters away.
 func nearest(word string, candidates []string) string {
 	for _, other := range otherWords[word] {
 		if slices.Contains(candidates, other) {

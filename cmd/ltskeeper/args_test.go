@@ -132,7 +132,8 @@ func TestHiddenCommand(t *testing.T) {
 	}
 }
 
-// However options are mixed with words, and in whichever form they are typed, cli gets the same line.
+// However options are mixed with words, and in whichever form they are typed, cli gets the same
+// line.
 func TestPermuteAnyOrder(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))

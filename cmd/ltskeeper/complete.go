@@ -18,15 +18,15 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// What may stand where the cursor is, for the completions of shells in dist/completions. They give the words of the line up
-// to the cursor, and get a line for each candidate:
+// What may stand where the cursor is, for the completions of shells in dist/completions. They give
+// the words of the line up to the cursor, and get a line for each candidate:
 //
 //	$ ltskeeper complete -- keys accept app03 ""
 //	SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E<TAB>ED25519
 //
-// A line with nothing before the tab says "files": the shell knows those best. Whatever is broken or cannot be read only
-// makes for fewer candidates. Nothing is asked of servers, no lock is taken, and a candidate is a word that no shell takes
-// for anything else.
+// A line with nothing before the tab says "files": the shell knows those best. Whatever is broken
+// or cannot be read only makes for fewer candidates. Nothing is asked of servers, no lock is taken,
+// and a candidate is a word that no shell takes for anything else.
 
 // A candidate is a word that may stand there, and what it is.
 type candidate struct{ word, what string }
@@ -40,8 +40,8 @@ type source func(*line) []candidate
 // values is what options may have as their values, by the options' names.
 type values map[string]source
 
-// completes declares, as its BashComplete, what a command's options and arguments may be: each argument in turn, and the
-// last for all that follow where the command takes many.
+// completes declares, as its BashComplete, what a command's options and arguments may be: each
+// argument in turn, and the last for all that follow where the command takes many.
 func (t *tool) completes(options values, arguments ...source) cli.BashCompleteFunc {
 	return func(*cli.Context) { t.completion = completion{options, arguments} }
 }
@@ -90,7 +90,8 @@ type line struct {
 	given   map[string]bool
 	config  string
 
-	// The option whose value the cursor is at, and what of that word is no part of it, like "--format=".
+	// The option whose value the cursor is at, and what of that word is no part of it, like
+	// "--format=".
 	option string
 	glued  string
 	ended  bool // there was a "--"
@@ -125,8 +126,8 @@ func (t *tool) candidates(app *cli.App, words []string) []candidate {
 	return append(l.commands(), l.arguments(now.arguments)...)
 }
 
-// read reads what stands before the cursor and the word it is in, and makes no fuss about mistakes. It is nil if there is
-// no such command.
+// read reads what stands before the cursor and the word it is in, and makes no fuss about mistakes.
+// It is nil if there is no such command.
 func (t *tool) read(app *cli.App, before []string, here string) *line {
 	l := &line{app: app, given: map[string]bool{}, config: t.config}
 	l.farm = sync.OnceValue(func() *farm.Farm {
@@ -224,7 +225,8 @@ func listed(commands []*cli.Command) []candidate {
 	return found
 }
 
-// options is those of the command, and those of every command, but for what was given and cannot be given twice.
+// options is those of the command, and those of every command, but for what was given and cannot be
+// given twice.
 func (l *line) options() []candidate {
 	flags := l.app.Flags
 	if l.command != nil {

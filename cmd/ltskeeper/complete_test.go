@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Every option that takes a value, and every command that takes arguments, declares what they may be.
+// Every option that takes a value, and every command that takes arguments, declares what they may
+// be.
 func TestEverythingIsCompleted(t *testing.T) {
 	t.Parallel()
 	tool := &tool{term: &terminal{}}
@@ -92,7 +93,8 @@ const (
 	fingerprint3 = "SHA256:afE/qt0H7pnMRH/C3hxTYLJkiwjGVOzEsGEFEl/L9Y8"
 )
 
-// complete is what a shell is told, of the words that are typed, the last of which the cursor is in.
+// complete is what a shell is told, of the words that are typed, the last of which the cursor is
+// in.
 func complete(t *testing.T, config string, words ...string) string {
 	t.Helper()
 	out, err := os.CreateTemp(t.TempDir(), "out")
@@ -189,7 +191,8 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// A declaration or a state that is broken, or a file that somebody dropped, makes for fewer candidates, and for nothing else.
+// A declaration or a state that is broken, or a file that somebody dropped, makes for fewer
+// candidates, and for nothing else.
 func TestCompleteBroken(t *testing.T) {
 	t.Parallel()
 	for name, files := range map[string]map[string]string{

@@ -11,7 +11,8 @@ import (
 	"ltskeeper/update"
 )
 
-// cronPatience is how long a nightly run waits for the nightly apt upgrade of a chroot, where a person would be told at once.
+// cronPatience is how long a nightly run waits for the nightly apt upgrade of a chroot, where a
+// person would be told at once.
 const cronPatience = 30 * time.Minute
 
 // cronLine is what changed, in a line for the mail of a cron job; "" if nothing did.

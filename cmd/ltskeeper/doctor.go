@@ -184,8 +184,8 @@ func (p *page) finding(f doctor.Finding, colour style, prefix string) {
 // paragraph writes a sentence in lines of a terminal, each indented.
 func (p *page) paragraph(indent int, sentence string) { p.labelled(indent, "", "", sentence) }
 
-// labelled is paragraph behind a label, which is plain without its colours. What follows the first line stands under the
-// sentence if the label is short, and a little indented if it is not.
+// labelled is paragraph behind a label, which is plain without its colours. What follows the first
+// line stands under the sentence if the label is short, and a little indented if it is not.
 func (p *page) labelled(indent int, label styled, plain, sentence string) {
 	const columns, short = 80, 6
 	hang := indent

@@ -7,7 +7,8 @@ import (
 	"ltskeeper/doctor"
 )
 
-// Many servers with one thing wrong are told as one; what is wrong in another way is not among them.
+// Many servers with one thing wrong are told as one; what is wrong in another way is not among
+// them.
 func TestDoctorTellsTheSameOnce(t *testing.T) {
 	t.Parallel()
 	d := doctorDocument{&doctor.Report{Servers: 5}}

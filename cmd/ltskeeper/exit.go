@@ -36,8 +36,8 @@ func usagef(format string, args ...any) error {
 	return usageError(fmt.Sprintf(format, args...))
 }
 
-// An outcome is the exit code of a command that did its work and has said on standard output why the
-// code is not 0.
+// An outcome is the exit code of a command that did its work and has said on standard output why
+// the code is not 0.
 type outcome int
 
 func (o outcome) Error() string { return fmt.Sprintf("exit %d", int(o)) }
@@ -73,8 +73,8 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// complain writes an error as an admin reads it, with what to do about it: each line begins with the program's name, and nothing in it
-// that came from a server or a file can move the cursor.
+// complain writes an error as an admin reads it, with what to do about it: each line begins with
+// the program's name, and nothing in it that came from a server or a file can move the cursor.
 func (t *tool) complain(w io.Writer, err error) {
 	var code outcome
 	if err == nil || errors.As(err, &code) {

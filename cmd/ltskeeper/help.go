@@ -24,8 +24,8 @@ Every night, from cron or a systemd timer:
 Exit codes: 0 done or nothing to do, 1 failed, 2 the command line or the declaration is wrong,
 3 something needs a person's decision, 4 some server could not be reached, 5 another run is at work.`
 
-// helpCommand prints what the definitions of commands and options say. permute turns every way to ask
-// for help into this one.
+// helpCommand prints what the definitions of commands and options say. permute turns every way to
+// ask for help into this one.
 func (t *tool) helpCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "help",

@@ -33,8 +33,8 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// What help shows of commands can be typed: each names a command that there is, with options that it has. A test of docs types
-// them, and those of the manual pages.
+// What help shows of commands can be typed: each names a command that there is, with options that
+// it has. A test of docs types them, and those of the manual pages.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	app := testApp()

@@ -152,8 +152,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// keepDeclaration copies the declaration that is there beside itself, and returns the copy's path, "" if there is none. An
-// earlier copy stays: who replaces a declaration twice may want the first.
+// keepDeclaration copies the declaration that is there beside itself, and returns the copy's path,
+// "" if there is none. An earlier copy stays: who replaces a declaration twice may want the first.
 func keepDeclaration(path string) (string, error) {
 	text, err := regular.Read(path, regular.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {

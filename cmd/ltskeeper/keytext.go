@@ -55,8 +55,8 @@ func (p *page) keyLines(indent int, keys []update.Key) {
 	p.table(indent, rows)
 }
 
-// comparison puts the keys of a server under each other, type by type, the trusted before what it showed
-// instead, so that the eye can compare them.
+// comparison puts the keys of a server under each other, type by type, the trusted before what it
+// showed instead, so that the eye can compare them.
 func (p *page) comparison(indent int, s update.Server) {
 	type labelled struct {
 		label styled

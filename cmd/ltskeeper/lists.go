@@ -115,7 +115,8 @@ func (t *tool) ltsConf(ctx *cli.Context) error {
 	return t.print(ltsConfDocument{string(data)})
 }
 
-// renderLTSConf is the lts.conf for the chroot that was named. If none was, all chroots must get the same.
+// renderLTSConf is the lts.conf for the chroot that was named. If none was, all chroots must get
+// the same.
 func renderLTSConf(f *farm.Farm, chroots []string) ([]byte, error) {
 	if err := checkChroots(f, chroots); err != nil {
 		return nil, err
@@ -241,8 +242,8 @@ func (t *tool) ltsConfCheck(ctx *cli.Context) error {
 	return nil
 }
 
-// clientReader reads what an lts.conf includes where clients find it: in the chroot that the file is declared for, or in
-// which it stands; of another file, beside it.
+// clientReader reads what an lts.conf includes where clients find it: in the chroot that the file
+// is declared for, or in which it stands; of another file, beside it.
 func (t *tool) clientReader(file string) (readFile func(string) ([]byte, error), done func()) {
 	if f, err := t.farm(); err == nil {
 		abs, _ := filepath.Abs(file)
@@ -258,8 +259,8 @@ func (t *tool) clientReader(file string) (readFile func(string) ([]byte, error),
 	return besideReader(file), func() {}
 }
 
-// besideReader reads included files. A relative name is one beside the including file, as on a client
-// whose getltscfg runs in that folder.
+// besideReader reads included files. A relative name is one beside the including file, as on a
+// client whose getltscfg runs in that folder.
 func besideReader(file string) func(string) ([]byte, error) {
 	return func(path string) ([]byte, error) {
 		if !filepath.IsAbs(path) {

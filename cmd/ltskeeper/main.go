@@ -1,6 +1,6 @@
 // Command ltskeeper keeps a thin-client farm in step: it collects the SSH host keys of the declared
-// application servers, derives the clients' known_hosts and lts.conf, and keeps the client images up to
-// date.
+// application servers, derives the clients' known_hosts and lts.conf, and keeps the client images
+// up to date.
 //
 //	ltskeeper init                   look at this machine, write /etc/ltskeeper/ltskeeper.toml
 //	ltskeeper server add app04       declare a server and collect its keys
@@ -44,8 +44,8 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// endings is the signals that end a run in an orderly way. A terminal that goes away is one of them, unless nohup has
-// the run outlive it.
+// endings is the signals that end a run in an orderly way. A terminal that goes away is one of
+// them, unless nohup has the run outlive it.
 func endings() []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -167,8 +167,8 @@ func versionString() string {
 // farm loads the declaration.
 func (t *tool) farm() (*farm.Farm, error) { return farm.Load(t.config) }
 
-// arguments returns a command's arguments, which must be no fewer than least and, unless most is negative,
-// no more than most.
+// arguments returns a command's arguments, which must be no fewer than least and, unless most is
+// negative, no more than most.
 func arguments(ctx *cli.Context, least, most int) ([]string, error) {
 	args := ctx.Args().Slice()
 	usage := strings.TrimSpace(fmt.Sprintf("ltskeeper %s %s", pathOf(ctx), ctx.Command.ArgsUsage))

@@ -52,7 +52,8 @@ func TestManual(t *testing.T) {
 	}
 }
 
-// The manual page names the variables that are read, and the units that are installed, and no others.
+// The manual page names the variables that are read, and the units that are installed, and no
+// others.
 func TestManualSurroundings(t *testing.T) {
 	t.Parallel()
 	page := manual.Read(t, "ltskeeper.8")
@@ -129,8 +130,8 @@ func manualText(text string) string {
 // room is how many columns a page of 80 has for an example.
 const room = 68
 
-// narrow breaks examples that a page has no room for: what is said about one goes on a line above it, and the rest of a
-// command on a line below.
+// narrow breaks examples that a page has no room for: what is said about one goes on a line above
+// it, and the rest of a command on a line below.
 func narrow(examples string) string {
 	var lines []string
 	for line := range strings.Lines(examples) {
@@ -156,7 +157,8 @@ func narrow(examples string) string {
 	return strings.Join(lines, "\n")
 }
 
-// seam is the blank at which a command can be broken, and what has to stand there for a shell to read on.
+// seam is the blank at which a command can be broken, and what has to stand there for a shell to
+// read on.
 func seam(command string) (at int, goesOn string) {
 	if at = strings.LastIndex(command[:room], " | "); at > 0 {
 		return at + len(" |"), ""

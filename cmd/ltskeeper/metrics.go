@@ -19,8 +19,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// keepMetrics writes what an update-image did, and how the farm is after it, for node_exporter's textfile collector, if
-// [metrics] wants that. An error does not make the run a failed one.
+// keepMetrics writes what an update-image did, and how the farm is after it, for node_exporter's
+// textfile collector, if [metrics] wants that. An error does not make the run a failed one.
 func keepMetrics(f *farm.Farm, r *update.Report, failure error, began, ended time.Time) error {
 	path := f.Metrics.Textfile
 	if path == "" || r != nil && r.DryRun || errors.Is(failure, state.ErrLocked) {
@@ -44,9 +44,10 @@ func keepMetrics(f *farm.Farm, r *update.Report, failure error, began, ended tim
 	return nil // what kept the record from being read failed the run
 }
 
-// writeMetrics replaces the file, which node_exporter reads as another user and at any moment. Others may write in its folder,
-// and no lock is held: nothing that stands there is followed, no mode is taken over, and each run has a name of its own for
-// what it has not finished. What a killed one left goes after an hour; node_exporter passes over it.
+// writeMetrics replaces the file, which node_exporter reads as another user and at any moment.
+// Others may write in its folder, and no lock is held: nothing that stands there is followed, no
+// mode is taken over, and each run has a name of its own for what it has not finished. What a
+// killed one left goes after an hour; node_exporter passes over it.
 func writeMetrics(path string, families []*dto.MetricFamily) error {
 	dir, unfinished := filepath.Dir(path), "."+filepath.Base(path)
 	entries, _ := os.ReadDir(dir)
@@ -75,7 +76,8 @@ func writeMetrics(path string, families []*dto.MetricFamily) error {
 	return err
 }
 
-// metrics is all that is told, in the order of docs/watching.md. The report is nil if the run failed before it had one.
+// metrics is all that is told, in the order of docs/watching.md. The report is nil if the run
+// failed before it had one.
 func metrics(m *update.Measured, r *update.Report, code int, began, ended time.Time) []*dto.MetricFamily {
 	var e exposition
 	e.gauge("ltskeeper_build_info", "The ltskeeper that wrote this.").
@@ -112,7 +114,8 @@ func (e *exposition) run(m *update.Measured, r *update.Report, code int, began, 
 		set(seconds(m.Succeeded))
 }
 
-// servers is about the servers: counts, which are always there, and a series for each that is not in order.
+// servers is about the servers: counts, which are always there, and a series for each that is not
+// in order.
 func (e *exposition) servers(m *update.Measured) {
 	counts := map[update.State]int{}
 	listed, quarantined, silent, undecided := 0, 0, 0, 0

@@ -179,7 +179,8 @@ func TestMetricsAreNeverHalf(t *testing.T) {
 	}
 }
 
-// node_exporter, as another user, takes the file as it is, and gives Prometheus every one of its series.
+// node_exporter, as another user, takes the file as it is, and gives Prometheus every one of its
+// series.
 func TestNodeExporter(t *testing.T) {
 	t.Parallel()
 	program := unpacked(t, "prometheus-node-exporter")

@@ -9,8 +9,8 @@ import (
 	"ltskeeper/update"
 )
 
-// explainError is an error in words, with what to do about it. Errors that were joined have their own lines and
-// remedies.
+// explainError is an error in words, with what to do about it. Errors that were joined have their
+// own lines and remedies.
 func (t *tool) explainError(err error) string {
 	if joined, is := err.(interface{ Unwrap() []error }); is && errors.Join(joined.Unwrap()...).Error() == err.Error() {
 		var lines []string
@@ -22,8 +22,8 @@ func (t *tool) explainError(err error) string {
 	return t.withRemedies(err.Error(), remedy.FindIn(err))
 }
 
-// withRemedies is a sentence and what to do about it, if there is something. After several lines that is a line
-// of its own.
+// withRemedies is a sentence and what to do about it, if there is something. After several lines
+// that is a line of its own.
 func (t *tool) withRemedies(sentence string, remedies []remedy.Remedy) string {
 	if len(remedies) == 0 {
 		return sentence
@@ -112,7 +112,8 @@ func (t *tool) describeSteps(steps remedy.Steps) string {
 // manyTables are the sections of which the declaration may hold several.
 var manyTables = map[string]bool{"chroot": true, "client": true}
 
-// describeSettings is in words how to change settings, which are in the same place and have these names.
+// describeSettings is in words how to change settings, which are in the same place and have these
+// names.
 func describeSettings(s remedy.Setting, names string) string {
 	in := "[" + s.Section + "]"
 	if manyTables[s.Section] {

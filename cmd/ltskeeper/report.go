@@ -55,7 +55,8 @@ func (d reportDocument) text(p *page) {
 	d.decisions(p)
 }
 
-// decisions is what a person has to decide: of a few servers all there is to know, of more the way to it.
+// decisions is what a person has to decide: of a few servers all there is to know, of more the way
+// to it.
 func (d reportDocument) decisions(p *page) {
 	open := 0
 	for _, s := range d.Servers {
@@ -237,8 +238,8 @@ func (d reportDocument) details(p *page) {
 	p.table(2, rows)
 }
 
-// extraKeys is about keys of further types beside a trusted one. They are no alarm, so that they are
-// not in the mail of a cron job either.
+// extraKeys is about keys of further types beside a trusted one. They are no alarm, so that they
+// are not in the mail of a cron job either.
 func extraKeys(p *page, servers ...update.Server) {
 	for _, s := range servers {
 		if s.Decision || len(s.Pending) == 0 {
@@ -298,7 +299,8 @@ func decision(p *page, s update.Server) {
 	}
 }
 
-// needs says what a server wants of a person: a decision about keys that wait, else to be looked at.
+// needs says what a server wants of a person: a decision about keys that wait, else to be looked
+// at.
 func needs(s update.Server) string {
 	if len(s.Pending) == 0 {
 		return "needs attention"
@@ -313,8 +315,8 @@ func (p *page) reasons(s update.Server) {
 	}
 }
 
-// concerned is the server with those of its trusted keys that the decision is about: all, unless the keys
-// that wait are to replace only some.
+// concerned is the server with those of its trusted keys that the decision is about: all, unless
+// the keys that wait are to replace only some.
 func concerned(s update.Server) update.Server {
 	if same := sameTypes(s.Keys, s.Pending); len(same) > 0 {
 		s.Keys = same

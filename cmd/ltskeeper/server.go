@@ -213,7 +213,8 @@ type addedDocument struct {
 	asked  bool          // a person has seen the keys
 }
 
-// isAdopted says whether a key came to be trusted because clients took it before ltskeeper was there.
+// isAdopted says whether a key came to be trusted because clients took it before ltskeeper was
+// there.
 func isAdopted(k update.Key) bool { return k.Origin.How == keys.HowAdopted }
 
 // addedDocuments are several of them.

@@ -74,8 +74,8 @@ func (t *terminal) ask(ctx context.Context, p *page, question string) (yes bool,
 // patience is how long something may take before its progress is shown.
 const patience = time.Second
 
-// watch shows how far something has come, until stop is called. What it begins with is said until report
-// is called for the first time. Without a terminal, report is nil.
+// watch shows how far something has come, until stop is called. What it begins with is said until
+// report is called for the first time. Without a terminal, report is nil.
 func (t *tool) watch(begin string) (report func(update.Progress), stop func()) {
 	if !t.term.progress || t.quiet {
 		return nil, func() {}

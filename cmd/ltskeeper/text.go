@@ -39,8 +39,8 @@ func (t *tool) page() *page {
 	return &page{tool: t, color: t.term.color, quiet: t.quiet, verbose: t.verbose, now: time.Now()}
 }
 
-// command is a line that a person can type to go on with the same declaration: a command of ltskeeper's,
-// like "keys accept", and its arguments.
+// command is a line that a person can type to go on with the same declaration: a command of
+// ltskeeper's, like "keys accept", and its arguments.
 func (t *tool) command(command string, arguments ...string) string {
 	words := []string{"ltskeeper"}
 	if t.config != "" && t.config != defaultConfig && t.config != os.Getenv("LTSKEEPER_CONFIG") {
@@ -58,8 +58,9 @@ func (t *tool) command(command string, arguments ...string) string {
 // unquoted is the characters that mean nothing to a shell.
 const unquoted = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./:+=,@%"
 
-// A page is text for people in the making. What printf and table are given as string, error or Stringer
-// comes from files and servers: it is made visible, so that none of it reaches a terminal as a command.
+// A page is text for people in the making. What printf and table are given as string, error or
+// Stringer comes from files and servers: it is made visible, so that none of it reaches a terminal
+// as a command.
 type page struct {
 	bytes.Buffer
 	*tool
@@ -150,8 +151,9 @@ func (p *page) table(indent int, rows [][]any) {
 	}
 }
 
-// wrapped writes a sentence in lines that fit a terminal, the second and further ones a little indented. A
-// word that is too long for a line, such as a fingerprint, is not broken: people copy it.
+// wrapped writes a sentence in lines that fit a terminal, the second and further ones a little
+// indented. A word that is too long for a line, such as a fingerprint, is not broken: people copy
+// it.
 func (p *page) wrapped(indent int, sentence string) {
 	const columns = 100
 	line := strings.Repeat(" ", indent)

@@ -102,8 +102,8 @@ func checkChroots(f *farm.Farm, typed []string) error {
 	return nil
 }
 
-// printReport prints what a run did, also where it failed half-way, and returns what that means for the
-// exit code.
+// printReport prints what a run did, also where it failed half-way, and returns what that means for
+// the exit code.
 func (t *tool) printReport(r *update.Report, failure error) error {
 	if r == nil || errors.Is(failure, context.Canceled) {
 		return failure

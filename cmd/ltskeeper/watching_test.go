@@ -65,7 +65,8 @@ func TestPageExplainsEveryMetric(t *testing.T) {
 	}
 }
 
-// The rules are sound, do what their own tests say, and the page lists them. Each alert is seen to fire and not to.
+// The rules are sound, do what their own tests say, and the page lists them. Each alert is seen to
+// fire and not to.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	rules, tests, page := read(t, rulesFile), read(t, rulesTest), read(t, watchingPage)
@@ -109,8 +110,8 @@ func onlyOurs(t *testing.T, path, text string) {
 	}
 }
 
-// The dashboard is JSON that any Grafana can import: its data source is a variable, no two panels overlap, and every expression
-// finds something in a farm that has all there is to show.
+// The dashboard is JSON that any Grafana can import: its data source is a variable, no two panels
+// overlap, and every expression finds something in a farm that has all there is to show.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	type dataSource struct{ Type, UID string }

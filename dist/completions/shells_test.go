@@ -1,5 +1,5 @@
-// Package completions tests the completions in real shells, each in a terminal that tmux plays: what somebody sees who types
-// and presses Tab.
+// Package completions tests the completions in real shells, each in a terminal that tmux plays:
+// what somebody sees who types and presses Tab.
 package completions
 
 import (
@@ -92,7 +92,8 @@ func tempDir(t *testing.T) string {
 	return dir
 }
 
-// shells are how each is started, with a prompt "> " and the completions in this folder, as they are installed in @.
+// shells are how each is started, with a prompt "> " and the completions in this folder, as they
+// are installed in @.
 var shells = map[string]struct{ program, start string }{
 	"bash": {"bash", `printf 'PS1="> "; . @/completions/ltskeeper\n' >@/rc; exec bash --rcfile @/rc -i`},
 	"bash with bash-completion": {"bash", `printf 'PS1="> "; . /usr/share/bash-completion/bash_completion\n' >@/rc
@@ -212,7 +213,8 @@ func (s *screen) types(text string) {
 	s.Type(text)
 }
 
-// completes types, presses Tab, and wants the line to become this one, with nothing else on the screen.
+// completes types, presses Tab, and wants the line to become this one, with nothing else on the
+// screen.
 func (s *screen) completes(typed, want string) {
 	s.t.Helper()
 	s.types(typed)

@@ -1,5 +1,5 @@
-// Package man tests the manual pages: that man can show them, and that they fit a terminal. Whether they tell the truth is
-// tested beside what they tell of.
+// Package man tests the manual pages: that man can show them, and that they fit a terminal. Whether
+// they tell the truth is tested beside what they tell of.
 package man
 
 import (

@@ -1,4 +1,5 @@
-// Package pictures is the pictures of the terminal that stand in README.md, and the test that keeps them true.
+// Package pictures is the pictures of the terminal that stand in README.md, and the test that keeps
+// them true.
 package pictures
 
 import (

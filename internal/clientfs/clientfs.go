@@ -1,9 +1,8 @@
 // Package clientfs finds in a client root what a client finds in it.
 //
-// The root is an fs.FS that follows no symbolic links by itself: a folder (see
-// Folder), an image (squashfs.Reader.FS), or what an image will be made of. For
-// the client an absolute link starts at the root, and ".." at the root stays
-// there.
+// The root is an fs.FS that follows no symbolic links by itself: a folder (see Folder), an image
+// (squashfs.Reader.FS), or what an image will be made of. For the client an absolute link starts at
+// the root, and ".." at the root stays there.
 package clientfs
 
 import (
@@ -15,12 +14,12 @@ import (
 	"syscall"
 )
 
-// maxLinks is how many symbolic links one name may lead through, as in the
-// kernel (MAXSYMLINKS in linux/namei.h).
+// maxLinks is how many symbolic links one name may lead through, as in the kernel (MAXSYMLINKS in
+// linux/namei.h).
 const maxLinks = 40
 
-// Resolve returns where a client finds name: a path relative to the root that
-// leads through no symbolic link. The last parts of the path need not exist.
+// Resolve returns where a client finds name: a path relative to the root that leads through no
+// symbolic link. The last parts of the path need not exist.
 func Resolve(fsys fs.FS, name string) (string, error) {
 	place, kind := ".", fs.ModeDir // kind of what is at place
 	exists := true                 // whether anything is
@@ -74,8 +73,7 @@ func Resolve(fsys fs.FS, name string) (string, error) {
 	return place, nil
 }
 
-// ValidPath is fs.ValidPath without its demand for UTF-8, which names in a root
-// need not be.
+// ValidPath is fs.ValidPath without its demand for UTF-8, which names in a root need not be.
 func ValidPath(name string) bool {
 	return name == "." || name != "" && path.Clean("/"+name) == "/"+name
 }
@@ -90,14 +88,14 @@ func Stat(fsys fs.FS, name string) (place string, info fs.FileInfo, err error) {
 	return place, info, err
 }
 
-// IsMissing reports whether an error of Stat says that a client finds nothing
-// under the name. A file in place of a folder on the way is such an error.
+// IsMissing reports whether an error of Stat says that a client finds nothing under the name. A
+// file in place of a folder on the way is such an error.
 func IsMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// ReadStart returns the content of the regular file that a client finds under
-// name, but no more than its first limit bytes.
+// ReadStart returns the content of the regular file that a client finds under name, but no more
+// than its first limit bytes.
 func ReadStart(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	place, info, err := Stat(fsys, name)
 	if err != nil {

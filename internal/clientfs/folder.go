@@ -8,10 +8,9 @@ import (
 	"syscall"
 )
 
-// Folder returns a folder on this machine as a file system. Open opens
-// directories and regular files; of anything else, including a symbolic link,
-// it gives a file that can only be asked what it is, because opening a device or
-// a fifo can block or have an effect. Names need not be UTF-8.
+// Folder returns a folder on this machine as a file system. Open opens directories and regular
+// files; of anything else, including a symbolic link, it gives a file that can only be asked what
+// it is, because opening a device or a fifo can block or have an effect. Names need not be UTF-8.
 func Folder(root *os.Root) fs.ReadLinkFS { return folder{root} }
 
 type folder struct{ root *os.Root }

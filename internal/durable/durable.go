@@ -1,8 +1,9 @@
-// Package durable writes small files whole: whoever reads one, at any moment and also after a crash, has the content from
-// before or the new one.
+// Package durable writes small files whole: whoever reads one, at any moment and also after a
+// crash, has the content from before or the new one.
 //
-// A file is made beside its place, synced, and renamed. What a killed process leaves of that has a name that Put and Tidy
-// of the same file and Sweep of the folder know, and remove. So only one process may be at work on a folder at a time.
+// A file is made beside its place, synced, and renamed. What a killed process leaves of that has a
+// name that Put and Tidy of the same file and Sweep of the folder know, and remove. So only one
+// process may be at work on a folder at a time.
 package durable
 
 import (
@@ -23,8 +24,8 @@ const (
 	suffix = ".tmp"
 )
 
-// Write gives the file at path this content and these permission bits, whatever stood there, and root as its owner if the
-// process is root's and its file system lets it.
+// Write gives the file at path this content and these permission bits, whatever stood there, and
+// root as its owner if the process is root's and its file system lets it.
 func Write(path string, data []byte, perm fs.FileMode) error {
 	return in(path, func(dir *os.Root, name string) error {
 		return Put(dir, name, data, perm, time.Time{})
@@ -60,7 +61,8 @@ func Put(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Ti
 	return put(dir, name, data, perm, mtime, owner{})
 }
 
-// PutOwned is Put for a file of another user and group, both called id. It fails where they cannot own the file.
+// PutOwned is Put for a file of another user and group, both called id. It fails where they cannot
+// own the file.
 func PutOwned(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, id int) error {
 	return put(dir, name, data, perm, mtime, owner{id: id, mustOwn: true})
 }
@@ -81,7 +83,8 @@ func put(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Ti
 	return named(dir, name, err)
 }
 
-// Perm returns the permission bits of the file at path, which somebody may have chosen, and otherwise if there is none.
+// Perm returns the permission bits of the file at path, which somebody may have chosen, and
+// otherwise if there is none.
 func Perm(path string, otherwise fs.FileMode) fs.FileMode {
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
 		return info.Mode().Perm()
@@ -129,8 +132,8 @@ func ready(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.
 	return temp, err
 }
 
-// Tidy removes what a killed Put of the file name has left in dir. It looks first, because removing what is not there fails
-// on a file system that is mounted read-only.
+// Tidy removes what a killed Put of the file name has left in dir. It looks first, because removing
+// what is not there fails on a file system that is mounted read-only.
 func Tidy(dir *os.Root, name string) error {
 	temp := prefix + name + suffix
 	if _, err := dir.Lstat(temp); errors.Is(err, fs.ErrNotExist) {

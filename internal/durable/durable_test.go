@@ -57,7 +57,8 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// A disk that fails in the middle leaves the old file or none, nothing unfinished, and an error that names the file.
+// A disk that fails in the middle leaves the old file or none, nothing unfinished, and an error
+// that names the file.
 func TestFailingDisk(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"old", "new"} {
@@ -137,8 +138,8 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// Killed at any moment, a process that does nothing else than Write leaves a whole file, and nothing that Sweep does not
-// find, in no other folder.
+// Killed at any moment, a process that does nothing else than Write leaves a whole file, and
+// nothing that Sweep does not find, in no other folder.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	if path := os.Getenv("DURABLE_WRITE"); path != "" {

@@ -2,10 +2,9 @@ package excludes
 
 import "slices"
 
-// Defaults returns the patterns for what no image of a client's root
-// should hold, in the form that Parse takes: what LTSP's own
-// image.excludes leaves out, and a few secrets more. An image can be fetched by
-// whoever reaches the network.
+// Defaults returns the patterns for what no image of a client's root should hold, in the form that
+// Parse takes: what LTSP's own image.excludes leaves out, and a few secrets more. An image can be
+// fetched by whoever reaches the network.
 func Defaults() []string { return slices.Clone(defaults) }
 
 var defaults = []string{

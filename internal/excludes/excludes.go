@@ -1,6 +1,5 @@
-// Package excludes says which paths of a client root stay out of its image.
-// Patterns mean what they mean to mksquashfs. The package matches paths; it
-// reads no files.
+// Package excludes says which paths of a client root stay out of its image. Patterns mean what they
+// mean to mksquashfs. The package matches paths; it reads no files.
 package excludes
 
 import (
@@ -10,16 +9,16 @@ import (
 	"strings"
 )
 
-// Patterns says which paths of a tree stay out of an image. A nil *Patterns
-// excludes nothing. It is safe for use by several goroutines.
+// Patterns says which paths of a tree stay out of an image. A nil *Patterns excludes nothing. It is
+// safe for use by several goroutines.
 type Patterns struct {
 	anchored patternNode // from the root
 	floating patternNode // from any directory
 	floats   bool        // there is something in floating
 }
 
-// A patternNode stands for a directory as far as patterns have matched: what
-// of its entries they exclude, or look into.
+// A patternNode stands for a directory as far as patterns have matched: what of its entries they
+// exclude, or look into.
 type patternNode struct {
 	literal map[string]*patternEntry // by name
 	wild    []*patternEntry
@@ -32,23 +31,21 @@ type patternEntry struct {
 	below *patternNode // else, what holds in the directory
 }
 
-// Parse reads patterns as mksquashfs takes them with -wildcards, each a
-// line of a file for its -ef option, such as LTSP's image.excludes.
+// Parse reads patterns as mksquashfs takes them with -wildcards, each a line of a file for its -ef
+// option, such as LTSP's image.excludes.
 //
-// A pattern is matched from the tree's root, component by component, by
-// fnmatch with FNM_PATHNAME, FNM_PERIOD and FNM_EXTMATCH: * matches no slash
-// and no leading period, and !(a|b), @(a|b), ?(a), *(a) and +(a) work. What it
-// matches is left out with everything below; "tmp/*" leaves out what is in tmp
-// and not hidden, but not tmp, and "tmp/.*" the hidden rest. With "... " in
-// front, a pattern is tried from every directory.
+// A pattern is matched from the tree's root, component by component, by fnmatch with FNM_PATHNAME,
+// FNM_PERIOD and FNM_EXTMATCH: * matches no slash and no leading period, and !(a|b), @(a|b), ?(a),
+// *(a) and +(a) work. What it matches is left out with everything below; "tmp/*" leaves out what is
+// in tmp and not hidden, but not tmp, and "tmp/.*" the hidden rest. With "... " in front, a pattern
+// is tried from every directory.
 //
-// White space at a line's start is skipped. Empty lines and those that begin
-// with # are nothing; a \ in front of one protects its first character.
+// White space at a line's start is skipped. Empty lines and those that begin with # are nothing; a
+// \ in front of one protects its first character.
 //
-// Patterns that mksquashfs takes but that can never match, or not what they
-// seem to, are errors, too: with "." or ".." in them, with white space at the
-// end, or with a bracket that is not closed. The error holds one line for each
-// wrong pattern, and names it.
+// Patterns that mksquashfs takes but that can never match, or not what they seem to, are errors,
+// too: with "." or ".." in them, with white space at the end, or with a bracket that is not closed.
+// The error holds one line for each wrong pattern, and names it.
 func Parse(lines []string) (*Patterns, error) {
 	p := new(Patterns)
 	var errs []error
@@ -136,15 +133,15 @@ func (n *patternNode) entry(g *glob) *patternEntry {
 	return entry
 }
 
-// Match reports whether path, or a directory it is in, is excluded. The path is
-// relative to the tree's root, without a slash in front: "etc/ssh".
+// Match reports whether path, or a directory it is in, is excluded. The path is relative to the
+// tree's root, without a slash in front: "etc/ssh".
 func (p *Patterns) Match(path string) bool {
 	_, out := p.walk(path)
 	return out
 }
 
-// Empties reports whether a pattern that matches any name, as "*" does, takes
-// out what is in directory dir, whatever is there just now. "." is the root.
+// Empties reports whether a pattern that matches any name, as "*" does, takes out what is in
+// directory dir, whatever is there just now. "." is the root.
 func (p *Patterns) Empties(dir string) bool {
 	if dir == "." {
 		dir = ""
@@ -157,8 +154,8 @@ func (p *Patterns) Empties(dir string) bool {
 	})
 }
 
-// walk follows path from the root. It returns the nodes that hold for the
-// entries of the directory path, or that path is excluded itself.
+// walk follows path from the root. It returns the nodes that hold for the entries of the directory
+// path, or that path is excluded itself.
 func (p *Patterns) walk(path string) (nodes []*patternNode, out bool) {
 	if p == nil {
 		return nil, false
@@ -184,8 +181,8 @@ func (p *Patterns) walk(path string) (nodes []*patternNode, out bool) {
 	return nodes, false
 }
 
-// enter appends the nodes for what is below the entry name of n, or reports
-// that the entry is excluded.
+// enter appends the nodes for what is below the entry name of n, or reports that the entry is
+// excluded.
 func (n *patternNode) enter(name string, below []*patternNode) (_ []*patternNode, out bool) {
 	for _, entry := range n.wild {
 		if !entry.glob.match(name) {

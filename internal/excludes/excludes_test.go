@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// excludeTests are lists of patterns with paths that they take out and paths
-// that they leave in, separated by commas.
+// excludeTests are lists of patterns with paths that they take out and paths that they leave in,
+// separated by commas.
 var excludeTests = []struct {
 	list, out, in string
 }{
@@ -76,8 +76,8 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// mksquashfs before 4.7 takes everything out that matches the first component
-// of a floating pattern, so this is not among excludeTests.
+// mksquashfs before 4.7 takes everything out that matches the first component of a floating
+// pattern, so this is not among excludeTests.
 func TestMatchFloatingPath(t *testing.T) {
 	t.Parallel()
 	e := mustParse(t, "... doc/*.gz\n... */x/y")
@@ -254,9 +254,8 @@ func TestMatchAsMksquashfs(t *testing.T) {
 	}
 }
 
-// fnmatchDiffers are patterns that glibc takes other than it says: behind a *
-// it lets no group match nothing, and in !( ) a * matches an empty beginning
-// even in front of a leading period.
+// fnmatchDiffers are patterns that glibc takes other than it says: behind a * it lets no group
+// match nothing, and in !( ) a * matches an empty beginning even in front of a leading period.
 var fnmatchDiffers = regexp.MustCompile(`\*\)*(\|[^)]*\))?[?*+@!]\(|!\((.*\|)?\*\)*`)
 
 func randomName(random *rand.Rand) string {
@@ -289,8 +288,8 @@ func randomPattern(random *rand.Rand, depth int) string {
 	return b.String()
 }
 
-// mksquashfsKeeps returns which paths below root are in an image that
-// mksquashfs makes with an exclude file of the given contents.
+// mksquashfsKeeps returns which paths below root are in an image that mksquashfs makes with an
+// exclude file of the given contents.
 func mksquashfsKeeps(t *testing.T, root, list string) map[string]bool {
 	t.Helper()
 	dir := t.TempDir()
@@ -315,8 +314,8 @@ func mustParse(t testing.TB, list string) *Patterns {
 	return e
 }
 
-// needTools skips a test that a program is missing for, or fails it where
-// nothing should be missing.
+// needTools skips a test that a program is missing for, or fails it where nothing should be
+// missing.
 func needTools(t testing.TB, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -329,8 +328,7 @@ func needTools(t testing.TB, names ...string) {
 	}
 }
 
-// run returns what a program prints on standard output, and fails the test if
-// the program fails.
+// run returns what a program prints on standard output, and fails the test if the program fails.
 func run(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
@@ -343,8 +341,7 @@ func run(t testing.TB, name string, args ...string) string {
 	return string(out)
 }
 
-// No pattern, however hostile, takes long or panics, and every match has the
-// pattern's prefix.
+// No pattern, however hostile, takes long or panics, and every match has the pattern's prefix.
 func FuzzMatch(f *testing.F) {
 	for _, test := range excludeTests {
 		f.Add(test.list, strings.Split(test.out, ",")[0])

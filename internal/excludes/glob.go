@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// A glob is one component of an exclude pattern, compiled. It matches names as
-// glibc's fnmatch does in the C locale with FNM_PATHNAME, FNM_PERIOD and
-// FNM_EXTMATCH: bytes, not characters.
+// A glob is one component of an exclude pattern, compiled. It matches names as glibc's fnmatch does
+// in the C locale with FNM_PATHNAME, FNM_PERIOD and FNM_EXTMATCH: bytes, not characters.
 //
 //   - any bytes, also none
 //     ?            one byte
@@ -23,13 +22,12 @@ import (
 //
 // None but the character itself matches a period at the start of a name.
 //
-// A name is matched by the set of positions that the pattern's beginning can
-// end at, one step a node, so that no pattern takes exponential time.
+// A name is matched by the set of positions that the pattern's beginning can end at, one step a
+// node, so that no pattern takes exponential time.
 type glob struct {
 	text string // as it was written
 	root globSeq
-	// prefix is what every match begins with. If whole is set, it is the
-	// only match.
+	// prefix is what every match begins with. If whole is set, it is the only match.
 	prefix string
 	whole  bool
 	groups bool // root holds groups
@@ -125,8 +123,7 @@ func (m *globMatch) node(n *globNode, from positions) (to positions) {
 	return to
 }
 
-// leadingPeriod reports whether a period stands at p that only a period in the
-// pattern may match.
+// leadingPeriod reports whether a period stands at p that only a period in the pattern may match.
 func (m *globMatch) leadingPeriod(p int) bool {
 	return p == 0 && strings.HasPrefix(m.name, ".")
 }
@@ -220,10 +217,9 @@ type byteSet [4]uint64
 func (s *byteSet) add(c byte)      { s[c/64] |= 1 << (c % 64) }
 func (s *byteSet) has(c byte) bool { return s[c/64]>>(c%64)&1 == 1 }
 
-// parseGlob compiles one component of a pattern. Brackets and groups that are
-// never closed, which fnmatch takes for ordinary characters, are errors: an
-// exclude that means something else than it looks like lets a secret into an
-// image.
+// parseGlob compiles one component of a pattern. Brackets and groups that are never closed, which
+// fnmatch takes for ordinary characters, are errors: an exclude that means something else than it
+// looks like lets a secret into an image.
 func parseGlob(text string) (*glob, error) {
 	p := globParser{rest: text}
 	root, err := p.seq(0)

@@ -1,8 +1,8 @@
-// Package inits says which program a client starts first, and whether the
-// client root holds what that program needs to start.
+// Package inits says which program a client starts first, and whether the client root holds what
+// that program needs to start.
 //
-// It works on an fs.FS as package clientfs does, and follows what Linux does in
-// execve: fs/exec.c, fs/binfmt_script.c and fs/binfmt_elf.c.
+// It works on an fs.FS as package clientfs does, and follows what Linux does in execve: fs/exec.c,
+// fs/binfmt_script.c and fs/binfmt_elf.c.
 package inits
 
 import (
@@ -20,17 +20,17 @@ import (
 	"ltskeeper/internal/clientfs"
 )
 
-// names are where the kernel looks for the first program, in its order
-// (kernel_init in init/main.c). An initramfs looks there, too.
+// names are where the kernel looks for the first program, in its order (kernel_init in
+// init/main.c). An initramfs looks there, too.
 var names = []string{"sbin/init", "etc/init", "bin/init", "bin/sh"}
 
-// Find returns the name of the program that a client starts first, such as
-// "sbin/init". The error says what is missing: that there is no such program, or
-// what the first one lacks. The kernel would try the next one then, but an
-// initramfs does not, and a client that comes up with a shell alone is of no use.
+// Find returns the name of the program that a client starts first, such as "sbin/init". The error
+// says what is missing: that there is no such program, or what the first one lacks. The kernel
+// would try the next one then, but an initramfs does not, and a client that comes up with a shell
+// alone is of no use.
 //
-// A script needs its interpreter, and a program its loader. A program for
-// another machine than this one passes; so does one that may not be read here.
+// A script needs its interpreter, and a program its loader. A program for another machine than this
+// one passes; so does one that may not be read here.
 func Find(root fs.FS) (string, error) {
 	for _, name := range names {
 		isThere, err := hasName(root, name)
@@ -48,8 +48,8 @@ func Find(root fs.FS) (string, error) {
 	return "", fmt.Errorf("there is no program to start in it (%s)", strings.Join(names, ", "))
 }
 
-// hasName reports whether a root has anything under a name, including a link that
-// leads nowhere, but not a folder: some systems have a folder /etc/init.
+// hasName reports whether a root has anything under a name, including a link that leads nowhere,
+// but not a folder: some systems have a folder /etc/init.
 func hasName(root fs.FS, name string) (bool, error) {
 	dir, err := clientfs.Resolve(root, path.Dir(name))
 	if err == nil {
@@ -69,13 +69,11 @@ func hasName(root fs.FS, name string) (bool, error) {
 	return false, err
 }
 
-// maxInterpreters is how many scripts may be each other's interpreters
-// (exec_binprm in fs/exec.c).
+// maxInterpreters is how many scripts may be each other's interpreters (exec_binprm in fs/exec.c).
 const maxInterpreters = 5
 
-// checkStarts says why the kernel would not start a program, as what follows
-// its name in a sentence. It is the interpreter of as many scripts as depth
-// says.
+// checkStarts says why the kernel would not start a program, as what follows its name in a
+// sentence. It is the interpreter of as many scripts as depth says.
 func checkStarts(root fs.FS, name string, depth int) error {
 	f, err := openProgram(root, name)
 	if errors.Is(err, fs.ErrPermission) {
@@ -153,8 +151,7 @@ func openProgram(root fs.FS, name string) (program, error) {
 
 func unreadable(err error) error { return fmt.Errorf("cannot be read: %w", err) }
 
-// startSize is how much of a program the kernel looks at to tell what it is
-// (BINPRM_BUF_SIZE).
+// startSize is how much of a program the kernel looks at to tell what it is (BINPRM_BUF_SIZE).
 const startSize = 256
 
 // readStart returns the first bytes of a program, zeros behind its end.
@@ -166,8 +163,8 @@ func readStart(f io.ReaderAt) ([]byte, error) {
 	return start, nil
 }
 
-// parseInterpreter returns the interpreter that a script names, as load_script
-// in fs/binfmt_script.c finds it; empty if it names none.
+// parseInterpreter returns the interpreter that a script names, as load_script in
+// fs/binfmt_script.c finds it; empty if it names none.
 func parseInterpreter(start []byte) string {
 	line, _, hasEnd := bytes.Cut(start[2:], []byte("\n"))
 	if !hasEnd {
@@ -187,10 +184,12 @@ func parseInterpreter(start []byte) string {
 // maxLoader is how long a loader's path may be (PATH_MAX), with the zero at its end.
 const maxLoader = 4096
 
-// maxSegments is how many bytes of program headers the kernel takes (load_elf_phdrs in fs/binfmt_elf.c).
+// maxSegments is how many bytes of program headers the kernel takes (load_elf_phdrs in
+// fs/binfmt_elf.c).
 const maxSegments = 65536
 
-// readLoader returns the loader that an ELF program asks for (PT_INTERP), empty if it asks for none.
+// readLoader returns the loader that an ELF program asks for (PT_INTERP), empty if it asks for
+// none.
 func readLoader(f io.ReaderAt, start []byte) (string, error) {
 	broken := errors.New("is a damaged program")
 	order, isKnown := map[byte]binary.ByteOrder{

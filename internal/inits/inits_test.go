@@ -16,8 +16,9 @@ import (
 	"ltskeeper/internal/testkit/elftest"
 )
 
-// makeRoot makes a client root in a new folder. A value that begins with "->" is a symbolic link, and a name that ends in /
-// is a folder. Files are executable, but for those whose value begins with "data:".
+// makeRoot makes a client root in a new folder. A value that begins with "->" is a symbolic link,
+// and a name that ends in / is a folder. Files are executable, but for those whose value begins
+// with "data:".
 func makeRoot(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -59,7 +60,8 @@ func check(t *testing.T, err error) {
 // ours is a program that this machine's kernel starts, where it is an x86.
 var ours = string(elftest.Static(elf.EM_X86_64))
 
-// chain is a root whose init is a script, the interpreter of which is one, and so on; n scripts in all.
+// chain is a root whose init is a script, the interpreter of which is one, and so on; n scripts in
+// all.
 func chain(n int) map[string]string {
 	files := map[string]string{"bin/static": ours, "sbin/init": "#!/script1\n"}
 	for i := 1; i < n; i++ {

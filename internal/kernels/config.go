@@ -12,9 +12,9 @@ import (
 	"ltskeeper/internal/clientfs"
 )
 
-// config is how a kernel was built: the values of its options by their names,
-// without CONFIG_ in front. An option that the file does not mention does not
-// exist in that kernel, or depends on one that is not set.
+// config is how a kernel was built: the values of its options by their names, without CONFIG_ in
+// front. An option that the file does not mention does not exist in that kernel, or depends on one
+// that is not set.
 type config map[string]string
 
 // notSet is the value of an option that the file says is not set.
@@ -23,8 +23,7 @@ const notSet = "n"
 // maxConfig bounds what is read of a configuration. Debian's has 260 KB.
 const maxConfig = 4 << 20
 
-// readConfig returns the configuration of a kernel version, nil if the root does
-// not have it.
+// readConfig returns the configuration of a kernel version, nil if the root does not have it.
 func readConfig(root fs.FS, version string) (config, error) {
 	if version == "" {
 		return nil, nil
@@ -63,8 +62,8 @@ func parseConfig(text []byte) config {
 	return c
 }
 
-// compressions are what a kernel needs to read an image: the option, and the
-// first release that has it.
+// compressions are what a kernel needs to read an image: the option, and the first release that has
+// it.
 var compressions = map[string]struct {
 	option       string
 	major, minor int
@@ -74,10 +73,9 @@ var compressions = map[string]struct {
 	"zstd": {"SQUASHFS_ZSTD", 4, 14},
 }
 
-// CheckSquashfs returns an error that says why if a kernel cannot read a
-// squashfs image of a compression ("zstd", "gzip" or "lz4"), as far as its
-// configuration tells, or otherwise its version. A kernel of which neither is
-// known passes.
+// CheckSquashfs returns an error that says why if a kernel cannot read a squashfs image of a
+// compression ("zstd", "gzip" or "lz4"), as far as its configuration tells, or otherwise its
+// version. A kernel of which neither is known passes.
 func CheckSquashfs(root fs.FS, k Kernel, compression string) error {
 	need, known := compressions[compression]
 	if !known {
@@ -108,8 +106,7 @@ func CheckSquashfs(root fs.FS, k Kernel, compression string) error {
 
 var release = regexp.MustCompile(`^(\d{1,4})\.(\d{1,4})(\D|$)`)
 
-// parseRelease returns the first two numbers of a kernel version, if it begins
-// with them.
+// parseRelease returns the first two numbers of a kernel version, if it begins with them.
 func parseRelease(version string) (major, minor int, ok bool) {
 	m := release.FindStringSubmatch(version)
 	if m == nil {

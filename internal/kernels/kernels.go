@@ -1,9 +1,8 @@
-// Package kernels chooses the kernel that clients boot from a client root, and
-// says what that kernel needs and supports.
+// Package kernels chooses the kernel that clients boot from a client root, and says what that
+// kernel needs and supports.
 //
-// It works on an fs.FS as package clientfs does: a tree on disk, an image, or
-// what an image will be made of. It reads names, sizes and the kernel's
-// configuration, and never the kernel itself.
+// It works on an fs.FS as package clientfs does: a tree on disk, an image, or what an image will be
+// made of. It reads names, sizes and the kernel's configuration, and never the kernel itself.
 package kernels
 
 import (
@@ -25,10 +24,9 @@ type Kernel struct {
 // A pair of paths where a kernel and its initrd may be.
 type pair struct{ kernel, initrd string }
 
-// Choose returns the kernel that clients boot, as `ltsp kernel` chooses it:
-// what the links vmlinuz and initrd.img name, in / or in /boot, otherwise the
-// pair with the newest version. It is nil if there is no pair. An empty file,
-// as a full disk leaves it, is not a kernel or an initrd.
+// Choose returns the kernel that clients boot, as `ltsp kernel` chooses it: what the links vmlinuz
+// and initrd.img name, in / or in /boot, otherwise the pair with the newest version. It is nil if
+// there is no pair. An empty file, as a full disk leaves it, is not a kernel or an initrd.
 func Choose(root fs.FS) (*Kernel, error) {
 	pairs := []pair{{"vmlinuz", "initrd.img"}, {"boot/vmlinuz", "boot/initrd.img"}}
 	versions, err := listVersions(root)
@@ -59,8 +57,8 @@ func Choose(root fs.FS) (*Kernel, error) {
 	return nil, nil
 }
 
-// initrdNames lists where the initrd of a kernel version may be: as Debian names
-// it, and as Fedora does.
+// initrdNames lists where the initrd of a kernel version may be: as Debian names it, and as Fedora
+// does.
 func initrdNames(version string) []string {
 	return []string{"boot/initrd.img-" + version, "boot/initramfs-" + version + ".img"}
 }
@@ -85,8 +83,7 @@ func listVersions(root fs.FS) ([]string, error) {
 	return versions, nil
 }
 
-// findBootable returns where a client finds a file with something in it, empty
-// if it does not.
+// findBootable returns where a client finds a file with something in it, empty if it does not.
 func findBootable(root fs.FS, name string) (string, error) {
 	place, info, err := find(root, name)
 	if err != nil || info == nil || !info.Mode().IsRegular() || info.Size() == 0 {
@@ -95,9 +92,9 @@ func findBootable(root fs.FS, name string) (string, error) {
 	return place, nil
 }
 
-// versionOf returns the version in the name of a kernel's file, empty if there
-// is none: every version begins with a digit, and vmlinuz-linux (Arch) or
-// vmlinuz-lts (Alpine) says only which package the kernel is of.
+// versionOf returns the version in the name of a kernel's file, empty if there is none: every
+// version begins with a digit, and vmlinuz-linux (Arch) or vmlinuz-lts (Alpine) says only which
+// package the kernel is of.
 func versionOf(kernel string) string {
 	_, version, _ := strings.Cut(path.Base(kernel), "-")
 	if version == "" || version[0] < '0' || version[0] > '9' {

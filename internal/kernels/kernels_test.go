@@ -9,8 +9,8 @@ import (
 	"testing/fstest"
 )
 
-// root makes a client root. A value that begins with "->" is a symbolic link,
-// and a name that ends in / is a folder.
+// root makes a client root. A value that begins with "->" is a symbolic link, and a name that ends
+// in / is a folder.
 func root(files map[string]string) fstest.MapFS {
 	fsys := fstest.MapFS{}
 	for name, content := range files {

@@ -10,11 +10,10 @@ import (
 // moduleFolders are where the folders of modules may be, one per version.
 var moduleFolders = []string{"lib/modules", "usr/lib/modules"}
 
-// CheckModules returns an error that says what is missing if a root lacks the
-// modules of a kernel. A kernel that was built without support for modules
-// (CONFIG_MODULES) needs none; one whose configuration is not in the root is
-// taken to need them. Where the kernel's version is not known, the modules of
-// any version will do.
+// CheckModules returns an error that says what is missing if a root lacks the modules of a kernel.
+// A kernel that was built without support for modules (CONFIG_MODULES) needs none; one whose
+// configuration is not in the root is taken to need them. Where the kernel's version is not known,
+// the modules of any version will do.
 func CheckModules(root fs.FS, k Kernel) error {
 	config, err := readConfig(root, k.Version)
 	if err != nil {
@@ -51,8 +50,8 @@ func CheckModules(root fs.FS, k Kernel) error {
 
 const noFolder = "does not exist"
 
-// checkModuleFolder says what is wrong with a folder of modules, as one whose
-// package is half installed, or half removed. Nothing is if it is empty.
+// checkModuleFolder says what is wrong with a folder of modules, as one whose package is half
+// installed, or half removed. Nothing is if it is empty.
 func checkModuleFolder(root fs.FS, folder string) (problem string, err error) {
 	_, info, err := find(root, folder)
 	if err != nil || info == nil || !info.IsDir() {

@@ -2,9 +2,9 @@ package kernels
 
 import "strings"
 
-// CompareVersions orders kernel versions as `sort -V` does: runs of digits by their value, the rest byte by
-// byte, letters before other characters, and a `~` before everything, including the end. The order is Debian
-// Policy's, 5.6.12.
+// CompareVersions orders kernel versions as `sort -V` does: runs of digits by their value, the rest
+// byte by byte, letters before other characters, and a `~` before everything, including the end.
+// The order is Debian Policy's, 5.6.12.
 func CompareVersions(a, b string) int {
 	for a != "" || b != "" {
 		if c := weight(a) - weight(b); c != 0 {

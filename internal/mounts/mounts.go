@@ -1,5 +1,5 @@
-// Package mounts asks file systems whether they answer. One that does not, as NFS does not whose server is gone, keeps
-// whoever looks at it waiting, mostly for ever and whatever signal comes.
+// Package mounts asks file systems whether they answer. One that does not, as NFS does not whose
+// server is gone, keeps whoever looks at it waiting, mostly for ever and whatever signal comes.
 package mounts
 
 import (
@@ -16,7 +16,8 @@ import (
 // ErrSilent means that a file system does not answer.
 var ErrSilent = errors.New("its file system does not answer, as NFS does not whose server is gone")
 
-// Patience is how long a run waits for a file system before it leaves it alone: a disk that sleeps takes seconds to wake.
+// Patience is how long a run waits for a file system before it leaves it alone: a disk that sleeps
+// takes seconds to wake.
 const Patience = 10 * time.Second
 
 // A question is one that a folder has been asked.
@@ -25,14 +26,15 @@ type question struct {
 	answer chan struct{} // closed with the answer
 }
 
-// open are the questions without an answer, by folder. They are not asked again: each keeps a thread waiting.
+// open are the questions without an answer, by folder. They are not asked again: each keeps a
+// thread waiting.
 var open = struct {
 	sync.Mutex
 	questions map[string]question
 }{questions: map[string]question{}}
 
-// Ask asks the file systems of these folders, all at once, and names the first that has not answered in time; the error is
-// ErrSilent. That a folder is not there is an answer.
+// Ask asks the file systems of these folders, all at once, and names the first that has not
+// answered in time; the error is ErrSilent. That a folder is not there is an answer.
 func Ask(patience time.Duration, folders ...string) error {
 	var asked []question
 	for _, folder := range folders {
@@ -72,8 +74,8 @@ func ask(folder string) question {
 	return q
 }
 
-// Below lists where something is mounted below a folder, relative to it. Where nothing is but what autofs would mount if
-// somebody looked is left out.
+// Below lists where something is mounted below a folder, relative to it. Where nothing is but what
+// autofs would mount if somebody looked is left out.
 func Below(folder string) ([]string, error) {
 	real, err := filepath.EvalSymlinks(folder)
 	if err != nil {

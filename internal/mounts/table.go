@@ -31,8 +31,8 @@ type Table struct {
 	subtree string // the folder's path in its file system
 }
 
-// ReadTable reads what is mounted below a folder. Of the folder itself it asks in which mount it is; otherwise it looks
-// at /proc alone, and so waits for no file system.
+// ReadTable reads what is mounted below a folder. Of the folder itself it asks in which mount it
+// is; otherwise it looks at /proc alone, and so waits for no file system.
 func ReadTable(folder string) (*Table, error) {
 	t, err := readTable(folder)
 	if err != nil {
@@ -56,7 +56,8 @@ func readTable(folder string) (*Table, error) {
 	return newTable(folder, findOwn(folder, all), all), nil
 }
 
-// findOwn returns the mount that a folder is in. After chroot(2) it may not be listed: then only its number is known.
+// findOwn returns the mount that a folder is in. After chroot(2) it may not be listed: then only
+// its number is known.
 func findOwn(folder string, all []*mountinfo.Info) (own *mountinfo.Info) {
 	var st unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, folder, unix.AT_NO_AUTOMOUNT, unix.STATX_MNT_ID, &st)
@@ -99,8 +100,9 @@ func newTable(folder string, own *mountinfo.Info, all []*mountinfo.Info) *Table 
 
 func deviceOf(m *mountinfo.Info) string { return fmt.Sprintf("%d:%d", m.Major, m.Minor) }
 
-// listVisible lists the mounts below a folder that can be reached from the mount that the folder is in. One mount covers
-// another if it has the same parent and stands above it, or if it stands on it.
+// listVisible lists the mounts below a folder that can be reached from the mount that the folder is
+// in. One mount covers another if it has the same parent and stands above it, or if it stands on
+// it.
 func listVisible(folder string, parent *mountinfo.Info, all []*mountinfo.Info) (visible []*mountinfo.Info) {
 	var children []*mountinfo.Info
 	for _, m := range all {
@@ -135,13 +137,14 @@ func standingOn(m *mountinfo.Info, all []*mountinfo.Info) *mountinfo.Info {
 	return nil
 }
 
-// IsWithin reports whether a path is a folder's own or below it. Both are clean, and both absolute or both relative.
+// IsWithin reports whether a path is a folder's own or below it. Both are clean, and both absolute
+// or both relative.
 func IsWithin(place, folder string) bool {
 	return place == folder || folder == "/" || strings.HasPrefix(place, folder+"/")
 }
 
-// IsShown reports whether what is mounted at m is a part of the folder's own file system that can be seen in the folder at
-// another path, as after mount --bind.
+// IsShown reports whether what is mounted at m is a part of the folder's own file system that can
+// be seen in the folder at another path, as after mount --bind.
 func (t *Table) IsShown(m Mount) bool {
 	return t.device == m.device && overlap(t.subtree, m.subtree)
 }
@@ -151,14 +154,15 @@ func (m Mount) Overlaps(other Mount) bool {
 	return m.device == other.device && overlap(m.subtree, other.subtree)
 }
 
-// Depth returns how far below the top of its file system a mount begins: 0 if all of the file system can be seen.
+// Depth returns how far below the top of its file system a mount begins: 0 if all of the file
+// system can be seen.
 func (m Mount) Depth() int { return strings.Count(strings.TrimSuffix(m.subtree, "/"), "/") }
 
 func overlap(a, b string) bool { return IsWithin(a, b) || IsWithin(b, a) }
 
-// Layers lists the folders of which an overlay is made, the upper one included, by the number of its mount. The answer is
-// false where they cannot be known: in another mount namespace, or where a path is not absolute or holds what the kernel
-// escapes.
+// Layers lists the folders of which an overlay is made, the upper one included, by the number of
+// its mount. The answer is false where they cannot be known: in another mount namespace, or where a
+// path is not absolute or holds what the kernel escapes.
 func Layers(id uint64) (folders []string, known bool) {
 	all, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
 		return uint64(m.ID) != id || m.FSType != "overlay", false
@@ -169,9 +173,10 @@ func Layers(id uint64) (folders []string, known bool) {
 	return layersIn(all[0].VFSOptions)
 }
 
-// layersIn reads them out of an overlay's options: lowerdir, where colons separate them, lowerdir+ and datadir+, each once
-// per layer, and upperdir (Documentation/filesystems/overlayfs.rst). A backslash in front of a colon, a comma or a backslash
-// makes it a part of a name in lowerdir and upperdir.
+// layersIn reads them out of an overlay's options: lowerdir, where colons separate them, lowerdir+
+// and datadir+, each once per layer, and upperdir (Documentation/filesystems/overlayfs.rst). A
+// backslash in front of a colon, a comma or a backslash makes it a part of a name in lowerdir and
+// upperdir.
 func layersIn(options string) (folders []string, known bool) {
 	for option := range strings.SplitSeq(options, ",") {
 		name, value, _ := strings.Cut(option, "=")
@@ -191,7 +196,8 @@ func layersIn(options string) (folders []string, known bool) {
 	return folders, len(folders) > 0
 }
 
-// splitLayers splits a list of folders at its colons. Two in a row begin the folders that hold data only.
+// splitLayers splits a list of folders at its colons. Two in a row begin the folders that hold data
+// only.
 func splitLayers(list string) (folders []string) {
 	var folder []byte
 	for i := 0; i <= len(list); i++ {
@@ -227,7 +233,8 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// TypeOf returns the kind of file system of a mount, as /proc/self/mountinfo has it; "" if it is not there.
+// TypeOf returns the kind of file system of a mount, as /proc/self/mountinfo has it; "" if it is
+// not there.
 func TypeOf(id uint64) string {
 	all, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) { return uint64(m.ID) != id, false })
 	if err != nil || len(all) != 1 {

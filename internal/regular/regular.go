@@ -139,7 +139,8 @@ func Read(path string, limit int64) ([]byte, error) {
 	return ReadOpened(f, limit)
 }
 
-// ReadOpened reads an opened file from where it stands to its end, if that is no more than limit bytes.
+// ReadOpened reads an opened file from where it stands to its end, if that is no more than limit
+// bytes.
 func ReadOpened(f fs.File, limit int64) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -212,7 +213,8 @@ func atPath(op, path string, err error) error {
 	return &fs.PathError{Op: op, Path: path, Err: err}
 }
 
-// OpenRoot is like os.OpenRoot, but fails instead of waiting for a writer if a fifo is in the folder's place.
+// OpenRoot is like os.OpenRoot, but fails instead of waiting for a writer if a fifo is in the
+// folder's place.
 func OpenRoot(path string) (*os.Root, error) {
 	root, err := os.OpenRoot(path + "/.")
 	var failed *fs.PathError

@@ -1,6 +1,7 @@
-// Package remedy holds what a person can do about an error or a finding, as data: a command, a setting, an
-// option. Packages that find something wrong attach remedies to it. Only faces, such as cmd/ltskeeper, turn
-// them into words: they know how the program was called, and a web page shows a link or a button instead.
+// Package remedy holds what a person can do about an error or a finding, as data: a command, a
+// setting, an option. Packages that find something wrong attach remedies to it. Only faces, such as
+// cmd/ltskeeper, turn them into words: they know how the program was called, and a web page shows a
+// link or a button instead.
 package remedy
 
 import (
@@ -9,12 +10,12 @@ import (
 	"slices"
 )
 
-// A Remedy is one thing to do: a Command, a Setting, an Option or an Advice, or several of them as Steps, or
-// one of them If.
+// A Remedy is one thing to do: a Command, a Setting, an Option or an Advice, or several of them as
+// Steps, or one of them If.
 type Remedy interface{ isRemedy() }
 
-// A Command is a command of ltskeeper with its arguments, without the program's name: {"image", "prune"}. Words
-// in capitals stand for what the person has to fill in.
+// A Command is a command of ltskeeper with its arguments, without the program's name: {"image",
+// "prune"}. Words in capitals stand for what the person has to fill in.
 type Command []string
 
 // A Setting is a change to a setting of the declaration.
@@ -33,13 +34,15 @@ type Setting struct {
 // An Option is an option of the command that was run, without the dashes: "force".
 type Option string
 
-// An Advice is anything else to do: a clause in the imperative, which names no command, option or setting of ltskeeper.
+// An Advice is anything else to do: a clause in the imperative, which names no command, option or
+// setting of ltskeeper.
 type Advice string
 
 // Steps are done one after another.
 type Steps []Remedy
 
-// An If is a remedy under a condition, which is a clause without the word "if": "the tree is complete".
+// An If is a remedy under a condition, which is a clause without the word "if": "the tree is
+// complete".
 type If struct {
 	Condition string
 	Then      Remedy
@@ -52,8 +55,8 @@ func (Advice) isRemedy()  {}
 func (Steps) isRemedy()   {}
 func (If) isRemedy()      {}
 
-// An Error is an error that a person can do something about. Its text is that of its cause alone. The face that
-// shows it to the person says the remedies, each of which will do.
+// An Error is an error that a person can do something about. Its text is that of its cause alone.
+// The face that shows it to the person says the remedies, each of which will do.
 type Error struct {
 	Cause    error
 	Remedies []Remedy
@@ -70,8 +73,8 @@ func AttachTo(err error, remedies ...Remedy) error {
 	return &Error{err, remedies}
 }
 
-// FindIn returns all remedies of the errors that err wraps or joins, each once. Those of a cause come before
-// those of what wraps it, since they are more specific.
+// FindIn returns all remedies of the errors that err wraps or joins, each once. Those of a cause
+// come before those of what wraps it, since they are more specific.
 func FindIn(err error) (found []Remedy) {
 	add := func(list []Remedy) {
 		for _, r := range list {

@@ -24,7 +24,8 @@ var forTests = []string{
 // unconverted are the packages whose errors and findings still say in their text what to do.
 var unconverted = []string{"doctor", "farm", "update"}
 
-// No package below the faces speaks of ltskeeper's command line or of the declaration's tables, but in a remedy.
+// No package below the faces speaks of ltskeeper's command line or of the declaration's tables, but
+// in a remedy.
 func TestOnlyFacesSpeakOfCommands(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")

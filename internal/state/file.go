@@ -10,7 +10,8 @@ import (
 	"ltskeeper/internal/regular"
 )
 
-// A File is a small file of the state. It is read and written whole. Only the holder of the lock writes and removes.
+// A File is a small file of the state. It is read and written whole. Only the holder of the lock
+// writes and removes.
 type File struct {
 	path  string
 	limit int64 // bytes; a larger file is refused
@@ -49,11 +50,13 @@ func (f File) Exists() (bool, error) {
 	return err == nil, err
 }
 
-// Read returns the file's content. The error is fs.ErrNotExist if there is no file, and regular.IsOdd is true of it if
-// something else than a regular file of ordinary size is in its place.
+// Read returns the file's content. The error is fs.ErrNotExist if there is no file, and
+// regular.IsOdd is true of it if something else than a regular file of ordinary size is in its
+// place.
 func (f File) Read() ([]byte, error) { return regular.Read(f.path, f.limit) }
 
-// Write gives the file this content, whatever was in its place. It makes the folder if it does not exist.
+// Write gives the file this content, whatever was in its place. It makes the folder if it does not
+// exist.
 func (f File) Write(data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
 		return err

@@ -24,7 +24,8 @@ func files(folder Folder) map[string]File {
 	}
 }
 
-// The names on disk, and who may read the files, stay what they are: an upgrade finds what the version before has written.
+// The names on disk, and who may read the files, stay what they are: an upgrade finds what the
+// version before has written.
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	folder := Folder(filepath.Join(t.TempDir(), "not", "there", "yet"))
@@ -62,8 +63,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// Nothing is read of what is not a regular file of ordinary size, and nobody waits for it. What is written replaces it, but for
-// a folder.
+// Nothing is read of what is not a regular file of ordinary size, and nobody waits for it. What is
+// written replaces it, but for a folder.
 func TestOddFiles(t *testing.T) {
 	for _, thing := range oddtest.Things() {
 		for name := range files("") {

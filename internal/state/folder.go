@@ -1,4 +1,5 @@
-// Package state knows the layout of a farm's state folder, /var/lib/ltskeeper unless the declaration names another:
+// Package state knows the layout of a farm's state folder, /var/lib/ltskeeper unless the
+// declaration names another:
 //
 //	keys/               the key store, whose files package keys names, reads and writes
 //	lock                held by the run that may change the farm
@@ -21,7 +22,8 @@ import (
 	"ltskeeper/internal/mounts"
 )
 
-// A Folder is the absolute path of a state folder. The folder need not exist: Lock and File.Write make it.
+// A Folder is the absolute path of a state folder. The folder need not exist: Lock and File.Write
+// make it.
 type Folder string
 
 // Path returns the folder's path, for messages and for checks that treat it like any other folder.
@@ -30,8 +32,8 @@ func (f Folder) Path() string { return string(f) }
 // Ask fails with mounts.ErrSilent if the folder's file system does not answer.
 func (f Folder) Ask() error { return mounts.Ask(mounts.Patience, f.Path()) }
 
-// Sweep removes what killed runs have left of unfinished files. The caller holds the lock. The key store sweeps its own
-// folder.
+// Sweep removes what killed runs have left of unfinished files. The caller holds the lock. The key
+// store sweeps its own folder.
 func (f Folder) Sweep() error {
 	if err := f.Ask(); err != nil {
 		return err
@@ -45,7 +47,8 @@ func (f Folder) Sweep() error {
 // KeysPath returns the path of the key store's folder.
 func (f Folder) KeysPath() string { return f.join("keys") }
 
-// ListKeyPaths returns the paths of the key store's folder and of everything in it, if they exist and may be listed.
+// ListKeyPaths returns the paths of the key store's folder and of everything in it, if they exist
+// and may be listed.
 func (f Folder) ListKeyPaths() []string {
 	folder := f.KeysPath()
 	if _, err := os.Lstat(folder); err != nil {

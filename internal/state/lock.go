@@ -17,8 +17,9 @@ import (
 // ErrLocked is returned when another run holds the lock of the farm.
 var ErrLocked = errors.New("another run of ltskeeper is at work on this farm")
 
-// Lock takes the lock of the farm, or fails with ErrLocked if another run holds it. It makes the folder if it does not
-// exist. The kernel gives the lock back when the process ends, however it ends.
+// Lock takes the lock of the farm, or fails with ErrLocked if another run holds it. It makes the
+// folder if it does not exist. The kernel gives the lock back when the process ends, however it
+// ends.
 func (f Folder) Lock() (release func(), err error) {
 	if err := f.Ask(); err != nil {
 		return nil, err
@@ -51,8 +52,8 @@ func (f Folder) Lock() (release func(), err error) {
 	}, nil
 }
 
-// openLockFile opens the lock file for its owner alone: anybody who can open it can hold it, and keep all runs waiting. No
-// other file changes its mode for that, whatever link leads to it.
+// openLockFile opens the lock file for its owner alone: anybody who can open it can hold it, and
+// keep all runs waiting. No other file changes its mode for that, whatever link leads to it.
 func openLockFile(path string) (*os.File, error) {
 	f, err := regular.OpenOwn(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -73,7 +74,8 @@ func openLockFile(path string) (*os.File, error) {
 	return f, nil
 }
 
-// requestLock calls flock, and closes the file if that fails. The error is mounts.ErrSilent if there is no answer in time.
+// requestLock calls flock, and closes the file if that fails. The error is mounts.ErrSilent if
+// there is no answer in time.
 func requestLock(f *os.File, how int) error {
 	answer, gaveUp := make(chan error), make(chan struct{})
 	go func() { // as long as it takes: nothing ends it but an answer, or the end of the process
@@ -96,7 +98,8 @@ func requestLock(f *os.File, how int) error {
 	}
 }
 
-// describeHolder names the process that holds the lock, if the kernel tells: ": process 1234, ltskeeper update-image".
+// describeHolder names the process that holds the lock, if the kernel tells: ": process 1234,
+// ltskeeper update-image".
 func describeHolder(path string) string {
 	var st unix.Stat_t
 	table, err := os.ReadFile("/proc/locks")

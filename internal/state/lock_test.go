@@ -51,7 +51,8 @@ func TestNobodyElseCanHoldTheLock(t *testing.T) {
 	}
 }
 
-// A lock that is not to be had from a file server is not waited for for ever, and what is asked for again is not kept.
+// A lock that is not to be had from a file server is not waited for for ever, and what is asked for
+// again is not kept.
 func TestLockOnAFileServer(t *testing.T) {
 	t.Parallel()
 	folder := Folder(t.TempDir())

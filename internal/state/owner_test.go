@@ -77,8 +77,9 @@ func TestFindJoins(t *testing.T) {
 	}
 }
 
-// findJoins returns where a path below a state folder is made: from the field State of a declaration, or from the name of a
-// file of the state. It also returns where the folder's path is put into a variable, from which one could be made unseen.
+// findJoins returns where a path below a state folder is made: from the field State of a
+// declaration, or from the name of a file of the state. It also returns where the folder's path is
+// put into a variable, from which one could be made unseen.
 func findJoins(file *ast.File) (found []ast.Node) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		joins := false
@@ -118,7 +119,8 @@ func mentionsState(e ast.Expr) (mentions bool) {
 	return mentions
 }
 
-// isState reports whether an expression is a state folder or its path: x.State, x.State.Path() or string(x.State).
+// isState reports whether an expression is a state folder or its path: x.State, x.State.Path() or
+// string(x.State).
 func isState(e ast.Expr) bool {
 	field, is := e.(*ast.SelectorExpr)
 	return is && field.Sel.Name == "State" || isStatePath(e)
@@ -136,7 +138,8 @@ func isStatePath(e ast.Expr) bool {
 	return is && method.Sel.Name == "Path" && isState(method.X)
 }
 
-// namesFile reports whether an expression is the name of a file of the state. The key store's folder has too common a name.
+// namesFile reports whether an expression is the name of a file of the state. The key store's
+// folder has too common a name.
 func namesFile(e ast.Expr) bool {
 	name := stringOf(e)
 	return name == "lock" || slices.Contains(slices.Collect(maps.Keys(files(""))), name)
@@ -155,7 +158,8 @@ func stringOf(e ast.Expr) string {
 	return text
 }
 
-// callee returns what a call calls: "function", "package.Function" or "x.Method"; "" if it is none of these.
+// callee returns what a call calls: "function", "package.Function" or "x.Method"; "" if it is none
+// of these.
 func callee(call *ast.CallExpr) string {
 	switch f := call.Fun.(type) {
 	case *ast.Ident:

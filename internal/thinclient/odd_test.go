@@ -8,7 +8,8 @@ import (
 	"ltskeeper/internal/testkit/oddtest"
 )
 
-// An lts.conf, or a file that it includes, in whose place is something odd sets nothing. A client must come up.
+// An lts.conf, or a file that it includes, in whose place is something odd sets nothing. A client
+// must come up.
 func TestOddSettings(t *testing.T) {
 	for _, thing := range oddtest.Things() {
 		t.Run(thing.Name, func(t *testing.T) {

@@ -1,5 +1,6 @@
-// Package thinclient reads the settings that a program on a thin client runs with: those in its environment, where LDM
-// puts them, and otherwise what lts.conf says for this machine. It is no place for anything that runs on a server.
+// Package thinclient reads the settings that a program on a thin client runs with: those in its
+// environment, where LDM puts them, and otherwise what lts.conf says for this machine. It is no
+// place for anything that runs on a server.
 package thinclient
 
 import (
@@ -20,13 +21,14 @@ type Settings struct {
 	conf   map[string]string // once it was needed
 }
 
-// NewSettings returns settings that come from an environment and, where that says nothing, from an lts.conf.
+// NewSettings returns settings that come from an environment and, where that says nothing, from an
+// lts.conf.
 func NewSettings(getenv func(string) string, ltsConf string) *Settings {
 	return &Settings{getenv: getenv, path: ltsConf}
 }
 
-// Get returns a setting, or "" for one that is not set. An lts.conf that is not there, or that no client can read, sets
-// nothing.
+// Get returns a setting, or "" for one that is not set. An lts.conf that is not there, or that no
+// client can read, sets nothing.
 func (s *Settings) Get(key string) string {
 	if value := s.getenv(key); value != "" {
 		return value
@@ -60,7 +62,8 @@ func read(path string) map[string]string {
 // readConf reads an lts.conf, or a file that it includes.
 func readConf(path string) ([]byte, error) { return regular.Read(path, regular.MaxText) }
 
-// identity is what getltscfg takes: the host's name, and address and MAC of the first interface that is up.
+// identity is what getltscfg takes: the host's name, and address and MAC of the first interface
+// that is up.
 func identity() ltsconf.Identity {
 	var id ltsconf.Identity
 	id.Hostname, _ = os.Hostname()

@@ -1,5 +1,5 @@
-// Package disktest mounts file systems for tests, including some that fail or lie like broken disks and servers. Each is
-// unmounted when its test ends.
+// Package disktest mounts file systems for tests, including some that fail or lie like broken disks
+// and servers. Each is unmounted when its test ends.
 package disktest
 
 import (

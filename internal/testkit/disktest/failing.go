@@ -17,15 +17,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Fault is asked before each operation that can fail, and says with what error it does; 0 if it does not. The operations
-// are "read" and "write" of files, "sync" of files and folders, and "rename", with the new path. Paths are relative to what
-// Failing was given. It is called once at a time.
+// A Fault is asked before each operation that can fail, and says with what error it does; 0 if it
+// does not. The operations are "read" and "write" of files, "sync" of files and folders, and
+// "rename", with the new path. Paths are relative to what Failing was given. It is called once at a
+// time.
 type Fault func(op, path string) syscall.Errno
 
 // A Disk is a folder on a file system that can fail.
 //
-// A process of its own serves that, and asks the test's. One that waits for its own file system cannot be killed, and now
-// and then waits for ever: Go's scheduler stands still for it while a file is registered for polling, or a child made.
+// A process of its own serves that, and asks the test's. One that waits for its own file system
+// cannot be killed, and now and then waits for ever: Go's scheduler stands still for it while a
+// file is registered for polling, or a child made.
 type Disk struct {
 	mu    sync.Mutex
 	fault Fault
@@ -43,7 +45,8 @@ type answer struct {
 	Size  int // how much of a write is to be written
 }
 
-// Failing mounts a file system over the folder dir that holds what is there, and does what it is told until Fail.
+// Failing mounts a file system over the folder dir that holds what is there, and does what it is
+// told until Fail.
 func Failing(t *testing.T, dir string) *Disk {
 	t.Helper()
 	answers, questions, end := startServer(t, "failing", dir)
@@ -113,8 +116,8 @@ type server struct {
 	answers   <-chan answer
 }
 
-// serveFailing mounts the file system, prints a line, and then questions, to which it reads answers. When these end, so
-// does it.
+// serveFailing mounts the file system, prints a line, and then questions, to which it reads
+// answers. When these end, so does it.
 func serveFailing(dir string, in io.Reader, out io.Writer) error {
 	root, err := enterBelow(dir)
 	if err != nil {

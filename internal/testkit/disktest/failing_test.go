@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// What is told to fail fails as on a real disk, for as long as it is told to, and nothing else does.
+// What is told to fail fails as on a real disk, for as long as it is told to, and nothing else
+// does.
 func TestFailing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -354,7 +354,8 @@ func TestFakedLocks(t *testing.T) {
 	}
 }
 
-// A process loses its locks of a file when it closes the file once, even if it has the file open twice.
+// A process loses its locks of a file when it closes the file once, even if it has the file open
+// twice.
 func TestFakedLocksEndWithClose(t *testing.T) {
 	t.Parallel()
 	dir := writeTree(t)

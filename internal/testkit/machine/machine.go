@@ -1,10 +1,10 @@
-// Package machine boots Debian machines for tests: systemd as process 1, with files, processes, a host name and a network
-// of its own, in namespaces of this kernel. A test that installs packages, starts units or pulls the plug does so
-// there, and leaves nothing on the machine that it runs on.
+// Package machine boots Debian machines for tests: systemd as process 1, with files, processes, a
+// host name and a network of its own, in namespaces of this kernel. A test that installs packages,
+// starts units or pulls the plug does so there, and leaves nothing on the machine that it runs on.
 //
-// Machines stand on a Network, a bridge that leads nowhere else. All of them share one root, below an overlay for what
-// each one writes. scripts/need makes that root, with packages waiting in apt's cache, so that apt-get install works in
-// there without a mirror.
+// Machines stand on a Network, a bridge that leads nowhere else. All of them share one root, below
+// an overlay for what each one writes. scripts/need makes that root, with packages waiting in apt's
+// cache, so that apt-get install works in there without a mirror.
 //
 // This is no container runtime: it keeps mistakes apart, not enemies.
 package machine
@@ -49,7 +49,8 @@ type Machine struct {
 // Root is the Debian that machines start from.
 func Root() string { return cached("machine") }
 
-// Trixie is a small Debian 13, which scripts/need makes where CI=true. A test that wants it is skipped where it is not.
+// Trixie is a small Debian 13, which scripts/need makes where CI=true. A test that wants it is
+// skipped where it is not.
 func Trixie(t testing.TB) string {
 	t.Helper()
 	root := os.Getenv("LTSKEEPER_TRIXIE")
@@ -73,7 +74,8 @@ func cached(name string) string {
 	return filepath.Join(cache, "ltskeeper", name)
 }
 
-// Needed ends a test that cannot boot a machine here. It is skipped, but where CI=true a missing root is a failure.
+// Needed ends a test that cannot boot a machine here. It is skipped, but where CI=true a missing
+// root is a failure.
 func Needed(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -89,7 +91,8 @@ func Needed(t testing.TB) {
 	}
 }
 
-// Boot starts a machine, which ends with the test, and returns when its systemd has started all that it was to start.
+// Boot starts a machine, which ends with the test, and returns when its systemd has started all
+// that it was to start.
 func (n *Network) Boot(t testing.TB, o Options) *Machine {
 	t.Helper()
 	Needed(t)
@@ -155,7 +158,8 @@ func (m *Machine) start() {
 	}
 }
 
-// begin starts a command that dies with this process, and returns a channel that is closed at its end.
+// begin starts a command that dies with this process, and returns a channel that is closed at its
+// end.
 func begin(cmd *exec.Cmd) (<-chan struct{}, error) {
 	ended, started := make(chan struct{}), make(chan error)
 	go func() {
@@ -214,13 +218,13 @@ func (m *Machine) Reboot() {
 	m.start()
 }
 
-// Disk is everything on the machine's disk, for Options.Root: what boots from it goes on where this machine stopped. It has to
-// be off by then.
+// Disk is everything on the machine's disk, for Options.Root: what boots from it goes on where this
+// machine stopped. It has to be off by then.
 func (m *Machine) Disk() string { return filepath.Join(m.disk, "upper") + ":" + m.root }
 
-// Files is the machine's files, as seen from outside while it runs; the caller closes it. No name in there leads out of the
-// machine. A path below /proc/PID/root would be no such thing: links in it, and programs that ask where they are, find the
-// files of the machine that the test runs on.
+// Files is the machine's files, as seen from outside while it runs; the caller closes it. No name
+// in there leads out of the machine. A path below /proc/PID/root would be no such thing: links in
+// it, and programs that ask where they are, find the files of the machine that the test runs on.
 func (m *Machine) Files() *os.Root {
 	m.t.Helper()
 	root, err := os.OpenRoot(filepath.Join("/proc", strconv.Itoa(m.process.Pid), "root"))
@@ -260,8 +264,8 @@ func (m *Machine) Read(path string) string {
 	return string(data)
 }
 
-// Command is a command on the machine, run by root in / with the environment of a login. Its error is *exec.ExitError if
-// the command itself said no.
+// Command is a command on the machine, run by root in / with the environment of a login. Its error
+// is *exec.ExitError if the command itself said no.
 func (m *Machine) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	enter := []string{
 		"--target", strconv.Itoa(m.process.Pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd", "--",
@@ -272,8 +276,8 @@ func (m *Machine) Command(ctx context.Context, name string, args ...string) *exe
 	return exec.CommandContext(ctx, "nsenter", append(enter, args...)...)
 }
 
-// Run has a shell on the machine run a script, and returns what it wrote to standard output and standard error, in the
-// order in which it did.
+// Run has a shell on the machine run a script, and returns what it wrote to standard output and
+// standard error, in the order in which it did.
 func (m *Machine) Run(ctx context.Context, script string) (output string, err error) {
 	out, err := m.Command(ctx, "bash", "-c", script).CombinedOutput()
 	return string(out), err

@@ -58,7 +58,8 @@ func TestMachines(t *testing.T) {
 	}
 }
 
-// Nothing that is written into a machine lands on the one that the test runs on, whatever links stand there.
+// Nothing that is written into a machine lands on the one that the test runs on, whatever links
+// stand there.
 func TestFilesStayInside(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "outside")
 	m := NewNetwork(t).Boot(t, Options{Name: "one", Address: "192.168.67.1/24"})

@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// A Diskless machine has nothing but a network card and a serial console. It boots what the network offers: DHCP, then
-// TFTP, as its firmware and iPXE do. It is emulated in software, kernel and all: where a bare machine takes
-// seconds it takes a minute.
+// A Diskless machine has nothing but a network card and a serial console. It boots what the network
+// offers: DHCP, then TFTP, as its firmware and iPXE do. It is emulated in software, kernel and all:
+// where a bare machine takes seconds it takes a minute.
 type Diskless struct {
 	t    testing.TB
 	out  net.Conn
@@ -30,8 +30,8 @@ type Diskless struct {
 // MAC is the address of the card of the n-th diskless machine.
 func MAC(n int) string { return fmt.Sprintf("52:54:00:00:00:%02x", n) }
 
-// BootDiskless switches on a diskless machine, which ends with the test. What its kernel and its login say on the first
-// serial port, ttyS0, is for Expect.
+// BootDiskless switches on a diskless machine, which ends with the test. What its kernel and its
+// login say on the first serial port, ttyS0, is for Expect.
 func (n *Network) BootDiskless(t testing.TB, number int) *Diskless {
 	t.Helper()
 	tap := fmt.Sprintf("tap%d", number)
@@ -82,8 +82,8 @@ func (d *Diskless) listen() {
 	}
 }
 
-// Expect waits until the console has said something that matches, since the last match, and returns everything up to
-// there. It fails the test if ctx ends, or the machine does.
+// Expect waits until the console has said something that matches, since the last match, and returns
+// everything up to there. It fails the test if ctx ends, or the machine does.
 func (d *Diskless) Expect(ctx context.Context, pattern string) string {
 	d.t.Helper()
 	re := regexp.MustCompile(pattern)

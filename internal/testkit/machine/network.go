@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// A Network is a bridge in a network namespace of its own. Machines reach one another through it, and nobody else.
+// A Network is a bridge in a network namespace of its own. Machines reach one another through it,
+// and nobody else.
 type Network struct {
 	process *exec.Cmd // keeps the namespace
 	plugged int
@@ -57,14 +58,15 @@ func (n *Network) plug(pid int, address string) error {
 	)
 }
 
-// hardware is the hardware address of the machine with some address, the same whenever it boots: its neighbours remember it.
+// hardware is the hardware address of the machine with some address, the same whenever it boots:
+// its neighbours remember it.
 func hardware(address string) net.HardwareAddr {
 	ip, _, _ := net.ParseCIDR(address)
 	return append(net.HardwareAddr{0x02, 0}, ip[len(ip)-4:]...)
 }
 
-// Command is a command of the machine that the test runs on, but on this network, where it has no address unless it takes
-// one.
+// Command is a command of the machine that the test runs on, but on this network, where it has no
+// address unless it takes one.
 func (n *Network) Command(name string, args ...string) *exec.Cmd {
 	return exec.Command("nsenter", append([]string{"--target", strconv.Itoa(n.process.Process.Pid), "--net", "--", name}, args...)...)
 }

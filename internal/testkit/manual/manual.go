@@ -1,5 +1,6 @@
-// Package manual reads the sources of the manual pages in docs/man, and the completions of the small programs in
-// dist/completions, for tests that compare what they say with what the programs do.
+// Package manual reads the sources of the manual pages in docs/man, and the completions of the
+// small programs in dist/completions, for tests that compare what they say with what the programs
+// do.
 package manual
 
 import (
@@ -77,8 +78,8 @@ func (p *Page) Defines(heading string, words map[string]bool) {
 	}
 }
 
-// Options fails the test unless the section OPTIONS is about the options of a program, and no others, and names their
-// defaults; the program's own usage has to name them, too.
+// Options fails the test unless the section OPTIONS is about the options of a program, and no
+// others, and names their defaults; the program's own usage has to name them, too.
 func (p *Page) Options(flags *flag.FlagSet, usage string) {
 	p.t.Helper()
 	terms := p.Terms("OPTIONS")
@@ -100,8 +101,8 @@ func (p *Page) Options(flags *flag.FlagSet, usage string) {
 	}
 }
 
-// Completions fails the test unless what is completed on a program's command line, in each shell, is its options and these
-// commands, and no others.
+// Completions fails the test unless what is completed on a program's command line, in each shell,
+// is its options and these commands, and no others.
 func Completions(t *testing.T, program string, flags *flag.FlagSet, commands ...string) {
 	t.Helper()
 	words := []string{"help"}

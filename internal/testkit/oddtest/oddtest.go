@@ -45,7 +45,8 @@ func (thing Thing) Replace(t testing.TB, path string) {
 	thing.put(t, path)
 }
 
-// listen leaves a socket at path. Its name may be too long for a socket, so that it is made elsewhere.
+// listen leaves a socket at path. Its name may be too long for a socket, so that it is made
+// elsewhere.
 func listen(t testing.TB, path string) {
 	dir, err := os.MkdirTemp("", "s")
 	check(t, err)
@@ -62,7 +63,8 @@ func sparse(t testing.TB, path string) {
 	check(t, os.Truncate(path, 900<<30))
 }
 
-// Bounded runs do, which must come back within three minutes and may allocate up to 200 MB. No test may run beside it.
+// Bounded runs do, which must come back within three minutes and may allocate up to 200 MB. No test
+// may run beside it.
 func Bounded(t testing.TB, do func()) {
 	t.Helper()
 	var before, after runtime.MemStats

@@ -13,8 +13,9 @@ import (
 
 // Build builds commands, by their folders below cmd, into a folder, static as they are shipped.
 //
-// It also looks at every source of this module. `go test` takes an old outcome for the present one if no file has
-// changed that the test has looked at since it began; what a program was built from, it cannot know.
+// It also looks at every source of this module. `go test` takes an old outcome for the present one
+// if no file has changed that the test has looked at since it began; what a program was built from,
+// it cannot know.
 func Build(t testing.TB, folder string, commands ...string) {
 	t.Helper()
 	lookAtSources(t)
@@ -34,7 +35,8 @@ var shared struct {
 	folder string // of commands that are built already
 }
 
-// Path is where a command is that the tests of a package share. The first of them has it built, and Main removes it.
+// Path is where a command is that the tests of a package share. The first of them has it built, and
+// Main removes it.
 func Path(t testing.TB, command string) string {
 	t.Helper()
 	shared.Lock()
@@ -53,7 +55,8 @@ func Path(t testing.TB, command string) string {
 	return path
 }
 
-// Main runs the tests of a package whose programs come from Path. Its TestMain exits with what Main returns.
+// Main runs the tests of a package whose programs come from Path. Its TestMain exits with what Main
+// returns.
 func Main(m *testing.M) int {
 	defer func() { os.RemoveAll(shared.folder) }()
 	return m.Run()

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// writeKeyPair makes a key pair, writes the private key to path and the public
-// one to path.pub, and returns that as a line.
+// writeKeyPair makes a key pair, writes the private key to path and the public one to path.pub, and
+// returns that as a line.
 func writeKeyPair(typ, path string) (string, error) {
 	private, err := generate(typ)
 	if err != nil {

@@ -1,7 +1,7 @@
-// Package sshdtest starts real OpenSSH servers for tests: each with its own
-// host keys, configuration and loopback address, away from the machine's own
-// sshd and /etc/ssh, several at a time if need be. It is no server to leave
-// running: one that is started with Start ends with its test.
+// Package sshdtest starts real OpenSSH servers for tests: each with its own host keys,
+// configuration and loopback address, away from the machine's own sshd and /etc/ssh, several at a
+// time if need be. It is no server to leave running: one that is started with Start ends with its
+// test.
 package sshdtest
 
 import (
@@ -25,8 +25,8 @@ import (
 // ErrNoServer is why New fails where sshd is not installed.
 var ErrNoServer = errors.New("find sshd: not installed (apt-get install openssh-server)")
 
-// Options says what server to start. The zero value is a server with an
-// Ed25519, an ECDSA and an RSA host key on an address of its own, port 2222.
+// Options says what server to start. The zero value is a server with an Ed25519, an ECDSA and an
+// RSA host key on an address of its own, port 2222.
 type Options struct {
 	Address  string   // a 127.x.y.z that nobody else listens on; "" picks one
 	Port     int      // 0 means 2222
@@ -35,8 +35,8 @@ type Options struct {
 	Root     string   // the sshd of the Debian in this folder, in which the server's own then is
 }
 
-// Server is an sshd with its own files. Its user may log in with the private
-// key in Identity and run commands; with the one in Restricted, may only log in.
+// Server is an sshd with its own files. Its user may log in with the private key in Identity and
+// run commands; with the one in Restricted, may only log in.
 type Server struct {
 	Address    string
 	Port       int
@@ -53,8 +53,8 @@ type Server struct {
 	ended   chan struct{} // closed once the process is gone
 }
 
-// Start starts a server that stops when the test ends. Where there is no sshd
-// the test is skipped, or fails if CI=true.
+// Start starts a server that stops when the test ends. Where there is no sshd the test is skipped,
+// or fails if CI=true.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	s, err := New(t.TempDir(), o)
@@ -68,8 +68,7 @@ func Start(t testing.TB, o Options) *Server {
 	return s
 }
 
-// New is Start without a test: the caller stops the server, and owns dir, into
-// which its files go.
+// New is Start without a test: the caller stops the server, and owns dir, into which its files go.
 func New(dir string, o Options) (*Server, error) {
 	me, err := user.Current()
 	if err != nil {
@@ -105,8 +104,8 @@ func New(dir string, o Options) (*Server, error) {
 	return s, err
 }
 
-// PublicKeys returns the host keys as public key lines without comments, in
-// the order of the key types.
+// PublicKeys returns the host keys as public key lines without comments, in the order of the key
+// types.
 func (s *Server) PublicKeys() []string {
 	var lines []string
 	for _, k := range s.keys {
@@ -115,8 +114,8 @@ func (s *Server) PublicKeys() []string {
 	return lines
 }
 
-// ChangeKeys restarts the server with fresh host keys of these types; of the
-// same types as before if none are given.
+// ChangeKeys restarts the server with fresh host keys of these types; of the same types as before
+// if none are given.
 func (s *Server) ChangeKeys(types ...string) error {
 	if len(types) == 0 {
 		for _, k := range s.keys {
@@ -129,8 +128,8 @@ func (s *Server) ChangeKeys(types ...string) error {
 	return s.Restart()
 }
 
-// AddKey restarts the server with a further host key. Of several of one type
-// sshd shows the first, and lists all.
+// AddKey restarts the server with a further host key. Of several of one type sshd shows the first,
+// and lists all.
 func (s *Server) AddKey(typ string) error {
 	k, err := s.makeHostKey(typ)
 	if err != nil {
@@ -150,9 +149,8 @@ func (s *Server) DropKey(typ string) error {
 	return s.Restart()
 }
 
-// Certify restarts the server with a certificate for each of its host keys, made
-// by ssh-keygen with the private key of a CA and these arguments (-n, -V). Keys
-// that it gets later have none.
+// Certify restarts the server with a certificate for each of its host keys, made by ssh-keygen with
+// the private key of a CA and these arguments (-n, -V). Keys that it gets later have none.
 func (s *Server) Certify(ca string, args ...string) error {
 	for i := range s.keys {
 		all := append([]string{"-q", "-s", ca, "-h", "-I", "host"}, args...)
@@ -230,8 +228,8 @@ func (s *Server) Restart() error {
 
 var errEnded = errors.New("it ended at once")
 
-// wait returns once the server listens. The connection that finds out closes
-// before it says anything.
+// wait returns once the server listens. The connection that finds out closes before it says
+// anything.
 func (s *Server) wait() error {
 	for start := time.Now(); time.Since(start) < 20*time.Second; time.Sleep(10 * time.Millisecond) {
 		select {
@@ -268,7 +266,8 @@ func (s *Server) render() string {
 		"PasswordAuthentication no",
 		"KbdInteractiveAuthentication no",
 		"PermitRootLogin yes",
-		// A shell reads its user's files even for a single command, and what they print would come before what it says.
+		// A shell reads its user's files even for a single command, and what they print would come
+		// before what it says.
 		"SetEnv HOME="+s.inside(s.Dir),
 	)
 	return strings.Join(lines, "\n") + "\n"
@@ -316,8 +315,8 @@ func (s *Server) authorize() error {
 	return os.WriteFile(filepath.Join(s.Dir, "authorized_keys"), []byte(lines), 0o600)
 }
 
-// find finds sshd, which must be called by its full path, and makes the empty
-// folder that it wants for its unprivileged half.
+// find finds sshd, which must be called by its full path, and makes the empty folder that it wants
+// for its unprivileged half.
 func find(root string) (string, error) {
 	sshd, err := exec.LookPath("sshd")
 	if err != nil || root != "" {

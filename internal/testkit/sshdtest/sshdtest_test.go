@@ -15,8 +15,7 @@ import (
 
 func endpoint(s *sshdtest.Server) string { return net.JoinHostPort(s.Address, strconv.Itoa(s.Port)) }
 
-// login runs a command on the server with the real ssh, which must find the
-// host key in known.
+// login runs a command on the server with the real ssh, which must find the host key in known.
 func login(t *testing.T, s *sshdtest.Server, known, command string) (string, error) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "known_hosts")
@@ -44,7 +43,8 @@ func TestLoginAndChangeKeys(t *testing.T) {
 	}
 }
 
-// TestHome: a login does not read the files of the user who runs the test, which may print something.
+// TestHome: a login does not read the files of the user who runs the test, which may print
+// something.
 func TestHome(t *testing.T) {
 	t.Parallel()
 	s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})

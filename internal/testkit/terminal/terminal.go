@@ -16,8 +16,8 @@ type Screen struct {
 	socket string
 }
 
-// Open runs a command for sh in a terminal of so many columns and lines. Where there is no tmux the test is skipped, or
-// fails if CI=true.
+// Open runs a command for sh in a terminal of so many columns and lines. Where there is no tmux the
+// test is skipped, or fails if CI=true.
 func Open(t testing.TB, columns, lines int, command string) *Screen {
 	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil && os.Getenv("CI") == "true" {
