@@ -120,12 +120,13 @@ func (b *bench) onePackage(ctx context.Context) error {
 
 // mksquashfs is the peer: everything in root, nothing appended, nothing said.
 func (b *bench) mksquashfs(root string, compression ...string) contender {
-	return contender{"mksquashfs -comp " + strings.Join(compression, " "), func(ctx context.Context, round int) (measure, error) {
-		out := filepath.Join(b.work, "peer-"+strconv.Itoa(round)+".img")
-		defer os.Remove(out)
-		args := []string{root, out, "-noappend", "-no-progress", "-quiet", "-comp"}
-		return process(ctx, out, "mksquashfs", append(args, compression...)...)
-	}}
+	return contender{"mksquashfs -comp " + strings.Join(compression, " "),
+		func(ctx context.Context, round int) (measure, error) {
+			out := filepath.Join(b.work, "peer-"+strconv.Itoa(round)+".img")
+			defer os.Remove(out)
+			args := []string{root, out, "-noappend", "-no-progress", "-quiet", "-comp"}
+			return process(ctx, out, "mksquashfs", append(args, compression...)...)
+		}}
 }
 
 // buildClean builds the first generation of root, everything included, in a farm that is new each
@@ -175,7 +176,8 @@ func (b *bench) ltspImage() contender {
 			return measure{}, err
 		}
 		out := filepath.Join(base, "images", filepath.Base(b.images.copy)+".img")
-		return process(ctx, out, b.ltsp, "--base-dir="+base, "--tftp-dir="+filepath.Join(base, "tftp"), "image", b.images.copy)
+		return process(ctx, out, b.ltsp, "--base-dir="+base, "--tftp-dir="+filepath.Join(base, "tftp"), "image",
+			b.images.copy)
 	}}
 }
 

@@ -23,7 +23,8 @@ const names = 200
 // keysAlone calls this program once more, in a network that has nothing but loopback, for keys:
 // there sshd can listen on a whole range of addresses and yet be reached by nobody.
 func (b *bench) keysAlone(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", "-alone", "-ltskeeper", b.ltskeeper, "-work", b.work, "-pairs", strconv.Itoa(b.pairs))
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", "-alone", "-ltskeeper", b.ltskeeper, "-work", b.work, "-pairs",
+		strconv.Itoa(b.pairs))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -53,7 +54,8 @@ func (b *bench) keys(ctx context.Context) error {
 	best, err := compare(ctx, b.pairs, nil,
 		contender{"ssh-keyscan", func(ctx context.Context, round int) (measure, error) {
 			out := filepath.Join(dir, fmt.Sprintf("known_hosts-%d", round))
-			m, err := process(ctx, out, "sh", "-c", `exec ssh-keyscan -p "$1" -t rsa,ecdsa,ed25519 -f "$2" >"$3" 2>/dev/null`, "sh", port, list, out)
+			m, err := process(ctx, out, "sh", "-c",
+				`exec ssh-keyscan -p "$1" -t rsa,ecdsa,ed25519 -f "$2" >"$3" 2>/dev/null`, "sh", port, list, out)
 			if err == nil {
 				err = countKeys(out)
 			}
@@ -67,7 +69,9 @@ func (b *bench) keys(ctx context.Context) error {
 			m, err := process(ctx, "", b.ltskeeper, "--config", config, "--quiet", "keys", "collect")
 			if err == nil {
 				files := state.Folder(filepath.Join(filepath.Dir(config), "state")).ListKeyPaths()
-				err = countKeys(slices.DeleteFunc(files, func(path string) bool { return filepath.Ext(path) != ".pub" })...)
+				err = countKeys(slices.DeleteFunc(files, func(path string) bool {
+					return filepath.Ext(path) != ".pub"
+				})...)
 			}
 			return m, err
 		}},
@@ -111,7 +115,8 @@ func loopbackOnly() error {
 	}
 	for _, i := range interfaces {
 		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagLoopback == 0 {
-			return fmt.Errorf("start sshd on all addresses: %s is up beside loopback: run this through make bench", i.Name)
+			return fmt.Errorf("start sshd on all addresses: %s is up beside loopback: run this through make bench",
+				i.Name)
 		}
 	}
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
@@ -148,7 +153,8 @@ func (b *bench) declare(dir string, port int) (config string, err error) {
 	}
 	for i := range names {
 		server := fmt.Sprintf("addresses = [%q]\nport = %d\n", address(i), port)
-		if err := os.WriteFile(filepath.Join(servers, fmt.Sprintf("app%03d.toml", i)), []byte(server), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(servers, fmt.Sprintf("app%03d.toml", i)), []byte(server),
+			0o600); err != nil {
 			return "", err
 		}
 	}

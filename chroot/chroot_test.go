@@ -174,7 +174,8 @@ func TestSystemRootIsNeverWritten(t *testing.T) {
 		}
 		// The folder is the test's own: nothing is harmed if this fails.
 		name := filepath.Join(filepath.Dir(link), "file")
-		if changed, err := r.Put(name, []byte("x"), 0o644); err == nil || changed || !strings.Contains(err.Error(), "running system") {
+		if changed, err := r.Put(name, []byte("x"), 0o644); err == nil || changed ||
+			!strings.Contains(err.Error(), "running system") {
 			t.Errorf("%s: changed %v, %v", path, changed, err)
 		}
 		if _, err := os.Lstat(name); err == nil {

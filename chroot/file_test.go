@@ -136,7 +136,8 @@ func TestPutReplacesRegularFilesOnly(t *testing.T) {
 		"bin/sh/file":  "not a directory",
 	} {
 		changed, err := r.Put(name, []byte("x"), 0o644)
-		if err == nil || changed || !strings.HasPrefix(err.Error(), "put "+filepath.Join(r.Path(), name)+": ") || !strings.Contains(err.Error(), want) {
+		if err == nil || changed || !strings.HasPrefix(err.Error(), "put "+filepath.Join(r.Path(), name)+": ") ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, %v", name, changed, err)
 		}
 		if _, err := r.Read(name); err == nil {
@@ -148,12 +149,13 @@ func TestPutReplacesRegularFilesOnly(t *testing.T) {
 func TestPutStaysInside(t *testing.T) {
 	t.Parallel()
 	for name, files := range map[string]map[string]string{
-		"etc is absolute":        {"etc": "->/etc.real", "etc.real/": "", "bin/sh": program},
-		"ssh leads up":           {"etc/ssh": "->../../../../../../..", "bin/sh": program},
-		"ssh leads outside":      {"etc/ssh": "->OUTSIDE", "bin/sh": program},
-		"file leads outside":     {"etc/ssh/ssh_known_hosts": "->OUTSIDE/file", "bin/sh": program},
-		"file leads outside, up": {"etc/ssh/ssh_known_hosts": "->../../../../../../../../..OUTSIDE/file", "bin/sh": program},
-		"temporary is a link":    {"etc/ssh/.ltskeeper-ssh_known_hosts.tmp": "->OUTSIDE/file", "bin/sh": program},
+		"etc is absolute":    {"etc": "->/etc.real", "etc.real/": "", "bin/sh": program},
+		"ssh leads up":       {"etc/ssh": "->../../../../../../..", "bin/sh": program},
+		"ssh leads outside":  {"etc/ssh": "->OUTSIDE", "bin/sh": program},
+		"file leads outside": {"etc/ssh/ssh_known_hosts": "->OUTSIDE/file", "bin/sh": program},
+		"file leads outside, up": {"etc/ssh/ssh_known_hosts": "->../../../../../../../../..OUTSIDE/file",
+			"bin/sh": program},
+		"temporary is a link": {"etc/ssh/.ltskeeper-ssh_known_hosts.tmp": "->OUTSIDE/file", "bin/sh": program},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -299,7 +301,8 @@ func TestPutOnAFailingDisk(t *testing.T) {
 	for _, op := range []string{"read", "write", "sync", "rename"} {
 		disk.FailAt(op, "etc/", syscall.EIO)
 		changed, err := r.Put("etc/lts.conf", []byte("new"), 0o644)
-		if changed || !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), filepath.Join(r.Path(), "etc/lts.conf")+": ") {
+		if changed || !errors.Is(err, syscall.EIO) ||
+			!strings.Contains(err.Error(), filepath.Join(r.Path(), "etc/lts.conf")+": ") {
 			t.Errorf("%s: changed %v, %v", op, changed, err)
 		}
 		disk.Mend()
@@ -343,7 +346,8 @@ func TestPutOnAMountInside(t *testing.T) {
 	r := client(t, map[string]string{"etc/ssh/": ""})
 	mount(t, "tmpfs", filepath.Join(r.Path(), "etc/ssh"), "tmpfs", 0, "")
 	for _, name := range []string{"etc/ssh/ssh_known_hosts", "etc/ssh/deep/file"} {
-		if changed, err := r.Put(name, []byte("x"), 0o644); changed || err == nil || !strings.Contains(err.Error(), "another file system is mounted there") {
+		if changed, err := r.Put(name, []byte("x"), 0o644); changed || err == nil ||
+			!strings.Contains(err.Error(), "another file system is mounted there") {
 			t.Errorf("%s: changed %v, %v", name, changed, err)
 		}
 	}
@@ -421,7 +425,8 @@ func snapshot(t *testing.T, dir string) map[string]string {
 		}
 		rel, err := filepath.Rel(dir, path)
 		stat := info.Sys().(*syscall.Stat_t)
-		all[rel] = fmt.Sprint(info.Mode(), stat.Ino, stat.Uid, stat.Gid, info.ModTime().Format(time.RFC3339Nano), content)
+		all[rel] = fmt.Sprint(info.Mode(), stat.Ino, stat.Uid, stat.Gid, info.ModTime().Format(time.RFC3339Nano),
+			content)
 		return err
 	})
 	if err != nil {

@@ -112,7 +112,8 @@ func TestLockWhereThereAreNoLocks(t *testing.T) {
 					t.Fatal(err)
 				}
 				file := filepath.Join(r.Path(), name)
-				if len(locks.Unlockable) != 1 || locks.Unlockable[0].File != file || locks.Unlockable[0].Errno != errno {
+				if len(locks.Unlockable) != 1 || locks.Unlockable[0].File != file ||
+					locks.Unlockable[0].Errno != errno {
 					t.Errorf("got %v", locks.Unlockable)
 				}
 				if err := locks.Check(); err != nil {

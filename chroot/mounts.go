@@ -143,7 +143,8 @@ func checkDeclared(declared, place string, all []Mount) error {
 	case !all[n].IsTaken:
 		err := fmt.Errorf("/%s, which is declared as a mount, is in a mount that is not taken, or where ltskeeper keeps images, TFTP files or its state",
 			declared)
-		return remedy.AttachTo(err, undeclare, remedy.Setting{Section: "chroot", Key: "mounts", Add: "the mount that it is in"})
+		return remedy.AttachTo(err, undeclare,
+			remedy.Setting{Section: "chroot", Key: "mounts", Add: "the mount that it is in"})
 	}
 	return nil
 }

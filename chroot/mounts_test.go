@@ -23,8 +23,10 @@ func TestTakeMounts(t *testing.T) {
 	r := client(t, map[string]string{"images/": "", "opt/images/": ""})
 	real := map[string]string{ // where a file system of that kind is mounted
 		"usr": "ext4", "usr/local": "btrfs", "var": "xfs", "opt/app": "ext4", "boot": "ext4", "lib64": "ext4",
-		"var/lib/docker": "ext4", "var/lib/docker/overlay2/x": "ext4", "var/cache/apt": "ext4", "var/log": "ext4", "var/lib/mysql": "ext4",
-		"home": "ext4", "data/apps": "ext4", "proc": "tmpfs", "etc/tmpfs": "tmpfs", "opt/images": "ext4", "srv": "ext4",
+		"var/lib/docker": "ext4", "var/lib/docker/overlay2/x": "ext4", "var/cache/apt": "ext4", "var/log": "ext4",
+		"var/lib/mysql": "ext4",
+		"home":          "ext4", "data/apps": "ext4", "proc": "tmpfs", "etc/tmpfs": "tmpfs", "opt/images": "ext4",
+		"srv":         "ext4",
 		"var/libvirt": "ext4", "var/lib/dockers": "ext4",
 	}
 	for _, path := range slices.Sorted(func(yield func(string) bool) {
@@ -39,7 +41,8 @@ func TestTakeMounts(t *testing.T) {
 			disktest.Small(t, at)
 			continue
 		}
-		disktest.LoopAt(t, at, real[path], map[string]int64{"ext4": 16 << 20, "btrfs": 128 << 20, "xfs": 300 << 20}[real[path]])
+		disktest.LoopAt(t, at, real[path],
+			map[string]int64{"ext4": 16 << 20, "btrfs": 128 << 20, "xfs": 300 << 20}[real[path]])
 	}
 	bind := func(from, to string) {
 		at := filepath.Join(r.Path(), to)
@@ -71,7 +74,8 @@ func TestTakeMounts(t *testing.T) {
 		}
 		return list
 	}
-	usual := []string{"boot", "lib64", "opt/app", "opt/from-home", "usr", "usr/local", "var", "var/lib/dockers", "var/libvirt"}
+	usual := []string{"boot", "lib64", "opt/app", "opt/from-home", "usr", "usr/local", "var", "var/lib/dockers",
+		"var/libvirt"}
 	if got := taken(MountRules{}); !slices.Equal(got, usual) {
 		t.Errorf("by itself: %q\nwant %q", got, usual)
 	}
@@ -88,7 +92,9 @@ func TestTakeMounts(t *testing.T) {
 		"var/lib/docker/overlay2/x": "/var/lib/docker/overlay2/x, which is declared as a mount, is in a mount that is not taken",
 		"opt/images":                "/opt/images, which",
 	} {
-		if _, err := r.TakeMounts(MountRules{Declared: []string{declared}, Empties: empties, Apart: []string{filepath.Join(r.Path(), "opt/images")}}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := r.TakeMounts(MountRules{Declared: []string{declared}, Empties: empties,
+			Apart: []string{filepath.Join(r.Path(), "opt/images")}}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", declared, err)
 		}
 	}
@@ -98,7 +104,8 @@ func TestTakeMounts(t *testing.T) {
 	mustPut(t, r, "usr/local/etc/file", "x", 0o644, true)
 	mustPut(t, r, "var/file", "x", 0o644, true)
 	for _, name := range []string{"home/file", "var/lib/docker/file", "opt/twin/file"} {
-		if changed, err := r.Put(name, []byte("x"), 0o644); changed || err == nil || !strings.Contains(err.Error(), "another file system is mounted there") {
+		if changed, err := r.Put(name, []byte("x"), 0o644); changed || err == nil ||
+			!strings.Contains(err.Error(), "another file system is mounted there") {
 			t.Errorf("%s: changed %v, %v", name, changed, err)
 		}
 	}

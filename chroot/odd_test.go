@@ -25,10 +25,12 @@ func TestOddThings(t *testing.T) {
 				if data, err := r.Read("etc/lts.conf"); err == nil {
 					t.Errorf("%q was read", data)
 				}
-				if changed, err := r.Put("etc/lts.conf", []byte("new"), 0o644); (err == nil) != changed || changed && thing.Name != "link to /dev/zero" {
+				if changed, err := r.Put("etc/lts.conf", []byte("new"), 0o644); (err == nil) != changed || changed &&
+					thing.Name != "link to /dev/zero" {
 					t.Errorf("put: %v, %v", changed, err)
 				}
-				if _, err := r.Put("etc/ssh/ssh_known_hosts", []byte("new"), 0o644); (err == nil) != (thing.Name == "folder") {
+				if _, err := r.Put("etc/ssh/ssh_known_hosts", []byte("new"),
+					0o644); (err == nil) != (thing.Name == "folder") {
 					t.Errorf("put below it: %v", err)
 				}
 				if _, err := r.makeDir("etc/ssh"); (err == nil) != (thing.Name == "folder") {

@@ -131,7 +131,8 @@ func (f *farm) ldminfod(t *testing.T) {
 		printf 'Package: ldm-server\nVersion: 2:2.18\nArchitecture: all\nMaintainer: x <x@example.org>\nDescription: x\n' >ldm/DEBIAN/control
 		dpkg-deb --build ldm && dpkg -i ldm.deb && apt-get install -y ./older/ltskeeper-ldminfod.deb
 		! dpkg --status ldm-server 2>/dev/null | grep 'ok installed'`)
-	expect(t, f.server, "systemctl is-enabled ldminfod.socket; systemctl is-active ldminfod.socket ldminfod.service", "enabled\nactive\ninactive\n")
+	expect(t, f.server, "systemctl is-enabled ldminfod.socket; systemctl is-active ldminfod.socket ldminfod.service",
+		"enabled\nactive\ninactive\n")
 	f.server.MustRun("systemd-analyze verify --man=no ldminfod.socket ldminfod.service")
 
 	// It answers over the network, with what logind, the load and a drain say.
@@ -146,7 +147,8 @@ func (f *farm) ldminfod(t *testing.T) {
 	expectMatch(t, f.primary, "sleep 1.1; "+ask, `rating:0\n(?s:.*)state:draining\n`)
 
 	// It does so as nobody in particular, and can do little else.
-	expectMatch(t, f.server, `p=$(systemctl show -P MainPID ldminfod); grep -E '^(Uid|CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/$p/status; grep -o '[a-z0-9]*:' /proc/$p/net/dev`,
+	expectMatch(t, f.server,
+		`p=$(systemctl show -P MainPID ldminfod); grep -E '^(Uid|CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/$p/status; grep -o '[a-z0-9]*:' /proc/$p/net/dev`,
 		`^Uid:\t(6[1-5]\d{3})\t.*\nCapEff:\t0+\nCapBnd:\t0+\nNoNewPrivs:\t1\nSeccomp:\t2\nlo:\n$`)
 	f.server.MustRun("systemd-analyze security --threshold=10 --no-pager ldminfod.service")
 
@@ -176,14 +178,16 @@ func (f *farm) ldminfod(t *testing.T) {
 
 	// An administrator's off stays off.
 	f.server.MustRun("systemctl disable --now ldminfod.socket ldminfod.service; cd /root && dpkg -i packages/ltskeeper-ldminfod.deb")
-	expect(t, f.server, "systemctl is-enabled ldminfod.socket; systemctl is-active ldminfod.socket", "disabled\ninactive\n")
+	expect(t, f.server, "systemctl is-enabled ldminfod.socket; systemctl is-active ldminfod.socket",
+		"disabled\ninactive\n")
 	f.server.MustRun("systemctl enable --now ldminfod.socket; ldminfod drain")
 
 	f.server.MustRun("apt-get remove -y ltskeeper-ldminfod")
 	if out, err := f.primary.Run(t.Context(), ask); err == nil {
 		t.Errorf("a package that is removed answers %q", out)
 	}
-	expect(t, f.server, "ls /etc/default/ldminfod /var/lib/ldminfod", "/etc/default/ldminfod\n\n/var/lib/ldminfod:\ndraining\n")
+	expect(t, f.server, "ls /etc/default/ldminfod /var/lib/ldminfod",
+		"/etc/default/ldminfod\n\n/var/lib/ldminfod:\ndraining\n")
 	f.server.MustRun("apt-get purge -y ltskeeper-ldminfod")
 	expect(t, f.server, leftovers("ldminfod"), "")
 	expect(t, f.server, "systemctl --failed --no-legend", "")
@@ -192,14 +196,17 @@ func (f *farm) ldminfod(t *testing.T) {
 // leftovers finds what a package left behind, but for what dpkg and apt remember, and what systemd
 // lost with the power.
 func leftovers(name string) string {
-	return "find /etc /usr /var -name '*" + name + "*' ! -path '/var/log/*' ! -path '/var/lib/dpkg/*' ! -path '/var/tmp/systemd-private-*'; dpkg-query -W '*" + name + "*' 2>/dev/null | grep -v ldm-server"
+	return "find /etc /usr /var -name '*" + name +
+		"*' ! -path '/var/log/*' ! -path '/var/lib/dpkg/*' ! -path '/var/tmp/systemd-private-*'; dpkg-query -W '*" +
+		name + "*' 2>/dev/null | grep -v ldm-server"
 }
 
 func (f *farm) ltskeeper(t *testing.T) {
 	p := f.primary
 	p.MustRun("cd /root && apt-get install -y ./older/ltskeeper.deb")
 	expect(t, p, "ltskeeper --version", "ltskeeper v1.0\n")
-	expect(t, p, "systemctl is-enabled ltskeeper-update.timer ltskeeper-boot.service; systemctl is-active ltskeeper-update.timer", "enabled\nenabled\nactive\n")
+	expect(t, p,
+		"systemctl is-enabled ltskeeper-update.timer ltskeeper-boot.service; systemctl is-active ltskeeper-update.timer", "enabled\nenabled\nactive\n")
 	expectMatch(t, p, "systemctl show -P NextElapseUSecRealtime ltskeeper-update.timer", ` 0[34]:\d\d:`)
 	p.MustRun("systemd-analyze verify --man=no ltskeeper-update.timer ltskeeper-update.service ltskeeper-boot.service ltskeeper-failed@x.service")
 	p.MustRun("systemd-analyze security --threshold=30 --no-pager ltskeeper-boot.service")
@@ -207,7 +214,8 @@ func (f *farm) ltskeeper(t *testing.T) {
 
 	// Without a declaration the night is quiet.
 	p.MustRun("systemctl start ltskeeper-update.service")
-	expect(t, p, "systemctl show -P ConditionResult ltskeeper-update; systemctl is-failed ltskeeper-update", "no\ninactive\n")
+	expect(t, p, "systemctl show -P ConditionResult ltskeeper-update; systemctl is-failed ltskeeper-update",
+		"no\ninactive\n")
 
 	// The first night of a farm. The mail goes into a file.
 	p.Write("/usr/sbin/sendmail", "#!/bin/sh\ncat >/root/new && mv /root/new /root/mail\n", 0o755)
@@ -218,11 +226,13 @@ func (f *farm) ltskeeper(t *testing.T) {
 	p.Write("/srv/ltsp/small/bin/sh", string(elftest.Static(elf.EM_386)), 0o755)
 	p.Write("/srv/ltsp/small/sbin/init", string(elftest.Static(elf.EM_386)), 0o755)
 	p.MustRun("mkdir -p /srv/tftp/ltsp; systemctl start ltskeeper-update.service || { journalctl -u ltskeeper-update; exit 1; }")
-	expectMatch(t, p, "journalctl -o cat -u ltskeeper-update", `ltskeeper: app01 now trusts .* \(first-use\); small: generation 1 `)
+	expectMatch(t, p, "journalctl -o cat -u ltskeeper-update",
+		`ltskeeper: app01 now trusts .* \(first-use\); small: generation 1 `)
 	p.MustRun("cmp /srv/ltsp/small/usr/share/ltsp/get_hosts /usr/lib/ltskeeper/client/i386/get_hosts")
 
 	// The timer starts the service.
-	p.Write("/etc/systemd/system/ltskeeper-update.timer.d/now.conf", "[Timer]\nOnCalendar=*:*:0/1\nRandomizedDelaySec=0\nAccuracySec=1ms\n", 0o644)
+	p.Write("/etc/systemd/system/ltskeeper-update.timer.d/now.conf",
+		"[Timer]\nOnCalendar=*:*:0/1\nRandomizedDelaySec=0\nAccuracySec=1ms\n", 0o644)
 	p.MustRun(`touch /root/before; systemctl daemon-reload; systemctl restart ltskeeper-update.timer
 		for i in $(seq 100); do [ /var/lib/systemd/timers/stamp-ltskeeper-update.timer -nt /root/before ] && break; sleep 0.1; done
 		[ "$i" != 100 ] && rm -r /etc/systemd/system/ltskeeper-update.timer.d && systemctl daemon-reload && systemctl restart ltskeeper-update.timer
@@ -231,7 +241,8 @@ func (f *farm) ltskeeper(t *testing.T) {
 	// A server that is off is no failure, and nobody is told.
 	f.server.MustRun("systemctl stop ssh")
 	p.MustRun("systemctl start ltskeeper-update.service")
-	expect(t, p, "systemctl show -P ExecMainStatus ltskeeper-update; systemctl --failed --no-legend; ls /root/mail 2>&1",
+	expect(t, p,
+		"systemctl show -P ExecMainStatus ltskeeper-update; systemctl --failed --no-legend; ls /root/mail 2>&1",
 		"4\nls: cannot access '/root/mail': No such file or directory\n")
 
 	// A changed key is one, which root reads of.
@@ -239,7 +250,8 @@ func (f *farm) ltskeeper(t *testing.T) {
 	if out, err := p.Run(t.Context(), "systemctl start ltskeeper-update.service"); err == nil {
 		t.Errorf("a run that needs a decision leaves the unit in order: %s", out)
 	}
-	expect(t, p, "systemctl is-failed ltskeeper-update; systemctl show -P ExecMainStatus ltskeeper-update", "failed\n3\n")
+	expect(t, p, "systemctl is-failed ltskeeper-update; systemctl show -P ExecMainStatus ltskeeper-update",
+		"failed\n3\n")
 	expectMatch(t, p, "for i in $(seq 50); do [ -e /root/mail ] && break; sleep 0.1; done; cat /root/mail",
 		`^To: root\nSubject: ltskeeper-update on primary: something needs your decision or attention\n(?s:.*\n\n.*)keys accept app01(?s:.*)`)
 	expect(t, p, "systemctl is-failed ltskeeper-failed@ltskeeper-update.service", "inactive\n")
@@ -254,14 +266,18 @@ func (f *farm) ltskeeper(t *testing.T) {
 	before := p.MustRun(keptFiles)
 	p.MustRun("systemctl disable ltskeeper-boot.service; cd /root && apt-get install -y ./packages/ltskeeper.deb")
 	expect(t, p, "ltskeeper --version", "ltskeeper v1.1-3-gabcdef\n")
-	expect(t, p, "systemctl is-enabled ltskeeper-update.timer ltskeeper-boot.service; systemctl is-active ltskeeper-update.timer", "enabled\ndisabled\nactive\n")
+	expect(t, p,
+		"systemctl is-enabled ltskeeper-update.timer ltskeeper-boot.service; systemctl is-active ltskeeper-update.timer", "enabled\ndisabled\nactive\n")
 	expect(t, p, keptFiles, before)
 	prints := strings.Join(strings.Fields(f.server.MustRun("for f in /etc/ssh/*.pub; do ssh-keygen -lf $f | cut -d ' ' -f 2; done")), " ")
-	p.MustRun("systemctl enable ltskeeper-boot.service; ltskeeper keys accept app01 " + prints + "; systemctl start ltskeeper-update.service || { journalctl -o cat -u ltskeeper-update; exit 1; }")
+	p.MustRun("systemctl enable ltskeeper-boot.service; ltskeeper keys accept app01 " + prints +
+		"; systemctl start ltskeeper-update.service || { journalctl -o cat -u ltskeeper-update; exit 1; }")
 	expect(t, p, "systemctl is-failed ltskeeper-update.service", "inactive\n")
 
 	// The power fails between the two halves of a switch: the next boot mends that.
-	expect(t, p, "echo changed >/srv/ltsp/small/etc/motd; ltskeeper update-image -q; readlink /srv/tftp/ltsp/small/current", "3\n")
+	expect(t, p,
+		"echo changed >/srv/ltsp/small/etc/motd; ltskeeper update-image -q; readlink /srv/tftp/ltsp/small/current",
+		"3\n")
 	p.MustRun("ln -sfn 2 /srv/tftp/ltsp/small/current")
 	p.Reboot()
 	expect(t, p, "readlink /srv/tftp/ltsp/small/current; systemctl show -P Result ltskeeper-boot", "3\nsuccess\n")
@@ -271,10 +287,12 @@ func (f *farm) ltskeeper(t *testing.T) {
 	p.MustRun("apt-get remove -y ltskeeper")
 	expect(t, p, keptFiles, before)
 	expect(t, p, "systemctl list-units --no-legend 'ltskeeper*'", "")
-	expectMatch(t, p, "apt-get purge -y ltskeeper", `to forget the farm for good: rm -r /etc/ltskeeper /var/lib/ltskeeper\r?\n`)
+	expectMatch(t, p, "apt-get purge -y ltskeeper",
+		`to forget the farm for good: rm -r /etc/ltskeeper /var/lib/ltskeeper\r?\n`)
 	expect(t, p, keptFiles, before)
 	expect(t, p, leftovers("ltskeeper"), "/etc/ltskeeper\n/etc/ltskeeper/ltskeeper.toml\n/var/lib/ltskeeper\n")
-	expectMatch(t, p, "rm -r /etc/ltskeeper /var/lib/ltskeeper; cd /root && dpkg -i packages/ltskeeper.deb >/dev/null && dpkg --purge ltskeeper", `^(?s:.*)$`)
+	expectMatch(t, p,
+		"rm -r /etc/ltskeeper /var/lib/ltskeeper; cd /root && dpkg -i packages/ltskeeper.deb >/dev/null && dpkg --purge ltskeeper", `^(?s:.*)$`)
 	expect(t, p, leftovers("ltskeeper")+"; systemctl --failed --no-legend", "")
 }
 

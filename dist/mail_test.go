@@ -36,7 +36,8 @@ func TestMailHoldsNoCommands(t *testing.T) {
 	if !strings.HasPrefix(text, "-s\nltskeeper-update on primary: something needs your decision or attention\nroot\n") {
 		t.Errorf("%s", text)
 	}
-	if strings.Contains(text, "\n~") || !strings.Contains(text, "\n ~!touch pwned\n") || !strings.Contains(text, "\nltskeeper: ~ is fine\n") {
+	if strings.Contains(text, "\n~") || !strings.Contains(text, "\n ~!touch pwned\n") ||
+		!strings.Contains(text, "\nltskeeper: ~ is fine\n") {
 		t.Errorf("%s", text)
 	}
 }

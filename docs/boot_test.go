@@ -34,7 +34,8 @@ func TestBoot(t *testing.T) {
 	f = f.again(t)
 	primary := f.on("primary")
 	serveNFS(primary)
-	primary.Write("/etc/ltsp/ltsp.conf", "["+machine.MAC(20)+"]\nHOSTNAME=client20\nMENU_TIMEOUT=-1\nKERNEL_PARAMETERS=console=ttyS0\n", 0o660)
+	primary.Write("/etc/ltsp/ltsp.conf",
+		"["+machine.MAC(20)+"]\nHOSTNAME=client20\nMENU_TIMEOUT=-1\nKERNEL_PARAMETERS=console=ttyS0\n", 0o660)
 	primary.MustRun("ltsp initrd && ltsp ipxe")
 
 	began := time.Now()

@@ -33,7 +33,8 @@ func typing(output []string) []string {
 }
 
 // asking is how what was printed so far ends when a program waits for somebody to type.
-var asking = regexp.MustCompile(`(?i)(\(yes/no(/\[fingerprint\])?\)\??|password:) $|(?s:` + regexp.QuoteMeta(table) + `.*> automatic)`)
+var asking = regexp.MustCompile(`(?i)(\(yes/no(/\[fingerprint\])?\)\??|password:) $|(?s:` + regexp.QuoteMeta(table) +
+	`.*> automatic)`)
 
 // converse runs a command, types the next answer each time it asks, and returns all that was
 // printed.
@@ -97,10 +98,12 @@ type writer func([]byte) (int, error)
 func (w writer) Write(p []byte) (int, error) { return w(p) }
 
 func TestConverse(t *testing.T) {
-	if got := typing([]string{"a", "Right? (yes/no) yes", "alice@app01's password:", "no", table}); !slices.Equal(got, []string{"yes", "secret", ""}) {
+	if got := typing([]string{"a", "Right? (yes/no) yes", "alice@app01's password:", "no", table}); !slices.Equal(got,
+		[]string{"yes", "secret", ""}) {
 		t.Errorf("types %q", got)
 	}
-	cmd := exec.Command("script", "--quiet", "--return", "--command", `printf 'Right? (yes/no) '; read a; echo "$a it is"; exit 3`, "/dev/null")
+	cmd := exec.Command("script", "--quiet", "--return", "--command",
+		`printf 'Right? (yes/no) '; read a; echo "$a it is"; exit 3`, "/dev/null")
 	out, err := converse(cmd, []string{"no"})
 	if out != "Right? (yes/no) no\r\nno it is\r\n" || err == nil || err.Error() != "exit status 3" {
 		t.Errorf("printed %q, %v", out, err)

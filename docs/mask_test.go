@@ -73,7 +73,8 @@ func (p *pairing) shown(line string) string {
 // same compares one line of the page with one that was printed, but for figures, and remembers what
 // stands for what.
 func (p *pairing) same(shown, printed string) bool {
-	return masked(shown) == masked(printed) && p.pair(identity.FindAllString(shown, -1), identity.FindAllString(printed, -1))
+	return masked(shown) == masked(printed) &&
+		p.pair(identity.FindAllString(shown, -1), identity.FindAllString(printed, -1))
 }
 
 // pair has each of the page's words stand for one of today's, and for no other from then on.
@@ -294,13 +295,16 @@ func TestCompare(t *testing.T) {
 	if got := p.shown("has " + two); got != "has "+one {
 		t.Errorf("shown is %q", got)
 	}
-	if got := p.rewritten([]string{"x", "is " + one}, []string{"# new", "is " + two, "is " + one}); !slices.Equal(got, []string{"...", "is " + one, "is " + one}) {
+	if got := p.rewritten([]string{"x", "is " + one}, []string{"# new", "is " + two, "is " + one}); !slices.Equal(got,
+		[]string{"...", "is " + one, "is " + one}) {
 		t.Errorf("rewritten as %q", got)
 	}
-	if got := p.rewritten([]string{"...", "b", "c", "..."}, []string{"a", "b", "new", "x"}); !slices.Equal(got, []string{"...", "b", "new", "x"}) {
+	if got := p.rewritten([]string{"...", "b", "c", "..."}, []string{"a", "b", "new", "x"}); !slices.Equal(got,
+		[]string{"...", "b", "new", "x"}) {
 		t.Errorf("rewritten as %q", got)
 	}
-	if got := p.rewritten([]string{"a", "...", "c"}, []string{"new", "a", "b", "c"}); !slices.Equal(got, []string{"new", "a", "...", "c"}) {
+	if got := p.rewritten([]string{"a", "...", "c"}, []string{"new", "a", "b", "c"}); !slices.Equal(got,
+		[]string{"new", "a", "...", "c"}) {
 		t.Errorf("rewritten as %q", got)
 	}
 	if !slices.Equal(strings.Fields(masked("a   b ")), []string{"a", "b"}) {

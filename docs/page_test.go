@@ -217,7 +217,8 @@ func TestParse(t *testing.T) {
 	for _, bad := range []string{
 		"    ltskeeper status\n", "```\n# apt-get install x\n```\n", "```sh\nsystemctl stop x\n```\n", "```console\nno prompt\n```\n",
 		"```console\n$ ls\n```\n", "```console\nalice@client# ls\n```\n", "```console\n# ls\n", "<!-- run:\n# ls\n", "<!-- starts: somewhere -->",
-		"```make\nltskeeper status\n```\n", "```text\nltskeeper status\n```\n", "    X=$(ldmselect) || exit\n", "    cp -r a b\n",
+		"```make\nltskeeper status\n```\n", "```text\nltskeeper status\n```\n", "    X=$(ldmselect) || exit\n",
+		"    cp -r a b\n",
 	} {
 		if _, err := parse("page.md", bad); err == nil {
 			t.Errorf("%q is no mistake", bad)

@@ -35,7 +35,8 @@ func TestPages(t *testing.T) {
 		t.Fatal("the other pages need the farm")
 	}
 	f.off()
-	farms := make(chan struct{}, 2) // so many at the same time, however many processors: the kernel limits what systemds there may be
+	// so many at the same time, however many processors: the kernel limits what systemds there may be
+	farms := make(chan struct{}, 2)
 	for _, p := range pages {
 		if p.starts == "farm" {
 			t.Run(strings.TrimSuffix(strings.TrimPrefix(p.path, "../"), ".md"), func(t *testing.T) {
@@ -53,9 +54,10 @@ type theFarm struct {
 	t        *testing.T
 	network  *machine.Network
 	machines map[string]*machine.Machine // by name, those that run
-	packages string                      // a folder that machines have below their own files: ltskeeper's packages in root's home
-	kept     map[string]string           // what machines of the other pages start from, by name
-	folders  map[string]string           // where root of a machine is, by name; else at home
+	// a folder that machines have below their own files: ltskeeper's packages in root's home
+	packages string
+	kept     map[string]string // what machines of the other pages start from, by name
+	folders  map[string]string // where root of a machine is, by name; else at home
 }
 
 var addresses = map[string]string{
@@ -67,7 +69,8 @@ var addresses = map[string]string{
 // as the test.
 func newFarm(t *testing.T) *theFarm {
 	t.Helper()
-	f := &theFarm{t: t, network: machine.NewNetwork(t), machines: map[string]*machine.Machine{}, folders: map[string]string{}, packages: packages(t)}
+	f := &theFarm{t: t, network: machine.NewNetwork(t), machines: map[string]*machine.Machine{},
+		folders: map[string]string{}, packages: packages(t)}
 	for _, name := range []string{"primary", "app01", "app02", "app03", "app04"} {
 		f.on(name)
 	}
@@ -77,7 +80,8 @@ func newFarm(t *testing.T) *theFarm {
 // again boots the machines that were kept, anew and apart from all others.
 func (f *theFarm) again(t *testing.T) *theFarm {
 	t.Helper()
-	g := &theFarm{t: t, network: machine.NewNetwork(t), machines: map[string]*machine.Machine{}, folders: map[string]string{}, packages: f.packages, kept: f.kept}
+	g := &theFarm{t: t, network: machine.NewNetwork(t), machines: map[string]*machine.Machine{},
+		folders: map[string]string{}, packages: f.packages, kept: f.kept}
 	g.bootKept()
 	return g
 }
@@ -147,7 +151,8 @@ func packages(t *testing.T) string {
 	script := `mkdir "$1/source" "$1/layer"; mkdir -m 700 "$1/layer/root"; cd ..; git ls-files --cached --others --exclude-standard -z |
 		xargs -0 ls -d 2>/dev/null | tar -c -T - | tar -x -C "$1/source"; cd "$1/source"; dist/deb/build && mv bin/deb/*.deb "$1/layer/root"`
 	cmd := exec.Command("sh", "-euc", script, "build", folder)
-	cmd.Env = append(os.Environ(), "GO=go", "CGO_ENABLED=0", "VERSION=1.0", "SOURCE_DATE_EPOCH=1700000000", "CLIENTS="+debianArch())
+	cmd.Env = append(os.Environ(), "GO=go", "CGO_ENABLED=0", "VERSION=1.0", "SOURCE_DATE_EPOCH=1700000000",
+		"CLIENTS="+debianArch())
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("make deb: %v\n%s", err, out)
 	}
@@ -228,7 +233,8 @@ func (f *theFarm) run(s step, command string) ([]string, error) {
 	}
 	types := typing(s.output)
 	if len(types) > 0 {
-		command = "TERM=dumb script --quiet --return --command " + quoted("stty columns 200 rows 50; "+command) + " /dev/null"
+		command = "TERM=dumb script --quiet --return --command " + quoted("stty columns 200 rows 50; "+command) +
+			" /dev/null"
 	}
 	if folder, ok := strings.CutPrefix(command, "cd "); ok {
 		f.folders[s.machine] = folder
@@ -298,7 +304,8 @@ func (f *theFarm) bootClient(name, from string) {
 	f.fetch(from, "/srv/tftp/ltsp/ltsp.img", initrd+".img")
 	f.must(exec.Command("mount", "-t", "squashfs", "-o", "ro,loop", image+".img", image))
 	f.t.Cleanup(func() { f.must(exec.Command("umount", image)) })
-	f.must(exec.Command("sh", "-euc", `cd "$1"; cpio --quiet -idm --no-absolute-filenames; chmod 755 .`, "sh", initrd), initrd+".img")
+	f.must(exec.Command("sh", "-euc", `cd "$1"; cpio --quiet -idm --no-absolute-filenames; chmod 755 .`, "sh", initrd),
+		initrd+".img")
 	client := f.boot(name, initrd+":"+image)
 	// What it learns from DHCP, and `ltsp init` does before systemd: names, and users who log in
 	// over SSH.

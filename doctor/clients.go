@@ -189,7 +189,8 @@ func namesClient(f *facts) (found []Finding) {
 		}
 		found = append(found, Finding{
 			Kind: Server, Subject: s.Name, Fix: sentence(ways), Commands: commands,
-			Message: fmt.Sprintf("Clients of %s cannot resolve %s: their /etc/hosts does not hold it, %s.%s", list(chroots), s.entry, dns, knows),
+			Message: fmt.Sprintf("Clients of %s cannot resolve %s: their /etc/hosts does not hold it, %s.%s",
+				list(chroots), s.entry, dns, knows),
 		})
 	}
 	return found
@@ -204,15 +205,19 @@ func namesClientDiffer(f *facts) (found []Finding) {
 		told := map[string]bool{}
 		for _, c := range f.clients {
 			addresses, from, _ := c.resolve(f, s)
-			others := slices.DeleteFunc(slices.Clone(addresses), func(a netip.Addr) bool { return slices.Contains(here, a) || s.local(a) })
+			others := slices.DeleteFunc(slices.Clone(addresses), func(a netip.Addr) bool {
+				return slices.Contains(here, a) || s.local(a)
+			})
 			if len(others) == 0 || told[from] {
 				continue
 			}
 			told[from] = true
 			found = append(found, Finding{
 				Kind: Server, Subject: s.Name,
-				Message: fmt.Sprintf("Clients of %s find %s at %s (%s), and keys are collected at %s.", c.chroot, s.entry, join(others), from, join(here)),
-				Fix:     fmt.Sprintf("Put right whichever is wrong: %s, or the addresses in %s.", from, f.farm.ServerPath(s.Name)),
+				Message: fmt.Sprintf("Clients of %s find %s at %s (%s), and keys are collected at %s.", c.chroot,
+					s.entry, join(others), from, join(here)),
+				Fix: fmt.Sprintf("Put right whichever is wrong: %s, or the addresses in %s.", from,
+					f.farm.ServerPath(s.Name)),
 			})
 		}
 	}

@@ -34,7 +34,9 @@ func declaration(f *facts) (found []Finding) {
 			fix = sentence(m.Remedy)
 		}
 		m.Remedy = ""
-		found = append(found, Finding{Kind: Declaration, Subject: file, Message: place(m.Line, m.Column, m.Key) + sentence(m.Msg), Fix: fix})
+		found = append(found,
+			Finding{Kind: Declaration, Subject: file, Message: place(m.Line, m.Column, m.Key) + sentence(m.Msg),
+				Fix: fix})
 	}
 	return found
 }
@@ -75,7 +77,8 @@ func record(f *facts) (found []Finding) {
 	for _, s := range f.servers {
 		if s.record.State == update.Unreadable {
 			found = append(found, Finding{
-				Kind: Server, Subject: s.Name, Message: sentence(s.record.Message), Fix: "Do what the message says, and look again.",
+				Kind: Server, Subject: s.Name, Message: sentence(s.record.Message),
+				Fix:      "Do what the message says, and look again.",
 				Commands: []string{"ltskeeper keys list " + s.Name},
 			})
 		}
@@ -122,12 +125,14 @@ func permissions(f *facts) (found []Finding) {
 		found = append(found, finding)
 	}
 	if login := f.farm.Collect.Login; login != nil && login.Identity != "" {
-		if info, err := os.Stat(login.Identity); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		if info, err := os.Stat(login.Identity); err == nil && info.Mode().IsRegular() &&
+			info.Mode().Perm()&0o077 != 0 {
 			found = append(found, Finding{
 				Kind: Machine, Subject: login.Identity,
-				Message: fmt.Sprintf("Others than its owner may read the private key that servers are logged in to with (mode %04o).", info.Mode().Perm()),
-				Why:     "Whoever has it can log in to the account on every server.",
-				Fix:     "Take the permission away; if somebody else has been on this machine, make a new key.", Commands: []string{shell("chmod 600 %s", login.Identity)},
+				Message:  fmt.Sprintf("Others than its owner may read the private key that servers are logged in to with (mode %04o).", info.Mode().Perm()),
+				Why:      "Whoever has it can log in to the account on every server.",
+				Fix:      "Take the permission away; if somebody else has been on this machine, make a new key.",
+				Commands: []string{shell("chmod 600 %s", login.Identity)},
 			})
 		}
 	}

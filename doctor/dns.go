@@ -75,7 +75,10 @@ func (m *machine) givenNameServers() (servers []string, file string) {
 		for _, line := range lines(data) {
 			key, value, _ := strings.Cut(line, "=")
 			words := strings.Split(value, ",")
-			at := slices.IndexFunc(words, func(w string) bool { w = strings.TrimSpace(w); return w == "option:dns-server" || w == "6" })
+			at := slices.IndexFunc(words, func(w string) bool {
+				w = strings.TrimSpace(w)
+				return w == "option:dns-server" || w == "6"
+			})
 			if strings.TrimSpace(key) != "dhcp-option" || at < 0 {
 				continue
 			}

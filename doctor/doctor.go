@@ -47,11 +47,12 @@ type Finding struct {
 	Cause    string   `json:"cause,omitempty"` // a word, where the check knows several
 	Severity Severity `json:"severity"`
 	Kind     Kind     `json:"kind"`
-	Subject  string   `json:"subject"`            // the server's or chroot's name, a file, or "this machine"
-	Message  string   `json:"message"`            // what is wrong, a sentence
-	Why      string   `json:"why"`                // why it matters, a sentence
-	Fix      string   `json:"fix"`                // what to do next, a sentence
-	Commands []string `json:"commands,omitempty"` // to type for that, in this order; what is for another machine is a comment
+	Subject  string   `json:"subject"` // the server's or chroot's name, a file, or "this machine"
+	Message  string   `json:"message"` // what is wrong, a sentence
+	Why      string   `json:"why"`     // why it matters, a sentence
+	Fix      string   `json:"fix"`     // what to do next, a sentence
+	// to type for that, in this order; what is for another machine is a comment
+	Commands []string `json:"commands,omitempty"`
 }
 
 // A Report is all that was found, what matters most first.
@@ -132,7 +133,9 @@ func chosen(f *farm.Farm, names []string) (servers []farm.Server, chroots []farm
 		s, noServer := f.Server(name)
 		c, noChroot := f.Chroot(name)
 		if noServer != nil && noChroot != nil {
-			return nil, nil, &farm.UnknownError{Kind: "server or chroot", Name: name, Nearest: farm.Nearest(name, known), Known: known}
+			return nil, nil,
+				&farm.UnknownError{Kind: "server or chroot", Name: name, Nearest: farm.Nearest(name, known),
+					Known: known}
 		}
 		if noServer == nil {
 			servers = append(servers, s)

@@ -70,7 +70,8 @@ func newWorld(t *testing.T) *world {
 	dir := t.TempDir()
 	w := &world{T: t, dir: dir, root: filepath.Join(dir, "client"), sshd: map[string]*sshdtest.Server{}}
 	w.write("ltskeeper.toml", declared)
-	for _, folder := range []string{"client/bin", "client/sbin", "client/etc/ssh", "client/boot", "tftp", "images", "machine/etc/cron.d", "machine/etc/apt/apt.conf.d", "machine/proc/net", "state"} {
+	for _, folder := range []string{"client/bin", "client/sbin", "client/etc/ssh", "client/boot", "tftp", "images",
+		"machine/etc/cron.d", "machine/etc/apt/apt.conf.d", "machine/proc/net", "state"} {
 		w.check(os.MkdirAll(filepath.Join(dir, folder), 0o755))
 	}
 	w.write("client/bin/sh", string(elftest.Static(elf.EM_X86_64)))
@@ -202,7 +203,8 @@ func (w *world) serveDNS() {
 			answer.SetRcode(question, dns.RcodeRefused)
 		} else if !known {
 			answer.SetRcode(question, dns.RcodeNameError)
-		} else if head := (dns.RR_Header{Name: q.Name, Rrtype: q.Qtype, Class: dns.ClassINET, Ttl: 1}); q.Qtype == dns.TypeA {
+		} else if head := (dns.RR_Header{Name: q.Name, Rrtype: q.Qtype, Class: dns.ClassINET,
+			Ttl: 1}); q.Qtype == dns.TypeA {
 			answer.Answer = append(answer.Answer, &dns.A{Hdr: head, A: address.AsSlice()})
 		}
 		out.WriteMsg(answer)
@@ -254,22 +256,30 @@ func TestChecks(t *testing.T) {
 		also     []string // checks that find something in it, too
 		breaks   func(*world)
 	}{
-		{"declaration", Problem, "Line 10, column 12, collect.parallel: 0 is out of range.", nil, func(w *world) { w.write("ltskeeper.toml", declared+"[collect]\nparallel = 0\n") }},
+		{"declaration", Problem, "Line 10, column 12, collect.parallel: 0 is out of range.", nil, func(w *world) {
+			w.write("ltskeeper.toml", declared+"[collect]\nparallel = 0\n")
+		}},
 		{"record", Problem, "app01.pub", nil, func(w *world) { w.write("state/keys/app01.pub", "nonsense\n") }},
-		{"permissions", Problem, "Everybody may write to it (mode 0666)", nil, func(w *world) { w.sh("chmod 666 servers.d/app01.toml") }},
+		{"permissions", Problem, "Everybody may write to it (mode 0666)", nil, func(w *world) {
+			w.sh("chmod 666 servers.d/app01.toml")
+		}},
 
-		{"key-changed", Problem, "and another ED25519 key is trusted", nil, func(w *world) { w.check(w.sshd["app01"].ChangeKeys()) }},
+		{"key-changed", Problem, "and another ED25519 key is trusted", nil, func(w *world) {
+			w.check(w.sshd["app01"].ChangeKeys())
+		}},
 		{"key-revoked", Problem, "which is revoked", []string{"key-unknown", "files-behind"}, func(w *world) {
 			_, err := update.Revoke(w.Context(), w.farm(), "app01", w.fingerprints("app01"), false, false)
 			w.check(err)
 		}},
-		{"same-key", Problem, "app01 and app02 have the same host key, ED25519 SHA256:", []string{"key-changed"}, func(w *world) {
-			w.sshd["app02"].Stop()
-			w.sh("cp %s/host_*key* %s/ || cp %[1]s/*ed25519* %[2]s/", w.sshd["app01"].Dir, w.sshd["app02"].Dir)
-			w.check(w.sshd["app02"].Restart())
-		}},
+		{"same-key", Problem, "app01 and app02 have the same host key, ED25519 SHA256:", []string{"key-changed"},
+			func(w *world) {
+				w.sshd["app02"].Stop()
+				w.sh("cp %s/host_*key* %s/ || cp %[1]s/*ed25519* %[2]s/", w.sshd["app01"].Dir, w.sshd["app02"].Dir)
+				w.check(w.sshd["app02"].Restart())
+			}},
 		{"known-hosts-local", Problem, "Line 2 of ", nil, func(w *world) {
-			w.write("known_hosts.local", "# from before\n[app01]:2222 "+oldKey+"\nother "+oldKey+"\n[app01]:2222 "+w.sshd["app01"].PublicKeys()[0]+"\n")
+			w.write("known_hosts.local",
+				"# from before\n[app01]:2222 "+oldKey+"\nother "+oldKey+"\n[app01]:2222 "+w.sshd["app01"].PublicKeys()[0]+"\n")
 			w.update()
 		}},
 		{"quarantined", Problem, "Clients are kept away", []string{}, func(w *world) {
@@ -284,7 +294,8 @@ func TestChecks(t *testing.T) {
 		{"key-unknown", Problem, "none of its keys is on record", nil, func(w *world) { w.another("app03") }},
 		{"certificate", Problem, "has expired at", nil, func(w *world) { w.certify("-5w:-1w") }},
 		{"certificate", Problem, "is valid only from", nil, func(w *world) { w.certify("+1w:+9w") }},
-		{"certificate", Problem, "is not for this name: its principals are \"app01.example.org\" (for the name app01)", nil, func(w *world) { w.certify("-1d:+52w", "app01.example.org") }},
+		{"certificate", Problem, "is not for this name: its principals are \"app01.example.org\" (for the name app01)",
+			nil, func(w *world) { w.certify("-1d:+52w", "app01.example.org") }},
 		{"certificate", Problem, "without a certificate, and clients know it by that alone", nil, func(w *world) {
 			w.certify("-1d:+52w")
 			w.remove("state") // of app01 it knew a key before
@@ -293,50 +304,63 @@ func TestChecks(t *testing.T) {
 		}},
 		{"certificate", Advice, "expires at", nil, func(w *world) { w.certify("-1w:+1w") }},
 
-		{"names-loopback", Problem, "app01 resolves to 127.0.1.1 here, which is this machine itself (line 3 of ", []string{"ssh-closed", "files-behind"}, func(w *world) {
-			w.undeclare("app01")
-			w.add("machine/etc/hosts", "127.0.1.1 app01\n")
-		}},
-		{"names-loopback", Problem, "On clients of client, app01 is 127.0.1.1, the client itself (line 1 of ", []string{"ssh-closed", "files-behind", "image-old"}, func(w *world) {
-			w.undeclare("app01")
-			w.zone.set("app01.", netip.MustParseAddr("127.0.1.1"))
-			w.write("client/etc/hosts", "127.0.1.1 app01\n")
-		}},
+		{"names-loopback", Problem, "app01 resolves to 127.0.1.1 here, which is this machine itself (line 3 of ",
+			[]string{"ssh-closed", "files-behind"}, func(w *world) {
+				w.undeclare("app01")
+				w.add("machine/etc/hosts", "127.0.1.1 app01\n")
+			}},
+		{"names-loopback", Problem, "On clients of client, app01 is 127.0.1.1, the client itself (line 1 of ",
+			[]string{"ssh-closed", "files-behind", "image-old"}, func(w *world) {
+				w.undeclare("app01")
+				w.zone.set("app01.", netip.MustParseAddr("127.0.1.1"))
+				w.write("client/etc/hosts", "127.0.1.1 app01\n")
+			}},
 		{"names-unresolved", Problem, "app01 does not resolve here.", []string{"files-behind"}, func(w *world) {
 			w.undeclare("app01")
 			w.zone.forget("app01.")
 		}},
-		{"names-differ", Problem, "app01 resolves to 127.0.0.9 (line 3 of ", nil, func(w *world) { w.add("machine/etc/hosts", "127.0.0.9 app01\n") }},
+		{"names-differ", Problem, "app01 resolves to 127.0.0.9 (line 3 of ", nil, func(w *world) {
+			w.add("machine/etc/hosts", "127.0.0.9 app01\n")
+		}},
 		{"names-differ", Advice, "app01 resolves to 127.0.0.9 (line 3 of ", nil, func(w *world) {
 			w.add("machine/etc/hosts", "127.0.0.9 app01\n"+w.sshd["app01"].Address+" app01\n")
 		}},
-		{"names-client", Problem, "Clients of client cannot resolve app01: their /etc/hosts does not hold it, nor does DNS. This machine knows it from its own file (line 3 of ", nil, func(w *world) {
-			w.zone.forget("app01.")
-			w.add("machine/etc/hosts", w.sshd["app01"].Address+" app01\n")
-		}},
+		{"names-client", Problem,
+			"Clients of client cannot resolve app01: their /etc/hosts does not hold it, nor does DNS. This machine knows it from its own file (line 3 of ", nil, func(w *world) {
+				w.zone.forget("app01.")
+				w.add("machine/etc/hosts", w.sshd["app01"].Address+" app01\n")
+			}},
 		{"names-client", Problem, "nor does DNS", nil, func(w *world) {
 			w.zone.forget("app01.")
 			w.refuses.Store(true)
-			w.write("machine/etc/resolv.conf", "nameserver 127.0.0.8\nnameserver 127.0.0.1\nnameserver 127.0.0.9\n") // two are silent
+			// two are silent
+			w.write("machine/etc/resolv.conf", "nameserver 127.0.0.8\nnameserver 127.0.0.1\nnameserver 127.0.0.9\n")
 		}},
-		{"names-client-differ", Problem, "Clients of client find app01 at 127.0.0.9 (DNS), and keys are collected at ", nil, func(w *world) {
-			w.zone.set("app01.", netip.MustParseAddr("127.0.0.9"))
-			w.add("machine/etc/hosts", w.sshd["app01"].Address+" app01\n")
+		{"names-client-differ", Problem, "Clients of client find app01 at 127.0.0.9 (DNS), and keys are collected at ",
+			nil, func(w *world) {
+				w.zone.set("app01.", netip.MustParseAddr("127.0.0.9"))
+				w.add("machine/etc/hosts", w.sshd["app01"].Address+" app01\n")
+			}},
+		{"names-same-address", Problem, "app01 and app02 have the same address, 127.",
+			[]string{"key-changed", "files-behind"}, func(w *world) {
+				w.declare("app02", fmt.Sprintf("addresses = [%q, \"other\"]\nport = 2222\n", w.sshd["app02"].Address))
+				w.add("machine/etc/hosts", w.sshd["app01"].Address+" other\n")
+			}},
+		{"alias-unresolved", Advice, "The alias gone does not resolve here.", []string{"files-behind"}, func(w *world) {
+			w.add("servers.d/app02.toml", "aliases = [\"gone\"]\n")
 		}},
-		{"names-same-address", Problem, "app01 and app02 have the same address, 127.", []string{"key-changed", "files-behind"}, func(w *world) {
-			w.declare("app02", fmt.Sprintf("addresses = [%q, \"other\"]\nport = 2222\n", w.sshd["app02"].Address))
-			w.add("machine/etc/hosts", w.sshd["app01"].Address+" other\n")
-		}},
-		{"alias-unresolved", Advice, "The alias gone does not resolve here.", []string{"files-behind"}, func(w *world) { w.add("servers.d/app02.toml", "aliases = [\"gone\"]\n") }},
 
 		{"ssh-closed", Problem, ":2222: connection refused.", nil, func(w *world) { w.sshd["app01"].Stop() }},
-		{"ssh-other", Problem, "is no SSH server that clients could use: no SSH server: it says \"220 ftp\"", nil, func(w *world) {
-			w.sshd["app01"].Stop()
-			w.greet(w.sshd["app01"].Address+":2222", func() []byte { return []byte("220 ftp\r\n") })
-		}},
-		{"address-silent", Problem, "SSH answers at another address of it, and not at 127.0.0.9:2222", []string{"files-behind"}, func(w *world) {
-			w.declare("app01", fmt.Sprintf("addresses = [%q, \"127.0.0.9\"]\nport = 2222\n", w.sshd["app01"].Address))
-		}},
+		{"ssh-other", Problem, "is no SSH server that clients could use: no SSH server: it says \"220 ftp\"", nil,
+			func(w *world) {
+				w.sshd["app01"].Stop()
+				w.greet(w.sshd["app01"].Address+":2222", func() []byte { return []byte("220 ftp\r\n") })
+			}},
+		{"address-silent", Problem, "SSH answers at another address of it, and not at 127.0.0.9:2222",
+			[]string{"files-behind"}, func(w *world) {
+				w.declare("app01",
+					fmt.Sprintf("addresses = [%q, \"127.0.0.9\"]\nport = 2222\n", w.sshd["app01"].Address))
+			}},
 		{"clock-server", Problem, "Its clock is 10 minutes behind this machine's.", nil, func(w *world) {
 			w.answer.set("app01", ldm.Answer{Rating: 1, Time: time.Now().Add(-10 * time.Minute)})
 		}},
@@ -351,29 +375,47 @@ func TestChecks(t *testing.T) {
 			w.remove("tftp/client/lts.conf")
 			w.write("tftp/client/lts.conf", "[default]\nX = y\n")
 		}},
-		{"lts-conf-hidden", Advice, "Another lts.conf stands under TFTP", nil, func(w *world) { w.write("tftp/i386/lts.conf", "[default]\nX = y\n") }},
-		{"tftp-root", Problem, "The TFTP server serves /nowhere (", nil, func(w *world) { w.write("machine/etc/dnsmasq.d/ltsp.conf", "enable-tftp\ntftp-root=/nowhere\n") }},
-		{"file-edited", Problem, "Its /etc/ssh/ssh_known_hosts was edited by hand, or by another program: 1 line in it is not ltskeeper's, the first: mine ssh-rsa", []string{"image-old"}, func(w *world) { w.add("client/etc/ssh/ssh_known_hosts", "mine ssh-rsa AAAA\n") }},
-		{"file-foreign", Problem, "client/etc/lts.conf was not written by ltskeeper.", []string{"image-old"}, func(w *world) { w.write("client/etc/lts.conf", "[default]\nX = y\n") }},
-		{"lts-conf-wrong", Advice, "warning: A again in [default]", []string{"files-behind"}, func(w *world) { w.write("lts.conf", "[default]\nA = b\nA = c\n") }},
+		{"lts-conf-hidden", Advice, "Another lts.conf stands under TFTP", nil, func(w *world) {
+			w.write("tftp/i386/lts.conf", "[default]\nX = y\n")
+		}},
+		{"tftp-root", Problem, "The TFTP server serves /nowhere (", nil, func(w *world) {
+			w.write("machine/etc/dnsmasq.d/ltsp.conf", "enable-tftp\ntftp-root=/nowhere\n")
+		}},
+		{"file-edited", Problem,
+			"Its /etc/ssh/ssh_known_hosts was edited by hand, or by another program: 1 line in it is not ltskeeper's, the first: mine ssh-rsa", []string{"image-old"}, func(w *world) { w.add("client/etc/ssh/ssh_known_hosts", "mine ssh-rsa AAAA\n") }},
+		{"file-foreign", Problem, "client/etc/lts.conf was not written by ltskeeper.", []string{"image-old"},
+			func(w *world) { w.write("client/etc/lts.conf", "[default]\nX = y\n") }},
+		{"lts-conf-wrong", Advice, "warning: A again in [default]", []string{"files-behind"}, func(w *world) {
+			w.write("lts.conf", "[default]\nA = b\nA = c\n")
+		}},
 		{"lts-conf-wrong", Problem, ":4:5: error: ", []string{"declaration"}, func(w *world) {
 			w.write("lts.conf", "[default]\nA = b\nA = c\nB = \"$(reboot)\"\nC = \"$(reboot)\"\n")
 		}},
 		{"lts-conf-wrong", Problem, "error: ", []string{"image-apart"}, func(w *world) {
 			w.write("tftp/client/current/lts.conf", "# Written by ltskeeper\n[default]\nA = \"$(reboot)\"\n")
 		}},
-		{"files-behind", Advice, "Its clients have an older /etc/ssh/ssh_known_hosts and /etc/lts.conf than", nil, func(w *world) { w.remove("servers.d/app02.toml") }},
-		{"get-hosts-foreign", Advice, "get_hosts is not ltskeeper's, and stays.", []string{"image-old"}, func(w *world) { w.write("client/usr/share/ltsp/get_hosts", "#!/bin/sh\n") }},
+		{"files-behind", Advice, "Its clients have an older /etc/ssh/ssh_known_hosts and /etc/lts.conf than", nil,
+			func(w *world) { w.remove("servers.d/app02.toml") }},
+		{"get-hosts-foreign", Advice, "get_hosts is not ltskeeper's, and stays.", []string{"image-old"},
+			func(w *world) { w.write("client/usr/share/ltsp/get_hosts", "#!/bin/sh\n") }},
 
 		{"no-image", Problem, "It has no image yet.", nil, func(w *world) { w.sh("rm -rf images/* tftp/*") }},
-		{"no-image", Problem, "there is no program to start in it", []string{}, func(w *world) { w.remove("client/bin/sh") }},
+		{"no-image", Problem, "there is no program to start in it", []string{}, func(w *world) {
+			w.remove("client/bin/sh")
+		}},
 		{"image-replaced", Problem, "client.img is a file, and no link", []string{}, func(w *world) {
 			w.remove("images/client.img")
 			w.write("images/client.img", "hsqs")
 		}},
-		{"image-replaced", Problem, "is a link to elsewhere.img, which is no generation", []string{}, func(w *world) { w.sh("ln -sfn elsewhere.img images/client.img") }},
-		{"image-apart", Problem, "tftp/client/current/kernel is not that of generation 1.", nil, func(w *world) { w.write("tftp/client/current/kernel", "kerneL") }},
-		{"image-apart", Problem, "is not at generation 1 as the image is", nil, func(w *world) { w.sh("ln -sfn 7 tftp/client/current") }},
+		{"image-replaced", Problem, "is a link to elsewhere.img, which is no generation", []string{}, func(w *world) {
+			w.sh("ln -sfn elsewhere.img images/client.img")
+		}},
+		{"image-apart", Problem, "tftp/client/current/kernel is not that of generation 1.", nil, func(w *world) {
+			w.write("tftp/client/current/kernel", "kerneL")
+		}},
+		{"image-apart", Problem, "is not at generation 1 as the image is", nil, func(w *world) {
+			w.sh("ln -sfn 7 tftp/client/current")
+		}},
 		{"image-held", Problem, "It is held at generation 1 since 20", nil, func(w *world) {
 			w.write("client/new", "")
 			w.update()
@@ -388,29 +430,42 @@ func TestChecks(t *testing.T) {
 				return unix.Statfs_t{Bsize: 4096, Bavail: 1 << 40, Files: 1000, Ffree: 7}, nil
 			}
 		}},
-		{"no-space", Problem, "has 60 MB free, and the next full build needs about 65 MB", []string{"no-image"}, func(w *world) {
-			w.remove("images") // a first build
-			w.remove("tftp")
-			w.sh("mkdir images tftp && truncate -s 64M client/big")
-			w.machine.free = func(string) (unix.Statfs_t, error) { return unix.Statfs_t{Bsize: 1 << 20, Bavail: 60}, nil }
-		}},
+		{"no-space", Problem, "has 60 MB free, and the next full build needs about 65 MB", []string{"no-image"},
+			func(w *world) {
+				w.remove("images") // a first build
+				w.remove("tftp")
+				w.sh("mkdir images tftp && truncate -s 64M client/big")
+				w.machine.free = func(string) (unix.Statfs_t, error) {
+					return unix.Statfs_t{Bsize: 1 << 20, Bavail: 60}, nil
+				}
+			}},
 		{"read-only", Problem, "Its file system is mounted read-only.", nil, func(w *world) {
 			w.machine.free = func(string) (unix.Statfs_t, error) {
 				return unix.Statfs_t{Bsize: 4096, Bavail: 1 << 40, Flags: unix.ST_RDONLY}, nil
 			}
 		}},
-		{"kernel-modules", Problem, "there are no modules for it: /lib/modules/6.1.0-9 does not exist", []string{"image-old"}, func(w *world) { w.remove("client/lib/modules") }},
-		{"kernel-modules", Problem, "/lib/modules/6.1.0-9 has no modules.dep", []string{"image-old"}, func(w *world) { w.remove("client/lib/modules/6.1.0-9/modules.dep") }},
-		{"kernel-modules", Problem, "/lib/modules/6.1.0-9 lists modules, and its folder kernel is empty", []string{"image-old"}, func(w *world) { w.remove("client/lib/modules/6.1.0-9/kernel/e1000e.ko") }},
-		{"kernel-gone", Problem, "There is no kernel in its /boot any more, and its clients boot that of generation 1, 6.1.0-9.", []string{"image-old"}, func(w *world) { w.sh("rm client/boot/*") }},
+		{"kernel-modules", Problem, "there are no modules for it: /lib/modules/6.1.0-9 does not exist",
+			[]string{"image-old"}, func(w *world) { w.remove("client/lib/modules") }},
+		{"kernel-modules", Problem, "/lib/modules/6.1.0-9 has no modules.dep", []string{"image-old"}, func(w *world) {
+			w.remove("client/lib/modules/6.1.0-9/modules.dep")
+		}},
+		{"kernel-modules", Problem, "/lib/modules/6.1.0-9 lists modules, and its folder kernel is empty",
+			[]string{"image-old"}, func(w *world) { w.remove("client/lib/modules/6.1.0-9/kernel/e1000e.ko") }},
+		{"kernel-gone", Problem,
+			"There is no kernel in its /boot any more, and its clients boot that of generation 1, 6.1.0-9.",
+			[]string{"image-old"}, func(w *world) { w.sh("rm client/boot/*") }},
 		{"kernel-gone", Problem, "There is no kernel in its /boot any more", []string{"image-old"}, func(w *world) {
 			w.sh("cd client && ln -s boot/vmlinuz-6.1.0-9 vmlinuz && ln -s boot/initrd.img-6.1.0-9 initrd.img && rm boot/vmlinuz-*")
 		}},
-		{"kernel-initrd", Problem, "The initrd of its newest kernel, 6.1.0-9, is empty", []string{"image-old"}, func(w *world) { w.write("client/boot/initrd.img-6.1.0-9", "") }},
-		{"kernel-initrd", Problem, "Its newest kernel, 6.1.0-10, has no initrd.", []string{"image-old"}, func(w *world) { w.write("client/boot/vmlinuz-6.1.0-10", "kernel") }},
-		{"kernel-initrd", Problem, "The initrd of its newest kernel, 6.1.0-9, is older than the kernel.", []string{"image-old"}, func(w *world) { w.sh("touch -d 2020-01-01 client/boot/initrd.img-6.1.0-9") }},
+		{"kernel-initrd", Problem, "The initrd of its newest kernel, 6.1.0-9, is empty", []string{"image-old"},
+			func(w *world) { w.write("client/boot/initrd.img-6.1.0-9", "") }},
+		{"kernel-initrd", Problem, "Its newest kernel, 6.1.0-10, has no initrd.", []string{"image-old"},
+			func(w *world) { w.write("client/boot/vmlinuz-6.1.0-10", "kernel") }},
+		{"kernel-initrd", Problem, "The initrd of its newest kernel, 6.1.0-9, is older than the kernel.",
+			[]string{"image-old"}, func(w *world) { w.sh("touch -d 2020-01-01 client/boot/initrd.img-6.1.0-9") }},
 		{"image-old", Advice, "is not as generation 1 has it", nil, func(w *world) { w.write("client/new", "") }},
-		{"modules-alone", Advice, "There is /lib/modules/6.0.0-1, and no kernel 6.0.0-1.", []string{"image-old"}, func(w *world) { w.write("client/lib/modules/6.0.0-1/kernel/x.ko", "") }},
+		{"modules-alone", Advice, "There is /lib/modules/6.0.0-1, and no kernel 6.0.0-1.", []string{"image-old"},
+			func(w *world) { w.write("client/lib/modules/6.0.0-1/kernel/x.ko", "") }},
 
 		{"ltsp-initrd", Problem, "It is older than ", nil, func(w *world) {
 			w.ltsp("[[alias]]\nname = \"server\"\n")
@@ -428,7 +483,9 @@ func TestChecks(t *testing.T) {
 			w.sh("touch tftp/ltsp.img")
 		}},
 
-		{"run-failed", Problem, "Its last run did not succeed (exit-code).", nil, func(w *world) { w.systemd("exit-code", "enabled") }},
+		{"run-failed", Problem, "Its last run did not succeed (exit-code).", nil, func(w *world) {
+			w.systemd("exit-code", "enabled")
+		}},
 		{"clock-future", Problem, "There is an entry of the key log about app01 of 20", nil, func(w *world) {
 			w.machine.now = func() time.Time { return time.Now().Add(-time.Hour) }
 		}},
@@ -436,13 +493,16 @@ func TestChecks(t *testing.T) {
 			w.write("machine/etc/apt/apt.conf.d/99ltsp", "# ltsp image\nDPkg::Post-Invoke { \"ltsp image /\"; };\n")
 		}},
 		{"undone", Problem, "Line 1 runs ssh-keyscan.", nil, func(w *world) {
-			w.write("machine/etc/cron.d/keys", "0 3 * * * root ssh-keyscan -f hosts >/srv/ltsp/x86_64/etc/ssh/ssh_known_hosts\n")
+			w.write("machine/etc/cron.d/keys",
+				"0 3 * * * root ssh-keyscan -f hosts >/srv/ltsp/x86_64/etc/ssh/ssh_known_hosts\n")
 		}},
 		{"undone", Problem, "/usr/local/sbin/nightly, which runs ltsp image (line 3).", nil, func(w *world) {
 			w.write("machine/usr/local/sbin/nightly", "#!/bin/sh\n# ltsp image\nltsp image x86_64\n")
 			w.write("machine/etc/cron.d/nightly", "0 3 * * * root /usr/local/sbin/nightly --quiet\n")
 		}},
-		{"no-schedule", Advice, "No timer and no cron job runs update-image.", nil, func(w *world) { w.remove("machine/etc/cron.d/ltskeeper") }},
+		{"no-schedule", Advice, "No timer and no cron job runs update-image.", nil, func(w *world) {
+			w.remove("machine/etc/cron.d/ltskeeper")
+		}},
 		{"no-schedule", Advice, "No timer and no cron job runs update-image.", nil, func(w *world) {
 			w.remove("machine/etc/cron.d/ltskeeper")
 			w.systemd("success", "disabled")
@@ -450,20 +510,28 @@ func TestChecks(t *testing.T) {
 		{"run-overdue", Advice, "No key of any server has been seen for 10 days.", nil, func(w *world) {
 			w.machine.now = func() time.Time { return time.Now().Add(10*24*time.Hour + time.Minute) }
 		}},
-		{"clock-unsynchronised", Advice, "no time server", nil, func(w *world) { w.machine.adjtime = func() (bool, error) { return false, nil } }},
+		{"clock-unsynchronised", Advice, "no time server", nil, func(w *world) {
+			w.machine.adjtime = func() (bool, error) { return false, nil }
+		}},
 		{"weak-key", Advice, "RSA of 2048 bits", nil, func(w *world) {
 			w.check(w.sshd["app01"].ChangeKeys("rsa"))
 			w.remove("state")
 			w.update()
 		}},
-		{"ldminfod-closed", Advice, "No ldminfod answers with a rating on port 9571.", nil, func(w *world) { w.answer.forget("app01") }},
+		{"ldminfod-closed", Advice, "No ldminfod answers with a rating on port 9571.", nil, func(w *world) {
+			w.answer.forget("app01")
+		}},
 		{"ldminfod-closed", Problem, "No ldminfod answers with a rating on port 9571.", nil, func(w *world) {
 			w.answer.forget("app01")
 			w.write("ltskeeper.toml", declared+"[balance]\npolicy = \"best\"\n")
 			w.update()
 		}},
-		{"tftp-closed", Advice, "Nothing listens on UDP port 69.", nil, func(w *world) { w.write("machine/proc/net/udp", "") }},
-		{"images-unserved", Advice, "Nothing listens on the ports of NFS", nil, func(w *world) { w.write("machine/proc/net/tcp", "") }},
+		{"tftp-closed", Advice, "Nothing listens on UDP port 69.", nil, func(w *world) {
+			w.write("machine/proc/net/udp", "")
+		}},
+		{"images-unserved", Advice, "Nothing listens on the ports of NFS", nil, func(w *world) {
+			w.write("machine/proc/net/tcp", "")
+		}},
 	}
 	covered := map[string]bool{}
 	for _, c := range cases {
@@ -476,7 +544,9 @@ func TestChecks(t *testing.T) {
 			}
 			c.breaks(w)
 			r := w.examine()
-			i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Check == c.check && strings.Contains(f.Message, c.says) })
+			i := slices.IndexFunc(r.Findings, func(f Finding) bool {
+				return f.Check == c.check && strings.Contains(f.Message, c.says)
+			})
 			if i < 0 {
 				t.Fatalf("not found, but: %+v", r.Findings)
 			}
@@ -530,7 +600,8 @@ func TestSubjects(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := examine(ctx, filepath.Join(w.dir, "ltskeeper.toml"), nil, w.machine); !errors.Is(err, context.Canceled) {
+	if _, err := examine(ctx, filepath.Join(w.dir, "ltskeeper.toml"), nil, w.machine); !errors.Is(err,
+		context.Canceled) {
 		t.Error(err)
 	}
 }
@@ -544,13 +615,17 @@ func TestBrokenDeclaration(t *testing.T) {
 	w.declare("app02", "adresses = []\n")
 	w.add("lts.conf", "STRAY\n")
 	r := w.examine()
-	if got := ids(r.Findings); !slices.Equal(got, []string{"declaration", "ssh-closed", "lts-conf-wrong", "kernel-modules"}) {
+	if got := ids(r.Findings); !slices.Equal(got,
+		[]string{"declaration", "ssh-closed", "lts-conf-wrong", "kernel-modules"}) {
 		t.Errorf("%v", r.Findings)
 	}
-	if f := r.Findings[0]; !strings.HasSuffix(f.Subject, "lts.conf") || !strings.HasPrefix(f.Message, "Line 1, column 1: ") {
+	if f := r.Findings[0]; !strings.HasSuffix(f.Subject, "lts.conf") ||
+		!strings.HasPrefix(f.Message, "Line 1, column 1: ") {
 		t.Errorf("%+v", f)
 	}
-	if !slices.ContainsFunc(r.Unseen, func(s string) bool { return strings.Contains(s, "the declaration is not sound") }) {
+	if !slices.ContainsFunc(r.Unseen, func(s string) bool {
+		return strings.Contains(s, "the declaration is not sound")
+	}) {
 		t.Errorf("%q", r.Unseen)
 	}
 	if r := w.examine("app02"); !slices.Contains(ids(r.Findings), "declaration") {
@@ -560,7 +635,8 @@ func TestBrokenDeclaration(t *testing.T) {
 	w.write("ltskeeper.toml", "state = state\n")
 	w.remove("lts.conf")
 	r = w.examine()
-	if got := ids(r.Findings); !slices.Equal(got, []string{"declaration", "ssh-closed"}) { // where the record is, nobody knows
+	// where the record is, nobody knows
+	if got := ids(r.Findings); !slices.Equal(got, []string{"declaration", "ssh-closed"}) {
 		t.Errorf("%v", r.Findings)
 	}
 
@@ -568,7 +644,8 @@ func TestBrokenDeclaration(t *testing.T) {
 	w.remove("servers.d")
 	w.sh("mkdir -p machine/srv/ltsp && cp -a client machine/srv/ltsp/x86_64")
 	r = w.examine()
-	if got := ids(r.Findings); !slices.Equal(got, []string{"declaration", "kernel-modules"}) || r.Findings[1].Subject != "x86_64" {
+	if got := ids(r.Findings); !slices.Equal(got, []string{"declaration", "kernel-modules"}) ||
+		r.Findings[1].Subject != "x86_64" {
 		t.Errorf("%v", r.Findings)
 	}
 }
@@ -632,11 +709,13 @@ func TestNameServers(t *testing.T) {
 		t.Error(found, err)
 	}
 	// Clients ask whom ltsp.conf names to them, and search where it says.
-	w.write("machine/etc/ltsp/ltsp.conf", "[clients]\nDNS_SERVER=\"127.0.0.6 127.0.0.1\"\nSEARCH_DOMAIN='ltsp example.org'\n")
+	w.write("machine/etc/ltsp/ltsp.conf",
+		"[clients]\nDNS_SERVER=\"127.0.0.6 127.0.0.1\"\nSEARCH_DOMAIN='ltsp example.org'\n")
 	conf, err := farm.ReadLTSPConf(w.machine.root)
 	w.check(err)
 	s = w.machine.openNameService(conf)
-	if found, err := s.lookup(t.Context(), "app01"); err != nil || join(found) != "127.0.0.9" || strings.Join(s.config.Search, " ") != "ltsp example.org" {
+	if found, err := s.lookup(t.Context(), "app01"); err != nil || join(found) != "127.0.0.9" ||
+		strings.Join(s.config.Search, " ") != "ltsp example.org" {
 		t.Error(found, err, s.config)
 	}
 	w.write("machine/etc/ltsp/ltsp.conf", "[clients]\nDNS_SERVER=192.0.2.1\n[common]\nDNS=1\n")
@@ -646,15 +725,18 @@ func TestNameServers(t *testing.T) {
 		t.Error(s.config)
 	}
 	// Else whom dnsmasq names to them, with the same search list.
-	w.write("machine/etc/dnsmasq.d/ltsp-dnsmasq.conf", "#dhcp-option=6,127.0.0.8\ndhcp-option=option:dns-server,0.0.0.0,8.8.8.8\n")
+	w.write("machine/etc/dnsmasq.d/ltsp-dnsmasq.conf",
+		"#dhcp-option=6,127.0.0.8\ndhcp-option=option:dns-server,0.0.0.0,8.8.8.8\n")
 	w.write("machine/run/systemd/resolve/resolv.conf", "search example.org\nnameserver 127.0.0.7\n")
 	s = w.machine.openNameService(farm.LTSPConf{})
-	if found, err := s.lookup(t.Context(), "app01"); err != nil || join(found) != "127.0.0.9" || strings.Join(s.config.Servers, " ") != "127.0.0.1 8.8.8.8" {
+	if found, err := s.lookup(t.Context(), "app01"); err != nil || join(found) != "127.0.0.9" ||
+		strings.Join(s.config.Servers, " ") != "127.0.0.1 8.8.8.8" {
 		t.Error(found, err, s.config.Servers)
 	}
 	w.machine.dnsPort = "1"
 	w.write("machine/etc/dnsmasq.d/ltsp-dnsmasq.conf", "dhcp-option=tag:x,6,127.0.0.1\n")
-	if _, err := w.machine.openNameService(farm.LTSPConf{}).lookup(t.Context(), "app01"); err == nil || err == errNoName {
+	if _, err := w.machine.openNameService(farm.LTSPConf{}).lookup(t.Context(), "app01"); err == nil ||
+		err == errNoName {
 		t.Error(err)
 	}
 }
@@ -713,7 +795,8 @@ func TestCommandsAreQuoted(t *testing.T) {
 		w.check(err)
 		words = append(words, strings.Split(strings.TrimSpace(string(out)), "\n")...)
 	}
-	want := []string{"chmod", "go-w", w.dir + "/servers.d/$(touch x)'.toml", "chroot", w.root, "apt-get", "purge", "linux-image-$(touch x)"}
+	want := []string{"chmod", "go-w", w.dir + "/servers.d/$(touch x)'.toml", "chroot", w.root, "apt-get", "purge",
+		"linux-image-$(touch x)"}
 	if !slices.Equal(words, want) {
 		t.Errorf("%q", words)
 	}
@@ -766,8 +849,10 @@ func (w *world) certify(valid string, principals ...string) {
 	w.sh("ssh-keygen -q -t ed25519 -N '' -f ca")
 	public, err := os.ReadFile(filepath.Join(w.dir, "ca.pub"))
 	w.check(err)
-	w.write("ltskeeper.toml", declared+fmt.Sprintf("[[ca]]\nhosts = [\"app01\"]\nkey = %q\n", strings.TrimSpace(string(public))))
-	w.check(w.sshd["app01"].Certify(filepath.Join(w.dir, "ca"), "-n", cmp.Or(strings.Join(principals, ","), "app01"), "-V", valid))
+	w.write("ltskeeper.toml",
+		declared+fmt.Sprintf("[[ca]]\nhosts = [\"app01\"]\nkey = %q\n", strings.TrimSpace(string(public))))
+	w.check(w.sshd["app01"].Certify(filepath.Join(w.dir, "ca"), "-n", cmp.Or(strings.Join(principals, ","), "app01"),
+		"-V", valid))
 	w.update()
 }
 

@@ -176,7 +176,8 @@ func (f *facts) look() {
 func (f *facts) discover() {
 	found := farm.Discover(f.machine.root)
 	for _, c := range found.Chroots {
-		f.farm.Chroots = append(f.farm.Chroots, farm.Chroot{Name: c.Name, Path: c.Path, ExcludeDefaults: true, Write: true})
+		f.farm.Chroots = append(f.farm.Chroots,
+			farm.Chroot{Name: c.Name, Path: c.Path, ExcludeDefaults: true, Write: true})
 	}
 	if found.Images != "" {
 		f.farm.Image.Directory = found.Images
@@ -382,7 +383,8 @@ func (f *facts) enter(ctx context.Context, r *root) {
 		return
 	}
 	if r.stale, r.treeAt = update.Stale(ctx, f.farm, r.Chroot); errors.Is(r.treeAt, context.DeadlineExceeded) {
-		r.treeAt = errors.New("whether " + r.Path + " has changed since its image was built: its disk is too slow for a look")
+		r.treeAt = errors.New("whether " + r.Path +
+			" has changed since its image was built: its disk is too slow for a look")
 	}
 }
 

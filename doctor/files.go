@@ -34,8 +34,10 @@ func fileEdited(f *facts) (found []Finding) {
 			what = fmt.Sprintf("%s in it is not ltskeeper's, the first: %s", count(len(s.Own), "line"), cut(s.Own[0]))
 		}
 		found = append(found, Finding{
-			Kind: kind, Subject: subject, Message: fmt.Sprintf("%s was edited by hand, or by another program: %s", file, sentence(what)),
-			Fix:      fmt.Sprintf("Put what is to stay into %s, see what is going to change, and have it written anew:", f.ownPlace(s.Name, r)),
+			Kind: kind, Subject: subject, Message: fmt.Sprintf("%s was edited by hand, or by another program: %s", file,
+				sentence(what)),
+			Fix: fmt.Sprintf("Put what is to stay into %s, see what is going to change, and have it written anew:",
+				f.ownPlace(s.Name, r)),
 			Commands: []string{"ltskeeper update-image --dry-run", "ltskeeper update-image"},
 		})
 	}
@@ -95,7 +97,8 @@ func getHostsForeign(f *facts) (found []Finding) {
 			if s.State == update.Foreign && s.Program {
 				found = append(found, Finding{
 					Kind: Chroot, Subject: r.Name, Message: fmt.Sprintf("%s is not ltskeeper's, and stays.", s.Path),
-					Fix: "If nobody put it there on purpose, move it away, and the next update-image installs its own:", Commands: []string{shell("mv %s %s", s.Path, s.Path+".old"), "ltskeeper update-image"},
+					Fix:      "If nobody put it there on purpose, move it away, and the next update-image installs its own:",
+					Commands: []string{shell("mv %s %s", s.Path, s.Path+".old"), "ltskeeper update-image"},
 				})
 			}
 		}
@@ -116,7 +119,9 @@ func filesBehind(f *facts) (found []Finding) {
 		}
 		if len(behind) > 0 {
 			found = append(found, Finding{
-				Kind: Chroot, Subject: r.Name, Message: fmt.Sprintf("Its clients have an older %s than the declaration and the keys on record make.", list(behind)),
+				Kind: Chroot, Subject: r.Name,
+				Message: fmt.Sprintf("Its clients have an older %s than the declaration and the keys on record make.",
+					list(behind)),
 				Fix: "Make them a new image:", Commands: []string{"ltskeeper update-image"},
 			})
 		}
@@ -140,9 +145,12 @@ func ltsConfHidden(f *facts) (found []Finding) {
 	for _, r := range f.chroots {
 		if path := f.hides(r); path != "" {
 			found = append(found, Finding{
-				Kind: Chroot, Subject: r.Name, Message: fmt.Sprintf("%s is a file of somebody else's, and hides the lts.conf of the image.", path),
-				Fix:      "See what is in it that clients are to keep, put that into " + r.LTSConf + ", and move the file away:",
-				Commands: []string{shell("cat %s", path), shell("mv %s %s", path, path+".old"), "ltskeeper image repair"},
+				Kind: Chroot, Subject: r.Name,
+				Message: fmt.Sprintf("%s is a file of somebody else's, and hides the lts.conf of the image.", path),
+				Fix: "See what is in it that clients are to keep, put that into " + r.LTSConf +
+					", and move the file away:",
+				Commands: []string{shell("cat %s", path), shell("mv %s %s", path, path+".old"),
+					"ltskeeper image repair"},
 			})
 		}
 	}
@@ -151,9 +159,12 @@ func ltsConfHidden(f *facts) (found []Finding) {
 	}
 	tftp := f.farm.TFTP.Directory
 	own := func(path string) bool {
-		return slices.ContainsFunc(f.farm.Chroots, func(c farm.Chroot) bool { return strings.HasPrefix(path, filepath.Join(tftp, c.Name)+"/") })
+		return slices.ContainsFunc(f.farm.Chroots, func(c farm.Chroot) bool {
+			return strings.HasPrefix(path, filepath.Join(tftp, c.Name)+"/")
+		})
 	}
-	patterns := []string{filepath.Join(tftp, "*"), filepath.Join(tftp, "ltsp", "*"), filepath.Join(filepath.Dir(tftp), "ltsp", "*")}
+	patterns := []string{filepath.Join(tftp, "*"), filepath.Join(tftp, "ltsp", "*"),
+		filepath.Join(filepath.Dir(tftp), "ltsp", "*")}
 	for _, dir := range []string{"srv/tftp/ltsp", "var/lib/tftpboot/ltsp", "tftpboot/ltsp"} {
 		patterns = append(patterns, f.machine.path(dir+"/*"))
 	}
@@ -166,9 +177,10 @@ func ltsConfHidden(f *facts) (found []Finding) {
 			}
 			told[path] = true
 			found = append(found, Finding{
-				Kind: Machine, Subject: path, Severity: Advice, Message: "Another lts.conf stands under TFTP, where no declared chroot has its own.",
-				Why: "Clients that boot the kernel beside it read this one.",
-				Fix: "If clients still boot from there, declare their chroot as [[chroot]]; if not, move the folder away.",
+				Kind: Machine, Subject: path, Severity: Advice,
+				Message: "Another lts.conf stands under TFTP, where no declared chroot has its own.",
+				Why:     "Clients that boot the kernel beside it read this one.",
+				Fix:     "If clients still boot from there, declare their chroot as [[chroot]]; if not, move the folder away.",
 			})
 		}
 	}
@@ -210,7 +222,8 @@ func tftpRoot(f *facts) (found []Finding) {
 	}
 	for _, line := range lines(f.read("etc/default/tftpd-hpa")) {
 		if key, value, _ := strings.Cut(line, "="); strings.TrimSpace(key) == "TFTP_DIRECTORY" {
-			roots = append(roots, served{strings.Trim(strings.TrimSpace(value), `"'`), f.machine.path("etc/default/tftpd-hpa")})
+			roots = append(roots,
+				served{strings.Trim(strings.TrimSpace(value), `"'`), f.machine.path("etc/default/tftpd-hpa")})
 		}
 	}
 	want := real(f.farm.TFTP.Directory)
@@ -228,8 +241,10 @@ func tftpRoot(f *facts) (found []Finding) {
 	slices.Sort(files)
 	return []Finding{{
 		Kind: Machine, Subject: f.farm.TFTP.Directory,
-		Message: fmt.Sprintf("The TFTP server serves %s (%s), and this folder is not in it.", list(folders), list(slices.Compact(files))),
-		Fix:     fmt.Sprintf("Let the two agree: directory under [tftp] in %s, or the TFTP server's own setting.", f.farm.Path),
+		Message: fmt.Sprintf("The TFTP server serves %s (%s), and this folder is not in it.", list(folders),
+			list(slices.Compact(files))),
+		Fix: fmt.Sprintf("Let the two agree: directory under [tftp] in %s, or the TFTP server's own setting.",
+			f.farm.Path),
 	}}
 }
 
@@ -263,7 +278,8 @@ func ltsConfWrong(f *facts) (found []Finding) {
 			}
 			return
 		}
-		finding := Finding{Kind: kind, Subject: subject, Severity: Advice, Fix: "See all of it, and mend it:", Commands: []string{shell("ltskeeper lts-conf check %s", path)}}
+		finding := Finding{Kind: kind, Subject: subject, Severity: Advice, Fix: "See all of it, and mend it:",
+			Commands: []string{shell("ltskeeper lts-conf check %s", path)}}
 		n, shown := 0, ltsconf.Warning // shown is the severity of the problem in the message
 		for _, p := range ltsconf.Check(path, data, nil) {
 			if p.Severity < least {

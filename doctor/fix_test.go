@@ -49,14 +49,16 @@ func TestFixesAreFollowed(t *testing.T) {
 	t.Run("known-hosts-local", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
-		w.write("known_hosts.local", "# from before\n[app01]:2222 "+oldKey+"\nother "+oldKey+"\n[app01]:2222 "+w.sshd["app02"].PublicKeys()[0]+"\n[app02]:2222 "+w.sshd["app02"].PublicKeys()[0]+"\n")
+		w.write("known_hosts.local",
+			"# from before\n[app01]:2222 "+oldKey+"\nother "+oldKey+"\n[app01]:2222 "+w.sshd["app02"].PublicKeys()[0]+"\n[app02]:2222 "+w.sshd["app02"].PublicKeys()[0]+"\n")
 		w.update()
 		if found := ids(w.follow("known-hosts-local").Findings); len(found) > 0 {
 			t.Errorf("%q", found)
 		}
 		left, err := os.ReadFile(filepath.Join(w.dir, "known_hosts.local"))
 		w.check(err)
-		if want := "# from before\nother " + oldKey + "\n[app02]:2222 " + w.sshd["app02"].PublicKeys()[0] + "\n"; string(left) != want {
+		if want := "# from before\nother " + oldKey + "\n[app02]:2222 " + w.sshd["app02"].PublicKeys()[0] +
+			"\n"; string(left) != want {
 			t.Errorf("%q, want %q", left, want)
 		}
 	})
@@ -103,16 +105,20 @@ func TestFixesOfLTSP(t *testing.T) {
 			if found := w.examine("app01").Findings; len(found) != 1 || found[0].Check != "names-client" {
 				t.Fatalf("%+v", found)
 			}
-			if found := w.follow("names-client").Findings; name == "of clients" && (len(found) != 1 || found[0].Check != "names-client-differ") || name != "of clients" && len(found) > 0 {
+			if found := w.follow("names-client").Findings; name == "of clients" &&
+				(len(found) != 1 || found[0].Check != "names-client-differ") || name != "of clients" && len(found) > 0 {
 				t.Errorf("%+v", found)
 			}
-			if text, err := os.ReadFile(filepath.Join(w.dir, "machine/etc/ltsp/ltsp.conf")); strings.Count(strings.ToLower(string(text)), "clients") != 1 {
+			if text, err := os.ReadFile(filepath.Join(w.dir,
+				"machine/etc/ltsp/ltsp.conf")); strings.Count(strings.ToLower(string(text)), "clients") != 1 {
 				t.Errorf("%s%v", text, err)
 			}
 			read, err := farm.ReadLTSPConf(w.machine.root)
 			w.check(err)
 			last := read.Of("clients")
-			if text := w.sshd["app01"].Address + " app01"; !slices.ContainsFunc(last, func(s farm.LTSPSetting) bool { return s.Key == "HOSTS_app01" && s.Value == text }) {
+			if text := w.sshd["app01"].Address + " app01"; !slices.ContainsFunc(last, func(s farm.LTSPSetting) bool {
+				return s.Key == "HOSTS_app01" && s.Value == text
+			}) {
 				t.Errorf("%+v", last)
 			}
 		})
@@ -278,13 +284,15 @@ func TestCronLine(t *testing.T) {
 		w.systemd("", timer)
 		w.remove("machine/etc/cron.d/ltskeeper")
 		r := w.examine()
-		if len(r.Findings) != 1 || len(r.Findings[0].Commands) != 1 || !strings.HasPrefix(r.Findings[0].Commands[0], "echo ") {
+		if len(r.Findings) != 1 || len(r.Findings[0].Commands) != 1 ||
+			!strings.HasPrefix(r.Findings[0].Commands[0], "echo ") {
 			t.Fatalf("%+v", r.Findings)
 		}
 		w.sh("%s", strings.ReplaceAll(r.Findings[0].Commands[0], "/etc/cron.d/", "machine/etc/cron.d/"))
 		line, err := os.ReadFile(filepath.Join(w.dir, "machine/etc/cron.d/ltskeeper"))
 		w.check(err)
-		if want := "17 3 * * *  root  '/opt/keep it/ltskeeper' --config " + w.dir + "/ltskeeper.toml update-image --cron\n"; string(line) != want {
+		if want := "17 3 * * *  root  '/opt/keep it/ltskeeper' --config " + w.dir +
+			"/ltskeeper.toml update-image --cron\n"; string(line) != want {
 			t.Errorf("%q, want %q", line, want)
 		}
 		if found := w.examine().Findings; len(found) > 0 {
@@ -297,12 +305,14 @@ func TestCronLine(t *testing.T) {
 func TestPipes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for _, name := range []string{"machine/etc/hosts", "machine/etc/default/tftpd-hpa", "machine/etc/crontab", "machine/etc/resolv.conf"} {
+	for _, name := range []string{"machine/etc/hosts", "machine/etc/default/tftpd-hpa", "machine/etc/crontab",
+		"machine/etc/resolv.conf"} {
 		w.remove(name)
 		w.check(os.MkdirAll(filepath.Dir(filepath.Join(w.dir, name)), 0o755))
 		w.check(unix.Mkfifo(filepath.Join(w.dir, name), 0o644))
 	}
-	w.machine.resolve = func(context.Context, string) ([]netip.Addr, error) { return nil, errNoName } // the real one waits, too
+	// the real one waits, too
+	w.machine.resolve = func(context.Context, string) ([]netip.Addr, error) { return nil, errNoName }
 	done := make(chan *Report)
 	go func() { done <- w.examine() }()
 	select {

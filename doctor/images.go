@@ -25,11 +25,14 @@ func noImage(f *facts) (found []Finding) {
 		switch {
 		case errors.Is(r.openAt, mounts.ErrSilent):
 			finding.Message = sentence(r.openAt.Error())
-			finding.Fix, finding.Commands = "Bring back the server that it is mounted from; to see what is mounted where:", []string{"findmnt"}
+			finding.Fix,
+				finding.Commands = "Bring back the server that it is mounted from; to see what is mounted where:",
+				[]string{"findmnt"}
 		case r.openAt != nil && !errors.Is(r.openAt, fs.ErrPermission):
 			finding.Message = sentence(explainOpenError(r.openAt))
 			finding.Fix = fmt.Sprintf("See whether it is mounted; else make a client root there, or put its path right in %s.", f.farm.Path)
-		case f.status != nil && r.image.Current == image.None && r.image.Problem == "" && !isRegular(r.image.Path) && !f.missing:
+		case f.status != nil && r.image.Current == image.None && r.image.Problem == "" && !isRegular(r.image.Path) &&
+			!f.missing:
 			finding.Message = "It has no image yet."
 			finding.Fix, finding.Commands = "Make one:", []string{"ltskeeper update-image"}
 		default:
@@ -166,7 +169,8 @@ func imageHeld(f *facts) (found []Finding) {
 		}
 		found = append(found, Finding{
 			Kind: Chroot, Subject: r.Name, Message: message,
-			Fix: "When its tree is in order again, let it be built from:", Commands: []string{"ltskeeper image release " + r.Name, "ltskeeper update-image"},
+			Fix:      "When its tree is in order again, let it be built from:",
+			Commands: []string{"ltskeeper image release " + r.Name, "ltskeeper update-image"},
 		})
 	}
 	return found
@@ -175,15 +179,20 @@ func imageHeld(f *facts) (found []Finding) {
 // upgraded tells whether dpkg has done something since the current generation was built.
 func (r *root) upgraded() bool {
 	_, status := r.stat("var/lib/dpkg/status")
-	return status != nil && slices.ContainsFunc(r.image.Generations, func(g image.Generation) bool { return g.Current && status.ModTime().After(g.Time) })
+	return status != nil && slices.ContainsFunc(r.image.Generations, func(g image.Generation) bool {
+		return g.Current && status.ModTime().After(g.Time)
+	})
 }
 
 func imageOld(f *facts) (found []Finding) {
 	for _, r := range f.chroots {
 		if r.stale {
 			found = append(found, Finding{
-				Kind: Chroot, Subject: r.Name, Message: fmt.Sprintf("Something in its tree is not as generation %d has it, as after an apt upgrade in there.", r.image.Current),
-				Fix: "See what it is, and make a new image:", Commands: []string{"ltskeeper image verify " + r.Name + " --tree", "ltskeeper update-image"},
+				Kind: Chroot, Subject: r.Name,
+				Message: fmt.Sprintf("Something in its tree is not as generation %d has it, as after an apt upgrade in there.", r.image.Current),
+				Fix:     "See what it is, and make a new image:", Commands: []string{"ltskeeper image verify " +
+					r.Name +
+					" --tree", "ltskeeper update-image"},
 			})
 		}
 	}
@@ -256,8 +265,11 @@ func kernelGone(f *facts) (found []Finding) {
 		for _, g := range r.image.Generations {
 			if g.Current && g.Kernel != "" && r.opened != nil && r.chosen() == nil && len(r.kernels()) == 0 {
 				found = append(found, Finding{
-					Kind: Chroot, Subject: r.Name, Message: fmt.Sprintf("There is no kernel in its /boot any more, and its clients boot that of generation %d, %s.", g.Number, g.Kernel),
-					Fix: "Install a kernel in it, and make a new image:", Commands: []string{shell("chroot %s apt-get install --reinstall %s", r.Path, "linux-image-"+g.Kernel), "ltskeeper update-image"},
+					Kind: Chroot, Subject: r.Name,
+					Message: fmt.Sprintf("There is no kernel in its /boot any more, and its clients boot that of generation %d, %s.", g.Number, g.Kernel),
+					Fix:     "Install a kernel in it, and make a new image:",
+					Commands: []string{shell("chroot %s apt-get install --reinstall %s", r.Path,
+						"linux-image-"+g.Kernel), "ltskeeper update-image"},
 				})
 			}
 		}
@@ -274,8 +286,12 @@ func kernelModules(f *facts) (found []Finding) {
 		version := kernel.Version
 		if err := kernels.CheckModules(r.opened.FS(), *kernel); err != nil {
 			found = append(found, Finding{
-				Kind: Chroot, Subject: r.Name, Message: fmt.Sprintf("Its clients would boot kernel %s, and there are no modules for it: %v.", version, err),
-				Fix: "Install that kernel's package again, and make a new image:", Commands: []string{shell("chroot %s apt-get install --reinstall %s", r.Path, "linux-image-"+version), "ltskeeper update-image"},
+				Kind: Chroot, Subject: r.Name,
+				Message: fmt.Sprintf("Its clients would boot kernel %s, and there are no modules for it: %v.",
+					version, err),
+				Fix: "Install that kernel's package again, and make a new image:",
+				Commands: []string{shell("chroot %s apt-get install --reinstall %s", r.Path,
+					"linux-image-"+version), "ltskeeper update-image"},
 			})
 		}
 	}
@@ -304,7 +320,9 @@ func kernelInitrd(f *facts) (found []Finding) {
 		if message != "" {
 			found = append(found, Finding{
 				Kind: Chroot, Subject: r.Name, Message: message,
-				Fix: "Have it made, and make a new image:", Commands: []string{shell("chroot %s update-initramfs -c -k %s", r.Path, newest), "ltskeeper update-image"},
+				Fix: "Have it made, and make a new image:",
+				Commands: []string{shell("chroot %s update-initramfs -c -k %s", r.Path, newest),
+					"ltskeeper update-image"},
 			})
 		}
 	}
@@ -323,8 +341,10 @@ func modulesAlone(f *facts) (found []Finding) {
 				continue
 			}
 			found = append(found, Finding{
-				Kind: Chroot, Subject: r.Name, Message: fmt.Sprintf("There is /lib/modules/%s, and no kernel %s.", version, version),
-				Fix: "Purge what is left of that kernel's package:", Commands: []string{shell("chroot %s apt-get purge %s", r.Path, "linux-image-"+version)},
+				Kind: Chroot, Subject: r.Name, Message: fmt.Sprintf("There is /lib/modules/%s, and no kernel %s.",
+					version, version),
+				Fix:      "Purge what is left of that kernel's package:",
+				Commands: []string{shell("chroot %s apt-get purge %s", r.Path, "linux-image-"+version)},
 			})
 		}
 	}

@@ -55,12 +55,15 @@ func ltspServer(f *facts) (found []Finding) {
 	all, _ := keys.ReadLines(f.rendered)
 	port := f.farm.Lists()[0].Port
 	for _, name := range order {
-		holds := func(l keys.Line) bool { return l.Marker != "@revoked" && l.Hosts != "" && l.For([]string{name}, port) }
+		holds := func(l keys.Line) bool {
+			return l.Marker != "@revoked" && l.Hosts != "" && l.For([]string{name}, port)
+		}
 		if slices.ContainsFunc(all, holds) {
 			continue
 		}
 		finding := Finding{
-			Kind: Machine, Subject: f.farm.LTSP.KnownHosts, Message: fmt.Sprintf("It holds no key of %s, %s.", name, from[name]),
+			Kind: Machine, Subject: f.farm.LTSP.KnownHosts, Message: fmt.Sprintf("It holds no key of %s, %s.", name,
+				from[name]),
 			Fix: fmt.Sprintf("Declare it as a server, or as an [[alias]] in %s, with name = %q.", f.farm.Path, name),
 		}
 		if name == "server" {

@@ -41,7 +41,9 @@ func anyAddress(netip.Addr) bool { return true }
 func namesLoopback(f *facts) (found []Finding) {
 	for _, s := range f.servers {
 		for _, name := range s.resolved() {
-			here := slices.DeleteFunc(slices.Clone(s.lookups[name].addresses), func(a netip.Addr) bool { return !s.local(a) })
+			here := slices.DeleteFunc(slices.Clone(s.lookups[name].addresses), func(a netip.Addr) bool {
+				return !s.local(a)
+			})
 			if len(here) == 0 || isAddress(name) {
 				continue
 			}
@@ -51,15 +53,18 @@ func namesLoopback(f *facts) (found []Finding) {
 			}
 			found = append(found, Finding{
 				Kind: Server, Subject: s.Name, Fix: fix,
-				Message: fmt.Sprintf("%s resolves to %s here, which is this machine itself%s.", name, join(here), f.fromHosts(name, s.local)),
+				Message: fmt.Sprintf("%s resolves to %s here, which is this machine itself%s.", name, join(here),
+					f.fromHosts(name, s.local)),
 			})
 		}
 		for _, c := range f.clients {
 			for _, line := range c.hosts.lines(s.entry) {
 				if s.local(line.address) {
 					found = append(found, Finding{
-						Kind: Server, Subject: s.Name, Fix: fmt.Sprintf("Give %s its own address there, or take the name out of that line; then have clients get it:", s.entry),
-						Message:  fmt.Sprintf("On clients of %s, %s is %s, the client itself (%s).", c.chroot, s.entry, line.address, line.where),
+						Kind: Server, Subject: s.Name,
+						Fix: fmt.Sprintf("Give %s its own address there, or take the name out of that line; then have clients get it:", s.entry),
+						Message: fmt.Sprintf("On clients of %s, %s is %s, the client itself (%s).", c.chroot, s.entry,
+							line.address, line.where),
 						Commands: []string{c.apply()},
 					})
 				}
@@ -83,9 +88,11 @@ func namesUnresolved(f *facts) (found []Finding) {
 			}
 			why, first := "", ""
 			if err := l.err; err != nil && !isNotFound(err) {
-				why, first = ": no name server answers", "See which ones /etc/resolv.conf names, and whether they are up. "
+				why, first = ": no name server answers",
+					"See which ones /etc/resolv.conf names, and whether they are up. "
 			}
-			fix := first + fmt.Sprintf("Put it into DNS or /etc/hosts, or declare its address: addresses = [\"10.0.0.11\"] in %s. This says whether it resolves:", f.farm.ServerPath(s.Name))
+			fix := first +
+				fmt.Sprintf("Put it into DNS or /etc/hosts, or declare its address: addresses = [\"10.0.0.11\"] in %s. This says whether it resolves:", f.farm.ServerPath(s.Name))
 			if strings.HasSuffix(strings.ToLower(strings.TrimSuffix(name, ".")), ".local") {
 				fix = "Names in .local are found by mDNS, which ltskeeper and clients do not use. " + fix
 			}
@@ -121,8 +128,10 @@ func namesDiffer(f *facts) (found []Finding) {
 			}
 			found = append(found, Finding{
 				Kind: Server, Subject: s.Name, Severity: severity,
-				Message: fmt.Sprintf("%s resolves to %s%s, and %s is %s.", name, join(others), f.fromHosts(name, anyAddress), source, join(declared)),
-				Fix:     fmt.Sprintf("Put right whichever is wrong: the name's entry in DNS or /etc/hosts, or %s.", f.farm.ServerPath(s.Name)),
+				Message: fmt.Sprintf("%s resolves to %s%s, and %s is %s.", name, join(others),
+					f.fromHosts(name, anyAddress), source, join(declared)),
+				Fix: fmt.Sprintf("Put right whichever is wrong: the name's entry in DNS or /etc/hosts, or %s.",
+					f.farm.ServerPath(s.Name)),
 			})
 		}
 	}

@@ -48,7 +48,8 @@ func sshClosed(f *facts) (found []Finding) {
 
 // closed tells of an address by the way in which it does not answer, for each has another cause.
 func closed(s *server, e *keys.ScanError) Finding {
-	finding := Finding{Kind: Server, Subject: s.Name, Message: sentence(fmt.Sprintf("SSH does not answer at %s: %v", at(e), e.Err))}
+	finding := Finding{Kind: Server, Subject: s.Name,
+		Message: sentence(fmt.Sprintf("SSH does not answer at %s: %v", at(e), e.Err))}
 	var errno syscall.Errno
 	switch {
 	case errors.Is(e.Err, syscall.ECONNREFUSED):
@@ -76,7 +77,9 @@ func sshOther(f *facts) (found []Finding) {
 		if other := silences(s, keys.KindProtocol); len(other) > 0 && s.answered() == 0 {
 			e := other[0]
 			found = append(found, Finding{
-				Kind: Server, Subject: s.Name, Message: sentence(fmt.Sprintf("What answers at %s is no SSH server that clients could use: %v", at(e), e.Err)),
+				Kind: Server, Subject: s.Name,
+				Message: sentence(fmt.Sprintf("What answers at %s is no SSH server that clients could use: %v",
+					at(e), e.Err)),
 				Fix: fmt.Sprintf("See what listens there on %s (ss -tlnp); if its sshd has another port, declare it: port = 22 in %s.", s.Name, f.farm.ServerPath(s.Name)),
 			})
 		}
@@ -91,7 +94,9 @@ func addressSilent(f *facts) (found []Finding) {
 		}
 		for _, e := range silences(s, keys.KindUnreachable, keys.KindTimeout, keys.KindProtocol) {
 			found = append(found, Finding{
-				Kind: Server, Subject: s.Name, Message: sentence(fmt.Sprintf("SSH answers at another address of it, and not at %s: %v", at(e), e.Err)),
+				Kind: Server, Subject: s.Name,
+				Message: sentence(fmt.Sprintf("SSH answers at another address of it, and not at %s: %v", at(e),
+					e.Err)),
 				Fix: fmt.Sprintf("Have sshd answer there too (ListenAddress, firewall), or take the address out of DNS and of %s.", f.farm.ServerPath(s.Name)),
 			})
 		}
@@ -121,8 +126,10 @@ func clockServer(f *facts) (found []Finding) {
 			how = "ahead of"
 		}
 		finding := Finding{
-			Kind: Server, Subject: s.Name, Message: fmt.Sprintf("Its clock is %s %s this machine's.", span(behind), how),
-			Fix: "A time server keeps this machine's right; have one keep the server's, too:", Commands: []string{elsewhere(s.Name, keepTime)},
+			Kind: Server, Subject: s.Name, Message: fmt.Sprintf("Its clock is %s %s this machine's.", span(behind),
+				how),
+			Fix:      "A time server keeps this machine's right; have one keep the server's, too:",
+			Commands: []string{elsewhere(s.Name, keepTime)},
 		}
 		if right, err := f.machine.adjtime(); err != nil || !right {
 			finding.Fix = "Neither may be right. Have a time server keep both; here, and on the server:"
@@ -148,9 +155,10 @@ func ldminfodClosed(f *facts) (found []Finding) {
 		}
 		found = append(found, Finding{
 			Kind: Server, Subject: s.Name, Severity: severity,
-			Message:  fmt.Sprintf("No ldminfod answers with a rating on port %d.", ldm.Port),
-			Fix:      "Install ldminfod there, from its package, and let its port through; on the server:",
-			Commands: []string{elsewhere(s.Name, "apt-get install ./ltskeeper-ldminfod_*.deb"), elsewhere(s.Name, "systemctl enable --now ldminfod.socket")},
+			Message: fmt.Sprintf("No ldminfod answers with a rating on port %d.", ldm.Port),
+			Fix:     "Install ldminfod there, from its package, and let its port through; on the server:",
+			Commands: []string{elsewhere(s.Name, "apt-get install ./ltskeeper-ldminfod_*.deb"),
+				elsewhere(s.Name, "systemctl enable --now ldminfod.socket")},
 		})
 	}
 	return found

@@ -19,14 +19,19 @@ func TestWaysOfNotAnswering(t *testing.T) {
 		err            keys.ScanError
 		cause, command string
 	}{
-		{keys.ScanError{Kind: keys.KindUnreachable, Err: syscall.ECONNREFUSED}, "refused", "# on app01: systemctl status ssh"},
-		{keys.ScanError{Kind: keys.KindUnreachable, Err: syscall.EHOSTUNREACH}, "unreachable", "ip route get 192.0.2.1"},
-		{keys.ScanError{Kind: keys.KindUnreachable, Err: errors.New("no answer within 3s")}, "silent", "ping -c 3 192.0.2.1"},
-		{keys.ScanError{Kind: keys.KindTimeout, Err: errors.New("connected, but no SSH version within 3s")}, "hangs", "# on app01: uptime"},
+		{keys.ScanError{Kind: keys.KindUnreachable, Err: syscall.ECONNREFUSED}, "refused",
+			"# on app01: systemctl status ssh"},
+		{keys.ScanError{Kind: keys.KindUnreachable, Err: syscall.EHOSTUNREACH}, "unreachable",
+			"ip route get 192.0.2.1"},
+		{keys.ScanError{Kind: keys.KindUnreachable, Err: errors.New("no answer within 3s")}, "silent",
+			"ping -c 3 192.0.2.1"},
+		{keys.ScanError{Kind: keys.KindTimeout, Err: errors.New("connected, but no SSH version within 3s")}, "hangs",
+			"# on app01: uptime"},
 	} {
 		c.err.Address, c.err.Port = "192.0.2.1", 22
 		f := closed(&server{Server: farm.Server{Name: "app01"}}, &c.err)
-		if f.Cause != c.cause || f.Commands[0] != c.command || !strings.HasSuffix(f.Fix, ":") || !strings.Contains(f.Message, c.err.Err.Error()) {
+		if f.Cause != c.cause || f.Commands[0] != c.command || !strings.HasSuffix(f.Fix, ":") ||
+			!strings.Contains(f.Message, c.err.Err.Error()) {
 			t.Errorf("%+v", f)
 		}
 	}

@@ -25,12 +25,14 @@ func runFailed(f *facts) []Finding {
 	}
 	return []Finding{{
 		Kind: Machine, Subject: service, Message: fmt.Sprintf("Its last run did not succeed (%s).", f.result),
-		Fix: "See what it said, mend that, and have it run again:", Commands: []string{"journalctl -u " + service + " -n 30", "systemctl start " + service},
+		Fix: "See what it said, mend that, and have it run again:", Commands: []string{"journalctl -u " + service +
+			" -n 30", "systemctl start " + service},
 	}}
 }
 
 // jobs are the files from which something is run by itself.
-var jobs = []string{"etc/crontab", "etc/cron.d/*", "etc/cron.hourly/*", "etc/cron.daily/*", "etc/cron.weekly/*", "etc/cron.monthly/*", crontabs + "/*"}
+var jobs = []string{"etc/crontab", "etc/cron.d/*", "etc/cron.hourly/*", "etc/cron.daily/*", "etc/cron.weekly/*",
+	"etc/cron.monthly/*", crontabs + "/*"}
 
 // crontabs is where those of users are, which only root may list.
 const crontabs = "var/spool/cron/crontabs"
@@ -79,7 +81,8 @@ func runOverdue(f *facts) []Finding {
 		return nil
 	}
 	return []Finding{{
-		Kind: Machine, Subject: thisOne, Message: fmt.Sprintf("No key of any server has been seen for %s.", span(f.now.Sub(last))),
+		Kind: Machine, Subject: thisOne, Message: fmt.Sprintf("No key of any server has been seen for %s.",
+			span(f.now.Sub(last))),
 		Fix: "Run it, and see why it does not run by itself:", Commands: []string{"ltskeeper update-image"},
 	}}
 }
@@ -147,7 +150,8 @@ func clockUnsynchronised(f *facts) []Finding {
 	}
 	return []Finding{{
 		Kind: Machine, Subject: thisOne, Message: "Its kernel says that no time server keeps the clock right.",
-		Fix: "Have one do it; if nothing is installed for that, systemd-timesyncd will do. A minute later, look:", Commands: []string{keepTime, "timedatectl status"},
+		Fix:      "Have one do it; if nothing is installed for that, systemd-timesyncd will do. A minute later, look:",
+		Commands: []string{keepTime, "timedatectl status"},
 	}}
 }
 
@@ -199,8 +203,10 @@ func clockFuture(f *facts) []Finding {
 		more = fmt.Sprintf(", and %d more", len(what)-1)
 	}
 	return []Finding{{
-		Kind: Machine, Subject: thisOne, Message: fmt.Sprintf("There is %s%s; its clock says %s.", what[0], more, f.now.UTC().Format(time.RFC3339)),
-		Fix: "See which of the two is right; if it is the clock that is wrong, set it:", Commands: []string{"timedatectl status"},
+		Kind: Machine, Subject: thisOne, Message: fmt.Sprintf("There is %s%s; its clock says %s.", what[0], more,
+			f.now.UTC().Format(time.RFC3339)),
+		Fix:      "See which of the two is right; if it is the clock that is wrong, set it:",
+		Commands: []string{"timedatectl status"},
 	}}
 }
 
@@ -210,7 +216,8 @@ func tftpClosed(f *facts) []Finding {
 	}
 	return []Finding{{
 		Kind: Machine, Subject: thisOne, Message: "Nothing listens on UDP port 69.",
-		Fix: "See why the TFTP server does not run, dnsmasq mostly:", Commands: []string{"systemctl status dnsmasq tftpd-hpa"},
+		Fix:      "See why the TFTP server does not run, dnsmasq mostly:",
+		Commands: []string{"systemctl status dnsmasq tftpd-hpa"},
 	}}
 }
 
@@ -224,7 +231,9 @@ func imagesUnserved(f *facts) []Finding {
 		}
 	}
 	return []Finding{{
-		Kind: Machine, Subject: thisOne, Message: "Nothing listens on the ports of NFS (2049), HTTP (80, 443) or NBD (10809).",
-		Fix: "See why the NFS server does not run, and what it exports:", Commands: []string{"systemctl status nfs-server", "exportfs -v"},
+		Kind: Machine, Subject: thisOne,
+		Message:  "Nothing listens on the ports of NFS (2049), HTTP (80, 443) or NBD (10809).",
+		Fix:      "See why the NFS server does not run, and what it exports:",
+		Commands: []string{"systemctl status nfs-server", "exportfs -v"},
 	}}
 }

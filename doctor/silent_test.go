@@ -88,7 +88,8 @@ func TestTreeSizeLeavesMountsAlone(t *testing.T) {
 	tree := t.TempDir()
 	for _, name := range []string{"one", "sub/two", "proc/three", "usr/four"} {
 		path := filepath.Join(tree, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, make([]byte, 100), 0o644)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755),
+			os.WriteFile(path, make([]byte, 100), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}

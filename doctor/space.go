@@ -82,13 +82,16 @@ func noSpace(f *facts) (found []Finding) {
 		case d.readOnly():
 			continue // read-only says it
 		case free < d.need:
-			finding.Message = fmt.Sprintf("Its file system has %d MB free, and the next full build needs about %d MB.", free>>20, d.need>>20+1)
+			finding.Message = fmt.Sprintf("Its file system has %d MB free, and the next full build needs about %d MB.",
+				free>>20, d.need>>20+1)
 			finding.Fix = fmt.Sprintf("Make room there; older generations go sooner with smaller keep and keep-for under [image] in %s:", f.farm.Path)
 			finding.Commands = []string{shell("df -h %s", d.folder), "ltskeeper image list", "ltskeeper image prune"}
 		case d.stat.Files > 0 && d.stat.Ffree < fewInodes:
-			finding.Message = fmt.Sprintf("Its file system has room for %d more files only, however small (inodes).", d.stat.Ffree)
+			finding.Message = fmt.Sprintf("Its file system has room for %d more files only, however small (inodes).",
+				d.stat.Ffree)
 			finding.Fix = "Find the folder there in which most of them are, and remove what nobody needs:"
-			finding.Commands = []string{shell("df -i %s", d.folder), shell("du -x --inodes %s | sort -n | tail", d.folder)}
+			finding.Commands = []string{shell("df -i %s", d.folder),
+				shell("du -x --inodes %s | sort -n | tail", d.folder)}
 		default:
 			continue
 		}
@@ -102,8 +105,9 @@ func readOnly(f *facts) (found []Finding) {
 		if d.readOnly() {
 			found = append(found, Finding{
 				Kind: Machine, Subject: d.folder, Message: "Its file system is mounted read-only.",
-				Fix:      "See what the kernel says of the disk: where one fails, it mounts it so by itself. If the disk is well, make it writable again:",
-				Commands: []string{"dmesg --level err,warn | tail", shell("findmnt -T %s", d.folder), shell(`mount -o remount,rw "$(findmnt -no TARGET -T %s)"`, d.folder)},
+				Fix: "See what the kernel says of the disk: where one fails, it mounts it so by itself. If the disk is well, make it writable again:",
+				Commands: []string{"dmesg --level err,warn | tail", shell("findmnt -T %s", d.folder),
+					shell(`mount -o remount,rw "$(findmnt -no TARGET -T %s)"`, d.folder)},
 			})
 		}
 	}
@@ -130,7 +134,9 @@ func treeSize(ctx context.Context, path string, mounted []chroot.Mount) (sum int
 		return 0
 	}
 	isTaken := func(at string) bool {
-		return slices.ContainsFunc(mounted, func(m chroot.Mount) bool { return m.IsTaken && filepath.Join(root, m.Path) == at })
+		return slices.ContainsFunc(mounted, func(m chroot.Mount) bool {
+			return m.IsTaken && filepath.Join(root, m.Path) == at
+		})
 	}
 	filepath.WalkDir(root, func(at string, e fs.DirEntry, err error) error {
 		switch {
@@ -153,7 +159,8 @@ func treeSize(ctx context.Context, path string, mounted []chroot.Mount) (sum int
 // looks, and looks at none of it.
 func isMount(folder string) bool {
 	var st unix.Statx_t
-	err := unix.Statx(unix.AT_FDCWD, folder, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT|unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE, &st)
+	err := unix.Statx(unix.AT_FDCWD, folder, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT|unix.AT_STATX_DONT_SYNC,
+		unix.STATX_TYPE, &st)
 	return err == nil && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
 }
 

@@ -30,7 +30,8 @@ func TestSystemd(t *testing.T) {
 	m.Write("/usr/bin/ltskeeper", read(filepath.Join(bin, "ltskeeper")), 0o755)
 	m.Write("/etc/ltskeeper/ltskeeper.toml", "", 0o644)
 	m.Write("/etc/systemd/system/ltskeeper-update.timer", read("../dist/ltskeeper-update.timer"), 0o644)
-	m.Write("/etc/systemd/system/ltskeeper-update.service", strings.ReplaceAll(read("../dist/ltskeeper-update.service.in"), "@prefix@", "/usr"), 0o644)
+	m.Write("/etc/systemd/system/ltskeeper-update.service",
+		strings.ReplaceAll(read("../dist/ltskeeper-update.service.in"), "@prefix@", "/usr"), 0o644)
 	m.MustRun("systemctl daemon-reload")
 
 	look := func(want ...string) {

@@ -42,11 +42,13 @@ func keyChanged(f *facts) (found []Finding) {
 		trusted := s.trusted()
 		for _, k := range s.shown() {
 			same := func(t keys.Key) bool { return t.Type == k.Type }
-			if !slices.ContainsFunc(trusted, same) || slices.ContainsFunc(trusted, k.Equal) || slices.ContainsFunc(f.revoked, k.Equal) {
+			if !slices.ContainsFunc(trusted, same) || slices.ContainsFunc(trusted, k.Equal) ||
+				slices.ContainsFunc(f.revoked, k.Equal) {
 				continue
 			}
 			found = append(found, Finding{
-				Kind: Server, Subject: s.Name, Message: fmt.Sprintf("It shows %s, and another %s key is trusted.", name(k), keyType(k.Type)),
+				Kind: Server, Subject: s.Name, Message: fmt.Sprintf("It shows %s, and another %s key is trusted.",
+					name(k), keyType(k.Type)),
 				Fix:      "If it was reinstalled, compare the fingerprint on its own console (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), and accept it; if not, somebody answers in its place.",
 				Commands: []string{"ltskeeper keys collect " + s.Name, "ltskeeper keys accept " + s.Name},
 			})
@@ -107,10 +109,12 @@ func sameKey(f *facts) (found []Finding) {
 			other = names[1]
 		}
 		found = append(found, Finding{
-			Kind: Server, Subject: subject, Message: fmt.Sprintf("%s have the same host key, %s.", list(names), name(named[print])),
+			Kind: Server, Subject: subject, Message: fmt.Sprintf("%s have the same host key, %s.", list(names),
+				name(named[print])),
 			Fix: fmt.Sprintf("If it is one server, remove one of the two and make its name an alias: aliases = [%q] in %s. If one was cloned from the other, give the clone keys of its own, on its own console, and accept them here:",
 				other, f.farm.ServerPath(subject)),
-			Commands: []string{elsewhere(other, newKeys), "ltskeeper keys collect " + other, "ltskeeper keys accept " + other},
+			Commands: []string{elsewhere(other, newKeys), "ltskeeper keys collect " + other,
+				"ltskeeper keys accept " + other},
 		})
 	}
 	return found
@@ -141,7 +145,8 @@ func knownHostsLocal(f *facts) (found []Finding) {
 			stale = append(stale, fmt.Sprint(l.Number))
 			// By hosts and key: once a line is gone, its number is that of another.
 			blob := base64.StdEncoding.EncodeToString(l.Key.Blob)
-			gone = append(gone, fmt.Sprintf(`\,^[[:blank:]]*%s[[:blank:]].*%s,d`, forSed.Replace(l.Hosts), blob[max(0, len(blob)-40):]))
+			gone = append(gone,
+				fmt.Sprintf(`\,^[[:blank:]]*%s[[:blank:]].*%s,d`, forSed.Replace(l.Hosts), blob[max(0, len(blob)-40):]))
 		}
 		if len(stale) == 0 {
 			continue
@@ -152,7 +157,8 @@ func knownHostsLocal(f *facts) (found []Finding) {
 			line, vouches = "Lines "+list(stale), "vouch"
 		}
 		found = append(found, Finding{
-			Kind: Server, Subject: s.Name, Message: fmt.Sprintf("%s of %s %s for keys of it that are not trusted.", line, path, vouches),
+			Kind: Server, Subject: s.Name, Message: fmt.Sprintf("%s of %s %s for keys of it that are not trusted.",
+				line, path, vouches),
 			Fix:      "Unless the server still has that key, delete the lines, and make a new image:",
 			Commands: []string{shell("sed -i %s %s", strings.Join(gone, ";"), path), "ltskeeper update-image"},
 		})
@@ -168,7 +174,8 @@ func quarantined(f *facts) (found []Finding) {
 				kept = "It ought to be out of the clients' lists, and stays there, for too many others are out,"
 			}
 			found = append(found, Finding{
-				Kind: Server, Subject: s.Name, Message: sentence(fmt.Sprintf("%s since %s: %s", kept, stamp(*since), s.record.Message)),
+				Kind: Server, Subject: s.Name, Message: sentence(fmt.Sprintf("%s since %s: %s", kept, stamp(*since),
+					s.record.Message)),
 				Fix:      "Compare its fingerprints on its own console, and accept or reject what it shows:",
 				Commands: []string{"ltskeeper keys list " + s.Name, "ltskeeper keys accept " + s.Name},
 			})
@@ -191,7 +198,8 @@ func keyPending(f *facts) (found []Finding) {
 			since = " for " + span(f.now.Sub(*k.First))
 		}
 		finding := Finding{
-			Kind: Server, Subject: s.Name, Message: fmt.Sprintf("It has no trusted key; %s waits%s.", name(k.Key), since),
+			Kind: Server, Subject: s.Name, Message: fmt.Sprintf("It has no trusted key; %s waits%s.", name(k.Key),
+				since),
 			Fix:      "Compare the fingerprint on its own console, and accept it or reject it:",
 			Commands: []string{"ltskeeper keys list " + s.Name, "ltskeeper keys accept " + s.Name},
 		}
@@ -200,7 +208,8 @@ func keyPending(f *facts) (found []Finding) {
 		case s.record.Decision:
 			finding.Message = fmt.Sprintf("%s waits%s beside a trusted key of its type.", name(k.Key), since)
 		case k.First != nil && f.now.Sub(*k.First) > pendingLong:
-			finding.Severity, finding.Why = Advice, "A key that you have looked at is no surprise when the server shows it alone."
+			finding.Severity, finding.Why = Advice,
+				"A key that you have looked at is no surprise when the server shows it alone."
 			finding.Message = fmt.Sprintf("%s waits%s beside its trusted keys.", name(k.Key), since)
 		default:
 			continue
@@ -212,7 +221,8 @@ func keyPending(f *facts) (found []Finding) {
 
 func keyUnknown(f *facts) (found []Finding) {
 	for _, s := range f.servers {
-		reached := s.answered() > 0 || len(silences(s, keys.KindThrottled)) > 0 // else there is nothing to collect, and others say why
+		// else there is nothing to collect, and others say why
+		reached := s.answered() > 0 || len(silences(s, keys.KindThrottled)) > 0
 		if s.record.State == update.Unscanned && !s.record.Certified && reached {
 			found = append(found, Finding{
 				Kind: Server, Subject: s.Name, Message: "It is declared, and none of its keys is on record.",
@@ -238,13 +248,18 @@ func certificate(f *facts) (found []Finding) {
 		if len(shown) > 0 {
 			certs = shown
 		}
-		policy := keys.Policy{Name: s.Name, Authorities: f.farm.Authorities, Listed: append([]string{s.entry}, s.Aliases...)}
+		policy := keys.Policy{Name: s.Name, Authorities: f.farm.Authorities,
+			Listed: append([]string{s.entry}, s.Aliases...)}
 		sign := func(of keys.Key) []string {
-			return []string{elsewhere("the machine of its CA", fmt.Sprintf("ssh-keygen -s CA -h -I %s -n %s -V +52w ssh_host_%s_key.pub", s.Name, strings.Join(policy.Listed, ","), strings.ToLower(keyType(of.Type))))}
+			return []string{elsewhere("the machine of its CA",
+				fmt.Sprintf("ssh-keygen -s CA -h -I %s -n %s -V +52w ssh_host_%s_key.pub", s.Name,
+					strings.Join(policy.Listed, ","), strings.ToLower(keyType(of.Type))))}
 		}
 		if plain := s.shown(); len(plain) > 0 && len(shown) == 0 && s.record.Certified && len(s.trusted()) == 0 {
 			found = append(found, Finding{
-				Kind: Server, Subject: s.Name, Message: fmt.Sprintf("It shows %s without a certificate, and clients know it by that alone.", name(plain[0])),
+				Kind: Server, Subject: s.Name,
+				Message: fmt.Sprintf("It shows %s without a certificate, and clients know it by that alone.",
+					name(plain[0])),
 				Why:      "Clients refuse it. It was reinstalled, or somebody answers in its place.",
 				Fix:      "If it was reinstalled, have its CA sign its new host key, and name the certificate in its sshd_config (HostCertificate):",
 				Commands: sign(plain[0]),
@@ -256,23 +271,28 @@ func certificate(f *facts) (found []Finding) {
 			if err != nil {
 				continue
 			}
-			finding := Finding{Kind: Server, Subject: s.Name, Fix: "Have its CA sign its host key again:", Commands: sign(of)}
+			finding := Finding{Kind: Server, Subject: s.Name, Fix: "Have its CA sign its host key again:",
+				Commands: sign(of)}
 			refused := error(nil)
 			if f.store != nil {
 				refused = f.store.Refused(policy, cert, f.now)
 			}
 			switch {
 			case f.now.Before(begins):
-				finding.Message = fmt.Sprintf("Its certificate (of %s) is valid only from %s on, in %s.", name(of), begins.Format(time.RFC3339), span(begins.Sub(f.now)))
-				finding.Fix, finding.Commands = "If the clock of this machine, or that of the CA, is wrong, set it right; else wait, or have it signed again.", []string{"timedatectl status"}
+				finding.Message = fmt.Sprintf("Its certificate (of %s) is valid only from %s on, in %s.", name(of),
+					begins.Format(time.RFC3339), span(begins.Sub(f.now)))
+				finding.Fix,
+					finding.Commands = "If the clock of this machine, or that of the CA, is wrong, set it right; else wait, or have it signed again.", []string{"timedatectl status"}
 			case !ends.IsZero() && !f.now.Before(ends):
-				finding.Message = fmt.Sprintf("Its certificate (of %s) has expired at %s.", name(of), ends.Format(time.RFC3339))
+				finding.Message = fmt.Sprintf("Its certificate (of %s) has expired at %s.", name(of),
+					ends.Format(time.RFC3339))
 			case refused != nil:
 				finding.Message = fmt.Sprintf("Its certificate (of %s) %v.", name(of), refused)
 				finding.Why = "Clients do not take it."
 			case !ends.IsZero() && ends.Sub(f.now) < expiresSoon:
 				finding.Severity = Advice
-				finding.Message = fmt.Sprintf("Its certificate (of %s) expires at %s, in %s.", name(of), ends.Format(time.RFC3339), span(ends.Sub(f.now)))
+				finding.Message = fmt.Sprintf("Its certificate (of %s) expires at %s, in %s.", name(of),
+					ends.Format(time.RFC3339), span(ends.Sub(f.now)))
 			default:
 				continue
 			}
@@ -288,8 +308,9 @@ func weakKey(f *facts) (found []Finding) {
 			if k.Weak != "" {
 				found = append(found, Finding{
 					Kind: Server, Subject: s.Name, Message: fmt.Sprintf("%s is %s.", k.Fingerprint, k.Weak),
-					Fix:      "Give it a longer one, on its own console; where it has other keys, take this one away (HostKey in sshd_config):",
-					Commands: []string{elsewhere(s.Name, "rm -f /etc/ssh/ssh_host_rsa_key && ssh-keygen -q -t rsa -b 4096 -N '' -f /etc/ssh/ssh_host_rsa_key && systemctl restart ssh")},
+					Fix: "Give it a longer one, on its own console; where it has other keys, take this one away (HostKey in sshd_config):",
+					Commands: []string{elsewhere(s.Name,
+						"rm -f /etc/ssh/ssh_host_rsa_key && ssh-keygen -q -t rsa -b 4096 -N '' -f /etc/ssh/ssh_host_rsa_key && systemctl restart ssh")},
 				})
 			}
 		}

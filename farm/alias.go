@@ -64,7 +64,8 @@ func (l *loader) checkAliases() {
 		o, taken := l.names[canonical(a.name)]
 		switch c := canonical(a.name); {
 		case taken:
-			a.mistake(fmt.Sprintf("%q is %s in %s already", a.name, o.role, serversDir+"/"+filepath.Base(o.file)), "choose another name")
+			a.mistake(fmt.Sprintf("%q is %s in %s already", a.name, o.role, serversDir+"/"+filepath.Base(o.file)),
+				"choose another name")
 		case seen[c]:
 			a.mistake(fmt.Sprintf("there is an alias %q already", a.name), "make one [[alias]] of the two")
 		default:

@@ -15,7 +15,8 @@ func (l *loader) authority(p place) {
 		"hosts": func(p place) {
 			p.texts(func(p place, text string) {
 				if !keys.ValidPattern(strings.TrimPrefix(text, "!")) {
-					p.mistake(fmt.Sprintf("%q is no pattern of host names", text), `write one like "*.example.org"; ! in front excludes`)
+					p.mistake(fmt.Sprintf("%q is no pattern of host names", text),
+						`write one like "*.example.org"; ! in front excludes`)
 					return
 				}
 				a.Hosts = append(a.Hosts, text)

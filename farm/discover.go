@@ -74,7 +74,8 @@ func Discover(root string) Found {
 		}
 	}
 	if found.Images == "" && len(found.Chroots) > 0 {
-		if images := filepath.Join(filepath.Dir(found.Chroots[0].Path), "images"); images != filepath.Join(root, bases[0], "images") {
+		if images := filepath.Join(filepath.Dir(found.Chroots[0].Path), "images"); images != filepath.Join(root,
+			bases[0], "images") {
 			found.Images = images
 		}
 	}
@@ -126,8 +127,10 @@ func (found *Found) lookAtImages(root string, bases []string, chroots map[string
 		for _, path := range machines {
 			name := strings.TrimSuffix(filepath.Base(path), ".img")
 			if seen[name] = true; !chroots[strings.ToLower(name)] {
-				found.Notes = append(found.Notes, fmt.Sprintf("%s is the disk of a virtual machine. ltskeeper images folders: "+
-					"mount its file system somewhere for good, and declare that as [[chroot]] with write = false.", path))
+				found.Notes = append(found.Notes,
+					fmt.Sprintf("%s is the disk of a virtual machine. ltskeeper images folders: "+
+						"mount its file system somewhere for good, and declare that as [[chroot]] with write = false.",
+						path))
 			}
 		}
 	}
@@ -145,16 +148,19 @@ func (found *Found) lookAtImages(root string, bases []string, chroots map[string
 					found.Machine = name // `ltsp image /` names it after uname -m
 				}
 			case dir != found.Images:
-				found.Notes = append(found.Notes, fmt.Sprintf("%s is where clients of %s find their image today. From the first update-image on it is %s: have clients look there.",
-					path, name, filepath.Join(found.Images, name+".img")))
+				found.Notes = append(found.Notes,
+					fmt.Sprintf("%s is where clients of %s find their image today. From the first update-image on it is %s: have clients look there.",
+						path, name, filepath.Join(found.Images, name+".img")))
 			}
 		}
 	}
 	for _, name := range found.Strays {
 		if name == found.Machine && len(found.Chroots) == 0 {
-			found.Notes = append(found.Notes, fmt.Sprintf("There is an image %s and no client root for it. If LTSP makes it of this machine itself (ltsp image /), declare that: ltskeeper init --force --chroot /", name))
+			found.Notes = append(found.Notes,
+				fmt.Sprintf("There is an image %s and no client root for it. If LTSP makes it of this machine itself (ltsp image /), declare that: ltskeeper init --force --chroot /", name))
 		} else {
-			found.Notes = append(found.Notes, fmt.Sprintf("There is an image %s and no client root for it: it stays as it is.", name))
+			found.Notes = append(found.Notes,
+				fmt.Sprintf("There is an image %s and no client root for it: it stays as it is.", name))
 		}
 	}
 }

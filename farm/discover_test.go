@@ -82,8 +82,9 @@ func TestDiscover(t *testing.T) {
 				Chroots: []Chroot{{Name: "x86_64", Path: "/srv/ltsp/x86_64"}},
 				Images:  "/srv/ltsp/images", TFTP: "/var/lib/tftp/ltsp",
 				Exclude: []string{"var/big/*", "opt/x y"}, Include: []string{"home/*"},
-				ExcludesFrom: []string{"ADD_IMAGE_EXCLUDES in /etc/ltsp/ltsp.conf", "OMIT_IMAGE_EXCLUDES in /etc/ltsp/ltsp.conf"},
-				KnownHosts:   "/etc/ltsp/ssh_known_hosts", Initrd: true,
+				ExcludesFrom: []string{"ADD_IMAGE_EXCLUDES in /etc/ltsp/ltsp.conf",
+					"OMIT_IMAGE_EXCLUDES in /etc/ltsp/ltsp.conf"},
+				KnownHosts: "/etc/ltsp/ssh_known_hosts", Initrd: true,
 				InUse: []string{"app01", "app02"}, Strays: []string{"other"},
 				Notes: []string{
 					"Line 17 of /etc/ltsp/ltsp.conf has a shell work out SSH_SERVER, and ltskeeper runs none: compare it with the servers in the declaration.",
@@ -95,18 +96,21 @@ func TestDiscover(t *testing.T) {
 		"LTSP's own excludes replaced": {
 			roots: []string{"srv/ltsp/a"},
 			files: map[string]string{
-				"usr/share/ltsp/server/image/image.excludes": "# theirs\nhome/*\ntmp/*\n", "etc/ltsp/image.excludes": "tmp/*\nvar/big\n",
+				"usr/share/ltsp/server/image/image.excludes": "# theirs\nhome/*\ntmp/*\n",
+				"etc/ltsp/image.excludes":                    "tmp/*\nvar/big\n",
 			},
 			want: Found{
 				Chroots: []Chroot{{Name: "a", Path: "/srv/ltsp/a"}},
-				Exclude: []string{"var/big"}, Include: []string{"home/*"}, ExcludesFrom: []string{"/etc/ltsp/image.excludes"},
+				Exclude: []string{"var/big"}, Include: []string{"home/*"},
+				ExcludesFrom: []string{"/etc/ltsp/image.excludes"},
 			},
 		},
 		"LTSP 5 beside an empty new one": {
 			roots:   []string{"opt/ltsp/i386"},
 			folders: []string{"srv/ltsp/images", "srv/tftp/ltsp", "var/lib/tftpboot/ltsp"},
 			files: map[string]string{
-				"opt/ltsp/images/i386.img": "", "etc/default/tftpd-hpa": "TFTP_USERNAME=\"tftp\"\nTFTP_DIRECTORY=\"/var/lib/tftpboot\"\n",
+				"opt/ltsp/images/i386.img":            "",
+				"etc/default/tftpd-hpa":               "TFTP_USERNAME=\"tftp\"\nTFTP_DIRECTORY=\"/var/lib/tftpboot\"\n",
 				"etc/ltsp/ltsp-update-image.excludes": "var/big\n",
 			},
 			want: Found{
@@ -132,7 +136,8 @@ func TestDiscover(t *testing.T) {
 			},
 		},
 		"both, and odd names": {
-			roots:   []string{"srv/ltsp/x86", "srv/ltsp/my root (1)", "opt/ltsp/X86", "opt/ltsp/i386", "srv/ltsp/current"},
+			roots: []string{"srv/ltsp/x86", "srv/ltsp/my root (1)", "opt/ltsp/X86", "opt/ltsp/i386",
+				"srv/ltsp/current"},
 			folders: []string{"opt/ltsp/images", "srv/tftp/ltsp", "var/lib/tftpboot/ltsp"},
 			want: Found{
 				Chroots: []Chroot{
@@ -149,7 +154,8 @@ func TestDiscover(t *testing.T) {
 			dir := machine(t, c.roots, c.folders)
 			for name, text := range c.files {
 				path := filepath.Join(dir, name)
-				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755),
+					os.WriteFile(path, []byte(text), 0o644)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -224,9 +230,12 @@ UNENDED="`
 		}
 	}
 	want := []string{
-		"1 [] ABOVE=1", "3 [server] NAT=1", "4 [server] TFTP_DIR=/srv/server", "5 [server] INCLUDE=mine", "7 [common] TFTP_DIR=/srv/common",
-		"9 [mine] BASE_DIR=/srv/its mine", `10 [mine] QUOTED=a "b" \ \c$d e`, "11 [mine] GLUED=a#b", "12 [mine] INCLUDE=server",
-		"14 [b8:27:eb:*|dc:a6:32:*] COMMAND", "15 [b8:27:eb:*|dc:a6:32:*] SHELL_A", "16 [b8:27:eb:*|dc:a6:32:*] SHELL_C",
+		"1 [] ABOVE=1", "3 [server] NAT=1", "4 [server] TFTP_DIR=/srv/server", "5 [server] INCLUDE=mine",
+		"7 [common] TFTP_DIR=/srv/common",
+		"9 [mine] BASE_DIR=/srv/its mine", `10 [mine] QUOTED=a "b" \ \c$d e`, "11 [mine] GLUED=a#b",
+		"12 [mine] INCLUDE=server",
+		"14 [b8:27:eb:*|dc:a6:32:*] COMMAND", "15 [b8:27:eb:*|dc:a6:32:*] SHELL_A",
+		"16 [b8:27:eb:*|dc:a6:32:*] SHELL_C",
 		"18 [b8:27:eb:*|dc:a6:32:*] LINES=one\n[two]\nthree", "21 [b8:27:eb:*|dc:a6:32:*] INDENTED=yes",
 		"22 [b8:27:eb:*|dc:a6:32:*] CONTINUED=/srv/tftp", "25 [b8:27:eb:*|dc:a6:32:*] UNENDED",
 	}
@@ -273,7 +282,8 @@ func TestTemplate(t *testing.T) {
 		{Name: "a", Path: "/srv/ltsp/a", ExcludeDefaults: true, Write: true, LTSConf: dir + "/lts.conf"},
 		{Name: "b", Path: dir + `/roots/"b"`, ExcludeDefaults: true, Write: true, LTSConf: dir + "/lts.conf"},
 	}
-	if !reflect.DeepEqual(f.Chroots, want) || f.State.Path() != dir+"/state" || f.Image.Directory != "/opt/ltsp/images" || f.TFTP.Directory != dir+"/tftp" {
+	if !reflect.DeepEqual(f.Chroots, want) || f.State.Path() != dir+"/state" ||
+		f.Image.Directory != "/opt/ltsp/images" || f.TFTP.Directory != dir+"/tftp" {
 		t.Errorf("got %+v", f)
 	}
 }

@@ -31,7 +31,8 @@ func (f *Farm) AddServer(s Server) error {
 		path = f.ServerPath(other.Name)
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return Mistakes{{File: path, Msg: "the server is declared already", Remedy: "edit this file, or remove the server first"}}
+		return Mistakes{{File: path, Msg: "the server is declared already",
+			Remedy: "edit this file, or remove the server first"}}
 	}
 	text := s.declaration()
 	changed, err := load(f.Path, &change{name: s.Name, text: text})

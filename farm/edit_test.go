@@ -20,8 +20,10 @@ func TestAddServer(t *testing.T) {
 		{Server{Name: "app02"}, "# Nothing needs to be said: the name resolves, and the rest is as usual.\n"},
 		{
 			Server{
-				Name: "app01", Addresses: []string{"10.0.0.11", "fd00::11"}, Port: 22, Aliases: []string{"app01.example.org"},
-				Groups: []string{"cad"}, Weight: 2, Pins: []string{"SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E"},
+				Name: "app01", Addresses: []string{"10.0.0.11",
+					"fd00::11"}, Port: 22, Aliases: []string{"app01.example.org"},
+				Groups: []string{"cad"}, Weight: 2,
+				Pins: []string{"SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E"},
 			},
 			`addresses = ["10.0.0.11", "fd00::11"]
 port = 22
@@ -67,11 +69,14 @@ func TestAddServerRefuses(t *testing.T) {
 		{Server{Name: "../app02"}, `servers.d: "../app02" cannot name a server`},
 		{Server{Name: ""}, `servers.d: "" cannot name a server`},
 		{Server{Name: "server"}, `servers.d: "server" cannot name a server`},
-		{Server{Name: "app02", Port: 2222}, "servers.d/app02.toml:1:8: port: clients would have to log in at port 2222 here"},
+		{Server{Name: "app02", Port: 2222},
+			"servers.d/app02.toml:1:8: port: clients would have to log in at port 2222 here"},
 		{Server{Name: "app02", Port: -1}, "servers.d/app02.toml:1:8: port: -1 is out of range"},
-		{Server{Name: "app02", Addresses: []string{"10.0.0.1"}}, "servers.d/app02.toml:1:14: addresses: \"10.0.0.1\" is an address in servers.d/app01.toml already"},
+		{Server{Name: "app02", Addresses: []string{"10.0.0.1"}},
+			"servers.d/app02.toml:1:14: addresses: \"10.0.0.1\" is an address in servers.d/app01.toml already"},
 		{Server{Name: "app02", Aliases: []string{"a\"]\nport = 3 #\u2028\x7f"}}, "servers.d/app02.toml:1:"},
-		{Server{Name: "10.0.0.1"}, "servers.d/app01.toml:1:14: addresses: \"10.0.0.1\" is a name in servers.d/10.0.0.1.toml already"},
+		{Server{Name: "10.0.0.1"},
+			"servers.d/app01.toml:1:14: addresses: \"10.0.0.1\" is a name in servers.d/10.0.0.1.toml already"},
 	} {
 		dir := write(t, files)
 		f := mustLoad(t, dir)

@@ -21,7 +21,8 @@ func write(t *testing.T, files map[string]string) string {
 	dir := t.TempDir()
 	for name, text := range files {
 		file := filepath.Join(dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755),
+			os.WriteFile(file, []byte(text), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -157,7 +158,8 @@ func TestLoad(t *testing.T) {
 		LTSP:           LTSP{KnownHosts: dir + "/ltsp/ssh_known_hosts", Initrd: true},
 		HashKnownHosts: true,
 
-		Authorities: []keys.Authority{{Hosts: []string{"*.example.org", "!gw.example.org"}, Key: ca, Comment: "the CA"}},
+		Authorities: []keys.Authority{{Hosts: []string{"*.example.org", "!gw.example.org"}, Key: ca,
+			Comment: "the CA"}},
 
 		Path:  dir + "/ltskeeper.toml",
 		Dir:   dir,
@@ -166,11 +168,13 @@ func TestLoad(t *testing.T) {
 			Timeout: 2 * time.Second, Parallel: 8, RetireAfter: 48 * time.Hour,
 			Login: &Login{User: "keeper", Identity: dir + "/keys/id_ed25519"},
 		},
-		Image:   Image{Directory: dir + "/images", Compression: "lz4", Keep: 5, KeepFor: 24 * time.Hour, AllowSecrets: []string{"etc/ssl/private/lab-*.key"}},
+		Image: Image{Directory: dir + "/images", Compression: "lz4", Keep: 5, KeepFor: 24 * time.Hour,
+			AllowSecrets: []string{"etc/ssl/private/lab-*.key"}},
 		TFTP:    TFTP{Directory: filepath.Dir(dir) + "/tftp"},
 		Balance: Balance{Policy: ldm.Weighted, Binaries: dir + "/client"},
 		Chroots: []Chroot{
-			{Name: "x86_64", Path: "/srv/ltsp/x86_64", Exclude: []string{"var/cache/apt/archives/*.deb"}, LTSConf: dir + "/lts.conf"},
+			{Name: "x86_64", Path: "/srv/ltsp/x86_64", Exclude: []string{"var/cache/apt/archives/*.deb"},
+				LTSConf: dir + "/lts.conf"},
 			{Name: "i386", Path: dir + "/roots/i386", ExcludeDefaults: true, Write: true, LTSConf: dir + "/lab.conf"},
 			{
 				Name: "i386-slim", Path: dir + "/roots/i386", Exclude: []string{"usr/share/doc/*", "... *.pyc"},
@@ -184,8 +188,10 @@ func TestLoad(t *testing.T) {
 		},
 		Servers: []Server{
 			{
-				Name: "app01", Addresses: []string{"10.0.0.11", "app01.internal"}, Port: 22, Aliases: []string{"app01.example.org"},
-				Groups: []string{"cad", "big"}, Weight: 2.5, Pins: []string{"SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E"},
+				Name: "app01", Addresses: []string{"10.0.0.11",
+					"app01.internal"}, Port: 22, Aliases: []string{"app01.example.org"},
+				Groups: []string{"cad", "big"}, Weight: 2.5,
+				Pins: []string{"SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E"},
 			},
 			{Name: "app02", Addresses: []string{"fd00::11"}, Port: 22, Weight: 1},
 		},
@@ -342,7 +348,8 @@ func TestBalanceSettings(t *testing.T) {
 			{"LDM_SERVER_WEIGHTS", "app01=2 app07=0.5"}, {"LDM_SERVER_GROUPS", "app01=cad,office app07=cad"},
 		},
 		"[balance]\npolicy = \"best\"\n[lts-conf]\nlist = \"address\"\n": {
-			{"LDM_BALANCE", "best"}, {"LDM_SERVER_WEIGHTS", "10.0.0.11=2 10.0.0.17=0.5"}, {"LDM_SERVER_GROUPS", "10.0.0.11=cad,office 10.0.0.17=cad"},
+			{"LDM_BALANCE", "best"}, {"LDM_SERVER_WEIGHTS", "10.0.0.11=2 10.0.0.17=0.5"}, {"LDM_SERVER_GROUPS",
+				"10.0.0.11=cad,office 10.0.0.17=cad"},
 		},
 	} {
 		servers["ltskeeper.toml"] = toml

@@ -15,9 +15,12 @@ import (
 func FuzzLoad(f *testing.F) {
 	server := everything["servers.d/app01.toml"]
 	for _, toml := range []string{
-		everything["ltskeeper.toml"], "", "state", "[[chroot]]\n[chroot.x]\n", "a.b.c = 1\n[a.b]\n", "chroot = [{name = 1}, 2]\n",
-		"[[client]]\nmatch = \"\"\nset.\"a\\u0000b\" = \"\"\"\nx\"\"\"\n", "client = []\n[[client]]\n", "[a]\nb = [[[{c = [1, {d = 2}]}]]]\n",
-		"\ufeffstate = \"x\"\r\n", "[[a]]\n[[a.b]]\n[a.b.c]\nd.e = inf\n[[a]]\n[[a.b]]\n", "state = 1979-05-27 07:32:00",
+		everything["ltskeeper.toml"], "", "state", "[[chroot]]\n[chroot.x]\n", "a.b.c = 1\n[a.b]\n",
+		"chroot = [{name = 1}, 2]\n",
+		"[[client]]\nmatch = \"\"\nset.\"a\\u0000b\" = \"\"\"\nx\"\"\"\n", "client = []\n[[client]]\n",
+		"[a]\nb = [[[{c = [1, {d = 2}]}]]]\n",
+		"\ufeffstate = \"x\"\r\n", "[[a]]\n[[a.b]]\n[a.b.c]\nd.e = inf\n[[a]]\n[[a.b]]\n",
+		"state = 1979-05-27 07:32:00",
 	} {
 		f.Add([]byte(toml), []byte(server))
 	}

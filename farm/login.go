@@ -37,7 +37,8 @@ func (l *loader) login(p place) {
 	}
 	for _, name := range []string{"user", "identity"} {
 		if p.value.table.find(name) == nil {
-			p.mistake("there is no "+name+" in it", `write { user = "ltskeeper", identity = "/etc/ltskeeper/id_ed25519" }`)
+			p.mistake("there is no "+name+" in it",
+				`write { user = "ltskeeper", identity = "/etc/ltskeeper/id_ed25519" }`)
 		}
 	}
 	l.farm.Collect.Login = &login

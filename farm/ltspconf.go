@@ -85,7 +85,8 @@ func shellWord(text string) (word, rest string, plain, open bool) {
 			quote = c
 		case quote == 0 && strings.IndexByte(" \t\n;&|#", c) >= 0 && (c != '#' || i == 0):
 			return b.String(), text[i:], plain, false
-		case c == '\\' && quote != '\'' && i+1 < len(text) && (quote == 0 || strings.IndexByte("$`\"\\\n", text[i+1]) >= 0):
+		case c == '\\' && quote != '\'' && i+1 < len(text) &&
+			(quote == 0 || strings.IndexByte("$`\"\\\n", text[i+1]) >= 0):
 			if i++; text[i] != '\n' {
 				b.WriteByte(text[i])
 			}
@@ -143,12 +144,14 @@ func (c LTSPConf) server(key string) (value string) {
 // unclear are sentences about what init needs to know and only a shell can tell.
 func (c LTSPConf) unclear() (notes []string) {
 	compare := map[string]string{
-		"BASE_DIR": "path under [[chroot]] and directory under [image]", "TFTP_DIR": "directory under [tftp]", "SSH_SERVER": "the servers",
+		"BASE_DIR": "path under [[chroot]] and directory under [image]", "TFTP_DIR": "directory under [tftp]",
+		"SSH_SERVER":         "the servers",
 		"ADD_IMAGE_EXCLUDES": "exclude under [[chroot]]", "OMIT_IMAGE_EXCLUDES": "exclude under [[chroot]]",
 	}
 	for _, s := range c.Settings {
 		if with := compare[s.Key]; with != "" && !s.Plain {
-			notes = append(notes, fmt.Sprintf("Line %d of %s has a shell work out %s, and ltskeeper runs none: compare it with %s in the declaration.", s.Line, c.Path, s.Key, with))
+			notes = append(notes,
+				fmt.Sprintf("Line %d of %s has a shell work out %s, and ltskeeper runs none: compare it with %s in the declaration.", s.Line, c.Path, s.Key, with))
 		}
 	}
 	return notes
@@ -187,7 +190,9 @@ func (c LTSPConf) excludes(root string) (more, fewer []string, from []string) {
 		more = append(more, patterns(string(text))...)
 		from = append(from, "/etc/ltsp/ltsp-update-image.excludes")
 	}
-	more = slices.DeleteFunc(more, func(p string) bool { return slices.Contains(usual, p) || slices.Contains(fewer, p) })
+	more = slices.DeleteFunc(more, func(p string) bool {
+		return slices.Contains(usual, p) || slices.Contains(fewer, p)
+	})
 	fewer = slices.DeleteFunc(fewer, func(p string) bool { return !slices.Contains(usual, p) })
 	return more, fewer, from
 }
@@ -214,13 +219,15 @@ func (c LTSPConf) tftpRoots(root string) []string {
 		roots = append(roots, dir)
 	}
 	configs, _ := filepath.Glob(filepath.Join(root, "etc/dnsmasq.d/*.conf"))
-	for _, path := range append(configs, filepath.Join(root, "etc/dnsmasq.conf"), filepath.Join(root, "etc/default/tftpd-hpa")) {
+	for _, path := range append(configs, filepath.Join(root, "etc/dnsmasq.conf"),
+		filepath.Join(root, "etc/default/tftpd-hpa")) {
 		text, _ := regular.Read(path, regular.MaxText)
 		for line := range strings.Lines(string(text)) {
 			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 			switch strings.TrimSpace(key) {
 			case "tftp-root", "TFTP_DIRECTORY":
-				value, _, _ = strings.Cut(strings.Trim(strings.TrimSpace(value), `"'`), ",") // dnsmasq: an interface may follow
+				// dnsmasq: an interface may follow
+				value, _, _ = strings.Cut(strings.Trim(strings.TrimSpace(value), `"'`), ",")
 				roots = append(roots, strings.TrimSpace(value))
 			}
 		}

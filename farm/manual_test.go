@@ -41,7 +41,8 @@ func TestManualKeys(t *testing.T) {
 			if is := required(t, k); is != there.required {
 				t.Errorf("%s is required: %t; the manual page says %t", k, is, there.required)
 			}
-			if slices.Contains([]string{"boolean", "number", "whole number", "time span", "word"}, there.kind) && there.byDefault == "" {
+			if slices.Contains([]string{"boolean", "number", "whole number", "time span", "word"}, there.kind) &&
+				there.byDefault == "" {
 				t.Errorf("%s: the manual page does not say its default", k)
 			}
 			for _, word := range wordsOf(t, k) {
@@ -77,7 +78,8 @@ func TestManualDefaults(t *testing.T) {
 		load := func(files map[string]string) *Farm {
 			for name, text := range files {
 				path := filepath.Join(dir, name)
-				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755),
+					os.WriteFile(path, []byte(text), 0o644)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -88,7 +90,8 @@ func TestManualDefaults(t *testing.T) {
 			return f
 		}
 		if without, with := load(before), load(set); !reflect.DeepEqual(without, with) {
-			t.Errorf("%s = %s is not the default that the manual page says it is:\n%+v\n%+v", k, k.byDefault, without, with)
+			t.Errorf("%s = %s is not the default that the manual page says it is:\n%+v\n%+v", k, k.byDefault, without,
+				with)
 		}
 	}
 }

@@ -285,7 +285,8 @@ set = { SSH_OVERRIDE_PORT = "22", "A B" = "` + "`x`" + `", F = "a\\b" }
 		"lists of addresses": {
 			toml: "[lts-conf]\nlist = \"address\"",
 			servers: map[string]string{
-				"app01": "", "app02": "port = 22\naddresses = [\"app02.lan\", \"10.0.0.2\"]", "app03": "addresses = [\"10.0.0.3\"]", "10.0.0.4": "",
+				"app01": "", "app02": "port = 22\naddresses = [\"app02.lan\", \"10.0.0.2\"]",
+				"app03": "addresses = [\"10.0.0.3\"]", "10.0.0.4": "",
 			},
 			want: []string{
 				`servers.d/app01.toml: there is no IP address to put into LDM_SERVER; begin addresses with one, or set list = "name" in ltskeeper.toml`,
@@ -359,7 +360,8 @@ func TestMistakesInLTSConf(t *testing.T) {
 		"[a]\nA = b\n[A]\nA = c\n":     "", // the second [A] is ignored: a warning, no mistake
 	} {
 		dir := t.TempDir()
-		for name, text := range map[string]string{"ltskeeper.toml": "[[chroot]]\nname = \"a\"\npath = \"a\"\n", "lts.conf": text} {
+		for name, text := range map[string]string{"ltskeeper.toml": "[[chroot]]\nname = \"a\"\npath = \"a\"\n",
+			"lts.conf": text} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}

@@ -19,7 +19,8 @@ func TestOddFiles(t *testing.T) {
 				thing.Replace(t, filepath.Join(dir, file))
 				oddtest.Bounded(t, func() {
 					got := mistakes(t, dir)
-					if len(got) != 1 || !strings.HasPrefix(got[0], file+": it cannot be read: ") || !strings.Contains(got[0], thing.Want) ||
+					if len(got) != 1 || !strings.HasPrefix(got[0], file+": it cannot be read: ") ||
+						!strings.Contains(got[0], thing.Want) ||
 						!strings.HasSuffix(got[0], "; move it away, and put the file in its place") {
 						t.Errorf("%q", got)
 					}
@@ -31,7 +32,8 @@ func TestOddFiles(t *testing.T) {
 			if err := os.MkdirAll(filepath.Join(dir, "etc/ltsp"), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range []string{"etc/ltsp/ltsp.conf", "etc/ltsp/image.excludes", "etc/ltsp/ltsp-update-image.excludes", "etc/dnsmasq.conf"} {
+			for _, name := range []string{"etc/ltsp/ltsp.conf", "etc/ltsp/image.excludes",
+				"etc/ltsp/ltsp-update-image.excludes", "etc/dnsmasq.conf"} {
 				thing.Replace(t, filepath.Join(dir, name))
 			}
 			oddtest.Bounded(t, func() { Discover(dir) })

@@ -68,7 +68,8 @@ func (s *source) readTable(key string, t *table, known readers) {
 		if near := Nearest(f.name, names); near != "" {
 			p.mistake("there is no such key", "did you mean "+near+"?")
 		} else {
-			p.mistake("there is no such key", "the keys here are "+strings.Join(names, ", ")+"; man ltskeeper.toml explains them")
+			p.mistake("there is no such key",
+				"the keys here are "+strings.Join(names, ", ")+"; man ltskeeper.toml explains them")
 		}
 	}
 }

@@ -64,7 +64,8 @@ func (l *loader) serverSources() []*source {
 		}
 		var missing Mistake // from one that somebody has just removed
 		if entry.Type()&fs.ModeSymlink != 0 {
-			missing = Mistake{File: path, Msg: "it is a symbolic link that leads nowhere", Remedy: "put the file in its place, or remove it"}
+			missing = Mistake{File: path, Msg: "it is a symbolic link that leads nowhere",
+				Remedy: "put the file in its place, or remove it"}
 		}
 		if s, ok := l.read(path, regular.MaxRecord, missing); ok {
 			sources = append(sources, s)
@@ -104,7 +105,8 @@ func (l *loader) server(s *source) {
 			addresses = p
 			p.texts(func(p place, text string) {
 				if problem := addressProblem(text); problem != "" {
-					p.mistake(fmt.Sprintf("%q is no address: %s", text, problem), `write an IP address, like "10.0.0.11" or "fd00::11"`)
+					p.mistake(fmt.Sprintf("%q is no address: %s", text, problem),
+						`write an IP address, like "10.0.0.11" or "fd00::11"`)
 					return
 				}
 				l.claim(p, text, "an address")
@@ -191,7 +193,8 @@ func (p place) checkPin(pin string) {
 	hash, found := strings.CutPrefix(pin, "SHA256:")
 	sum, err := base64.RawStdEncoding.Strict().DecodeString(hash)
 	if !found || err != nil || len(sum) != 32 {
-		p.mistake(fmt.Sprintf("%q is no fingerprint", pin), "write one as ssh-keygen -lf prints it: SHA256: and 43 characters")
+		p.mistake(fmt.Sprintf("%q is no fingerprint", pin),
+			"write one as ssh-keygen -lf prints it: SHA256: and 43 characters")
 	}
 }
 

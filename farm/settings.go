@@ -91,7 +91,8 @@ func (l *loader) metrics(p place) {
 		"textfile": func(p place) {
 			to := &l.farm.Metrics.Textfile
 			if p.path(to, l.farm.Dir) && !strings.HasSuffix(*to, ".prom") {
-				p.mistake("node_exporter reads only files that end in .prom", `write one like "/var/lib/prometheus/node-exporter/ltskeeper.prom"`)
+				p.mistake("node_exporter reads only files that end in .prom",
+					`write one like "/var/lib/prometheus/node-exporter/ltskeeper.prom"`)
 			}
 		},
 	})
@@ -142,8 +143,10 @@ func (l *loader) chroot(p place) {
 				l.checkChrootName(p, c.Name)
 			}
 		},
-		"path":             func(p place) { p.path(&c.Path, dir) },
-		"exclude":          func(p place) { p.texts(func(p place, s string) { c.Exclude = append(c.Exclude, p.exclude(s)) }) },
+		"path": func(p place) { p.path(&c.Path, dir) },
+		"exclude": func(p place) {
+			p.texts(func(p place, s string) { c.Exclude = append(c.Exclude, p.exclude(s)) })
+		},
 		"exclude-defaults": func(p place) { p.bool(&c.ExcludeDefaults) },
 		"write":            func(p place) { p.bool(&c.Write) },
 		"mounts": func(p place) {
@@ -189,7 +192,8 @@ const idRange = 1 << 16
 func (p place) mountPoint(text string) string {
 	switch {
 	case !path.IsAbs(text) || path.Clean(text) != text || text == "/":
-		p.mistake(fmt.Sprintf("%q is not a path inside the client root", text), `write it as clients have it, like "/data/apps"`)
+		p.mistake(fmt.Sprintf("%q is not a path inside the client root", text),
+			`write it as clients have it, like "/data/apps"`)
 	case strings.ContainsFunc(text, unicode.IsControl):
 		p.mistake("there is a control character in the path", "take it out")
 	}
@@ -234,7 +238,8 @@ func (l *loader) client(p place) {
 
 func (l *loader) checkMatch(p place, match string) {
 	if !sectionName.MatchString(match) {
-		p.mistake(fmt.Sprintf("%q matches no client", match), `write a MAC, an IP address, a host name, or a glob of one, like "00:11:22:*"`)
+		p.mistake(fmt.Sprintf("%q matches no client", match),
+			`write a MAC, an IP address, a host name, or a glob of one, like "00:11:22:*"`)
 	}
 	if strings.EqualFold(match, "default") {
 		p.mistake("[default] is the section of all clients", "write its settings into set of [lts-conf]")

@@ -104,7 +104,8 @@ func Template(found Found) []byte {
 `)
 	} else {
 		text("# LTSP since 2019 keeps its own known_hosts and packs it into an initrd.\n[ltsp]\n")
-		fmt.Fprintf(&b, "known-hosts = %s\ninitrd = %t           # run ltsp initrd after it changed\n", quote(found.KnownHosts), found.Initrd)
+		fmt.Fprintf(&b, "known-hosts = %s\ninitrd = %t           # run ltsp initrd after it changed\n",
+			quote(found.KnownHosts), found.Initrd)
 	}
 	text(`
 # [known-hosts]

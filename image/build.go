@@ -22,7 +22,8 @@ type Source struct {
 	Options squashfs.Options // Previous and Inspector are set by Build
 	Conf    []byte           // the lts.conf that clients fetch beside the kernel; nil: not ltskeeper's to publish
 	Full    bool             // read and compress everything anew
-	Force   bool             // skip the checks that keep an image from clients which looks wrong or will not fit, but for its init
+	// skip the checks that keep an image from clients which looks wrong or will not fit, but for its init
+	Force bool
 
 	Inspector Inspector // of the files in the image; may be nil
 }

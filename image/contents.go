@@ -26,7 +26,8 @@ type contents struct {
 }
 
 func newContents(tree fs.ReadLinkFS, o squashfs.Options) *contents {
-	c := &contents{tree: tree, exclude: o.Exclude, covered: map[string]bool{}, overlay: map[string]*squashfs.File{}, folders: map[string]bool{}}
+	c := &contents{tree: tree, exclude: o.Exclude, covered: map[string]bool{}, overlay: map[string]*squashfs.File{},
+		folders: map[string]bool{}}
 	for _, m := range o.Mounts {
 		c.covered[m.Path] = !m.IsTaken
 	}

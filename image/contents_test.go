@@ -52,7 +52,8 @@ func TestContents(t *testing.T) {
 			{Path: "srv/deep/mount/over", Content: []byte("over"), Mode: 0o644},
 		},
 	}
-	o.Mounts = []squashfs.Mount{{Path: "srv/deep/mount"}, {Path: "mnt/disk"}, {Path: "sbin/init.covered"}, {Path: "opt/app", IsTaken: true}}
+	o.Mounts = []squashfs.Mount{{Path: "srv/deep/mount"}, {Path: "mnt/disk"}, {Path: "sbin/init.covered"},
+		{Path: "opt/app", IsTaken: true}}
 	c := newContents(tree, o)
 	if err := fstest.TestFS(c, "etc/hosts", "etc/link", "home/made/deep/file", "usr/bin/env", "opt/app/x"); err != nil {
 		t.Error(err)
@@ -79,7 +80,8 @@ func TestContents(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	for _, name := range []string{"home/user", "home/user/x", "root", "root/x", "srv/deep/mount/x", "mnt/disk/exclude", "none"} {
+	for _, name := range []string{"home/user", "home/user/x", "root", "root/x", "srv/deep/mount/x", "mnt/disk/exclude",
+		"none"} {
 		if _, err := c.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("Lstat(%s): %v", name, err)
 		}
@@ -109,7 +111,8 @@ func TestContentsAsTheImage(t *testing.T) {
 		source, target, kind string
 		flags                uintptr
 	}{
-		{"none", "data", "tmpfs", 0}, {filepath.Join(p.root, "usr"), "same", "", syscall.MS_BIND}, {filepath.Join(p.root, "etc/hostname"), "file", "", syscall.MS_BIND},
+		{"none", "data", "tmpfs", 0}, {filepath.Join(p.root, "usr"), "same", "",
+			syscall.MS_BIND}, {filepath.Join(p.root, "etc/hostname"), "file", "", syscall.MS_BIND},
 	} {
 		target := filepath.Join(p.root, m.target)
 		must(t, syscall.Mount(m.source, target, m.kind, m.flags, ""))
@@ -119,7 +122,8 @@ func TestContentsAsTheImage(t *testing.T) {
 	from := p.source("one")
 	from.Options.Exclude = parseExcludes(t, "home/*")
 	from.Options.Overlay = []squashfs.File{
-		{Path: "etc/hostname", Content: []byte("other"), ContentOnly: true}, {Path: "etc/new/file", Content: []byte("new"), Mode: 0o640},
+		{Path: "etc/hostname", Content: []byte("other"), ContentOnly: true}, {Path: "etc/new/file",
+			Content: []byte("new"), Mode: 0o640},
 		{Path: "data/over", Content: []byte("over"), Mode: 0o644},
 	}
 	root, err := os.OpenRoot(p.root)

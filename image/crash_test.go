@@ -145,7 +145,8 @@ var deeds = map[string]deed{
 // image` does.
 func (p *place) stranger(state string) {
 	p.t.Helper()
-	for name, what := range map[string]string{"images/x86_64.img": "image ", "tftp/x86_64/vmlinuz": "kernel ", "tftp/x86_64/initrd.img": "initrd "} {
+	for name, what := range map[string]string{"images/x86_64.img": "image ", "tftp/x86_64/vmlinuz": "kernel ",
+		"tftp/x86_64/initrd.img": "initrd "} {
 		if err := os.Remove(filepath.Join(filepath.Dir(p.Images), name)); !errors.Is(err, fs.ErrNotExist) {
 			must(p.t, err)
 		}
@@ -210,7 +211,8 @@ func (p *place) stopAfter(steps int, h *history, do func(p *place) error) (done 
 func (p *place) served() map[string]string {
 	p.t.Helper()
 	all := map[string]string{}
-	for _, path := range []string{p.Link(), filepath.Join(p.boot(), "vmlinuz"), filepath.Join(p.boot(), "initrd.img"), filepath.Join(p.boot(), "lts.conf")} {
+	for _, path := range []string{p.Link(), filepath.Join(p.boot(), "vmlinuz"), filepath.Join(p.boot(), "initrd.img"),
+		filepath.Join(p.boot(), "lts.conf")} {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			data = []byte("none")
@@ -222,9 +224,10 @@ func (p *place) served() map[string]string {
 
 // An outcome is how a deed began and ended when nothing stopped it.
 type outcome struct {
-	old, new map[string]string   // what was served
-	next     map[string]string   // and what the update after that serves
-	whole    []map[string]string // every generation there was, before and after, by file; of the first day's only those there were
+	old, new map[string]string // what was served
+	next     map[string]string // and what the update after that serves
+	// every generation there was, before and after, by file; of the first day's only those there were
+	whole []map[string]string
 }
 
 func (p *place) generations() []map[string]string {
@@ -258,7 +261,8 @@ func (o *outcome) checkServed(p *place) {
 	p.t.Helper()
 	for name, got := range p.served() {
 		if got != o.old[name] && got != o.new[name] && got != o.next[name] {
-			p.t.Errorf("%s is served as %.60q: neither the old %.60q nor the new %.60q", name, got, o.old[name], o.new[name])
+			p.t.Errorf("%s is served as %.60q: neither the old %.60q nor the new %.60q", name, got, o.old[name],
+				o.new[name])
 		}
 	}
 }
@@ -268,7 +272,8 @@ func (o *outcome) checkServed(p *place) {
 func (o *outcome) checkRepaired(p *place) {
 	p.t.Helper()
 	if got := p.served(); !maps.Equal(got, o.old) && !maps.Equal(got, o.new) && !maps.Equal(got, o.next) {
-		p.t.Errorf("after Repair %.60q are served: not of one generation, the old %.60q or the new %.60q", got, o.old, o.new)
+		p.t.Errorf("after Repair %.60q are served: not of one generation, the old %.60q or the new %.60q", got, o.old,
+			o.new)
 	}
 	if problem, err := p.Check(); problem != nil || err != nil {
 		p.t.Errorf("after Repair, Check says %q, %v", problem, err)
@@ -341,7 +346,8 @@ func (o *outcome) checkAfter(p *place) {
 		return
 	}
 	got := p.served()
-	for name, path := range map[string]string{"vmlinuz": "root/boot/vmlinuz-6.1.0-9-amd64", "initrd.img": "root/boot/initrd.img-6.1.0-9-amd64"} {
+	for name, path := range map[string]string{"vmlinuz": "root/boot/vmlinuz-6.1.0-9-amd64",
+		"initrd.img": "root/boot/initrd.img-6.1.0-9-amd64"} {
 		if got[name] != p.read(path) {
 			p.t.Errorf("after the next update %s is %.60q", name, got[name])
 		}

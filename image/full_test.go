@@ -68,7 +68,8 @@ func (c *crasher) fill(n int, side string) (failed bool) {
 	p.disk.did = nil
 	when := fmt.Sprintf("%s full from step %d on", side, n)
 	if err != nil {
-		if text := err.Error(); !errors.Is(err, unix.ENOSPC) || !strings.Contains(text, full) || len(remedy.FindIn(err)) != 2 {
+		if text := err.Error(); !errors.Is(err, unix.ENOSPC) || !strings.Contains(text, full) ||
+			len(remedy.FindIn(err)) != 2 {
 			c.t.Errorf("%s: %v, want an error that names %s", when, err, full)
 		}
 		if got := p.served(); !maps.Equal(got, c.old) {

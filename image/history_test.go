@@ -136,7 +136,8 @@ func (h *history) note(s step) error {
 		r.node, err = h.at(s.from)
 	case "rename":
 		if filepath.Dir(s.from) != filepath.Dir(s.path) {
-			return fmt.Errorf("rename of %s to another folder, %s: whether it lasts is beyond this model", s.from, s.path)
+			return fmt.Errorf("rename of %s to another folder, %s: whether it lasts is beyond this model", s.from,
+				s.path)
 		}
 		r.old = filepath.Base(s.from)
 		r.node, err = h.at(s.from)
@@ -302,7 +303,8 @@ func TestHistory(t *testing.T) {
 	must(t, err)
 	check("written", tree{"old": "file old"}, tree{"old": "file old", "new": "file " + unsynced})
 	must(t, d.rename(f.Name(), filepath.Join(dir, "old")))
-	check("renamed, not synced", tree{"old": "file old"}, tree{"old": "file old", "new": "file " + unsynced}, tree{"old": "file " + unsynced})
+	check("renamed, not synced", tree{"old": "file old"}, tree{"old": "file old", "new": "file " + unsynced},
+		tree{"old": "file " + unsynced})
 	must(t, d.syncDir(dir))
 	check("only the folder synced", tree{"old": "file " + unsynced})
 	must(t, f.Close())
@@ -310,5 +312,6 @@ func TestHistory(t *testing.T) {
 	check("replaced as it should be", tree{"old": "file newer"})
 	must(t, d.link(filepath.Join(dir, "old"), filepath.Join(dir, "second")))
 	must(t, d.remove(filepath.Join(dir, "old")))
-	check("renamed in two steps", tree{"old": "file newer"}, tree{"old": "file newer", "second": "file newer"}, tree{"second": "file newer"}, tree{})
+	check("renamed in two steps", tree{"old": "file newer"}, tree{"old": "file newer", "second": "file newer"},
+		tree{"second": "file newer"}, tree{})
 }

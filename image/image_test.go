@@ -162,7 +162,8 @@ func TestFirstImage(t *testing.T) {
 	if b.Generation.Number != 1 || b.Generation.Kernel != "6.1.0-9-amd64" || !b.Generation.Current {
 		t.Errorf("published %+v", b.Generation)
 	}
-	for name, want := range map[string]string{"vmlinuz": "kernel nine", "initrd.img": "initrd nine", "lts.conf": "one"} {
+	for name, want := range map[string]string{"vmlinuz": "kernel nine", "initrd.img": "initrd nine",
+		"lts.conf": "one"} {
 		if got := p.read("tftp/x86_64/" + name); got != want {
 			t.Errorf("TFTP serves %q as %s, want %q", got, name, want)
 		}
@@ -393,9 +394,11 @@ func TestRepair(t *testing.T) {
 			must(p.t, p.disk.relink("1", filepath.Join(p.boot(), "current")))
 			must(p.t, os.RemoveAll(p.bootFolder(2)))
 		},
-		"TFTP side lost":    func(p *place) { must(p.t, os.RemoveAll(p.boot())) },
-		"lts.conf edited":   func(p *place) { p.write("tftp/x86_64/2/lts.conf", "edited") },
-		"a link replaced":   func(p *place) { must(p.t, p.disk.relink("elsewhere", filepath.Join(p.boot(), "vmlinuz"))) },
+		"TFTP side lost":  func(p *place) { must(p.t, os.RemoveAll(p.boot())) },
+		"lts.conf edited": func(p *place) { p.write("tftp/x86_64/2/lts.conf", "edited") },
+		"a link replaced": func(p *place) {
+			must(p.t, p.disk.relink("elsewhere", filepath.Join(p.boot(), "vmlinuz")))
+		},
 		"unfinished build":  func(p *place) { p.write("images/x86_64/.ltskeeper-new/root.img", "half") },
 		"unfinished link":   func(p *place) { p.write("images/.ltskeeper-link-x86_64.img", "") },
 		"unfinished stage":  func(p *place) { p.write("tftp/x86_64/.ltskeeper-new/kernel", "half") },
@@ -430,7 +433,8 @@ func TestRepair(t *testing.T) {
 				want = slices.DeleteFunc(want, func(f string) bool { return strings.HasPrefix(f, "tftp/x86_64/1/") })
 			}
 			p.wantFiles(want...)
-			for name, want := range map[string]string{"vmlinuz": "kernel ten", "initrd.img": "initrd ten", "lts.conf": "two"} {
+			for name, want := range map[string]string{"vmlinuz": "kernel ten", "initrd.img": "initrd ten",
+				"lts.conf": "two"} {
 				if got := p.read("tftp/x86_64/" + name); got != want {
 					t.Errorf("TFTP serves %q as %s, want %q", got, name, want)
 				}
@@ -489,7 +493,8 @@ func TestAStrangersLinkIsLeftAlone(t *testing.T) {
 	p := newPlace(t)
 	must(t, os.MkdirAll(p.Images, 0o755))
 	must(t, os.Symlink("/srv/other.img", p.Link()))
-	if _, err := p.Build(context.Background(), p.source("one"), p.now); err == nil || !strings.Contains(err.Error(), p.Link()) {
+	if _, err := p.Build(context.Background(), p.source("one"), p.now); err == nil ||
+		!strings.Contains(err.Error(), p.Link()) {
 		t.Errorf("Build: %v, want an error that names %s", err, p.Link())
 	}
 	p.wantFiles("images/x86_64.img -> /srv/other.img")
@@ -540,9 +545,11 @@ func TestChooseKernel(t *testing.T) {
 			"vmlinuz": "boot/vmlinuz-5", "initrd.img": "boot/initrd.img-5",
 			"boot/vmlinuz-6.1.0-9": "", "boot/initrd.img-6.1.0-9": ""}, "6.1.0-9"},
 		"links in a circle": {map[string]string{
-			"boot/vmlinuz-6.1.0-9": "", "boot/initrd.img-6.1.0-9": "", "boot/vmlinuz": "vmlinuz-6.1.0-9", "boot/initrd.img": "../boot/./initrd.img-6.1.0-9"}, "6.1.0-9"},
-		"as Fedora names them": {map[string]string{"boot/vmlinuz-6.9.fc": "", "boot/initramfs-6.9.fc.img": ""}, "6.9.fc"},
-		"none":                 {map[string]string{"boot/vmlinuz-6.1": ""}, ""},
+			"boot/vmlinuz-6.1.0-9": "", "boot/initrd.img-6.1.0-9": "", "boot/vmlinuz": "vmlinuz-6.1.0-9",
+			"boot/initrd.img": "../boot/./initrd.img-6.1.0-9"}, "6.1.0-9"},
+		"as Fedora names them": {map[string]string{"boot/vmlinuz-6.9.fc": "", "boot/initramfs-6.9.fc.img": ""},
+			"6.9.fc"},
+		"none": {map[string]string{"boot/vmlinuz-6.1": ""}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

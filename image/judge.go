@@ -49,7 +49,8 @@ func (s *Store) judge(current int, from Source) (*kernels.Kernel, error) {
 		if err := checkModules(image, *kernel); err != nil && !s.readFindings(current).lacksModules {
 			doubts = errors.Join(doubts, err)
 		}
-		if err := checkCompression(image, *kernel, from.Options.Compression); err != nil && !s.readFindings(current).isUnreadable {
+		if err := checkCompression(image, *kernel, from.Options.Compression); err != nil &&
+			!s.readFindings(current).isUnreadable {
 			doubts = errors.Join(doubts, err)
 		}
 	}
@@ -112,10 +113,12 @@ func checkOwners(image fs.FS, init string, offset uint32) error {
 				remedy.Setting{Section: "chroot", Key: "id-offset", Change: "right"})
 		}
 		return remedy.AttachTo(
-			fmt.Errorf("%s belongs to user %d and not to root, so clients could not use it, which nothing overrides", path, st.Uid),
+			fmt.Errorf("%s belongs to user %d and not to root, so clients could not use it, which nothing overrides",
+				path, st.Uid),
 			remedy.If{
 				Condition: "the tree belongs to a user namespace",
-				Then:      remedy.Setting{Section: "chroot", Key: "id-offset", Value: strconv.FormatUint(uint64(st.Uid), 10)},
+				Then: remedy.Setting{Section: "chroot", Key: "id-offset",
+					Value: strconv.FormatUint(uint64(st.Uid), 10)},
 			},
 			remedy.Advice("change the owner"))
 	}
@@ -184,7 +187,8 @@ func (s *Store) checkKeepsKernel(current int, kernel *kernels.Kernel) error {
 		return nil
 	}
 	return remedy.AttachTo(
-		fmt.Errorf("the tree no longer has a kernel and initrd in /boot, but clients boot those of generation %d", current),
+		fmt.Errorf("the tree no longer has a kernel and initrd in /boot, but clients boot those of generation %d",
+			current),
 		remedy.Advice("install a kernel in it"))
 }
 
@@ -205,7 +209,8 @@ func (s *Store) checkSize(current int, dir string) error {
 	}
 	defer img.Close()
 	if before := old.Info().Size; img.Info().Size < before/2 {
-		return fmt.Errorf("the image would shrink from %d MB to %d MB: is the tree complete?", before>>20, img.Info().Size>>20)
+		return fmt.Errorf("the image would shrink from %d MB to %d MB: is the tree complete?", before>>20,
+			img.Info().Size>>20)
 	}
 	return nil
 }

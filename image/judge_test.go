@@ -60,8 +60,12 @@ func TestJudgeFirstImage(t *testing.T) {
 			p.link("sbin/init", "/lib/systemd/systemd")
 			p.program("bin/sh", static)
 		}, "/sbin/init leads to /lib/systemd/systemd, which does not exist", false},
-		"a link out of the root": {func(p *place, _ *Source) { p.link("sbin/init", "../../../../../../../../bin/cat") }, "/sbin/init leads to /bin/cat, which does not exist", false},
-		"no interpreter":         {func(p *place, _ *Source) { p.program("sbin/init", "#!/bin/sh\n") }, "/sbin/init is a script whose interpreter /bin/sh does not exist", false},
+		"a link out of the root": {func(p *place, _ *Source) {
+			p.link("sbin/init", "../../../../../../../../bin/cat")
+		}, "/sbin/init leads to /bin/cat, which does not exist", false},
+		"no interpreter": {func(p *place, _ *Source) {
+			p.program("sbin/init", "#!/bin/sh\n")
+		}, "/sbin/init is a script whose interpreter /bin/sh does not exist", false},
 		"no loader": {func(p *place, _ *Source) {
 			p.program("sbin/init", string(elftest.Dynamic(elf.EM_X86_64, "/lib64/ld.so")))
 		},
@@ -72,7 +76,8 @@ func TestJudgeFirstImage(t *testing.T) {
 			from.Options.Exclude = parseExcludes(p.t, "lib64/*")
 		}, "whose loader /lib64/ld.so does not exist: the tree has /sbin/init", false},
 		"init is excluded": {func(p *place, from *Source) { from.Options.Exclude = parseExcludes(p.t, "sbin") },
-			"there is no program to start in it (sbin/init, etc/init, bin/init, bin/sh): the tree has /sbin/init", false},
+			"there is no program to start in it (sbin/init, etc/init, bin/init, bin/sh): the tree has /sbin/init",
+			false},
 		"init is in a mount that is left out": {func(p *place, from *Source) {
 			p.link("sbin/init", "/usr/lib/init")
 			p.program("usr/lib/init", static)
@@ -87,11 +92,16 @@ func TestJudgeFirstImage(t *testing.T) {
 			p.link("sbin/init", "/opt/init")
 			from.Options.Overlay = []squashfs.File{{Path: "opt/init", Content: []byte(static), Mode: 0o755}}
 		}, "", false},
-		"no modules": {func(p *place, _ *Source) { must(p.t, os.RemoveAll(filepath.Join(p.root, "lib"))) }, "would lack the modules of kernel 6.1.0-9-amd64, which clients boot (its package may be only half installed): /lib/modules/6.1.0-9-amd64 does not exist", true},
+		"no modules": {func(p *place, _ *Source) {
+			must(p.t, os.RemoveAll(filepath.Join(p.root, "lib")))
+		},
+			"would lack the modules of kernel 6.1.0-9-amd64, which clients boot (its package may be only half installed): /lib/modules/6.1.0-9-amd64 does not exist", true},
 		"modules are half unpacked": {func(p *place, _ *Source) {
 			must(p.t, os.Remove(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/modules.dep")))
 		}, "/lib/modules/6.1.0-9-amd64 has no modules.dep", true},
-		"modules are excluded": {func(p *place, from *Source) { from.Options.Exclude = parseExcludes(p.t, "lib/modules/*/kernel/*") }, "its folder kernel is empty", true},
+		"modules are excluded": {func(p *place, from *Source) {
+			from.Options.Exclude = parseExcludes(p.t, "lib/modules/*/kernel/*")
+		}, "its folder kernel is empty", true},
 		"no support for modules": {func(p *place, _ *Source) {
 			must(p.t, os.RemoveAll(filepath.Join(p.root, "lib")))
 			p.write("root/boot/config-6.1.0-9-amd64", "# CONFIG_MODULES is not set\n")
@@ -100,7 +110,9 @@ func TestJudgeFirstImage(t *testing.T) {
 			must(p.t, os.RemoveAll(filepath.Join(p.root, "lib")))
 			must(p.t, os.RemoveAll(filepath.Join(p.root, "boot")))
 		}, "", false},
-		"zstd is beyond the kernel": {func(p *place, _ *Source) { p.write("root/boot/config-6.1.0-9-amd64", oldConfig) },
+		"zstd is beyond the kernel": {func(p *place, _ *Source) {
+			p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
+		},
 			`kernel 6.1.0-9-amd64, which clients boot, cannot read an image compressed with zstd: it was built without CONFIG_SQUASHFS_ZSTD`, true},
 		"gzip is not": {func(p *place, from *Source) {
 			p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
@@ -108,8 +120,12 @@ func TestJudgeFirstImage(t *testing.T) {
 		}, "", false},
 		"another's root": {func(p *place, _ *Source) { must(p.t, os.Chown(p.root, 100_000, 0)) },
 			"/ belongs to user 100000 and not to root", false},
-		"another's etc":  {func(p *place, _ *Source) { must(p.t, os.Chown(filepath.Join(p.root, "etc"), 7, 0)) }, "/etc belongs to user 7 and not to root", false},
-		"another's init": {func(p *place, _ *Source) { must(p.t, os.Chown(filepath.Join(p.root, "sbin/init"), 7, 0)) }, "/sbin/init belongs to user 7 and not to root", false},
+		"another's etc": {func(p *place, _ *Source) {
+			must(p.t, os.Chown(filepath.Join(p.root, "etc"), 7, 0))
+		}, "/etc belongs to user 7 and not to root", false},
+		"another's init": {func(p *place, _ *Source) {
+			must(p.t, os.Chown(filepath.Join(p.root, "sbin/init"), 7, 0))
+		}, "/sbin/init belongs to user 7 and not to root", false},
 		"another's init behind a link": {func(p *place, _ *Source) {
 			p.program("usr/lib/init", static)
 			p.link("sbin/init", "/usr/lib/init")
@@ -133,7 +149,8 @@ func TestJudgeFirstImage(t *testing.T) {
 				p.write("root/boot/"+name+"-4.9.0-19-686", "old")
 				p.link(name, "boot/"+name+"-4.9.0-19-686")
 			}
-		}, "kernel 4.9.0-19-686, which clients boot, cannot read an image compressed with zstd: that needs Linux 4.14", true},
+		}, "kernel 4.9.0-19-686, which clients boot, cannot read an image compressed with zstd: that needs Linux 4.14",
+			true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -154,7 +171,8 @@ func TestJudgeFirstImage(t *testing.T) {
 				strings.Contains(err.Error(), "which nothing overrides") == c.force {
 				t.Errorf("Build: %v, %v\nwant %q", err, remedy.FindIn(err), c.want)
 			}
-			if dryErr == nil || err == nil || dryErr.Error() != err.Error() || !reflect.DeepEqual(remedy.FindIn(dryErr), remedy.FindIn(err)) {
+			if dryErr == nil || err == nil || dryErr.Error() != err.Error() ||
+				!reflect.DeepEqual(remedy.FindIn(dryErr), remedy.FindIn(err)) {
 				t.Errorf("WouldChange: %v\nBuild:       %v", dryErr, err)
 			}
 			if steps > 0 {
@@ -201,7 +219,9 @@ func TestJudgeMounts(t *testing.T) {
 	from.Force = true
 	from.Options.Mounts = p.mounts()
 	_, err = p.Build(t.Context(), from, p.now)
-	if err == nil || !strings.Contains(err.Error(), "/sbin/init is a script whose interpreter /bin/sh leads to /usr/bin/sh, which does not exist: the tree has /sbin/init") {
+	if err == nil ||
+		!strings.Contains(err.Error(),
+			"/sbin/init is a script whose interpreter /bin/sh leads to /usr/bin/sh, which does not exist: the tree has /sbin/init") {
 		t.Errorf("Build without /usr: %v", err)
 	}
 	p.wantFiles(append(generation(1), links(1)...)...)
@@ -221,7 +241,8 @@ func TestJudgeWhatIsNew(t *testing.T) {
 	p.write("root/etc/hostname", "changed\n")
 	p.update("one")
 	p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
-	if _, err := p.Build(t.Context(), p.source("one"), p.now); err == nil || strings.Contains(err.Error(), "modules") || !strings.Contains(err.Error(), "zstd") {
+	if _, err := p.Build(t.Context(), p.source("one"), p.now); err == nil || strings.Contains(err.Error(), "modules") ||
+		!strings.Contains(err.Error(), "zstd") {
 		t.Errorf("Build: %v", err)
 	}
 }
@@ -235,7 +256,8 @@ func TestKernelChangesWhileBuilding(t *testing.T) {
 		p.write("root/boot/vmlinuz-6.1.0-10-amd64", "kernel ten")
 		p.write("root/boot/initrd.img-6.1.0-10-amd64", "initrd ten")
 	}
-	if _, err := p.Build(t.Context(), p.source("one"), p.now); err == nil || !strings.Contains(err.Error(), "the kernels in the tree changed while the image was built") {
+	if _, err := p.Build(t.Context(), p.source("one"), p.now); err == nil ||
+		!strings.Contains(err.Error(), "the kernels in the tree changed while the image was built") {
 		t.Errorf("Build: %v", err)
 	}
 	p.wantFiles()
@@ -259,7 +281,9 @@ func TestJudgeRemedies(t *testing.T) {
 			[]remedy.Remedy{remedy.Advice("put it into the tree")}},
 		"init is excluded": {func(p *place, from *Source) { from.Options.Exclude = parseExcludes(p.t, "sbin") },
 			[]remedy.Remedy{remedy.Advice("remove the exclude, or take in the mount, that leaves it or a file it needs out of the image")}},
-		"zstd is beyond the kernel": {func(p *place, _ *Source) { p.write("root/boot/config-6.1.0-9-amd64", oldConfig) },
+		"zstd is beyond the kernel": {func(p *place, _ *Source) {
+			p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
+		},
 			[]remedy.Remedy{
 				remedy.Setting{Section: "image", Key: "compression", Value: `"gzip"`},
 				remedy.If{Condition: "it is meant so", Then: remedy.Option("force")},

@@ -53,7 +53,9 @@ func (s *Store) extractKernel(dir string, chosen *kernels.Kernel) (version strin
 		return "", nil
 	}
 	if kernel == nil || chosen == nil || *kernel != *chosen {
-		return "", remedy.AttachTo(errors.New("the kernels in the tree changed while the image was built"), remedy.Advice("run it again"))
+		return "",
+			remedy.AttachTo(errors.New("the kernels in the tree changed while the image was built"),
+				remedy.Advice("run it again"))
 	}
 	for _, f := range []struct{ place, name string }{{kernel.Path, kernelFile}, {kernel.Initrd, initrdFile}} {
 		content, err := img.FS().Open(f.place)

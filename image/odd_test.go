@@ -62,7 +62,8 @@ func TestOddIndex(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 		if thing.Name == "folder" {
-			if len(b.Warnings) != 1 || !strings.HasPrefix(b.Warnings[0], index+" is a folder and not a regular file: move it away") {
+			if len(b.Warnings) != 1 ||
+				!strings.HasPrefix(b.Warnings[0], index+" is a folder and not a regular file: move it away") {
 				t.Errorf("warnings: %q", b.Warnings)
 			}
 			b = p.update("conf 3") // gives the image a second name
@@ -91,7 +92,8 @@ func TestOddImage(t *testing.T) {
 			t.Error("a file was read from it")
 		}
 		if thing.Name != "900 GB" {
-			if problem, err := p.Check(); err != nil || !reflect.DeepEqual(remedy.FindIn(problem), []remedy.Remedy{remedy.Command{"image", "build", p.Name}}) {
+			if problem, err := p.Check(); err != nil ||
+				!reflect.DeepEqual(remedy.FindIn(problem), []remedy.Remedy{remedy.Command{"image", "build", p.Name}}) {
 				t.Errorf("Check: %v, %v", problem, err)
 			}
 			if _, err := p.Store.Rollback(1, p.now); err != nil {
@@ -131,7 +133,8 @@ func TestALongImage(t *testing.T) {
 	p.update("conf 1")
 	must(t, os.Truncate(filepath.Join(p.folder(1), imageFile), 900<<30))
 	oddtest.Bounded(t, func() {
-		if _, err := p.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "its length is not what was written") {
+		if _, err := p.Verify(t.Context()); err == nil ||
+			!strings.Contains(err.Error(), "its length is not what was written") {
 			t.Errorf("Verify: %v", err)
 		}
 		from := p.source("conf 1")
@@ -164,7 +167,8 @@ func TestOddRecord(t *testing.T) {
 			t.Errorf("Pin: %v", err)
 		}
 		b := p.update("conf 2")
-		if !b.Unchanged || len(b.Warnings) != 1 || !strings.Contains(b.Warnings[0], recordFile) || !strings.Contains(b.Warnings[0], "move it away") {
+		if !b.Unchanged || len(b.Warnings) != 1 || !strings.Contains(b.Warnings[0], recordFile) ||
+			!strings.Contains(b.Warnings[0], "move it away") {
 			t.Errorf("%+v", b)
 		}
 		p.wantBuiltAnew("three")

@@ -152,7 +152,9 @@ func (s *Store) takeIn(n int) error {
 	if err != nil {
 		return err
 	}
-	if err := s.writeRecord(temp, Generation{Number: n, Time: info.ModTime().UTC(), Size: info.Size(), Foreign: true, Published: true}); err != nil {
+	if err := s.writeRecord(temp,
+		Generation{Number: n, Time: info.ModTime().UTC(), Size: info.Size(), Foreign: true,
+			Published: true}); err != nil {
 		return err
 	}
 	if err := s.stageBoot(n, temp); err != nil {
@@ -193,7 +195,8 @@ func (s *Store) takeOverBoot(dir string) error {
 	if len(found) == 0 {
 		return nil
 	}
-	if err := s.disk.syncDir(s.bootFolder(0)); err != nil { // for what a run kept that was killed before it came to this
+	// for what a run kept that was killed before it came to this
+	if err := s.disk.syncDir(s.bootFolder(0)); err != nil {
 		return err
 	}
 	if target, err := os.Readlink(filepath.Join(s.boot(), "current")); err == nil && target != "0" {

@@ -52,7 +52,8 @@ func TestReadersThroughUpdatesAndPrunes(t *testing.T) {
 		r.close()
 	}
 	var gone []int
-	for began := time.Now(); len(gone) < 5 && time.Since(began) < time.Minute; { // the kernel frees loop devices when it likes
+	// the kernel frees loop devices when it likes
+	for began := time.Now(); len(gone) < 5 && time.Since(began) < time.Minute; {
 		more, err := p.Prune(1, 0, p.now.Add(time.Hour))
 		must(t, err)
 		gone = append(gone, more...)

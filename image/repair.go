@@ -105,7 +105,8 @@ func (s *Store) restage(n int) error {
 	}
 	for _, file := range stale {
 		if served := filepath.Join(s.bootFolder(n), file); isFolder(served) {
-			return remedy.AttachTo(fmt.Errorf("%s is a folder and not a regular file", served), remedy.Advice("move it away"))
+			return remedy.AttachTo(fmt.Errorf("%s is a folder and not a regular file", served),
+				remedy.Advice("move it away"))
 		}
 		if err := s.restageFile(n, file); err != nil {
 			return err
@@ -181,7 +182,8 @@ func (s *Store) bootApart(n int) (bool, error) {
 			continue
 		}
 		served = true
-		if target, err := os.Readlink(filepath.Join(s.boot(), b.link)); err != nil || target != filepath.Join("current", b.file) {
+		if target, err := os.Readlink(filepath.Join(s.boot(), b.link)); err != nil ||
+			target != filepath.Join("current", b.file) {
 			return true, nil
 		}
 	}

@@ -71,7 +71,8 @@ func (s *Store) Before() (int, error) {
 // still there.
 func (s *Store) Rollback(n int, now time.Time) (Generation, error) {
 	if err := s.rollback(n, now); err != nil {
-		return Generation{}, fmt.Errorf("go back to generation %d of %s: %w", n, s.Name, errors.Join(explain(err), s.clean()))
+		return Generation{},
+			fmt.Errorf("go back to generation %d of %s: %w", n, s.Name, errors.Join(explain(err), s.clean()))
 	}
 	g := s.record(n)
 	g.Current = true
@@ -116,7 +117,8 @@ func (s *Store) Missed(n int) ([]string, error) {
 	var missed []string
 	for _, b := range bootFiles {
 		_, served := os.Stat(filepath.Join(s.bootFolder(current), b.file))
-		if _, err := os.Stat(filepath.Join(kept, b.file)); b.file != confFile && served == nil && errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(kept, b.file)); b.file != confFile && served == nil &&
+			errors.Is(err, fs.ErrNotExist) {
 			missed = append(missed, filepath.Join(s.boot(), b.link))
 		}
 	}

@@ -33,7 +33,8 @@ func threeGenerations(t *testing.T) *place {
 // wantServed checks that everything clients can fetch is of one generation.
 func (p *place) wantServed(n string) {
 	p.t.Helper()
-	for name, want := range map[string]string{"vmlinuz": "kernel " + n, "initrd.img": "initrd " + n, "lts.conf": "conf " + n} {
+	for name, want := range map[string]string{"vmlinuz": "kernel " + n, "initrd.img": "initrd " + n,
+		"lts.conf": "conf " + n} {
 		if got := p.read("tftp/x86_64/" + name); got != want {
 			p.t.Errorf("TFTP serves %q as %s, want %q", got, name, want)
 		}
@@ -106,7 +107,8 @@ func TestRollbackToTheFirstDay(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	p.write("images/x86_64.img", "an image of somebody else's")
-	for name, content := range map[string]string{"vmlinuz": "kernel 0", "initrd.img": "initrd 0", "lts.conf": "conf 0"} {
+	for name, content := range map[string]string{"vmlinuz": "kernel 0", "initrd.img": "initrd 0",
+		"lts.conf": "conf 0"} {
 		p.write("tftp/x86_64/"+name, content)
 	}
 	p.update("conf 1")
@@ -127,7 +129,8 @@ func TestMissed(t *testing.T) {
 	p.write("images/x86_64.img", "an image of somebody else's")
 	p.update("conf 1")
 	p.update("conf 2")
-	for n, want := range map[int][]string{0: {filepath.Join(p.TFTP, "x86_64/vmlinuz"), filepath.Join(p.TFTP, "x86_64/initrd.img")}, 1: nil, 2: nil} {
+	for n, want := range map[int][]string{0: {filepath.Join(p.TFTP, "x86_64/vmlinuz"),
+		filepath.Join(p.TFTP, "x86_64/initrd.img")}, 1: nil, 2: nil} {
 		if missed, err := p.Missed(n); err != nil || !slices.Equal(missed, want) {
 			t.Errorf("Missed(%d) = %q, %v; want %q", n, missed, err, want)
 		}
@@ -162,7 +165,8 @@ func TestStrangersAreGenerations(t *testing.T) {
 			t.Errorf("generation %d is not the file that clients have open: %v", n, err)
 		}
 		state := fmt.Sprint(n)
-		want[n] = map[string]string{imageFile: "image " + state, kernelFile: "kernel " + state, initrdFile: "initrd " + state, confFile: "conf 1"}
+		want[n] = map[string]string{imageFile: "image " + state, kernelFile: "kernel " + state,
+			initrdFile: "initrd " + state, confFile: "conf 1"}
 		want[n+1] = p.generation(n + 1)
 	}
 	for n, files := range want {
@@ -172,7 +176,8 @@ func TestStrangersAreGenerations(t *testing.T) {
 	}
 	_, err := p.Rollback(2, p.now)
 	must(t, err)
-	served := map[string]string{"x86_64.img": "image 2", "vmlinuz": "kernel 2", "initrd.img": "initrd 2", "lts.conf": "conf 1"}
+	served := map[string]string{"x86_64.img": "image 2", "vmlinuz": "kernel 2", "initrd.img": "initrd 2",
+		"lts.conf": "conf 1"}
 	if got := p.served(); !maps.Equal(got, served) {
 		t.Errorf("gone back to generation 2, %.60q are served", got)
 	}
@@ -243,7 +248,8 @@ func TestAnImageIsReadBack(t *testing.T) {
 		data[100] ^= 1
 		must(t, os.WriteFile(s.path, data, 0o644))
 	}
-	if _, err := p.Build(context.Background(), p.source("one"), p.now); err == nil || !strings.Contains(err.Error(), "is not read as it was written") {
+	if _, err := p.Build(context.Background(), p.source("one"), p.now); err == nil ||
+		!strings.Contains(err.Error(), "is not read as it was written") {
 		t.Errorf("Build on a disk that rots: %v", err)
 	}
 	p.disk.did = nil
@@ -261,11 +267,21 @@ func TestAnImageThatClientsCannotUseIsRefused(t *testing.T) {
 			p.write("root/boot/vmlinuz-6.1.0-10-amd64", "kernel ten")
 			p.write("root/boot/initrd.img-6.1.0-10-amd64", "initrd ten")
 		}, "would lack the modules of kernel 6.1.0-10-amd64"},
-		"modules half removed":            {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/kernel"))) }, "would lack the modules of kernel 6.1.0-9-amd64"},
-		"modules half installed":          {func(p *place) { must(p.t, os.Remove(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/modules.dep"))) }, "would lack the modules of kernel 6.1.0-9-amd64"},
-		"an initrd that a full disk left": {func(p *place) { p.write("root/boot/initrd.img-6.1.0-9-amd64", "") }, "no longer has a kernel"},
-		"size":                            {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "usr"))) }, "would shrink"},
-		"kernel":                          {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "boot"))) }, "no longer has a kernel"},
+		"modules half removed": {func(p *place) {
+			must(p.t, os.RemoveAll(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/kernel")))
+		}, "would lack the modules of kernel 6.1.0-9-amd64"},
+		"modules half installed": {func(p *place) {
+			must(p.t, os.Remove(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/modules.dep")))
+		}, "would lack the modules of kernel 6.1.0-9-amd64"},
+		"an initrd that a full disk left": {func(p *place) {
+			p.write("root/boot/initrd.img-6.1.0-9-amd64", "")
+		}, "no longer has a kernel"},
+		"size": {func(p *place) {
+			must(p.t, os.RemoveAll(filepath.Join(p.root, "usr")))
+		}, "would shrink"},
+		"kernel": {func(p *place) {
+			must(p.t, os.RemoveAll(filepath.Join(p.root, "boot")))
+		}, "no longer has a kernel"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

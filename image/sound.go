@@ -44,7 +44,8 @@ func explainRot(err error) error {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.As(err, &errno):
-		return fmt.Errorf("the disk does not give back what was written; see what the kernel says of it (dmesg): %w", err)
+		return fmt.Errorf("the disk does not give back what was written; see what the kernel says of it (dmesg): %w",
+			err)
 	}
 	return fmt.Errorf("the new image is not read as it was written, although the disk reports no error: "+
 		"build it anew from nothing; if that fails, too, please report it: %w", err)
@@ -64,7 +65,8 @@ func (s *Store) room(current int) error {
 		}
 		for _, e := range entries {
 			var st unix.Stat_t
-			if err := unix.Lstat(filepath.Join(folder, e.Name()), &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			if err := unix.Lstat(filepath.Join(folder, e.Name()), &st); err == nil &&
+				st.Mode&unix.S_IFMT == unix.S_IFREG {
 				size := st.Size
 				if e.Name() != imageFile {
 					size = min(size, st.Blocks*512) // an index that is one hole needs no room
@@ -83,7 +85,8 @@ func (s *Store) room(current int) error {
 			continue // it is made when it is written to
 		}
 		if free := int64(st.Bavail) * st.Bsize; free < bytes {
-			err := fmt.Errorf("%s has %d MB free, and the next generation needs about %d MB", dir, free>>20, bytes>>20+1)
+			err := fmt.Errorf("%s has %d MB free, and the next generation needs about %d MB", dir, free>>20,
+				bytes>>20+1)
 			return remedy.AttachTo(err, makeRoom...)
 		}
 	}

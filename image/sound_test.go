@@ -19,7 +19,8 @@ func TestNoRoom(t *testing.T) {
 	steps := 0
 	p.disk.did = func(step) { steps++ }
 	_, err := p.Build(context.Background(), p.source("one"), p.now)
-	if err == nil || !regexp.MustCompile(regexp.QuoteMeta(p.Images)+` has \d+ MB free, .* needs about 89128\d\d MB`).MatchString(err.Error()) {
+	if err == nil ||
+		!regexp.MustCompile(regexp.QuoteMeta(p.Images)+` has \d+ MB free, .* needs about 89128\d\d MB`).MatchString(err.Error()) {
 		t.Errorf("Build without room: %v", err)
 	}
 	if steps != 0 {

@@ -70,7 +70,8 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 		// The same image again, at a price: the index that was there was of little use.
 		path := filepath.Join(s.folder(current), indexFile)
 		if isFolder(path) {
-			m.warnings = append(m.warnings, path+" is a folder and not a regular file: move it away, or every image is built from nothing")
+			m.warnings = append(m.warnings,
+				path+" is a folder and not a regular file: move it away, or every image is built from nothing")
 			path = filepath.Join(dir, indexFile) // for a generation that shares the image
 		}
 		return m, s.disk.write(path, &index)

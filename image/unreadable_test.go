@@ -55,7 +55,8 @@ func TestUnreadableRecord(t *testing.T) {
 	must(t, p.Pin(1, true))
 	disk := disktest.Failing(t, p.Images)
 	disk.FailAt("read", recordFile, unix.EIO)
-	if err := p.Pin(1, false); !errors.Is(err, unix.EIO) || !strings.Contains(err.Error(), filepath.Join(p.folder(1), recordFile)) {
+	if err := p.Pin(1, false); !errors.Is(err, unix.EIO) ||
+		!strings.Contains(err.Error(), filepath.Join(p.folder(1), recordFile)) {
 		t.Error(err)
 	}
 	from := p.source("conf 1")

@@ -43,7 +43,9 @@ func (s *Store) Verify(ctx context.Context) (int, error) {
 		problems = append(problems, err)
 	case previous == nil: // one that nobody here has built
 	case previous.Index == nil:
-		problems = append(problems, fmt.Errorf("its index is gone (%s), so that nothing says what was built", filepath.Join(s.folder(current), indexFile)))
+		problems = append(problems,
+			fmt.Errorf("its index is gone (%s), so that nothing says what was built",
+				filepath.Join(s.folder(current), indexFile)))
 	default:
 		if _, err := previous.Verify(ctx); err != nil {
 			problems = append(problems, err)

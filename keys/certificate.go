@@ -85,7 +85,8 @@ func (f *certFault) Error() string { return f.what }
 // checkCertificate judges a host certificate for a name as OpenSSH's clients do
 // (sshkey_cert_check_host), all of them: a principal that is a pattern and an empty list, which
 // only some take, are refused.
-func checkCertificate(k Stored, name string, authorities []Authority, revoked func(Key) bool, now time.Time) (until time.Time, err error) {
+func checkCertificate(k Stored, name string, authorities []Authority, revoked func(Key) bool,
+	now time.Time) (until time.Time, err error) {
 	fault := func(format string, args ...any) error { return &certFault{what: fmt.Sprintf(format, args...)} }
 	cert, certified, err := parseCertificate(k.Key)
 	if err != nil {
@@ -207,9 +208,11 @@ func (v *Verdict) certify(p Policy, r record, revoked func(Key) bool, now time.T
 			switch {
 			case errors.As(err, &fault) && fault.foreign && !v.covered:
 			case err != nil:
-				note(true, "%s shows a certificate that %v (for the name %s, of %s)", v.Name, err, name, certifiedName(shown))
+				note(true, "%s shows a certificate that %v (for the name %s, of %s)", v.Name, err, name,
+					certifiedName(shown))
 			case !until.IsZero() && until.Sub(now) < expiresSoon:
-				note(true, "%s shows a certificate that expires at %s (of %s)", v.Name, until.Format(time.RFC3339), certifiedName(shown))
+				note(true, "%s shows a certificate that expires at %s (of %s)", v.Name, until.Format(time.RFC3339),
+					certifiedName(shown))
 			}
 			if name == p.Listed[0] && err == nil {
 				v.takeCertificate(best, now)

@@ -22,7 +22,8 @@ import (
 func authority(t *testing.T, hosts ...string) (string, Authority) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ca")
-	if out, err := exec.Command(tool(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", path).CombinedOutput(); err != nil {
+	if out, err := exec.Command(tool(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f",
+		path).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	line, err := os.ReadFile(path + ".pub")
@@ -68,11 +69,15 @@ func TestCertificatesAsOpenSSHJudgesThem(t *testing.T) {
 		{"no name", ca, nil, nil, "has no principals", true},
 		{"expired", ca, []string{"-n", appName, "-V", "20200101:20200201"}, nil, "has expired at 2020-", false},
 		{"not yet valid", ca, []string{"-n", appName, "-V", "+1d:+2d"}, nil, "is not yet valid", false},
-		{"somebody else's", other, []string{"-n", appName}, nil, "is signed by somebody else, ssh-ed25519 SHA256:", false},
-		{"a pattern that does not cover the name", ca, []string{"-n", appName}, []string{"*.example.com"}, "no CA pattern covers the name", false},
-		{"a pattern that excludes the name", ca, []string{"-n", appName}, []string{"*.example.org", "!app01.*"}, "no CA pattern covers the name", false},
+		{"somebody else's", other, []string{"-n", appName}, nil, "is signed by somebody else, ssh-ed25519 SHA256:",
+			false},
+		{"a pattern that does not cover the name", ca, []string{"-n", appName}, []string{"*.example.com"},
+			"no CA pattern covers the name", false},
+		{"a pattern that excludes the name", ca, []string{"-n", appName}, []string{"*.example.org", "!app01.*"},
+			"no CA pattern covers the name", false},
 		{"a pattern in capitals", ca, []string{"-n", appName}, []string{"APP??.EXAMPLE.org"}, "", false},
-		{"critical options", ca, []string{"-n", appName, "-O", "critical:x@example.org=1"}, nil, "has critical options", false},
+		{"critical options", ca, []string{"-n", appName, "-O", "critical:x@example.org=1"}, nil, "has critical options",
+			false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -90,7 +95,8 @@ func TestCertificatesAsOpenSSHJudgesThem(t *testing.T) {
 			if len(seen.Addresses[0].Certificates) != 1 || len(seen.Addresses[0].Keys) != 1 {
 				t.Fatalf("%+v", seen)
 			}
-			_, err := checkCertificate(Stored{Key: seen.Addresses[0].Certificates[0]}, appName, []Authority{a}, func(Key) bool { return false }, time.Now())
+			_, err := checkCertificate(Stored{Key: seen.Addresses[0].Certificates[0]}, appName, []Authority{a},
+				func(Key) bool { return false }, time.Now())
 			if (err == nil) != (test.fault == "") || err != nil && !strings.Contains(err.Error(), test.fault) {
 				t.Errorf("%v, want %q", err, test.fault)
 			}
@@ -154,7 +160,8 @@ func TestTrustedByCertificateAlone(t *testing.T) {
 	}
 	for range 2 {
 		v := k.collect()
-		if v.State != StateTrusted || len(v.Certified) != 1 || len(v.Trusted)+len(v.Pending) > 0 || v.Decision || len(v.CertNotes) > 0 {
+		if v.State != StateTrusted || len(v.Certified) != 1 || len(v.Trusted)+len(v.Pending) > 0 || v.Decision ||
+			len(v.CertNotes) > 0 {
 			t.Fatalf("%s, %q", summary(v), v.Reasons())
 		}
 		if known := string(k.known(v)); strings.Contains("\n"+known, "\napp01") {
@@ -164,7 +171,8 @@ func TestTrustedByCertificateAlone(t *testing.T) {
 			t.Errorf("%v\n%s", err, out)
 		}
 	}
-	if told := story(t, k.dir); len(told) != 1 || !strings.Contains(told[0], "unknown certified certificate of SHA256:") {
+	if told := story(t, k.dir); len(told) != 1 ||
+		!strings.Contains(told[0], "unknown certified certificate of SHA256:") {
 		t.Errorf("the log says %q", told)
 	}
 
@@ -176,7 +184,8 @@ func TestTrustedByCertificateAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := k.collect()
-	if v.State != StateTrusted || len(v.Pending) > 0 || !v.Decision || len(v.CertNotes) != 1 || !strings.Contains(v.CertNotes[0], "expires at") {
+	if v.State != StateTrusted || len(v.Pending) > 0 || !v.Decision || len(v.CertNotes) != 1 ||
+		!strings.Contains(v.CertNotes[0], "expires at") {
 		t.Errorf("a new key, expiring soon: %s, %q", summary(v), v.Reasons())
 	}
 
@@ -211,7 +220,8 @@ func TestNoFirstUseUnderACA(t *testing.T) {
 	t.Parallel()
 	k, _ := certified(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
 	v := k.collect()
-	if v.State != StatePending || !v.Decision || !strings.Contains(strings.Join(v.Reasons(), "\n"), "shows no certificate, though a CA covers it") {
+	if v.State != StatePending || !v.Decision ||
+		!strings.Contains(strings.Join(v.Reasons(), "\n"), "shows no certificate, though a CA covers it") {
 		t.Errorf("%s, %q", summary(v), v.Reasons())
 	}
 }
@@ -265,7 +275,8 @@ func TestClockSetBackBeforeACertificate(t *testing.T) {
 	if err := k.server.Certify(ca, "-n", appName, "-V", "-1h:+1d"); err != nil {
 		t.Fatal(err)
 	}
-	if v := k.collect(); !v.Decision || !strings.Contains(strings.Join(v.Reasons(), "\n"), "is not yet valid") || len(v.Certified) != 1 {
+	if v := k.collect(); !v.Decision || !strings.Contains(strings.Join(v.Reasons(), "\n"), "is not yet valid") ||
+		len(v.Certified) != 1 {
 		t.Errorf("a new one: %s, %q", summary(v), v.Reasons())
 	}
 }
@@ -321,7 +332,8 @@ func TestLoginAndCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := k.collect()
-	if v.State != StateTrusted || len(v.Certified) != 1 || v.Certified[0].Type != "ssh-ed25519-cert-v01@openssh.com" || len(v.Added) != 1 || v.Decision {
+	if v.State != StateTrusted || len(v.Certified) != 1 || v.Certified[0].Type != "ssh-ed25519-cert-v01@openssh.com" ||
+		len(v.Added) != 1 || v.Decision {
 		t.Errorf("%s, %q", summary(v), v.Reasons())
 	}
 	v = k.collect()
@@ -348,7 +360,8 @@ func TestMatchPattern(t *testing.T) {
 		pattern, s string
 		want       bool
 	}{
-		{"", "", true}, {"", "a", false}, {"*", "", true}, {"a*", "a", true}, {"a*b", "aXbXb", true}, {"a*b", "aXbXc", false},
+		{"", "", true}, {"", "a", false}, {"*", "", true}, {"a*", "a", true}, {"a*b", "aXbXb", true}, {"a*b", "aXbXc",
+			false},
 		{"?", "", false}, {"?", "a", true}, {"*.org", "x.org", true}, {"*.org", "org", false}, {"a**b", "ab", true},
 		{"*a*a*a*a*a*a*b", strings.Repeat("a", 2000), false},
 	} {
@@ -380,7 +393,8 @@ func TestForgedCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := checkCertificate(Stored{Key: forged}, appName, declared, none, noon); err == nil || !strings.Contains(err.Error(), "not its CA's") {
+	if _, err := checkCertificate(Stored{Key: forged}, appName, declared, none, noon); err == nil ||
+		!strings.Contains(err.Error(), "not its CA's") {
 		t.Errorf("a forged one: %v", err)
 	}
 }
@@ -391,7 +405,8 @@ func FuzzCertificate(f *testing.F) {
 	f.Add([]byte(goodCertificate(f).Blob))
 	f.Fuzz(func(t *testing.T, blob []byte) {
 		k := Key{Type: "ssh-ed25519-cert-v01@openssh.com", Blob: blob}
-		if _, err := checkCertificate(Stored{Key: k}, appName, []Authority{{Hosts: []string{"*"}, Key: key("e1")}}, func(Key) bool { return false }, noon); err == nil {
+		if _, err := checkCertificate(Stored{Key: k}, appName, []Authority{{Hosts: []string{"*"}, Key: key("e1")}},
+			func(Key) bool { return false }, noon); err == nil {
 			t.Errorf("%x is taken, which e1 has not signed", blob)
 		}
 	})
@@ -411,7 +426,8 @@ func goodCertificate(t testing.TB) Key {
 	t.Helper()
 	one, two := signerOf("one"), signerOf("two")
 	cert := &ssh.Certificate{
-		Key: one.PublicKey(), CertType: ssh.HostCert, ValidPrincipals: []string{appName}, ValidBefore: ssh.CertTimeInfinity,
+		Key: one.PublicKey(), CertType: ssh.HostCert, ValidPrincipals: []string{appName},
+		ValidBefore: ssh.CertTimeInfinity,
 	}
 	if err := cert.SignCert(rand.Reader, two); err != nil {
 		t.Fatal(err)

@@ -127,7 +127,8 @@ func (s *Store) entries(now time.Time, by string, revoked []Stored, changes []ch
 	for _, c := range changes {
 		for _, k := range c.after.certs {
 			if cert, certified, err := parseCertificate(k.Key); err == nil && !contains(c.before.certs, k) {
-				add(c.server, certified, c.before.standing(certified), Certified, "certificate of "+ssh.FingerprintSHA256(cert.SignatureKey))
+				add(c.server, certified, c.before.standing(certified), Certified,
+					"certificate of "+ssh.FingerprintSHA256(cert.SignatureKey))
 			}
 		}
 	}

@@ -22,10 +22,13 @@ func TestImport(t *testing.T) {
 		{name: "twice", offered: "e1 e1", fresh: "e1", trustedAfter: "e1"},
 		{name: "known", trusted: "e1", offered: "e1", known: "e1", trustedAfter: "e1"},
 		{name: "a further type", trusted: "e1", offered: "e1 r1", fresh: "r1", known: "e1", trustedAfter: "e1 r1"},
-		{name: "in conflict", trusted: "e1", offered: "e2 r1", fresh: "r1", conflicts: "e2", trustedAfter: "e1 r1", pendingAfter: "e2"},
-		{name: "in conflict with itself", offered: "e1 e2", fresh: "e1", conflicts: "e2", trustedAfter: "e1", pendingAfter: "e2"},
+		{name: "in conflict", trusted: "e1", offered: "e2 r1", fresh: "r1", conflicts: "e2", trustedAfter: "e1 r1",
+			pendingAfter: "e2"},
+		{name: "in conflict with itself", offered: "e1 e2", fresh: "e1", conflicts: "e2", trustedAfter: "e1",
+			pendingAfter: "e2"},
 		{name: "what waited", pending: "e1 r1", offered: "e1", fresh: "e1", trustedAfter: "e1", pendingAfter: "r1"},
-		{name: "what was rejected", trusted: "r1", rejected: "e1", offered: "e1", conflicts: "e1", trustedAfter: "r1", pendingAfter: "e1"},
+		{name: "what was rejected", trusted: "r1", rejected: "e1", offered: "e1", conflicts: "e1", trustedAfter: "r1",
+			pendingAfter: "e1"},
 		{name: "revoked", revoked: "e1", offered: "e1 r1", fresh: "r1", refused: "e1", trustedAfter: "r1"},
 		{name: "weak", offered: "w1", refused: "w1"},
 		{name: "not pinned", pins: "e1", offered: "e1 r1", fresh: "e1", refused: "r1", trustedAfter: "e1"},
@@ -34,7 +37,8 @@ func TestImport(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			put(t, dir, "app01.pub", keysOf(test.trusted)...)
-			put(t, dir, "app01.pending", append(storedKeys(test.pending, ""), storedKeys(test.rejected, "rejected")...)...)
+			put(t, dir, "app01.pending",
+				append(storedKeys(test.pending, ""), storedKeys(test.rejected, "rejected")...)...)
 			put(t, dir, "revoked", keysOf(test.revoked)...)
 			for _, file := range []string{"app01.pub", "app01.pending"} {
 				if info, err := os.Stat(filepath.Join(dir, file)); err == nil && info.Size() == 0 {
@@ -61,7 +65,8 @@ func TestImport(t *testing.T) {
 			for what, pair := range map[string][2]string{
 				"new": {namesOf(done.New), test.fresh}, "known": {namesOf(done.Known), test.known},
 				"conflicts": {namesOf(done.Conflicts), test.conflicts}, "refused": {namesOf(refused), test.refused},
-				"trusted": {namesOf(s.mustTrust(t)), test.trustedAfter}, "pending": {namesOf(pending), test.pendingAfter},
+				"trusted": {namesOf(s.mustTrust(t)), test.trustedAfter}, "pending": {namesOf(pending),
+					test.pendingAfter},
 			} {
 				if pair[0] != pair[1] {
 					t.Errorf("%s: %q, want %q", what, pair[0], pair[1])
@@ -93,8 +98,10 @@ func TestLineFor(t *testing.T) {
 	t.Parallel()
 	names := []string{"App01", "app01.example.org", "10.0.0.1", "fd00::1"}
 	for hosts, want := range map[string]bool{
-		"": true, "app01": true, "APP01": true, "[app01]:2222": true, "[app01]:22": false, "app02": false, "10.0.0.1": true,
-		"fd00::1": true, "[fd00::1]:2222": true, "x,app01": true, "*.example.org": true, "*.example.org,!app01.*": false, "*": true,
+		"": true, "app01": true, "APP01": true, "[app01]:2222": true, "[app01]:22": false, "app02": false,
+		"10.0.0.1": true,
+		"fd00::1":  true, "[fd00::1]:2222": true, "x,app01": true, "*.example.org": true,
+		"*.example.org,!app01.*": false, "*": true,
 		hashed("app01"): true, hashed("[app01]:2222"): true, hashed("app02"): false, "|1|x|y": false,
 	} {
 		if got := (Line{Hosts: hosts}).For(names, 2222); got != want {

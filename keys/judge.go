@@ -93,12 +93,13 @@ type Verdict struct {
 
 // record is what the store holds about a server.
 type record struct {
-	trusted  []Stored             // all of NAME.pub
-	waiting  []Stored             // NAME.pending
-	rejected []Stored             // NAME.pending
-	certs    []Stored             // NAME.cert
-	logged   map[string]time.Time // fingerprints of the rejected, and since when, in the log: it remembers them if NAME.pending is lost
-	past     string               // why there is no first use; "" if nothing speaks against it
+	trusted  []Stored // all of NAME.pub
+	waiting  []Stored // NAME.pending
+	rejected []Stored // NAME.pending
+	certs    []Stored // NAME.cert
+	// fingerprints of the rejected, and since when, in the log: it remembers them if NAME.pending is lost
+	logged map[string]time.Time
+	past   string // why there is no first use; "" if nothing speaks against it
 }
 
 // judge decides what a sighting means for a server. The rules, strongest first:
@@ -330,7 +331,8 @@ func (v *Verdict) stillWaiting(waiting, fresh []Stored, revoked func(Key) bool) 
 func (v *Verdict) someLack(keys []Stored) bool {
 	return slices.ContainsFunc(v.seen.Addresses, func(a AddressSighting) bool {
 		types := a.types()
-		return len(types) > 0 && !v.certified(a) && !slices.ContainsFunc(types, func(t string) bool { return hasType(keys, t) })
+		return len(types) > 0 && !v.certified(a) &&
+			!slices.ContainsFunc(types, func(t string) bool { return hasType(keys, t) })
 	})
 }
 
@@ -342,7 +344,8 @@ func (v *Verdict) suspect() bool {
 func (v *Verdict) decision() bool {
 	onlyRejected := len(v.Rejected) > 0 && len(v.New) == 0 && len(v.Weak) == 0
 	return len(v.Revoked) > 0 || v.Conflict || v.Withheld && !onlyRejected ||
-		len(v.Leaving) > 0 || v.certAlarm || len(v.Unproven) > 0 || v.undecided(v.Pending) || v.undecided(withoutOrigin(v.Weak))
+		len(v.Leaving) > 0 || v.certAlarm || len(v.Unproven) > 0 || v.undecided(v.Pending) ||
+		v.undecided(withoutOrigin(v.Weak))
 }
 
 func (v *Verdict) undecided(pending []Stored) bool {

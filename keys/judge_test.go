@@ -17,7 +17,8 @@ func summary(v Verdict) string {
 		name string
 		keys []Key
 	}{
-		{"added", Plain(v.Added)}, {"removed", Plain(v.Removed)}, {"pending", Plain(v.Pending)}, {"changed", Plain(v.Changed)},
+		{"added", Plain(v.Added)}, {"removed", Plain(v.Removed)}, {"pending", Plain(v.Pending)}, {"changed",
+			Plain(v.Changed)},
 		{"new", Plain(v.New)}, {"rejected", Plain(v.Rejected)}, {"revoked", v.Revoked}, {"weak", v.Weak},
 	} {
 		if len(list.keys) > 0 {
@@ -51,20 +52,34 @@ func TestJudge(t *testing.T) {
 	}{
 		// First use.
 		{name: "first use", seen: []string{"e1 r1"}, want: "first-use [e1 r1] added[e1 r1]"},
-		{name: "first use at several addresses", seen: []string{"e1 r1", "r1 e1"}, want: "first-use [e1 r1] added[e1 r1]"},
-		{name: "first use with one address silent", seen: []string{"e1 r1", "!"}, want: "first-use [e1 r1] added[e1 r1]"},
-		{name: "first use with one address half seen", seen: []string{"e1 r1", "e1 +r !"}, want: "first-use [e1 r1] added[e1 r1]"},
-		{name: "first use refused", refuse: true, seen: []string{"e1"}, want: "pending [] pending[e1] new[e1] decision"},
-		{name: "no second first use", past: past, seen: []string{"e1"}, want: "pending [] pending[e1] new[e1] decision"},
-		{name: "no first use while keys wait", waiting: "e1", past: past, seen: []string{"e1"}, want: "pending [] pending[e1] new[e1] decision"},
-		{name: "no first use of different keys", seen: []string{"e1", "e2"}, want: "pending [] pending[e1 e2] new[e1 e2] conflict decision"},
-		{name: "no first use of different types", seen: []string{"e1 r1", "e1"}, want: "pending [] pending[e1 r1] new[e1 r1] conflict decision"},
-		{name: "no first use of different types, the other way round", seen: []string{"e1", "e1 r1"}, want: "pending [] pending[e1 r1] new[e1 r1] conflict decision"},
-		{name: "no first use of other types", seen: []string{"e1", "r1"}, want: "pending [] pending[e1 r1] new[e1 r1] conflict decision"},
-		{name: "no first use if a half seen address has more", seen: []string{"e1", "e1 r1 !"}, want: "pending [] pending[e1 r1] new[e1 r1] conflict decision"},
-		{name: "no first use beside an address that has none of it", seen: []string{"e1", "+r !"}, want: "pending [] pending[e1] new[e1] conflict decision"},
-		{name: "no first use beside a revoked key", revoked: "r1", seen: []string{"e1 r1"}, want: "suspect [] pending[e1] new[e1] revoked[r1] decision"},
-		{name: "a weak key is not trusted at first use", seen: []string{"e1 w1"}, want: "first-use [e1] added[e1] weak[w1]"},
+		{name: "first use at several addresses", seen: []string{"e1 r1", "r1 e1"},
+			want: "first-use [e1 r1] added[e1 r1]"},
+		{name: "first use with one address silent", seen: []string{"e1 r1", "!"},
+			want: "first-use [e1 r1] added[e1 r1]"},
+		{name: "first use with one address half seen", seen: []string{"e1 r1", "e1 +r !"},
+			want: "first-use [e1 r1] added[e1 r1]"},
+		{name: "first use refused", refuse: true, seen: []string{"e1"},
+			want: "pending [] pending[e1] new[e1] decision"},
+		{name: "no second first use", past: past, seen: []string{"e1"},
+			want: "pending [] pending[e1] new[e1] decision"},
+		{name: "no first use while keys wait", waiting: "e1", past: past, seen: []string{"e1"},
+			want: "pending [] pending[e1] new[e1] decision"},
+		{name: "no first use of different keys", seen: []string{"e1", "e2"},
+			want: "pending [] pending[e1 e2] new[e1 e2] conflict decision"},
+		{name: "no first use of different types", seen: []string{"e1 r1", "e1"},
+			want: "pending [] pending[e1 r1] new[e1 r1] conflict decision"},
+		{name: "no first use of different types, the other way round", seen: []string{"e1", "e1 r1"},
+			want: "pending [] pending[e1 r1] new[e1 r1] conflict decision"},
+		{name: "no first use of other types", seen: []string{"e1", "r1"},
+			want: "pending [] pending[e1 r1] new[e1 r1] conflict decision"},
+		{name: "no first use if a half seen address has more", seen: []string{"e1", "e1 r1 !"},
+			want: "pending [] pending[e1 r1] new[e1 r1] conflict decision"},
+		{name: "no first use beside an address that has none of it", seen: []string{"e1", "+r !"},
+			want: "pending [] pending[e1] new[e1] conflict decision"},
+		{name: "no first use beside a revoked key", revoked: "r1", seen: []string{"e1 r1"},
+			want: "suspect [] pending[e1] new[e1] revoked[r1] decision"},
+		{name: "a weak key is not trusted at first use", seen: []string{"e1 w1"},
+			want: "first-use [e1] added[e1] weak[w1]"},
 		{name: "nothing but a weak key", seen: []string{"w1"}, want: "pending [] weak[w1] decision"},
 		{name: "nobody answers", seen: []string{"!"}, want: "none []"},
 		{name: "only types that nobody can ask for", seen: []string{"+x !"}, want: "none []"},
@@ -74,66 +89,109 @@ func TestJudge(t *testing.T) {
 		{name: "silent", trusted: "e1", seen: []string{"!"}, want: "silent [e1]"},
 		{name: "fewer types than before", trusted: "e1 r1", seen: []string{"e1"}, want: "trusted [e1 r1]"},
 		{name: "changed", trusted: "e1", seen: []string{"e2"}, want: "suspect [e1] pending[e2] changed[e2] decision"},
-		{name: "one of two changed", trusted: "e1 r1", seen: []string{"e1 r2"}, want: "suspect [e1 r1] pending[r2] changed[r2] decision"},
-		{name: "changed at one address", trusted: "e1", seen: []string{"e1", "e2"}, want: "suspect [e1] pending[e2] changed[e2] conflict decision"},
+		{name: "one of two changed", trusted: "e1 r1", seen: []string{"e1 r2"},
+			want: "suspect [e1 r1] pending[r2] changed[r2] decision"},
+		{name: "changed at one address", trusted: "e1", seen: []string{"e1", "e2"},
+			want: "suspect [e1] pending[e2] changed[e2] conflict decision"},
 		{name: "a new type", trusted: "e1", seen: []string{"e1 r1"}, want: "trusted [e1] pending[r1] new[r1]"},
-		{name: "a new type at one address", trusted: "e1", seen: []string{"e1 r1", "e1"}, want: "trusted [e1] pending[r1] new[r1] conflict decision"},
-		{name: "a new type with one address silent", trusted: "e1", seen: []string{"e1 r1", "!"}, want: "trusted [e1] pending[r1] new[r1]"},
-		{name: "another type instead", trusted: "e1", seen: []string{"r1"}, want: "suspect [e1] pending[r1] new[r1] withheld decision"},
-		{name: "another type instead, at one address", trusted: "e1", seen: []string{"e1", "r1"}, want: "suspect [e1] pending[r1] new[r1] conflict withheld decision"},
-		{name: "another type, the trusted one not reached", trusted: "r1", seen: []string{"e1 +r !"}, want: "silent [r1] pending[e1] new[e1]"},
-		{name: "another type, the trusted one only with SHA-1", trusted: "r1", seen: []string{"e1 +r"}, want: "suspect [r1] pending[e1] new[e1] withheld decision"},
-		{name: "only types that nobody can ask for instead", trusted: "e1", seen: []string{"+x !"}, want: "suspect [e1] withheld decision"},
+		{name: "a new type at one address", trusted: "e1", seen: []string{"e1 r1", "e1"},
+			want: "trusted [e1] pending[r1] new[r1] conflict decision"},
+		{name: "a new type with one address silent", trusted: "e1", seen: []string{"e1 r1", "!"},
+			want: "trusted [e1] pending[r1] new[r1]"},
+		{name: "another type instead", trusted: "e1", seen: []string{"r1"},
+			want: "suspect [e1] pending[r1] new[r1] withheld decision"},
+		{name: "another type instead, at one address", trusted: "e1", seen: []string{"e1", "r1"},
+			want: "suspect [e1] pending[r1] new[r1] conflict withheld decision"},
+		{name: "another type, the trusted one not reached", trusted: "r1", seen: []string{"e1 +r !"},
+			want: "silent [r1] pending[e1] new[e1]"},
+		{name: "another type, the trusted one only with SHA-1", trusted: "r1", seen: []string{"e1 +r"},
+			want: "suspect [r1] pending[e1] new[e1] withheld decision"},
+		{name: "only types that nobody can ask for instead", trusted: "e1", seen: []string{"+x !"},
+			want: "suspect [e1] withheld decision"},
 		{name: "a trusted type that nobody can ask for", trusted: "x1", seen: []string{"+x !"}, want: "silent [x1]"},
-		{name: "a trusted type that nobody can ask for beside another", trusted: "x1", seen: []string{"+x e1"}, want: "silent [x1] pending[e1] new[e1]"},
+		{name: "a trusted type that nobody can ask for beside another", trusted: "x1", seen: []string{"+x e1"},
+			want: "silent [x1] pending[e1] new[e1]"},
 		{name: "a weak key of a new type", trusted: "e1", seen: []string{"e1 w1"}, want: "trusted [e1] weak[w1]"},
-		{name: "a weak key instead of the trusted one", trusted: "r1", seen: []string{"w1"}, want: "suspect [r1] weak[w1] decision"},
+		{name: "a weak key instead of the trusted one", trusted: "r1", seen: []string{"w1"},
+			want: "suspect [r1] weak[w1] decision"},
 
 		// What waits.
-		{name: "the alarm lasts while the server is silent", trusted: "e1", waiting: "e2", seen: []string{"!"}, want: "silent [e1] pending[e2] decision"},
-		{name: "the alarm goes with the trusted key", trusted: "e1", waiting: "e2", seen: []string{"e1"}, want: "trusted [e1]"},
-		{name: "the latest key waits", trusted: "e1", waiting: "e2", seen: []string{"e3"}, want: "suspect [e1] pending[e3] changed[e3] decision"},
-		{name: "a type that is gone waits no more", trusted: "e1", waiting: "r1", seen: []string{"e1"}, want: "trusted [e1]"},
-		{name: "a type that was not reached still waits", trusted: "e1", waiting: "r1", seen: []string{"e1 +r !"}, want: "trusted [e1] pending[r1]"},
-		{name: "a rejected key that is shown instead", trusted: "e1", rejected: "e2", seen: []string{"e2"}, want: "suspect [e1] rejected[e2]"},
-		{name: "a rejected key of another type instead", trusted: "e1", rejected: "r1", seen: []string{"r1"}, want: "suspect [e1] rejected[r1] withheld"},
-		{name: "a rejected key beside the trusted one", trusted: "e1", rejected: "r1", seen: []string{"e1 r1"}, want: "trusted [e1] rejected[r1]"},
-		{name: "another key than the rejected one", trusted: "e1", rejected: "e2", seen: []string{"e3"}, want: "suspect [e1] pending[e3] changed[e3] decision"},
-		{name: "a rejected key without a trusted one", rejected: "e1", past: past, seen: []string{"e1"}, want: "pending [] rejected[e1]"},
+		{name: "the alarm lasts while the server is silent", trusted: "e1", waiting: "e2", seen: []string{"!"},
+			want: "silent [e1] pending[e2] decision"},
+		{name: "the alarm goes with the trusted key", trusted: "e1", waiting: "e2", seen: []string{"e1"},
+			want: "trusted [e1]"},
+		{name: "the latest key waits", trusted: "e1", waiting: "e2", seen: []string{"e3"},
+			want: "suspect [e1] pending[e3] changed[e3] decision"},
+		{name: "a type that is gone waits no more", trusted: "e1", waiting: "r1", seen: []string{"e1"},
+			want: "trusted [e1]"},
+		{name: "a type that was not reached still waits", trusted: "e1", waiting: "r1", seen: []string{"e1 +r !"},
+			want: "trusted [e1] pending[r1]"},
+		{name: "a rejected key that is shown instead", trusted: "e1", rejected: "e2", seen: []string{"e2"},
+			want: "suspect [e1] rejected[e2]"},
+		{name: "a rejected key of another type instead", trusted: "e1", rejected: "r1", seen: []string{"r1"},
+			want: "suspect [e1] rejected[r1] withheld"},
+		{name: "a rejected key beside the trusted one", trusted: "e1", rejected: "r1", seen: []string{"e1 r1"},
+			want: "trusted [e1] rejected[r1]"},
+		{name: "another key than the rejected one", trusted: "e1", rejected: "e2", seen: []string{"e3"},
+			want: "suspect [e1] pending[e3] changed[e3] decision"},
+		{name: "a rejected key without a trusted one", rejected: "e1", past: past, seen: []string{"e1"},
+			want: "pending [] rejected[e1]"},
 
 		// Pins.
 		{name: "pinned", pins: "e1", seen: []string{"e1"}, want: "trusted [e1] added[e1]"},
-		{name: "pinned beside others", pins: "e1", seen: []string{"e1 r1"}, want: "trusted [e1] added[e1] pending[r1] new[r1]"},
-		{name: "no first use with pins", pins: "e1", seen: []string{"e2 r1"}, want: "pending [] pending[e2 r1] new[e2 r1] decision"},
-		{name: "a pin brings a new key", pins: "e2", trusted: "e1", seen: []string{"e2"}, want: "trusted [e2] added[e2] removed[e1]"},
-		{name: "a pin takes trust away", pins: "e2", trusted: "e1 r1", seen: []string{"e1 r1"}, want: "pending [] removed[e1 r1] pending[e1 r1] new[e1 r1] decision"},
+		{name: "pinned beside others", pins: "e1", seen: []string{"e1 r1"},
+			want: "trusted [e1] added[e1] pending[r1] new[r1]"},
+		{name: "no first use with pins", pins: "e1", seen: []string{"e2 r1"},
+			want: "pending [] pending[e2 r1] new[e2 r1] decision"},
+		{name: "a pin brings a new key", pins: "e2", trusted: "e1", seen: []string{"e2"},
+			want: "trusted [e2] added[e2] removed[e1]"},
+		{name: "a pin takes trust away", pins: "e2", trusted: "e1 r1", seen: []string{"e1 r1"},
+			want: "pending [] removed[e1 r1] pending[e1 r1] new[e1 r1] decision"},
 		{name: "a pin keeps one", pins: "e1", trusted: "e1 r1", seen: []string{"!"}, want: "silent [e1] removed[r1]"},
-		{name: "a pin wins over a rejection", pins: "e1", rejected: "e1", past: past, seen: []string{"e1"}, want: "trusted [e1] added[e1]"},
-		{name: "two pinned machines behind one name", pins: "e1 e2", seen: []string{"e1", "e2"}, want: "trusted [e1 e2] added[e1 e2]"},
-		{name: "two pinned machines that agree on one more", pins: "e1 e2", seen: []string{"e1 r1", "e2 r1"}, want: "trusted [e1 e2] added[e1 e2] pending[r1] new[r1]"},
-		{name: "pinned, and another key of the type", pins: "e1", seen: []string{"e1", "e2"}, want: "suspect [e1] added[e1] pending[e2] changed[e2] conflict decision"},
-		{name: "a pinned key that is revoked", pins: "e1", revoked: "e1", seen: []string{"e1"}, want: "suspect [] revoked[e1] decision"},
+		{name: "a pin wins over a rejection", pins: "e1", rejected: "e1", past: past, seen: []string{"e1"},
+			want: "trusted [e1] added[e1]"},
+		{name: "two pinned machines behind one name", pins: "e1 e2", seen: []string{"e1", "e2"},
+			want: "trusted [e1 e2] added[e1 e2]"},
+		{name: "two pinned machines that agree on one more", pins: "e1 e2", seen: []string{"e1 r1", "e2 r1"},
+			want: "trusted [e1 e2] added[e1 e2] pending[r1] new[r1]"},
+		{name: "pinned, and another key of the type", pins: "e1", seen: []string{"e1", "e2"},
+			want: "suspect [e1] added[e1] pending[e2] changed[e2] conflict decision"},
+		{name: "a pinned key that is revoked", pins: "e1", revoked: "e1", seen: []string{"e1"},
+			want: "suspect [] revoked[e1] decision"},
 		{name: "a pinned key that is weak", pins: "w1", seen: []string{"w1"}, want: "pending [] weak[w1] decision"},
 
 		// A server that never had a key, and that known_hosts.local has keys for.
 		{name: "adopted", adopted: "r1", seen: []string{"e1 r1"}, want: "trusted [r1] added[r1] pending[e1] new[e1]"},
-		{name: "adopted, though first use is refused", adopted: "e1", refuse: true, seen: []string{"e1"}, want: "trusted [e1] added[e1]"},
+		{name: "adopted, though first use is refused", adopted: "e1", refuse: true, seen: []string{"e1"},
+			want: "trusted [e1] added[e1]"},
 		{name: "adopted and silent", adopted: "e1 r1", seen: []string{"!"}, want: "silent [e1 r1] added[e1 r1]"},
-		{name: "adopted, and another key is shown", adopted: "e1", seen: []string{"e2"}, want: "suspect [e1] added[e1] pending[e2] changed[e2] decision"},
-		{name: "adopted, and only another type is shown", adopted: "r1", seen: []string{"e1"}, want: "suspect [r1] added[r1] pending[e1] new[e1] withheld decision"},
-		{name: "several of one type, of which it has one", adopted: "e1 e2 r1", seen: []string{"e2"}, want: "trusted [e2 r1] added[e2 r1]"},
-		{name: "several of one type, and it has none of them", adopted: "e1 e2", seen: []string{"e3"}, want: "suspect [e1 e2] added[e1 e2] pending[e3] changed[e3] decision"},
+		{name: "adopted, and another key is shown", adopted: "e1", seen: []string{"e2"},
+			want: "suspect [e1] added[e1] pending[e2] changed[e2] decision"},
+		{name: "adopted, and only another type is shown", adopted: "r1", seen: []string{"e1"},
+			want: "suspect [r1] added[r1] pending[e1] new[e1] withheld decision"},
+		{name: "several of one type, of which it has one", adopted: "e1 e2 r1", seen: []string{"e2"},
+			want: "trusted [e2 r1] added[e2 r1]"},
+		{name: "several of one type, and it has none of them", adopted: "e1 e2", seen: []string{"e3"},
+			want: "suspect [e1 e2] added[e1 e2] pending[e3] changed[e3] decision"},
 		{name: "adopted twice", adopted: "e1 e1", seen: []string{"e1"}, want: "trusted [e1] added[e1]"},
-		{name: "neither revoked nor weak ones are adopted", adopted: "e1 w1", revoked: "e1", seen: []string{"r1"}, want: "first-use [r1] added[r1]"},
-		{name: "nothing is adopted beside pins", adopted: "e1", pins: "e2", seen: []string{"e1"}, want: "pending [] pending[e1] new[e1] decision"},
-		{name: "nothing is adopted a second time", adopted: "e1", past: past, seen: []string{"e1"}, want: "pending [] pending[e1] new[e1] decision"},
-		{name: "nothing is adopted beside trusted keys", adopted: "e1", trusted: "r1", seen: []string{"e1 r1"}, want: "trusted [r1] pending[e1] new[e1]"},
+		{name: "neither revoked nor weak ones are adopted", adopted: "e1 w1", revoked: "e1", seen: []string{"r1"},
+			want: "first-use [r1] added[r1]"},
+		{name: "nothing is adopted beside pins", adopted: "e1", pins: "e2", seen: []string{"e1"},
+			want: "pending [] pending[e1] new[e1] decision"},
+		{name: "nothing is adopted a second time", adopted: "e1", past: past, seen: []string{"e1"},
+			want: "pending [] pending[e1] new[e1] decision"},
+		{name: "nothing is adopted beside trusted keys", adopted: "e1", trusted: "r1", seen: []string{"e1 r1"},
+			want: "trusted [r1] pending[e1] new[e1]"},
 
 		// Revocation.
-		{name: "revoked and trusted", revoked: "e1", trusted: "e1 r1", seen: []string{"r1"}, want: "trusted [r1] removed[e1]"},
-		{name: "revoked and still shown", revoked: "e1", trusted: "e1 r1", seen: []string{"e1 r1"}, want: "suspect [r1] removed[e1] revoked[e1] decision"},
-		{name: "revoked and waiting", revoked: "e2", trusted: "e1", waiting: "e2", seen: []string{"!"}, want: "silent [e1]"},
-		{name: "the last key is revoked", revoked: "e1", trusted: "e1", past: past, seen: []string{"e2"}, want: "pending [] removed[e1] pending[e2] new[e2] decision"},
+		{name: "revoked and trusted", revoked: "e1", trusted: "e1 r1", seen: []string{"r1"},
+			want: "trusted [r1] removed[e1]"},
+		{name: "revoked and still shown", revoked: "e1", trusted: "e1 r1", seen: []string{"e1 r1"},
+			want: "suspect [r1] removed[e1] revoked[e1] decision"},
+		{name: "revoked and waiting", revoked: "e2", trusted: "e1", waiting: "e2", seen: []string{"!"},
+			want: "silent [e1]"},
+		{name: "the last key is revoked", revoked: "e1", trusted: "e1", past: past, seen: []string{"e2"},
+			want: "pending [] removed[e1] pending[e2] new[e2] decision"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -141,7 +199,8 @@ func TestJudge(t *testing.T) {
 			for _, k := range keysOf(test.pins) {
 				p.Pins = append(p.Pins, k.Fingerprint())
 			}
-			r := record{trusted: storedKeys(test.trusted, ""), waiting: storedKeys(test.waiting, ""), rejected: storedKeys(test.rejected, ""), past: test.past}
+			r := record{trusted: storedKeys(test.trusted, ""), waiting: storedKeys(test.waiting, ""),
+				rejected: storedKeys(test.rejected, ""), past: test.past}
 			revoked := func(k Key) bool { return contains(keysOf(test.revoked), k) }
 			v := judge(p, r, revoked, sight(test.seen...), noon)
 			if got := summary(v); got != test.want {
@@ -166,7 +225,9 @@ func TestPendingKeysAreFew(t *testing.T) {
 	for i := range 40 {
 		addresses = append(addresses, fmt.Sprintf("e%d", i))
 	}
-	v := judge(Policy{Name: "app01", FirstUse: true}, record{}, func(Key) bool { return false }, sight(addresses...), noon)
+	v := judge(Policy{Name: "app01", FirstUse: true}, record{}, func(Key) bool {
+		return false
+	}, sight(addresses...), noon)
 	if len(v.Pending) != maxPending {
 		t.Errorf("%d keys are pending", len(v.Pending))
 	}
@@ -188,7 +249,8 @@ func TestComments(t *testing.T) {
 	if got := second.Pending[0].Origin.Comment(); got != "shown 2026-11-21T12:00:00Z" {
 		t.Errorf("pending: %q", got)
 	}
-	third := judge(p, record{trusted: first.Trusted, waiting: second.Pending}, none, sight("e1 r1"), noon.AddDate(0, 0, 2))
+	third := judge(p, record{trusted: first.Trusted, waiting: second.Pending}, none, sight("e1 r1"),
+		noon.AddDate(0, 0, 2))
 	if got := third.Pending[0].Origin.Comment(); got != "shown 2026-11-21T12:00:00Z" {
 		t.Errorf("still pending: %q", got)
 	}
@@ -286,7 +348,8 @@ func TestNoScanAddsKeysToAServerThatHadOne(t *testing.T) {
 				t.Fatalf("seed %d: first use for the second time: %s", seed, summary(v))
 			case !p.FirstUse:
 				t.Fatalf("seed %d: first use although it is refused", seed)
-			case v.Conflict, v.Suspect, v.Decision && len(v.Weak) == 0, contains(v.Trusted, key("r3")), slices.ContainsFunc(v.Trusted, func(k Stored) bool { return k.Weakness() != nil }):
+			case v.Conflict, v.Suspect, v.Decision && len(v.Weak) == 0, contains(v.Trusted, key("r3")),
+				slices.ContainsFunc(v.Trusted, func(k Stored) bool { return k.Weakness() != nil }):
 				t.Fatalf("seed %d: %+v gives %s", seed, seen, summary(v))
 			}
 			ever = append(ever, Plain(v.Trusted)...)

@@ -18,7 +18,8 @@ func TestParseKey(t *testing.T) {
 		line, typ, comment, err string
 	}{
 		{line: "ssh-ed25519 " + b64, typ: "ssh-ed25519"},
-		{line: "  ssh-ed25519\t" + b64 + "  first-use 2026-11-20T12:00:00Z \n", typ: "ssh-ed25519", comment: "first-use 2026-11-20T12:00:00Z"},
+		{line: "  ssh-ed25519\t" + b64 + "  first-use 2026-11-20T12:00:00Z \n", typ: "ssh-ed25519",
+			comment: "first-use 2026-11-20T12:00:00Z"},
 		{line: "ssh-mldsa-44@openssh.com " + opaque + " new", typ: "ssh-mldsa-44@openssh.com", comment: "new"},
 		{line: "", err: "the line is empty"},
 		{line: "ssh-ed25519", err: `nothing follows "ssh-ed25519"`},
@@ -30,7 +31,8 @@ func TestParseKey(t *testing.T) {
 		{line: "app01 ssh-ed25519 " + b64, err: "not base64"},
 		{line: "ssh-ed25519 " + base64.StdEncoding.EncodeToString(append(e1.Blob, 0)), err: "trailing junk"},
 		{line: "ssh-ed25519 " + b64 + " \x1b[31mred", err: "control characters"},
-		{line: "ssh-big " + base64.StdEncoding.EncodeToString(append(sshString("ssh-big"), make([]byte, 1<<20)...)), err: "the most is 16384"},
+		{line: "ssh-big " + base64.StdEncoding.EncodeToString(append(sshString("ssh-big"), make([]byte, 1<<20)...)),
+			err: "the most is 16384"},
 	} {
 		k, comment, err := ParseKeyLine(test.line)
 		if test.err != "" {
@@ -79,7 +81,9 @@ func TestWeakness(t *testing.T) {
 	t.Parallel()
 	dsa := Key{Type: "ssh-dss", Blob: sshString("ssh-dss")}
 	cert := Key{Type: "ssh-ed25519-cert-v01@openssh.com", Blob: sshString("ssh-ed25519-cert-v01@openssh.com")}
-	negative := Key{Type: "ssh-rsa", Blob: append(append(sshString("ssh-rsa"), sshString("\x03")...), sshString("\x80"+strings.Repeat("\x01", 300))...)}
+	negative := Key{Type: "ssh-rsa",
+		Blob: append(append(sshString("ssh-rsa"), sshString("\x03")...),
+			sshString("\x80"+strings.Repeat("\x01", 300))...)}
 	for _, k := range []Key{key("w1"), dsa, cert, negative} {
 		if k.Weakness() == nil {
 			t.Errorf("%s passes", k.Type)
@@ -94,7 +98,8 @@ func TestWeakness(t *testing.T) {
 
 func TestCaution(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]string{"e1": "", "c1": "", "x1": "", "r1": "weak: RSA of 2048 bits, 3072 would be sound"} {
+	for name, want := range map[string]string{"e1": "", "c1": "", "x1": "",
+		"r1": "weak: RSA of 2048 bits, 3072 would be sound"} {
 		if got := key(name).Caution(); got != want {
 			t.Errorf("%s: %q", name, got)
 		}

@@ -137,7 +137,8 @@ func TestLoginWithWhatWasCollected(t *testing.T) {
 		return v
 	}
 	render := func(v Verdict, revoked ...Key) []byte {
-		return RenderKnownHosts(KnownHosts{Hosts: []Host{{Names: policy.Names, Port: s.Port, Keys: Plain(v.Trusted)}}, Revoked: revoked})
+		return RenderKnownHosts(KnownHosts{Hosts: []Host{{Names: policy.Names, Port: s.Port, Keys: Plain(v.Trusted)}},
+			Revoked: revoked})
 	}
 
 	first := look()
@@ -145,11 +146,13 @@ func TestLoginWithWhatWasCollected(t *testing.T) {
 		t.Fatalf("first use: %+v", first)
 	}
 	for _, algorithm := range []string{"ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256"} {
-		if out, err := runSSH(t, s, render(first), "-o", "HostKeyAlgorithms="+algorithm); err != nil || out != "hello\n" {
+		if out, err := runSSH(t, s, render(first), "-o", "HostKeyAlgorithms="+algorithm); err != nil ||
+			out != "hello\n" {
 			t.Errorf("%s: %v\n%s", algorithm, err, out)
 		}
 	}
-	if out, err := runSSH(t, s, render(first, first.Trusted[0].Key), "-o", "HostKeyAlgorithms="+first.Trusted[0].Type); err == nil ||
+	if out, err := runSSH(t, s, render(first, first.Trusted[0].Key), "-o",
+		"HostKeyAlgorithms="+first.Trusted[0].Type); err == nil ||
 		!strings.Contains(out, "REVOKED") {
 		t.Errorf("with a revoked key: %v\n%s", err, out)
 	}
@@ -158,13 +161,15 @@ func TestLoginWithWhatWasCollected(t *testing.T) {
 		t.Fatal(err)
 	}
 	changed := look()
-	if changed.State != StateSuspect || !changed.Decision || len(changed.Changed) != 3 || !sameKeys(changed.Trusted, first.Trusted) {
+	if changed.State != StateSuspect || !changed.Decision || len(changed.Changed) != 3 ||
+		!sameKeys(changed.Trusted, first.Trusted) {
 		t.Fatalf("changed: %+v", changed)
 	}
 	if out, err := runSSH(t, s, render(changed)); err == nil || !strings.Contains(out, "HAS CHANGED") {
 		t.Errorf("with the old keys: %v\n%s", err, out)
 	}
-	if _, replaced, err := open(t, dir).Accept(policy, nil, time.Now()); err != nil || !sameKeys(replaced, first.Trusted) {
+	if _, replaced, err := open(t, dir).Accept(policy, nil, time.Now()); err != nil ||
+		!sameKeys(replaced, first.Trusted) {
 		t.Fatalf("accept: replaced %v, %v", replaced, err)
 	}
 	accepted := look()
@@ -202,7 +207,8 @@ var knownHostsLines = []struct{ line, name, mistake string }{
 	{"@revoked @cert-authority * ssh-ed25519 " + encoded("e1"), "app01", "has two markers"},
 	{"app01 ssh-ed25519 " + encoded("e1") + "!", "app01", "not base64"},
 	{strings.TrimSuffix(hashed("app01"), "=") + " ssh-ed25519 " + encoded("e1"), "app01", "not a hashed host name"},
-	{strings.Replace(hashed("app01"), "|1|", "|2|", 1) + " ssh-ed25519 " + encoded("e1"), "app01", "not a hashed host name"},
+	{strings.Replace(hashed("app01"), "|1|", "|2|", 1) + " ssh-ed25519 " + encoded("e1"), "app01",
+		"not a hashed host name"},
 	{hashed("app01") + "," + hashed("app01") + " ssh-ed25519 " + encoded("e1"), "app01", "not a hashed host name"},
 }
 
@@ -223,11 +229,13 @@ func TestCheckKnownHosts(t *testing.T) {
 		switch {
 		case test.mistake == "" && len(mistakes) > 0:
 			t.Errorf("%.60q: %v", test.line, mistakes)
-		case test.mistake != "" && (len(mistakes) != 1 || mistakes[0].Line != 2 || !strings.Contains(mistakes[0].Error(), test.mistake)):
+		case test.mistake != "" &&
+			(len(mistakes) != 1 || mistakes[0].Line != 2 || !strings.Contains(mistakes[0].Error(), test.mistake)):
 			t.Errorf("%.60q: %v, want %q", test.line, mistakes, test.mistake)
 		}
 	}
-	for _, line := range []string{"", " ", "# a comment", "  \t# a comment", "\r", "app01 ssh-mldsa-44@openssh.com " + encoded("x1")} {
+	for _, line := range []string{"", " ", "# a comment", "  \t# a comment", "\r",
+		"app01 ssh-mldsa-44@openssh.com " + encoded("x1")} {
 		if mistakes := CheckKnownHosts([]byte(line)); len(mistakes) > 0 {
 			t.Errorf("%.60q: %v", line, mistakes)
 		}
@@ -259,8 +267,9 @@ func BenchmarkRenderKnownHosts(b *testing.B) {
 	for i := range 1000 {
 		name := fmt.Sprintf("app%04d", i)
 		hosts = append(hosts, Host{
-			Names: []string{name, name + ".example.org", fmt.Sprintf("10.0.%d.%d", i/256, i%256), fmt.Sprintf("fd00::%x", i)},
-			Keys:  keysOf("e1 c1 r1"),
+			Names: []string{name, name + ".example.org", fmt.Sprintf("10.0.%d.%d", i/256, i%256),
+				fmt.Sprintf("fd00::%x", i)},
+			Keys: keysOf("e1 c1 r1"),
 		})
 	}
 	for b.Loop() {
@@ -307,7 +316,8 @@ func TestHashedNames(t *testing.T) {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"app01": "e1 r1", "fd00::11": "e1 r1", "[app02]:2222": "e2", "app03": ""} {
+	for name, want := range map[string]string{"app01": "e1 r1", "fd00::11": "e1 r1", "[app02]:2222": "e2",
+		"app03": ""} {
 		if got := found(t, file, name); got != want {
 			t.Errorf("%s: OpenSSH finds %q, want %q", name, got, want)
 		}

@@ -29,7 +29,8 @@ func TestReadLines(t *testing.T) {
 		lines, mistakes := ReadLines([]byte("\n" + test.text + "\n"))
 		switch {
 		case test.mistake != "":
-			if len(lines) > 0 || len(mistakes) != 1 || mistakes[0].Line != 2 || !strings.Contains(mistakes[0].Msg, test.mistake) {
+			if len(lines) > 0 || len(mistakes) != 1 || mistakes[0].Line != 2 ||
+				!strings.Contains(mistakes[0].Msg, test.mistake) {
 				t.Errorf("%q: %+v, %v; want %q", test.text, lines, mistakes, test.mistake)
 			}
 		case len(mistakes) > 0:
@@ -38,7 +39,8 @@ func TestReadLines(t *testing.T) {
 			if len(lines) > 0 {
 				t.Errorf("%q: %+v", test.text, lines)
 			}
-		case len(lines) != 1 || lines[0].Number != 2 || lines[0].Marker != test.marker || lines[0].Hosts != test.hosts || !lines[0].Key.Equal(key(test.key)):
+		case len(lines) != 1 || lines[0].Number != 2 || lines[0].Marker != test.marker ||
+			lines[0].Hosts != test.hosts || !lines[0].Key.Equal(key(test.key)):
 			t.Errorf("%q: %+v", test.text, lines)
 		}
 	}

@@ -85,7 +85,8 @@ func TestLogSaysOnWhoseOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	entries, _, err := s.Log()
-	if err != nil || len(entries) != 3 || entries[0].Order != "" || entries[2].Order != "alice" || !entries[2].Time.Equal(noon) {
+	if err != nil || len(entries) != 3 || entries[0].Order != "" || entries[2].Order != "alice" ||
+		!entries[2].Time.Equal(noon) {
 		t.Errorf("%+v, %v", entries, err)
 	}
 }
@@ -121,7 +122,8 @@ func TestNoChangeWithoutItsLine(t *testing.T) {
 	disk := disktest.Failing(t, dir)
 	for _, op := range []string{"write", "sync"} {
 		disk.FailAt(op, logFile, syscall.EIO)
-		if _, err := open(t, dir).Revoke("app01", keysOf("e1"), noon); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), filepath.Join(dir, logFile)) {
+		if _, err := open(t, dir).Revoke("app01", keysOf("e1"), noon); !errors.Is(err, syscall.EIO) ||
+			!strings.Contains(err.Error(), filepath.Join(dir, logFile)) {
 			t.Errorf("%s: %v", op, err)
 		}
 		disk.Mend()
@@ -143,7 +145,8 @@ func TestUnreadableLog(t *testing.T) {
 	disk := disktest.Failing(t, dir)
 	disk.FailAt("read", logFile, syscall.EIO)
 	for _, readonly := range []bool{false, true} {
-		if _, err := Open(dir, readonly); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), filepath.Join(dir, logFile)) {
+		if _, err := Open(dir, readonly); !errors.Is(err, syscall.EIO) ||
+			!strings.Contains(err.Error(), filepath.Join(dir, logFile)) {
 			t.Error(err)
 		}
 	}

@@ -86,7 +86,9 @@ func (s *scan) visit(ctx context.Context, target Target, endpoint netip.AddrPort
 			return s.askCertificate(ctx, target, endpoint, open, seen)
 		}
 		before := len(hopes)
-		hopes = slices.DeleteFunc(hopes, func(k Key) bool { return k.Type == key.Type || !slices.Contains(seen.Offered, k.Type) })
+		hopes = slices.DeleteFunc(hopes, func(k Key) bool {
+			return k.Type == key.Type || !slices.Contains(seen.Offered, k.Type)
+		})
 		if len(hopes) == 0 || len(hopes) == before {
 			return s.askCertificate(ctx, target, endpoint, open, seen)
 		}
@@ -95,7 +97,8 @@ func (s *scan) visit(ctx context.Context, target Target, endpoint netip.AddrPort
 
 // askCertificate asks for the certificate that clients prefer, if it is wanted and was not shown
 // yet.
-func (s *scan) askCertificate(ctx context.Context, target Target, endpoint netip.AddrPort, open opening, seen AddressSighting) AddressSighting {
+func (s *scan) askCertificate(ctx context.Context, target Target, endpoint netip.AddrPort, open opening,
+	seen AddressSighting) AddressSighting {
 	for _, t := range hostKeyTypes {
 		if !target.Certificates || !open.offers(t.certAlgorithms) {
 			continue

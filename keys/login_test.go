@@ -40,7 +40,8 @@ func keep(t *testing.T, o sshdtest.Options) *keeper {
 	s := sshdtest.Start(t, o)
 	return &keeper{
 		t: t, server: s, dir: t.TempDir(), login: loginTo(t, s), now: noon,
-		policy: Policy{Name: "app01", Names: []string{"app01", s.Address}, FirstUse: true, RetireAfter: 14 * 24 * time.Hour},
+		policy: Policy{Name: "app01", Names: []string{"app01", s.Address}, FirstUse: true,
+			RetireAfter: 14 * 24 * time.Hour},
 	}
 }
 
@@ -111,7 +112,8 @@ func TestProofLetsKeysRotate(t *testing.T) {
 		}
 	}
 	v := k.collect()
-	if v.State != StateTrusted || v.Decision || len(v.Added) != 3 || typesOf(v.Trusted) != "ecdsa-sha2-nistp256 ssh-ed25519 ssh-ed25519 ssh-rsa" {
+	if v.State != StateTrusted || v.Decision || len(v.Added) != 3 ||
+		typesOf(v.Trusted) != "ecdsa-sha2-nistp256 ssh-ed25519 ssh-ed25519 ssh-rsa" {
 		t.Fatalf("proven: %s, %v", summary(v), v.Reasons())
 	}
 	for _, added := range v.Added {
@@ -120,7 +122,8 @@ func TestProofLetsKeysRotate(t *testing.T) {
 		}
 	}
 	k.logins(v, map[string]bool{ed25519Algorithm: true, ecdsaAlgorithm: true, rsaAlgorithm: true})
-	if out := strings.Join(story(t, k.dir), "\n"); !strings.Contains(out, "unknown trusted proven by "+first.Fingerprint()) {
+	if out := strings.Join(story(t, k.dir), "\n"); !strings.Contains(out,
+		"unknown trusted proven by "+first.Fingerprint()) {
 		t.Errorf("the log says\n%s", out)
 	}
 
@@ -132,7 +135,8 @@ func TestProofLetsKeysRotate(t *testing.T) {
 	if len(v.Leaving) != 1 || !v.Decision || v.Suspect || len(v.Trusted) != 4 {
 		t.Fatalf("gone: %s", summary(v))
 	}
-	if said := strings.Join(v.Reasons(), "\n"); !strings.Contains(said, "app01 has no ssh-ed25519 "+first.Fingerprint()+" any more, which is trusted until 2026-12-04") {
+	if said := strings.Join(v.Reasons(), "\n"); !strings.Contains(said,
+		"app01 has no ssh-ed25519 "+first.Fingerprint()+" any more, which is trusted until 2026-12-04") {
 		t.Errorf("it says %q", said)
 	}
 	k.now = k.now.AddDate(0, 0, 13)
@@ -203,7 +207,8 @@ func TestRotationWithoutTheOldKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := k.collect()
-	if v.State != StateSuspect || !v.Decision || len(v.Changed) != 1 || len(v.Added) > 0 || v.seen.Addresses[0].Testimony != nil {
+	if v.State != StateSuspect || !v.Decision || len(v.Changed) != 1 || len(v.Added) > 0 ||
+		v.seen.Addresses[0].Testimony != nil {
 		t.Errorf("%s", summary(v))
 	}
 	k.logins(v, map[string]bool{ed25519Algorithm: false})
@@ -249,7 +254,8 @@ func TestProofAndPins(t *testing.T) {
 	}
 	k.collect()
 	k.now = k.now.AddDate(1, 0, 0)
-	if v := k.collect(); typesOf(v.Trusted) != "ssh-ed25519 ssh-rsa" || typesOf(v.Pending) != "ecdsa-sha2-nistp256" || v.Decision {
+	if v := k.collect(); typesOf(v.Trusted) != "ssh-ed25519 ssh-rsa" || typesOf(v.Pending) != "ecdsa-sha2-nistp256" ||
+		v.Decision {
 		t.Errorf("%s", summary(v))
 	}
 }
@@ -306,7 +312,8 @@ func TestLoginRefused(t *testing.T) {
 	k.login.Auth = auth
 	v := k.collect()
 	failed, ok := v.seen.Addresses[0].Err.(*ScanError)
-	if v.State != StateTrusted || v.Decision || !ok || failed.Kind != KindLogin || !strings.Contains(failed.Error(), "does not log "+k.server.User+" in") {
+	if v.State != StateTrusted || v.Decision || !ok || failed.Kind != KindLogin ||
+		!strings.Contains(failed.Error(), "does not log "+k.server.User+" in") {
 		t.Errorf("%s, %v", summary(v), failed)
 	}
 }
@@ -362,7 +369,8 @@ func TestOpenIdentityRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"", "missing", "text"} {
-		if _, _, err := OpenIdentity(filepath.Join(dir, name)); err == nil || !strings.Contains(err.Error(), "open identity") {
+		if _, _, err := OpenIdentity(filepath.Join(dir, name)); err == nil ||
+			!strings.Contains(err.Error(), "open identity") {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

@@ -29,8 +29,10 @@ func TestOddFiles(t *testing.T) {
 							t.Errorf("%s", summary(v))
 						}
 					}
-					if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), thing.Want) ||
-						!strings.Contains(err.Error(), "restore it from a backup") && !strings.Contains(err.Error(), "remove it: the server") {
+					if err == nil || !strings.Contains(err.Error(), path) ||
+						!strings.Contains(err.Error(), thing.Want) ||
+						!strings.Contains(err.Error(), "restore it from a backup") &&
+							!strings.Contains(err.Error(), "remove it: the server") {
 						t.Errorf("%v", err)
 					}
 				})
@@ -74,7 +76,8 @@ func TestALogThatIsALink(t *testing.T) {
 	}
 	s := open(t, dir)
 	err = s.Apply(s.Judge(Policy{Name: "app02", FirstUse: true}, sight("r1"), noon))
-	if err == nil || !strings.Contains(err.Error(), log+": it is a symbolic link and not a regular file; put the log itself there") {
+	if err == nil ||
+		!strings.Contains(err.Error(), log+": it is a symbolic link and not a regular file; put the log itself there") {
 		t.Error(err)
 	}
 	if after, err := os.ReadFile(other); err != nil || string(after) != string(before) {

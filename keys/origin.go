@@ -88,7 +88,8 @@ func parseOrigin(comment string) Origin {
 	switch how := How(word); {
 	case proven && by != "":
 		o.How, o.VouchedBy = HowProven, by
-	case how == HowRejected, isHow(how) && word != comment: // the others alone, without a time, are somebody else's words
+	// the others alone, without a time, are somebody else's words
+	case how == HowRejected, isHow(how) && word != comment:
 		o.How, o.Note = how, note
 	default:
 		o.Note = rest
@@ -103,7 +104,8 @@ func parseOrigin(comment string) Origin {
 // fingerprint.
 func isHow(word How) bool {
 	switch word {
-	case HowFirstUse, HowAdopted, HowPinned, HowAccepted, HowImported, HowCertified, HowShown, HowListed, HowRejected, HowRevoked:
+	case HowFirstUse, HowAdopted, HowPinned, HowAccepted, HowImported, HowCertified, HowShown, HowListed, HowRejected,
+		HowRevoked:
 		return true
 	}
 	return false

@@ -28,12 +28,15 @@ func TestOrigin(t *testing.T) {
 		{"listed 2026-11-20T12:00:00Z", Origin{How: HowListed, At: noon}, "listed"},
 		{"rejected 2026-11-20T12:00:00Z", Origin{How: HowRejected, At: noon}, "rejected"},
 		{"revoked 2026-11-20T12:00:00Z", Origin{How: HowRevoked, At: noon}, "revoked"},
-		{"proven by SHA256:abc 2026-11-20T12:00:00Z", Origin{How: HowProven, At: noon, VouchedBy: "SHA256:abc"}, "proven by SHA256:abc"},
-		{"accepted 2026-11-20T12:00:00Z gone 2026-11-21T12:00:00Z", Origin{How: HowAccepted, At: noon, Gone: noon.AddDate(0, 0, 1)}, "accepted"},
+		{"proven by SHA256:abc 2026-11-20T12:00:00Z", Origin{How: HowProven, At: noon, VouchedBy: "SHA256:abc"},
+			"proven by SHA256:abc"},
+		{"accepted 2026-11-20T12:00:00Z gone 2026-11-21T12:00:00Z",
+			Origin{How: HowAccepted, At: noon, Gone: noon.AddDate(0, 0, 1)}, "accepted"},
 		{"root@app01 gone 2026-11-21T12:00:00Z", Origin{Note: "root@app01", Gone: noon.AddDate(0, 0, 1)}, "root@app01"},
 		{"the one that is gone fishing", Origin{Note: "the one that is gone fishing"}, "the one that is gone fishing"},
 		{"rejected", Origin{How: HowRejected}, "rejected"},
-		{"rejected by root on a Monday", Origin{How: HowRejected, Note: "by root on a Monday"}, "rejected by root on a Monday"},
+		{"rejected by root on a Monday", Origin{How: HowRejected, Note: "by root on a Monday"},
+			"rejected by root on a Monday"},
 		{"rejectedly", Origin{Note: "rejectedly"}, "rejectedly"},
 		{"listed", Origin{Note: "listed"}, "listed"},
 		{"proven by", Origin{Note: "proven by"}, "proven by"},
@@ -44,7 +47,8 @@ func TestOrigin(t *testing.T) {
 		}
 		later := noon.AddDate(1, 0, 0)
 		gone := o.withGone(later)
-		if again := parseOrigin(gone.Comment()); again.Comment() != gone.Comment() || !again.Gone.Equal(later) || !again.At.Equal(gone.At) ||
+		if again := parseOrigin(gone.Comment()); again.Comment() != gone.Comment() || !again.Gone.Equal(later) ||
+			!again.At.Equal(gone.At) ||
 			!gone.Gone.Equal(later) || gone.How != test.want.How || !gone.At.Equal(test.want.At) {
 			t.Errorf("%q gone is %q", test.comment, gone.Comment())
 		}
@@ -73,7 +77,8 @@ func TestOriginWrittenByHand(t *testing.T) {
 		if want := comment + " gone 2026-11-20T12:00:00Z"; gone.Comment() != want {
 			t.Errorf("%q gone is %q", comment, gone.Comment())
 		}
-		if again := parseOrigin(gone.Comment()); !again.Gone.Equal(noon) || again.How != o.How || again.Comment() != gone.Comment() {
+		if again := parseOrigin(gone.Comment()); !again.Gone.Equal(noon) || again.How != o.How ||
+			again.Comment() != gone.Comment() {
 			t.Errorf("%q: %+v", gone.Comment(), again)
 		}
 		if back := gone.withGone(time.Time{}); back.Comment() != comment {
@@ -85,8 +90,10 @@ func TestOriginWrittenByHand(t *testing.T) {
 // Whatever is in a file of keys is written back byte for byte, and read as it always was.
 func FuzzOrigin(f *testing.F) {
 	const when, later = "2026-11-20T12:00:00Z", "2027-02-01T03:17:00+02:00"
-	for _, word := range []string{"", "first-use", "adopted", "proven by SHA256:abc", "proven by", "rejected", "listed", "root@app01", "gone"} {
-		for _, end := range []string{"", " " + when, " by me " + when, "  " + when, " gone " + when, " " + when + " gone " + later, " gone " + when + " gone " + when} {
+	for _, word := range []string{"", "first-use", "adopted", "proven by SHA256:abc", "proven by", "rejected", "listed",
+		"root@app01", "gone"} {
+		for _, end := range []string{"", " " + when, " by me " + when, "  " + when, " gone " + when,
+			" " + when + " gone " + later, " gone " + when + " gone " + when} {
 			f.Add(word + end)
 		}
 	}
@@ -167,7 +174,8 @@ func TestStoreKeepsCommentsWrittenByHand(t *testing.T) {
 		storedKeys("r1", "root@app01 gone fishing")[0],
 	}
 	put(t, dir, "app01.pub", byHand...)
-	put(t, dir, "app01.pending", append(storedKeys("e2", "listed 2026-11-20T12:00:00+00:00"), storedKeys("r2", "rejected  for now")...)...)
+	put(t, dir, "app01.pending",
+		append(storedKeys("e2", "listed 2026-11-20T12:00:00+00:00"), storedKeys("r2", "rejected  for now")...)...)
 	if _, _, err := open(t, dir).Accept(app01, []string{key("e2").Fingerprint()}, noon); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +193,8 @@ func TestStoreKeepsCommentsWrittenByHand(t *testing.T) {
 // A key from elsewhere that is refused is shown with the comment that it came with.
 func TestLinesKeepTheirComments(t *testing.T) {
 	t.Parallel()
-	lines, _ := ReadLines([]byte(key("w1").Line() + " root@app01\napp01 " + key("e1").Line() + " adopted 2026-11-20T12:00:00Z\n"))
+	lines, _ := ReadLines([]byte(key("w1").Line() + " root@app01\napp01 " + key("e1").Line() +
+		" adopted 2026-11-20T12:00:00Z\n"))
 	if len(lines) != 2 || lines[0].KeyWithOrigin().Origin.Comment() != "root@app01" {
 		t.Fatalf("%+v", lines)
 	}

@@ -21,7 +21,8 @@ func TestReasons(t *testing.T) {
 		{"withheld", "e1", "", []string{"r1"},
 			"app01 shows none of its trusted keys: ssh-ed25519 " + e1},
 		{"conflict", "", "", []string{"e1", "e2"},
-			"app01 shows different keys at different addresses: 10.0.0.1 ssh-ed25519 " + e1 + "; 10.0.0.2 ssh-ed25519 " + e2 + "\n" +
+			"app01 shows different keys at different addresses: 10.0.0.1 ssh-ed25519 " + e1 +
+				"; 10.0.0.2 ssh-ed25519 " + e2 + "\n" +
 				"app01 has no trusted key: its addresses show different keys"},
 		{"undecided", "e1", "e2", []string{"!"},
 			"app01 has shown another ssh-ed25519 key, and nobody has decided about it"},

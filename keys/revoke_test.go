@@ -115,7 +115,8 @@ func TestRevokeGoesOnWhereAFileIsDamaged(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "app02.pub"), []byte("ssh-ed25519 AAAA"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := open(t, dir).Revoke("app01", keysOf("e1"), noon); err == nil || !strings.Contains(err.Error(), "app02.pub") {
+	if _, err := open(t, dir).Revoke("app01", keysOf("e1"), noon); err == nil ||
+		!strings.Contains(err.Error(), "app02.pub") {
 		t.Errorf("error %v", err)
 	}
 	s := open(t, dir)
@@ -129,7 +130,8 @@ func TestOffspring(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "app01.pub", storedKeys("e1", "")[0], vouched("r1", "e1"), vouched("c1", "r1"), storedKeys("c2", "")[0])
 	put(t, dir, "app02.pub", vouched("e2", "c1"), vouched("e1", "e2")) // in a circle
-	for parents, want := range map[string]string{"e1": "c1 e2 r1", "r1": "c1 e1 e2", "c2": "", "e2": "c1 e1 r1", "e1 r1": "c1 e2"} {
+	for parents, want := range map[string]string{"e1": "c1 e2 r1", "r1": "c1 e1 e2", "c2": "", "e2": "c1 e1 r1",
+		"e1 r1": "c1 e2"} {
 		if got, err := open(t, dir).Offspring(keysOf(parents)); err != nil || namesOf(got) != want {
 			t.Errorf("offspring of %s: %q, %v; want %q", parents, namesOf(got), err, want)
 		}
@@ -142,7 +144,8 @@ func TestFind(t *testing.T) {
 	put(t, dir, "app01.pub", key("e1"))
 	put(t, dir, "app01.pending", append(storedKeys("e2", ""), storedKeys("e3", "rejected")...)...)
 	for _, name := range []string{"e1", "e2", "e3"} {
-		if found, err := open(t, dir).Find("app01", []string{key(name).Fingerprint()}); err != nil || namesOf(found) != name {
+		if found, err := open(t, dir).Find("app01", []string{key(name).Fingerprint()}); err != nil ||
+			namesOf(found) != name {
 			t.Errorf("found %q, %v; want %s", namesOf(found), err, name)
 		}
 	}

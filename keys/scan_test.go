@@ -73,7 +73,8 @@ func TestScanAgreesOnAKeyExchange(t *testing.T) {
 		"diffie-hellman-group16-sha512", "diffie-hellman-group-exchange-sha256"} {
 		t.Run(kex, func(t *testing.T) {
 			t.Parallel()
-			s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}, Config: []string{"KexAlgorithms " + kex}})
+			s := sshdtest.Start(t,
+				sshdtest.Options{KeyTypes: []string{"ed25519"}, Config: []string{"KexAlgorithms " + kex}})
 			seen := scanOne(t, patient, target("app01", s)).Addresses[0]
 			if seen.Err != nil || !slices.Equal(lines(seen.Keys), s.PublicKeys()) {
 				t.Errorf("%v, %v", seen.Keys, seen.Err)
@@ -84,15 +85,19 @@ func TestScanAgreesOnAKeyExchange(t *testing.T) {
 
 func TestScanNeverAsksForSHA1(t *testing.T) {
 	t.Parallel()
-	s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"rsa", "ed25519"}, Config: []string{"HostKeyAlgorithms ssh-rsa,ssh-ed25519"}})
+	s := sshdtest.Start(t,
+		sshdtest.Options{KeyTypes: []string{"rsa", "ed25519"},
+			Config: []string{"HostKeyAlgorithms ssh-rsa,ssh-ed25519"}})
 	seen := scanOne(t, patient, target("app01", s)).Addresses[0]
-	if seen.Err != nil || len(seen.Keys) != 1 || seen.Keys[0].Type != "ssh-ed25519" || !slices.Contains(seen.Offered, "ssh-rsa") {
+	if seen.Err != nil || len(seen.Keys) != 1 || seen.Keys[0].Type != "ssh-ed25519" ||
+		!slices.Contains(seen.Offered, "ssh-rsa") {
 		t.Errorf("beside another key: %+v", seen)
 	}
 	s = sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"rsa"}, Config: []string{"HostKeyAlgorithms ssh-rsa"}})
 	seen = scanOne(t, patient, target("app01", s)).Addresses[0]
 	var e *ScanError
-	if !errors.As(seen.Err, &e) || e.Kind != KindProtocol || !strings.Contains(e.Error(), "only ssh-rsa") || len(seen.Keys) > 0 {
+	if !errors.As(seen.Err, &e) || e.Kind != KindProtocol || !strings.Contains(e.Error(), "only ssh-rsa") ||
+		len(seen.Keys) > 0 {
 		t.Errorf("alone: %+v", seen)
 	}
 }
@@ -172,7 +177,8 @@ func TestScanIPv6(t *testing.T) {
 	if !slices.Equal(lines(seen.Addresses[0].Keys), s.PublicKeys()) {
 		t.Errorf("%+v", seen.Addresses)
 	}
-	data := RenderKnownHosts(KnownHosts{Hosts: []Host{{Names: []string{"::1"}, Port: port, Keys: seen.Addresses[0].Keys}}})
+	data := RenderKnownHosts(KnownHosts{Hosts: []Host{{Names: []string{"::1"}, Port: port,
+		Keys: seen.Addresses[0].Keys}}})
 	if out, err := runSSH(t, s, data); err != nil || out != "hello\n" {
 		t.Errorf("login: %v\n%s", err, out)
 	}
@@ -181,7 +187,8 @@ func TestScanIPv6(t *testing.T) {
 // Names often have an IPv6 address where no machine has a route for it.
 func TestScanLeavesOutWhatHasNoRoute(t *testing.T) {
 	t.Parallel()
-	unroutable := AddressSighting{Address: "2001:db8::1", Err: &ScanError{Kind: KindUnreachable, Err: os.NewSyscallError("connect", errNoRoute)}}
+	unroutable := AddressSighting{Address: "2001:db8::1",
+		Err: &ScanError{Kind: KindUnreachable, Err: os.NewSyscallError("connect", errNoRoute)}}
 	answered := sight("e1").Addresses[0]
 	resolved, declared := []address{{}, {}}, []address{{declared: true}, {declared: true}}
 	both := []AddressSighting{answered, unroutable}
@@ -353,7 +360,11 @@ func TestScanHostileServers(t *testing.T) {
 			KindThrottled, `turned away by sshd: "Not allowed at this time"`},
 		{"closes after the version", func(c net.Conn, _ int) { drain(c); io.WriteString(c, version) },
 			KindProtocol, "closed the connection during the key exchange"},
-		{"closes after KEXINIT", func(c net.Conn, _ int) { drain(c); io.WriteString(c, version); c.Write(kexInit("ssh-ed25519")) },
+		{"closes after KEXINIT", func(c net.Conn, _ int) {
+			drain(c)
+			io.WriteString(c, version)
+			c.Write(kexInit("ssh-ed25519"))
+		},
 			KindProtocol, "closed the connection during the key exchange"},
 		{"no host key we know", func(c net.Conn, _ int) {
 			io.WriteString(c, version)
@@ -409,7 +420,9 @@ func TestScanUnreachable(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		case "nobody": // to ask
-			return nil, &net.DNSError{Err: "read udp [::1]:37906->[::1]:53: read: connection refused", Name: name, IsTemporary: true}
+			return nil,
+				&net.DNSError{Err: "read udp [::1]:37906->[::1]:53: read: connection refused", Name: name,
+					IsTemporary: true}
 		}
 		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 	}
@@ -418,11 +431,14 @@ func TestScanUnreachable(t *testing.T) {
 		kind   ErrorKind
 		msg    string
 	}{
-		{Target{Name: "app01", Addresses: []string{"127.0.0.1"}, Port: 1}, KindUnreachable, "scan app01 at 127.0.0.1:1: connection refused"},
+		{Target{Name: "app01", Addresses: []string{"127.0.0.1"}, Port: 1}, KindUnreachable,
+			"scan app01 at 127.0.0.1:1: connection refused"},
 		{Target{Name: "app01", Addresses: []string{"::1"}, Port: 1}, KindUnreachable, "scan app01 at [::1]:1: "},
-		{Target{Name: "app01", Addresses: []string{"127.0.0.1"}, Port: 1<<16 + 22}, KindUnreachable, "scan app01 at 127.0.0.1:65558: 65558 is no port"},
+		{Target{Name: "app01", Addresses: []string{"127.0.0.1"}, Port: 1<<16 + 22}, KindUnreachable,
+			"scan app01 at 127.0.0.1:65558: 65558 is no port"},
 		{Target{Name: "app01"}, KindUnresolved, "scan app01 at app01:22: the name has no address"},
-		{Target{Name: "nobody"}, KindUnresolved, "scan nobody at nobody:22: the name service does not answer; /etc/resolv.conf says which one is asked"},
+		{Target{Name: "nobody"}, KindUnresolved,
+			"scan nobody at nobody:22: the name service does not answer; /etc/resolv.conf says which one is asked"},
 		{Target{Name: "slow"}, KindUnresolved, "scan slow at slow:22: no answer from the name service within 300ms"},
 	} {
 		timeout := patient.Timeout
@@ -431,7 +447,8 @@ func TestScanUnreachable(t *testing.T) {
 		}
 		seen := scanOne(t, &Scanner{Timeout: timeout, Resolve: resolve}, test.target).Addresses
 		var e *ScanError
-		if len(seen) != 1 || !errors.As(seen[0].Err, &e) || e.Kind != test.kind || !strings.HasPrefix(e.Error(), test.msg) {
+		if len(seen) != 1 || !errors.As(seen[0].Err, &e) || e.Kind != test.kind ||
+			!strings.HasPrefix(e.Error(), test.msg) {
 			t.Errorf("%+v: %+v, want %q", test.target, seen, test.msg)
 		}
 	}
@@ -621,7 +638,8 @@ func BenchmarkScan(b *testing.B) {
 	s := sshdtest.Start(b, sshdtest.Options{Address: "0.0.0.0", Port: 2226, Config: []string{"MaxStartups 1000"}})
 	var targets []Target
 	for i := range 200 {
-		targets = append(targets, Target{Name: fmt.Sprintf("app%03d", i), Addresses: []string{fmt.Sprintf("127.11.0.%d", i+1)}, Port: s.Port})
+		targets = append(targets,
+			Target{Name: fmt.Sprintf("app%03d", i), Addresses: []string{fmt.Sprintf("127.11.0.%d", i+1)}, Port: s.Port})
 	}
 	var before, after syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &before); err != nil {

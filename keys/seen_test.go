@@ -13,7 +13,9 @@ func TestSeen(t *testing.T) {
 	t.Parallel()
 	file := state.Folder(filepath.Join(t.TempDir(), "state")).Seen()
 	judged := func(trusted string, seen string) Verdict {
-		return judge(Policy{Name: "app01"}, record{trusted: storedKeys(trusted, "")}, func(Key) bool { return false }, sight(seen), noon)
+		return judge(Policy{Name: "app01"}, record{trusted: storedKeys(trusted, "")}, func(Key) bool {
+			return false
+		}, sight(seen), noon)
 	}
 	// run is one run of the program: whether it wrote the file.
 	run := func(v Verdict, at time.Time) bool {
@@ -53,7 +55,9 @@ func TestSeenForgets(t *testing.T) {
 	t.Parallel()
 	file := state.Folder(t.TempDir()).Seen()
 	s := OpenSeen(file)
-	s.Record(judge(Policy{Name: "app01", FirstUse: true}, record{}, func(Key) bool { return false }, sight("e1"), noon), noon)
+	s.Record(judge(Policy{Name: "app01", FirstUse: true}, record{}, func(Key) bool {
+		return false
+	}, sight("e1"), noon), noon)
 	if s.Last("app01", key("e1")).IsZero() || !s.Last("app02", key("e1")).IsZero() {
 		t.Error("not recorded, or for the wrong server")
 	}
@@ -70,7 +74,8 @@ func TestSeenSurvivesGarbage(t *testing.T) {
 	t.Parallel()
 	file := state.Folder(t.TempDir()).Seen()
 	fingerprint := key("e1").Fingerprint()
-	data := "garbage\napp01 yesterday " + fingerprint + "\n\x00\x00\x00\napp01 2026-11-20T12:00:00Z " + fingerprint + "\napp02"
+	data := "garbage\napp01 yesterday " + fingerprint + "\n\x00\x00\x00\napp01 2026-11-20T12:00:00Z " + fingerprint +
+		"\napp02"
 	if err := file.Write([]byte(data)); err != nil {
 		t.Fatal(err)
 	}

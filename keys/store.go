@@ -55,11 +55,13 @@ const (
 func Open(dir string, readonly bool) (*Store, error) {
 	s := &Store{dir: dir, readonly: readonly}
 	var err error
-	s.revoked, err = readFile(s, revokedFile, parseKeyFile, "restore it from a backup: without it, revoked keys would be trusted")
+	s.revoked, err = readFile(s, revokedFile, parseKeyFile,
+		"restore it from a backup: without it, revoked keys would be trusted")
 	if err != nil {
 		return nil, err
 	}
-	s.names, err = readFile(s, namesFile, parseNames, "restore it from a backup, or mend the line: it keeps servers from a second first use")
+	s.names, err = readFile(s, namesFile, parseNames,
+		"restore it from a backup, or mend the line: it keeps servers from a second first use")
 	if err != nil {
 		return nil, err
 	}
@@ -280,7 +282,8 @@ func (s *Store) load(server, suffix string) ([]Stored, error) {
 	if err := checkServer(server); err != nil {
 		return nil, err
 	}
-	return readFile(s, server+suffix, parseServerKeys, "restore it from a backup, or remove it and accept the keys that the server shows")
+	return readFile(s, server+suffix, parseServerKeys,
+		"restore it from a backup, or remove it and accept the keys that the server shows")
 }
 
 // checkServer keeps names that are no file names away from the disk.

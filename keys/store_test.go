@@ -82,7 +82,8 @@ func TestStoreFiles(t *testing.T) {
 		}
 	}
 	out, err := exec.Command(tool(t, "ssh-keygen"), "-lf", filepath.Join(dir, "app01.pub")).CombinedOutput()
-	if want := "256 " + key("e1").Fingerprint() + " first-use 2026-11-20T12:00:00Z (ED25519)\n"; err != nil || string(out) != want {
+	if want := "256 " + key("e1").Fingerprint() + " first-use 2026-11-20T12:00:00Z (ED25519)\n"; err != nil ||
+		string(out) != want {
 		t.Errorf("ssh-keygen -l says %q, %v; want %q", out, err, want)
 	}
 }
@@ -138,7 +139,8 @@ func TestFirstUseHappensOnce(t *testing.T) {
 		{"another name, the same address in IPv6", nil, other("app02", "::ffff:10.0.0.1")},
 		{"another name, that was an alias", nil, other("app01.example.org")},
 		{"its key is revoked", func(t *testing.T, dir string) {
-			if err := os.WriteFile(filepath.Join(dir, "revoked"), formatKeyFile(storedKeys("e1 r1", "")), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, "revoked"), formatKeyFile(storedKeys("e1 r1", "")),
+				0o644); err != nil {
 				t.Fatal(err)
 			}
 			collect(t, dir, app01, "!")
@@ -287,13 +289,15 @@ func TestDamagedStore(t *testing.T) {
 			if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Open(dir, true); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "backup") {
+			if _, err := Open(dir, true); err == nil || !strings.Contains(err.Error(), path) ||
+				!strings.Contains(err.Error(), "backup") {
 				t.Errorf("%s with %q: %v", file, data, err)
 			}
 		}
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "revoked"), []byte("# stolen in May\n"+key("w1").Line()+" from the old app01\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "revoked"),
+		[]byte("# stolen in May\n"+key("w1").Line()+" from the old app01\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	s, err := Open(dir, true)
@@ -320,13 +324,16 @@ func TestAccept(t *testing.T) {
 		err          string
 	}{
 		{name: "all", first: "e1", then: []string{"e2 r1"}, want: "e2 r1", replaced: "e1"},
-		{name: "one", first: "e1", then: []string{"e2 r1"}, accept: []string{"e2"}, want: "e2", replaced: "e1", stillPending: "r1"},
+		{name: "one", first: "e1", then: []string{"e2 r1"}, accept: []string{"e2"}, want: "e2", replaced: "e1",
+			stillPending: "r1"},
 		{name: "another type", first: "e1", then: []string{"e1 r1"}, want: "e1 r1"},
 		{name: "nothing waits", first: "e1", then: []string{"e1"}, err: "accept keys of app01: no key is pending"},
-		{name: "unknown fingerprint", first: "e1", then: []string{"e2"}, accept: []string{"e3"}, err: "no pending key has the fingerprint " + key("e3").Fingerprint()},
+		{name: "unknown fingerprint", first: "e1", then: []string{"e2"}, accept: []string{"e3"},
+			err: "no pending key has the fingerprint " + key("e3").Fingerprint()},
 		{name: "not the trusted one", first: "e1", then: []string{"e2"}, accept: []string{"e1"}, err: "no pending key"},
 		{name: "two of a type", first: "e1", then: []string{"e2", "e3"}, err: "there are several ssh-ed25519 keys"},
-		{name: "one of two of a type", first: "e1", then: []string{"e2", "e3"}, accept: []string{"e3"}, want: "e3", replaced: "e1"},
+		{name: "one of two of a type", first: "e1", then: []string{"e2", "e3"}, accept: []string{"e3"}, want: "e3",
+			replaced: "e1"},
 		{name: "not pinned", first: "e1", then: []string{"e3"}, pins: pins, err: "app01 has pins"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -377,7 +384,8 @@ func TestAcceptRefusesRevokedKeys(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "revoked"), formatKeyFile(storedKeys("e2", "")), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := open(t, dir).Accept(app01, nil, noon); err == nil || !strings.Contains(err.Error(), "it is revoked") {
+	if _, _, err := open(t, dir).Accept(app01, nil, noon); err == nil ||
+		!strings.Contains(err.Error(), "it is revoked") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -450,7 +458,8 @@ func TestRejectionOutlivesItsFile(t *testing.T) {
 				t.Errorf("shown again: %s; want %s", got, want)
 			}
 		}
-		if told := story(t, dir); !slices.Contains(told, "app01 e2 "+map[string]string{"": "unknown", "e2": "pending"}[older]+" rejected recalled") {
+		if told := story(t, dir); !slices.Contains(told,
+			"app01 e2 "+map[string]string{"": "unknown", "e2": "pending"}[older]+" rejected recalled") {
 			t.Errorf("the log says %q", told)
 		}
 
@@ -466,7 +475,8 @@ func TestRejectionOutlivesItsFile(t *testing.T) {
 
 		// Nor does an import; a person who names it does, for good.
 		lose()
-		if done, err := open(t, dir).Import(app01, storedKeys("r2", ""), noon); err != nil || namesOf(done.Conflicts) != "r2" {
+		if done, err := open(t, dir).Import(app01, storedKeys("r2", ""), noon); err != nil ||
+			namesOf(done.Conflicts) != "r2" {
 			t.Errorf("imported: %+v, %v", done, err)
 		}
 		if _, _, err := open(t, dir).Accept(app01, []string{key("r2").Fingerprint()}, noon); err != nil {
@@ -533,7 +543,8 @@ func TestLeftoversOfACrashAreRemoved(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	collect(t, dir, app01, "e1")
-	for _, file := range []string{".ltskeeper-app01.pub.tmp", ".ltskeeper-app01.pending.tmp", ".ltskeeper-names.tmp", ".hidden"} {
+	for _, file := range []string{".ltskeeper-app01.pub.tmp", ".ltskeeper-app01.pending.tmp", ".ltskeeper-names.tmp",
+		".hidden"} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte("half"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -602,7 +613,8 @@ func TestServerNamesStayInTheStore(t *testing.T) {
 	outside := t.TempDir()
 	dir := filepath.Join(outside, "keys")
 	s := open(t, dir)
-	for _, name := range []string{"", ".", "..", "../evil", "a/b", "/etc/passwd", "-rf", ".hidden", "a\x00b", "a b", "*", "app01:22", strings.Repeat("a", 300)} {
+	for _, name := range []string{"", ".", "..", "../evil", "a/b", "/etc/passwd", "-rf", ".hidden", "a\x00b", "a b",
+		"*", "app01:22", strings.Repeat("a", 300)} {
 		p := Policy{Name: name, FirstUse: true}
 		if v := s.Judge(p, sight("e1"), noon); v.Err == nil || len(v.Trusted) > 0 {
 			t.Errorf("%.20q was judged: %s", name, summary(v))
@@ -677,7 +689,8 @@ func BenchmarkThousandServers(b *testing.B) {
 	dir := b.TempDir()
 	policy := func(i int) Policy {
 		name := fmt.Sprintf("app%04d", i)
-		return Policy{Name: name, Names: []string{name, name + ".example.org", fmt.Sprintf("10.0.%d.%d", i/256, i%256)}, FirstUse: true}
+		return Policy{Name: name, Names: []string{name, name + ".example.org", fmt.Sprintf("10.0.%d.%d", i/256, i%256)},
+			FirstUse: true}
 	}
 	run := func(b *testing.B) {
 		s, err := Open(dir, false)

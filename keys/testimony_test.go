@@ -25,7 +25,9 @@ type witness struct {
 }
 
 func (w witness) serve(c net.Conn, _ int) {
-	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil }}
+	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) {
+		return nil, nil
+	}}
 	config.AddHostKey(w.shows)
 	conn, channels, requests, err := ssh.NewServerConn(c, config)
 	if err != nil {
@@ -117,9 +119,15 @@ func TestOnlyProofProves(t *testing.T) {
 	}{
 		{"SHA-512", func(s, _ []byte) (bool, []byte) { return true, other512(s) }, ""},
 		{"SHA-256", func(s, _ []byte) (bool, []byte) { return true, signed(t, s, ssh.KeyAlgoRSASHA256, k, other) }, ""},
-		{"SHA-1", func(s, _ []byte) (bool, []byte) { return true, signed(t, s, ssh.KeyAlgoRSA, k, other) }, `of the kind "ssh-rsa"`},
-		{"another session", func(s, _ []byte) (bool, []byte) { return true, other512(append([]byte("x"), s...)) }, "not of this key and this session"},
-		{"another key", func(s, _ []byte) (bool, []byte) { return true, signed(t, s, ssh.KeyAlgoRSASHA512, k, thief) }, "not of this key and this session"},
+		{"SHA-1", func(s, _ []byte) (bool, []byte) {
+			return true, signed(t, s, ssh.KeyAlgoRSA, k, other)
+		}, `of the kind "ssh-rsa"`},
+		{"another session", func(s, _ []byte) (bool, []byte) {
+			return true, other512(append([]byte("x"), s...))
+		}, "not of this key and this session"},
+		{"another key", func(s, _ []byte) (bool, []byte) {
+			return true, signed(t, s, ssh.KeyAlgoRSASHA512, k, thief)
+		}, "not of this key and this session"},
 		{"another text", func(s, _ []byte) (bool, []byte) {
 			return true, signed(t, s, ssh.KeyAlgoRSASHA512, keyOf(t, thief), other)
 		}, "not of this key and this session"},
@@ -128,9 +136,13 @@ func TestOnlyProofProves(t *testing.T) {
 		}, `of the kind "ssh-ed25519"`},
 		{"refused", func(_, _ []byte) (bool, []byte) { return false, nil }, "refuses"},
 		{"nothing", func(_, _ []byte) (bool, []byte) { return true, nil }, "missing"},
-		{"more than asked for", func(s, _ []byte) (bool, []byte) { return true, append(other512(s), other512(s)...) }, "more in it"},
+		{"more than asked for", func(s, _ []byte) (bool, []byte) {
+			return true, append(other512(s), other512(s)...)
+		}, "more in it"},
 		{"half", func(s, _ []byte) (bool, []byte) { return true, other512(s)[:100] }, "missing"},
-		{"no signature", func(s, _ []byte) (bool, []byte) { return true, appendString(nil, []byte("yes")) }, "cannot be read"},
+		{"no signature", func(s, _ []byte) (bool, []byte) {
+			return true, appendString(nil, []byte("yes"))
+		}, "cannot be read"},
 		{"the request again", func(_, asked []byte) (bool, []byte) { return true, asked }, "cannot be read"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -138,7 +150,9 @@ func TestOnlyProofProves(t *testing.T) {
 			to := listen(t, witness{shows: trusted, lists: listOf(keyOf(t, trusted), k), proves: test.proves}.serve)
 			to.Trusted = []Key{keyOf(t, trusted)}
 			seen := scanOne(t, &Scanner{Timeout: time.Minute, Login: anyLogin(t)}, to)
-			v := judge(Policy{Name: "app01"}, record{trusted: withoutOrigin(to.Trusted)}, func(Key) bool { return false }, seen, noon)
+			v := judge(Policy{Name: "app01"}, record{trusted: withoutOrigin(to.Trusted)}, func(Key) bool {
+				return false
+			}, seen, noon)
 			switch proven := contains(v.Trusted, k); {
 			case proven != (test.want == ""):
 				t.Errorf("trusted: %v; %+v", proven, seen)
@@ -146,7 +160,8 @@ func TestOnlyProofProves(t *testing.T) {
 				t.Errorf("%s", summary(v))
 			case !proven && (!v.Decision || v.Suspect || !contains(v.Pending, k) || len(v.Unproven) != 1):
 				t.Errorf("%s", summary(v))
-			case !proven && !strings.Contains(v.Reasons()[0], "app01 lists ssh-rsa "+k.Fingerprint()) || !proven && !strings.Contains(v.Reasons()[0], test.want):
+			case !proven && !strings.Contains(v.Reasons()[0], "app01 lists ssh-rsa "+k.Fingerprint()) || !proven &&
+				!strings.Contains(v.Reasons()[0], test.want):
 				t.Errorf("it says %q, want %q", v.Reasons(), test.want)
 			}
 		})
@@ -163,8 +178,10 @@ func TestUnknownTypesWait(t *testing.T) {
 	seen := scanOne(t, &Scanner{Timeout: time.Minute, Login: anyLogin(t)}, to)
 	none := func(Key) bool { return false }
 	for _, before := range [][]Key{to.Trusted, append(keysOf("x2"), to.Trusted...)} {
-		v := judge(Policy{Name: "app01", RetireAfter: time.Hour}, record{trusted: withoutOrigin(before)}, none, seen, noon)
-		if !sameKeys(v.Pending, keysOf("x1")) || v.Suspect || len(v.Unproven) > 0 || v.Decision != (len(v.Leaving) > 0) {
+		v := judge(Policy{Name: "app01", RetireAfter: time.Hour}, record{trusted: withoutOrigin(before)}, none, seen,
+			noon)
+		if !sameKeys(v.Pending, keysOf("x1")) || v.Suspect || len(v.Unproven) > 0 ||
+			v.Decision != (len(v.Leaving) > 0) {
 			t.Errorf("%s, %q", summary(v), v.Reasons())
 		}
 		later := judge(Policy{Name: "app01", RetireAfter: time.Hour}, v.change().after, none, sight("!"), noon)
@@ -264,7 +281,8 @@ func TestNobodyLogsInToAStranger(t *testing.T) {
 	stranger := newSigner(t)
 	asked := make(chan string, 10)
 	to := listen(t, func(c net.Conn, _ int) {
-		config := &ssh.ServerConfig{PublicKeyCallback: func(m ssh.ConnMetadata, _ ssh.PublicKey) (*ssh.Permissions, error) {
+		config := &ssh.ServerConfig{PublicKeyCallback: func(m ssh.ConnMetadata, _ ssh.PublicKey) (*ssh.Permissions,
+			error) {
 			asked <- m.User()
 			return nil, nil
 		}}
@@ -284,12 +302,15 @@ func TestProofDoesNotOverrideAPerson(t *testing.T) {
 	seen := sight("e1")
 	seen.Addresses[0].Testimony = &Testimony{By: key("e1"), Listed: keysOf("e1 r1 c1"), Proven: keysOf("r1 c1")}
 	revoked := func(k Key) bool { return k.Equal(key("c1")) }
-	v := judge(Policy{Name: "app01"}, record{trusted: storedKeys("e1", ""), rejected: storedKeys("r1", "")}, revoked, seen, noon)
+	v := judge(Policy{Name: "app01"}, record{trusted: storedKeys("e1", ""), rejected: storedKeys("r1", "")}, revoked,
+		seen, noon)
 	if got, want := summary(v), "suspect [e1] revoked[c1] decision"; got != want {
 		t.Errorf("%s; want %s", got, want)
 	}
 	// A key that is revoked vouches for nothing.
-	v = judge(Policy{Name: "app01"}, record{trusted: storedKeys("e1 c2", "")}, func(k Key) bool { return k.Equal(key("e1")) }, seen, noon)
+	v = judge(Policy{Name: "app01"}, record{trusted: storedKeys("e1 c2", "")}, func(k Key) bool {
+		return k.Equal(key("e1"))
+	}, seen, noon)
 	if got, want := summary(v), "suspect [c2] removed[e1] revoked[e1] withheld decision"; got != want {
 		t.Errorf("%s; want %s", got, want)
 	}
@@ -352,8 +373,11 @@ func TestManInTheMiddleForOneType(t *testing.T) {
 	if seen.Addresses[0].Testimony == nil {
 		t.Fatalf("%+v", seen)
 	}
-	v := judge(Policy{Name: "app01"}, record{trusted: withoutOrigin(trusted)}, func(Key) bool { return false }, seen, noon)
-	if !v.Suspect || !v.Decision || !sameKeys(v.Changed, []Key{keyOf(t, thief)}) || !sameKeys(v.Trusted, trusted) || len(v.Added) > 0 {
+	v := judge(Policy{Name: "app01"}, record{trusted: withoutOrigin(trusted)}, func(Key) bool {
+		return false
+	}, seen, noon)
+	if !v.Suspect || !v.Decision || !sameKeys(v.Changed, []Key{keyOf(t, thief)}) || !sameKeys(v.Trusted, trusted) ||
+		len(v.Added) > 0 {
 		t.Errorf("%+v", v)
 	}
 	if said := v.Reasons(); len(said) != 1 || said[0] != "app01 shows another ssh-ed25519 key than the trusted one" {

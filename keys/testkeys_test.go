@@ -123,7 +123,8 @@ func sight(addresses ...string) Sighting {
 		for _, word := range strings.Fields(text) {
 			switch {
 			case word == "!":
-				a.Err = &ScanError{Name: "app01", Address: a.Address, Port: 22, Kind: KindTimeout, Err: errors.New("silence")}
+				a.Err = &ScanError{Name: "app01", Address: a.Address, Port: 22, Kind: KindTimeout,
+					Err: errors.New("silence")}
 			case word[0] == '+':
 				a.Offered = append(a.Offered, key(word[1:]+"1").Type)
 			default:

@@ -19,14 +19,18 @@ func TestParseOpening(t *testing.T) {
 	hello := version + string(kexInit("ssh-ed25519,rsa-sha2-512"))
 	for _, test := range []struct{ name, data, preface, version, algorithms string }{
 		{"whole", hello, "", "SSH-2.0-OpenSSH_9.9", "ssh-ed25519,rsa-sha2-512"},
-		{"with a banner", "Welcome\r\nto app01\r\n" + hello, "Welcome\r\nto app01\r\n", "SSH-2.0-OpenSSH_9.9", "ssh-ed25519,rsa-sha2-512"},
+		{"with a banner", "Welcome\r\nto app01\r\n" + hello, "Welcome\r\nto app01\r\n", "SSH-2.0-OpenSSH_9.9",
+			"ssh-ed25519,rsa-sha2-512"},
 		{"more packets", hello + hello, "", "SSH-2.0-OpenSSH_9.9", "ssh-ed25519,rsa-sha2-512"},
 		{"nothing", "", "", "", ""},
 		{"no line end", "SSH-2.0-OpenSSH_9.9", "SSH-2.0-OpenSSH_9.9", "", ""},
 		{"version only", version, "", "SSH-2.0-OpenSSH_9.9", ""},
 		{"half a packet", hello[:len(hello)/2], "", "SSH-2.0-OpenSSH_9.9", ""},
 		{"another message", version + string(packet(make([]byte, 100))), "", "SSH-2.0-OpenSSH_9.9", ""},
-		{"a list beyond the packet", version + string(packet(append(append([]byte{20}, make([]byte, 16)...), 0, 0, 1, 0))), "", "SSH-2.0-OpenSSH_9.9", ""},
+		{"a list beyond the packet",
+			version +
+				string(packet(append(append([]byte{20}, make([]byte, 16)...), 0, 0, 1, 0))), "", "SSH-2.0-OpenSSH_9.9",
+			""},
 	} {
 		got := parseOpening([]byte(test.data))
 		if want := (opening{test.preface, test.version, test.algorithms}); got != want {

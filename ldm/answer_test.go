@@ -19,8 +19,9 @@ func TestParse(t *testing.T) {
 		want       Answer
 	}{
 		{"nothing", "", silent},
-		{"all there is", "rating:87\nstate:draining\nlogins:12\ncapacity:40\nxsession:/etc/X11/Xsession\nallow-guest:true\n" +
-			"session:/usr/bin/startxfce4\nsession-with-name:Xfce Session:startxfce4 --x a:b\nlanguage:en_US.UTF-8\nlanguage:de_DE.UTF-8\n",
+		{"all there is",
+			"rating:87\nstate:draining\nlogins:12\ncapacity:40\nxsession:/etc/X11/Xsession\nallow-guest:true\n" +
+				"session:/usr/bin/startxfce4\nsession-with-name:Xfce Session:startxfce4 --x a:b\nlanguage:en_US.UTF-8\nlanguage:de_DE.UTF-8\n",
 			Answer{
 				Rating: 87, Draining: true, Logins: 12, Capacity: 40, XSession: "/etc/X11/Xsession", Guests: true,
 				Sessions:  []Session{{"", "/usr/bin/startxfce4"}, {"Xfce Session", "startxfce4 --x a:b"}},
@@ -45,7 +46,8 @@ func TestParse(t *testing.T) {
 		{"NUL", "rating:9\x00\n", silent},
 		{"control characters elsewhere", "language:en\x07\nxsession:\x9b\nsession:a\u202eb\nrating:5\n", rated(5)},
 		{"another server's name", "rating:5\napp02 app03\n127.0.0.1 rating:100\n", rated(5)},
-		{"a session without a command", "session-with-name:Xfce\nsession-with-name:Xfce:\nsession-with-name::startxfce4\n", silent},
+		{"a session without a command",
+			"session-with-name:Xfce\nsession-with-name:Xfce:\nsession-with-name::startxfce4\n", silent},
 		{"a time", "time:1795219200\n", Answer{Rating: Unrated, Logins: -1, Time: time.Unix(1795219200, 0)}},
 		{"times that are none", "time:0\ntime:-1\ntime:noon\ntime:1795219200.5\ntime:253402300800\n", silent},
 		{"counts that are none", "logins:-3\ncapacity:0\n", silent},
@@ -102,7 +104,8 @@ func TestEncodeAndParse(t *testing.T) {
 
 func TestEncodeIsForTheGreeter(t *testing.T) {
 	t.Parallel()
-	a := Answer{Rating: 50, Logins: 3, Sessions: []Session{{"Xfce: the desktop", "startxfce4"}, {"bad\nrating:100", "x"}, {"", "\x1b"}}}
+	a := Answer{Rating: 50, Logins: 3,
+		Sessions: []Session{{"Xfce: the desktop", "startxfce4"}, {"bad\nrating:100", "x"}, {"", "\x1b"}}}
 	for i := range 1000 {
 		a.Languages = append(a.Languages, "xx_"+strconv.Itoa(i)+".UTF-8")
 	}

@@ -89,16 +89,21 @@ func TestAsk(t *testing.T) {
 		err   string // a part of it
 	}{
 		{"a rating", wire{"app:9571": says("rating:87\n")}, Rated, 0, ""},
-		{"a slow rating", wire{"app:9571": after(600*time.Millisecond, says("rating:87\n"))}, Rated, 600 * time.Millisecond, ""},
-		{"a slow rating, past a quick SSH", wire{"app:9571": after(600*time.Millisecond, says("rating:87\n")), "app:22": sshd}, Rated, 600 * time.Millisecond, ""},
+		{"a slow rating", wire{"app:9571": after(600*time.Millisecond, says("rating:87\n"))}, Rated,
+			600 * time.Millisecond, ""},
+		{"a slow rating, past a quick SSH",
+			wire{"app:9571": after(600*time.Millisecond, says("rating:87\n")),
+				"app:22": sshd}, Rated, 600 * time.Millisecond, ""},
 		{"draining", wire{"app:9571": says("rating:0\nstate:draining\n")}, Draining, 0, ""},
 		{"refused, with SSH", wire{"app:22": sshd}, Alive, 0, "connection refused"},
 		{"refused", nil, Down, 0, "connection refused"},
 		{"no rating", wire{"app:9571": says("language:C\n"), "app:22": sshd}, Alive, 0, "no rating"},
 		{"no sound rating", wire{"app:9571": says("rating:101\n"), "app:22": sshd}, Alive, 0, "no rating"},
 		{"a black hole", wire{"app:9571": blackHole, "app:22": blackHole}, Down, timeout, "nothing answers in time"},
-		{"a firewall before the info service", wire{"app:9571": blackHole, "app:22": sshd}, Alive, timeout, "nothing answers in time"},
-		{"a slow SSH", wire{"app:9571": blackHole, "app:22": after(340*time.Millisecond, sshd)}, Alive, timeout, "in time"},
+		{"a firewall before the info service", wire{"app:9571": blackHole, "app:22": sshd}, Alive, timeout,
+			"nothing answers in time"},
+		{"a slow SSH", wire{"app:9571": blackHole, "app:22": after(340*time.Millisecond, sshd)}, Alive, timeout,
+			"in time"},
 		{"an SSH that hangs", wire{"app:22": mute}, Down, timeout, "did not come to an end in time"},
 		{"an SSH with a banner", wire{"app:22": says("Welcome!\r\nSSH-2.0-x\r\n")}, Alive, 0, ""},
 		{"no SSH", wire{"app:22": says("220 smtp\r\n")}, Down, 0, "port 22"},
@@ -181,7 +186,8 @@ func TestAskCancelled(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("enough"))
 		defer cancel()
 		start := time.Now()
-		if reply := (&Asker{Dial: w.dial}).Ask(ctx, []Server{{Name: "app"}})[0]; reply.State != Down || time.Since(start) != time.Second {
+		if reply := (&Asker{Dial: w.dial}).Ask(ctx, []Server{{Name: "app"}})[0]; reply.State != Down ||
+			time.Since(start) != time.Second {
 			t.Errorf("%+v after %v", reply, time.Since(start))
 		}
 	})

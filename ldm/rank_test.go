@@ -23,7 +23,8 @@ func order(candidates []Candidate) string {
 func TestRank(t *testing.T) {
 	t.Parallel()
 	mixed := []Candidate{
-		{"down1", 1, Down, 100, 0}, {"drained", 1, Draining, 0, 0}, {"slow", 1, Rated, 10, 0}, {"quiet", 1, Alive, Unrated, 0},
+		{"down1", 1, Down, 100, 0}, {"drained", 1, Draining, 0, 0}, {"slow", 1, Rated, 10, 0}, {"quiet", 1, Alive,
+			Unrated, 0},
 		{"down2", 1, Down, Unrated, 0}, {"quick", 1, Rated, 90, 0}, {"full", 1, Rated, 0, 0},
 	}
 	for _, test := range []struct {
@@ -38,7 +39,8 @@ func TestRank(t *testing.T) {
 		{Two, []Candidate{{"slow", 1000, Rated, 10, 0}, {"quick", 0.001, Rated, 11, 0}}, "quick slow"},
 		{Two, []Candidate{{"small", 1, Rated, 50, 10}, {"large", 1, Rated, 45, 100}}, "large small"},
 		{Two, []Candidate{{"small", 1, Rated, 70, 10}, {"large", 1, Rated, 45, 100}}, "small large"},
-		{Best, []Candidate{{"a", 1, Rated, 1, 0}, {"b", 1, Rated, 3, 0}, {"c", 1, Rated, 2, 0}, {"d", 1, Rated, 0, 0}}, "b c a d"},
+		{Best, []Candidate{{"a", 1, Rated, 1, 0}, {"b", 1, Rated, 3, 0}, {"c", 1, Rated, 2, 0}, {"d", 1, Rated, 0, 0}},
+			"b c a d"},
 		{Weighted, []Candidate{{"full", 1000, Rated, 0, 0}, {"quick", 0.001, Rated, 1, 0}}, "quick full"},
 	} {
 		for seed := range uint64(20) {
@@ -57,7 +59,9 @@ func TestRankProperties(t *testing.T) {
 	for range 500 {
 		candidates := make([]Candidate, 1+r.IntN(20))
 		for i := range candidates {
-			candidates[i] = Candidate{fmt.Sprint("app", i), []float64{0, 1, 0.5, 7, math.NaN(), math.Inf(1), -1}[r.IntN(7)], State(r.IntN(4)), r.IntN(102) - 1, r.IntN(50)}
+			candidates[i] = Candidate{fmt.Sprint("app", i),
+				[]float64{0, 1, 0.5, 7, math.NaN(), math.Inf(1),
+					-1}[r.IntN(7)], State(r.IntN(4)), r.IntN(102) - 1, r.IntN(50)}
 		}
 		for _, policy := range Policies {
 			before, seed := order(candidates), r.Uint64()
@@ -95,7 +99,8 @@ func TestChances(t *testing.T) {
 		want       []float64
 	}{
 		{"random", Random, []Candidate{rated(1, 90), rated(2, 10), rated(1, 50)}, []float64{.25, .5, .25}},
-		{"weighted", Weighted, []Candidate{rated(1, 90), rated(2, 10), rated(1, 50)}, []float64{9. / 16, 2. / 16, 5. / 16}},
+		{"weighted", Weighted, []Candidate{rated(1, 90), rated(2, 10), rated(1, 50)},
+			[]float64{9. / 16, 2. / 16, 5. / 16}},
 		{"weighted, all full", Weighted, []Candidate{rated(1, 0), rated(3, 0)}, []float64{.25, .75}},
 		// First 1 of 4 with 1/4 or 2/4 or 1/4; the pairs are {0,1}, {0,2}, {1,2}, and 0 wins both
 		// of its own.
@@ -104,7 +109,9 @@ func TestChances(t *testing.T) {
 		{"two, all equal", Two, []Candidate{rated(1, 50), rated(2, 50), rated(1, 50)}, []float64{.25, .5, .25}},
 		{"best of equals", Best, []Candidate{rated(1, 50), rated(3, 50), rated(9, 10)}, []float64{.25, .75, 0}},
 		{"alive", Best, []Candidate{{"", 1, Alive, Unrated, 0}, {"", 3, Alive, Unrated, 0}}, []float64{.25, .75}},
-		{"no sound weight counts as 1", Random, []Candidate{rated(0, 1), rated(math.NaN(), 1), rated(math.Inf(1), 1), rated(1e9, 1)}, []float64{.25, .25, .25, .25}},
+		{"no sound weight counts as 1", Random,
+			[]Candidate{rated(0, 1), rated(math.NaN(), 1), rated(math.Inf(1), 1), rated(1e9, 1)}, []float64{.25, .25,
+				.25, .25}},
 	} {
 		r := dice(7)
 		got := make([]float64, len(test.candidates))

@@ -100,10 +100,12 @@ func (c *checker) problems() []Problem {
 func (c *checker) strays() {
 	for _, t := range c.file.strays {
 		if t.text == "#" {
-			c.add(Error, t.start, "a comment without a line end, which makes one of all that clients evaluate; put a newline at the end of the file")
+			c.add(Error, t.start,
+				"a comment without a line end, which makes one of all that clients evaluate; put a newline at the end of the file")
 			continue
 		}
-		c.add(Error, t.start, "a stray %s, which gets into what clients evaluate, and breaks all of it; write KEY = \"value\"", t.text)
+		c.add(Error, t.start,
+			"a stray %s, which gets into what clients evaluate, and breaks all of it; write KEY = \"value\"", t.text)
 	}
 }
 
@@ -117,20 +119,23 @@ func (c *checker) carriageReturns() {
 			return
 		}
 	}
-	c.add(Warning, i, "a carriage return, at which getltscfg stops if it stands on an empty line, or behind ] or a closing quote; save the file with Unix line ends")
+	c.add(Warning, i,
+		"a carriage return, at which getltscfg stops if it stands on an empty line, or behind ] or a closing quote; save the file with Unix line ends")
 }
 
 func (c *checker) section(s *section) {
 	name := upperName(s.name.text)
 	if first := c.first[name]; first != nil {
 		file, line, _ := c.file.position(first.start)
-		c.add(Warning, s.start, "a second section [%s], which getltscfg ignores; the first is at %s:%d", s.name.text, file, line)
+		c.add(Warning, s.start, "a second section [%s], which getltscfg ignores; the first is at %s:%d", s.name.text,
+			file, line)
 	} else {
 		c.first[name] = s
 	}
 	_, _, column := c.file.position(s.start)
 	if before := c.file.text[s.start-column+1 : s.start]; !isBlank(before) {
-		c.add(Error, s.start, "section [%s] begins in the middle of a line; a value that holds a [ goes in double quotes, a section on a line of its own", s.name.text)
+		c.add(Error, s.start,
+			"section [%s] begins in the middle of a line; a value that holds a [ goes in double quotes, a section on a line of its own", s.name.text)
 	}
 	seen := map[string]int{}
 	for _, set := range s.settings {
@@ -149,11 +154,14 @@ func (c *checker) section(s *section) {
 
 func (c *checker) key(s setting) {
 	if err := CheckKey(s.key.text); err != nil && s.key.text != "include" {
-		c.add(Error, s.key.start, "%q is no name of a shell variable, which breaks all that clients evaluate; a key has only letters, digits and _, and no digit first", s.key.text)
+		c.add(Error, s.key.start,
+			"%q is no name of a shell variable, which breaks all that clients evaluate; a key has only letters, digits and _, and no digit first", s.key.text)
 	}
 	between := c.file.text[s.key.end:s.value.start]
 	if bytes.IndexByte(between, '\n') >= 0 && !c.faulty[s.key.start] {
-		c.add(Warning, s.key.start, "the value of %s, %q, stands on another line; write %[1]s = \"\" if it is to be empty", s.key.text, s.value.text)
+		c.add(Warning, s.key.start,
+			"the value of %s, %q, stands on another line; write %[1]s = \"\" if it is to be empty", s.key.text,
+			s.value.text)
 	}
 }
 
@@ -162,11 +170,14 @@ func (c *checker) value(s setting) {
 	add := func(severity Severity, format string) { c.add(severity, s.value.start, format, key) }
 	switch {
 	case strings.Contains(value, `"`):
-		add(Error, "the value of %s runs to the last double quote on the line, with all between, and what follows the first is code to the shell of a client; let there be two")
+		add(Error,
+			"the value of %s runs to the last double quote on the line, with all between, and what follows the first is code to the shell of a client; let there be two")
 	case expands(value):
-		add(Error, "the value of %s holds a backquote, a dollar sign or a backslash that is code to the shell of a client; remove it")
+		add(Error,
+			"the value of %s holds a backquote, a dollar sign or a backslash that is code to the shell of a client; remove it")
 	case strings.ContainsAny(value, "$\\"):
-		add(Warning, "the value of %s holds a dollar sign or a backslash, which the shell of a client leaves alone only where it stands now")
+		add(Warning,
+			"the value of %s holds a dollar sign or a backslash, which the shell of a client leaves alone only where it stands now")
 	}
 	if i := strings.IndexFunc(value, isControl); i >= 0 {
 		add(Warning, "the value of %s holds a control character; a tab becomes a space on clients")
@@ -174,13 +185,15 @@ func (c *checker) value(s setting) {
 	words := strings.Split(value, " ")
 	switch empty := emptyWord(words); {
 	case empty && key == "LDM_SERVER":
-		add(Warning, "%s holds a space too many, which makes a server without a name; separate the names by single spaces")
+		add(Warning,
+			"%s holds a space too many, which makes a server without a name; separate the names by single spaces")
 	case empty && strings.Contains(value, "  "):
 		add(Warning, "the value of %s holds spaces in a row, of which the shell of a client leaves one")
 	}
 	for i := 1; i < len(words)-1; i++ {
 		if strings.ContainsAny(words[i], "*?[") {
-			add(Warning, "the value of %s holds a pattern between spaces, which the shell of a client replaces by names of files that match")
+			add(Warning,
+				"the value of %s holds a pattern between spaces, which the shell of a client replaces by names of files that match")
 			break
 		}
 	}
@@ -211,7 +224,8 @@ func expands(value string) bool {
 				return true
 			}
 		case '$':
-			if strings.IndexByte("_({@*#?!$-", next) >= 0 || '0' <= next && next <= '9' || 'a' <= lower(next) && lower(next) <= 'z' {
+			if strings.IndexByte("_({@*#?!$-", next) >= 0 || '0' <= next && next <= '9' || 'a' <= lower(next) &&
+				lower(next) <= 'z' {
 				return true
 			}
 		}
@@ -236,7 +250,8 @@ func (c *checker) likes() {
 			case to == nil:
 				c.add(Warning, like.start, "LIKE names [%s], which is not there", like.text)
 			case state[to] == onPath:
-				c.add(Error, like.start, "LIKE leads back to [%s] in a circle, in which getltscfg hangs, and the client with it", like.text)
+				c.add(Error, like.start,
+					"LIKE leads back to [%s] in a circle, in which getltscfg hangs, and the client with it", like.text)
 			case state[to] == 0:
 				visit(to)
 			}
@@ -268,7 +283,8 @@ func (c *checker) globs() {
 		for _, e := range earlier {
 			if covers(e.name.text, s.name.text) {
 				file, line, _ := c.file.position(e.start)
-				c.add(Warning, s.start, "[%s] never counts, since [%s] at %s:%d matches first; put it above that", s.name.text, e.name.text, file, line)
+				c.add(Warning, s.start, "[%s] never counts, since [%s] at %s:%d matches first; put it above that",
+					s.name.text, e.name.text, file, line)
 				break
 			}
 		}

@@ -27,12 +27,14 @@ func (p *parser) noKey(before []setting) {
 	if len(before) > 0 {
 		last := before[len(before)-1]
 		if !p.sameLine(last.key.end, last.value.start) {
-			p.fault(last.key.start, fmt.Sprintf("%s has no value, so getltscfg takes %q on the next line for it; write %[1]s = \"\" if it is to be empty",
-				last.key.text, last.value.text))
+			p.fault(last.key.start,
+				fmt.Sprintf("%s has no value, so getltscfg takes %q on the next line for it; write %[1]s = \"\" if it is to be empty",
+					last.key.text, last.value.text))
 			return
 		}
 		if p.sameLine(last.value.end, p.tok.start) {
-			p.fault(p.tok.start, fmt.Sprintf("the value of %s holds a %s; put it in double quotes", last.key.text, p.tok.text))
+			p.fault(p.tok.start,
+				fmt.Sprintf("the value of %s holds a %s; put it in double quotes", last.key.text, p.tok.text))
 			return
 		}
 	}
@@ -47,7 +49,9 @@ func (p *parser) noEqual(key token, before []setting) {
 	if len(before) > 0 {
 		last := before[len(before)-1]
 		if p.sameLine(last.value.end, key.start) {
-			p.fault(key.start, fmt.Sprintf("text behind the value of %s; put all of the value into one pair of double quotes", last.key.text))
+			p.fault(key.start,
+				fmt.Sprintf("text behind the value of %s; put all of the value into one pair of double quotes",
+					last.key.text))
 			return
 		}
 	}

@@ -10,12 +10,13 @@ func fnmatch(pattern, name string) bool { return match(pattern, name, matchOne) 
 // covers reports whether one pattern surely matches all that another one does. Where a bracket or a
 // backslash is in either, that is not looked into.
 func covers(pattern, other string) bool {
-	return !strings.ContainsAny(pattern+other, "[\\") && match(pattern, other, func(pattern string, p int, c byte) (int, bool) {
-		if pattern[p] == '?' {
-			return p + 1, c != '*'
-		}
-		return p + 1, lower(pattern[p]) == lower(c)
-	})
+	return !strings.ContainsAny(pattern+other, "[\\") &&
+		match(pattern, other, func(pattern string, p int, c byte) (int, bool) {
+			if pattern[p] == '?' {
+				return p + 1, c != '*'
+			}
+			return p + 1, lower(pattern[p]) == lower(c)
+		})
 }
 
 // match does the stars; one matches a byte with what stands at p in the pattern, and returns where

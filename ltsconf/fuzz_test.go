@@ -88,7 +88,8 @@ func checkSet(t *testing.T, src []byte, section, key, value string) {
 		if !bytes.Equal(f.Bytes(), src) {
 			t.Fatalf("%q: Set failed (%v), and made %q", src, err, f.Bytes())
 		}
-		if sound && CheckSection(section) == nil && CheckKey(key) == nil && CheckValue(value) == nil && len(f.includes) == 0 {
+		if sound && CheckSection(section) == nil && CheckKey(key) == nil && CheckValue(value) == nil &&
+			len(f.includes) == 0 {
 			t.Fatalf("%q: Set(%q, %q, %q): %v", src, section, key, value, err)
 		}
 		return
@@ -141,7 +142,8 @@ func checkDelete(t *testing.T, src []byte, section, key string) {
 	if len(g.sections) == 0 {
 		return
 	}
-	if problems := Check("f", f.Bytes(), nil); sound && hasError(problems) && len(g.sections) == len(mustParse(t, string(src)).sections) {
+	if problems := Check("f", f.Bytes(), nil); sound && hasError(problems) &&
+		len(g.sections) == len(mustParse(t, string(src)).sections) {
 		t.Fatalf("%q: Delete(%q, %q) made %q: %v", src, section, key, f.Bytes(), problems)
 	}
 }
@@ -178,10 +180,14 @@ func isOneSettingMore(before, after string) bool {
 func TestRandomFiles(t *testing.T) {
 	t.Parallel()
 	pieces := []string{
-		"[default]\n", "[pc1]\n", "[PC*]", "[10.0.0.?]\n", "[\"a[bc]\"]", "[x]\n", "[y] # c\n", "A=1\n", "A = 2\n", "  a   = 3\n",
-		"b = \"x y\"\n", "B=NONE\n", "LIKE = x\n", "LIKE=y\n", "\n", "# c\n", "# \"q\" c\n", "A = 1 # \"q\"\n", "  ", "\t", "\r\n", "\r",
-		"=", "[", "]", "\"", "'", "#", "a", "word two", " C = it's\n", "C = 'c'\n", "D=\"\"\n", "\"E\"=f\n", "F =\n", "G=\"a\" # \"b\"\n",
-		"H= \va\f \n", "include = 4\n", "include f\n", "include \"g\"\n", "include none\n", "[default]", "A=\"1\"[x]B=2\n", "A=1 \"B\"\n=3\n", "\x00", "\xff",
+		"[default]\n", "[pc1]\n", "[PC*]", "[10.0.0.?]\n", "[\"a[bc]\"]", "[x]\n", "[y] # c\n", "A=1\n", "A = 2\n",
+		"  a   = 3\n",
+		"b = \"x y\"\n", "B=NONE\n", "LIKE = x\n", "LIKE=y\n", "\n", "# c\n", "# \"q\" c\n", "A = 1 # \"q\"\n", "  ",
+		"\t", "\r\n", "\r",
+		"=", "[", "]", "\"", "'", "#", "a", "word two", " C = it's\n", "C = 'c'\n", "D=\"\"\n", "\"E\"=f\n", "F =\n",
+		"G=\"a\" # \"b\"\n",
+		"H= \va\f \n", "include = 4\n", "include f\n", "include \"g\"\n", "include none\n", "[default]",
+		"A=\"1\"[x]B=2\n", "A=1 \"B\"\n=3\n", "\x00", "\xff",
 	}
 	sections := []string{"default", "DEFAULT", "pc1", "pc*", "x", "new", "a[bc]", "z\"", "", " z"}
 	keys := []string{"A", "a", "B", "NEW", "LIKE", "F", "include", "1"}

@@ -48,20 +48,27 @@ func (x *includer) open(p *parser, t token) {
 	f, text := p.file, p.scan.text
 	name := path.Clean(t.text)
 	if x.seen[name] {
-		x.repeated = append(x.repeated, fault{offset: t.start, msg: fmt.Sprintf("%s is included a second time; getltscfg ignores that", t.text)})
+		x.repeated = append(x.repeated,
+			fault{offset: t.start, msg: fmt.Sprintf("%s is included a second time; getltscfg ignores that", t.text)})
 		return
 	}
 	if len(x.seen) == maxFiles {
-		x.dropped = append(x.dropped, fault{offset: t.start, msg: fmt.Sprintf("getltscfg opens no more than %d files; it ignores %s", maxFiles, t.text)})
+		x.dropped = append(x.dropped,
+			fault{offset: t.start,
+				msg: fmt.Sprintf("getltscfg opens no more than %d files; it ignores %s", maxFiles, t.text)})
 		return
 	}
 	content, err := x.readFile(t.text)
 	if err != nil {
-		x.missing = append(x.missing, fault{offset: t.start, msg: fmt.Sprintf("getltscfg crashes where it cannot include a file: %v; put it into the chroot, or take the include away", err)})
+		x.missing = append(x.missing,
+			fault{offset: t.start,
+				msg: fmt.Sprintf("getltscfg crashes where it cannot include a file: %v; put it into the chroot, or take the include away", err)})
 		return
 	}
 	if t.stop == len(text) {
-		x.dropped = append(x.dropped, fault{offset: t.start, msg: "an include in the file's last line, which has no end, is not read; put a newline at the end of the file"})
+		x.dropped = append(x.dropped,
+			fault{offset: t.start,
+				msg: "an include in the file's last line, which has no end, is not read; put a newline at the end of the file"})
 		return
 	}
 	x.seen[name] = true
@@ -72,12 +79,19 @@ func (x *includer) open(p *parser, t token) {
 	}
 	switch {
 	case from > 0 && from == x.loaded:
-		x.dropped = append(x.dropped, fault{offset: x.last.start, msg: fmt.Sprintf("getltscfg drops this include for that of %s, which comes before it reads the file", t.text)})
+		x.dropped = append(x.dropped,
+			fault{offset: x.last.start,
+				msg: fmt.Sprintf("getltscfg drops this include for that of %s, which comes before it reads the file",
+					t.text)})
 		f.parts = f.parts[:len(f.parts)-1]
 	case x.loaded < len(text):
-		x.dropped = append(x.dropped, fault{offset: t.start, msg: fmt.Sprintf("getltscfg reads only %d bytes of a file with this include; put it further down, or make the file shorter", x.loaded-from)})
+		x.dropped = append(x.dropped,
+			fault{offset: t.start,
+				msg: fmt.Sprintf("getltscfg reads only %d bytes of a file with this include; put it further down, or make the file shorter", x.loaded-from)})
 	case text[x.loaded-1] != '\n':
-		x.dropped = append(x.dropped, fault{offset: t.start, msg: "getltscfg reads the included file behind this one, and the last line here has no end; put a newline there"})
+		x.dropped = append(x.dropped,
+			fault{offset: t.start,
+				msg: "getltscfg reads the included file behind this one, and the last line here has no end; put a newline there"})
 	}
 	f.parts = append(f.parts, part{name: t.text, start: x.loaded})
 	x.last = t

@@ -150,7 +150,8 @@ func TestSyntaxErrors(t *testing.T) {
 		{"[x]\nA =\n", "2:1: A has no value; write A = \"\""},
 		{"[x]\nA =\n[y]\nB = 1\n", "2:1: A has no value; write A = \"\""},
 		{"[x]\nA = b=c\n", "2:6: the value of A holds a ="},
-		{"[x]\nA = b]\nB = = 2\n  C\n", "2:6: the value of A holds a ]\n3:5: the value of B begins with =\n4:3: \"C\" has no value"},
+		{"[x]\nA = b]\nB = = 2\n  C\n",
+			"2:6: the value of A holds a ]\n3:5: the value of B begins with =\n4:3: \"C\" has no value"},
 		{"[x]\nA = it's\n", "2:8: text behind the value of A"},
 		{"[x]\nA = \"b\" c\n", "2:9: text behind the value of A"},
 		{"[x]\n= b\n", "2:1: a line begins with =; write KEY = value"},
@@ -169,7 +170,8 @@ func TestSyntaxErrors(t *testing.T) {
 		want := strings.Split(test.want, "\n")
 		ok := len(errs) == len(want)
 		for i := range min(len(errs), len(want)) {
-			ok = ok && strings.HasPrefix(errs[i].Error(), "f:"+want[i][:strings.Index(want[i], ": ")]) && strings.Contains(errs[i].Error(), want[i])
+			ok = ok && strings.HasPrefix(errs[i].Error(), "f:"+want[i][:strings.Index(want[i], ": ")]) &&
+				strings.Contains(errs[i].Error(), want[i])
 		}
 		if !ok {
 			t.Errorf("%q: got\n%v\nwant\n%s", test.src, err, test.want)
@@ -275,7 +277,8 @@ func TestFnmatch(t *testing.T) {
 		{"PC*", "pc1", true}, {"*", "", true}, {"*", "10.0.0.1", true}, {"?", "", false}, {"pc?", "pc", false},
 		{"*1*", "pc1", true}, {"p*c*1", "pc11", true}, {"p*2", "pc1", false},
 		{"pc[0-9]", "pc7", true}, {"pc[!0-9]", "pc7", false}, {"pc[^0-9]", "pcx", true}, {"[A-C]1", "b1", true},
-		{"[]a]", "]", true}, {"[a-]", "-", true}, {"[a", "[a", true}, {"[[:digit:]x]", "7", true}, {"[[:upper:]]", "a", false},
+		{"[]a]", "]", true}, {"[a-]", "-", true}, {"[a", "[a", true}, {"[[:digit:]x]", "7", true}, {"[[:upper:]]", "a",
+			false},
 		{`\*`, "*", true}, {`\*`, "a", false}, {`a\`, "a\\", false}, {"\xff?", "\xff\xfe", true},
 	} {
 		if got := fnmatch(test.pattern, test.name); got != test.want {

@@ -127,7 +127,8 @@ func (p *parser) next() {
 			p.file.strays = append(p.file.strays, p.tok)
 			continue
 		case p.tok.kind == include && p.tok.text == "":
-			p.fault(p.tok.start, "include without a file, which getltscfg takes for the word before it; write include /path/of/file, or INCLUDE if a key is meant")
+			p.fault(p.tok.start,
+				"include without a file, which getltscfg takes for the word before it; write include /path/of/file, or INCLUDE if a key is meant")
 			p.tok.kind, p.tok.text = word, "include"
 		case p.tok.kind == word && strings.IndexByte(p.tok.text, 0) >= 0:
 			p.fault(p.tok.start, "a NUL byte, at which getltscfg cuts the text; remove it")

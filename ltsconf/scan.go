@@ -85,7 +85,8 @@ func (s *scanner) next() token {
 
 // take makes a token of one character.
 func (s *scanner) take(k kind) token {
-	t := token{kind: k, from: s.pos, start: s.pos, end: s.pos + 1, stop: s.pos + 1, text: string(s.text[s.pos : s.pos+1])}
+	t := token{kind: k, from: s.pos, start: s.pos, end: s.pos + 1, stop: s.pos + 1,
+		text: string(s.text[s.pos : s.pos+1])}
 	s.pos++
 	return t
 }

@@ -51,8 +51,10 @@ var samples = sync.OnceValues(func() ([]sample, error) {
 		{"private key", "openssl genpkey -algorithm ed25519 -out $KEY"},
 		{"private key", "openssl genpkey -algorithm x25519 -out $KEY"},
 		{"encrypted private key", "openssl genpkey -algorithm ed25519 -aes256 -pass pass:secret -out $KEY"},
-		{"private key", "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=a -keyout $KEY -out $KEY.crt && cat $KEY >> $KEY.crt && mv $KEY.crt $KEY"},
-		{"PGP private key", `gpg --homedir $DIR --batch --passphrase '' --quick-gen-key a@example.org ed25519 default never &&
+		{"private key",
+			"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=a -keyout $KEY -out $KEY.crt && cat $KEY >> $KEY.crt && mv $KEY.crt $KEY"},
+		{"PGP private key",
+			`gpg --homedir $DIR --batch --passphrase '' --quick-gen-key a@example.org ed25519 default never &&
 			gpg --homedir $DIR --batch --export-secret-keys --armor --output $KEY; status=$?; gpgconf --homedir $DIR --kill all; exit $status`},
 		{"PuTTY private key", "puttygen -q -t ed25519 --new-passphrase /dev/null -o $KEY"},
 		{"PuTTY private key", "puttygen -q -t rsa -b 2048 --ppk-param version=2 --new-passphrase /dev/null -o $KEY"},
@@ -126,9 +128,11 @@ var dress = map[string]func(key string) string{
 	"heredoc": func(key string) string {
 		return "#!/bin/sh\ncat > /root/key <<'EOF'\n" + key + "EOF\nchmod 600 /root/key\n"
 	},
-	"shell string":     func(key string) string { return "key=\"" + strings.TrimRight(key, "\n") + "\"\nexport key\n" },
-	"echo":             func(key string) string { return "echo '" + key + "' > key\n" },
-	"environment file": func(key string) string { return "A=b\nKEY=" + strings.ReplaceAll(key, "\n", `\n`) + "\nC=d\n" },
+	"shell string": func(key string) string { return "key=\"" + strings.TrimRight(key, "\n") + "\"\nexport key\n" },
+	"echo":         func(key string) string { return "echo '" + key + "' > key\n" },
+	"environment file": func(key string) string {
+		return "A=b\nKEY=" + strings.ReplaceAll(key, "\n", `\n`) + "\nC=d\n"
+	},
 	"YAML": func(key string) string {
 		return "users:\n- key: |\n    " + strings.ReplaceAll(key, "\n", "\n    ") + "\n"
 	},
@@ -194,8 +198,11 @@ func TestPrivateKeysInArchives(t *testing.T) {
 		for _, key := range keys {
 			var archive bytes.Buffer
 			w := tar.NewWriter(&archive)
-			for _, file := range []struct{ name, text string }{{"doc", "-----BEGIN RSA PRIVATE KEY-----"}, {"key", key.text}} {
-				if err := w.WriteHeader(&tar.Header{Name: file.name, Mode: 0o600, Size: int64(len(file.text)), Format: format}); err != nil {
+			for _, file := range []struct {
+				name, text string
+			}{{"doc", "-----BEGIN RSA PRIVATE KEY-----"}, {"key", key.text}} {
+				if err := w.WriteHeader(&tar.Header{Name: file.name, Mode: 0o600, Size: int64(len(file.text)),
+					Format: format}); err != nil {
 					t.Fatal(err)
 				}
 				w.Write([]byte(file.text))
@@ -284,7 +291,8 @@ func TestPrograms(t *testing.T) {
 	var s Scanner
 	for _, pattern := range []string{
 		"/usr/bin/ssh*", "/usr/bin/gpg*", "/usr/bin/openssl", "/usr/sbin/sshd", "/usr/lib/openssh/*",
-		"/usr/lib/*/libgnutls.*", "/usr/lib/*/libcrypto.*", "/usr/lib/*/libssh*.so*", "/usr/lib/*/libnm.so*", "/usr/lib/*/libgio*",
+		"/usr/lib/*/libgnutls.*", "/usr/lib/*/libcrypto.*", "/usr/lib/*/libssh*.so*", "/usr/lib/*/libnm.so*",
+		"/usr/lib/*/libgio*",
 	} {
 		programs, err := filepath.Glob(pattern)
 		if err != nil {

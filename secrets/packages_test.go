@@ -21,12 +21,14 @@ const testSum = "c5e0abd703576ab2e1a749a673e80d62"
 func TestInstalled(t *testing.T) {
 	t.Parallel()
 	packages, err := ReadPackages(fstest.MapFS{
-		"var/lib/dpkg/info/a.md5sums": {Data: []byte(testSum + "  usr/share/a b/key\n" + testSum + " *lib/key\n" + testSum + "  ./usr/dot\n" +
+		"var/lib/dpkg/info/a.md5sums": {Data: []byte(testSum + "  usr/share/a b/key\n" + testSum + " *lib/key\n" +
+			testSum + "  ./usr/dot\n" +
 			"d41d8cd98f00b204e9800998ecf8427e  usr/other\nd41d8cd9  usr/short\nnonsense\n\n" + testSum)},
 		"var/lib/dpkg/info/b:amd64.md5sums": {Data: []byte("d41d8cd98f00b204e9800998ecf8427e  usr/both\n")},
 		"var/lib/dpkg/info/c.md5sums":       {Data: []byte(testSum + "  usr/both")},
 		"var/lib/dpkg/info/d.list":          {Data: []byte(testSum + "  usr/list\n")},
-		"var/lib/dpkg/status": {Data: []byte("Package: a\nConffiles:\n /etc/a " + testSum + "\n /etc/old " + testSum + " obsolete\n" +
+		"var/lib/dpkg/status": {Data: []byte("Package: a\nConffiles:\n /etc/a " + testSum + "\n /etc/old " + testSum +
+			" obsolete\n" +
 			" /etc/new newconffile\n /etc/short\nDescription: " + testSum + "\n /etc/description is here\n")},
 	})
 	if err != nil {

@@ -27,7 +27,8 @@ func writeSplit(w io.Writer, text []byte, random *rand.Rand) {
 
 // noise is what may stand around a key: bytes of any kind, and pieces of keys.
 func noise(random *rand.Rand, length int) []byte {
-	pieces := []string{pemMark, puttyMark, "-----BEGIN RSA PRIVATE KEY-----\n", "-----", "-", "P", "PuTTY-User-", "\n", `\n`, `"`,
+	pieces := []string{pemMark, puttyMark, "-----BEGIN RSA PRIVATE KEY-----\n", "-----", "-", "P", "PuTTY-User-", "\n",
+		`\n`, `"`,
 		"2: ssh-rsa\n", "Private-Lines: 1\n", "TUlJRXBBSUJBQUtDQVFFQTdW\n", "Proc-Type: 4,ENCRYPTED\n", "\x00"}
 	text := make([]byte, 0, length)
 	for len(text) < length {
@@ -98,7 +99,8 @@ func TestWriteZeros(t *testing.T) {
 	t.Parallel()
 	keys := mustSamples(t)
 	paths := []string{"", "etc/ssl/private/a", "etc/fstab", "etc/sssd/a.conf"}
-	lengths := []int{1, reach - 1, reach, tarBlock, maxLine - 1, maxLine, maxLine + 1, maxLine + reach, maxHeld - 1, maxHeld, maxHeld + 1, 2*maxHeld + 3}
+	lengths := []int{1, reach - 1, reach, tarBlock, maxLine - 1, maxLine, maxLine + 1, maxLine + reach, maxHeld - 1,
+		maxHeld, maxHeld + 1, 2*maxHeld + 3}
 	findings := map[string]int{}
 	for seed := range uint64(250) {
 		random := rand.New(rand.NewPCG(seed, 6))
@@ -151,7 +153,8 @@ func TestWriteZeros(t *testing.T) {
 				write([]byte(key))
 			}
 			if !reflect.DeepEqual(runs, written) {
-				t.Fatalf("seed %d: a run of zeros leaves the scanner in another state than the same zeros written out", seed)
+				t.Fatalf("seed %d: a run of zeros leaves the scanner in another state than the same zeros written out",
+					seed)
 			}
 		}
 		got, ok := runs.Finding()
@@ -197,7 +200,8 @@ func TestEachSplit(t *testing.T) {
 			s.Write(text[:i])
 			s.Write(nil)
 			s.Write(text[i:])
-			if got, _ := s.Finding(); got.What != key.what || got.Offset != int64(strings.Index(string(text), beginning(key))) {
+			if got, _ := s.Finding(); got.What != key.what ||
+				got.Offset != int64(strings.Index(string(text), beginning(key))) {
 				t.Fatalf("%s, cut at %d: found %+v", key.name, i, got)
 			}
 		}
@@ -303,13 +307,15 @@ func TestTree(t *testing.T) {
 	}
 	key := mustSamples(t)[0].text
 	put("etc/key", key)
-	put("etc/shadow", "root:$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7:19000:0:99999:7:::\n")
+	put("etc/shadow",
+		"root:$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7:19000:0:99999:7:::\n")
 	put("etc/machine-id", "d41d8cd98f00b204e9800998ecf8427e\n")
 	put("etc/conffile.pem", testKey)
 	put("usr/lib/tests/a.pem", testKey)
 	put("usr/share/tests/b.pem", testKey)
 	put("usr/share/tests/changed.pem", testKey+"\n")
-	put("var/lib/dpkg/info/tests.md5sums", testSum+"  lib/tests/a.pem\n"+testSum+"  usr/share/tests/b.pem\n"+testSum+"  usr/share/tests/changed.pem\n")
+	put("var/lib/dpkg/info/tests.md5sums",
+		testSum+"  lib/tests/a.pem\n"+testSum+"  usr/share/tests/b.pem\n"+testSum+"  usr/share/tests/changed.pem\n")
 	put("var/lib/dpkg/status", "Package: tests\nConffiles:\n /etc/conffile.pem "+testSum+"\nDescription: tests\n")
 	want := map[string]string{"etc/key": "OpenSSH private key", "usr/share/tests/changed.pem": "private key"}
 	if got := scanTree(t, dir); !maps.Equal(got, want) {
@@ -325,7 +331,9 @@ func FuzzScanner(f *testing.F) {
 	f.Add("a", []byte(puttyKey()), 40)
 	f.Add("a", []byte(openVPNKey()), 70)
 	f.Add("a", []byte(placeholder+`"-----BEGIN PRIVATE KEY-----\nTUlJ\r\n`), 60)
-	f.Add("a", []byte("-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 1\n\nlIYE\n=abcd\n-----END PGP PRIVATE KEY BLOCK-----"), 60)
+	f.Add("a",
+		[]byte("-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 1\n\nlIYE\n=abcd\n-----END PGP PRIVATE KEY BLOCK-----"),
+		60)
 	f.Fuzz(func(t *testing.T, path string, content []byte, cut int) {
 		var whole, pieces Scanner
 		whole.Reset(path)
@@ -345,7 +353,8 @@ func FuzzScanner(f *testing.F) {
 			t.Errorf("found %+v in %d bytes", want, len(content))
 		}
 		again := slices.Clone(content)
-		if redacted, changed := Redact(path, again); changed == bytes.Equal(redacted, content) || !bytes.Equal(again, content) {
+		if redacted, changed := Redact(path, again); changed == bytes.Equal(redacted, content) ||
+			!bytes.Equal(again, content) {
 			t.Errorf("%q became %q, changed: %v", content, redacted, changed)
 		}
 	})

@@ -22,8 +22,9 @@ type Options struct {
 	Compression Compression        // 0 is Zstd
 	BlockSize   int                // 4 KiB to 1 MiB, a power of two; 0 is 128 KiB
 	Exclude     *excludes.Patterns // what of the tree stays out; may be nil
-	Mounts      []Mount            // what is mounted below the root; nil: it is not known, and each mount is an empty folder
-	Overlay     []File             // what is in the image beside, or in place of, what is in the tree
+	// what is mounted below the root; nil: it is not known, and each mount is an empty folder
+	Mounts  []Mount
+	Overlay []File // what is in the image beside, or in place of, what is in the tree
 	// SkipSnapshots leaves out folders that hold snapshots of the tree: .snapshots, timeshift,
 	// timeshift-btrfs and .zfs, at the root and where a mount or a subvolume begins.
 	SkipSnapshots bool
@@ -187,7 +188,8 @@ func newBuilder(out *os.File, root string, o Options) (*builder, error) {
 		o.Jobs = runtime.GOMAXPROCS(0)
 	}
 	if o.BlockSize < minBlockSize || o.BlockSize > maxBlockSize || bits.OnesCount(uint(o.BlockSize)) != 1 {
-		return nil, fmt.Errorf("block size %d: must be a power of two from %d to %d", o.BlockSize, minBlockSize, maxBlockSize)
+		return nil,
+			fmt.Errorf("block size %d: must be a power of two from %d to %d", o.BlockSize, minBlockSize, maxBlockSize)
 	}
 	if _, err := newEncoder(o.Compression, o.BlockSize); err != nil {
 		return nil, err
@@ -278,7 +280,8 @@ func (b *builder) writeImage(ctx context.Context, t *tree, p *plan) (digest [sha
 	head := compressorOptions(b.options.Compression)
 	dataStart := uint64(superblockSize + len(head))
 	out := newOutput(b.out, int64(dataStart))
-	w := &dataWriter{plan: p, root: b.root, options: &b.options, previous: b.previous, out: out, progress: b.progress(p), inspect: t.inspect}
+	w := &dataWriter{plan: p, root: b.root, options: &b.options, previous: b.previous, out: out,
+		progress: b.progress(p), inspect: t.inspect}
 	if err := w.write(ctx); err != nil {
 		return digest, err
 	}
@@ -362,7 +365,8 @@ func (b *builder) readTree(ctx context.Context) (*tree, error) {
 		}
 	}
 	t := newTree(root, b.options.Time)
-	t.volumes, t.snapshots = w.volumes, slices.Compact(slices.Sorted(slices.Values(w.snapshots))) // a folder may be listed again
+	// a folder may be listed again
+	t.volumes, t.snapshots = w.volumes, slices.Compact(slices.Sorted(slices.Values(w.snapshots)))
 	t.inspect = inspect
 	inspect.addNames(t)
 	return t, nil

@@ -55,7 +55,8 @@ func TestOverlay(t *testing.T) {
 	r := buildAndOpen(t, c.root, Options{Overlay: append(overlay, untimed), Exclude: exclude, Time: time.Unix(1e9, 0)})
 	for _, f := range overlay {
 		e := mustLookup(t, r, f.Path)
-		if e.Mode != unix.S_IFREG|0o640 || e.UID != 0 || e.GID != 0 || int64(e.Mtime) != mtime.Unix() || e.Links != 1 || e.Size != 3 {
+		if e.Mode != unix.S_IFREG|0o640 || e.UID != 0 || e.GID != 0 || int64(e.Mtime) != mtime.Unix() || e.Links != 1 ||
+			e.Size != 3 {
 			t.Errorf("%s: got %+v", f.Path, e)
 		}
 	}
@@ -189,7 +190,9 @@ func TestLeftOut(t *testing.T) {
 		t.Errorf("warnings: %q", warnings)
 	}
 	warnings = nil
-	buildAndOpen(t, c.root, Options{Warn: func(s string) { warnings = append(warnings, s) }, SetAnew: []string{"journal"}})
+	buildAndOpen(t, c.root, Options{Warn: func(s string) {
+		warnings = append(warnings, s)
+	}, SetAnew: []string{"journal"}})
 	if len(warnings) != 1 || !strings.Contains(warnings[0], "the ACL of second") {
 		t.Errorf("warnings where one is set anew: %q", warnings)
 	}
@@ -416,7 +419,8 @@ func TestBadOptions(t *testing.T) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
-	if _, err := Build(t.Context(), tempFile(t), filepath.Join(root, "none"), Options{}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Build(t.Context(), tempFile(t), filepath.Join(root, "none"), Options{}); !errors.Is(err,
+		fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -445,9 +449,11 @@ func TestFileInode(t *testing.T) {
 			t.Errorf("%s: got inode type %d", c.name, i.kind)
 		}
 	}
-	i := &inode{kind: typeFile, links: 1, content: &content{size: 100, blocks: blockSizes{zeroRun | 1}, region: &region{}}}
+	i := &inode{kind: typeFile, links: 1,
+		content: &content{size: 100, blocks: blockSizes{zeroRun | 1}, region: &region{}}}
 	b := tables.file(i, noXattrs)
-	if want := appendStruct(nil, extFileInode{Size: 100, Sparse: 99, Links: 1, Fragment: noFragment, Xattrs: noXattrs}); !bytes.Equal(b, want) {
+	if want := appendStruct(nil,
+		extFileInode{Size: 100, Sparse: 99, Links: 1, Fragment: noFragment, Xattrs: noXattrs}); !bytes.Equal(b, want) {
 		t.Errorf("all zeros: got %x, want %x", b, want)
 	}
 }
@@ -564,7 +570,8 @@ func TestContentOnly(t *testing.T) {
 	r := openImage(t, first.path)
 	for _, name := range []string{"etc/first-name", "etc/shadow"} {
 		e := mustLookup(t, r, name)
-		if got := contentOf(t, r, name); string(got) != "nothing" || e.UID != 7 || e.GID != 8 || e.Mode&0o7777 != 0o640 || e.Links != 2 {
+		if got := contentOf(t, r, name); string(got) != "nothing" || e.UID != 7 || e.GID != 8 ||
+			e.Mode&0o7777 != 0o640 || e.Links != 2 {
 			t.Errorf("%s: got %q in %+v", name, got, e)
 		}
 	}

@@ -99,7 +99,8 @@ var edits = map[string]struct {
 	},
 	"another kind": {
 		func(t *tortureTree, path func(string) string) error {
-			return errors.Join(os.Remove(path("a")), os.Mkdir(path("a"), 0o644), t.oldTime(path("a")), t.oldTime(path(".")))
+			return errors.Join(os.Remove(path("a")), os.Mkdir(path("a"), 0o644), t.oldTime(path("a")),
+				t.oldTime(path(".")))
 		},
 		[]string{"a: type"},
 	},
@@ -224,7 +225,8 @@ func TestDiffTreeWithOptions(t *testing.T) {
 	if err != nil || len(got) > 0 {
 		t.Errorf("%q, %v", describe(got), err)
 	}
-	want := []string{"a: mode mtime content", "b: mtime", "+ b/another", "+ b/c", "+ b/c/d", "+ large", "- new", "- new/file"}
+	want := []string{"a: mode mtime content", "b: mtime", "+ b/another", "+ b/c", "+ b/c/d", "+ large", "- new",
+		"- new/file"}
 	got, err = DiffTree(t.Context(), r, tree.root, Options{})
 	if lines := describe(got); err != nil || !slices.Equal(lines, want) {
 		t.Errorf("without options:\n got %q, %v\nwant %q", lines, err, want)

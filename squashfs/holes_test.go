@@ -62,10 +62,12 @@ func (t *tortureTree) holes() {
 	t.sparse("inside/begins", 9*mib, piece{0, t.text(mib + 5*kib)}, piece{7*mib - 3, t.text(9)})
 	t.sparse("inside/ends", 9*mib, piece{3*mib - 5*kib, t.text(6 * mib)})
 	// Zeros that are stored touch zeros that are not.
-	t.sparse("stored/zeros", 8*mib, piece{2 * mib, make([]byte, mib)}, piece{3 * mib, one}, piece{3*mib + 1, make([]byte, mib)}, piece{7 * mib, make([]byte, mib)})
+	t.sparse("stored/zeros", 8*mib, piece{2 * mib, make([]byte, mib)}, piece{3 * mib, one},
+		piece{3*mib + 1, make([]byte, mib)}, piece{7 * mib, make([]byte, mib)})
 	for _, block := range []int64{4 * kib, 128 * kib, mib} {
 		t.sparse(fmt.Sprintf("alternating/%d", block), 24*block, t.alternating(24*block, 2*block, int(block))...)
-		t.sparse(fmt.Sprintf("alternating/odd-%d", block), 24*block+1, t.alternating(24*block, 3*block, int(block)+1)...)
+		t.sparse(fmt.Sprintf("alternating/odd-%d", block), 24*block+1,
+			t.alternating(24*block, 3*block, int(block)+1)...)
 	}
 	t.sparse("long", 24*mib, piece{9 * mib, one}, piece{23 * mib, t.text(2 * kib)})
 	t.sparse("long-again", 24*mib, piece{9 * mib, one}, piece{23 * mib, t.text(2 * kib)})
@@ -145,7 +147,8 @@ func TestHoles(t *testing.T) {
 		}
 		readsBack(t, o.name(), g, tree.root, want)
 		r := openImage(t, g.path)
-		for what, other := range map[string]*Reader{"mksquashfs's": theirs, "its own": r, "another block size": openImage(t, before[0].path)} {
+		for what, other := range map[string]*Reader{"mksquashfs's": theirs, "its own": r,
+			"another block size": openImage(t, before[0].path)} {
 			different, err := Diff(t.Context(), other, r)
 			if err != nil || len(different) > 0 {
 				t.Errorf("%s: differs from %s: %v %v", o.name(), what, describe(different), err)
@@ -327,7 +330,8 @@ func TestHugeHoles(t *testing.T) {
 		c, err := r.Content(mustLookup(t, r, "huge"))
 		tree.check(err)
 		var b [10]byte
-		if n, err := c.ReadAt(b[:], size-4); n != 4 || err != io.EOF || string(b[:]) != "\x00\x00\x00x\x00\x00\x00\x00\x00\x00" {
+		if n, err := c.ReadAt(b[:], size-4); n != 4 || err != io.EOF ||
+			string(b[:]) != "\x00\x00\x00x\x00\x00\x00\x00\x00\x00" {
 			t.Errorf("read %q, %v", b[:n], err)
 		}
 	})

@@ -401,8 +401,10 @@ func TestDamage(t *testing.T) {
 		image, index := first.bytes(t), readFile(t, first.path+".index")
 		places := map[string]int{
 			"magic": 0, "time": 8, "bytes used": 40, "end of the superblock": 95, "behind the superblock": 97,
-			"first data": superblockSize + 10, "data in the middle": int(sb.InodeTable) / 2, "last data": int(sb.InodeTable) - 1,
-			"inodes": int(sb.InodeTable) + 5, "directories": int(sb.DirectoryTable) + 5, "fragments": int(sb.FragmentTable) - 3,
+			"first data": superblockSize +
+				10, "data in the middle": int(sb.InodeTable) / 2, "last data": int(sb.InodeTable) - 1,
+			"inodes": int(sb.InodeTable) + 5, "directories": int(sb.DirectoryTable) +
+				5, "fragments": int(sb.FragmentTable) - 3,
 			"ids": int(sb.IDTable), "end": int(sb.BytesUsed) - 1,
 		}
 		for name, at := range places {
@@ -434,7 +436,8 @@ func TestDamage(t *testing.T) {
 			})
 		}
 		t.Run(fmt.Sprint(compression, " cut"), func(t *testing.T) {
-			for _, b := range [][]byte{nil, index[:len(index)/2], index[:len(index)-1], append(slices.Clone(index), 0)} {
+			for _, b := range [][]byte{nil, index[:len(index)/2], index[:len(index)-1],
+				append(slices.Clone(index), 0)} {
 				next := buildGeneration(t, c.root, writeGeneration(t, image, b), options)
 				sameImage(t, "after damage", next, clean)
 			}
@@ -521,7 +524,8 @@ func TestScanTime(t *testing.T) {
 	}
 	for n, ctime := range []int64{scanned - 1, scanned, scanned + 1} {
 		s := stat{device: 1, ino: uint64(n + 1), size: 5, mtime: 7, ctime: ctime}
-		p.inodes = append(p.inodes, indexInode{Ino: s.ino, Size: s.size, Mtime: s.mtime, Ctime: ctime, Xattrs: noXattrs})
+		p.inodes = append(p.inodes,
+			indexInode{Ino: s.ino, Size: s.size, Mtime: s.mtime, Ctime: ctime, Xattrs: noXattrs})
 		if isTrusted(s) != (ctime < scanned) {
 			t.Errorf("scanned at %d, ctime %d: trusted %v", scanned, ctime, isTrusted(s))
 		}
@@ -639,7 +643,8 @@ func TestSame(t *testing.T) {
 	if !same(Options{Previous: p}) {
 		t.Error("nothing changed, and the answer is no")
 	}
-	if same(Options{}) || same(Options{Previous: &Previous{Image: p.Image}}) || same(Options{Previous: p, Compression: LZ4}) {
+	if same(Options{}) || same(Options{Previous: &Previous{Image: p.Image}}) ||
+		same(Options{Previous: p, Compression: LZ4}) {
 		t.Error("without an index that can be used the answer is yes")
 	}
 	c.write(c.path("new"), []byte("x"))
@@ -733,7 +738,8 @@ func TestFileSystemIdentity(t *testing.T) {
 	body := flip(index[:len(index)-sha256.Size], binary.Size(indexHeader{})) // the first volume's id
 	sum := sha256.Sum256(body)
 	other := writeGeneration(t, first.bytes(t), append(body, sum[:]...))
-	if next := buildGeneration(t, c.root, other, Options{}); !next.result.Unchanged || next.result.Read < sumSizes(c.files()) {
+	if next := buildGeneration(t, c.root, other, Options{}); !next.result.Unchanged ||
+		next.result.Read < sumSizes(c.files()) {
 		t.Errorf("another file system, and got %+v", next.result)
 	}
 	if next := buildGeneration(t, c.root, first, Options{}); !next.result.Unchanged || next.result.Read != 0 {

@@ -53,7 +53,8 @@ func (h *indexHeader) indexSize() uint64 {
 		count  uint32
 		record any
 	}{
-		{h.Volumes, indexVolume{}}, {h.Inodes, inode}, {h.Contents, content}, {h.Blocks, uint32(0)}, {h.Groups, indexGroup{}},
+		{h.Volumes, indexVolume{}}, {h.Inodes, inode}, {h.Contents, content}, {h.Blocks, uint32(0)}, {h.Groups,
+			indexGroup{}},
 	} {
 		size += uint64(section.count) * uint64(binary.Size(section.record))
 	}
@@ -107,7 +108,8 @@ func encodeIndex(h indexHeader, t *tree, p *plan) []byte {
 	volumes, inodes, sets := indexInodes(t)
 	h.Magic, h.Version, h.Encoder = indexMagic, indexVersion, encoderNumber
 	h.Volumes = uint32(len(volumes))
-	h.Inodes, h.Contents, h.Groups, h.Sets = uint32(len(inodes)), uint32(len(p.contents)), uint32(len(p.groups)), uint32(len(sets))
+	h.Inodes, h.Contents, h.Groups, h.Sets = uint32(len(inodes)), uint32(len(p.contents)), uint32(len(p.groups)),
+		uint32(len(sets))
 	var contents, blocks, groups, setBytes []byte
 	for _, c := range p.contents {
 		x := indexContent{Size: c.size, Hash: c.hash}
@@ -124,7 +126,8 @@ func encodeIndex(h indexHeader, t *tree, p *plan) []byte {
 		h.Blocks += uint32(len(c.blocks))
 	}
 	for _, g := range p.groups {
-		groups = appendStruct(groups, indexGroup{Start: g.region.start, Size: g.size, Length: uint32(g.length), Sum: g.region.sum})
+		groups = appendStruct(groups,
+			indexGroup{Start: g.region.start, Size: g.size, Length: uint32(g.length), Sum: g.region.sum})
 	}
 	for _, s := range sets {
 		setBytes = appendString(setBytes, s.key)
@@ -204,7 +207,8 @@ func decodeIndex(b []byte) (*previous, error) {
 		return nil, err
 	}
 	h := &p.header
-	if uint64(len(b)) != h.indexSize() || h.BlockSize < minBlockSize || h.BlockSize > maxBlockSize || h.BlockSize&(h.BlockSize-1) != 0 {
+	if uint64(len(b)) != h.indexSize() || h.BlockSize < minBlockSize || h.BlockSize > maxBlockSize ||
+		h.BlockSize&(h.BlockSize-1) != 0 {
 		return nil, errIndexDamaged
 	}
 	isSound := false
@@ -236,7 +240,8 @@ func (p *previous) decode(b []byte) bool {
 	if _, err := binary.Decode(volumes, binary.LittleEndian, p.volumes); err != nil {
 		return false
 	}
-	return p.decodeGroups(groups) && p.decodeContents(contents, cutWords(blocks)) && p.decodeSets(sets) && p.decodeInodes(inodes)
+	return p.decodeGroups(groups) && p.decodeContents(contents, cutWords(blocks)) && p.decodeSets(sets) &&
+		p.decodeInodes(inodes)
 }
 
 // sections cuts an index into its parts.
@@ -275,7 +280,8 @@ func (p *previous) decodeGroups(b []byte) bool {
 		g := &p.groups[n]
 		g.region.start, g.size, g.length, g.region.sum = cut64(&b), cut32(&b), int(cut32(&b)), cut32(&b)
 		g.region.length = uint64(g.size &^ blockStored)
-		if g.region.length == 0 || g.region.length > uint64(p.header.BlockSize) || g.length > int(p.header.BlockSize) || g.region.start > math.MaxInt64/2 {
+		if g.region.length == 0 || g.region.length > uint64(p.header.BlockSize) || g.length > int(p.header.BlockSize) ||
+			g.region.start > math.MaxInt64/2 {
 			return false
 		}
 	}

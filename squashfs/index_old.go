@@ -56,9 +56,11 @@ func decodeIndexHeader(b []byte) (h indexHeader, err error) {
 			return h, errIndexDamaged
 		}
 		return indexHeader{
-			Magic: old.Magic, Version: old.Version, Encoder: old.Encoder, Compression: old.Compression, BlockSize: old.BlockSize,
-			Image: old.Image, Tree: old.Tree,
-			Inodes: old.Inodes, Contents: old.Contents, Blocks: old.Blocks, Groups: old.Groups, Sets: old.Sets, SetBytes: old.SetBytes,
+			Magic: old.Magic, Version: old.Version, Encoder: old.Encoder, Compression: old.Compression,
+			BlockSize: old.BlockSize,
+			Image:     old.Image, Tree: old.Tree,
+			Inodes: old.Inodes, Contents: old.Contents, Blocks: old.Blocks, Groups: old.Groups, Sets: old.Sets,
+			SetBytes: old.SetBytes,
 		}, nil
 	}
 	return h, fmt.Errorf("its index has version %d, and this program reads %d", h.Version, indexVersion)

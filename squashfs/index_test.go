@@ -61,7 +61,8 @@ func oldIndex(t testing.TB, index []byte) []byte {
 	h := oldIndexHeader{
 		Magic: indexMagic, Version: oldIndexVersion, Encoder: p.header.Encoder, Compression: p.header.Compression,
 		BlockSize: p.header.BlockSize, Image: p.header.Image, Tree: p.header.Tree,
-		Inodes: p.header.Inodes, Contents: p.header.Contents, Groups: p.header.Groups, Sets: p.header.Sets, SetBytes: p.header.SetBytes,
+		Inodes: p.header.Inodes, Contents: p.header.Contents, Groups: p.header.Groups, Sets: p.header.Sets,
+		SetBytes: p.header.SetBytes,
 	}
 	size := binary.Size(indexContent{})
 	for n := range p.contents {

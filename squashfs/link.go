@@ -65,7 +65,8 @@ func (l *linker) linkNames(ctx context.Context, root *entry) error {
 // groupNames lists the names that share a number with another one, in the order of the tree.
 func groupNames(root *entry) [][]*entry {
 	names := listNames(root)
-	devices := make(map[uint64]map[uint64]int32) // by device and inode number: the first name, or a group, negative and less 1
+	// by device and inode number: the first name, or a group, negative and less 1
+	devices := make(map[uint64]map[uint64]int32)
 	var device uint64
 	var numbers map[uint64]int32
 	var groups [][]*entry

@@ -65,7 +65,8 @@ func TestTakenMounts(t *testing.T) {
 	delete(got, "data") // has its time from the image
 	delete(want, "data")
 	compareSnapshots(t, "image", got, want)
-	if text := strings.Join(warnings, "\n"); text != "/data is empty in the image: another file system is mounted there" {
+	if text := strings.Join(warnings,
+		"\n"); text != "/data is empty in the image: another file system is mounted there" {
 		t.Errorf("told was %q", text)
 	}
 	if next := buildGeneration(t, root, first, options); !next.result.Unchanged {
@@ -83,7 +84,8 @@ func TestTakenMounts(t *testing.T) {
 	}
 	different, err := DiffTree(t.Context(), openImage(t, first.path), root, options)
 	must(t, err)
-	changed := []string{"etc/hosts", "opt/file", "opt/name", "usr/file", "usr/local/file", "usr/local/inner/file", "usr/name"}
+	changed := []string{"etc/hosts", "opt/file", "opt/name", "usr/file", "usr/local/file", "usr/local/inner/file",
+		"usr/name"}
 	if got := pathsOf(different); !slices.Equal(got, changed) {
 		t.Errorf("what differs is %q, want %q", got, changed)
 	}
@@ -105,7 +107,8 @@ func TestMountOnLink(t *testing.T) {
 	must(t, os.Symlink("below", link))
 	disktest.Small(t, small)
 	must(t, os.Symlink("above", filepath.Join(small, "link")))
-	fd, err := unix.OpenTree(unix.AT_FDCWD, filepath.Join(small, "link"), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
+	fd, err := unix.OpenTree(unix.AT_FDCWD, filepath.Join(small, "link"),
+		unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
 	must(t, err)
 	defer unix.Close(fd)
 	if err := unix.MoveMount(fd, "", unix.AT_FDCWD, link, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
@@ -136,11 +139,14 @@ func TestMountsThatChange(t *testing.T) {
 		mounts []Mount
 		want   string
 	}{
-		"as it is":       {listed, ""},
-		"came":           {[]Mount{}, "something was mounted at usr/share while the tree was read"},
-		"another":        {[]Mount{{Path: "usr/share", ID: listed[0].ID + 1000, IsTaken: true}}, "something was mounted at usr/share"},
-		"went":           {append([]Mount{{Path: "usr", ID: 1, IsTaken: true}}, listed...), "usr was unmounted while the tree was read"},
-		"left out, went": {append([]Mount{{Path: "usr", ID: 1}}, listed...), "usr was unmounted while the tree was read"},
+		"as it is": {listed, ""},
+		"came":     {[]Mount{}, "something was mounted at usr/share while the tree was read"},
+		"another": {[]Mount{{Path: "usr/share", ID: listed[0].ID + 1000, IsTaken: true}},
+			"something was mounted at usr/share"},
+		"went": {append([]Mount{{Path: "usr", ID: 1, IsTaken: true}}, listed...),
+			"usr was unmounted while the tree was read"},
+		"left out, went": {append([]Mount{{Path: "usr", ID: 1}}, listed...),
+			"usr was unmounted while the tree was read"},
 	} {
 		_, err := Build(t.Context(), create(t), root, Options{Mounts: test.mounts})
 		if (err != nil) != (test.want != "") || err != nil && !strings.Contains(err.Error(), test.want) {
@@ -186,14 +192,16 @@ func TestSnapshots(t *testing.T) {
 			t.Errorf("%s: %v, want it in the image: %v", path, err, want)
 		}
 	}
-	if len(warnings) != 1 || !strings.Contains(warnings[0], "/.snapshots, /.zfs, ") || !strings.HasSuffix(warnings[0], "are left out of the image: they hold snapshots") {
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "/.snapshots, /.zfs, ") ||
+		!strings.HasSuffix(warnings[0], "are left out of the image: they hold snapshots") {
 		t.Errorf("told was %q", warnings)
 	}
 	if different, err := DiffTree(t.Context(), r, top, options); err != nil || len(different) > 0 {
 		t.Errorf("%q differ from the tree: %v", pathsOf(different), err)
 	}
 	options.SkipSnapshots = false
-	if _, err := openImage(t, buildGeneration(t, top, nil, options).path).Lookup(".snapshots/1/snapshot/var"); err != nil {
+	if _, err := openImage(t,
+		buildGeneration(t, top, nil, options).path).Lookup(".snapshots/1/snapshot/var"); err != nil {
 		t.Error(err)
 	}
 }

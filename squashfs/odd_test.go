@@ -36,15 +36,19 @@ func TestOddIndex(t *testing.T) {
 		size int64
 		want string
 	}{
-		"empty":                   {nil, 0, "its index is damaged"},
-		"half a header":           {index[:50], 50, "its index is damaged"},
-		"a hole":                  {nil, 900 << 30, "its index is damaged"},
-		"longer":                  {index, 900 << 30, "its index is damaged"},
-		"longer by 2 GB":          {index, 2 << 30, "its index is damaged"},
-		"shorter":                 {index, int64(len(index)) - 1, "its index is damaged"},
-		"another version":         {with(func(h *indexHeader) { h.Version++ }), 900 << 30, "version"},
-		"counts that are as long": {with(func(h *indexHeader) { h.SetBytes += 256 << 20 }), int64(len(index)) + 256<<20, "its index is damaged"},
-		"counts beyond all":       {with(func(h *indexHeader) { h.Blocks = 1<<32 - 1; h.SetBytes = 1<<32 - 1 }), 21 << 30, "its index is damaged"},
+		"empty":           {nil, 0, "its index is damaged"},
+		"half a header":   {index[:50], 50, "its index is damaged"},
+		"a hole":          {nil, 900 << 30, "its index is damaged"},
+		"longer":          {index, 900 << 30, "its index is damaged"},
+		"longer by 2 GB":  {index, 2 << 30, "its index is damaged"},
+		"shorter":         {index, int64(len(index)) - 1, "its index is damaged"},
+		"another version": {with(func(h *indexHeader) { h.Version++ }), 900 << 30, "version"},
+		"counts that are as long": {with(func(h *indexHeader) { h.SetBytes += 256 << 20 }), int64(len(index)) + 256<<20,
+			"its index is damaged"},
+		"counts beyond all": {with(func(h *indexHeader) {
+			h.Blocks = 1<<32 - 1
+			h.SetBytes = 1<<32 - 1
+		}), 21 << 30, "its index is damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := os.WriteFile(g.path+".index", odd.head, 0o600); err != nil {

@@ -59,7 +59,8 @@ func (w *walker) mapCapabilities(e *entry, offset uint32) error {
 	copy(attrs, set.attrs)
 	for n, a := range attrs {
 		value := []byte(a.value)
-		if a.name != capabilityName || len(value) < 4 || binary.LittleEndian.Uint32(value)&capabilityRevision != capabilityV3 {
+		if a.name != capabilityName || len(value) < 4 ||
+			binary.LittleEndian.Uint32(value)&capabilityRevision != capabilityV3 {
 			continue
 		}
 		if len(value) != capabilityV3Size || binary.LittleEndian.Uint32(value[capabilityV2Size:]) != offset {

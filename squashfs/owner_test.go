@@ -49,7 +49,8 @@ func TestIDOffset(t *testing.T) {
 	if next := buildGeneration(t, shifted, first, Options{IDOffset: offset}); !next.result.Unchanged {
 		t.Error("the same tree makes another image")
 	}
-	if different, err := DiffTree(t.Context(), openImage(t, first.path), shifted, Options{IDOffset: offset}); err != nil || len(different) > 0 {
+	if different, err := DiffTree(t.Context(), openImage(t, first.path), shifted,
+		Options{IDOffset: offset}); err != nil || len(different) > 0 {
 		t.Errorf("%q differ from the tree: %v", pathsOf(different), err)
 	}
 	// Another offset makes another image of the same tree.
@@ -74,7 +75,8 @@ func TestIDOffset(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "/odd") || !strings.Contains(err.Error(), "exclude it") {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := Build(t.Context(), create(t), shifted, Options{IDOffset: offset, Exclude: mustParse(t, "odd")}); err != nil {
+		if _, err := Build(t.Context(), create(t), shifted,
+			Options{IDOffset: offset, Exclude: mustParse(t, "odd")}); err != nil {
 			t.Errorf("%s, excluded: %v", name, err)
 		}
 	}

@@ -211,7 +211,8 @@ func (p *previous) check() error {
 	}
 	head := superblockSize + len(compressorOptions(Compression(p.header.Compression)))
 	sb := &p.super
-	if sb.Magic != magic || sb.InodeTable < uint64(head) || sb.BytesUsed < sb.InodeTable || sb.BytesUsed > uint64(info.Size()) {
+	if sb.Magic != magic || sb.InodeTable < uint64(head) || sb.BytesUsed < sb.InodeTable ||
+		sb.BytesUsed > uint64(info.Size()) {
 		return rot("its superblock")
 	}
 	if info.Size() != padded(int64(sb.BytesUsed)) {
@@ -282,7 +283,8 @@ func (p *previous) inode(i *inode) (old *indexInode, isSame bool) {
 		return nil, false
 	}
 	old = &p.inodes[n]
-	return old, old.Size == s.size && old.Mtime == s.mtime && old.Ctime == s.ctime && s.ctime < p.volumes[old.Volume].Scanned
+	return old, old.Size == s.size && old.Mtime == s.mtime && old.Ctime == s.ctime &&
+		s.ctime < p.volumes[old.Volume].Scanned
 }
 
 // xattrs returns the extended attributes of an inode that has not changed.

@@ -153,7 +153,8 @@ func (r *Reader) openXattrs(end uint64) (start uint64, err error) {
 		return 0, errors.New("xattr table: is empty, which Linux refuses")
 	}
 	const headerSize = 16
-	r.xattrSets = lookup{name: "xattr table", at: r.super.XattrTable, skip: headerSize, count: uint64(header.Sets), entry: 16}
+	r.xattrSets = lookup{name: "xattr table", at: r.super.XattrTable, skip: headerSize, count: uint64(header.Sets),
+		entry: 16}
 	if end, err = r.openLookup(&r.xattrSets, end); err != nil {
 		return 0, err
 	}

@@ -36,7 +36,8 @@ func TestReaderFS(t *testing.T) {
 		tree.check(err)
 		got, err := fsys.Lstat(name)
 		tree.check(err)
-		if got.Mode() != want.Mode() || got.ModTime().Unix() != want.ModTime().Unix() || name != "." && got.Name() != want.Name() ||
+		if got.Mode() != want.Mode() || got.ModTime().Unix() != want.ModTime().Unix() || name != "." &&
+			got.Name() != want.Name() ||
 			want.Mode().IsRegular() && got.Size() != want.Size() {
 			t.Errorf("%s: got %v, want %v", name, fs.FormatFileInfo(got), fs.FormatFileInfo(want))
 		}
@@ -73,7 +74,8 @@ func TestReaderFSFollowsNoLink(t *testing.T) {
 	fsys := openImage(t, build(t, tree.root, Options{})).FS()
 	for name, want := range map[string]error{
 		"link/hosts": fs.ErrNotExist, "etc/hosts/x": fs.ErrNotExist, "none": fs.ErrNotExist,
-		"/etc": fs.ErrInvalid, "etc/": fs.ErrInvalid, "etc/../etc": fs.ErrInvalid, "": fs.ErrInvalid, "./etc": fs.ErrInvalid,
+		"/etc": fs.ErrInvalid, "etc/": fs.ErrInvalid, "etc/../etc": fs.ErrInvalid, "": fs.ErrInvalid,
+		"./etc": fs.ErrInvalid,
 	} {
 		if _, err := fsys.Open(name); !errors.Is(err, want) {
 			t.Errorf("Open(%q): %v, want %v", name, err, want)

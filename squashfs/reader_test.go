@@ -139,7 +139,8 @@ func TestLookup(t *testing.T) {
 			t.Errorf("Lookup(%q) found %q", e.Path, found.Path)
 		}
 	}
-	for _, path := range []string{"", "etc/", "/etc", "etc/nothing", "etc/hosts/x", "usr/share/large/x", "zzz", "etc//hosts", "usr/.."} {
+	for _, path := range []string{"", "etc/", "/etc", "etc/nothing", "etc/hosts/x", "usr/share/large/x", "zzz",
+		"etc//hosts", "usr/.."} {
 		if _, err := r.Lookup(path); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("Lookup(%q): %v", path, err)
 		}
@@ -256,10 +257,12 @@ func TestHostile(t *testing.T) {
 			le.PutUint32(share[16:], uint32(p.r.directories.blocks[usr.listing.block]-p.r.super.DirectoryTable))
 			le.PutUint16(share[26:], uint16(usr.listing.offset))
 		},
-		"huge directory":    func(p *patch) { le.PutUint16(p.inode("etc")[24:], 0xffff) },
-		"huge file":         func(p *patch) { le.PutUint32(p.inode("usr/bin/large")[28:], 0xffffffff) },
-		"huge symlink":      func(p *patch) { le.PutUint32(p.inode("usr/share/large")[20:], 0xffffffff) },
-		"data behind all":   func(p *patch) { le.PutUint32(p.inode("usr/bin/large")[16:], uint32(p.r.super.InodeTable)) },
+		"huge directory": func(p *patch) { le.PutUint16(p.inode("etc")[24:], 0xffff) },
+		"huge file":      func(p *patch) { le.PutUint32(p.inode("usr/bin/large")[28:], 0xffffffff) },
+		"huge symlink":   func(p *patch) { le.PutUint32(p.inode("usr/share/large")[20:], 0xffffffff) },
+		"data behind all": func(p *patch) {
+			le.PutUint32(p.inode("usr/bin/large")[16:], uint32(p.r.super.InodeTable))
+		},
 		"huge block":        func(p *patch) { le.PutUint32(p.inode("usr/bin/large")[32:], 0x00ffffff) },
 		"unknown fragment":  func(p *patch) { le.PutUint32(p.inode("etc/same")[20:], 77) },
 		"fragment's end":    func(p *patch) { le.PutUint32(p.inode("etc/same")[24:], 4090) },

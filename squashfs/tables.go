@@ -118,7 +118,8 @@ func (t *tables) number() error {
 				continue
 			}
 			if len(t.ids) == math.MaxUint16 {
-				return fmt.Errorf("number owners: more than %d uids and gids, which is all that squashfs can hold", len(t.ids))
+				return fmt.Errorf("number owners: more than %d uids and gids, which is all that squashfs can hold",
+					len(t.ids))
 			}
 			t.idIndex[id] = uint16(len(t.ids))
 			t.ids = append(t.ids, id)
@@ -185,7 +186,8 @@ func (t *tables) writeListing(entries []*entry) dirListing {
 				directoryIndex{Position: uint32(l.size), Start: uint32(start), NameSize: uint32(len(name) - 1)}, name,
 			})
 		}
-		buf = appendStruct(buf[:0], directoryHeader{Count: uint32(n - 1), Start: uint32(first.ref >> 16), Number: first.number})
+		buf = appendStruct(buf[:0],
+			directoryHeader{Count: uint32(n - 1), Start: uint32(first.ref >> 16), Number: first.number})
 		for _, e := range entries[:n] {
 			name, i := e.name(), e.inode
 			buf = appendStruct(buf, directoryEntry{

@@ -93,7 +93,8 @@ func (i *inode) isRegular() bool { return i.mode&unix.S_IFMT == unix.S_IFREG }
 // isIndexed reports whether a later build may take the inode for unchanged if its stat is as it
 // was.
 func (i *inode) isIndexed() bool {
-	return i.stat.ino != 0 && !i.isAmbiguous && i.volume != nil && i.volume.traits.ctimes && i.volume.device == i.stat.device
+	return i.stat.ino != 0 && !i.isAmbiguous && i.volume != nil && i.volume.traits.ctimes &&
+		i.volume.device == i.stat.device
 }
 
 // A stat is what tells whether a file may have changed. All of it must be as it was.

@@ -347,7 +347,8 @@ func (v *verifier) readLayout(c *Content) (blockLayout, error) {
 		if list.block.stored {
 			word |= blockStored
 		}
-		words.Write(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(buf[:0], word), uint64(list.end-list.first)))
+		words.Write(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(buf[:0], word),
+			uint64(list.end-list.first)))
 	}
 	length := min(c.size, c.list.count*int64(v.r.super.BlockSize))
 	return blockLayout{c.list.at, list.at - c.list.at, words.Sum64(), length}, nil

@@ -67,7 +67,8 @@ func traitsOfKind(kind uint32) traits {
 		return traits{numbers: true, holes: true, ctimes: true}
 	case zfsMagic: // its holes were wrong before 2.2.2
 		return traits{numbers: true, ctimes: true}
-	case unix.SQUASHFS_MAGIC, unix.EROFS_SUPER_MAGIC_V1, unix.ISOFS_SUPER_MAGIC, unix.UDF_SUPER_MAGIC, unix.CRAMFS_MAGIC, romfsMagic,
+	case unix.SQUASHFS_MAGIC, unix.EROFS_SUPER_MAGIC_V1, unix.ISOFS_SUPER_MAGIC, unix.UDF_SUPER_MAGIC,
+		unix.CRAMFS_MAGIC, romfsMagic,
 		unix.MSDOS_SUPER_MAGIC, unix.EXFAT_SUPER_MAGIC, ntfsMagic, ntfs3Magic,
 		unix.SMB_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC, unix.CIFS_SUPER_MAGIC, unix.FUSE_SUPER_MAGIC:
 		return traits{} // their ctime is their mtime, or whatever a server says

@@ -56,7 +56,8 @@ func TestHolesThatAreNotThere(t *testing.T) {
 					tree = disktest.Overlay(t, filepath.Join(t.TempDir(), "upper"), []string{root})
 				}
 				first := buildGeneration(t, tree, nil, Options{})
-				if !bytes.Equal(fileOf(t, first, "file"), data) || !bytes.Equal(fileOf(t, first, "small"), data[:5000]) {
+				if !bytes.Equal(fileOf(t, first, "file"), data) ||
+					!bytes.Equal(fileOf(t, first, "small"), data[:5000]) {
 					t.Error("a file is not in the image as it is")
 				}
 				disk.Mend()
@@ -108,11 +109,14 @@ func TestTraits(t *testing.T) {
 	must(t, os.Mkdir(odd, 0o755))
 	disktest.Faked(t, odd)
 	overlay := func(upper string, lowers ...string) string {
-		return disktest.Overlay(t, filepath.Join(upper, "upper"+filepath.Base(t.TempDir())+filepath.Base(lowers[0])), lowers)
+		return disktest.Overlay(t, filepath.Join(upper, "upper"+filepath.Base(t.TempDir())+filepath.Base(lowers[0])),
+			lowers)
 	}
 	covered := mustMkdir(t, filepath.Join(ext4, "covered"))
 	work := mustMkdir(t, filepath.Join(ext4, "covered.work"))
-	must(t, unix.Mount("overlay", covered, "overlay", 0, "lowerdir="+covered+",upperdir="+mustMkdir(t, filepath.Join(ext4, "above"))+",workdir="+work))
+	must(t,
+		unix.Mount("overlay", covered, "overlay", 0,
+			"lowerdir="+covered+",upperdir="+mustMkdir(t, filepath.Join(ext4, "above"))+",workdir="+work))
 	t.Cleanup(func() { unix.Unmount(covered, 0) })
 	all := traits{numbers: true, holes: true, ctimes: true}
 	good := traits{holes: true, ctimes: true}

@@ -294,7 +294,8 @@ func (v *victim) wholeMetrics(when string) {
 		check(v.t, err)
 		last := strings.TrimSuffix(string(data), "\n")
 		last = last[strings.LastIndexByte(last, '\n')+1:]
-		if filepath.Base(path) != "ltskeeper.prom" || !strings.HasPrefix(last, "ltskeeper_images_filesystem_size_bytes ") {
+		if filepath.Base(path) != "ltskeeper.prom" ||
+			!strings.HasPrefix(last, "ltskeeper_images_filesystem_size_bytes ") {
 			v.t.Errorf("%s: %s ends in %q", when, path, last)
 		}
 	}
@@ -339,7 +340,8 @@ func TestTwoAtOnce(t *testing.T) {
 		tired := time.AfterFunc(time.Minute, func() { second.Process.Kill() }) // it is waiting, or worse, at work
 		out, err := second.CombinedOutput()
 		tired.Stop()
-		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 5 || !strings.Contains(string(out), "another run") {
+		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 5 ||
+			!strings.Contains(string(out), "another run") {
 			t.Errorf("the second update-image: %v\n%s", err, out)
 			break
 		}

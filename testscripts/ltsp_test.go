@@ -34,7 +34,8 @@ path = "srv/x86_64"
 `)
 	client := filepath.Join(dir, "srv/x86_64")
 	for name, content := range map[string]string{
-		"bin/sh": string(elftest.Static(elf.EM_X86_64)), "etc/hostname": "client\n", "lib/modules/6.1.0-10-amd64/modules.dep": "", "lib/modules/6.1.0-10-amd64/kernel/e1000e.ko": "",
+		"bin/sh": string(elftest.Static(elf.EM_X86_64)), "etc/hostname": "client\n",
+		"lib/modules/6.1.0-10-amd64/modules.dep": "", "lib/modules/6.1.0-10-amd64/kernel/e1000e.ko": "",
 		"boot/vmlinuz-6.1.0-9-amd64": "kernel 9\n", "boot/initrd.img-6.1.0-9-amd64": "initrd 9\n",
 		"boot/vmlinuz-6.1.0-10-amd64": "kernel 10\n", "boot/initrd.img-6.1.0-10-amd64": "initrd 10\n",
 	} {
@@ -60,7 +61,8 @@ test -s tftp/ltsp/ltsp.img
 ltskeeper --config ltskeeper.toml update-image
 readlink tftp/ltsp/x86_64/vmlinuz
 `
-	cmd := exec.Command("unshare", "--mount", "--net", "--propagation", "private", "sh", "-exc", script, "sh", dir, ltsp)
+	cmd := exec.Command("unshare", "--mount", "--net", "--propagation", "private", "sh", "-exc", script, "sh", dir,
+		ltsp)
 	cmd.Env = append(os.Environ(), "PATH="+binary+string(os.PathListSeparator)+os.Getenv("PATH")+":/usr/sbin:/sbin")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -108,7 +110,8 @@ done
 `
 	out := runWithLTSP(t, script)
 	for _, want := range []string{
-		"these keys of it are trusted, as known_hosts.local has them", "made generation 1 of /srv/ltsp/images/x86_64.img",
+		"these keys of it are trusted, as known_hosts.local has them",
+		"made generation 1 of /srv/ltsp/images/x86_64.img",
 		"\nNothing to do: 1 server trusted, x86_64 at generation 1.\n", "\nsquashfs-root/etc/lts.conf\n",
 	} {
 		if !strings.Contains(out, want) {
@@ -217,8 +220,10 @@ func runWithLTSP(t *testing.T, script string) string {
 	}
 	build(t)
 	share := filepath.Dir(filepath.Dir(ltsp)) // with ltsp/ in it
-	cmd := exec.Command("unshare", "--mount", "--net", "--propagation", "private", "sh", "-ec", script, "sh", t.TempDir(), share)
-	cmd.Env = append(os.Environ(), "LTSKEEPER_CONFIG=", "PATH="+binary+string(os.PathListSeparator)+os.Getenv("PATH")+":/usr/sbin:/sbin")
+	cmd := exec.Command("unshare", "--mount", "--net", "--propagation", "private", "sh", "-ec", script, "sh",
+		t.TempDir(), share)
+	cmd.Env = append(os.Environ(), "LTSKEEPER_CONFIG=",
+		"PATH="+binary+string(os.PathListSeparator)+os.Getenv("PATH")+":/usr/sbin:/sbin")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

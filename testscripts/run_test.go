@@ -130,7 +130,8 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("PATH", strings.Join([]string{binary, clients(), env.Getenv("PATH"), promtool()}, string(os.PathListSeparator)))
+			env.Setenv("PATH",
+				strings.Join([]string{binary, clients(), env.Getenv("PATH"), promtool()}, string(os.PathListSeparator)))
 			env.Setenv("CLIENT", filepath.Dir(clients()))
 			env.Setenv("LTSKEEPER_CONFIG", filepath.Join(env.WorkDir, "ltskeeper.toml"))
 			me, err := user.Current()

@@ -145,7 +145,8 @@ func (a *adoption) chroot(c farm.Chroot) error {
 	data, fetched, err := readServed(served)
 	switch {
 	case err == nil && !fetched:
-		a.done = append(a.done, Adopted{From: served, Note: "left out: not everybody may read it, so no client can fetch it; move it away"})
+		a.done = append(a.done,
+			Adopted{From: served, Note: "left out: not everybody may read it, so no client can fetch it; move it away"})
 	case err == nil && !ours(data):
 		err = a.ltsConf(served, c, "tftp-"+c.Name, data)
 	}
@@ -207,7 +208,9 @@ func (a *adoption) machine(root string) error {
 			continue
 		}
 		if n, _ := a.addLines(path, []byte("server "+key.Line()+"\n")); n > 0 {
-			a.done = append(a.done, Adopted{From: path, To: a.farm.KnownHostsLocalPath(), Lines: n, Note: "as the keys of `server`, which is this machine"})
+			a.done = append(a.done,
+				Adopted{From: path, To: a.farm.KnownHostsLocalPath(), Lines: n,
+					Note: "as the keys of `server`, which is this machine"})
 		}
 	}
 	return nil
@@ -297,7 +300,8 @@ func (a *adoption) keep(name string, data []byte) (string, error) {
 		have, err := regular.Read(path, regular.MaxText)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return path, durable.Write(path, data, 0o600) // there may be less in it that is for everybody than there should
+			// there may be less in it that is for everybody than there should
+			return path, durable.Write(path, data, 0o600)
 		case regular.IsOdd(err): // it stays, and the copy takes the next name
 		case err != nil:
 			return "", err

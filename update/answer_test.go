@@ -41,14 +41,17 @@ func TestSilent(t *testing.T) {
 				if err == nil || test.failed == "all" {
 					continue
 				}
-				if failed := strings.Contains(err.Error(), "chroot "+name+": "); failed != strings.Contains(test.failed, name) {
+				if failed := strings.Contains(err.Error(), "chroot "+name+": "); failed != strings.Contains(test.failed,
+					name) {
 					t.Errorf("%s failed: %v, want %q: %v", name, failed, test.failed, err)
 				}
 			}
-			if (err != nil) != (test.failed != "") || err != nil && (!errors.Is(err, mounts.ErrSilent) || !strings.Contains(err.Error(), silent)) {
+			if (err != nil) != (test.failed != "") || err != nil &&
+				(!errors.Is(err, mounts.ErrSilent) || !strings.Contains(err.Error(), silent)) {
 				t.Errorf("%v, want an error of %q that names %s", err, test.failed, silent)
 			}
-			if _, err := bounded(t, func() (*Measured, error) { return Measure(f, nil) }); err != nil && !errors.Is(err, mounts.ErrSilent) {
+			if _, err := bounded(t, func() (*Measured, error) { return Measure(f, nil) }); err != nil &&
+				!errors.Is(err, mounts.ErrSilent) {
 				t.Error(err)
 			}
 			status, err := bounded(t, func() (*Status, error) { return Look(f) })

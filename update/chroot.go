@@ -304,7 +304,8 @@ func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
 	change.Old, change.Changed = file.shown(old), !bytes.Equal(old, file.data)
 	inTree := o.writable() && !r.dryRun
 	if inTree {
-		if _, err := o.Put(file.path, file.data, file.mode()); err != nil { // also if it is the same: permissions and owner may be wrong
+		// also if it is the same: permissions and owner may be wrong
+		if _, err := o.Put(file.path, file.data, file.mode()); err != nil {
 			return false, err
 		}
 	}
@@ -352,7 +353,8 @@ func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []
 }
 
 // make makes the image of a chroot, beside the current one.
-func (r *run) make(ctx context.Context, o *openRoot, overlay []derived, conf []byte, now time.Time) (*image.Built, error) {
+func (r *run) make(ctx context.Context, o *openRoot, overlay []derived, conf []byte, now time.Time) (*image.Built,
+	error) {
 	defer r.step("build", o.declared.Name)()
 	source, err := r.source(o, overlay, conf)
 	if err != nil {
@@ -381,7 +383,8 @@ func (r *run) source(o *openRoot, overlay []derived, conf []byte) (image.Source,
 	if err != nil {
 		return image.Source{}, err
 	}
-	return image.Source{Root: o.Path(), Options: options, Conf: conf, Full: r.full, Force: r.force, Inspector: search}, nil
+	return image.Source{Root: o.Path(), Options: options, Conf: conf, Full: r.full, Force: r.force, Inspector: search},
+		nil
 }
 
 // rehearse says what build would do.

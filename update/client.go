@@ -27,7 +27,8 @@ type clientProgram struct {
 }
 
 var (
-	getHosts  = clientProgram{"get_hosts", filepath.Join("usr", "share", "ltsp", "get_hosts"), true} // where LDM looks for it
+	// where LDM looks for it
+	getHosts  = clientProgram{"get_hosts", filepath.Join("usr", "share", "ltsp", "get_hosts"), true}
 	ldmselect = clientProgram{"ldmselect", filepath.Join("usr", "bin", "ldmselect"), false}
 )
 
@@ -125,7 +126,9 @@ func (p clientProgram) find(f *farm.Farm, root *chroot.Root, bin string) ([]byte
 		if !p.must {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("install %s in %s: its architecture, %v, is none that clients have programs for", p.name, root.Path(), want)
+		return nil,
+			fmt.Errorf("install %s in %s: its architecture, %v, is none that clients have programs for", p.name,
+				root.Path(), want)
 	}
 	path := filepath.Join(folder, architecture, p.name)
 	program, err := regular.Read(path, regular.MaxText)
@@ -151,8 +154,10 @@ func (p clientProgram) beside(f *farm.Farm, root *chroot.Root, bin string, want 
 		return nil, err
 	}
 	if have := machine(program); have != want {
-		return nil, fmt.Errorf("install %s in %s: %s is for %v, and the root for %v: put one for each architecture into a folder, "+
-			"like client/i386/get_hosts, and name that in %s: [balance] binaries = \"client\"", p.name, root.Path(), path, have, want, f.Path)
+		return nil,
+			fmt.Errorf("install %s in %s: %s is for %v, and the root for %v: put one for each architecture into a folder, "+
+				"like client/i386/get_hosts, and name that in %s: [balance] binaries = \"client\"", p.name, root.Path(),
+				path, have, want, f.Path)
 	}
 	return program, nil
 }
@@ -199,7 +204,8 @@ type written struct{ lines []string }
 func loadWritten(folder state.Folder) (written, error) {
 	data, err := folder.Programs().Read()
 	if regular.IsOdd(err) {
-		return written{}, fmt.Errorf("read the record of programs in roots: %w; restore it from a backup, or remove it: programs in roots then count as somebody else's", err)
+		return written{},
+			fmt.Errorf("read the record of programs in roots: %w; restore it from a backup, or remove it: programs in roots then count as somebody else's", err)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return written{}, fmt.Errorf("read the record of programs in roots: %w", err)

@@ -106,7 +106,8 @@ func TestGetHostsIsOurs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	source := filepath.Join(dir, "client/amd64/get_hosts")
-	r := &run{farm: &farm.Farm{State: state.Folder(dir), Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}}, report: new(Report)}
+	r := &run{farm: &farm.Farm{State: state.Folder(dir), Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}},
+		report: new(Report)}
 	o := clientRoot(t, elf.EM_X86_64)
 	there := filepath.Join(o.Path(), getHosts.path)
 	expect := func(when, want string) {
@@ -125,7 +126,8 @@ func TestGetHostsIsOurs(t *testing.T) {
 		if info, err := os.Stat(there); err != nil || info.Mode().Perm() != 0o755 {
 			t.Errorf("%v, %v", info.Mode(), err)
 		}
-		if n := len(r.report.Files); n != i+1 || !r.report.Files[i].Changed || !strings.Contains(r.report.Files[i].New, "SHA-256") {
+		if n := len(r.report.Files); n != i+1 || !r.report.Files[i].Changed ||
+			!strings.Contains(r.report.Files[i].New, "SHA-256") {
 			t.Errorf("the report has %+v", r.report.Files)
 		}
 	}
@@ -158,7 +160,8 @@ func TestGetHostsForTheImage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "client/amd64/get_hosts"), program(elf.EM_X86_64, "ours"))
-	r := &run{farm: &farm.Farm{State: state.Folder(dir), Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}}, report: new(Report)}
+	r := &run{farm: &farm.Farm{State: state.Folder(dir), Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}},
+		report: new(Report)}
 	o := clientRoot(t, elf.EM_X86_64)
 	o.declared.Write = false
 	o.store = storeOf(&farm.Farm{Image: farm.Image{Directory: dir}}, o.declared)
@@ -180,7 +183,8 @@ func TestLdmselectComesAlong(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	client := filepath.Join(dir, "client/amd64")
-	r := &run{farm: &farm.Farm{State: state.Folder(dir), Balance: farm.Balance{Binaries: filepath.Dir(client)}}, report: new(Report)}
+	r := &run{farm: &farm.Farm{State: state.Folder(dir), Balance: farm.Balance{Binaries: filepath.Dir(client)}},
+		report: new(Report)}
 	o := clientRoot(t, elf.EM_X86_64)
 	there := filepath.Join(o.Path(), "usr/bin/ldmselect")
 	expect := func(when, want string) {

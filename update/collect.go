@@ -134,7 +134,8 @@ func (r *run) scan(ctx context.Context, store *keys.Store, servers []farm.Server
 	scanner := keys.Scanner{Timeout: r.farm.Collect.Timeout, Parallel: r.farm.Collect.Parallel, Login: login}
 	targets := make([]keys.Target, len(servers))
 	for i, s := range servers {
-		targets[i] = keys.Target{Name: s.Name, Addresses: s.Addresses, Port: s.Port, Certificates: len(r.farm.Authorities) > 0}
+		targets[i] = keys.Target{Name: s.Name, Addresses: s.Addresses, Port: s.Port,
+			Certificates: len(r.farm.Authorities) > 0}
 		if trusted, err := store.Trusted(s.Name, s.Pins); err == nil { // else the verdict will say so
 			targets[i].Trusted = keys.Plain(trusted)
 		}
@@ -166,7 +167,8 @@ func openLogin(l *farm.Login) (login *keys.Login, logout func() error, err error
 	path := l.Identity
 	if path == "" {
 		if path = os.Getenv("SSH_AUTH_SOCK"); path == "" {
-			return nil, nil, errors.New("log in to servers: the identity is the agent, and there is none (SSH_AUTH_SOCK)")
+			return nil, nil,
+				errors.New("log in to servers: the identity is the agent, and there is none (SSH_AUTH_SOCK)")
 		}
 	}
 	auth, logout, err := keys.OpenIdentity(path)
@@ -264,7 +266,8 @@ func lostRevocations(store *keys.Store) error {
 		return nil
 	}
 	return fmt.Errorf("%s lacks what the log says was revoked: %s: bring the file back from a backup, or revoke again "+
-		"(ltskeeper keys revoke NAME FINGERPRINT, or --file with the public key)", store.RevokedPath(), strings.Join(lost, " "))
+		"(ltskeeper keys revoke NAME FINGERPRINT, or --file with the public key)", store.RevokedPath(),
+		strings.Join(lost, " "))
 }
 
 func openSeen(f *farm.Farm) *keys.Seen { return keys.OpenSeen(f.State.Seen()) }

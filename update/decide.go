@@ -82,7 +82,8 @@ func Reject(_ context.Context, f *farm.Farm, name string, fingerprints []string)
 }
 
 // decide carries out a person's decision about keys of a server.
-func decide(f *farm.Farm, name string, decision func(*keys.Store, keys.Policy, time.Time) ([]keys.Stored, error)) ([]Key, error) {
+func decide(f *farm.Farm, name string,
+	decision func(*keys.Store, keys.Policy, time.Time) ([]keys.Stored, error)) ([]Key, error) {
 	var decided []keys.Stored
 	err := atServer(f, name, func(f *farm.Farm, s farm.Server, store *keys.Store) error {
 		q, err := loadQuarantine(f.State)

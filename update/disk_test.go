@@ -62,7 +62,8 @@ func TestDisks(t *testing.T) {
 					d.FailAt(op, filepath.Base(fault.file), cause)
 					return d.Mend
 				}
-				disks = append(disks, disk{op + " of " + fault.file + ", " + cause.Error(), fault.dir, fault.file, fail, cause})
+				disks = append(disks,
+					disk{op + " of " + fault.file + ", " + cause.Error(), fault.dir, fault.file, fail, cause})
 			}
 		}
 	}
@@ -87,7 +88,8 @@ func TestDisks(t *testing.T) {
 			mend := test.fail(t, p.path(test.dir))
 			r, err := Run(t.Context(), p.farm(), Options{})
 			file := p.path(test.dir + "/" + test.file)
-			if err == nil || test.cause != nil && !errors.Is(err, test.cause) || !strings.Contains(err.Error(), file) || strings.Contains(err.Error(), ".tmp") {
+			if err == nil || test.cause != nil && !errors.Is(err, test.cause) || !strings.Contains(err.Error(), file) ||
+				strings.Contains(err.Error(), ".tmp") {
 				t.Errorf("%v, want an error of %s", err, file)
 			}
 			if now, err := os.Readlink(link); now != before {
@@ -143,7 +145,8 @@ func TestUnreadableTree(t *testing.T) {
 	}
 	disk.FailAt("read", "broken.so", syscall.EIO)
 	_, err := Run(t.Context(), f, Options{})
-	if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "chroot client: ") || !strings.Contains(err.Error(), p.path("client")+": read usr/lib/broken.so: ") {
+	if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "chroot client: ") ||
+		!strings.Contains(err.Error(), p.path("client")+": read usr/lib/broken.so: ") {
 		t.Errorf("%v, want an error of the file", err)
 	}
 	if images := read(); !slices.Equal(images, []string{"client/1/root.img", "other/2/root.img"}) {
@@ -154,7 +157,8 @@ func TestUnreadableTree(t *testing.T) {
 	}
 	disk.Mend()
 	p.run(Options{})
-	if images := read(); !slices.Equal(images, []string{"client/2/root.img", "other/2/root.img"}) || p.inImage("etc/hostname") != "new" {
+	if images := read(); !slices.Equal(images, []string{"client/2/root.img", "other/2/root.img"}) ||
+		p.inImage("etc/hostname") != "new" {
 		t.Errorf("mended, clients get %q", images)
 	}
 	for _, c := range f.Chroots {

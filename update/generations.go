@@ -30,7 +30,8 @@ func Rollback(_ context.Context, f *farm.Farm, chroot string, number int, force 
 			return err
 		}
 		if len(revoked) > 0 && !force {
-			err := fmt.Errorf("generation %d of %s still trusts %s, revoked since: clients that boot it would too", number, chroot, fingerprints(revoked))
+			err := fmt.Errorf("generation %d of %s still trusts %s, revoked since: clients that boot it would too",
+				number, chroot, fingerprints(revoked))
 			return remedy.AttachTo(err, remedy.If{Condition: "it has to be", Then: remedy.Option("force")})
 		}
 		missed, err := store.Missed(number)
@@ -38,7 +39,8 @@ func Rollback(_ context.Context, f *farm.Farm, chroot string, number int, force 
 			return err
 		}
 		if len(missed) > 0 && !force {
-			err := fmt.Errorf("generation %d of %s has none of what clients boot by now (%s): they would not start", number, chroot, strings.Join(missed, ", "))
+			err := fmt.Errorf("generation %d of %s has none of what clients boot by now (%s): they would not start",
+				number, chroot, strings.Join(missed, ", "))
 			return remedy.AttachTo(err, remedy.If{Condition: "yours boot another kernel", Then: remedy.Option("force")})
 		}
 		g, err = store.Rollback(number, time.Now())
@@ -55,7 +57,9 @@ func Release(_ context.Context, f *farm.Farm, chroot string) error {
 
 // Pin keeps a generation from being pruned, or lets it be.
 func Pin(_ context.Context, f *farm.Farm, chroot string, number int, pinned bool) error {
-	return changeGenerations(f, chroot, func(_ *farm.Farm, store *image.Store) error { return store.Pin(number, pinned) })
+	return changeGenerations(f, chroot, func(_ *farm.Farm, store *image.Store) error {
+		return store.Pin(number, pinned)
+	})
 }
 
 // Pruned is what Prune deleted of a chroot.
@@ -151,7 +155,8 @@ func heldProblem(f *farm.Farm, store *image.Store, current int) (string, error) 
 	if err != nil || len(revoked) == 0 {
 		return "", err
 	}
-	return fmt.Sprintf("clients boot generation %d, which still trusts %s, revoked since", current, fingerprints(revoked)), nil
+	return fmt.Sprintf("clients boot generation %d, which still trusts %s, revoked since", current,
+		fingerprints(revoked)), nil
 }
 
 // revokedIn lists the revoked keys that a generation's known_hosts still trusts.

@@ -77,7 +77,9 @@ func TestRollbackToARevokedKey(t *testing.T) {
 	}
 	wantContains(t, "known_hosts", p.inImage("etc/ssh/ssh_known_hosts"), "@revoked * "+key)
 	_, err := Rollback(ctx, p.farm(), "client", 1, false)
-	if err == nil || !strings.Contains(err.Error(), "SHA256:") || !reflect.DeepEqual(remedy.FindIn(err), []remedy.Remedy{remedy.If{Condition: "it has to be", Then: remedy.Option("force")}}) {
+	if err == nil || !strings.Contains(err.Error(), "SHA256:") ||
+		!reflect.DeepEqual(remedy.FindIn(err),
+			[]remedy.Remedy{remedy.If{Condition: "it has to be", Then: remedy.Option("force")}}) {
 		t.Errorf("Rollback: %v, %v, want a refusal that names the key, and the option force", err, remedy.FindIn(err))
 	}
 	_, err = Rollback(ctx, p.farm(), "client", 1, true)
@@ -93,7 +95,8 @@ func TestPruneAndPin(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	p := newPlace(t)
-	p.write("ltskeeper.toml", strings.Replace(p.read("ltskeeper.toml"), "[image]", "[image]\nkeep = 1\nkeep-for = \"1ns\"", 1))
+	p.write("ltskeeper.toml",
+		strings.Replace(p.read("ltskeeper.toml"), "[image]", "[image]\nkeep = 1\nkeep-for = \"1ns\"", 1))
 	p.run(Options{})
 	must(t, Pin(ctx, p.farm(), "client", 1, true))
 	for _, name := range []string{"two", "three"} {

@@ -37,7 +37,8 @@ func ImportKeys(_ context.Context, f *farm.Farm, name string, lines []keys.Line)
 			}
 		}
 		imported, err := store.Import(policyOf(f, s), offered, time.Now())
-		done.New, done.Known, done.Conflicts = reportKeys(imported.New), reportKeys(imported.Known), reportKeys(imported.Conflicts)
+		done.New, done.Known, done.Conflicts = reportKeys(imported.New), reportKeys(imported.Known),
+			reportKeys(imported.Conflicts)
 		for _, r := range imported.Refused {
 			done.Refused = append(done.Refused, Refused{reportKey(r.Stored), r.Err.Error()})
 		}

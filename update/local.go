@@ -67,8 +67,9 @@ func tellOfStrays(f *farm.Farm, strays map[string][]keys.Line) []string {
 				more++
 				continue
 			}
-			told = append(told, fmt.Sprintf("%s:%d: clients take %s %s for %s, and it is none of the trusted keys of that server: remove the line, unless it has that key",
-				path, l.Number, l.Key.Type, l.Key.Fingerprint(), s.Name))
+			told = append(told,
+				fmt.Sprintf("%s:%d: clients take %s %s for %s, and it is none of the trusted keys of that server: remove the line, unless it has that key",
+					path, l.Number, l.Key.Type, l.Key.Fingerprint(), s.Name))
 		}
 	}
 	if more > 0 {
@@ -89,8 +90,9 @@ func (t *trust) dropped(c farm.Chroot) []string {
 			if slices.ContainsFunc(names, isPrimary) {
 				remedy = "`server` is this machine, declare it by a name or address that clients know"
 			}
-			told = append(told, fmt.Sprintf("%s: LDM_SERVER of [%s] names %s, which clients do not get any more because only declared servers are listed: %s",
-				c.LTSConf, list.Section, strings.Join(names, " "), remedy))
+			told = append(told,
+				fmt.Sprintf("%s: LDM_SERVER of [%s] names %s, which clients do not get any more because only declared servers are listed: %s",
+					c.LTSConf, list.Section, strings.Join(names, " "), remedy))
 		}
 	}
 	return told
@@ -136,7 +138,8 @@ func InUse(f *farm.Farm, others []string) (names []string, port string, primary 
 	}
 	names = undeclared(f, append(names, others...))
 	primary = slices.ContainsFunc(names, isPrimary)
-	return slices.DeleteFunc(names, func(name string) bool { return isPrimary(name) || name[0] == '-' }), port, primary // no options
+	// no options
+	return slices.DeleteFunc(names, func(name string) bool { return isPrimary(name) || name[0] == '-' }), port, primary
 }
 
 // isPrimary says whether clients know the primary by that name.

@@ -34,7 +34,8 @@ func TestLostLocks(t *testing.T) {
 				kill()
 			}
 		}})
-		if !errors.Is(err, chroot.ErrLost) || !strings.Contains(err.Error(), "chroot client: ") || strings.Contains(err.Error(), "chroot other: ") {
+		if !errors.Is(err, chroot.ErrLost) || !strings.Contains(err.Error(), "chroot client: ") ||
+			strings.Contains(err.Error(), "chroot other: ") {
 			t.Errorf("changed %v: %v", changed, err)
 		}
 		if got := p.inImage("etc/hostname"); got != "client\n" {
@@ -83,7 +84,8 @@ func TestUnlockableRoot(t *testing.T) {
 		if len(r.Warnings) != 1 || len(r.Images) != 2 {
 			t.Fatalf("dry %v: %q, %d images", dry, r.Warnings, len(r.Images))
 		}
-		wantContains(t, "the warning", r.Warnings[0], "chroot client: lock "+p.path("client/var/lib/dpkg/lock-frontend")+": no locks available: ")
+		wantContains(t, "the warning", r.Warnings[0],
+			"chroot client: lock "+p.path("client/var/lib/dpkg/lock-frontend")+": no locks available: ")
 		wantContains(t, "the warning", r.Warnings[0], "keeps dpkg and apt from")
 	}
 }

@@ -106,7 +106,8 @@ func revokedOf(store *keys.Store) (map[string][]keys.Stored, error) {
 
 // onRecord is what is known of one server.
 func (t *trust) onRecord(s farm.Server, seen *keys.Seen, listed map[string]bool) Server {
-	server := Server{Name: s.Name, Declared: s, State: Unscanned, Listed: listed[s.Name], Certified: t.certified[s.Name]}
+	server := Server{Name: s.Name, Declared: s, State: Unscanned, Listed: listed[s.Name],
+		Certified: t.certified[s.Name]}
 	withTimes := func(list []keys.Stored) []Key {
 		out := reportKeys(list)
 		for i, k := range list {

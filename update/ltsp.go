@@ -51,7 +51,8 @@ func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 			return fmt.Errorf("write LTSP's known_hosts: %w", err)
 		}
 	}
-	r.report.Files = append(r.report.Files, File{Chroot: "ltsp", Path: path, Changed: changed, Old: string(old), New: string(data)})
+	r.report.Files = append(r.report.Files,
+		File{Chroot: "ltsp", Path: path, Changed: changed, Old: string(old), New: string(data)})
 	if behind, err := mark.Exists(); r.dryRun || err != nil || !behind || !r.farm.LTSP.Initrd {
 		return nil
 	}
@@ -87,11 +88,14 @@ func loadSecret(file state.File) ([]byte, error) {
 		rand.Read(fresh)
 		return fresh, nil
 	case regular.IsOdd(err):
-		return nil, fmt.Errorf("read the secret of hashed names: %w; restore it from a backup, or remove it, and known_hosts is hashed anew", err)
+		return nil,
+			fmt.Errorf("read the secret of hashed names: %w; restore it from a backup, or remove it, and known_hosts is hashed anew", err)
 	case err != nil:
 		return nil, fmt.Errorf("read the secret of hashed names: %w", err)
 	case len(data) < 16:
-		return nil, fmt.Errorf("read the secret of hashed names: %s is too short; remove it, and known_hosts is hashed anew", file.Path())
+		return nil,
+			fmt.Errorf("read the secret of hashed names: %s is too short; remove it, and known_hosts is hashed anew",
+				file.Path())
 	}
 	return data, nil
 }

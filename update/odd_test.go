@@ -35,7 +35,8 @@ func TestOddFiles(t *testing.T) {
 		} {
 			t.Run(thing.Name+" as "+filepath.Base(file), func(t *testing.T) {
 				p := newPlace(t)
-				p.write("ltskeeper.toml", p.read("ltskeeper.toml")+"[known-hosts]\nhash = true\n[ltsp]\nknown-hosts = \"ltsp/ssh_known_hosts\"\n[metrics]\ntextfile = \"ltskeeper.prom\"\n")
+				p.write("ltskeeper.toml",
+					p.read("ltskeeper.toml")+"[known-hosts]\nhash = true\n[ltsp]\nknown-hosts = \"ltsp/ssh_known_hosts\"\n[metrics]\ntextfile = \"ltskeeper.prom\"\n")
 				p.write("client/usr/share/ltsp/get_hosts", "#!/bin/sh\n")
 				f := p.farm()
 				p.run(Options{})
@@ -47,7 +48,8 @@ func TestOddFiles(t *testing.T) {
 				}
 				oddtest.Bounded(t, func() {
 					_, err := Run(context.Background(), f, Options{})
-					if refused && (err == nil || !strings.Contains(err.Error(), p.path(file))) || !refused && thing.Name != "folder" && err != nil {
+					if refused && (err == nil || !strings.Contains(err.Error(), p.path(file))) || !refused &&
+						thing.Name != "folder" && err != nil {
 						t.Errorf("Run: %v", err)
 					}
 					Look(f)

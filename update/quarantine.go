@@ -38,15 +38,17 @@ func loadQuarantine(folder state.Folder) (*quarantine, error) {
 		return q, nil
 	}
 	if regular.IsOdd(err) {
-		return nil, fmt.Errorf("read quarantine: %w; restore it from a backup, or remove it if you trust every server that does not "+
-			"answer now; the next update-image looks at all others again", err)
+		return nil,
+			fmt.Errorf("read quarantine: %w; restore it from a backup, or remove it if you trust every server that does not "+
+				"answer now; the next update-image looks at all others again", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read quarantine: %w", err)
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, fmt.Errorf("read quarantine: %s was emptied, and whom it kept clients away from is lost: remove it if you trust "+
-			"every server that does not answer now; the next update-image looks at all others again", q.file.Path())
+		return nil,
+			fmt.Errorf("read quarantine: %s was emptied, and whom it kept clients away from is lost: remove it if you trust "+
+				"every server that does not answer now; the next update-image looks at all others again", q.file.Path())
 	}
 	line := 0
 	for text := range strings.Lines(string(data)) {
@@ -58,7 +60,9 @@ func loadQuarantine(folder state.Folder) (*quarantine, error) {
 		stamp, why, ok := strings.Cut(rest, " ")
 		since, err := time.Parse(time.RFC3339, stamp)
 		if !ok || err != nil || name == "" {
-			return nil, fmt.Errorf("read quarantine: %s:%d is not `NAME TIME REASON`: mend or remove the line", q.file.Path(), line)
+			return nil,
+				fmt.Errorf("read quarantine: %s:%d is not `NAME TIME REASON`: mend or remove the line", q.file.Path(),
+					line)
 		}
 		q.entries[name] = quarantined{since, why}
 	}

@@ -144,7 +144,8 @@ func TestQuarantineOnDisk(t *testing.T) {
 	if err := q.save(); err != nil {
 		t.Fatal(err)
 	}
-	want := quarantineHeader + "app01 2026-11-20T03:00:00Z shows ssh-rsa SHA256:y\napp02 2026-11-20T03:00:00Z shows ssh-ed25519 SHA256:x\n"
+	want := quarantineHeader +
+		"app01 2026-11-20T03:00:00Z shows ssh-rsa SHA256:y\napp02 2026-11-20T03:00:00Z shows ssh-ed25519 SHA256:x\n"
 	path := folder.Quarantine().Path()
 	if got, err := os.ReadFile(path); err != nil || string(got) != want {
 		t.Fatalf("quarantine holds %q (%v), want %q", got, err, want)
@@ -194,7 +195,8 @@ func TestQuarantineEmptied(t *testing.T) {
 	}
 	for _, text := range []string{"", "\n\n"} {
 		must(t, os.WriteFile(path, []byte(text), 0o644))
-		if _, err := loadQuarantine(folder); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "remove it") {
+		if _, err := loadQuarantine(folder); err == nil || !strings.Contains(err.Error(), path) ||
+			!strings.Contains(err.Error(), "remove it") {
 			t.Errorf("emptied to %q: %v", text, err)
 		}
 	}

@@ -91,7 +91,8 @@ func (t *trust) knownHosts() []byte {
 	}
 	return keys.RenderKnownHosts(keys.KnownHosts{
 		Secret: t.secret,
-		Header: header(t.farm.KnownHostsLocalPath()), Hosts: hosts, Revoked: keys.Plain(t.store.Revoked()), Local: t.farm.KnownHostsLocal,
+		Header: header(t.farm.KnownHostsLocalPath()), Hosts: hosts, Revoked: keys.Plain(t.store.Revoked()),
+		Local:       t.farm.KnownHostsLocal,
 		Authorities: t.farm.Authorities, Port: t.farm.Lists()[0].Port,
 	})
 }
@@ -167,9 +168,12 @@ func (t *trust) emptyLists() []string {
 		switch {
 		case len(t.listed(list)) > 0:
 		case len(list.Servers) > 0:
-			empty = append(empty, fmt.Sprintf("LDM_SERVER of [%s] is not set: no server of its list has a trusted key", list.Section))
+			empty = append(empty,
+				fmt.Sprintf("LDM_SERVER of [%s] is not set: no server of its list has a trusted key", list.Section))
 		case list.Group != "":
-			empty = append(empty, fmt.Sprintf("LDM_SERVER of [%s] is not set: no server is in the group %q%s", list.Section, list.Group, t.nearestGroup(list.Group)))
+			empty = append(empty,
+				fmt.Sprintf("LDM_SERVER of [%s] is not set: no server is in the group %q%s", list.Section, list.Group,
+					t.nearestGroup(list.Group)))
 		}
 	}
 	return empty

@@ -67,9 +67,11 @@ type Server struct {
 	Rejected    []Key            `json:"rejected,omitempty"`  // shown, and rejected by a person
 	Revoked     []Key            `json:"revoked,omitempty"`   // on record: revoked while it had them
 	Addresses   []AddressProblem `json:"addresses,omitempty"` // addresses with a problem
-	Seen        *time.Time       `json:"seen,omitempty"`      // when a trusted key, or one with a certificate on record, was last seen
-	Strays      []keys.Line      `json:"-"`                   // of known_hosts.local: with these, clients take a key for it that is not trusted
-	Declared    farm.Server      `json:"-"`
+	// when a trusted key, or one with a certificate on record, was last seen
+	Seen *time.Time `json:"seen,omitempty"`
+	// of known_hosts.local: with these, clients take a key for it that is not trusted
+	Strays   []keys.Line `json:"-"`
+	Declared farm.Server `json:"-"`
 }
 
 // A Key is a host key as reports show it.
@@ -116,8 +118,9 @@ type Image struct {
 	Reused     int64  `json:"reused"`         // compressed bytes taken from the previous image
 	Full       string `json:"full,omitempty"` // why it was built from nothing, where there was a previous image
 	Kernel     string `json:"kernel,omitempty"`
-	Repaired   bool   `json:"repaired,omitempty"` // what is fetched over TFTP was not the current generation, and is again
-	Pruned     []int  `json:"pruned,omitempty"`   // generations deleted after it
+	// what is fetched over TFTP was not the current generation, and is again
+	Repaired bool  `json:"repaired,omitempty"`
+	Pruned   []int `json:"pruned,omitempty"` // generations deleted after it
 
 	// Held since then at this generation: nothing is built or published until a person releases it.
 	Held    *time.Time `json:"held,omitempty"`

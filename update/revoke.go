@@ -22,7 +22,8 @@ type Revocation struct {
 // Revoke revokes the keys of a server that have these fingerprints, whether they are trusted,
 // pending or rejected, and with them the keys that they vouched for, unless those are spared. From
 // then on no server may show them, whatever its name. A dry run only says what would be revoked.
-func Revoke(_ context.Context, f *farm.Farm, name string, fingerprints []string, spare, dryRun bool) (*Revocation, error) {
+func Revoke(_ context.Context, f *farm.Farm, name string, fingerprints []string, spare, dryRun bool) (*Revocation,
+	error) {
 	return revoke(f, name, spare, dryRun, func(store *keys.Store) ([]keys.Stored, error) {
 		return store.Find(name, fingerprints)
 	})
@@ -33,7 +34,8 @@ func RevokeKeys(_ context.Context, f *farm.Farm, list []keys.Stored, spare, dryR
 	return revoke(f, "", spare, dryRun, func(*keys.Store) ([]keys.Stored, error) { return list, nil })
 }
 
-func revoke(f *farm.Farm, name string, spare, dryRun bool, find func(*keys.Store) ([]keys.Stored, error)) (*Revocation, error) {
+func revoke(f *farm.Farm, name string, spare, dryRun bool, find func(*keys.Store) ([]keys.Stored, error)) (*Revocation,
+	error) {
 	if !dryRun {
 		release, err := f.State.Lock()
 		if err != nil {

@@ -139,7 +139,8 @@ func (s *search) Verdict() error {
 	}
 	all := strings.Join(paths, ", ")
 	return remedy.AttachTo(
-		fmt.Errorf("the image would hold secrets, and whoever reaches the network can fetch it:\n%s", strings.Join(lines, "\n")),
+		fmt.Errorf("the image would hold secrets, and whoever reaches the network can fetch it:\n%s",
+			strings.Join(lines, "\n")),
 		remedy.Setting{Section: "chroot", Name: s.root.declared.Name, Key: "exclude", Add: all},
 		remedy.If{Condition: isMeant, Then: remedy.Setting{Section: "image", Key: "allow-secrets", Add: all}})
 }

@@ -19,7 +19,8 @@ func TestSecretsAreRefused(t *testing.T) {
 	p := newPlace(t)
 	p.run(Options{})
 	must(t, os.MkdirAll(p.path("client/opt/app"), 0o755))
-	out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", p.path("client/opt/app/deploy")).CombinedOutput()
+	out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
+		p.path("client/opt/app/deploy")).CombinedOutput()
 	if err != nil {
 		t.Fatalf("ssh-keygen: %v\n%s", err, out)
 	}
@@ -33,8 +34,10 @@ func TestSecretsAreRefused(t *testing.T) {
 	refused := func(what string) {
 		t.Helper()
 		r, err := Run(context.Background(), p.farm(), Options{})
-		if err == nil || !strings.Contains(err.Error(), "\n  opt/app/deploy: ") || !reflect.DeepEqual(remedy.FindIn(err), remedies) {
-			t.Errorf("%s: Run: %v, %v, want a refusal that names opt/app/deploy, and %v", what, err, remedy.FindIn(err), remedies)
+		if err == nil || !strings.Contains(err.Error(), "\n  opt/app/deploy: ") ||
+			!reflect.DeepEqual(remedy.FindIn(err), remedies) {
+			t.Errorf("%s: Run: %v, %v, want a refusal that names opt/app/deploy, and %v", what, err, remedy.FindIn(err),
+				remedies)
 		} else if strings.Contains(err.Error(), "deploy.pub") {
 			t.Errorf("%s: the public key is refused, too: %v", what, err)
 		}

@@ -19,10 +19,11 @@ type Standing string
 
 const (
 	Rendered Standing = "rendered" // as ltskeeper would write it now
-	Behind   Standing = "behind"   // as it was written for an earlier image, or taken over: the next update-image writes it anew
-	Missing  Standing = "missing"
-	Edited   Standing = "edited"  // ltskeeper's, and changed since by somebody else
-	Foreign  Standing = "foreign" // somebody else's, which no init has taken over
+	// as it was written for an earlier image, or taken over: the next update-image writes it anew
+	Behind  Standing = "behind"
+	Missing Standing = "missing"
+	Edited  Standing = "edited"  // ltskeeper's, and changed since by somebody else
+	Foreign Standing = "foreign" // somebody else's, which no init has taken over
 )
 
 // A StandingFile is a file that clients get, as it stands.
@@ -99,7 +100,9 @@ func LookAtFiles(f *farm.Farm, c farm.Chroot) ([]StandingFile, error) {
 	}
 	written, err := loadWritten(f.State)
 	if err == nil && root.writable() && !packaged && !written.has(c.Name, program) {
-		standing = append(standing, StandingFile{Path: filepath.Join(root.Path(), getHosts.path), Name: getHosts.path, State: Foreign, Program: true})
+		standing = append(standing,
+			StandingFile{Path: filepath.Join(root.Path(), getHosts.path), Name: getHosts.path, State: Foreign,
+				Program: true})
 	}
 	return standing, err
 }
@@ -242,7 +245,8 @@ func Stale(ctx context.Context, f *farm.Farm, c farm.Chroot) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	changed, _, err := root.store.WouldChange(ctx, image.Source{Root: root.Path(), Options: options, Conf: conf, Force: true})
+	changed, _, err := root.store.WouldChange(ctx,
+		image.Source{Root: root.Path(), Options: options, Conf: conf, Force: true})
 	if err != nil {
 		return false, fmt.Errorf("compare %s with its image: %w", root.Path(), err)
 	}

@@ -70,7 +70,8 @@ func (o Options) run(f *farm.Farm, work func(*run) error) (*Report, error) {
 	}
 	started := time.Now()
 	r := &run{
-		farm: f, started: started, locker: locker, dryRun: o.DryRun, full: o.Full, force: o.Force, ask: o.Ask, tell: o.Progress,
+		farm: f, started: started, locker: locker, dryRun: o.DryRun, full: o.Full, force: o.Force, ask: o.Ask,
+		tell:     o.Progress,
 		patience: cmp.Or(o.Patience, 5*time.Second),
 		report:   &Report{Started: started.UTC().Truncate(time.Second), DryRun: o.DryRun},
 	}

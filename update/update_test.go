@@ -258,7 +258,8 @@ func TestWriteFalse(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	p.write("ltskeeper.toml", p.read("ltskeeper.toml")+"write = false\n")
-	p.write("known_hosts.local", "old ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\n")
+	p.write("known_hosts.local",
+		"old ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\n")
 	before := p.list()
 	r := p.run(Options{})
 	for i, f := range r.Files {
@@ -319,7 +320,8 @@ func TestAdopt(t *testing.T) {
 		}
 	}
 	refused("client/etc/ssh/ssh_known_hosts")
-	first := []string{p.read("client/etc/ssh/ssh_known_hosts"), p.read("client/etc/lts.conf"), p.read("tftp/client/lts.conf")}
+	first := []string{p.read("client/etc/ssh/ssh_known_hosts"), p.read("client/etc/lts.conf"),
+		p.read("tftp/client/lts.conf")}
 
 	adopted, err := Adopt(context.Background(), p.farm(), p.path("machine"))
 	must(t, err)
@@ -369,7 +371,9 @@ func TestAdopt(t *testing.T) {
 func TestOneChrootFails(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	p.write("ltskeeper.toml", strings.Replace(p.read("ltskeeper.toml"), "[[chroot]]", "[[chroot]]\nname = \"broken\"\npath = \"nowhere\"\n[[chroot]]", 1))
+	p.write("ltskeeper.toml",
+		strings.Replace(p.read("ltskeeper.toml"), "[[chroot]]",
+			"[[chroot]]\nname = \"broken\"\npath = \"nowhere\"\n[[chroot]]", 1))
 	r, err := Run(context.Background(), p.farm(), Options{})
 	if err == nil || !strings.Contains(err.Error(), "chroot broken") {
 		t.Errorf("Run: %v, want an error about chroot broken", err)
@@ -437,7 +441,8 @@ func TestTimesInReports(t *testing.T) {
 	if !slices.Equal(steps, want) || sum > r.Duration {
 		t.Errorf("steps %q of %v in %v, want %q", steps, sum, r.Duration, want)
 	}
-	if first, second := p.run(Options{DryRun: true}), p.run(Options{}); len(first.Steps) != 5 || len(second.Steps) != 6 {
+	if first, second := p.run(Options{DryRun: true}), p.run(Options{}); len(first.Steps) != 5 ||
+		len(second.Steps) != 6 {
 		t.Errorf("a dry run has the steps %+v, a run that publishes nothing %+v", first.Steps, second.Steps)
 	}
 }

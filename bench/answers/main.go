@@ -36,7 +36,8 @@ func run() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", dir, "ltskeeper/cmd/get_hosts", "ltskeeper/cmd/ldminfod")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", dir, "ltskeeper/cmd/get_hosts",
+		"ltskeeper/cmd/ldminfod")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
@@ -71,7 +72,8 @@ func getHosts(program string) error {
 		took = append(took, time.Since(start))
 	}
 	slices.Sort(took)
-	say("get_hosts: from its start to its end, half of 100 runs", took[49].Round(10*time.Microsecond), 10*time.Millisecond)
+	say("get_hosts: from its start to its end, half of 100 runs", took[49].Round(10*time.Microsecond),
+		10*time.Millisecond)
 	return nil
 }
 
@@ -108,7 +110,8 @@ func ldminfod(program string) error {
 		}
 		best = min(best, took[clients*99/100])
 	}
-	say("ldminfod: 2,000 connections at once, 99 of 100 answered within", best.Round(100*time.Microsecond), 50*time.Millisecond)
+	say("ldminfod: 2,000 connections at once, 99 of 100 answered within", best.Round(100*time.Microsecond),
+		50*time.Millisecond)
 	kB, err := peak(cmd.Process.Pid)
 	say("ldminfod: most memory, kB", kB, 30<<10)
 	return err

@@ -34,18 +34,21 @@ func TestDefaultIsEven(t *testing.T) {
 		}
 		for _, full := range fulls {
 			two, random, best := of(full, ldm.Two), of(full, ldm.Random), of(full, ldm.Best)
-			t.Logf("%s, %.0f %%: load %.3f, at worst %.3f; herd at worst %.2f", f.name, 100*full, two.mean.load, two.worst.load, two.worst.herd)
+			t.Logf("%s, %.0f %%: load %.3f, at worst %.3f; herd at worst %.2f", f.name, 100*full, two.mean.load,
+				two.worst.load, two.worst.herd)
 			if strings.Contains(f.name, "no weights") {
 				continue // the admin's part
 			}
 			if two.mean.load > bar || two.within < 0.9 {
-				t.Errorf("%s, %.0f %%: %.3f in the mean, %.3f at worst", f.name, 100*full, two.mean.load, two.worst.load)
+				t.Errorf("%s, %.0f %%: %.3f in the mean, %.3f at worst", f.name, 100*full, two.mean.load,
+					two.worst.load)
 			}
 			if two.worst.herd > max(3, random.worst.herd) {
 				t.Errorf("%s, %.0f %%: a herd of %.2f", f.name, 100*full, two.worst.herd)
 			}
 			if two.mean.load > random.mean.load || two.mean.load > best.mean.load {
-				t.Errorf("%s, %.0f %%: %.3f, random %.3f, best %.3f", f.name, 100*full, two.mean.load, random.mean.load, best.mean.load)
+				t.Errorf("%s, %.0f %%: %.3f, random %.3f, best %.3f", f.name, 100*full, two.mean.load, random.mean.load,
+					best.mean.load)
 			}
 		}
 	}
@@ -63,7 +66,8 @@ func TestSimulate(t *testing.T) {
 	if o := simulate(farm{"", 1000, equal(10)}, 0.5, ldm.Best, 0, 1); o.load > 1.02 {
 		t.Errorf("the best, of ratings that are never old: %+v", o)
 	}
-	if a, b := simulate(farms[2], 0.5, ldm.Two, time.Second, 7), simulate(farms[2], 0.5, ldm.Two, time.Second, 7); a != b {
+	if a, b := simulate(farms[2], 0.5, ldm.Two, time.Second, 7), simulate(farms[2], 0.5, ldm.Two, time.Second,
+		7); a != b {
 		t.Errorf("the same seed: %+v and %+v", a, b)
 	}
 }

@@ -9,7 +9,8 @@ import (
 
 // printTable prints results as Markdown.
 func printTable(w io.Writer, results []result) {
-	fmt.Fprintln(w, "| farm | full | policy | largest load / mean | worst run | within 1.10 | largest herd | worst run |")
+	fmt.Fprintln(w,
+		"| farm | full | policy | largest load / mean | worst run | within 1.10 | largest herd | worst run |")
 	fmt.Fprintln(w, "| --- | --- | --- | --- | --- | --- | --- | --- |")
 	for _, r := range results {
 		fmt.Fprintf(w, "| %s | %.0f %% | %s | %.2f | %.2f | %.0f %% | %.1f | %.1f |\n",
@@ -53,7 +54,9 @@ func draw(results []result) []byte {
 		}
 	}
 	height := top + rows*rowHeight + groups*(rowHeight+groupGap) + 30
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 930 %d" font-family="sans-serif" font-size="12">`+"\n", height)
+	fmt.Fprintf(&b,
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 930 %d" font-family="sans-serif" font-size="12">`+"\n",
+		height)
 	fmt.Fprintf(&b, `<rect width="930" height="%d" fill="#fff"/>`+"\n", height)
 	text := func(x, y float64, style, s string) {
 		fmt.Fprintf(&b, `<text x="%.0f" y="%.0f" %s>%s</text>`+"\n", x, y, style, html.EscapeString(s))

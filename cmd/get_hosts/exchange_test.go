@@ -32,7 +32,8 @@ func TestExchange(t *testing.T) {
 	}
 	hostile := "127.0.2.1"
 	best = slices.Insert(best, 4, hostile) // 95 90 85 80, 77, 75
-	serve(t, hostile+":9571", "\x1b[2J\x00\x07\nserver:127.0.1.1\n127.0.1.15 rating:100\nrating:100\x9b\nrating:77\nlanguage:\x1b]0;x\x07\n")
+	serve(t, hostile+":9571",
+		"\x1b[2J\x00\x07\nserver:127.0.1.1\n127.0.1.15 rating:100\nrating:100\x9b\nrating:77\nlanguage:\x1b]0;x\x07\n")
 	drip, endless := "127.0.2.2", "127.0.2.3"
 	serveWith(t, drip+":9571", func(c net.Conn) {
 		for _, b := range []byte(strings.Repeat("rating:99\n", 100)) {
@@ -120,7 +121,8 @@ func ownNetwork(t *testing.T) {
 	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
 		t.Skip(err)
 	}
-	for _, args := range []string{"link set lo up", "address add 10.98.0.1/32 dev lo", "route add 10.99.0.0/16 dev lo"} {
+	for _, args := range []string{"link set lo up", "address add 10.98.0.1/32 dev lo",
+		"route add 10.99.0.0/16 dev lo"} {
 		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
 			if os.Getenv("CI") == "true" {
 				t.Fatalf("ip %s: %v\n%s", args, err, out)

@@ -92,7 +92,8 @@ func TestGetHosts(t *testing.T) {
 		return path
 	}
 	conf := filepath.Join(t.TempDir(), "lts.conf")
-	err := os.WriteFile(conf, []byte("[default]\nLDM_SERVER = \"127.95.71.9 127.95.71.5 127.95.71.1\"\nLDM_BALANCE = fixed\n"), 0o644)
+	err := os.WriteFile(conf,
+		[]byte("[default]\nLDM_SERVER = \"127.95.71.9 127.95.71.5 127.95.71.1\"\nLDM_BALANCE = fixed\n"), 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,28 +108,44 @@ func TestGetHosts(t *testing.T) {
 		{"the better of two", client{"LDM_SERVER": two}, nil, "app1 app5 app9"},
 		{"best", client{"LDM_SERVER": two, "LDM_BALANCE": "best"}, nil, "app1 app5 app9"},
 		{"as listed", client{"LDM_SERVER": two, "LDM_BALANCE": "fixed"}, nil, "app5 app1 app9"},
-		{"an unknown policy is the default one", client{"LDM_SERVER": two, "LDM_BALANCE": "bset"}, nil, "app1 app5 app9"},
+		{"an unknown policy is the default one", client{"LDM_SERVER": two, "LDM_BALANCE": "bset"}, nil,
+			"app1 app5 app9"},
 		{"arguments win", client{"LDM_SERVER": "app9"}, []string{"app5", "app1"}, "app1 app5"},
 		{"a list as one argument", client{}, []string{"app5 app1"}, "app1 app5"},
 		{"twice the same", client{"LDM_SERVER": "app1 app1 app9"}, nil, "app1 app9"},
 		{"no names are left out", client{"LDM_SERVER": "app1 $(reboot) ../app5 -x app9"}, nil, "app1 app9"},
 		{"lts.conf", client{}, []string{"--lts-conf", conf}, "app5 app1 app9"},
 		{"the environment wins", client{"LDM_BALANCE": "best"}, []string{"--lts-conf", conf}, "app1 app5 app9"},
-		{"every state", client{"LDM_SERVER": "app9 app4 app2 app3 app1", "SSH_OVERRIDE_PORT": "2222"}, nil, "app1 app3 app2 app9 app4|app1 app3 app2 app4 app9"},
+		{"every state", client{"LDM_SERVER": "app9 app4 app2 app3 app1", "SSH_OVERRIDE_PORT": "2222"}, nil,
+			"app1 app3 app2 app9 app4|app1 app3 app2 app4 app9"},
 		{"drained is better than none", client{"LDM_SERVER": "app9 app2"}, nil, "app2 app9"},
 		{"nonsense for a port", client{"LDM_SERVER": "app1", "SSH_OVERRIDE_PORT": "x"}, nil, "app1"},
-		{"weight decides between equals", client{"LDM_SERVER": "app1 app5", "LDM_BALANCE": "random", "LDM_SERVER_WEIGHTS": "app5=1000000 app1=0.000001 x"}, nil, "app5 app1"},
+		{"weight decides between equals",
+			client{"LDM_SERVER": "app1 app5", "LDM_BALANCE": "random",
+				"LDM_SERVER_WEIGHTS": "app5=1000000 app1=0.000001 x"}, nil, "app5 app1"},
 
-		{"a script", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("awk '$2 == \"up\" { print $3, $1 }' | sort -n | cut -d ' ' -f 2")}, nil, "app5 app1"},
-		{"a script's line ends", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("cut -d ' ' -f 1")}, nil, "app9 app5 app1"},
-		{"a script that fails", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("cut -d ' ' -f 1; exit 3")}, nil, "app1 app5 app9"},
-		{"a script that is not there", client{"LDM_SERVER": two, "LDM_GET_HOSTS": "/no/such/script"}, nil, "app1 app5 app9"},
+		{"a script",
+			client{"LDM_SERVER": two,
+				"LDM_GET_HOSTS": script("awk '$2 == \"up\" { print $3, $1 }' | sort -n | cut -d ' ' -f 2")}, nil,
+			"app5 app1"},
+		{"a script's line ends", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("cut -d ' ' -f 1")}, nil,
+			"app9 app5 app1"},
+		{"a script that fails", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("cut -d ' ' -f 1; exit 3")}, nil,
+			"app1 app5 app9"},
+		{"a script that is not there", client{"LDM_SERVER": two, "LDM_GET_HOSTS": "/no/such/script"}, nil,
+			"app1 app5 app9"},
 		{"a script that says nothing", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("")}, nil, "app1 app5 app9"},
-		{"a script with a name of its own", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("echo app1 app7")}, nil, "app1 app5 app9"},
-		{"a script that says a name twice", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("echo 127.95.71.5 127.95.71.5")}, nil, "app1 app5 app9"},
-		{"a script that floods", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("exec yes app1")}, nil, "app1 app5 app9"},
-		{"a script that hangs", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("echo 127.95.71.5; sleep 60 & sleep 60")}, []string{"--timeout=3s"}, "app1 app5 app9"},
-		{"a script whose child stays", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("sleep 2 & echo 127.95.71.5")}, nil, "app5"},
+		{"a script with a name of its own", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("echo app1 app7")}, nil,
+			"app1 app5 app9"},
+		{"a script that says a name twice",
+			client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("echo 127.95.71.5 127.95.71.5")}, nil, "app1 app5 app9"},
+		{"a script that floods", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("exec yes app1")}, nil,
+			"app1 app5 app9"},
+		{"a script that hangs",
+			client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("echo 127.95.71.5; sleep 60 & sleep 60")},
+			[]string{"--timeout=3s"}, "app1 app5 app9"},
+		{"a script whose child stays", client{"LDM_SERVER": two, "LDM_GET_HOSTS": script("sleep 2 & echo 127.95.71.5")},
+			nil, "app5"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			start := time.Now()
@@ -152,8 +169,10 @@ func TestErrors(t *testing.T) {
 	}{
 		{client{}, nil, "neither an argument nor LDM_SERVER names one"},
 		{client{"LDM_SERVER": "$x"}, nil, "there are no servers"},
-		{client{"LDM_SERVER": "app9"}, nil, "the application server 127.95.71.9 does not answer: check the network cable"},
-		{client{"LDM_SERVER": "app8 app9"}, nil, "none of the application servers 127.95.71.8, 127.95.71.9 answers: check the network cable"},
+		{client{"LDM_SERVER": "app9"}, nil,
+			"the application server 127.95.71.9 does not answer: check the network cable"},
+		{client{"LDM_SERVER": "app8 app9"}, nil,
+			"none of the application servers 127.95.71.8, 127.95.71.9 answers: check the network cable"},
 		{client{"LDM_SERVER": "app6 app7 app8 app9 app10 app11"}, nil, "none of the 6 application servers answers"},
 		{client{"LDM_SERVER": "app9"}, []string{"--timeout", "0"}, "leaves no time"},
 		{client{"LDM_SERVER": "app9"}, []string{"--sever"}, "the command line is wrong"},
@@ -168,7 +187,8 @@ func TestErrors(t *testing.T) {
 // The greeter finds a file for each server that is up, clean and short, and none for the others.
 func TestInfoDir(t *testing.T) {
 	t.Parallel()
-	serve(t, "127.95.71.21:9571", "language:fr_FR.UTF-8\nsession:\x1b[2J\nserver:127.95.71.22\nrating:55\n"+strings.Repeat("language:xx_XX.UTF-8\n", 1000))
+	serve(t, "127.95.71.21:9571",
+		"language:fr_FR.UTF-8\nsession:\x1b[2J\nserver:127.95.71.22\nrating:55\n"+strings.Repeat("language:xx_XX.UTF-8\n", 1000))
 	serve(t, "127.95.71.22:2222", "SSH-2.0-x\r\n")
 	serveWith(t, "127.95.71.23:9571", func(c net.Conn) {
 		for line := []byte(strings.Repeat("rating:99", 1000)); ; {
@@ -205,7 +225,8 @@ func TestInfoDir(t *testing.T) {
 		t.Errorf("%q, want %q", names, want)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "127.95.71.21"))
-	if err != nil || !strings.HasPrefix(string(text), "rating:55\nlanguage:fr_FR.UTF-8\n") || len(text) >= 4096 || strings.ContainsAny(string(text), "\x1b") || strings.Contains(string(text), "server") {
+	if err != nil || !strings.HasPrefix(string(text), "rating:55\nlanguage:fr_FR.UTF-8\n") || len(text) >= 4096 ||
+		strings.ContainsAny(string(text), "\x1b") || strings.Contains(string(text), "server") {
 		t.Errorf("%d bytes, %.60q, %v", len(text), text, err)
 	}
 
@@ -244,7 +265,8 @@ func TestPamltsp(t *testing.T) {
 
 	// As `ltsp init` writes it, and behind a link.
 	real := filepath.Join(dir, "real")
-	err := errors.Join(os.WriteFile(real, []byte("# Generated by `ltsp init`, see man:ltsp(8)\nPAM_AUTH_TYPE=''\nSSH_SERVER='app07'\nSSH_OPTIONS='-p 22'"), 0o600),
+	err := errors.Join(os.WriteFile(real,
+		[]byte("# Generated by `ltsp init`, see man:ltsp(8)\nPAM_AUTH_TYPE=''\nSSH_SERVER='app07'\nSSH_OPTIONS='-p 22'"), 0o600),
 		os.Remove(path), os.Symlink("real", path))
 	if err != nil {
 		t.Fatal(err)

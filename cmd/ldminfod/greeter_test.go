@@ -71,7 +71,8 @@ func TestGreeterReads(t *testing.T) {
 	want := greeter{
 		languages: []string{"fr_FR.UTF-8", "ca_ES.UTF-8@valencia", "en_US.UTF-8", "sv_SE.UTF-8"},
 		named: map[string]string{
-			"GNOME": "gnome-session --session=x", "Kiosk  the web": "/opt/kiosk/bin/browser", "Xfce Session": "startxfce4",
+			"GNOME": "gnome-session --session=x", "Kiosk  the web": "/opt/kiosk/bin/browser",
+			"Xfce Session":    "startxfce4",
 			"GNOME (Wayland)": "gnome-session", "Sway": "sway",
 		},
 		xsession: "/etc/X11/Xsession",

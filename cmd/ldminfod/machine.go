@@ -171,7 +171,8 @@ func (m *machine) explain(out io.Writer) error {
 	}
 	b.WriteString("\n")
 	if _, left := m.answer().Encode(); left > 0 {
-		fmt.Fprintf(&b, "%d lines of the answer, mostly languages, are left out: clients read no more than %d bytes\n", left, ldm.MaxEncoded)
+		fmt.Fprintf(&b, "%d lines of the answer, mostly languages, are left out: clients read no more than %d bytes\n",
+			left, ldm.MaxEncoded)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

@@ -54,7 +54,8 @@ func server(t *testing.T) *machine {
 		"usr/lib/locale/C.utf8/LC_IDENTIFICATION":     text(""),
 		"usr/lib/locale/de_DE/LC_IDENTIFICATION":      text(""),
 		"usr/lib/locale/sv_SE.utf8/LC_IDENTIFICATION": text(""),
-		"usr/lib/locale/locale-archive":               {Data: localeArchive("en_US.utf8", "fr_FR.utf8", "de_DE.iso88591", "ca_ES.utf8@valencia", "german")},
+		"usr/lib/locale/locale-archive": {Data: localeArchive("en_US.utf8", "fr_FR.utf8",
+			"de_DE.iso88591", "ca_ES.utf8@valencia", "german")},
 	}}
 }
 
@@ -135,7 +136,9 @@ func TestRating(t *testing.T) {
 		}, 45},
 		{"sessions", func(m *machine) *machine { m.capacity = 4; return m }, 25},
 		{"one session too many", func(m *machine) *machine { m.capacity = 2; return m }, 0},
-		{"no memory left", func(m *machine) *machine { return m.change("proc/meminfo", "MemTotal: 100 kB\nMemAvailable: 0 kB\n") }, 0},
+		{"no memory left", func(m *machine) *machine {
+			return m.change("proc/meminfo", "MemTotal: 100 kB\nMemAvailable: 0 kB\n")
+		}, 0},
 		{"a kernel without pressure", func(m *machine) *machine { return m.without("proc/pressure/cpu") }, 60},
 		{"nonsense is left out", func(m *machine) *machine {
 			return m.change("proc/loadavg", "x\n").change("proc/pressure/cpu", "some avg10=x\n")
@@ -174,11 +177,13 @@ func TestDrain(t *testing.T) {
 		t.Error(out.String())
 	}
 	again := &machine{files: m.files, mark: m.mark} // as after a restart
-	if a := again.answer(); !a.Draining || a.Rating != 0 || !strings.HasPrefix(string(again.text()), "rating:0\nstate:draining\n") {
+	if a := again.answer(); !a.Draining || a.Rating != 0 ||
+		!strings.HasPrefix(string(again.text()), "rating:0\nstate:draining\n") {
 		t.Errorf("%+v", a)
 	}
 	out.Reset()
-	if err := again.explain(&out); err != nil || !strings.Contains(out.String(), "draining since "+time.Now().Format("2006-")) {
+	if err := again.explain(&out); err != nil ||
+		!strings.Contains(out.String(), "draining since "+time.Now().Format("2006-")) {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 	for range 2 {

@@ -16,7 +16,8 @@ func TestOddFiles(t *testing.T) {
 			dir := t.TempDir()
 			m := server(t)
 			m.files = os.DirFS(dir)
-			for _, name := range []string{"proc/stat", "proc/meminfo", "etc/default/locale", "etc/locale.conf", "usr/lib/locale/locale-archive", "run/systemd/sessions/1"} {
+			for _, name := range []string{"proc/stat", "proc/meminfo", "etc/default/locale", "etc/locale.conf",
+				"usr/lib/locale/locale-archive", "run/systemd/sessions/1"} {
 				path := filepath.Join(dir, name)
 				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 					t.Fatal(err)

@@ -126,7 +126,8 @@ func TestMain(m *testing.M) { os.Exit(programs.Main(m)) }
 func start(t *testing.T, socket *os.File, args ...string) *exec.Cmd {
 	path := programs.Path(t, "ldminfod")
 	// The shell becomes the program, so that the number is its own.
-	cmd := exec.Command("sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, path, "--state", t.TempDir()}, args...)...)
+	cmd := exec.Command("sh",
+		append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, path, "--state", t.TempDir()}, args...)...)
 	cmd.Stderr = os.Stderr
 	if socket != nil {
 		cmd.ExtraFiles = []*os.File{socket}
@@ -198,7 +199,8 @@ func TestInetd(t *testing.T) {
 
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
-	for _, args := range []string{"walk", "--capacity -1", "--capacity x", "drain undrain", "--listen :0 --explain", "--listen :0 drain", "--unknown"} {
+	for _, args := range []string{"walk", "--capacity -1", "--capacity x", "drain undrain", "--listen :0 --explain",
+		"--listen :0 drain", "--unknown"} {
 		cmd := start(t, nil, strings.Fields(args)...)
 		cmd.Stderr = nil
 		_, err := cmd.Output()
@@ -244,7 +246,8 @@ func TestManyAtOnce(t *testing.T) {
 	wg.Wait()
 	slices.Sort(took)
 	memory := peak(t, cmd.Process.Pid)
-	t.Logf("half within %v, 99 of 100 within %v, all within %v; %d kB at most", took[clients/2], took[clients*99/100], took[clients-1], memory)
+	t.Logf("half within %v, 99 of 100 within %v, all within %v; %d kB at most", took[clients/2], took[clients*99/100],
+		took[clients-1], memory)
 	if memory > 30<<10 {
 		t.Errorf("it took %d kB", memory)
 	}

@@ -82,7 +82,8 @@ func run(args []string, getenv func(string) string) (choice string, err error) {
 		names = ldm.Names(settings.Get("LDM_SERVER"))
 	}
 	if len(names) == 0 {
-		return "", fmt.Errorf("there are no servers: neither an argument nor LDM_SERVER names one, here or in %s", o.conf)
+		return "",
+			fmt.Errorf("there are no servers: neither an argument nor LDM_SERVER names one, here or in %s", o.conf)
 	}
 	in, out, err := tea.OpenTTY()
 	if err != nil {
@@ -113,7 +114,8 @@ func tableOf(ctx context.Context, names []string, settings *thinclient.Settings)
 	}
 	port, _ := strconv.Atoi(settings.Get("SSH_OVERRIDE_PORT"))
 	t := newTable(names, groups(settings.Get("LDM_SERVER_GROUPS")))
-	t.choose = chooser(policy, ldm.Weights(settings.Get("LDM_SERVER_WEIGHTS")), rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
+	t.choose = chooser(policy, ldm.Weights(settings.Get("LDM_SERVER_WEIGHTS")),
+		rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
 	t.ask = asker(ctx, port)
 	return t
 }

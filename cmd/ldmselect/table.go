@@ -201,7 +201,9 @@ func (t *table) narrow(filter string) {
 func (t *table) shown() []int {
 	shown := []int{0}
 	for i, r := range t.rows {
-		if i > 0 && (strings.Contains(strings.ToLower(r.name), t.filter) || strings.Contains(strings.ToLower(r.groups), t.filter)) {
+		if i > 0 &&
+			(strings.Contains(strings.ToLower(r.name), t.filter) ||
+				strings.Contains(strings.ToLower(r.groups), t.filter)) {
 			shown = append(shown, i)
 		}
 	}

@@ -63,7 +63,8 @@ func TestAutomaticWaitsNoMore(t *testing.T) {
 func TestTableProperties(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 1))
-	codes := []rune{tea.KeyUp, tea.KeyDown, tea.KeyPgUp, tea.KeyPgDown, tea.KeyHome, tea.KeyEnd, tea.KeyBackspace, tea.KeyEscape}
+	codes := []rune{tea.KeyUp, tea.KeyDown, tea.KeyPgUp, tea.KeyPgDown, tea.KeyHome, tea.KeyEnd, tea.KeyBackspace,
+		tea.KeyEscape}
 	for range 200 {
 		var names []string
 		for i := range r.IntN(30) {
@@ -87,7 +88,8 @@ func TestTableProperties(t *testing.T) {
 				if len(names) == 0 {
 					continue
 				}
-				msg = told{Name: name, State: ldm.State(r.IntN(4)), Answer: ldm.Answer{Rating: r.IntN(101), Logins: r.IntN(100)}}
+				msg = told{Name: name, State: ldm.State(r.IntN(4)),
+					Answer: ldm.Answer{Rating: r.IntN(101), Logins: r.IntN(100)}}
 			}
 			m.Update(msg)
 			if !m.selectable(m.cursor) || !slices.Contains(m.shown(), m.cursor) && m.filter == "" {

@@ -74,7 +74,8 @@ func (t *table) lines() []string {
 	columns := t.columns()
 	var lines []string
 	if t.height >= titleFrom {
-		lines = append(lines, bold.Render(t.fit("Which server do you want to work on?")), "", t.fit("  "+header(columns)))
+		lines = append(lines, bold.Render(t.fit("Which server do you want to work on?")), "",
+			t.fit("  "+header(columns)))
 	}
 	for _, i := range shown[t.top:min(t.top+room, len(shown))] {
 		lines = append(lines, t.row(i, columns))
@@ -120,7 +121,8 @@ func (t *table) columns() []column {
 	sessions := column{name: "SESSIONS", cell: sessions}
 	state := column{name: "STATE", cell: state}
 	for _, columns := range [][]column{
-		{name, groups, bar, sessions, state}, {name, bar, sessions, state}, {name, bar, state}, {name, number, state}, {name, state},
+		{name, groups, bar, sessions, state}, {name, bar, sessions, state}, {name, bar, state}, {name, number,
+			state}, {name, state},
 	} {
 		for i := range columns {
 			c := &columns[i]

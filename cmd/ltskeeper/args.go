@@ -310,7 +310,8 @@ func unknownCommand(app *cli.App, path []*cli.Command, words []string) error {
 		return usagef("there is no command version; did you mean --version?")
 	}
 	help := strings.Join(append(append([]string{"ltskeeper"}, names(path)...), "--help"), " ")
-	return usagef("there is no command %s; there are %s: %s explains them", typed, strings.Join(names(shown(commands)), ", "), help)
+	return usagef("there is no command %s; there are %s: %s explains them", typed,
+		strings.Join(names(shown(commands)), ", "), help)
 }
 
 // meant is what was most likely meant by words of which the first is none of the commands, down to

@@ -25,9 +25,11 @@ func TestPermute(t *testing.T) {
 		{"--dry-run update-image x86_64", "update-image --dry-run -- x86_64"},
 		{"update-image -nq", "--quiet update-image --dry-run"},
 		{"update-image --dry-run=false", "update-image --dry-run=false"},
-		{"server add app04 --address 10.0.0.4 --config lab.toml", "--config=lab.toml server add --address=10.0.0.4 -- app04"},
+		{"server add app04 --address 10.0.0.4 --config lab.toml",
+			"--config=lab.toml server add --address=10.0.0.4 -- app04"},
 		{"server --address 10.0.0.4 add app04", "server add --address=10.0.0.4 -- app04"},
-		{"--address=10.0.0.4 --config=lab.toml server add app04", "--config=lab.toml server add --address=10.0.0.4 -- app04"},
+		{"--address=10.0.0.4 --config=lab.toml server add app04",
+			"--config=lab.toml server add --address=10.0.0.4 -- app04"},
 		{"server add --address b --address a app04", "server add --address=b --address=a -- app04"},
 		{"--config a status --config b", "--config=a --config=b status"},
 		{"server add --alias -odd app04", "server add --alias=-odd -- app04"},
@@ -88,7 +90,8 @@ func TestPermuteRefuses(t *testing.T) {
 		{"diagnose", "there is no command diagnose; did you mean doctor?"},
 		{"scan", "there is no command scan; did you mean keys collect?"},
 		{"version", "there is no command version; did you mean --version?"},
-		{"server frobnicate", "there is no command server frobnicate; there are add, remove, list: ltskeeper server --help explains them"},
+		{"server frobnicate",
+			"there is no command server frobnicate; there are add, remove, list: ltskeeper server --help explains them"},
 		{"status --jsn", "there is no option --jsn; did you mean --json?"},
 		{"update-image --dryrun", "there is no option --dryrun; did you mean --dry-run?"},
 		{"update-image --dry", "there is no option --dry; did you mean --dry-run?"},
@@ -127,7 +130,8 @@ func TestPermuteRefuses(t *testing.T) {
 func TestHiddenCommand(t *testing.T) {
 	t.Parallel()
 	_, err := permute(testApp(), []string{"ltskeeper", "complet"})
-	if err == nil || strings.Contains(err.Error(), "complete") || bytes.Contains(appHelp(testApp()), []byte("complete ")) {
+	if err == nil || strings.Contains(err.Error(), "complete") ||
+		bytes.Contains(appHelp(testApp()), []byte("complete ")) {
 		t.Error(err)
 	}
 }

@@ -320,7 +320,8 @@ func chroots(l *line) []candidate {
 
 // namesChroot says whether a chroot was typed first.
 func (l *line) namesChroot() bool {
-	return len(l.args) > 0 && slices.ContainsFunc(l.farm().Chroots, func(c farm.Chroot) bool { return c.Name == l.args[0] })
+	return len(l.args) > 0 &&
+		slices.ContainsFunc(l.farm().Chroots, func(c farm.Chroot) bool { return c.Name == l.args[0] })
 }
 
 // generations is those of the chroot that was typed, or of the only one.

@@ -73,7 +73,8 @@ func completable(t testing.TB, files map[string]string) string {
 	}
 	for name, text := range all {
 		path := filepath.Join(dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755),
+			os.WriteFile(path, []byte(text), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -103,7 +104,8 @@ func complete(t *testing.T, config string, words ...string) string {
 	}
 	defer out.Close()
 	tool := &tool{out: out, term: &terminal{}}
-	if err := tool.run(t.Context(), append([]string{"ltskeeper", "--config", config, "complete", "--"}, words...)); err != nil {
+	if err := tool.run(t.Context(),
+		append([]string{"ltskeeper", "--config", config, "complete", "--"}, words...)); err != nil {
 		t.Fatalf("%q: %v", words, err)
 	}
 	text, err := os.ReadFile(out.Name())
@@ -185,7 +187,8 @@ func TestComplete(t *testing.T) {
 			words = append(words, word)
 		}
 		got := strings.Join(words, " ")
-		if begin, more := strings.CutSuffix(test.want, "..."); got != test.want && !(more && strings.HasPrefix(got, begin)) {
+		if begin, more := strings.CutSuffix(test.want, "..."); got != test.want &&
+			!(more && strings.HasPrefix(got, begin)) {
 			t.Errorf("%s\n got %s\nwant %s", test.typed, got, test.want)
 		}
 	}
@@ -199,8 +202,9 @@ func TestCompleteBroken(t *testing.T) {
 		"no TOML":          {"ltskeeper.toml": "state = "},
 		"a hostile server": {"servers.d/$(touch x).toml": ""},
 		"a hostile key":    {"servers.d/app03.toml": "groups = [\"$(touch x)\"]"},
-		"a broken state":   {"state/keys/app01.pub": "no key\n", "state/keys/app01.pending": "$(touch x)\n", "images/x86_64/12/build.json": "{"},
-		"a folder there":   {"state/keys/revoked/x": ""},
+		"a broken state": {"state/keys/app01.pub": "no key\n", "state/keys/app01.pending": "$(touch x)\n",
+			"images/x86_64/12/build.json": "{"},
+		"a folder there": {"state/keys/revoked/x": ""},
 	} {
 		config := filepath.Join(completable(t, files), "ltskeeper.toml")
 		for _, words := range [][]string{{"keys", "accept", "app01", ""}, {"keys", "revoke", "app01", "S"}} {
@@ -208,7 +212,8 @@ func TestCompleteBroken(t *testing.T) {
 				t.Errorf("%s: %q: %q", name, words, got)
 			}
 		}
-		for _, words := range [][]string{{"server", "remove", ""}, {"image", "pin", ""}, {"server", "add", "--group", ""}, {"lts-conf", "get", ""}} {
+		for _, words := range [][]string{{"server", "remove", ""}, {"image", "pin", ""},
+			{"server", "add", "--group", ""}, {"lts-conf", "get", ""}} {
 			if got := complete(t, config, words...); strings.Contains(got, "touch") {
 				t.Errorf("%s: %q: %q", name, words, got)
 			}
@@ -230,7 +235,8 @@ func TestCompleteOnlyLooks(t *testing.T) {
 	}
 	before := look()
 	for _, words := range [][]string{
-		{"keys", "accept", "app01", ""}, {"image", "pin", ""}, {"lts-conf", "get", ""}, {"server", "remove", ""}, {"update-image", ""},
+		{"keys", "accept", "app01", ""}, {"image", "pin", ""}, {"lts-conf", "get", ""}, {"server", "remove",
+			""}, {"update-image", ""},
 	} {
 		if complete(t, filepath.Join(dir, "ltskeeper.toml"), words...) == "" {
 			t.Errorf("%q: nothing", words)
@@ -244,7 +250,8 @@ func TestCompleteOnlyLooks(t *testing.T) {
 // Whatever is typed, there is no panic, and what a shell gets is words that mean nothing to it.
 func FuzzComplete(f *testing.F) {
 	for _, seed := range []string{
-		"", "keys accept app01 SHA256:", "--config=", "--config --json", "-- -", "lts-conf get --mac=", "image diff x86_64 3 12 ", "help help ",
+		"", "keys accept app01 SHA256:", "--config=", "--config --json", "-- -", "lts-conf get --mac=",
+		"image diff x86_64 3 12 ", "help help ",
 		"server add --group --", "complete -- ", "-", "--=", "keys revoke app01 --file",
 	} {
 		f.Add(seed)

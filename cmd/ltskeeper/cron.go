@@ -132,7 +132,8 @@ func (d reportDocument) cronChroot(name string) string {
 			}
 			parts = append(parts, part)
 		case i.Repaired:
-			parts = append(parts, fmt.Sprintf("brought what clients fetch over TFTP back to generation %d", i.Generation))
+			parts = append(parts,
+				fmt.Sprintf("brought what clients fetch over TFTP back to generation %d", i.Generation))
 		}
 	}
 	if len(files) > 0 {

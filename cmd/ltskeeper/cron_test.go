@@ -11,12 +11,16 @@ import (
 
 func TestCron(t *testing.T) {
 	t.Parallel()
-	proven := update.Key{Type: "ssh-rsa", Fingerprint: "SHA256:rsa", Origin: keys.Origin{How: keys.HowProven, VouchedBy: "SHA256:old"}}
-	built := update.Image{Chroot: "x86_64", Changed: true, Generation: 13, Size: 598_000_000, Read: 1_200_000, Reused: 5, Kernel: "6.1.0"}
+	proven := update.Key{Type: "ssh-rsa", Fingerprint: "SHA256:rsa",
+		Origin: keys.Origin{How: keys.HowProven, VouchedBy: "SHA256:old"}}
+	built := update.Image{Chroot: "x86_64", Changed: true, Generation: 13, Size: 598_000_000, Read: 1_200_000,
+		Reused: 5, Kernel: "6.1.0"}
 	wrote := func(path string) update.File { return update.File{Chroot: "x86_64", Path: path, Changed: true} }
 	var many []update.Server
 	for i := range 1000 {
-		many = append(many, update.Server{Name: fmt.Sprintf("s%03d", i), Added: []update.Key{oldKey, rsaKey}, Removed: []update.Key{newKey}})
+		many = append(many,
+			update.Server{Name: fmt.Sprintf("s%03d", i), Added: []update.Key{oldKey, rsaKey},
+				Removed: []update.Key{newKey}})
 	}
 	for name, test := range map[string]struct {
 		report update.Report
@@ -29,14 +33,16 @@ func TestCron(t *testing.T) {
 		}},
 		"keys and how they came": {
 			report: update.Report{Servers: []update.Server{
-				{Name: "app01", Added: []update.Key{proven}, Removed: []update.Key{oldKey}}, {Name: "app04", Added: []update.Key{oldKey}},
+				{Name: "app01", Added: []update.Key{proven}, Removed: []update.Key{oldKey}}, {Name: "app04",
+					Added: []update.Key{oldKey}},
 			}},
 			want: "ltskeeper: app01 now trusts RSA SHA256:rsa (proven); app01 no longer trusts ED25519 SHA256:old; " +
 				"app04 now trusts ED25519 SHA256:old (first-use)\n",
 		},
 		"more keys": {
-			report: update.Report{Servers: []update.Server{{Name: "app01", Added: []update.Key{oldKey, proven, newKey, rsaKey}}}},
-			want:   "ltskeeper: app01 now trusts 4 keys (first-use, proven, shown)\n",
+			report: update.Report{Servers: []update.Server{{Name: "app01",
+				Added: []update.Key{oldKey, proven, newKey, rsaKey}}}},
+			want: "ltskeeper: app01 now trusts 4 keys (first-use, proven, shown)\n",
 		},
 		"a thousand servers": {
 			report: update.Report{Servers: many},
@@ -50,7 +56,8 @@ func TestCron(t *testing.T) {
 			report: update.Report{
 				Files: []update.File{
 					{Chroot: "ltsp", Path: "/etc/ltsp/ssh_known_hosts", Changed: true},
-					wrote("/srv/etc/ssh/ssh_known_hosts"), wrote("image:/etc/lts.conf"), wrote("/srv/usr/share/ltsp/get_hosts"),
+					wrote("/srv/etc/ssh/ssh_known_hosts"), wrote("image:/etc/lts.conf"),
+					wrote("/srv/usr/share/ltsp/get_hosts"),
 				},
 				Images: []update.Image{built},
 			},
@@ -67,8 +74,9 @@ func TestCron(t *testing.T) {
 			want:   "ltskeeper: x86_64: brought what clients fetch over TFTP back to generation 12\n",
 		},
 		"names from elsewhere are made visible": {
-			report: update.Report{Images: []update.Image{{Chroot: "x86_64", Changed: true, Generation: 1, Kernel: "6\n7"}}},
-			want:   "ltskeeper: x86_64: generation 1, 0 B, kernel 6\\n7\n",
+			report: update.Report{Images: []update.Image{{Chroot: "x86_64", Changed: true, Generation: 1,
+				Kernel: "6\n7"}}},
+			want: "ltskeeper: x86_64: generation 1, 0 B, kernel 6\\n7\n",
 		},
 	} {
 		p := (&tool{config: defaultConfig, quiet: true, cron: true, term: &terminal{}}).page()

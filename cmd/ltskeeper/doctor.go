@@ -75,9 +75,12 @@ func (d doctorDocument) text(p *page) {
 	checked := d.checked()
 	switch {
 	case problems+advice > 0:
-		p.paragraph(0, fmt.Sprintf("%s and %s. Looked at %s in %s.", count(problems, "problem", "problems"), count(advice, "piece of advice", "pieces of advice"), checked, lasted(d.Duration)))
+		p.paragraph(0,
+			fmt.Sprintf("%s and %s. Looked at %s in %s.", count(problems, "problem", "problems"),
+				count(advice, "piece of advice", "pieces of advice"), checked, lasted(d.Duration)))
 	default:
-		p.paragraph(0, fmt.Sprintf("Nothing is wrong that could be seen of %s in %s: %s.", checked, lasted(d.Duration), d.what()))
+		p.paragraph(0,
+			fmt.Sprintf("Nothing is wrong that could be seen of %s in %s: %s.", checked, lasted(d.Duration), d.what()))
 	}
 	d.nothing(p)
 	if len(d.Unseen) > 0 {
@@ -90,7 +93,8 @@ func (d doctorDocument) text(p *page) {
 
 // nothing says what to type where a declaration that is sound, and could be read, holds nothing.
 func (d doctorDocument) nothing(p *page) {
-	if !d.Machine || len(d.Unseen) > 0 || slices.ContainsFunc(d.Findings, func(f doctor.Finding) bool { return f.Kind == doctor.Declaration }) {
+	if !d.Machine || len(d.Unseen) > 0 ||
+		slices.ContainsFunc(d.Findings, func(f doctor.Finding) bool { return f.Kind == doctor.Declaration }) {
 		return
 	}
 	if d.Chroots == 0 {
@@ -155,7 +159,10 @@ func (d doctorDocument) section(p *page, heading string, colour style, severity 
 		switch {
 		case many(f) && !told[same(f)]:
 			told[same(f)] = true
-			p.printf("\n%s\n", p.styled(bold, strings.Join(of[same(f)][:alike-1], ", ")+" and "+count(len(of[same(f)])-alike+1, "more server", "more servers")))
+			p.printf("\n%s\n",
+				p.styled(bold,
+					strings.Join(of[same(f)][:alike-1], ", ")+" and "+count(len(of[same(f)])-alike+1, "more server",
+						"more servers")))
 			p.finding(f, colour, f.Subject+": ")
 			p.paragraph(4, "The others are like it; --verbose shows each.")
 		case many(f), told[" "+f.Subject]:

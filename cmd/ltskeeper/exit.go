@@ -93,7 +93,8 @@ func (t *tool) hint(err error) string {
 	var lock *chroot.SilentError
 	switch {
 	case errors.As(err, &lock):
-		return "bring back the file server that the chroot is on, and its lock service (findmnt -T " + lock.File + " names it; for NFS " +
+		return "bring back the file server that the chroot is on, and its lock service (findmnt -T " + lock.File +
+			" names it; for NFS " +
 			"before version 4, rpcinfo -p SERVER must list nlockmgr); then run it again"
 	case errors.Is(err, mounts.ErrSilent):
 		return "what is mounted where: findmnt; bring back the server that it comes from, or unmount it (umount -l)"

@@ -46,8 +46,9 @@ func TestComplain(t *testing.T) {
 		{farm.Mistakes{{File: "a", Msg: "x"}, {File: "b", Msg: "y"}}, "ltskeeper: a: x\nltskeeper: b: y\n"},
 		{&fs.PathError{Op: "read", Path: "a", Err: syscall.EIO}, "ltskeeper: read a: input/output error\n" +
 			"ltskeeper: the disk has errors, or the server that it is on: see what the kernel says of it (dmesg)\n"},
-		{fmt.Errorf("a: %w", mounts.ErrSilent), "ltskeeper: a: its file system does not answer, as NFS does not whose server is gone\n" +
-			"ltskeeper: what is mounted where: findmnt; bring back the server that it comes from, or unmount it (umount -l)\n"},
+		{fmt.Errorf("a: %w", mounts.ErrSilent),
+			"ltskeeper: a: its file system does not answer, as NFS does not whose server is gone\n" +
+				"ltskeeper: what is mounted where: findmnt; bring back the server that it comes from, or unmount it (umount -l)\n"},
 		{syscall.ENOSPC, "ltskeeper: no space left on device\n" +
 			"ltskeeper: the disk is full (df): ltskeeper image list shows what generations take, and image prune deletes what keep and keep-for in [image] allow\n"},
 		{fmt.Errorf("build image: %w", remedy.AttachTo(syscall.ENOSPC, remedy.Advice("make room"))),

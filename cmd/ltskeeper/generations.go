@@ -23,7 +23,8 @@ it, and end with exit code 3.
 
   ltskeeper image rollback
   ltskeeper image rollback x86_64 11`,
-			Flags:        []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "also to one that trusts a key which is revoked now, or that has no kernel"}},
+			Flags: []cli.Flag{&cli.BoolFlag{Name: "force",
+				Usage: "also to one that trusts a key which is revoked now, or that has no kernel"}},
 			BashComplete: t.completes(nil, chrootsAndGenerations, afterChroot(generations)),
 			Action:       t.imageRollback,
 		},
@@ -120,7 +121,8 @@ func (t *tool) imageRollback(ctx *cli.Context) error {
 }
 
 // chosenGeneration loads the farm and reads which of its generations is meant.
-func (t *tool) chosenGeneration(ctx *cli.Context, least, most int) (f *farm.Farm, chroot string, number int, err error) {
+func (t *tool) chosenGeneration(ctx *cli.Context, least, most int) (f *farm.Farm, chroot string, number int,
+	err error) {
 	args, err := arguments(ctx, least, most)
 	if err != nil {
 		return nil, "", 0, err
@@ -142,7 +144,8 @@ func (d rolledBackDocument) text(p *page) {
 	if p.quiet {
 		return
 	}
-	p.printf("%s is at generation %d, built %s, and held there.\n", d.Chroot, d.Generation.Number, stamp(d.Generation.Time))
+	p.printf("%s is at generation %d, built %s, and held there.\n", d.Chroot, d.Generation.Number,
+		stamp(d.Generation.Time))
 	p.printf("To build from its tree again: %s\n", p.command("image release", d.Chroot))
 }
 
@@ -175,7 +178,8 @@ type releasedDocument struct {
 
 func (d releasedDocument) text(p *page) {
 	if !p.quiet {
-		p.printf("%s is held no more. To bring its image up to date: %s\n", d.Released, p.command("update-image", d.Released))
+		p.printf("%s is held no more. To bring its image up to date: %s\n", d.Released,
+			p.command("update-image", d.Released))
 	}
 }
 

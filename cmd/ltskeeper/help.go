@@ -55,7 +55,8 @@ func appHelp(app *cli.App) []byte {
 	}
 	fmt.Fprintf(&b, "\nOptions of every command, anywhere on the line:\n")
 	flagHelp(&b, app.Flags)
-	fmt.Fprintf(&b, "\nltskeeper COMMAND --help explains a command, man ltskeeper all of them, man ltskeeper.toml the declaration.\n")
+	fmt.Fprintf(&b,
+		"\nltskeeper COMMAND --help explains a command, man ltskeeper all of them, man ltskeeper.toml the declaration.\n")
 	return b.Bytes()
 }
 

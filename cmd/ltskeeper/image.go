@@ -44,7 +44,8 @@ chroot that is not what its image has any more.
 
   ltskeeper image verify
   ltskeeper image verify x86_64 --tree`,
-				Flags:        []cli.Flag{&cli.BoolFlag{Name: "tree", Usage: "compare the images with the chroots as they are now, too"}},
+				Flags: []cli.Flag{&cli.BoolFlag{Name: "tree",
+					Usage: "compare the images with the chroots as they are now, too"}},
 				BashComplete: t.completes(nil, chroots),
 				Action:       t.imageVerify,
 			},
@@ -69,7 +70,8 @@ func fullFlag() cli.Flag {
 }
 
 func forceFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "force", Usage: "publish an image also if it looks as if clients could not use it, but never one without an init"}
+	return &cli.BoolFlag{Name: "force",
+		Usage: "publish an image also if it looks as if clients could not use it, but never one without an init"}
 }
 
 func (t *tool) imageBuild(ctx *cli.Context) error {
@@ -81,7 +83,8 @@ func (t *tool) imageBuild(ctx *cli.Context) error {
 		return noChroot(f)
 	}
 	report, stop := t.watch("image")
-	r, err := update.BuildImages(ctx.Context, f, update.Options{Chroots: chroots, Full: ctx.Bool("full"), Force: ctx.Bool("force"), Progress: report})
+	r, err := update.BuildImages(ctx.Context, f,
+		update.Options{Chroots: chroots, Full: ctx.Bool("full"), Force: ctx.Bool("force"), Progress: report})
 	stop()
 	return t.printReport(r, err)
 }

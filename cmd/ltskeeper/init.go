@@ -49,7 +49,8 @@ kept beside it.
 
 func (t *tool) init(ctx *cli.Context) error {
 	if words := ctx.Args().Slice(); len(words) > 0 {
-		return usagef("there is no use for %q; to name a client root: %s", words[0], t.command("init --chroot", words[0]))
+		return usagef("there is no use for %q; to name a client root: %s", words[0],
+			t.command("init --chroot", words[0]))
 	}
 	d := initDocument{Config: t.config}
 	var found farm.Found
@@ -94,7 +95,8 @@ func (t *tool) init(ctx *cli.Context) error {
 	d.servers = len(f.Servers)
 	var primary bool
 	if d.InUse, d.Port, primary = update.InUse(f, found.InUse); primary {
-		d.Notes = append(d.Notes, "LDM_SERVER in your lts.conf names `server`, which is this machine: to keep it there, declare it by a name or address that clients know.")
+		d.Notes = append(d.Notes,
+			"LDM_SERVER in your lts.conf names `server`, which is this machine: to keep it there, declare it by a name or address that clients know.")
 	}
 	return t.print(d)
 }
@@ -199,10 +201,11 @@ type initDocument struct {
 	State   string           `json:"state"`
 	LTSP    string           `json:"ltsp,omitempty"` // the known_hosts of LTSP since 2019
 	Adopted []update.Adopted `json:"adopted,omitempty"`
-	InUse   []string         `json:"in_use,omitempty"` // servers that clients are sent to today, and that are not declared
-	Port    string           `json:"port,omitempty"`   // of theirs, if it is said
-	Notes   []string         `json:"notes,omitempty"`  // what is left to a person
-	servers int              // declared
+	// servers that clients are sent to today, and that are not declared
+	InUse   []string `json:"in_use,omitempty"`
+	Port    string   `json:"port,omitempty"`  // of theirs, if it is said
+	Notes   []string `json:"notes,omitempty"` // what is left to a person
+	servers int      // declared
 }
 
 // An initChroot is a client root that init declared.

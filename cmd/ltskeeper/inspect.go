@@ -44,8 +44,9 @@ func (t *tool) unsound(all []update.Verified) error {
 			found = append(found, fmt.Errorf("the image of %s is not what was built; to make it anew: %s",
 				v.Chroot, t.command("image build --full", v.Chroot)))
 		case len(v.Tree) > 0:
-			found = append(found, fmt.Errorf("chroot %s has changed since its image was made; to bring it up to date: %s",
-				v.Chroot, t.command("update-image", v.Chroot)))
+			found = append(found,
+				fmt.Errorf("chroot %s has changed since its image was made; to bring it up to date: %s",
+					v.Chroot, t.command("update-image", v.Chroot)))
 		}
 	}
 	return errors.Join(found...)

@@ -253,7 +253,9 @@ func (t *tool) choosePending(args []string) (f *farm.Farm, s update.Server, chos
 func sameTypes(keys, others []update.Key) []update.Key {
 	var same []update.Key
 	for _, k := range keys {
-		if slices.ContainsFunc(others, func(o update.Key) bool { return o.Type == k.Type && o.Fingerprint != k.Fingerprint }) {
+		if slices.ContainsFunc(others, func(o update.Key) bool {
+			return o.Type == k.Type && o.Fingerprint != k.Fingerprint
+		}) {
 			same = append(same, k)
 		}
 	}

@@ -66,7 +66,8 @@ func (d logDocument) text(p *page) {
 		})
 	}
 	if len(rows) > 0 {
-		p.table(0, append([][]any{p.head("TIME", "SERVER", "TYPE", "FINGERPRINT", "CHANGE", "BY", "ON ORDER OF")}, rows...))
+		p.table(0,
+			append([][]any{p.head("TIME", "SERVER", "TYPE", "FINGERPRINT", "CHANGE", "BY", "ON ORDER OF")}, rows...))
 	} else if !p.quiet {
 		p.printf("Nothing was ever trusted here.\n")
 	}

@@ -231,7 +231,8 @@ func (t *tool) ltsConfCheck(ctx *cli.Context) error {
 	readFile, done := t.clientReader(args[0])
 	defer done()
 	for _, found := range ltsconf.Check(args[0], src, readFile) {
-		d.Problems = append(d.Problems, problem{found.File, found.Line, found.Column, found.Severity.String(), found.Msg})
+		d.Problems = append(d.Problems,
+			problem{found.File, found.Line, found.Column, found.Severity.String(), found.Msg})
 	}
 	if err := t.print(d); err != nil {
 		return err

@@ -89,8 +89,10 @@ func (t *tool) app() *cli.App {
 				Name: "config", Value: defaultConfig, EnvVars: []string{"LTSKEEPER_CONFIG"},
 				Usage: "the declaration is `FILE`", Destination: &t.config,
 			},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only what needs attention", Destination: &t.quiet},
-			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "print also what is in order", Destination: &t.verbose},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only what needs attention",
+				Destination: &t.quiet},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "print also what is in order",
+				Destination: &t.verbose},
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON document", Destination: &t.json},
 			&cli.BoolFlag{Name: "version", Usage: "print the version"},
 			&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "explain a command"},
@@ -140,7 +142,8 @@ func (t *tool) checkGlobals(*cli.Context) error {
 		return usagef("--quiet and --verbose exclude each other")
 	}
 	if info, err := os.Stat(t.config); err == nil && info.IsDir() {
-		return usagef("--config %s is a folder; did you mean %s?", t.config, filepath.Join(t.config, filepath.Base(defaultConfig)))
+		return usagef("--config %s is a folder; did you mean %s?", t.config,
+			filepath.Join(t.config, filepath.Base(defaultConfig)))
 	}
 	return nil
 }

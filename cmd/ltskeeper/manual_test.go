@@ -28,7 +28,8 @@ func TestManual(t *testing.T) {
 	}
 	want := page
 	for name, text := range map[string]string{"options": manualOptions(app.Flags), "commands": manualCommands(app)} {
-		begin, end := []byte("<!-- "+name+": go test ./cmd/ltskeeper -run TestManual -update writes them -->\n"), []byte("<!-- end of "+name+" -->\n")
+		begin, end := []byte("<!-- "+name+": go test ./cmd/ltskeeper -run TestManual -update writes them -->\n"),
+			[]byte("<!-- end of "+name+" -->\n")
 		before, rest, ok := bytes.Cut(want, begin)
 		_, after, ok2 := bytes.Cut(rest, end)
 		if !ok || !ok2 {
@@ -67,7 +68,8 @@ func TestManualSurroundings(t *testing.T) {
 		}
 	}
 	read := regexp.MustCompile(`os\.(?:Getenv|LookupEnv)\("(.*?)"\)`)
-	for _, room := range []string{"cmd/ltskeeper", "update", "doctor", "farm", "image", "keys", "chroot", "squashfs", "secrets", "ltsconf", "ldm"} {
+	for _, room := range []string{"cmd/ltskeeper", "update", "doctor", "farm", "image", "keys", "chroot", "squashfs",
+		"secrets", "ltsconf", "ldm"} {
 		files, err := filepath.Glob("../../" + room + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatal(room, err)

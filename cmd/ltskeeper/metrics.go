@@ -53,7 +53,8 @@ func writeMetrics(path string, families []*dto.MetricFamily) error {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
 		number, is := strings.CutPrefix(e.Name(), unfinished)
-		if info, err := e.Info(); is && strings.Trim(number, "0123456789") == "" && err == nil && time.Since(info.ModTime()) > time.Hour {
+		if info, err := e.Info(); is && strings.Trim(number, "0123456789") == "" && err == nil &&
+			time.Since(info.ModTime()) > time.Hour {
 			os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
@@ -100,17 +101,20 @@ func metrics(m *update.Measured, r *update.Report, code int, began, ended time.T
 func (e *exposition) run(m *update.Measured, r *update.Report, code int, began, ended time.Time) {
 	e.gauge("ltskeeper_last_run_timestamp_seconds", "When update-image last ended.").
 		set(seconds(ended))
-	e.gauge("ltskeeper_last_run_exit_code", "Its exit code: 0 done, 1 failed, 2 declaration wrong, 3 needs a decision, 4 a server unreachable.").
+	e.gauge("ltskeeper_last_run_exit_code",
+		"Its exit code: 0 done, 1 failed, 2 declaration wrong, 3 needs a decision, 4 a server unreachable.").
 		set(float64(code))
 	e.gauge("ltskeeper_last_run_duration_seconds", "How long it took.").
 		set(ended.Sub(began).Seconds())
-	steps := e.gauge("ltskeeper_last_run_step_duration_seconds", "How long a step of it took, of a chroot where there is one.")
+	steps := e.gauge("ltskeeper_last_run_step_duration_seconds",
+		"How long a step of it took, of a chroot where there is one.")
 	if r != nil {
 		for _, s := range r.Steps {
 			steps.set(s.Duration.Seconds(), "step", s.Name, "chroot", s.Chroot)
 		}
 	}
-	e.gauge("ltskeeper_last_success_timestamp_seconds", "When update-image last ended without a failure; 0 if it never did.").
+	e.gauge("ltskeeper_last_success_timestamp_seconds",
+		"When update-image last ended without a failure; 0 if it never did.").
 		set(seconds(m.Succeeded))
 }
 
@@ -136,17 +140,22 @@ func (e *exposition) servers(m *update.Measured) {
 	}
 	e.gauge("ltskeeper_servers_listed", "Servers in the default LDM_SERVER.").
 		set(float64(listed))
-	e.gauge("ltskeeper_servers_quarantined", "Servers that showed what they should not, and are or should be out of the lists.").
+	e.gauge("ltskeeper_servers_quarantined",
+		"Servers that showed what they should not, and are or should be out of the lists.").
 		set(float64(quarantined))
 	e.gauge("ltskeeper_servers_unreachable", "Servers that did not answer, or not at each of their addresses.").
 		set(float64(silent))
 	e.gauge("ltskeeper_decisions", "What waits for a person: servers with keys to decide about, and held images.").
 		set(float64(undecided + held))
 
-	decision := e.gauge("ltskeeper_server_decision", "1 for each server with something to decide or to look at, with the state of its keys.")
-	unreachable := e.gauge("ltskeeper_server_unreachable", "1 for each server that did not answer, or not at each of its addresses.")
-	since := e.gauge("ltskeeper_server_quarantined_since_timestamp_seconds", "Since when a server is in quarantine; only those that are.")
-	expiry := e.gauge("ltskeeper_server_certificate_expiry_timestamp_seconds", "When the first trusted host certificate of a server ends; only those that have one that does.")
+	decision := e.gauge("ltskeeper_server_decision",
+		"1 for each server with something to decide or to look at, with the state of its keys.")
+	unreachable := e.gauge("ltskeeper_server_unreachable",
+		"1 for each server that did not answer, or not at each of its addresses.")
+	since := e.gauge("ltskeeper_server_quarantined_since_timestamp_seconds",
+		"Since when a server is in quarantine; only those that are.")
+	expiry := e.gauge("ltskeeper_server_certificate_expiry_timestamp_seconds",
+		"When the first trusted host certificate of a server ends; only those that have one that does.")
 	for _, s := range m.Servers {
 		if s.Decision {
 			decision.set(1, "server", s.Name, "state", string(s.State))

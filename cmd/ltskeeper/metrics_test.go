@@ -30,14 +30,16 @@ func everything() []*dto.MetricFamily {
 			Images: []update.ImageStatus{
 				{Chroot: "x86_64", Current: 12, Held: &noon, Generations: []image.Generation{
 					{Number: 11, Size: 7},
-					{Number: 12, Current: true, Time: noon, Size: 598_000_000, Files: 34913, Read: 1_200_000, Reused: 590_000_000},
+					{Number: 12, Current: true, Time: noon, Size: 598_000_000, Files: 34913, Read: 1_200_000,
+						Reused: 590_000_000},
 				}},
 				{Chroot: "i386", Current: image.None},
 			},
 		},
 		Succeeded: noon, Free: 10_000_000_000, Size: 100_000_000_000,
 	}
-	r := &update.Report{Steps: []update.Step{{Name: "scan", Duration: time.Second}, {Name: "build", Chroot: "x86_64", Duration: time.Minute}}}
+	r := &update.Report{Steps: []update.Step{{Name: "scan", Duration: time.Second},
+		{Name: "build", Chroot: "x86_64", Duration: time.Minute}}}
 	return metrics(m, r, exitDecision, noon, noon.Add(90*time.Second))
 }
 
@@ -58,18 +60,24 @@ func TestMetrics(t *testing.T) {
 	t.Parallel()
 	got := exposed(t, everything())
 	for _, want := range []string{
-		"ltskeeper_last_run_timestamp_seconds 1.79517609e+09", "ltskeeper_last_run_exit_code 3", "ltskeeper_last_run_duration_seconds 90",
-		`ltskeeper_last_run_step_duration_seconds{step="scan"} 1`, `ltskeeper_last_run_step_duration_seconds{step="build",chroot="x86_64"} 60`,
+		"ltskeeper_last_run_timestamp_seconds 1.79517609e+09", "ltskeeper_last_run_exit_code 3",
+		"ltskeeper_last_run_duration_seconds 90",
+		`ltskeeper_last_run_step_duration_seconds{step="scan"} 1`,
+		`ltskeeper_last_run_step_duration_seconds{step="build",chroot="x86_64"} 60`,
 		"ltskeeper_last_success_timestamp_seconds 1.795176e+09",
-		`ltskeeper_servers{state="trusted"} 3`, `ltskeeper_servers{state="changed"} 1`, `ltskeeper_servers{state="revoked"} 0`,
-		"ltskeeper_servers_listed 4", "ltskeeper_servers_quarantined 1", "ltskeeper_servers_unreachable 1", "ltskeeper_decisions 2",
+		`ltskeeper_servers{state="trusted"} 3`, `ltskeeper_servers{state="changed"} 1`,
+		`ltskeeper_servers{state="revoked"} 0`,
+		"ltskeeper_servers_listed 4", "ltskeeper_servers_quarantined 1", "ltskeeper_servers_unreachable 1",
+		"ltskeeper_decisions 2",
 		`ltskeeper_server_decision{server="app03",state="changed"} 1`, `ltskeeper_server_unreachable{server="app02"} 1`,
 		`ltskeeper_server_quarantined_since_timestamp_seconds{server="app03"} 1.795176e+09`,
 		`ltskeeper_server_certificate_expiry_timestamp_seconds{server="app09"} 1.795176e+09`,
 		`ltskeeper_image_generation{chroot="x86_64"} 12`, `ltskeeper_image_size_bytes{chroot="x86_64"} 5.98e+08`,
-		`ltskeeper_image_files{chroot="x86_64"} 34913`, `ltskeeper_image_built_timestamp_seconds{chroot="x86_64"} 1.795176e+09`,
+		`ltskeeper_image_files{chroot="x86_64"} 34913`,
+		`ltskeeper_image_built_timestamp_seconds{chroot="x86_64"} 1.795176e+09`,
 		`ltskeeper_image_read_bytes{chroot="x86_64"} 1.2e+06`, `ltskeeper_image_reused_bytes{chroot="x86_64"} 5.9e+08`,
-		`ltskeeper_image_held_since_timestamp_seconds{chroot="x86_64"} 1.795176e+09`, `ltskeeper_image_held_since_timestamp_seconds{chroot="i386"} 0`,
+		`ltskeeper_image_held_since_timestamp_seconds{chroot="x86_64"} 1.795176e+09`,
+		`ltskeeper_image_held_since_timestamp_seconds{chroot="i386"} 0`,
 		`ltskeeper_image_generations{chroot="x86_64"} 2`, `ltskeeper_image_generations{chroot="i386"} 0`,
 		"ltskeeper_images_filesystem_avail_bytes 1e+10", "ltskeeper_images_filesystem_size_bytes 1e+11",
 	} {
@@ -192,7 +200,8 @@ func TestNodeExporter(t *testing.T) {
 	if err := writeMetrics(filepath.Join(dir, "ltskeeper.prom"), families); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, ".ltskeeper.prom123"), []byte("half of a li"), 0o644); err != nil { // of a killed run
+	// of a killed run
+	if err := os.WriteFile(filepath.Join(dir, ".ltskeeper.prom123"), []byte("half of a li"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -202,7 +211,8 @@ func TestNodeExporter(t *testing.T) {
 	address := l.Addr().String()
 	l.Close()
 	var log bytes.Buffer
-	cmd := exec.Command(program, "--web.listen-address="+address, "--collector.disable-defaults", "--collector.textfile", "--collector.textfile.directory="+dir)
+	cmd := exec.Command(program, "--web.listen-address="+address, "--collector.disable-defaults",
+		"--collector.textfile", "--collector.textfile.directory="+dir)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 {
@@ -222,7 +232,8 @@ func TestNodeExporter(t *testing.T) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	if !strings.Contains(text, "\nnode_textfile_scrape_error 0\n") || !strings.Contains(text, "\nnode_textfile_mtime_seconds{file=\""+dir+"/ltskeeper.prom\"}") {
+	if !strings.Contains(text, "\nnode_textfile_scrape_error 0\n") ||
+		!strings.Contains(text, "\nnode_textfile_mtime_seconds{file=\""+dir+"/ltskeeper.prom\"}") {
 		t.Fatalf("node_exporter does not take the file:\n%.3000s\n%s", text, &log)
 	}
 	for _, f := range families {
@@ -231,7 +242,8 @@ func TestNodeExporter(t *testing.T) {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(b.String()) {
-			if name, _, _ := strings.Cut(line, "{"); strings.HasPrefix(line, "ltskeeper_") && !strings.Contains(text, "\n"+strings.Fields(name)[0]) {
+			if name, _, _ := strings.Cut(line, "{"); strings.HasPrefix(line, "ltskeeper_") &&
+				!strings.Contains(text, "\n"+strings.Fields(name)[0]) {
 				t.Errorf("%s is not among what node_exporter tells", name)
 			}
 		}

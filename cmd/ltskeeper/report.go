@@ -135,7 +135,8 @@ func imageChange(i update.Image, dry bool) string {
 		return "would make a new generation of " + i.Path
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "made generation %d of %s: %s, %s", i.Generation, i.Path, size(i.Size), count(i.Files, "file", "files"))
+	fmt.Fprintf(&b, "made generation %d of %s: %s, %s", i.Generation, i.Path, size(i.Size),
+		count(i.Files, "file", "files"))
 	if i.Reused > 0 {
 		fmt.Fprintf(&b, ", %s of it read anew", size(i.Read))
 	}
@@ -290,9 +291,12 @@ func decision(p *page, s update.Server) {
 	reject := p.command("keys reject "+s.Name, fingerprints(s.Pending)...)
 	switch {
 	case len(s.Declared.Pins) > 0:
-		p.table(2, [][]any{{"If it is the same:", "add it to the pins in servers.d/" + s.Name + ".toml"}, {"If not:", reject}})
+		p.table(2,
+			[][]any{{"If it is the same:", "add it to the pins in servers.d/" + s.Name + ".toml"}, {"If not:", reject}})
 	case twoOfOneType(s.Pending):
-		p.table(2, [][]any{{"If one is the same:", p.command("keys accept " + s.Name + " FINGERPRINT")}, {"If none is:", reject}})
+		p.table(2,
+			[][]any{{"If one is the same:", p.command("keys accept " + s.Name + " FINGERPRINT")},
+				{"If none is:", reject}})
 	default:
 		accept := p.command("keys accept "+s.Name, fingerprints(s.Pending)...)
 		p.table(2, [][]any{{"If it is the same:", accept}, {"If not:", reject}})

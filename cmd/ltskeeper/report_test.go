@@ -15,11 +15,14 @@ import (
 var (
 	noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
-	oldKey = update.Key{Type: "ssh-ed25519", Bits: 256, Fingerprint: "SHA256:old", Comment: "first-use 2026-11-01T12:00:00Z", Origin: keys.Origin{How: keys.HowFirstUse}}
-	newKey = update.Key{Type: "ssh-ed25519", Bits: 256, Fingerprint: "SHA256:new", Comment: "shown 2026-11-20T12:00:00Z", Origin: keys.Origin{How: keys.HowShown}}
+	oldKey = update.Key{Type: "ssh-ed25519", Bits: 256, Fingerprint: "SHA256:old",
+		Comment: "first-use 2026-11-01T12:00:00Z", Origin: keys.Origin{How: keys.HowFirstUse}}
+	newKey = update.Key{Type: "ssh-ed25519", Bits: 256, Fingerprint: "SHA256:new",
+		Comment: "shown 2026-11-20T12:00:00Z", Origin: keys.Origin{How: keys.HowShown}}
 	rsaKey = update.Key{Type: "ssh-rsa", Bits: 3072, Fingerprint: "SHA256:rsa"}
 
-	fine   = update.Server{Name: "app01", State: update.Trusted, Listed: true, Keys: []update.Key{oldKey, rsaKey}, Seen: &noon}
+	fine = update.Server{Name: "app01", State: update.Trusted, Listed: true, Keys: []update.Key{oldKey, rsaKey},
+		Seen: &noon}
 	silent = update.Server{
 		Name: "app02", State: update.Unreachable, Unreachable: true, Listed: true,
 		Addresses: []update.AddressProblem{{Address: "10.0.0.2", Error: "no route to host"}},
@@ -29,7 +32,8 @@ var (
 		Message: "app03 shows another key; clients are kept away from it",
 		Keys:    []update.Key{oldKey, rsaKey}, Pending: []update.Key{newKey},
 	}
-	extra = update.Server{Name: "app04", State: update.Trusted, Listed: true, Keys: []update.Key{oldKey}, Pending: []update.Key{rsaKey}}
+	extra = update.Server{Name: "app04", State: update.Trusted, Listed: true, Keys: []update.Key{oldKey},
+		Pending: []update.Key{rsaKey}}
 
 	pinnedExtra = update.Server{
 		Name: "app05", State: update.Trusted, Listed: true, Keys: []update.Key{oldKey}, Pending: []update.Key{rsaKey},
@@ -131,10 +135,11 @@ func TestStatusFitsAScreen(t *testing.T) {
 	t.Parallel()
 	status := &update.Status{
 		Servers: []update.Server{changed},
-		Images: []update.ImageStatus{{Chroot: "x86_64", Path: "/srv/x86_64.img", Current: 12, Generations: []image.Generation{
-			{Number: 11, Time: noon.Add(-time.Hour), Size: 1},
-			{Number: 12, Time: noon, Size: 598_000_000, Kernel: "6.1.0", Current: true},
-		}}},
+		Images: []update.ImageStatus{{Chroot: "x86_64", Path: "/srv/x86_64.img", Current: 12,
+			Generations: []image.Generation{
+				{Number: 11, Time: noon.Add(-time.Hour), Size: 1},
+				{Number: 12, Time: noon, Size: 598_000_000, Kernel: "6.1.0", Current: true},
+			}}},
 	}
 	for i := range 999 {
 		s := fine

@@ -35,15 +35,18 @@ the same. A server that was removed before is never trusted by itself again.
   ltskeeper server add app05 --address 10.0.0.15 --address fd00::15 --group cad
   ltskeeper server add app06 --pin SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E`,
 				Flags: []cli.Flag{
-					&cli.StringSliceFlag{Name: "address", Usage: "connect to `A`, an IP address or a name, instead of NAME"},
+					&cli.StringSliceFlag{Name: "address",
+						Usage: "connect to `A`, an IP address or a name, instead of NAME"},
 					&cli.IntFlag{Name: "port", Usage: "its SSH port is `N` (default 22)"},
 					&cli.StringSliceFlag{Name: "alias", Usage: "users know it as `N` too"},
 					&cli.StringSliceFlag{Name: "group", Usage: "it belongs to group `G`"},
-					&cli.Float64Flag{Name: "weight", Usage: "it takes `N` times the users of a server with weight 1 (default 1)"},
+					&cli.Float64Flag{Name: "weight",
+						Usage: "it takes `N` times the users of a server with weight 1 (default 1)"},
 					&cli.StringSliceFlag{Name: "pin", Usage: "trust only the key with fingerprint `F`"},
 				},
 				BashComplete: t.completes(values{
-					"address": anything, "port": anything, "alias": anything, "group": groups, "weight": anything, "pin": anything,
+					"address": anything, "port": anything, "alias": anything, "group": groups, "weight": anything,
+					"pin": anything,
 				}, anything),
 				Action: t.serverAdd,
 			},
@@ -267,7 +270,8 @@ func (d addedDocument) report(p *page) {
 	case d.asked:
 		p.printf("%s is declared in %s, and its keys are trusted.\n", s.Name, d.File)
 	case slices.ContainsFunc(s.Added, isAdopted):
-		p.printf("%s is declared in %s, and these keys of it are trusted, as known_hosts.local has them:\n", s.Name, d.File)
+		p.printf("%s is declared in %s, and these keys of it are trusted, as known_hosts.local has them:\n", s.Name,
+			d.File)
 		p.keyLines(2, s.Keys)
 	default:
 		p.printf("%s is declared in %s, and these keys of it are trusted:\n", s.Name, d.File)
@@ -353,7 +357,8 @@ func (t *tool) serverList(ctx *cli.Context) error {
 	d := serversDocument{Servers: []declaredServer{}}
 	for _, s := range f.Servers {
 		d.Servers = append(d.Servers, declaredServer{
-			Name: s.Name, Addresses: s.Addresses, Port: s.Port, Aliases: s.Aliases, Groups: s.Groups, Weight: s.Weight, Pins: s.Pins,
+			Name: s.Name, Addresses: s.Addresses, Port: s.Port, Aliases: s.Aliases, Groups: s.Groups, Weight: s.Weight,
+			Pins: s.Pins,
 		})
 	}
 	if ctx.Bool("live") {
@@ -398,7 +403,8 @@ func (d serversDocument) text(p *page) {
 			rows = append(rows, append([]any{s.Name, dash(s.Groups), s.Weight}, p.liveCells(s.Live)...))
 			continue
 		}
-		rows = append(rows, []any{s.Name, dash(s.Addresses), s.Port, dash(s.Aliases), dash(s.Groups), s.Weight, dash(s.Pins)})
+		rows = append(rows,
+			[]any{s.Name, dash(s.Addresses), s.Port, dash(s.Aliases), dash(s.Groups), s.Weight, dash(s.Pins)})
 	}
 	p.table(0, rows)
 }

@@ -87,7 +87,8 @@ func (d statusDocument) text(p *page) {
 	}
 	for _, i := range d.Images {
 		if i.Held != nil {
-			p.printf("%s is held since %s; to build from its tree again: %s\n", i.Chroot, stamp(*i.Held), p.command("image release", i.Chroot))
+			p.printf("%s is held since %s; to build from its tree again: %s\n", i.Chroot, stamp(*i.Held),
+				p.command("image release", i.Chroot))
 		}
 		if i.Problem != "" {
 			p.printf("%s %s: %s\n", p.styled(yellow, "Warning:"), i.Chroot, i.Problem)
@@ -108,7 +109,8 @@ func (d statusDocument) decisions(p *page) {
 		}
 	}
 	if len(names) > screenful && !p.verbose {
-		p.printf("%s a decision: %s\n", count(len(names), "server needs", "servers need"), p.command("keys accept NAME"))
+		p.printf("%s a decision: %s\n", count(len(names), "server needs", "servers need"),
+			p.command("keys accept NAME"))
 		return
 	}
 	for _, name := range names {
@@ -136,7 +138,8 @@ func (p *page) images(images []update.ImageStatus) {
 		row := []any{i.Chroot, "none", "-", "-", "-", i.Path}
 		for _, g := range i.Generations {
 			if g.Current {
-				row = []any{i.Chroot, fmt.Sprint(g.Number), ago(p.now, g.Time), size(g.Size), orElse(g.Kernel, "-"), i.Path}
+				row = []any{i.Chroot, fmt.Sprint(g.Number), ago(p.now, g.Time), size(g.Size), orElse(g.Kernel, "-"),
+					i.Path}
 			}
 		}
 		rows = append(rows, row)

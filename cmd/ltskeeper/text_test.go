@@ -94,14 +94,16 @@ func TestNumbersForPeople(t *testing.T) {
 			t.Errorf("size(%d) = %s, want %s", n, got, want)
 		}
 	}
-	for n, want := range map[int]string{0: "0 files", 1: "1 file", 999: "999 files", 34913: "34,913 files", 1234567: "1,234,567 files"} {
+	for n, want := range map[int]string{0: "0 files", 1: "1 file", 999: "999 files", 34913: "34,913 files",
+		1234567: "1,234,567 files"} {
 		if got := count(n, "file", "files"); got != want {
 			t.Errorf("count(%d) = %s, want %s", n, got, want)
 		}
 	}
 	now := time.Now()
 	for d, want := range map[time.Duration]string{
-		-2 * time.Minute: "in the future", -59 * time.Second: "just now", 59 * time.Second: "just now", time.Minute: "1 min ago", 119 * time.Minute: "1 h ago",
+		-2 * time.Minute: "in the future", -59 * time.Second: "just now", 59 * time.Second: "just now",
+		time.Minute: "1 min ago", 119 * time.Minute: "1 h ago",
 		47 * time.Hour: "47 h ago", 48 * time.Hour: "2 days ago",
 	} {
 		if got := ago(now, now.Add(-d)); got != want {

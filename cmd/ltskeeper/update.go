@@ -30,8 +30,10 @@ before, or too little room on the disk. --force overrides all of that but the in
   ltskeeper update-image x86_64 --dry-run
   ltskeeper update-image --cron           prints a line if something changed, and what needs attention`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would change, as a diff, and write nothing"},
-			&cli.BoolFlag{Name: "cron", Usage: "like --quiet, and one line about what changed; waits for apt in a chroot"},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"},
+				Usage: "say what would change, as a diff, and write nothing"},
+			&cli.BoolFlag{Name: "cron",
+				Usage: "like --quiet, and one line about what changed; waits for apt in a chroot"},
 			fullFlag(),
 			forceFlag(),
 		},
@@ -58,7 +60,8 @@ func (t *tool) updateImage(ctx *cli.Context) error {
 	}
 	report, stop := t.watch("scan servers")
 	options := update.Options{
-		Chroots: chroots, DryRun: ctx.Bool("dry-run"), Full: ctx.Bool("full"), Force: ctx.Bool("force"), Progress: report,
+		Chroots: chroots, DryRun: ctx.Bool("dry-run"), Full: ctx.Bool("full"), Force: ctx.Bool("force"),
+		Progress: report,
 	}
 	if t.cron {
 		options.Patience = cronPatience

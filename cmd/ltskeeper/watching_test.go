@@ -45,7 +45,8 @@ func TestPageExplainsEveryMetric(t *testing.T) {
 		if len(f.Metric) == 0 {
 			t.Errorf("everything() has no %s", f.GetName())
 		}
-		names := slices.SortedFunc(maps.Keys(labels), func(a, b string) int { return strings.Compare(b, a) }) // step, chroot
+		// step, chroot
+		names := slices.SortedFunc(maps.Keys(labels), func(a, b string) int { return strings.Compare(b, a) })
 		if slices.Contains(names, "`state`") {
 			slices.Sort(names) // server, state
 		}
@@ -142,7 +143,8 @@ func TestDashboard(t *testing.T) {
 		t.Fatal(err)
 	}
 	if dashboard.ID != nil || dashboard.UID != nil || dashboard.SchemaVersion < 38 || len(dashboard.Panels) == 0 {
-		t.Errorf("id %v, uid %v, schema version %d, %d panels", dashboard.ID, dashboard.UID, dashboard.SchemaVersion, len(dashboard.Panels))
+		t.Errorf("id %v, uid %v, schema version %d, %d panels", dashboard.ID, dashboard.UID, dashboard.SchemaVersion,
+			len(dashboard.Panels))
 	}
 	variable := dataSource{"prometheus", "${datasource}"}
 	var variables []string
@@ -151,7 +153,8 @@ func TestDashboard(t *testing.T) {
 			t.Errorf("the variable %s asks %v", v.Name, v.Datasource)
 		}
 	}
-	if !slices.Equal(variables, []string{"datasource: prometheus", "instance: label_values(ltskeeper_last_run_timestamp_seconds, instance)"}) {
+	if !slices.Equal(variables,
+		[]string{"datasource: prometheus", "instance: label_values(ltskeeper_last_run_timestamp_seconds, instance)"}) {
 		t.Errorf("variables are %q", variables)
 	}
 	taken := map[[2]int]string{}
@@ -176,7 +179,8 @@ func TestDashboard(t *testing.T) {
 			}
 		}
 		for _, target := range p.Targets {
-			if target.Datasource != variable || target.RefID == "" || !strings.Contains(target.Expr, `instance=~"$instance"`) {
+			if target.Datasource != variable || target.RefID == "" ||
+				!strings.Contains(target.Expr, `instance=~"$instance"`) {
 				t.Errorf("%s: %+v", p.Title, target)
 			}
 			fmt.Fprintf(&finds, "  - {expr: %q, exp_samples: [{labels: '{}', value: 1}]}\n",

@@ -35,7 +35,8 @@ func newFarm(t *testing.T) farm {
 	f := farm{dir: tempDir(t)}
 	write := func(name, text string) {
 		path := filepath.Join(f.dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755),
+			os.WriteFile(path, []byte(text), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -75,7 +76,8 @@ func newKey(t *testing.T) (line, fingerprint string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if fingerprint = ssh.FingerprintSHA256(key); strings.Contains(fingerprint, "/") && strings.Contains(fingerprint, "+") {
+		if fingerprint = ssh.FingerprintSHA256(key); strings.Contains(fingerprint, "/") &&
+			strings.Contains(fingerprint, "+") {
 			return key.Type() + " " + base64.StdEncoding.EncodeToString(key.Marshal()), fingerprint
 		}
 	}
@@ -118,11 +120,13 @@ func TestShells(t *testing.T) {
 			f := newFarm(t)
 			dir := tempDir(t)
 			for from, to := range map[string]string{
-				"ltskeeper.bash": "completions/ltskeeper", "_ltskeeper": "zsh/_ltskeeper", "ltskeeper.fish": "fish/ltskeeper.fish",
+				"ltskeeper.bash": "completions/ltskeeper", "_ltskeeper": "zsh/_ltskeeper",
+				"ltskeeper.fish": "fish/ltskeeper.fish",
 			} {
 				text, err := os.ReadFile(from)
 				path := filepath.Join(dir, to)
-				if err := errors.Join(err, os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, text, 0o644)); err != nil {
+				if err := errors.Join(err, os.MkdirAll(filepath.Dir(path), 0o755),
+					os.WriteFile(path, text, 0o644)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -142,13 +146,17 @@ func TestShells(t *testing.T) {
 				{"ltskeeper image unpin 1", "ltskeeper image unpin 12"},
 				{"ltskeeper --config=other/oth", "ltskeeper --config=other/other.toml"},
 				{"ltskeeper --config other/oth", "ltskeeper --config other/other.toml"},
-				{"ltskeeper --config=other/other.toml server remove ", "ltskeeper --config=other/other.toml server remove lonely"},
-				{"ltskeeper server remove --config other/other.toml l", "ltskeeper server remove --config other/other.toml lonely"},
-				{"ltskeeper server remove --config 'other/other.toml' ", "ltskeeper server remove --config 'other/other.toml' lonely"},
+				{"ltskeeper --config=other/other.toml server remove ",
+					"ltskeeper --config=other/other.toml server remove lonely"},
+				{"ltskeeper server remove --config other/other.toml l",
+					"ltskeeper server remove --config other/other.toml lonely"},
+				{"ltskeeper server remove --config 'other/other.toml' ",
+					"ltskeeper server remove --config 'other/other.toml' lonely"},
 				{"ltskeeper keys import app01 a", `ltskeeper keys import app01 a\ key.pub`},
 				// Nothing to offer, and nothing to say either.
 				{"ltskeeper --config=none server remove a", "ltskeeper --config=none server remove a"},
-				{"ltskeeper --config=hostile/ltskeeper.toml server remove a", "ltskeeper --config=hostile/ltskeeper.toml server remove a"},
+				{"ltskeeper --config=hostile/ltskeeper.toml server remove a",
+					"ltskeeper --config=hostile/ltskeeper.toml server remove a"},
 				{"ltskeeper nonsense a", "ltskeeper nonsense a"},
 			} {
 				s.completes(c.typed, c.want)

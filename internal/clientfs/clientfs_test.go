@@ -31,8 +31,9 @@ func TestStat(t *testing.T) {
 		"file as folder": link("usr/lib/x/y"),
 	}
 	for name, want := range map[string]string{
-		"lib/x": "usr/lib/x", "absolute/x": "usr/lib/x", "above/x": "usr/lib/x", "chain/x": "usr/lib/x", "/../lib/../lib//x": "usr/lib/x",
-		"lib": "usr/lib", ".": ".", "": ".",
+		"lib/x": "usr/lib/x", "absolute/x": "usr/lib/x", "above/x": "usr/lib/x", "chain/x": "usr/lib/x",
+		"/../lib/../lib//x": "usr/lib/x",
+		"lib":               "usr/lib", ".": ".", "": ".",
 	} {
 		place, info, err := Stat(root, name)
 		if err != nil || place != want || info.Name() != filepath.Base(want) {
@@ -62,11 +63,13 @@ func TestFolder(t *testing.T) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{"etc/hosts": "hosts", "etc/ssh/config": "", "usr/x": "x"} {
 		path := filepath.Join(dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o644)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755),
+			os.WriteFile(path, []byte(content), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(os.Symlink("/dev/zero", filepath.Join(dir, "zero")), os.Symlink("usr", filepath.Join(dir, "lib"))); err != nil {
+	if err := errors.Join(os.Symlink("/dev/zero", filepath.Join(dir, "zero")),
+		os.Symlink("usr", filepath.Join(dir, "lib"))); err != nil {
 		t.Fatal(err)
 	}
 	root, err := os.OpenRoot(dir)
@@ -92,7 +95,8 @@ func TestFolderDoesNotBlock(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.WriteFile(filepath.Join(dir, "sparse"), nil, 0o644), os.Truncate(filepath.Join(dir, "sparse"), 1<<40)); err != nil {
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "sparse"), nil, 0o644),
+		os.Truncate(filepath.Join(dir, "sparse"), 1<<40)); err != nil {
 		t.Fatal(err)
 	}
 	root, err := os.OpenRoot(dir)

@@ -101,7 +101,8 @@ func named(dir *os.Root, name string, err error) error {
 }
 
 // ready makes the file under the name that it has until it is finished, and syncs it.
-func ready(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, by owner) (temp string, err error) {
+func ready(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, by owner) (temp string,
+	err error) {
 	if err := Tidy(dir, name); err != nil {
 		return "", err
 	}
@@ -152,7 +153,8 @@ func Sweep(path string) error {
 		return err
 	}
 	for _, e := range entries {
-		if name := e.Name(); e.Type().IsRegular() && strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix) {
+		if name := e.Name(); e.Type().IsRegular() && strings.HasPrefix(name, prefix) &&
+			strings.HasSuffix(name, suffix) {
 			if err := os.Remove(filepath.Join(path, name)); err != nil {
 				return err
 			}

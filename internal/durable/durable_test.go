@@ -49,7 +49,8 @@ func TestWrite(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(filepath.Join(dir, "folder"), nil, 0o644); err == nil || !strings.Contains(err.Error(), "write "+filepath.Join(dir, "folder")+": ") {
+	if err := Write(filepath.Join(dir, "folder"), nil, 0o644); err == nil ||
+		!strings.Contains(err.Error(), "write "+filepath.Join(dir, "folder")+": ") {
 		t.Errorf("written over a folder: %v", err)
 	}
 	if names := list(t, dir); names != "file folder new" {
@@ -83,7 +84,8 @@ func TestFailingDisk(t *testing.T) {
 						t.Errorf("%s of %s, %s: there is %s", what, name, op, names)
 					}
 					disk.Mend()
-					if data, err := os.ReadFile(filepath.Join(dir, "old")); err != nil || !bytes.Equal(data, content(1)) {
+					if data, err := os.ReadFile(filepath.Join(dir, "old")); err != nil ||
+						!bytes.Equal(data, content(1)) {
 						t.Errorf("%s of %s, %s: %d bytes, %v", what, name, op, len(data), err)
 					}
 					disk.FailAt(op, name, cause)

@@ -123,7 +123,8 @@ type program interface {
 func openProgram(root fs.FS, name string) (program, error) {
 	place, info, err := clientfs.Stat(root, name)
 	if clientfs.IsMissing(err) {
-		if place, err := clientfs.Resolve(root, name); err == nil && place != strings.TrimPrefix(path.Clean("/"+name), "/") {
+		if place, err := clientfs.Resolve(root, name); err == nil &&
+			place != strings.TrimPrefix(path.Clean("/"+name), "/") {
 			return nil, fmt.Errorf("leads to /%s, which does not exist", place)
 		}
 		return nil, errors.New("does not exist")
@@ -209,17 +210,20 @@ func readLoader(f io.ReaderAt, start []byte) (string, error) {
 		if err := read(bytes.NewReader(start), &h); err != nil {
 			return "", err
 		}
-		at, kind, count, size, want = h.Phoff, elf.Type(h.Type), int(h.Phnum), int(h.Phentsize), binary.Size(elf.Prog64{})
+		at, kind, count, size, want = h.Phoff, elf.Type(h.Type), int(h.Phnum), int(h.Phentsize),
+			binary.Size(elf.Prog64{})
 	case elf.Class(start[elf.EI_CLASS]) == elf.ELFCLASS32:
 		var h elf.Header32
 		if err := read(bytes.NewReader(start), &h); err != nil {
 			return "", err
 		}
-		at, kind, count, size, want = uint64(h.Phoff), elf.Type(h.Type), int(h.Phnum), int(h.Phentsize), binary.Size(elf.Prog32{})
+		at, kind, count, size, want = uint64(h.Phoff), elf.Type(h.Type), int(h.Phnum), int(h.Phentsize),
+			binary.Size(elf.Prog32{})
 	default:
 		return "", broken
 	}
-	if kind != elf.ET_EXEC && kind != elf.ET_DYN || size != want || count == 0 || count*size > maxSegments || at > 1<<62 {
+	if kind != elf.ET_EXEC && kind != elf.ET_DYN || size != want || count == 0 || count*size > maxSegments ||
+		at > 1<<62 {
 		return "", broken
 	}
 	segments := io.NewSectionReader(f, int64(at), int64(count*size))

@@ -75,43 +75,65 @@ var roots = map[string]struct {
 	files map[string]string
 	want  string // of the error; empty: sbin/init starts
 }{
-	"static":                      {map[string]string{"sbin/init": ours}, ""},
-	"merged /usr":                 {map[string]string{"sbin": "->usr/sbin", "lib": "->usr/lib", "usr/sbin/init": "->/lib/systemd/systemd", "usr/lib/systemd/systemd": ours}, ""},
-	"a link out of the root":      {map[string]string{"sbin/init": "->../../../../../bin/static", "bin/static": ours}, ""},
-	"a link that leads nowhere":   {map[string]string{"sbin/init": "->/lib/systemd/systemd", "bin/sh": ours}, "/sbin/init leads to /lib/systemd/systemd, which does not exist"},
-	"a link to itself":            {map[string]string{"sbin/init": "->init", "bin/sh": ours}, "too many levels of symbolic links"},
-	"not executable":              {map[string]string{"sbin/init": "data:" + ours, "bin/sh": ours}, "/sbin/init is not executable"},
-	"empty":                       {map[string]string{"sbin/init": ""}, "/sbin/init is not a program"},
-	"text":                        {map[string]string{"sbin/init": "echo hello\n"}, "/sbin/init is not a program"},
-	"a script":                    {map[string]string{"sbin/init": "#!/bin/static\n", "bin/static": ours}, ""},
-	"a script with an argument":   {map[string]string{"sbin/init": "#! \t /bin/static \t -e\n", "bin/static": ours}, ""},
-	"a script of one line":        {map[string]string{"sbin/init": "#!/bin/static", "bin/static": ours}, ""},
-	"a relative interpreter":      {map[string]string{"sbin/init": "#!bin/static\n", "bin/static": ours}, ""},
-	"an interpreter through link": {map[string]string{"sbin/init": "#!/bin/sh\n", "bin": "->usr/bin", "usr/bin/sh": "->static", "usr/bin/static": ours}, ""},
-	"no interpreter":              {map[string]string{"sbin/init": "#!/bin/bash\n", "bin/sh": ours}, "/sbin/init is a script whose interpreter /bin/bash does not exist"},
-	"from DOS":                    {map[string]string{"sbin/init": "#!/bin/static\r\n", "bin/static": ours}, `whose interpreter "/bin/static\r" does not exist`},
-	"an interpreter that is data": {map[string]string{"sbin/init": "#!/bin/static\n", "bin/static": "data:" + ours}, "whose interpreter /bin/static is not executable"},
-	"names no interpreter":        {map[string]string{"sbin/init": "#!\n/bin/static\n", "bin/static": ours}, "/sbin/init is a script that names no interpreter"},
-	"names blanks":                {map[string]string{"sbin/init": "#! \t \n/bin/static\n", "bin/static": ours}, "/sbin/init is a script that names no interpreter"},
-	"the interpreter is cut off":  {map[string]string{"sbin/init": "#!/" + strings.Repeat("bin/../", 50) + "bin/static\n", "bin/static": ours}, "/sbin/init is a script that names no interpreter"},
-	"five scripts":                {chain(5), ""},
-	"six scripts":                 {chain(6), "is a script again, which is one too many"},
-	"its own interpreter":         {map[string]string{"sbin/init": "#!/sbin/init\n"}, "is a script again, which is one too many"},
-	"no loader":                   {map[string]string{"sbin/init": string(elftest.Dynamic(elf.EM_X86_64, "/lib64/ld.so"))}, "/sbin/init is a program whose loader /lib64/ld.so does not exist"},
-	"the loader is not one":       {map[string]string{"sbin/init": string(elftest.Dynamic(elf.EM_X86_64, "/lib64/ld.so")), "lib64/ld.so": "#!/bin/static\n", "bin/static": ours}, "whose loader /lib64/ld.so is not a program"},
-	"the loader is data":          {map[string]string{"sbin/init": string(elftest.Dynamic(elf.EM_X86_64, "/lib64/ld.so")), "lib64/ld.so": "data:" + ours}, "whose loader /lib64/ld.so is not executable"},
-	"a loader":                    {map[string]string{"sbin/init": string(elftest.Dynamic(elf.EM_X86_64, "/lib64/ld.so")), "lib64/ld.so": "->/bin/static", "bin/static": ours}, ""},
-	"a script whose shell has no loader": {map[string]string{"sbin/init": "#!/bin/sh\n", "bin/sh": string(elftest.Dynamic(elf.EM_X86_64, "/lib/ld.so"))},
+	"static": {map[string]string{"sbin/init": ours}, ""},
+	"merged /usr": {map[string]string{"sbin": "->usr/sbin", "lib": "->usr/lib",
+		"usr/sbin/init": "->/lib/systemd/systemd", "usr/lib/systemd/systemd": ours}, ""},
+	"a link out of the root": {map[string]string{"sbin/init": "->../../../../../bin/static", "bin/static": ours},
+		""},
+	"a link that leads nowhere": {map[string]string{"sbin/init": "->/lib/systemd/systemd", "bin/sh": ours},
+		"/sbin/init leads to /lib/systemd/systemd, which does not exist"},
+	"a link to itself": {map[string]string{"sbin/init": "->init", "bin/sh": ours},
+		"too many levels of symbolic links"},
+	"not executable": {map[string]string{"sbin/init": "data:" + ours, "bin/sh": ours},
+		"/sbin/init is not executable"},
+	"empty":    {map[string]string{"sbin/init": ""}, "/sbin/init is not a program"},
+	"text":     {map[string]string{"sbin/init": "echo hello\n"}, "/sbin/init is not a program"},
+	"a script": {map[string]string{"sbin/init": "#!/bin/static\n", "bin/static": ours}, ""},
+	"a script with an argument": {map[string]string{"sbin/init": "#! \t /bin/static \t -e\n", "bin/static": ours},
+		""},
+	"a script of one line":   {map[string]string{"sbin/init": "#!/bin/static", "bin/static": ours}, ""},
+	"a relative interpreter": {map[string]string{"sbin/init": "#!bin/static\n", "bin/static": ours}, ""},
+	"an interpreter through link": {map[string]string{"sbin/init": "#!/bin/sh\n", "bin": "->usr/bin",
+		"usr/bin/sh": "->static", "usr/bin/static": ours}, ""},
+	"no interpreter": {map[string]string{"sbin/init": "#!/bin/bash\n", "bin/sh": ours},
+		"/sbin/init is a script whose interpreter /bin/bash does not exist"},
+	"from DOS": {map[string]string{"sbin/init": "#!/bin/static\r\n", "bin/static": ours},
+		`whose interpreter "/bin/static\r" does not exist`},
+	"an interpreter that is data": {map[string]string{"sbin/init": "#!/bin/static\n", "bin/static": "data:" + ours},
+		"whose interpreter /bin/static is not executable"},
+	"names no interpreter": {map[string]string{"sbin/init": "#!\n/bin/static\n", "bin/static": ours},
+		"/sbin/init is a script that names no interpreter"},
+	"names blanks": {map[string]string{"sbin/init": "#! \t \n/bin/static\n", "bin/static": ours},
+		"/sbin/init is a script that names no interpreter"},
+	"the interpreter is cut off": {map[string]string{"sbin/init": "#!/" + strings.Repeat("bin/../", 50) +
+		"bin/static\n", "bin/static": ours}, "/sbin/init is a script that names no interpreter"},
+	"five scripts": {chain(5), ""},
+	"six scripts":  {chain(6), "is a script again, which is one too many"},
+	"its own interpreter": {map[string]string{"sbin/init": "#!/sbin/init\n"},
+		"is a script again, which is one too many"},
+	"no loader": {map[string]string{"sbin/init": string(elftest.Dynamic(elf.EM_X86_64,
+		"/lib64/ld.so"))}, "/sbin/init is a program whose loader /lib64/ld.so does not exist"},
+	"the loader is not one": {map[string]string{"sbin/init": string(elftest.Dynamic(elf.EM_X86_64,
+		"/lib64/ld.so")), "lib64/ld.so": "#!/bin/static\n", "bin/static": ours},
+		"whose loader /lib64/ld.so is not a program"},
+	"the loader is data": {map[string]string{"sbin/init": string(elftest.Dynamic(elf.EM_X86_64,
+		"/lib64/ld.so")), "lib64/ld.so": "data:" + ours}, "whose loader /lib64/ld.so is not executable"},
+	"a loader": {map[string]string{"sbin/init": string(elftest.Dynamic(elf.EM_X86_64,
+		"/lib64/ld.so")), "lib64/ld.so": "->/bin/static", "bin/static": ours}, ""},
+	"a script whose shell has no loader": {map[string]string{"sbin/init": "#!/bin/sh\n",
+		"bin/sh": string(elftest.Dynamic(elf.EM_X86_64, "/lib/ld.so"))},
 		"/sbin/init is a script whose interpreter /bin/sh is a program whose loader /lib/ld.so does not exist"},
 	"cut off behind the header": {map[string]string{"sbin/init": ours[:70]}, "/sbin/init is a damaged program"},
-	"a header of zeros":         {map[string]string{"sbin/init": elf.ELFMAG + strings.Repeat("\x00", 300)}, "/sbin/init is a damaged program"},
+	"a header of zeros": {map[string]string{"sbin/init": elf.ELFMAG + strings.Repeat("\x00", 300)},
+		"/sbin/init is a damaged program"},
 }
 
 func TestFind(t *testing.T) {
 	t.Parallel()
 	for name, c := range roots {
 		got, err := find(t, makeRoot(t, c.files))
-		if c.want == "" && (err != nil || got != "sbin/init") || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+		if c.want == "" && (err != nil || got != "sbin/init") || c.want != "" &&
+			(err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: got %q, %v, want %q", name, got, err, c.want)
 		}
 	}
@@ -166,16 +188,25 @@ func TestFindRealPrograms(t *testing.T) {
 		want  string
 		err   string
 	}{
-		"busybox alone":              {map[string]string{"bin/busybox": busybox, "bin/sh": "->busybox"}, "bin/sh", ""},
-		"busybox as init":            {map[string]string{"bin/busybox": busybox, "sbin/init": "->../bin/busybox"}, "sbin/init", ""},
-		"a script of busybox":        {map[string]string{"bin/busybox": busybox, "bin/sh": "->busybox", "sbin/init": "#!/bin/sh\nexit 0\n"}, "sbin/init", ""},
-		"dash":                       {map[string]string{"bin/dash": dash, "bin/sh": "->dash", loader: read(loader)}, "bin/sh", ""},
-		"dash without its loader":    {map[string]string{"bin/dash": dash, "bin/sh": "->dash"}, "", "/bin/sh is a program whose loader " + loader + " does not exist"},
-		"etc/init is a folder":       {map[string]string{"etc/init/rc.conf": "x", "bin/busybox": busybox, "bin/sh": "->busybox"}, "bin/sh", ""},
-		"etc/init leads to a folder": {map[string]string{"etc/init": "->rc", "etc/rc/": "", "bin/busybox": busybox, "bin/sh": "->busybox"}, "bin/sh", ""},
-		"nothing":                    {map[string]string{"etc/": ""}, "", "there is no program to start in it (sbin/init, etc/init, bin/init, bin/sh)"},
-		"/usr is not there":          {map[string]string{"bin": "->usr/bin", "sbin": "->usr/sbin"}, "", "there is no program to start in it"},
-		"for another machine":        {map[string]string{"sbin/init": string(elftest.Static(elf.EM_AARCH64))}, "sbin/init", ""},
+		"busybox alone": {map[string]string{"bin/busybox": busybox, "bin/sh": "->busybox"}, "bin/sh", ""},
+		"busybox as init": {map[string]string{"bin/busybox": busybox, "sbin/init": "->../bin/busybox"},
+			"sbin/init", ""},
+		"a script of busybox": {map[string]string{"bin/busybox": busybox, "bin/sh": "->busybox",
+			"sbin/init": "#!/bin/sh\nexit 0\n"}, "sbin/init", ""},
+		"dash": {map[string]string{"bin/dash": dash, "bin/sh": "->dash", loader: read(loader)},
+			"bin/sh", ""},
+		"dash without its loader": {map[string]string{"bin/dash": dash, "bin/sh": "->dash"}, "",
+			"/bin/sh is a program whose loader " + loader + " does not exist"},
+		"etc/init is a folder": {map[string]string{"etc/init/rc.conf": "x", "bin/busybox": busybox,
+			"bin/sh": "->busybox"}, "bin/sh", ""},
+		"etc/init leads to a folder": {map[string]string{"etc/init": "->rc", "etc/rc/": "", "bin/busybox": busybox,
+			"bin/sh": "->busybox"}, "bin/sh", ""},
+		"nothing": {map[string]string{"etc/": ""}, "",
+			"there is no program to start in it (sbin/init, etc/init, bin/init, bin/sh)"},
+		"/usr is not there": {map[string]string{"bin": "->usr/bin", "sbin": "->usr/sbin"}, "",
+			"there is no program to start in it"},
+		"for another machine": {map[string]string{"sbin/init": string(elftest.Static(elf.EM_AARCH64))},
+			"sbin/init", ""},
 		"for another machine, 32 bits, without its loader": {map[string]string{"sbin/init": string(elftest.Dynamic(elf.EM_ARM, "/lib/ld-linux-armhf.so.3"))}, "",
 			"whose loader /lib/ld-linux-armhf.so.3 does not exist"},
 	} {
@@ -194,6 +225,7 @@ func FuzzCheckStarts(f *testing.F) {
 	}
 	f.Add([]byte("#!/sbin/init\n"))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		Find(fstest.MapFS{"sbin/init": {Data: content, Mode: 0o755}, "bin/sh": {Data: []byte("#!/sbin/init"), Mode: 0o755}})
+		Find(fstest.MapFS{"sbin/init": {Data: content, Mode: 0o755},
+			"bin/sh": {Data: []byte("#!/sbin/init"), Mode: 0o755}})
 	})
 }

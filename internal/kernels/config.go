@@ -28,7 +28,8 @@ func readConfig(root fs.FS, version string) (config, error) {
 	if version == "" {
 		return nil, nil
 	}
-	for _, name := range []string{"boot/config-" + version, "lib/modules/" + version + "/config", "usr/lib/modules/" + version + "/config"} {
+	for _, name := range []string{"boot/config-" + version, "lib/modules/" + version + "/config",
+		"usr/lib/modules/" + version + "/config"} {
 		_, info, err := find(root, name)
 		if err != nil {
 			return nil, err

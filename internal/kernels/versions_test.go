@@ -13,7 +13,8 @@ import (
 func TestCompareVersions(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
-	versions := []string{"6.1.0-9-amd64", "6.1.0-10-amd64", "6.1.0-10-amd64.old", "5.10", "6.1~rc1", "6.1", "6.01", "6.1.0"}
+	versions := []string{"6.1.0-9-amd64", "6.1.0-10-amd64", "6.1.0-10-amd64.old", "5.10", "6.1~rc1", "6.1", "6.01",
+		"6.1.0"}
 	for range 300 {
 		version := strconv.Itoa(random.IntN(12))
 		for range random.IntN(4) {

@@ -65,7 +65,8 @@ func ask(folder string) question {
 	open.questions[folder] = q
 	go func() { // as long as it takes: nothing ends it but an answer
 		var st unix.Statx_t
-		unix.Statx(unix.AT_FDCWD, folder+"/.", unix.AT_STATX_FORCE_SYNC, unix.STATX_BASIC_STATS, &st) // no cache may answer
+		// no cache may answer
+		unix.Statx(unix.AT_FDCWD, folder+"/.", unix.AT_STATX_FORCE_SYNC, unix.STATX_BASIC_STATS, &st)
 		open.Lock()
 		defer open.Unlock()
 		delete(open.questions, folder)

@@ -38,7 +38,8 @@ func TestBelow(t *testing.T) {
 25 23 0:23 / /srv/ltsp/x86_64/net rw - autofs systemd-1 rw
 26 22 0:24 / /srv/ltsp/x86_64-old/home rw - nfs4 files:/home rw
 `
-	for folder, want := range map[string][]string{"/srv/ltsp/x86_64": {`opt/a b\c`}, "/": {"srv/ltsp/x86_64", `srv/ltsp/x86_64/opt/a b\c`, "srv/ltsp/x86_64-old/home"}} {
+	for folder, want := range map[string][]string{"/srv/ltsp/x86_64": {`opt/a b\c`},
+		"/": {"srv/ltsp/x86_64", `srv/ltsp/x86_64/opt/a b\c`, "srv/ltsp/x86_64-old/home"}} {
 		all, err := mountinfo.GetMountsFromReader(strings.NewReader(table), mountinfo.PrefixFilter(folder))
 		if err != nil {
 			t.Fatal(err)

@@ -20,13 +20,16 @@ func TestTable(t *testing.T) {
 		own    int
 		want   []string
 	}{
-		"usual":       {"23 22 8:2 / /usr rw - ext4 /dev/sda2 rw\n24 23 8:3 / /usr/local rw - xfs /dev/sda3 rw\n", "/", 22, []string{"23 usr", "24 usr/local"}},
-		"a chroot's":  {"23 22 8:2 / /srv/a/usr rw - ext4 /dev/sda2 rw\n24 22 8:3 / /srv/a-b rw - xfs /dev/sda3 rw\n", "/srv/a", 22, []string{"23 usr"}},
+		"usual": {"23 22 8:2 / /usr rw - ext4 /dev/sda2 rw\n24 23 8:3 / /usr/local rw - xfs /dev/sda3 rw\n", "/",
+			22, []string{"23 usr", "24 usr/local"}},
+		"a chroot's": {"23 22 8:2 / /srv/a/usr rw - ext4 /dev/sda2 rw\n24 22 8:3 / /srv/a-b rw - xfs /dev/sda3 rw\n",
+			"/srv/a", 22, []string{"23 usr"}},
 		"stacked":     {"23 22 8:2 / /usr rw - ext4 /dev/sda2 rw\n24 23 8:3 / /usr rw - xfs /dev/sda3 rw\n25 24 8:4 / /usr rw - xfs /dev/sda4 rw\n", "/", 22, []string{"25 usr"}},
 		"covered":     {"23 22 8:2 / /usr/local rw - ext4 /dev/sda2 rw\n24 22 8:3 / /usr rw - xfs /dev/sda3 rw\n25 24 8:4 / /usr/local rw - xfs /dev/sda4 rw\n", "/", 22, []string{"24 usr", "25 usr/local"}},
 		"under stack": {"23 22 8:2 / /usr rw - ext4 /dev/sda2 rw\n26 23 8:5 / /usr/local rw - ext4 /dev/sda5 rw\n24 23 8:3 / /usr rw - xfs /dev/sda3 rw\n", "/", 22, []string{"24 usr"}},
-		"elsewhere":   {"23 22 8:2 / /srv rw - ext4 /dev/sda2 rw\n24 22 8:3 / /opt rw - xfs /dev/sda3 rw\n", "/srv/a", 23, nil},
-		"the folder":  {"23 22 8:2 / /srv/a rw - ext4 /dev/sda2 rw\n24 23 8:3 / /srv/a/opt\\040x rw - xfs /dev/sda3 rw\n", "/srv/a", 23, []string{"24 opt x"}},
+		"elsewhere": {"23 22 8:2 / /srv rw - ext4 /dev/sda2 rw\n24 22 8:3 / /opt rw - xfs /dev/sda3 rw\n", "/srv/a",
+			23, nil},
+		"the folder": {"23 22 8:2 / /srv/a rw - ext4 /dev/sda2 rw\n24 23 8:3 / /srv/a/opt\\040x rw - xfs /dev/sda3 rw\n", "/srv/a", 23, []string{"24 opt x"}},
 	} {
 		all, err := mountinfo.GetMountsFromReader(strings.NewReader(head+test.table), nil)
 		if err != nil {
@@ -77,7 +80,8 @@ func TestIsShown(t *testing.T) {
 			t.Errorf("%s: shown elsewhere %v, want %v", m.Path, got, want)
 		}
 	}
-	if !byPath["usr"].Overlaps(byPath["opt/share"]) || byPath["usr"].Overlaps(byPath["var"]) || byPath["var"].Overlaps(byPath["opt/x"]) {
+	if !byPath["usr"].Overlaps(byPath["opt/share"]) || byPath["usr"].Overlaps(byPath["var"]) ||
+		byPath["var"].Overlaps(byPath["opt/x"]) {
 		t.Error("what overlaps is not what has files in common")
 	}
 }

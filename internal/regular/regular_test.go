@@ -33,11 +33,13 @@ func TestOddThings(t *testing.T) {
 					"ReadFS": func() ([]byte, error) { return ReadFS(os.DirFS(dir), "file", MaxText) },
 				} {
 					_, err := read()
-					if !IsOdd(err) || !strings.Contains(err.Error(), "file: ") || !strings.Contains(err.Error(), thing.Want) || errors.Is(err, fs.ErrNotExist) {
+					if !IsOdd(err) || !strings.Contains(err.Error(), "file: ") ||
+						!strings.Contains(err.Error(), thing.Want) || errors.Is(err, fs.ErrNotExist) {
 						t.Errorf("%s: %v, want %q", what, err, thing.Want)
 					}
 				}
-				if _, err := ReadFS(root.FS(), "file", MaxText); err == nil { // links that lead out of it have an error of their own
+				// links that lead out of it have an error of their own
+				if _, err := ReadFS(root.FS(), "file", MaxText); err == nil {
 					t.Error("it was read from an fs.FS of a Root")
 				}
 				f, err := OpenIn(root, "file")
@@ -48,7 +50,8 @@ func TestOddThings(t *testing.T) {
 				if !IsOdd(err) {
 					t.Errorf("OpenIn: %v", err)
 				}
-				if f, err := OpenOwn(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err == nil && thing.Name != "900 GB" {
+				if f, err := OpenOwn(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err == nil &&
+					thing.Name != "900 GB" {
 					t.Errorf("OpenOwn: %v", f.Close())
 				} else if err != nil && !IsOdd(err) {
 					t.Errorf("OpenOwn: %v", err)
@@ -64,7 +67,8 @@ func TestOddThings(t *testing.T) {
 func TestOrdinaryFiles(t *testing.T) {
 	dir := t.TempDir()
 	path, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
-	if err := errors.Join(os.WriteFile(path, []byte("text"), 0o644), os.Symlink("file", link), os.Symlink("gone", link+".gone")); err != nil {
+	if err := errors.Join(os.WriteFile(path, []byte("text"), 0o644), os.Symlink("file", link),
+		os.Symlink("gone", link+".gone")); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range []string{path, link} {
@@ -72,7 +76,8 @@ func TestOrdinaryFiles(t *testing.T) {
 			t.Errorf("%s: %q, %v", p, data, err)
 		}
 	}
-	if _, err := Read(path, 3); !IsOdd(err) || err.Error() != "read "+path+": it has 4 bytes, and no more than 3 are read" {
+	if _, err := Read(path, 3); !IsOdd(err) ||
+		err.Error() != "read "+path+": it has 4 bytes, and no more than 3 are read" {
 		t.Errorf("%v", err)
 	}
 	for _, p := range []string{filepath.Join(dir, "none"), link + ".gone"} {
@@ -89,7 +94,8 @@ func TestOrdinaryFiles(t *testing.T) {
 	if _, err := OpenOwn(link, os.O_WRONLY, 0); !IsOdd(err) || !strings.Contains(err.Error(), "a symbolic link") {
 		t.Errorf("OpenOwn of a link: %v", err)
 	}
-	if data, err := Read("/proc/self/status", MaxRecord); err != nil || len(data) == 0 { // which says that it has 0 bytes
+	// which says that it has 0 bytes
+	if data, err := Read("/proc/self/status", MaxRecord); err != nil || len(data) == 0 {
 		t.Errorf("%q, %v", data, err)
 	}
 }
@@ -147,17 +153,20 @@ func TestReadGiven(t *testing.T) {
 		f.Write(text)
 		f.Close()
 	}
-	for _, pause := range []time.Duration{0, patience + time.Second} { // a writer may be slower than one who does not come
+	// a writer may be slower than one who does not come
+	for _, pause := range []time.Duration{0, patience + time.Second} {
 		go write([]byte("keys"), pause)
 		if data, err := ReadGiven(t.Context(), fifo, 10); err != nil || string(data) != "keys" {
 			t.Errorf("%q, %v", data, err)
 		}
 	}
 	go write(bytes.Repeat([]byte("x"), 1000), 0)
-	if _, err := ReadGiven(t.Context(), fifo, 10); !IsOdd(err) || !strings.Contains(err.Error(), fifo+": it has more than 10 bytes") {
+	if _, err := ReadGiven(t.Context(), fifo, 10); !IsOdd(err) ||
+		!strings.Contains(err.Error(), fifo+": it has more than 10 bytes") {
 		t.Error(err)
 	}
-	if _, err := ReadGiven(t.Context(), fifo, 10); !IsOdd(err) || !strings.Contains(err.Error(), fifo+": it is a fifo, and nobody writes to it") {
+	if _, err := ReadGiven(t.Context(), fifo, 10); !IsOdd(err) ||
+		!strings.Contains(err.Error(), fifo+": it is a fifo, and nobody writes to it") {
 		t.Error(err)
 	}
 	if data, err := ReadGiven(t.Context(), "/dev/null", 10); err != nil || len(data) > 0 {

@@ -35,12 +35,16 @@ func TestFindIn(t *testing.T) {
 		err  error
 		want []Remedy
 	}{
-		"no error":                 {nil, nil},
-		"none":                     {fmt.Errorf("build: %w", cause), nil},
-		"the cause's first":        {AttachTo(fmt.Errorf("build: %w", AttachTo(cause, room, list)), force), []Remedy{room, list, force}},
-		"of joined errors":         {errors.Join(AttachTo(cause, list), cause, AttachTo(cause, force)), []Remedy{list, force}},
-		"of two causes":            {fmt.Errorf("%w: %w", AttachTo(cause, list), AttachTo(cause, room)), []Remedy{list, room}},
-		"each once":                {errors.Join(AttachTo(cause, list, room), AttachTo(cause, Command{"image", "list"})), []Remedy{list, room}},
+		"no error": {nil, nil},
+		"none":     {fmt.Errorf("build: %w", cause), nil},
+		"the cause's first": {AttachTo(fmt.Errorf("build: %w", AttachTo(cause, room, list)), force),
+			[]Remedy{room, list, force}},
+		"of joined errors": {errors.Join(AttachTo(cause, list), cause, AttachTo(cause, force)),
+			[]Remedy{list, force}},
+		"of two causes": {fmt.Errorf("%w: %w", AttachTo(cause, list), AttachTo(cause, room)),
+			[]Remedy{list, room}},
+		"each once": {errors.Join(AttachTo(cause, list, room),
+			AttachTo(cause, Command{"image", "list"})), []Remedy{list, room}},
 		"of what all joined share": {AttachTo(errors.Join(AttachTo(cause, list), cause), force), []Remedy{list, force}},
 	} {
 		if got := FindIn(test.err); !reflect.DeepEqual(got, test.want) {

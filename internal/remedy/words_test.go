@@ -18,7 +18,8 @@ var faces = []string{"cmd"}
 
 // forTests holds what only tests, and scripts around them, import.
 var forTests = []string{
-	"internal/testkit/machine", "internal/testkit/manual", "internal/testkit/sshdtest", "internal/testkit/disktest", "testscripts", "scripts", "demo", "bench", "docs",
+	"internal/testkit/machine", "internal/testkit/manual", "internal/testkit/sshdtest", "internal/testkit/disktest",
+	"testscripts", "scripts", "demo", "bench", "docs",
 }
 
 // unconverted are the packages whose errors and findings still say in their text what to do.
@@ -39,7 +40,9 @@ func TestOnlyFacesSpeakOfCommands(t *testing.T) {
 			return err
 		}
 		name = filepath.ToSlash(name)
-		if e.IsDir() && (slices.Contains(faces, name) || slices.Contains(forTests, name) || name != "." && strings.HasPrefix(name, ".")) {
+		if e.IsDir() &&
+			(slices.Contains(faces, name) || slices.Contains(forTests, name) || name != "." &&
+				strings.HasPrefix(name, ".")) {
 			return fs.SkipDir
 		}
 		if !e.Type().IsRegular() || filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
@@ -55,7 +58,8 @@ func TestOnlyFacesSpeakOfCommands(t *testing.T) {
 		for _, literal := range findCommandWords(file) {
 			found[dir] = true
 			if !slices.Contains(unconverted, dir) {
-				t.Errorf("%s:%d: %s: only faces turn remedies into words", name, files.Position(literal.Pos()).Line, literal.Value)
+				t.Errorf("%s:%d: %s: only faces turn remedies into words", name, files.Position(literal.Pos()).Line,
+					literal.Value)
 			}
 		}
 		return nil

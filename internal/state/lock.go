@@ -39,8 +39,10 @@ func (f Folder) Lock() (release func(), err error) {
 	case err == nil:
 	case errors.Is(err, unix.EWOULDBLOCK):
 		return nil, fmt.Errorf("%w%s (lock %s); try again when it is done", ErrLocked, describeHolder(path), path)
-	case errors.Is(err, unix.ENOLCK), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL):
-		return nil, fmt.Errorf("take the lock %s: %w: this file system cannot lock files; move the state to one that can (state = in the declaration)", path, err)
+	case errors.Is(err, unix.ENOLCK), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EOPNOTSUPP),
+		errors.Is(err, unix.EINVAL):
+		return nil,
+			fmt.Errorf("take the lock %s: %w: this file system cannot lock files; move the state to one that can (state = in the declaration)", path, err)
 	default:
 		return nil, fmt.Errorf("take the lock %s: %w", path, err)
 	}

@@ -65,7 +65,8 @@ func TestLockOnAFileServer(t *testing.T) {
 	}
 	disk.Set("lock", disktest.Fake{Lock: syscall.ENOLCK})
 	_, err = lockInTime(t, folder)
-	if !errors.Is(err, syscall.ENOLCK) || !strings.Contains(err.Error(), "cannot lock files; move the state to one that can") {
+	if !errors.Is(err, syscall.ENOLCK) ||
+		!strings.Contains(err.Error(), "cannot lock files; move the state to one that can") {
 		t.Error(err)
 	}
 	disk.Mend()
@@ -101,7 +102,8 @@ func TestOddLocks(t *testing.T) {
 			thing.Replace(t, path)
 			oddtest.Bounded(t, func() {
 				_, err := folder.Lock()
-				if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "; remove it, and the next run makes another") {
+				if err == nil || !strings.Contains(err.Error(), path) ||
+					!strings.Contains(err.Error(), "; remove it, and the next run makes another") {
 					t.Error(err)
 				}
 			})
@@ -120,7 +122,8 @@ func TestTheLockIsNoLink(t *testing.T) {
 	check := func(how, want string) {
 		t.Helper()
 		_, err := folder.Lock()
-		if err == nil || !strings.Contains(err.Error(), lockPath) || !strings.Contains(err.Error(), want) || errors.Is(err, ErrLocked) {
+		if err == nil || !strings.Contains(err.Error(), lockPath) || !strings.Contains(err.Error(), want) ||
+			errors.Is(err, ErrLocked) {
 			t.Errorf("%s: %v", how, err)
 		}
 		info, err := os.Stat(precious)
@@ -141,7 +144,8 @@ func TestTheLockIsNoLink(t *testing.T) {
 	must(t, os.Symlink("../precious", lockPath))
 	check("a link", "it is a symbolic link and not a regular file; remove it, and the next run makes another")
 	must(t, os.Link(precious, lockPath))
-	check("a second name", "has another name, and its mode is 644 and not 600: remove it, and the next run makes another")
+	check("a second name",
+		"has another name, and its mode is 644 and not 600: remove it, and the next run makes another")
 	must(t, os.Symlink("../made", lockPath))
 	check("a link to nowhere", "it is a symbolic link")
 	if _, err := os.Lstat(filepath.Join(dir, "made")); !errors.Is(err, fs.ErrNotExist) {

@@ -35,7 +35,8 @@ func TestNobodyElseJoinsAPath(t *testing.T) {
 		file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
 		must(t, err)
 		for _, node := range findJoins(file) {
-			t.Errorf("%s:%d: only internal/state may join a path below the state folder", name, files.Position(node.Pos()).Line)
+			t.Errorf("%s:%d: only internal/state may join a path below the state folder", name,
+				files.Position(node.Pos()).Line)
 		}
 		checked++
 		return nil
@@ -87,7 +88,9 @@ func findJoins(file *ast.File) (found []ast.Node) {
 		case *ast.CallExpr:
 			switch callee(n) {
 			case "filepath.Join", "path.Join":
-				joins = slices.ContainsFunc(n.Args, func(arg ast.Expr) bool { return mentionsState(arg) || namesFile(arg) })
+				joins = slices.ContainsFunc(n.Args, func(arg ast.Expr) bool {
+					return mentionsState(arg) || namesFile(arg)
+				})
 			case "fmt.Sprintf":
 				joins = strings.Contains(stringOf(n.Args[0]), "%s/") && slices.ContainsFunc(n.Args, isState)
 			}

@@ -21,11 +21,13 @@ func TestGet(t *testing.T) {
 		return path
 	}
 	more := write("more", "[*]\nMORE = included\n")
-	conf := write("lts.conf", "[default]\nA = all\nB = all\nC = all\nD = NONE\ninclude "+more+"\n["+host+"]\nB = mine\n")
+	conf := write("lts.conf",
+		"[default]\nA = all\nB = all\nC = all\nD = NONE\ninclude "+more+"\n["+host+"]\nB = mine\n")
 	broken := write("broken", "[default]\nA = all\nB\n")
 	env := map[string]string{"C": "environment", "E": "environment"}
 	for _, test := range []struct{ path, key, want string }{
-		{conf, "A", "all"}, {conf, "B", "mine"}, {conf, "C", "environment"}, {conf, "D", ""}, {conf, "E", "environment"},
+		{conf, "A", "all"}, {conf, "B", "mine"}, {conf, "C", "environment"}, {conf, "D", ""}, {conf, "E",
+			"environment"},
 		{conf, "F", ""}, {conf, "MORE", "included"},
 		{broken, "A", ""}, {broken, "C", "environment"},
 		{filepath.Join(dir, "none"), "A", ""},

@@ -48,7 +48,8 @@ func Silent(t *testing.T, dir string) {
 		need(t, fmt.Errorf("open /dev/fuse: %w", err))
 	}
 	t.Cleanup(func() { unix.Close(fuse) }) // and who waits for it gets an error
-	mount(t, "disktest", dir, "fuse", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("fd=%d,rootmode=%o,user_id=0,group_id=0", fuse, unix.S_IFDIR))
+	mount(t, "disktest", dir, "fuse", unix.MS_NOSUID|unix.MS_NODEV,
+		fmt.Sprintf("fd=%d,rootmode=%o,user_id=0,group_id=0", fuse, unix.S_IFDIR))
 }
 
 // Small mounts a file system in memory that Fill fills quickly.

@@ -187,7 +187,8 @@ func (n *node) Writev(context.Context, fs.FileHandle, [][]byte, int64) (uint32, 
 }
 
 // CopyFileRange is not there, so that Read and Write are asked.
-func (n *node) CopyFileRange(context.Context, fs.FileHandle, uint64, *fs.Inode, fs.FileHandle, uint64, uint64, uint64) (uint32, syscall.Errno) {
+func (n *node) CopyFileRange(context.Context, fs.FileHandle, uint64, *fs.Inode, fs.FileHandle, uint64, uint64,
+	uint64) (uint32, syscall.Errno) {
 	return 0, syscall.ENOSYS
 }
 
@@ -220,7 +221,8 @@ func (f *folder) Fsyncdir(ctx context.Context, flags uint32) syscall.Errno {
 	return f.node.Fsync(ctx, nil, flags)
 }
 
-func (n *node) Rename(ctx context.Context, name string, parent fs.InodeEmbedder, to string, flags uint32) syscall.Errno {
+func (n *node) Rename(ctx context.Context, name string, parent fs.InodeEmbedder, to string,
+	flags uint32) syscall.Errno {
 	if errno := n.ask("rename", filepath.Join(parent.(*node).path(), to)); errno != 0 {
 		return errno
 	}

@@ -66,7 +66,8 @@ func TestFailing(t *testing.T) {
 		disk.Mend()
 		data, err := os.ReadFile(other)
 		check(err)
-		if half := len(data) > 0 && string(data) == content[:len(data)] && len(data) < len(content); half != (op == "write") || !half && string(data) != "whole" {
+		if half := len(data) > 0 && string(data) == content[:len(data)] &&
+			len(data) < len(content); half != (op == "write") || !half && string(data) != "whole" {
 			t.Errorf("%s leaves %d bytes", name, len(data))
 		}
 		if err := deed(other); err != nil {

@@ -47,20 +47,24 @@ func program(machine elf.Machine, loader string) []byte {
 			Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: uint16(segments), Shentsize: 64,
 		})
 		if loader != "" {
-			write(elf.Prog64{Type: uint32(elf.PT_INTERP), Flags: uint32(elf.PF_R), Off: uint64(loaderAt), Vaddr: base + uint64(loaderAt),
+			write(elf.Prog64{Type: uint32(elf.PT_INTERP), Flags: uint32(elf.PF_R), Off: uint64(loaderAt),
+				Vaddr:  base + uint64(loaderAt),
 				Filesz: uint64(len(interpreter)), Memsz: uint64(len(interpreter)), Align: 1})
 		}
-		write(elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: base, Filesz: uint64(size), Memsz: uint64(size), Align: 4096})
+		write(elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: base,
+			Filesz: uint64(size), Memsz: uint64(size), Align: 4096})
 	} else {
 		write(elf.Header32{
 			Ident: ident, Type: uint16(elf.ET_EXEC), Machine: uint16(machine), Version: 1, Entry: base + uint32(codeAt),
 			Phoff: 52, Ehsize: 52, Phentsize: 32, Phnum: uint16(segments), Shentsize: 40,
 		})
 		if loader != "" {
-			write(elf.Prog32{Type: uint32(elf.PT_INTERP), Flags: uint32(elf.PF_R), Off: uint32(loaderAt), Vaddr: base + uint32(loaderAt),
+			write(elf.Prog32{Type: uint32(elf.PT_INTERP), Flags: uint32(elf.PF_R), Off: uint32(loaderAt),
+				Vaddr:  base + uint32(loaderAt),
 				Filesz: uint32(len(interpreter)), Memsz: uint32(len(interpreter)), Align: 1})
 		}
-		write(elf.Prog32{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: base, Filesz: uint32(size), Memsz: uint32(size), Align: 4096})
+		write(elf.Prog32{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: base,
+			Filesz: uint32(size), Memsz: uint32(size), Align: 4096})
 	}
 	b.WriteString(code)
 	b.WriteString(interpreter)

@@ -22,7 +22,8 @@ func newCgroup(name string) (string, error) {
 			return os.MkdirTemp(fields[4], "ltskeeper-"+name+"-")
 		}
 	}
-	return "", errors.New("boot a machine: no cgroup2 is mounted here, which systemd needs: mount -t cgroup2 cgroup2 DIR")
+	return "",
+		errors.New("boot a machine: no cgroup2 is mounted here, which systemd needs: mount -t cgroup2 cgroup2 DIR")
 }
 
 // removeCgroup removes a cgroup and those below it, once their processes are gone.

@@ -30,7 +30,8 @@ import (
 type Options struct {
 	Name    string // its host name
 	Address string // its address on the network with the prefix's length, "192.168.67.1/24"
-	Root    string // the folder that holds its files, which stay as they are, or several with colons between; "" means Debian's
+	// the folder that holds its files, which stay as they are, or several with colons between; "" means Debian's
+	Root string
 }
 
 // A Machine is one that runs, or that was running when it lost its power.
@@ -187,7 +188,8 @@ func (m *Machine) up() error {
 		case "running":
 			return nil
 		case "degraded":
-			failed, _ := m.Run(ctx, "systemctl --failed --no-legend --plain --no-pager; journalctl -b -q -p err --no-pager")
+			failed, _ := m.Run(ctx,
+				"systemctl --failed --no-legend --plain --no-pager; journalctl -b -q -p err --no-pager")
 			return fmt.Errorf("units failed:\n%s", failed)
 		}
 		select {
@@ -268,8 +270,10 @@ func (m *Machine) Read(path string) string {
 // is *exec.ExitError if the command itself said no.
 func (m *Machine) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	enter := []string{
-		"--target", strconv.Itoa(m.process.Pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd", "--",
-		"env", "-i", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash", "LANG=C.UTF-8", "TERM=xterm-256color",
+		"--target", strconv.Itoa(m.process.Pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root",
+		"--wd", "--",
+		"env", "-i", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash", "LANG=C.UTF-8",
+		"TERM=xterm-256color",
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive",
 		name,
 	}

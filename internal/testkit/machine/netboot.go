@@ -35,7 +35,8 @@ func MAC(n int) string { return fmt.Sprintf("52:54:00:00:00:%02x", n) }
 func (n *Network) BootDiskless(t testing.TB, number int) *Diskless {
 	t.Helper()
 	tap := fmt.Sprintf("tap%d", number)
-	for _, step := range []string{"tuntap add " + tap + " mode tap", "link set " + tap + " master bridge", "link set " + tap + " up"} {
+	for _, step := range []string{"tuntap add " + tap + " mode tap", "link set " + tap + " master bridge",
+		"link set " + tap + " up"} {
 		if err := ip(n.process.Process.Pid, step); err != nil {
 			t.Fatalf("plug a diskless machine in: %v", err)
 		}
@@ -46,8 +47,10 @@ func (n *Network) BootDiskless(t testing.TB, number int) *Diskless {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	cmd := n.Command("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "1024", "-display", "none", "-boot", "n", "-no-reboot",
-		"-netdev", "tap,id=net,ifname="+tap+",script=no,downscript=no", "-device", "virtio-net-pci,netdev=net,mac="+MAC(number),
+	cmd := n.Command("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "1024", "-display", "none", "-boot",
+		"n", "-no-reboot",
+		"-netdev", "tap,id=net,ifname="+tap+",script=no,downscript=no", "-device",
+		"virtio-net-pci,netdev=net,mac="+MAC(number),
 		"-chardev", "socket,id=console,path="+socket, "-serial", "chardev:console")
 	var complaints strings.Builder
 	cmd.Stderr = &complaints

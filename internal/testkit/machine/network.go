@@ -68,7 +68,8 @@ func hardware(address string) net.HardwareAddr {
 // Command is a command of the machine that the test runs on, but on this network, where it has no
 // address unless it takes one.
 func (n *Network) Command(name string, args ...string) *exec.Cmd {
-	return exec.Command("nsenter", append([]string{"--target", strconv.Itoa(n.process.Process.Pid), "--net", "--", name}, args...)...)
+	return exec.Command("nsenter",
+		append([]string{"--target", strconv.Itoa(n.process.Process.Pid), "--net", "--", name}, args...)...)
 }
 
 // ip runs ip in the network namespace of a process.

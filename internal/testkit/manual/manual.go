@@ -86,7 +86,8 @@ func (p *Page) Options(flags *flag.FlagSet, usage string) {
 	words := map[string]bool{"-h": true, "--help": true}
 	flags.VisitAll(func(f *flag.Flag) {
 		words["--"+f.Name] = true
-		if text, def := terms["--"+f.Name], f.DefValue; def != "" && def != "0" && def != "false" && !strings.Contains(text, def) {
+		if text, def := terms["--"+f.Name], f.DefValue; def != "" && def != "0" && def != "false" &&
+			!strings.Contains(text, def) {
 			p.t.Errorf("%s does not say that %s is the default of --%s", p.name, def, f.Name)
 		}
 		if !regexp.MustCompile(`\n  --` + f.Name + `\b`).MatchString(usage) {

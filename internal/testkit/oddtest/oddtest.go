@@ -23,17 +23,26 @@ type Thing struct {
 // Things are all that there are. A device of its own takes root; elsewhere it is left out.
 func Things() []Thing {
 	things := []Thing{
-		{"fifo", "it is a fifo and not a regular file", func(t testing.TB, path string) { check(t, unix.Mkfifo(path, 0o644)) }},
-		{"folder", "it is a folder and not a regular file", func(t testing.TB, path string) { check(t, os.MkdirAll(path+"/full", 0o755)) }},
+		{"fifo", "it is a fifo and not a regular file", func(t testing.TB, path string) {
+			check(t, unix.Mkfifo(path, 0o644))
+		}},
+		{"folder", "it is a folder and not a regular file", func(t testing.TB, path string) {
+			check(t, os.MkdirAll(path+"/full", 0o755))
+		}},
 		{"socket", "it is a socket and not a regular file", listen},
-		{"link to /dev/zero", "it is a device and not a regular file", func(t testing.TB, path string) { check(t, os.Symlink("/dev/zero", path)) }},
-		{"link to itself", "too many levels of symbolic links", func(t testing.TB, path string) { check(t, os.Symlink(filepath.Base(path), path)) }},
+		{"link to /dev/zero", "it is a device and not a regular file", func(t testing.TB, path string) {
+			check(t, os.Symlink("/dev/zero", path))
+		}},
+		{"link to itself", "too many levels of symbolic links", func(t testing.TB, path string) {
+			check(t, os.Symlink(filepath.Base(path), path))
+		}},
 		{"900 GB", "it has 966367641600 bytes, and no more than", sparse},
 	}
 	if os.Geteuid() == 0 {
-		things = append(things, Thing{"device", "it is a device and not a regular file", func(t testing.TB, path string) {
-			check(t, unix.Mknod(path, unix.S_IFCHR|0o644, int(unix.Mkdev(1, 5))))
-		}})
+		things = append(things,
+			Thing{"device", "it is a device and not a regular file", func(t testing.TB, path string) {
+				check(t, unix.Mknod(path, unix.S_IFCHR|0o644, int(unix.Mkdev(1, 5))))
+			}})
 	}
 	return things
 }

@@ -38,7 +38,8 @@ func TestLoginAndChangeKeys(t *testing.T) {
 	if err := s.ChangeKeys(); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := login(t, s, known, "echo hello"); err == nil || !strings.Contains(out, "REMOTE HOST IDENTIFICATION HAS CHANGED") {
+	if out, err := login(t, s, known, "echo hello"); err == nil ||
+		!strings.Contains(out, "REMOTE HOST IDENTIFICATION HAS CHANGED") {
 		t.Fatalf("login with the old key: %v\n%s", err, out)
 	}
 }

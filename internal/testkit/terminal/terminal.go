@@ -31,7 +31,8 @@ func Open(t testing.TB, columns, lines int, command string) *Screen {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	s := &Screen{t, filepath.Join(dir, "s")}
-	s.tmux("-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(columns), "-y", fmt.Sprint(lines), "sh", "-c", command)
+	s.tmux("-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(columns), "-y", fmt.Sprint(lines), "sh", "-c",
+		command)
 	t.Cleanup(func() { exec.Command("tmux", "-S", s.socket, "kill-server").Run() }) // an error: it ended by itself
 	s.tmux("set-option", "-g", "status", "off")
 	s.Resize(columns, lines)
