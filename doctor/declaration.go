@@ -9,7 +9,7 @@ import (
 	"slices"
 	"syscall"
 
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 
 	"golang.org/x/sys/unix"
 )
@@ -75,7 +75,7 @@ func record(f *facts) (found []Finding) {
 		})
 	}
 	for _, s := range f.servers {
-		if s.record.State == update.Unreadable {
+		if s.record.State == keeper.Unreadable {
 			found = append(found, Finding{
 				Kind: Server, Subject: s.Name, Message: sentence(s.record.Message),
 				Fix:      "Do what the message says, and look again.",

@@ -21,9 +21,9 @@ import (
 	"ltskeeper/farm"
 	"ltskeeper/internal/testkit/elftest"
 	"ltskeeper/internal/testkit/sshdtest"
+	"ltskeeper/keeper"
 	"ltskeeper/keys"
 	"ltskeeper/ldm"
-	"ltskeeper/update"
 
 	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
@@ -141,7 +141,7 @@ func (w *world) farm() *farm.Farm {
 
 func (w *world) update() {
 	w.Helper()
-	_, err := update.Run(w.Context(), w.farm(), update.Options{})
+	_, err := keeper.Run(w.Context(), w.farm(), keeper.Options{})
 	w.check(err)
 }
 
@@ -268,7 +268,7 @@ func TestChecks(t *testing.T) {
 			w.check(w.sshd["app01"].ChangeKeys())
 		}},
 		{"key-revoked", Problem, "which is revoked", []string{"key-unknown", "files-behind"}, func(w *world) {
-			_, err := update.Revoke(w.Context(), w.farm(), "app01", w.fingerprints("app01"), false, false)
+			_, err := keeper.Revoke(w.Context(), w.farm(), "app01", w.fingerprints("app01"), false, false)
 			w.check(err)
 		}},
 		{"same-key", Problem, "app01 and app02 have the same host key, ED25519 SHA256:", []string{"key-changed"},
@@ -419,7 +419,7 @@ func TestChecks(t *testing.T) {
 		{"image-held", Problem, "It is held at generation 1 since 20", nil, func(w *world) {
 			w.write("client/new", "")
 			w.update()
-			_, err := update.Rollback(w.Context(), w.farm(), "client", 1, false)
+			_, err := keeper.Rollback(w.Context(), w.farm(), "client", 1, false)
 			w.check(err)
 		}},
 		{"no-space", Problem, "has 0 MB free, and the next full build needs about ", nil, func(w *world) {

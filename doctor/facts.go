@@ -15,9 +15,9 @@ import (
 	"ltskeeper/farm"
 	"ltskeeper/image"
 	"ltskeeper/internal/mounts"
+	"ltskeeper/keeper"
 	"ltskeeper/keys"
 	"ltskeeper/ldm"
-	"ltskeeper/update"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -44,10 +44,10 @@ type facts struct {
 	all      []*server // declared
 	servers  []*server // of these, looked at
 	chroots  []*root   // likewise
-	status   *update.Status
+	status   *keeper.Status
 	statusAt error // why there is none
 
-	ltsp     *update.StandingFile // LTSP's known_hosts, nil if none is declared
+	ltsp     *keeper.StandingFile // LTSP's known_hosts, nil if none is declared
 	rendered []byte               // known_hosts as it would be written, nil if it cannot be
 
 	ltspConf farm.LTSPConf // of this machine
@@ -65,7 +65,7 @@ type facts struct {
 // A server is one that is declared, and what was found out about it.
 type server struct {
 	farm.Server
-	record   update.Server     // empty without a status
+	record   keeper.Server     // empty without a status
 	certs    []keys.Stored     // on record
 	lookups  map[string]lookup // its name, aliases and addresses, as this machine resolves them
 	entry    string            // what stands for it in LDM_SERVER
@@ -85,8 +85,8 @@ type root struct {
 	farm.Chroot
 	opened *chroot.Root // nil if it is no client root, or cannot be read
 	openAt error
-	image  update.ImageStatus
-	files  []update.StandingFile
+	image  keeper.ImageStatus
+	files  []keeper.StandingFile
 	fileAt error  // why some of them are not there
 	apart  string // a file under TFTP that is not the current generation's, or ""
 	bytes  int64  // of its files, where no image tells how large the next will be
@@ -148,7 +148,7 @@ func gather(ctx context.Context, path string, names []string, m machine) (*facts
 	work.Go(func() { f.askNames(ctx) })
 	work.Go(func() { f.askSystemd(ctx) })
 	for _, c := range chroots {
-		r := &root{Chroot: c, image: update.ImageStatus{Current: image.None}}
+		r := &root{Chroot: c, image: keeper.ImageStatus{Current: image.None}}
 		f.chroots = append(f.chroots, r)
 		work.Go(func() { f.enter(ctx, r) })
 	}
@@ -167,7 +167,7 @@ func (f *facts) look() {
 			return
 		}
 	}
-	if f.status, f.statusAt = update.Look(f.farm); f.statusAt != nil && errors.Is(f.statusAt, fs.ErrPermission) {
+	if f.status, f.statusAt = keeper.Look(f.farm); f.statusAt != nil && errors.Is(f.statusAt, fs.ErrPermission) {
 		f.couldNotSee("the record of keys: %v", f.statusAt)
 	}
 }
@@ -208,8 +208,8 @@ func (f *facts) lookAtLTSP() {
 		return
 	}
 	var err, err2 error
-	f.ltsp, err = update.LookAtLTSP(f.farm)
-	f.rendered, err2 = update.KnownHosts(f.farm)
+	f.ltsp, err = keeper.LookAtLTSP(f.farm)
+	f.rendered, err2 = keeper.KnownHosts(f.farm)
 	if err = errors.Join(err, err2); err != nil {
 		f.couldNotSee("LTSP's known_hosts: %v", err)
 	}
@@ -228,7 +228,7 @@ func (f *facts) findSilent() error {
 	answers := make([]error, len(f.farm.Chroots))
 	var all sync.WaitGroup
 	for i, c := range f.farm.Chroots {
-		all.Go(func() { answers[i] = update.RootAnswers(f.farm, c, patience) })
+		all.Go(func() { answers[i] = keeper.RootAnswers(f.farm, c, patience) })
 	}
 	all.Wait()
 	f.silent = map[string]error{}
@@ -366,7 +366,7 @@ func (f *facts) enter(ctx context.Context, r *root) {
 	if r.openAt != nil || len(f.mistakes) > 0 || f.statusAt != nil {
 		return
 	}
-	r.files, r.fileAt = update.LookAtFiles(f.farm, r.Chroot)
+	r.files, r.fileAt = keeper.LookAtFiles(f.farm, r.Chroot)
 	f.lookApart(r)
 	if r.image.Held != nil {
 		return // it is known to differ
@@ -378,11 +378,11 @@ func (f *facts) enter(ctx context.Context, r *root) {
 	ctx, cancel := context.WithTimeout(ctx, treePatience)
 	defer cancel()
 	if r.image.Current == image.None {
-		mounted, _ := update.TakeMounts(f.farm, r.Chroot, r.opened) // update-image says what is wrong with them
+		mounted, _ := keeper.TakeMounts(f.farm, r.Chroot, r.opened) // update-image says what is wrong with them
 		r.bytes = treeSize(ctx, r.Path, mounted)
 		return
 	}
-	if r.stale, r.treeAt = update.Stale(ctx, f.farm, r.Chroot); errors.Is(r.treeAt, context.DeadlineExceeded) {
+	if r.stale, r.treeAt = keeper.Stale(ctx, f.farm, r.Chroot); errors.Is(r.treeAt, context.DeadlineExceeded) {
 		r.treeAt = errors.New("whether " + r.Path +
 			" has changed since its image was built: its disk is too slow for a look")
 	}

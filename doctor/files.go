@@ -12,8 +12,8 @@ import (
 	"ltskeeper/farm"
 	"ltskeeper/image"
 	"ltskeeper/internal/regular"
+	"ltskeeper/keeper"
 	"ltskeeper/ltsconf"
-	"ltskeeper/update"
 )
 
 // ownPlace is where lines of an admin's own belong, for a file that clients get.
@@ -25,8 +25,8 @@ func (f *facts) ownPlace(name string, r *root) string {
 }
 
 func fileEdited(f *facts) (found []Finding) {
-	add := func(kind Kind, subject, file string, s update.StandingFile, r *root) {
-		if s.State != update.Edited {
+	add := func(kind Kind, subject, file string, s keeper.StandingFile, r *root) {
+		if s.State != keeper.Edited {
 			return
 		}
 		what := fmt.Sprintf("%s that ltskeeper would write is not in it", count(s.Lacks, "line"))
@@ -80,12 +80,12 @@ func fileForeign(f *facts) (found []Finding) {
 	}
 	for _, r := range f.chroots {
 		for _, s := range r.files {
-			if s.State == update.Foreign && !s.Program && !(s.Path == f.served(r) && r.image.Current != image.None) {
+			if s.State == keeper.Foreign && !s.Program && !(s.Path == f.served(r) && r.image.Current != image.None) {
 				add(Chroot, r.Name, s.Path)
 			}
 		}
 	}
-	if f.ltsp != nil && f.ltsp.State == update.Foreign {
+	if f.ltsp != nil && f.ltsp.State == keeper.Foreign {
 		add(Machine, f.ltsp.Path, f.ltsp.Path)
 	}
 	return found
@@ -94,7 +94,7 @@ func fileForeign(f *facts) (found []Finding) {
 func getHostsForeign(f *facts) (found []Finding) {
 	for _, r := range f.chroots {
 		for _, s := range r.files {
-			if s.State == update.Foreign && s.Program {
+			if s.State == keeper.Foreign && s.Program {
 				found = append(found, Finding{
 					Kind: Chroot, Subject: r.Name, Message: fmt.Sprintf("%s is not ltskeeper's, and stays.", s.Path),
 					Fix:      "If nobody put it there on purpose, move it away, and the next update-image installs its own:",
@@ -113,7 +113,7 @@ func filesBehind(f *facts) (found []Finding) {
 		}
 		var behind []string
 		for _, s := range r.files {
-			if s.State == update.Behind || s.State == update.Missing || s.ImageBehind && s.State == update.Rendered {
+			if s.State == keeper.Behind || s.State == keeper.Missing || s.ImageBehind && s.State == keeper.Rendered {
 				behind = append(behind, "/"+s.Name)
 			}
 		}
@@ -126,7 +126,7 @@ func filesBehind(f *facts) (found []Finding) {
 			})
 		}
 	}
-	if f.ltsp != nil && (f.ltsp.State == update.Behind || f.ltsp.State == update.Missing) {
+	if f.ltsp != nil && (f.ltsp.State == keeper.Behind || f.ltsp.State == keeper.Missing) {
 		found = append(found, Finding{
 			Kind: Machine, Subject: f.ltsp.Path, Message: "It is not what the declaration and the keys on record make.",
 			Fix: "Have it written:", Commands: []string{"ltskeeper update-image"},

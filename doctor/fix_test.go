@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"ltskeeper/farm"
+	"ltskeeper/keeper"
 	"ltskeeper/ldm"
-	"ltskeeper/update"
 
 	"golang.org/x/sys/unix"
 )
@@ -217,7 +217,7 @@ func TestCommandsForElsewhere(t *testing.T) {
 	t.Parallel()
 	for check, breaks := range map[string]func(*world){
 		"key-revoked": func(w *world) {
-			_, err := update.Revoke(w.Context(), w.farm(), "app01", w.fingerprints("app01"), false, false)
+			_, err := keeper.Revoke(w.Context(), w.farm(), "app01", w.fingerprints("app01"), false, false)
 			w.check(err)
 		},
 		"same-key": func(w *world) {

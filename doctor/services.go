@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 )
 
 const (
@@ -185,7 +185,7 @@ func clockFuture(f *facts) []Finding {
 				}
 			}
 		}
-		note(update.LastSuccess(f.farm), "a good run")
+		note(keeper.LastSuccess(f.farm), "a good run")
 		for _, i := range f.status.Images {
 			for _, g := range i.Generations {
 				note(g.Time, "generation %d of %s", g.Number, i.Chroot)

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"ltskeeper/keeper"
 	"ltskeeper/keys"
-	"ltskeeper/update"
 )
 
 // shown are the keys that a server showed just now.
@@ -204,7 +204,7 @@ func keyPending(f *facts) (found []Finding) {
 			Commands: []string{"ltskeeper keys list " + s.Name, "ltskeeper keys accept " + s.Name},
 		}
 		switch {
-		case s.record.State == update.Pending:
+		case s.record.State == keeper.Pending:
 		case s.record.Decision:
 			finding.Message = fmt.Sprintf("%s waits%s beside a trusted key of its type.", name(k.Key), since)
 		case k.First != nil && f.now.Sub(*k.First) > pendingLong:
@@ -223,7 +223,7 @@ func keyUnknown(f *facts) (found []Finding) {
 	for _, s := range f.servers {
 		// else there is nothing to collect, and others say why
 		reached := s.answered() > 0 || len(silences(s, keys.KindThrottled)) > 0
-		if s.record.State == update.Unscanned && !s.record.Certified && reached {
+		if s.record.State == keeper.Unscanned && !s.record.Certified && reached {
 			found = append(found, Finding{
 				Kind: Server, Subject: s.Name, Message: "It is declared, and none of its keys is on record.",
 				Fix: "Collect them:", Commands: []string{"ltskeeper keys collect " + s.Name},

@@ -11,9 +11,9 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/image"
+	"ltskeeper/keeper"
 	"ltskeeper/keys"
 	"ltskeeper/ltsconf"
-	"ltskeeper/update"
 
 	"github.com/urfave/cli/v2"
 )
@@ -392,7 +392,7 @@ func (l *line) keysOf(list func(s *keys.Store, name string) ([]keys.Stored, erro
 	}
 	var found []candidate
 	for _, k := range all {
-		found = append(found, candidate{k.Fingerprint(), keyType(update.Key{Type: k.Type})})
+		found = append(found, candidate{k.Fingerprint(), keyType(keeper.Key{Type: k.Type})})
 	}
 	return found
 }
@@ -402,7 +402,7 @@ func settingKeys(l *line) []candidate {
 	f := l.farm()
 	var found []candidate
 	for _, c := range f.Chroots {
-		data, err := update.LTSConf(f, c.Name)
+		data, err := keeper.LTSConf(f, c.Name)
 		if err != nil {
 			continue
 		}

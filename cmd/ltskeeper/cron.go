@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"ltskeeper/keeper"
 	"ltskeeper/keys"
-	"ltskeeper/update"
 )
 
 // cronPatience is how long a nightly run waits for the nightly apt upgrade of a chroot, where a
@@ -49,7 +49,7 @@ func (d reportDocument) cronKeys(p *page) []string {
 	const few, some = 3, 6 // keys with their fingerprints, servers with their names
 	type change struct {
 		server, verb string
-		keys         []update.Key
+		keys         []keeper.Key
 		how          string
 	}
 	var changes []change
@@ -88,7 +88,7 @@ func (d reportDocument) cronKeys(p *page) []string {
 }
 
 // ways is how keys came to be trusted, like " (first-use)".
-func ways(list []update.Key) string {
+func ways(list []keeper.Key) string {
 	var words []string
 	for _, k := range list {
 		word := k.Origin.What()

@@ -5,76 +5,76 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/keeper"
 	"ltskeeper/keys"
-	"ltskeeper/update"
 )
 
 func TestCron(t *testing.T) {
 	t.Parallel()
-	proven := update.Key{Type: "ssh-rsa", Fingerprint: "SHA256:rsa",
+	proven := keeper.Key{Type: "ssh-rsa", Fingerprint: "SHA256:rsa",
 		Origin: keys.Origin{How: keys.HowProven, VouchedBy: "SHA256:old"}}
-	built := update.Image{Chroot: "x86_64", Changed: true, Generation: 13, Size: 598_000_000, Read: 1_200_000,
+	built := keeper.Image{Chroot: "x86_64", Changed: true, Generation: 13, Size: 598_000_000, Read: 1_200_000,
 		Reused: 5, Kernel: "6.1.0"}
-	wrote := func(path string) update.File { return update.File{Chroot: "x86_64", Path: path, Changed: true} }
-	var many []update.Server
+	wrote := func(path string) keeper.File { return keeper.File{Chroot: "x86_64", Path: path, Changed: true} }
+	var many []keeper.Server
 	for i := range 1000 {
 		many = append(many,
-			update.Server{Name: fmt.Sprintf("s%03d", i), Added: []update.Key{oldKey, rsaKey},
-				Removed: []update.Key{newKey}})
+			keeper.Server{Name: fmt.Sprintf("s%03d", i), Added: []keeper.Key{oldKey, rsaKey},
+				Removed: []keeper.Key{newKey}})
 	}
 	for name, test := range map[string]struct {
-		report update.Report
+		report keeper.Report
 		failed bool
 		want   string
 	}{
-		"nothing changed": {report: update.Report{
-			Servers: []update.Server{fine}, Files: []update.File{{Chroot: "x86_64", Path: "/etc/lts.conf"}},
-			Images: []update.Image{{Chroot: "x86_64", Generation: 12}},
+		"nothing changed": {report: keeper.Report{
+			Servers: []keeper.Server{fine}, Files: []keeper.File{{Chroot: "x86_64", Path: "/etc/lts.conf"}},
+			Images: []keeper.Image{{Chroot: "x86_64", Generation: 12}},
 		}},
 		"keys and how they came": {
-			report: update.Report{Servers: []update.Server{
-				{Name: "app01", Added: []update.Key{proven}, Removed: []update.Key{oldKey}}, {Name: "app04",
-					Added: []update.Key{oldKey}},
+			report: keeper.Report{Servers: []keeper.Server{
+				{Name: "app01", Added: []keeper.Key{proven}, Removed: []keeper.Key{oldKey}}, {Name: "app04",
+					Added: []keeper.Key{oldKey}},
 			}},
 			want: "ltskeeper: app01 now trusts RSA SHA256:rsa (proven); app01 no longer trusts ED25519 SHA256:old; " +
 				"app04 now trusts ED25519 SHA256:old (first-use)\n",
 		},
 		"more keys": {
-			report: update.Report{Servers: []update.Server{{Name: "app01",
-				Added: []update.Key{oldKey, proven, newKey, rsaKey}}}},
+			report: keeper.Report{Servers: []keeper.Server{{Name: "app01",
+				Added: []keeper.Key{oldKey, proven, newKey, rsaKey}}}},
 			want: "ltskeeper: app01 now trusts 4 keys (first-use, proven, shown)\n",
 		},
 		"a thousand servers": {
-			report: update.Report{Servers: many},
+			report: keeper.Report{Servers: many},
 			want:   "ltskeeper: 2,000 keys are trusted now; 1,000 keys are no longer trusted; to see them: ltskeeper keys log\n",
 		},
 		"an image, for what changed in its tree": {
-			report: update.Report{Images: []update.Image{built}},
+			report: keeper.Report{Images: []keeper.Image{built}},
 			want:   "ltskeeper: x86_64: generation 13, 598 MB, 1.2 MB of it read anew, kernel 6.1.0\n",
 		},
 		"an image for new files, and LTSP's own": {
-			report: update.Report{
-				Files: []update.File{
+			report: keeper.Report{
+				Files: []keeper.File{
 					{Chroot: "ltsp", Path: "/etc/ltsp/ssh_known_hosts", Changed: true},
 					wrote("/srv/etc/ssh/ssh_known_hosts"), wrote("image:/etc/lts.conf"),
 					wrote("/srv/usr/share/ltsp/get_hosts"),
 				},
-				Images: []update.Image{built},
+				Images: []keeper.Image{built},
 			},
 			want: "ltskeeper: ltsp: wrote ssh_known_hosts; x86_64: generation 13 with new ssh_known_hosts, lts.conf and get_hosts, " +
 				"598 MB, 1.2 MB of it read anew, kernel 6.1.0\n",
 		},
 		"failed half-way": {
-			report: update.Report{Files: []update.File{wrote("/srv/etc/lts.conf")}},
+			report: keeper.Report{Files: []keeper.File{wrote("/srv/etc/lts.conf")}},
 			failed: true,
 			want:   "ltskeeper: not finished; so far: x86_64: wrote lts.conf\n",
 		},
 		"what a crash left": {
-			report: update.Report{Images: []update.Image{{Chroot: "x86_64", Generation: 12, Repaired: true}}},
+			report: keeper.Report{Images: []keeper.Image{{Chroot: "x86_64", Generation: 12, Repaired: true}}},
 			want:   "ltskeeper: x86_64: brought what clients fetch over TFTP back to generation 12\n",
 		},
 		"names from elsewhere are made visible": {
-			report: update.Report{Images: []update.Image{{Chroot: "x86_64", Changed: true, Generation: 1,
+			report: keeper.Report{Images: []keeper.Image{{Chroot: "x86_64", Changed: true, Generation: 1,
 				Kernel: "6\n7"}}},
 			want: "ltskeeper: x86_64: generation 1, 0 B, kernel 6\\n7\n",
 		},

@@ -5,14 +5,14 @@ import (
 	"slices"
 	"strings"
 
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 
 	"github.com/rogpeppe/go-internal/diff"
 )
 
 // unified is what a dry run would change in a file, in the form that diff -u prints and patch
 // reads.
-func unified(f update.File) string {
+func unified(f keeper.File) string {
 	out := diff.Diff(f.Path, []byte(f.Old), f.Path, []byte(f.New))
 	_, out, _ = bytes.Cut(out, []byte("\n")) // the "diff old new" line says nothing more
 	return string(out)

@@ -14,7 +14,7 @@ import (
 	"ltskeeper/internal/mounts"
 	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/state"
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 )
 
 // Exit codes. They are part of what ltskeeper promises to cron jobs and scripts.
@@ -43,7 +43,7 @@ type outcome int
 func (o outcome) Error() string { return fmt.Sprintf("exit %d", int(o)) }
 
 // outcomeOf is what a report means for the exit code.
-func outcomeOf(r *update.Report) error {
+func outcomeOf(r *keeper.Report) error {
 	switch {
 	case r.NeedsDecision():
 		return outcome(exitDecision)

@@ -5,7 +5,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/image"
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 
 	"github.com/urfave/cli/v2"
 )
@@ -113,7 +113,7 @@ func (t *tool) imageRollback(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	g, err := update.Rollback(ctx.Context, f, chroot, number, ctx.Bool("force"))
+	g, err := keeper.Rollback(ctx.Context, f, chroot, number, ctx.Bool("force"))
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (t *tool) imageRelease(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := update.Release(ctx.Context, f, chroot); err != nil {
+	if err := keeper.Release(ctx.Context, f, chroot); err != nil {
 		return err
 	}
 	return t.print(releasedDocument{chroot})
@@ -191,7 +191,7 @@ func (t *tool) imagePin(ctx *cli.Context, pinned bool) error {
 	if number == image.None {
 		return usagef("which generation? ltskeeper image list shows their numbers")
 	}
-	if err := update.Pin(ctx.Context, f, chroot, number, pinned); err != nil {
+	if err := keeper.Pin(ctx.Context, f, chroot, number, pinned); err != nil {
 		return err
 	}
 	return t.print(pinnedDocument{chroot, number, pinned})
@@ -219,7 +219,7 @@ func (t *tool) imagePrune(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	pruned, err := update.Prune(ctx.Context, f, chroots)
+	pruned, err := keeper.Prune(ctx.Context, f, chroots)
 	if err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (t *tool) imagePrune(ctx *cli.Context) error {
 
 // A prunedDocument is the generations that were deleted.
 type prunedDocument struct {
-	Pruned []update.Pruned `json:"pruned"`
+	Pruned []keeper.Pruned `json:"pruned"`
 }
 
 func (d prunedDocument) text(p *page) {
@@ -251,5 +251,5 @@ func (t *tool) imageRepair(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return update.Repair(ctx.Context, f)
+	return keeper.Repair(ctx.Context, f)
 }

@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"ltskeeper/image"
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 
 	"github.com/urfave/cli/v2"
 )
@@ -83,8 +83,8 @@ func (t *tool) imageBuild(ctx *cli.Context) error {
 		return noChroot(f)
 	}
 	report, stop := t.watch("image")
-	r, err := update.BuildImages(ctx.Context, f,
-		update.Options{Chroots: chroots, Full: ctx.Bool("full"), Force: ctx.Bool("force"), Progress: report})
+	r, err := keeper.BuildImages(ctx.Context, f,
+		keeper.Options{Chroots: chroots, Full: ctx.Bool("full"), Force: ctx.Bool("force"), Progress: report})
 	stop()
 	return t.printReport(r, err)
 }
@@ -97,7 +97,7 @@ func (t *tool) imageList(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	status, err := update.Look(f)
+	status, err := keeper.Look(f)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (t *tool) imageList(ctx *cli.Context) error {
 
 // An imagesDocument is every chroot with the generations of its image.
 type imagesDocument struct {
-	Images []update.ImageStatus `json:"images"`
+	Images []keeper.ImageStatus `json:"images"`
 }
 
 func (d imagesDocument) text(p *page) {
@@ -134,7 +134,7 @@ func (d imagesDocument) text(p *page) {
 }
 
 // standing is what is special about a generation.
-func (p *page) standing(i update.ImageStatus, g image.Generation) styled {
+func (p *page) standing(i keeper.ImageStatus, g image.Generation) styled {
 	var words []string
 	if g.Current {
 		words = append(words, "current")

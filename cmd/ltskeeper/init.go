@@ -14,7 +14,7 @@ import (
 	"ltskeeper/farm"
 	"ltskeeper/internal/durable"
 	"ltskeeper/internal/regular"
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 
 	"github.com/urfave/cli/v2"
 )
@@ -70,7 +70,7 @@ func (t *tool) init(ctx *cli.Context) error {
 		if d.Before, err = keepDeclaration(t.config); err != nil {
 			return err
 		}
-		if err := update.SeparateConfs(filepath.Dir(t.config), &found); err != nil {
+		if err := keeper.SeparateConfs(filepath.Dir(t.config), &found); err != nil {
 			return fmt.Errorf("take over what clients use today: %w", err)
 		}
 		if err := writeDeclaration(t.config, farm.Template(found)); err != nil {
@@ -86,7 +86,7 @@ func (t *tool) init(ctx *cli.Context) error {
 		d.Chroots = append(d.Chroots, initChroot{c.Name, c.Path})
 	}
 	d.Images, d.TFTP, d.State, d.LTSP = f.Image.Directory, f.TFTP.Directory, f.State.Path(), f.LTSP.KnownHosts
-	if d.Adopted, err = update.Adopt(ctx.Context, f, "/"); err != nil {
+	if d.Adopted, err = keeper.Adopt(ctx.Context, f, "/"); err != nil {
 		return fmt.Errorf("take over what clients use today: %w", err)
 	}
 	if f, err = t.farm(); err != nil { // what was taken over is part of it
@@ -94,7 +94,7 @@ func (t *tool) init(ctx *cli.Context) error {
 	}
 	d.servers = len(f.Servers)
 	var primary bool
-	if d.InUse, d.Port, primary = update.InUse(f, found.InUse); primary {
+	if d.InUse, d.Port, primary = keeper.InUse(f, found.InUse); primary {
 		d.Notes = append(d.Notes,
 			"LDM_SERVER in your lts.conf names `server`, which is this machine: to keep it there, declare it by a name or address that clients know.")
 	}
@@ -200,7 +200,7 @@ type initDocument struct {
 	TFTP    string           `json:"tftp"`
 	State   string           `json:"state"`
 	LTSP    string           `json:"ltsp,omitempty"` // the known_hosts of LTSP since 2019
-	Adopted []update.Adopted `json:"adopted,omitempty"`
+	Adopted []keeper.Adopted `json:"adopted,omitempty"`
 	// servers that clients are sent to today, and that are not declared
 	InUse   []string `json:"in_use,omitempty"`
 	Port    string   `json:"port,omitempty"`  // of theirs, if it is said
@@ -281,7 +281,7 @@ func (d initDocument) next(p *page) string {
 	return p.command("server add NAME")
 }
 
-func taken(a update.Adopted) string {
+func taken(a keeper.Adopted) string {
 	if a.To == "" {
 		return ""
 	}

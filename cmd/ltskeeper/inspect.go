@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"ltskeeper/image"
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 
 	"github.com/urfave/cli/v2"
 )
@@ -21,7 +21,7 @@ func (t *tool) imageVerify(ctx *cli.Context) error {
 		return noChroot(f)
 	}
 	_, stop := t.watch("verify")
-	all, err := update.Verify(ctx.Context, f, chroots, ctx.Bool("tree"))
+	all, err := keeper.Verify(ctx.Context, f, chroots, ctx.Bool("tree"))
 	stop()
 	if err != nil {
 		return err
@@ -36,7 +36,7 @@ func (t *tool) imageVerify(ctx *cli.Context) error {
 }
 
 // unsound is the error for images that are not what they should be, with what to do about each.
-func (t *tool) unsound(all []update.Verified) error {
+func (t *tool) unsound(all []keeper.Verified) error {
 	var found []error
 	for _, v := range all {
 		switch {
@@ -54,7 +54,7 @@ func (t *tool) unsound(all []update.Verified) error {
 
 // A verifiedDocument is what was found of images that were read back.
 type verifiedDocument struct {
-	Images []update.Verified `json:"images"`
+	Images []keeper.Verified `json:"images"`
 	tree   bool
 }
 
@@ -84,7 +84,7 @@ func (d verifiedDocument) text(p *page) {
 }
 
 // changes is a line for each path: what became of it, its sizes, and in what it changed.
-func (p *page) changes(indent int, changes []update.Change) {
+func (p *page) changes(indent int, changes []keeper.Change) {
 	styles := map[string]style{"added": green, "removed": red}
 	var rows [][]any
 	for _, c := range changes {
@@ -123,7 +123,7 @@ func (t *tool) imageDiff(ctx *cli.Context) error {
 		return usagef("which generations? ltskeeper image list shows their numbers")
 	}
 	_, stop := t.watch("compare")
-	d.Changes, err = update.Diff(ctx.Context, f, d.Chroot, d.A, d.B)
+	d.Changes, err = keeper.Diff(ctx.Context, f, d.Chroot, d.A, d.B)
 	stop()
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ type diffDocument struct {
 	Chroot  string          `json:"chroot"`
 	A       int             `json:"a"`
 	B       int             `json:"b"`
-	Changes []update.Change `json:"changes"`
+	Changes []keeper.Change `json:"changes"`
 }
 
 func (d diffDocument) text(p *page) {

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"ltskeeper/farm"
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 
 	"github.com/urfave/cli/v2"
 )
@@ -81,7 +81,7 @@ func (t *tool) keysCollect(ctx *cli.Context) error {
 		return err
 	}
 	report, stop := t.watch("scan servers")
-	r, err := update.Collect(ctx.Context, f, names, update.Options{Progress: report})
+	r, err := keeper.Collect(ctx.Context, f, names, keeper.Options{Progress: report})
 	stop()
 	return t.printReport(r, err)
 }
@@ -108,11 +108,11 @@ func (t *tool) keysList(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	status, err := update.Look(f)
+	status, err := keeper.Look(f)
 	if err != nil {
 		return err
 	}
-	d := keysDocument{Servers: []update.Server{}}
+	d := keysDocument{Servers: []keeper.Server{}}
 	for _, s := range status.Servers {
 		if len(names) == 0 || slices.Contains(names, s.Name) {
 			d.Servers = append(d.Servers, s)
@@ -123,7 +123,7 @@ func (t *tool) keysList(ctx *cli.Context) error {
 
 // A keysDocument is what is on record about servers' keys.
 type keysDocument struct {
-	Servers []update.Server `json:"servers"`
+	Servers []keeper.Server `json:"servers"`
 }
 
 func (d keysDocument) text(p *page) {
@@ -139,7 +139,7 @@ func (d keysDocument) text(p *page) {
 			p.printf("  has no key yet\n")
 		}
 		var rows [][]any
-		row := func(label styled, k update.Key) {
+		row := func(label styled, k keeper.Key) {
 			seen := ""
 			if k.Seen != nil {
 				seen = "seen " + ago(p.now, *k.Seen)
@@ -193,7 +193,7 @@ func (t *tool) keysAccept(ctx *cli.Context) error {
 			return errors.New("nothing is accepted; to refuse the keys: " + t.command("keys reject", s.Name))
 		}
 	}
-	accepted, err := update.Accept(ctx.Context, f, s.Name, fingerprints(chosen))
+	accepted, err := keeper.Accept(ctx.Context, f, s.Name, fingerprints(chosen))
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func (t *tool) keysAccept(ctx *cli.Context) error {
 }
 
 // acceptable says why nobody can accept these keys at once, and what to do instead.
-func (t *tool) acceptable(f *farm.Farm, s update.Server, chosen []update.Key) error {
+func (t *tool) acceptable(f *farm.Farm, s keeper.Server, chosen []keeper.Key) error {
 	for _, k := range chosen {
 		if len(s.Declared.Pins) > 0 && !slices.Contains(s.Declared.Pins, k.Fingerprint) {
 			return usagef("%s has pins, and %s is none of them; if it is right, add it to the pins in %s",
@@ -216,7 +216,7 @@ func (t *tool) acceptable(f *farm.Farm, s update.Server, chosen []update.Key) er
 }
 
 // choosePending finds the waiting keys that the arguments of accept or reject mean.
-func (t *tool) choosePending(args []string) (f *farm.Farm, s update.Server, chosen []update.Key, err error) {
+func (t *tool) choosePending(args []string) (f *farm.Farm, s keeper.Server, chosen []keeper.Key, err error) {
 	if f, err = t.farm(); err != nil {
 		return nil, s, nil, err
 	}
@@ -224,11 +224,11 @@ func (t *tool) choosePending(args []string) (f *farm.Farm, s update.Server, chos
 	if err != nil {
 		return nil, s, nil, err
 	}
-	status, err := update.Look(f)
+	status, err := keeper.Look(f)
 	if err != nil {
 		return nil, s, nil, err
 	}
-	i := slices.IndexFunc(status.Servers, func(s update.Server) bool { return s.Name == declared.Name })
+	i := slices.IndexFunc(status.Servers, func(s keeper.Server) bool { return s.Name == declared.Name })
 	s = status.Servers[i]
 	if len(args) == 1 {
 		if len(s.Pending) == 0 {
@@ -239,7 +239,7 @@ func (t *tool) choosePending(args []string) (f *farm.Farm, s update.Server, chos
 	}
 	known := slices.Concat(s.Pending, s.Rejected)
 	for _, fingerprint := range args[1:] {
-		i := slices.IndexFunc(known, func(k update.Key) bool { return k.Fingerprint == fingerprint })
+		i := slices.IndexFunc(known, func(k keeper.Key) bool { return k.Fingerprint == fingerprint })
 		if i < 0 {
 			return nil, s, nil, usagef("%s has no waiting key %s; what it has: %s",
 				s.Name, fingerprint, t.command("keys list", s.Name))
@@ -250,10 +250,10 @@ func (t *tool) choosePending(args []string) (f *farm.Farm, s update.Server, chos
 }
 
 // sameTypes is the keys for which there is another of the same type.
-func sameTypes(keys, others []update.Key) []update.Key {
-	var same []update.Key
+func sameTypes(keys, others []keeper.Key) []keeper.Key {
+	var same []keeper.Key
 	for _, k := range keys {
-		if slices.ContainsFunc(others, func(o update.Key) bool {
+		if slices.ContainsFunc(others, func(o keeper.Key) bool {
 			return o.Type == k.Type && o.Fingerprint != k.Fingerprint
 		}) {
 			same = append(same, k)
@@ -265,8 +265,8 @@ func sameTypes(keys, others []update.Key) []update.Key {
 // An acceptedDocument is keys that a person trusts from now on, and those that they replace.
 type acceptedDocument struct {
 	Server   string       `json:"server"`
-	Accepted []update.Key `json:"accepted"`
-	Replaced []update.Key `json:"replaced,omitempty"`
+	Accepted []keeper.Key `json:"accepted"`
+	Replaced []keeper.Key `json:"replaced,omitempty"`
 }
 
 func (d acceptedDocument) text(p *page) {
@@ -291,7 +291,7 @@ func (t *tool) keysReject(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	rejected, err := update.Reject(ctx.Context, f, s.Name, fingerprints(chosen))
+	rejected, err := keeper.Reject(ctx.Context, f, s.Name, fingerprints(chosen))
 	if err != nil {
 		return err
 	}
@@ -301,7 +301,7 @@ func (t *tool) keysReject(ctx *cli.Context) error {
 // A rejectedDocument is keys that a person refused.
 type rejectedDocument struct {
 	Server   string       `json:"server"`
-	Rejected []update.Key `json:"rejected"`
+	Rejected []keeper.Key `json:"rejected"`
 }
 
 func (d rejectedDocument) text(p *page) {

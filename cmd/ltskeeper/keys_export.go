@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"ltskeeper/keeper"
 	"ltskeeper/keys"
-	"ltskeeper/update"
 
 	"github.com/urfave/cli/v2"
 )
@@ -26,11 +26,11 @@ for keys import on the primary; that needs neither root nor a declaration.
   ltskeeper keys export --format sshfp
   ltskeeper keys export --own | ssh primary ltskeeper keys import app03`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "format", Usage: "print as `F`: " + oneOf(update.Formats)},
+			&cli.StringFlag{Name: "format", Usage: "print as `F`: " + oneOf(keeper.Formats)},
 			&cli.BoolFlag{Name: "own", Usage: "print this machine's own keys, also where a farm is declared"},
 			&cli.StringFlag{Name: "ssh", Usage: "this machine's own keys are in `FOLDER`", Value: "/etc/ssh"},
 		},
-		BashComplete: t.completes(values{"format": oneWordOf(update.Formats), "ssh": files}),
+		BashComplete: t.completes(values{"format": oneWordOf(keeper.Formats), "ssh": files}),
 		Action:       t.keysExport,
 	}
 }
@@ -40,8 +40,8 @@ func (t *tool) keysExport(ctx *cli.Context) error {
 		return err
 	}
 	format := ctx.String("format")
-	if format != "" && !slices.Contains(update.Formats, format) {
-		return usagef("there is no format %q; there are %s", format, oneOf(update.Formats))
+	if format != "" && !slices.Contains(keeper.Formats, format) {
+		return usagef("there is no format %q; there are %s", format, oneOf(keeper.Formats))
 	}
 	_, err := os.Stat(t.config)
 	usual := t.config == defaultConfig || t.config == os.Getenv("LTSKEEPER_CONFIG")
@@ -60,9 +60,9 @@ func (t *tool) keysExport(ctx *cli.Context) error {
 		return err
 	}
 	if format == "" {
-		format = update.Formats[0]
+		format = keeper.Formats[0]
 	}
-	data, err := update.Export(f, format)
+	data, err := keeper.Export(f, format)
 	if err != nil {
 		return err
 	}

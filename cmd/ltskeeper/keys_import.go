@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 
 	"ltskeeper/internal/regular"
+	"ltskeeper/keeper"
 	"ltskeeper/keys"
-	"ltskeeper/update"
 
 	"github.com/urfave/cli/v2"
 )
@@ -65,7 +65,7 @@ func (t *tool) keysImport(ctx *cli.Context) error {
 	for _, m := range mistakes {
 		warn(os.Stderr, fmt.Sprintf("%s:%v; the line is left out", source, m))
 	}
-	done, err := update.ImportKeys(ctx.Context, f, s.Name, lines)
+	done, err := keeper.ImportKeys(ctx.Context, f, s.Name, lines)
 	if err != nil {
 		return err
 	}
@@ -117,10 +117,10 @@ func readKeyFiles(ctx context.Context, path string) ([]byte, error) {
 }
 
 // An importDocument is what became of imported keys.
-type importDocument struct{ *update.Import }
+type importDocument struct{ *keeper.Import }
 
 func (d importDocument) text(p *page) {
-	say := func(title string, list []update.Key) {
+	say := func(title string, list []keeper.Key) {
 		if len(list) > 0 {
 			p.printf("%s\n", title)
 			p.keyLines(2, list)

@@ -5,8 +5,8 @@ import (
 	"os"
 	"slices"
 
+	"ltskeeper/keeper"
 	"ltskeeper/keys"
-	"ltskeeper/update"
 
 	"github.com/urfave/cli/v2"
 )
@@ -31,7 +31,7 @@ func (t *tool) keysLog(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	entries, unreadable, err := update.Log(f)
+	entries, unreadable, err := keeper.Log(f)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (d logDocument) text(p *page) {
 			server = "any server"
 		}
 		rows = append(rows, []any{
-			stamp(e.Time), server, keyType(update.Key{Type: e.Type}), e.Key,
+			stamp(e.Time), server, keyType(keeper.Key{Type: e.Type}), e.Key,
 			fmt.Sprintf("%s -> %s", e.From, e.To), e.By, e.Order,
 		})
 	}

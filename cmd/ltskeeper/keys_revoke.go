@@ -7,8 +7,8 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/regular"
+	"ltskeeper/keeper"
 	"ltskeeper/keys"
-	"ltskeeper/update"
 
 	"github.com/urfave/cli/v2"
 )
@@ -65,15 +65,15 @@ func (t *tool) keysRevoke(ctx *cli.Context) error {
 }
 
 // whatToRevoke reads the command line, and returns what does it, or says what it would do.
-func (t *tool) whatToRevoke(ctx *cli.Context, f *farm.Farm) (func(dryRun bool) (*update.Revocation, error), error) {
+func (t *tool) whatToRevoke(ctx *cli.Context, f *farm.Farm) (func(dryRun bool) (*keeper.Revocation, error), error) {
 	spare, file := ctx.Bool("keep-offspring"), ctx.String("file")
 	if file != "" {
 		if _, err := arguments(ctx, 0, 0); err != nil {
 			return nil, err
 		}
 		list, err := keysOf(ctx.Context, file)
-		return func(dryRun bool) (*update.Revocation, error) {
-			return update.RevokeKeys(context.WithoutCancel(ctx.Context), f, list, spare, dryRun)
+		return func(dryRun bool) (*keeper.Revocation, error) {
+			return keeper.RevokeKeys(context.WithoutCancel(ctx.Context), f, list, spare, dryRun)
 		}, err
 	}
 	args, err := arguments(ctx, 2, -1)
@@ -84,8 +84,8 @@ func (t *tool) whatToRevoke(ctx *cli.Context, f *farm.Farm) (func(dryRun bool) (
 	if err != nil {
 		return nil, err
 	}
-	return func(dryRun bool) (*update.Revocation, error) {
-		return update.Revoke(context.WithoutCancel(ctx.Context), f, s.Name, args[1:], spare, dryRun)
+	return func(dryRun bool) (*keeper.Revocation, error) {
+		return keeper.Revoke(context.WithoutCancel(ctx.Context), f, s.Name, args[1:], spare, dryRun)
 	}, nil
 }
 
@@ -111,7 +111,7 @@ func keysOf(ctx context.Context, file string) ([]keys.Stored, error) {
 
 // A revokedDocument is keys that nobody may show any more.
 type revokedDocument struct {
-	*update.Revocation
+	*keeper.Revocation
 	title string
 }
 

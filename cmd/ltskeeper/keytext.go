@@ -5,11 +5,11 @@ import (
 	"slices"
 	"strings"
 
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 )
 
 // keyType is a key's type as ssh-keygen -l names it.
-func keyType(k update.Key) string {
+func keyType(k keeper.Key) string {
 	switch t := k.Type; {
 	case t == "ssh-ed25519":
 		return "ED25519"
@@ -22,7 +22,7 @@ func keyType(k update.Key) string {
 	}
 }
 
-func keyTypes(keys []update.Key) string {
+func keyTypes(keys []keeper.Key) string {
 	var types []string
 	for _, k := range keys {
 		types = append(types, keyType(k))
@@ -31,7 +31,7 @@ func keyTypes(keys []update.Key) string {
 }
 
 // provenance is how a key came to be trusted.
-func provenance(k update.Key) string {
+func provenance(k keeper.Key) string {
 	if k.Comment == "" {
 		return ""
 	}
@@ -39,7 +39,7 @@ func provenance(k update.Key) string {
 }
 
 // keyRow is a key as ssh-keygen -l prints it, but with its columns under each other.
-func keyRow(k update.Key) []any {
+func keyRow(k keeper.Key) []any {
 	bits := ""
 	if k.Bits > 0 {
 		bits = fmt.Sprint(k.Bits)
@@ -47,7 +47,7 @@ func keyRow(k update.Key) []any {
 	return []any{bits, k.Fingerprint, "(" + keyType(k) + ")"}
 }
 
-func (p *page) keyLines(indent int, keys []update.Key) {
+func (p *page) keyLines(indent int, keys []keeper.Key) {
 	var rows [][]any
 	for _, k := range keys {
 		rows = append(rows, keyRow(k))
@@ -57,15 +57,15 @@ func (p *page) keyLines(indent int, keys []update.Key) {
 
 // comparison puts the keys of a server under each other, type by type, the trusted before what it
 // showed instead, so that the eye can compare them.
-func (p *page) comparison(indent int, s update.Server) {
+func (p *page) comparison(indent int, s keeper.Server) {
 	type labelled struct {
 		label styled
-		key   update.Key
+		key   keeper.Key
 	}
 	var all []labelled
 	for _, part := range []struct {
 		label styled
-		keys  []update.Key
+		keys  []keeper.Key
 	}{
 		{p.styled(green, "trusted"), s.Keys},
 		{p.styled(plain, "rejected"), s.Rejected},
@@ -84,10 +84,10 @@ func (p *page) comparison(indent int, s update.Server) {
 }
 
 // consoleCommand prints a server's fingerprints, typed on the server's own console.
-func consoleCommand(keys []update.Key) string {
+func consoleCommand(keys []keeper.Key) string {
 	files := map[string]string{"ED25519": "ed25519", "RSA": "rsa", "ECDSA": "ecdsa"}
 	file, known := files[keyType(keys[0])]
-	one := !slices.ContainsFunc(keys, func(k update.Key) bool { return k.Type != keys[0].Type })
+	one := !slices.ContainsFunc(keys, func(k keeper.Key) bool { return k.Type != keys[0].Type })
 	if one && known {
 		return "ssh-keygen -lf /etc/ssh/ssh_host_" + file + "_key.pub"
 	}

@@ -10,8 +10,8 @@ import (
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/internal/regular"
+	"ltskeeper/keeper"
 	"ltskeeper/ltsconf"
-	"ltskeeper/update"
 
 	"github.com/urfave/cli/v2"
 )
@@ -36,7 +36,7 @@ func (t *tool) knownHosts(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	data, err := update.KnownHosts(f)
+	data, err := keeper.KnownHosts(f)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func renderLTSConf(f *farm.Farm, chroots []string) ([]byte, error) {
 	}
 	var first []byte
 	for i, name := range chroots {
-		data, err := update.LTSConf(f, name)
+		data, err := keeper.LTSConf(f, name)
 		switch {
 		case err != nil:
 			return nil, err

@@ -8,7 +8,7 @@
 //	ltskeeper status                 one screen
 //
 // This folder holds flags, words and exit codes. What is done, and in which order, is decided in
-// package update.
+// package keeper.
 package main
 
 import (

@@ -68,7 +68,7 @@ func TestManualSurroundings(t *testing.T) {
 		}
 	}
 	read := regexp.MustCompile(`os\.(?:Getenv|LookupEnv)\("(.*?)"\)`)
-	for _, room := range []string{"cmd/ltskeeper", "update", "doctor", "farm", "image", "keys", "chroot", "squashfs",
+	for _, room := range []string{"cmd/ltskeeper", "keeper", "doctor", "farm", "image", "keys", "chroot", "squashfs",
 		"secrets", "ltsconf", "ldm"} {
 		files, err := filepath.Glob("../../" + room + "/*.go")
 		if err != nil || len(files) == 0 {

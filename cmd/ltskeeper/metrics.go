@@ -13,7 +13,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/state"
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -21,12 +21,12 @@ import (
 
 // keepMetrics writes what an update-image did, and how the farm is after it, for node_exporter's
 // textfile collector, if [metrics] wants that. An error does not make the run a failed one.
-func keepMetrics(f *farm.Farm, r *update.Report, failure error, began, ended time.Time) error {
+func keepMetrics(f *farm.Farm, r *keeper.Report, failure error, began, ended time.Time) error {
 	path := f.Metrics.Textfile
 	if path == "" || r != nil && r.DryRun || errors.Is(failure, state.ErrLocked) {
 		return nil // the run that holds the lock tells
 	}
-	m, unknown := update.Measure(f, r)
+	m, unknown := keeper.Measure(f, r)
 	code := exitCode(failure)
 	if failure == nil {
 		code = exitCode(outcomeOf(r))
@@ -79,7 +79,7 @@ func writeMetrics(path string, families []*dto.MetricFamily) error {
 
 // metrics is all that is told, in the order of docs/watching.md. The report is nil if the run
 // failed before it had one.
-func metrics(m *update.Measured, r *update.Report, code int, began, ended time.Time) []*dto.MetricFamily {
+func metrics(m *keeper.Measured, r *keeper.Report, code int, began, ended time.Time) []*dto.MetricFamily {
 	var e exposition
 	e.gauge("ltskeeper_build_info", "The ltskeeper that wrote this.").
 		set(1, "version", versionString())
@@ -98,7 +98,7 @@ func metrics(m *update.Measured, r *update.Report, code int, began, ended time.T
 }
 
 // run is about the run itself.
-func (e *exposition) run(m *update.Measured, r *update.Report, code int, began, ended time.Time) {
+func (e *exposition) run(m *keeper.Measured, r *keeper.Report, code int, began, ended time.Time) {
 	e.gauge("ltskeeper_last_run_timestamp_seconds", "When update-image last ended.").
 		set(seconds(ended))
 	e.gauge("ltskeeper_last_run_exit_code",
@@ -120,8 +120,8 @@ func (e *exposition) run(m *update.Measured, r *update.Report, code int, began, 
 
 // servers is about the servers: counts, which are always there, and a series for each that is not
 // in order.
-func (e *exposition) servers(m *update.Measured) {
-	counts := map[update.State]int{}
+func (e *exposition) servers(m *keeper.Measured) {
+	counts := map[keeper.State]int{}
 	listed, quarantined, silent, undecided := 0, 0, 0, 0
 	for _, s := range m.Servers {
 		counts[s.State]++
@@ -173,7 +173,7 @@ func (e *exposition) servers(m *update.Measured) {
 }
 
 // images is about the current generation of each chroot's image.
-func (e *exposition) images(m *update.Measured) {
+func (e *exposition) images(m *keeper.Measured) {
 	generation := e.gauge("ltskeeper_image_generation", "The current generation.")
 	bytes := e.gauge("ltskeeper_image_size_bytes", "Size of the current image.")
 	files := e.gauge("ltskeeper_image_files", "Files of every kind in it.")

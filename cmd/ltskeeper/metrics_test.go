@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"ltskeeper/image"
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -23,11 +23,11 @@ import (
 
 // everything is a farm with all that metrics can tell.
 func everything() []*dto.MetricFamily {
-	certified := update.Server{Name: "app09", State: update.Trusted, Listed: true, Expires: &noon}
-	m := &update.Measured{
-		Status: &update.Status{
-			Servers: []update.Server{fine, silent, changed, extra, certified},
-			Images: []update.ImageStatus{
+	certified := keeper.Server{Name: "app09", State: keeper.Trusted, Listed: true, Expires: &noon}
+	m := &keeper.Measured{
+		Status: &keeper.Status{
+			Servers: []keeper.Server{fine, silent, changed, extra, certified},
+			Images: []keeper.ImageStatus{
 				{Chroot: "x86_64", Current: 12, Held: &noon, Generations: []image.Generation{
 					{Number: 11, Size: 7},
 					{Number: 12, Current: true, Time: noon, Size: 598_000_000, Files: 34913, Read: 1_200_000,
@@ -38,7 +38,7 @@ func everything() []*dto.MetricFamily {
 		},
 		Succeeded: noon, Free: 10_000_000_000, Size: 100_000_000_000,
 	}
-	r := &update.Report{Steps: []update.Step{{Name: "scan", Duration: time.Second},
+	r := &keeper.Report{Steps: []keeper.Step{{Name: "scan", Duration: time.Second},
 		{Name: "build", Chroot: "x86_64", Duration: time.Minute}}}
 	return metrics(m, r, exitDecision, noon, noon.Add(90*time.Second))
 }
@@ -98,7 +98,7 @@ func TestMetrics(t *testing.T) {
 // A run that failed before it had a report still tells that it did.
 func TestMetricsWithoutReport(t *testing.T) {
 	t.Parallel()
-	got := exposed(t, metrics(&update.Measured{}, nil, exitFailed, noon, noon))
+	got := exposed(t, metrics(&keeper.Measured{}, nil, exitFailed, noon, noon))
 	for _, want := range []string{"ltskeeper_last_run_exit_code 1", "ltskeeper_last_success_timestamp_seconds 0"} {
 		if !strings.Contains(got, "\n"+want+"\n") {
 			t.Errorf("%s is missing in\n%s", want, got)
@@ -114,7 +114,7 @@ func TestMetricsWithoutReport(t *testing.T) {
 func TestPromtool(t *testing.T) {
 	t.Parallel()
 	promtool(t, exposed(t, everything()), "check", "metrics")
-	m := &update.Measured{Status: &update.Status{}}
+	m := &keeper.Measured{Status: &keeper.Status{}}
 	for i := range 1000 {
 		s := changed
 		s.Name, s.Unreachable, s.Expires = fmt.Sprintf("s\"\\\n%d", i), true, &noon

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"ltskeeper/internal/remedy"
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 )
 
 // explainError is an error in words, with what to do about it. Errors that were joined have their
@@ -36,7 +36,7 @@ func (t *tool) withRemedies(sentence string, remedies []remedy.Remedy) string {
 }
 
 // explainImages says in each problem of an image what to do about it. The list is never nil.
-func (t *tool) explainImages(images []update.ImageStatus) []update.ImageStatus {
+func (t *tool) explainImages(images []keeper.ImageStatus) []keeper.ImageStatus {
 	for i, s := range images {
 		images[i].Problem = t.withRemedies(s.Problem, s.Remedies)
 	}

@@ -6,13 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 )
 
 // A reportDocument is what update-image, image build and keys collect print. What needs a decision
 // stands last, with the commands to type.
 type reportDocument struct {
-	*update.Report
+	*keeper.Report
 	Diffs  []fileDiff `json:"diffs,omitempty"` // of a dry run
 	failed bool       // half-way, for a reason that is told elsewhere
 }
@@ -23,7 +23,7 @@ type fileDiff struct {
 	Diff string `json:"diff"` // as diff -u prints it
 }
 
-func newReportDocument(r *update.Report) reportDocument {
+func newReportDocument(r *keeper.Report) reportDocument {
 	r.Servers = notNil(r.Servers)
 	d := reportDocument{Report: r}
 	for _, f := range r.Files {
@@ -79,7 +79,7 @@ func (d reportDocument) decisions(p *page) {
 }
 
 // hold is what is to be said about a chroot that is held.
-func hold(p *page, i update.Image) {
+func hold(p *page, i keeper.Image) {
 	p.heading(fmt.Sprintf("%s is held at generation %d since %s: nothing is built or published for it.",
 		i.Chroot, i.Generation, stamp(*i.Held)))
 	if i.Problem != "" {
@@ -130,7 +130,7 @@ func (d reportDocument) changes(p *page) {
 }
 
 // imageChange is what became of an image that is not as it was.
-func imageChange(i update.Image, dry bool) string {
+func imageChange(i keeper.Image, dry bool) string {
 	if dry {
 		return "would make a new generation of " + i.Path
 	}
@@ -194,14 +194,14 @@ func (d reportDocument) summary() string {
 }
 
 // allStates is every state of a server, in the order in which they are told.
-var allStates = []update.State{
-	update.Trusted, update.Pending, update.Changed, update.Revoked,
-	update.Unreadable, update.Unreachable, update.Throttled, update.Unscanned,
+var allStates = []keeper.State{
+	keeper.Trusted, keeper.Pending, keeper.Changed, keeper.Revoked,
+	keeper.Unreadable, keeper.Unreachable, keeper.Throttled, keeper.Unscanned,
 }
 
 // stateCounts is like "12 servers (10 trusted, 1 changed, 1 unreachable)".
-func stateCounts(servers []update.Server) string {
-	counts := map[update.State]int{}
+func stateCounts(servers []keeper.Server) string {
+	counts := map[keeper.State]int{}
 	for _, s := range servers {
 		counts[s.State]++
 	}
@@ -241,7 +241,7 @@ func (d reportDocument) details(p *page) {
 
 // extraKeys is about keys of further types beside a trusted one. They are no alarm, so that they
 // are not in the mail of a cron job either.
-func extraKeys(p *page, servers ...update.Server) {
+func extraKeys(p *page, servers ...keeper.Server) {
 	for _, s := range servers {
 		if s.Decision || len(s.Pending) == 0 {
 			continue
@@ -280,7 +280,7 @@ func (d reportDocument) attention(p *page) {
 }
 
 // decision is what a person has to decide about a server's keys, and how.
-func decision(p *page, s update.Server) {
+func decision(p *page, s keeper.Server) {
 	p.heading(s.Name + " " + needs(s) + ":")
 	p.reasons(s)
 	p.comparison(4, concerned(s))
@@ -305,7 +305,7 @@ func decision(p *page, s update.Server) {
 
 // needs says what a server wants of a person: a decision about keys that wait, else to be looked
 // at.
-func needs(s update.Server) string {
+func needs(s keeper.Server) string {
 	if len(s.Pending) == 0 {
 		return "needs attention"
 	}
@@ -313,7 +313,7 @@ func needs(s update.Server) string {
 }
 
 // reasons is a line for each thing that is said about a server.
-func (p *page) reasons(s update.Server) {
+func (p *page) reasons(s keeper.Server) {
 	for reason := range strings.SplitSeq(orElse(s.Message, string(s.State)), "; ") {
 		p.wrapped(2, reason)
 	}
@@ -321,7 +321,7 @@ func (p *page) reasons(s update.Server) {
 
 // concerned is the server with those of its trusted keys that the decision is about: all, unless
 // the keys that wait are to replace only some.
-func concerned(s update.Server) update.Server {
+func concerned(s keeper.Server) keeper.Server {
 	if same := sameTypes(s.Keys, s.Pending); len(same) > 0 {
 		s.Keys = same
 	}
@@ -329,9 +329,9 @@ func concerned(s update.Server) update.Server {
 }
 
 // note is what is to be said about a server in a row of a table.
-func note(s update.Server) string {
+func note(s keeper.Server) string {
 	switch {
-	case s.State == update.Unreadable:
+	case s.State == keeper.Unreadable:
 		return s.Message
 	case s.Quarantined != nil && s.Listed:
 		return "stays listed: too many others are out"
@@ -353,13 +353,13 @@ func orElse(s, otherwise string) string {
 }
 
 // state is a server's state in its colour.
-func (p *page) state(s update.State) styled {
+func (p *page) state(s keeper.State) styled {
 	switch s {
-	case update.Trusted:
+	case keeper.Trusted:
 		return p.styled(green, string(s))
-	case update.Changed, update.Revoked, update.Unreadable:
+	case keeper.Changed, keeper.Revoked, keeper.Unreadable:
 		return p.styled(red, string(s))
-	case update.Unscanned:
+	case keeper.Unscanned:
 		return p.styled(plain, string(s))
 	}
 	return p.styled(yellow, string(s))

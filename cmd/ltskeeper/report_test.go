@@ -8,35 +8,35 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/image"
+	"ltskeeper/keeper"
 	"ltskeeper/keys"
-	"ltskeeper/update"
 )
 
 var (
 	noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
-	oldKey = update.Key{Type: "ssh-ed25519", Bits: 256, Fingerprint: "SHA256:old",
+	oldKey = keeper.Key{Type: "ssh-ed25519", Bits: 256, Fingerprint: "SHA256:old",
 		Comment: "first-use 2026-11-01T12:00:00Z", Origin: keys.Origin{How: keys.HowFirstUse}}
-	newKey = update.Key{Type: "ssh-ed25519", Bits: 256, Fingerprint: "SHA256:new",
+	newKey = keeper.Key{Type: "ssh-ed25519", Bits: 256, Fingerprint: "SHA256:new",
 		Comment: "shown 2026-11-20T12:00:00Z", Origin: keys.Origin{How: keys.HowShown}}
-	rsaKey = update.Key{Type: "ssh-rsa", Bits: 3072, Fingerprint: "SHA256:rsa"}
+	rsaKey = keeper.Key{Type: "ssh-rsa", Bits: 3072, Fingerprint: "SHA256:rsa"}
 
-	fine = update.Server{Name: "app01", State: update.Trusted, Listed: true, Keys: []update.Key{oldKey, rsaKey},
+	fine = keeper.Server{Name: "app01", State: keeper.Trusted, Listed: true, Keys: []keeper.Key{oldKey, rsaKey},
 		Seen: &noon}
-	silent = update.Server{
-		Name: "app02", State: update.Unreachable, Unreachable: true, Listed: true,
-		Addresses: []update.AddressProblem{{Address: "10.0.0.2", Error: "no route to host"}},
+	silent = keeper.Server{
+		Name: "app02", State: keeper.Unreachable, Unreachable: true, Listed: true,
+		Addresses: []keeper.AddressProblem{{Address: "10.0.0.2", Error: "no route to host"}},
 	}
-	changed = update.Server{
-		Name: "app03", State: update.Changed, Decision: true, Quarantined: &noon,
+	changed = keeper.Server{
+		Name: "app03", State: keeper.Changed, Decision: true, Quarantined: &noon,
 		Message: "app03 shows another key; clients are kept away from it",
-		Keys:    []update.Key{oldKey, rsaKey}, Pending: []update.Key{newKey},
+		Keys:    []keeper.Key{oldKey, rsaKey}, Pending: []keeper.Key{newKey},
 	}
-	extra = update.Server{Name: "app04", State: update.Trusted, Listed: true, Keys: []update.Key{oldKey},
-		Pending: []update.Key{rsaKey}}
+	extra = keeper.Server{Name: "app04", State: keeper.Trusted, Listed: true, Keys: []keeper.Key{oldKey},
+		Pending: []keeper.Key{rsaKey}}
 
-	pinnedExtra = update.Server{
-		Name: "app05", State: update.Trusted, Listed: true, Keys: []update.Key{oldKey}, Pending: []update.Key{rsaKey},
+	pinnedExtra = keeper.Server{
+		Name: "app05", State: keeper.Trusted, Listed: true, Keys: []keeper.Key{oldKey}, Pending: []keeper.Key{rsaKey},
 		Declared: farm.Server{Name: "app05", Pins: []string{oldKey.Fingerprint}},
 	}
 )
@@ -51,22 +51,22 @@ func text(d document, quiet, verbose bool) string {
 
 func TestReport(t *testing.T) {
 	t.Parallel()
-	unchangedImage := []update.Image{{Chroot: "x86_64", Path: "/srv/x86_64.img", Generation: 12}}
+	unchangedImage := []keeper.Image{{Chroot: "x86_64", Path: "/srv/x86_64.img", Generation: 12}}
 	for name, test := range map[string]struct {
-		report      update.Report
+		report      keeper.Report
 		want, quiet string
 	}{
 		"nothing to do": {
-			report: update.Report{Servers: []update.Server{fine}, Images: unchangedImage},
+			report: keeper.Report{Servers: []keeper.Server{fine}, Images: unchangedImage},
 			want:   "Nothing to do: 1 server trusted, x86_64 at generation 12.\n",
 		},
 		"nothing declared": {want: "Nothing to do: nothing is declared.\n"},
 		"a new image": {
-			report: update.Report{
+			report: keeper.Report{
 				Duration: 4200 * time.Millisecond,
-				Servers:  []update.Server{{Name: "app01", State: update.Trusted, Added: []update.Key{oldKey}}},
-				Files:    []update.File{{Chroot: "x86_64", Path: "/srv/x86_64/etc/lts.conf", Changed: true}},
-				Images: []update.Image{{
+				Servers:  []keeper.Server{{Name: "app01", State: keeper.Trusted, Added: []keeper.Key{oldKey}}},
+				Files:    []keeper.File{{Chroot: "x86_64", Path: "/srv/x86_64/etc/lts.conf", Changed: true}},
+				Images: []keeper.Image{{
 					Chroot: "x86_64", Path: "/srv/x86_64.img", Changed: true, Generation: 13, Size: 598_000_000,
 					Files: 34913, Read: 1_200_000, Reused: 5, Kernel: "6.1.0-13-amd64", Pruned: []int{9, 10},
 				}},
@@ -77,19 +77,19 @@ func TestReport(t *testing.T) {
 				"Done in 4.2 s: 1 server trusted, x86_64 at generation 13.\n",
 		},
 		"a further type of key is no alarm": {
-			report: update.Report{Servers: []update.Server{extra}},
+			report: keeper.Report{Servers: []keeper.Server{extra}},
 			want: "Nothing to do: 1 server trusted.\n" +
 				"app04 also shows keys that nobody has trusted yet; to trust them: ltskeeper keys accept app04\n" +
 				"  3072  SHA256:rsa  (RSA)\n",
 		},
 		"further keys of a server with pins": {
-			report: update.Report{Servers: []update.Server{pinnedExtra}},
+			report: keeper.Report{Servers: []keeper.Server{pinnedExtra}},
 			want: "Nothing to do: 1 server trusted.\n" +
 				"app05 also shows keys that nobody has trusted yet; to trust them: add them to the pins in servers.d/app05.toml\n" +
 				"  3072  SHA256:rsa  (RSA)\n",
 		},
 		"what needs a decision stands last": {
-			report: update.Report{Servers: []update.Server{changed, fine, silent}},
+			report: keeper.Report{Servers: []keeper.Server{changed, fine, silent}},
 			want:   "Nothing to do: 3 servers (1 trusted, 1 changed, 1 unreachable).\n\n" + attention,
 			quiet:  attention,
 		},
@@ -118,7 +118,7 @@ app03 needs a decision:
 
 func TestDryRun(t *testing.T) {
 	t.Parallel()
-	d := newReportDocument(&update.Report{DryRun: true, Files: []update.File{
+	d := newReportDocument(&keeper.Report{DryRun: true, Files: []keeper.File{
 		{Chroot: "x86_64", Path: "/etc/lts.conf", Changed: true, Old: "[default]\nA = b\n", New: "[default]\nA = c\n"},
 		{Chroot: "x86_64", Path: "/etc/other", Old: "same\n", New: "same\n"},
 	}})
@@ -133,9 +133,9 @@ func TestDryRun(t *testing.T) {
 // However large the farm, status fits a screen as long as it is in order, and shows what is not.
 func TestStatusFitsAScreen(t *testing.T) {
 	t.Parallel()
-	status := &update.Status{
-		Servers: []update.Server{changed},
-		Images: []update.ImageStatus{{Chroot: "x86_64", Path: "/srv/x86_64.img", Current: 12,
+	status := &keeper.Status{
+		Servers: []keeper.Server{changed},
+		Images: []keeper.ImageStatus{{Chroot: "x86_64", Path: "/srv/x86_64.img", Current: 12,
 			Generations: []image.Generation{
 				{Number: 11, Time: noon.Add(-time.Hour), Size: 1},
 				{Number: 12, Time: noon, Size: 598_000_000, Kernel: "6.1.0", Current: true},
@@ -163,11 +163,11 @@ func TestStatusFitsAScreen(t *testing.T) {
 // A farm whose every server changed at once does not make a mail of a thousand pages.
 func TestManyDecisions(t *testing.T) {
 	t.Parallel()
-	var report update.Report
+	var report keeper.Report
 	for i := range 1000 {
 		s := changed
 		s.Name = fmt.Sprintf("server%03d", i)
-		s.Added = []update.Key{rsaKey}
+		s.Added = []keeper.Key{rsaKey}
 		report.Servers = append(report.Servers, s)
 	}
 	got := text(newReportDocument(&report), false, false)
@@ -182,7 +182,7 @@ func TestManyDecisions(t *testing.T) {
 			t.Errorf("%q is missing in\n%.2000s", want, got)
 		}
 	}
-	status := text(statusDocument{Status: &update.Status{Servers: report.Servers}}, false, false)
+	status := text(statusDocument{Status: &keeper.Status{Servers: report.Servers}}, false, false)
 	if !strings.HasSuffix(status, "\n1,000 servers need a decision: ltskeeper keys accept NAME\n") {
 		t.Errorf("status ends with %q", status[len(status)-200:])
 	}
@@ -194,15 +194,15 @@ func TestManyDecisions(t *testing.T) {
 func TestOutcome(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		servers []update.Server
+		servers []keeper.Server
 		want    int
 	}{
 		{nil, exitDone},
-		{[]update.Server{fine, extra}, exitDone},
-		{[]update.Server{fine, silent}, exitUnreachable},
-		{[]update.Server{silent, changed}, exitDecision},
+		{[]keeper.Server{fine, extra}, exitDone},
+		{[]keeper.Server{fine, silent}, exitUnreachable},
+		{[]keeper.Server{silent, changed}, exitDecision},
 	} {
-		if got := exitCode(outcomeOf(&update.Report{Servers: test.servers})); got != test.want {
+		if got := exitCode(outcomeOf(&keeper.Report{Servers: test.servers})); got != test.want {
 			t.Errorf("%d servers: exit code %d, want %d", len(test.servers), got, test.want)
 		}
 	}

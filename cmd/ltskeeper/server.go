@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"ltskeeper/farm"
+	"ltskeeper/keeper"
 	"ltskeeper/keys"
-	"ltskeeper/update"
 
 	"github.com/urfave/cli/v2"
 )
@@ -115,11 +115,11 @@ func (t *tool) serverAdd(ctx *cli.Context) error {
 	if err := t.print(d.document()); err != nil {
 		return err
 	}
-	var servers []update.Server
+	var servers []keeper.Server
 	for _, added := range d {
 		servers = append(servers, added.Server)
 	}
-	return outcomeOf(&update.Report{Servers: servers})
+	return outcomeOf(&keeper.Report{Servers: servers})
 }
 
 func isAddress(word string) bool {
@@ -129,7 +129,7 @@ func isAddress(word string) bool {
 
 // addServer declares one server and looks at its keys.
 func (t *tool) addServer(ctx *cli.Context, f *farm.Farm, name string) (d addedDocument, err error) {
-	f, err = update.AddServer(ctx.Context, f, farm.Server{
+	f, err = keeper.AddServer(ctx.Context, f, farm.Server{
 		Name:      name,
 		Addresses: ctx.StringSlice("address"),
 		Port:      ctx.Int("port"),
@@ -150,9 +150,9 @@ func (t *tool) addServer(ctx *cli.Context, f *farm.Farm, name string) (d addedDo
 }
 
 // firstLook collects a new server's keys and, where there is a person, asks whether they are right.
-func (t *tool) firstLook(ctx context.Context, f *farm.Farm, name string) (s update.Server, asked bool, err error) {
+func (t *tool) firstLook(ctx context.Context, f *farm.Farm, name string) (s keeper.Server, asked bool, err error) {
 	report, stop := t.watch("scan " + name)
-	r, err := update.Collect(ctx, f, []string{name}, update.Options{Ask: t.term.person, Progress: report})
+	r, err := keeper.Collect(ctx, f, []string{name}, keeper.Options{Ask: t.term.person, Progress: report})
 	stop()
 	if err != nil {
 		return s, false, err
@@ -163,10 +163,10 @@ func (t *tool) firstLook(ctx context.Context, f *farm.Farm, name string) (s upda
 	}
 	p := t.page()
 	switch {
-	case s.State == update.Trusted && s.Message == "":
+	case s.State == keeper.Trusted && s.Message == "":
 		p.printf("%s is trusted with what known_hosts.local has for it:\n", s.Name)
 		p.keyLines(2, s.Keys)
-	case s.State != update.Pending:
+	case s.State != keeper.Pending:
 		p.reasons(s)
 	}
 	p.printf("%s shows %s:\n", s.Name, these(s.Pending))
@@ -176,17 +176,17 @@ func (t *tool) firstLook(ctx context.Context, f *farm.Farm, name string) (s upda
 	if err != nil || !right {
 		return s, true, err
 	}
-	accepted, err := update.Accept(ctx, f, s.Name, fingerprints(s.Pending))
+	accepted, err := keeper.Accept(ctx, f, s.Name, fingerprints(s.Pending))
 	if err != nil {
 		return s, true, err
 	}
-	s.State, s.Decision, s.Message = update.Trusted, false, ""
+	s.State, s.Decision, s.Message = keeper.Trusted, false, ""
 	s.Keys, s.Added, s.Pending = slices.Concat(s.Keys, accepted), accepted, nil
 	return s, true, nil
 }
 
 // twoOfOneType says whether keys contradict each other: the server's addresses show different ones.
-func twoOfOneType(shown []update.Key) bool {
+func twoOfOneType(shown []keeper.Key) bool {
 	types := map[string]bool{}
 	for _, k := range shown {
 		types[k.Type] = true
@@ -194,14 +194,14 @@ func twoOfOneType(shown []update.Key) bool {
 	return len(types) < len(shown)
 }
 
-func these(shown []update.Key) string {
+func these(shown []keeper.Key) string {
 	if len(shown) == 1 {
 		return "this host key"
 	}
 	return "these host keys"
 }
 
-func fingerprints(shown []update.Key) []string {
+func fingerprints(shown []keeper.Key) []string {
 	var all []string
 	for _, k := range shown {
 		all = append(all, k.Fingerprint)
@@ -212,13 +212,13 @@ func fingerprints(shown []update.Key) []string {
 // An addedDocument is a server that was added, and what it showed.
 type addedDocument struct {
 	File   string        `json:"file"`
-	Server update.Server `json:"server"`
+	Server keeper.Server `json:"server"`
 	asked  bool          // a person has seen the keys
 }
 
 // isAdopted says whether a key came to be trusted because clients took it before ltskeeper was
 // there.
-func isAdopted(k update.Key) bool { return k.Origin.How == keys.HowAdopted }
+func isAdopted(k keeper.Key) bool { return k.Origin.How == keys.HowAdopted }
 
 // addedDocuments are several of them.
 type addedDocuments []addedDocument
@@ -283,7 +283,7 @@ func (d addedDocument) report(p *page) {
 	for _, a := range s.Addresses {
 		p.printf("No answer from %s: %s\n", a.Address, a.Error)
 	}
-	if s.State == update.Unreachable && !p.quiet {
+	if s.State == keeper.Unreachable && !p.quiet {
 		p.printf("To ask it again: %s\n", p.command("keys collect", s.Name))
 		if len(s.Declared.Addresses) == 0 && len(s.Addresses) == 1 && s.Addresses[0].Kind == keys.KindUnresolved {
 			p.printf("If clients know it by another name or address: addresses = [\"10.0.0.11\"] in %s\n", d.File)
@@ -318,7 +318,7 @@ func (t *tool) serverRemove(ctx *cli.Context) error {
 			return fmt.Errorf("%s stays as it is", s.Name)
 		}
 	}
-	if _, err := update.RemoveServer(ctx.Context, f, s.Name); err != nil {
+	if _, err := keeper.RemoveServer(ctx.Context, f, s.Name); err != nil {
 		return err
 	}
 	return t.print(removedDocument{s.Name})

@@ -3,8 +3,8 @@ package main
 import (
 	"fmt"
 
+	"ltskeeper/keeper"
 	"ltskeeper/ldm"
-	"ltskeeper/update"
 
 	"github.com/urfave/cli/v2"
 )
@@ -31,7 +31,7 @@ func (t *tool) status(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := update.Look(f)
+	s, err := keeper.Look(f)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (t *tool) status(ctx *cli.Context) error {
 
 // A statusDocument is the farm on one screen.
 type statusDocument struct {
-	*update.Status
+	*keeper.Status
 	Live map[string]*live `json:"live,omitempty"` // by server
 }
 
@@ -56,7 +56,7 @@ func (d statusDocument) text(p *page) {
 	var rows [][]any
 	for _, s := range d.Servers {
 		now := d.Live[s.Name]
-		fine := s.State == update.Trusted && !s.Decision && (now == nil || now.State == ldm.Rated.String())
+		fine := s.State == keeper.Trusted && !s.Decision && (now == nil || now.State == ldm.Rated.String())
 		if fine && (p.quiet || len(d.Servers) > screenful && !p.verbose) {
 			continue
 		}
@@ -129,7 +129,7 @@ func (d statusDocument) totals(p *page, left int) {
 }
 
 // images is a line for each chroot and its current generation.
-func (p *page) images(images []update.ImageStatus) {
+func (p *page) images(images []keeper.ImageStatus) {
 	if len(images) == 0 {
 		return
 	}

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 
 	"golang.org/x/term"
 )
@@ -76,17 +76,17 @@ const patience = time.Second
 
 // watch shows how far something has come, until stop is called. What it begins with is said until
 // report is called for the first time. Without a terminal, report is nil.
-func (t *tool) watch(begin string) (report func(update.Progress), stop func()) {
+func (t *tool) watch(begin string) (report func(keeper.Progress), stop func()) {
 	if !t.term.progress || t.quiet {
 		return nil, func() {}
 	}
 	var (
 		mu   sync.Mutex
-		last = update.Progress{Step: begin}
+		last = keeper.Progress{Step: begin}
 		done = make(chan struct{})
 		over = make(chan struct{})
 	)
-	report = func(p update.Progress) {
+	report = func(p keeper.Progress) {
 		mu.Lock()
 		defer mu.Unlock()
 		last = p
@@ -127,7 +127,7 @@ func drawProgress(line string) {
 }
 
 // progressLine is like "scan servers  180 of 200  90 %  4 s".
-func progressLine(p update.Progress, elapsed time.Duration) string {
+func progressLine(p keeper.Progress, elapsed time.Duration) string {
 	line := visible(p.Step)
 	switch {
 	case p.Total > 0 && p.Unit == "bytes":

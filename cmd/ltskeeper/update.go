@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"ltskeeper/farm"
-	"ltskeeper/update"
+	"ltskeeper/keeper"
 
 	"github.com/urfave/cli/v2"
 )
@@ -59,7 +59,7 @@ func (t *tool) updateImage(ctx *cli.Context) error {
 		return err
 	}
 	report, stop := t.watch("scan servers")
-	options := update.Options{
+	options := keeper.Options{
 		Chroots: chroots, DryRun: ctx.Bool("dry-run"), Full: ctx.Bool("full"), Force: ctx.Bool("force"),
 		Progress: report,
 	}
@@ -67,7 +67,7 @@ func (t *tool) updateImage(ctx *cli.Context) error {
 		options.Patience = cronPatience
 	}
 	began := time.Now()
-	r, err := update.Run(ctx.Context, f, options)
+	r, err := keeper.Run(ctx.Context, f, options)
 	stop()
 	if len(f.Chroots) == 0 && err == nil {
 		r.Warnings = append(r.Warnings, noChroot(f).Error())
@@ -107,7 +107,7 @@ func checkChroots(f *farm.Farm, typed []string) error {
 
 // printReport prints what a run did, also where it failed half-way, and returns what that means for
 // the exit code.
-func (t *tool) printReport(r *update.Report, failure error) error {
+func (t *tool) printReport(r *keeper.Report, failure error) error {
 	if r == nil || errors.Is(failure, context.Canceled) {
 		return failure
 	}

@@ -1,0 +1,273 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"ltskeeper/farm"
+	"ltskeeper/keys"
+)
+
+// Collect scans servers, all of them if no name is given, judges what they show and keeps the
+// outcome. It touches no chroot and no image.
+func Collect(ctx context.Context, f *farm.Farm, names []string, o Options) (*Report, error) {
+	return o.run(f, func(r *run) error {
+		_, err := r.collect(ctx, names)
+		return err
+	})
+}
+
+// collect does so within a run, and returns what is trusted afterwards.
+func (r *run) collect(ctx context.Context, only []string) (*trust, error) {
+	t, looks, err := r.survey(ctx, only)
+	if err != nil {
+		return nil, err
+	}
+	defer r.step("record", "")()
+	for _, l := range looks {
+		if l.verdict.Err != nil {
+			return nil, l.verdict.Err
+		}
+	}
+	for _, l := range looks {
+		t.keys[l.server.Name] = l.verdict.Trusted
+		t.certified[l.server.Name] = len(l.verdict.Certified) > 0
+		t.place(l, r.started)
+	}
+	t.forgetStrangers()
+	if !r.dryRun {
+		if err := keep(t, looks, r.started); err != nil {
+			return nil, err
+		}
+	}
+	listed := t.inDefaultList()
+	for _, l := range looks {
+		for _, k := range l.verdict.Added {
+			if caution := k.Caution(); caution != "" {
+				r.warn("%s: %s is %s", l.server.Name, k.Fingerprint(), caution)
+			}
+		}
+		r.report.Servers = append(r.report.Servers, l.report(t, listed))
+	}
+	if len(only) == 0 {
+		for _, sentence := range t.emptyLists() {
+			r.warn("%s", sentence)
+		}
+	}
+	return t, nil
+}
+
+// survey asks servers for their keys, all of them if none is named, and returns what was trusted
+// until now beside what it found out.
+func (r *run) survey(ctx context.Context, only []string) (*trust, []look, error) {
+	defer r.step("scan", "")()
+	servers, err := choose(r.farm, only)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := openStore(r.farm, r.dryRun)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := loadTrust(r.farm, store)
+	if err != nil {
+		return nil, nil, err
+	}
+	looks, err := r.look(ctx, store, servers)
+	return t, looks, err
+}
+
+// A look is what one server showed in a run, and what that means.
+type look struct {
+	server    farm.Server
+	sighting  keys.Sighting
+	verdict   keys.Verdict
+	confirmed bool   // suspect in both looks of this run
+	note      string // what the second look changed
+}
+
+// look scans the servers and judges them. Those that show what they should not are asked a second
+// time: only what a server shows twice can put it into quarantine.
+func (r *run) look(ctx context.Context, store *keys.Store, servers []farm.Server) ([]look, error) {
+	looks, err := r.scan(ctx, store, servers)
+	if err != nil {
+		return nil, err
+	}
+	var suspects []farm.Server
+	for _, l := range looks {
+		if l.verdict.Suspect {
+			suspects = append(suspects, l.server)
+		}
+	}
+	if len(suspects) == 0 {
+		return looks, nil
+	}
+	again, err := r.scan(ctx, store, suspects)
+	if err != nil {
+		return nil, err
+	}
+	for _, second := range again {
+		i := slices.IndexFunc(looks, func(l look) bool { return l.server.Name == second.server.Name })
+		switch {
+		case second.verdict.Suspect:
+			looks[i].confirmed = true
+		case second.verdict.State == keys.StateTrusted:
+			second.note = "showed another key first and its trusted key a moment later: someone may be answering in its place at times"
+			looks[i] = second
+		}
+	}
+	return looks, nil
+}
+
+// scan asks the servers once.
+func (r *run) scan(ctx context.Context, store *keys.Store, servers []farm.Server) ([]look, error) {
+	login, logout, err := openLogin(r.farm.Collect.Login)
+	if err != nil {
+		return nil, err
+	}
+	defer logout()
+	scanner := keys.Scanner{Timeout: r.farm.Collect.Timeout, Parallel: r.farm.Collect.Parallel, Login: login}
+	targets := make([]keys.Target, len(servers))
+	for i, s := range servers {
+		targets[i] = keys.Target{Name: s.Name, Addresses: s.Addresses, Port: s.Port,
+			Certificates: len(r.farm.Authorities) > 0}
+		if trusted, err := store.Trusted(s.Name, s.Pins); err == nil { // else the verdict will say so
+			targets[i].Trusted = keys.Plain(trusted)
+		}
+	}
+	sightings, err := scanner.Scan(ctx, targets, func(done, total int) {
+		r.progress("scan servers", int64(done), int64(total), "servers")
+	})
+	if err != nil {
+		return nil, err
+	}
+	looks := make([]look, len(servers))
+	local, _ := keys.ReadLines(r.farm.KnownHostsLocal)
+	for i, s := range servers {
+		policy := policyOf(r.farm, s)
+		if len(targets[i].Trusted) == 0 {
+			policy.Adopted = adopted(local, s)
+		}
+		policy.FirstUse = policy.FirstUse && !r.ask
+		looks[i] = look{server: s, sighting: sightings[i], verdict: store.Judge(policy, sightings[i], r.started)}
+	}
+	return looks, nil
+}
+
+// openLogin opens the identity that servers are logged in to with. Without a login it is nil.
+func openLogin(l *farm.Login) (login *keys.Login, logout func() error, err error) {
+	if l == nil {
+		return nil, func() error { return nil }, nil
+	}
+	path := l.Identity
+	if path == "" {
+		if path = os.Getenv("SSH_AUTH_SOCK"); path == "" {
+			return nil, nil,
+				errors.New("log in to servers: the identity is the agent, and there is none (SSH_AUTH_SOCK)")
+		}
+	}
+	auth, logout, err := keys.OpenIdentity(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("log in to servers: %w", err)
+	}
+	return &keys.Login{User: l.User, Auth: auth}, logout, nil
+}
+
+// place puts a server into quarantine or ends its stay there. Silence changes nothing.
+func (t *trust) place(l look, now time.Time) {
+	switch v := l.verdict; {
+	case len(v.Trusted)+len(v.Certified) == 0:
+		t.quarantine.release(l.server.Name) // no list has it anyway
+	case v.Suspect && l.confirmed:
+		t.quarantine.add(l.server.Name, now, l.why())
+	case v.State == keys.StateTrusted || v.State == keys.StateFirstUse:
+		t.quarantine.release(l.server.Name)
+	}
+}
+
+// forgetStrangers drops servers from the quarantine that are not declared any more.
+func (t *trust) forgetStrangers() {
+	for _, name := range t.quarantine.names() {
+		if _, declared := t.keys[name]; !declared {
+			t.quarantine.release(name)
+		}
+	}
+}
+
+// keep writes down what a scan decided: the keys first, for they must not be trusted twice.
+func keep(t *trust, looks []look, now time.Time) error {
+	verdicts := make([]keys.Verdict, len(looks))
+	for i, l := range looks {
+		verdicts[i] = l.verdict
+	}
+	if err := errors.Join(t.store.Apply(verdicts...), t.keepSecret()); err != nil {
+		return err
+	}
+	seen := openSeen(t.farm)
+	for _, v := range verdicts {
+		seen.Record(v, now)
+	}
+	return errors.Join(t.quarantine.save(), seen.Save())
+}
+
+// choose returns the named servers, or all of them, in the farm's order.
+func choose(f *farm.Farm, names []string) ([]farm.Server, error) {
+	if len(names) == 0 {
+		return f.Servers, nil
+	}
+	chosen := map[string]bool{}
+	for _, name := range names {
+		s, err := f.Server(name)
+		if err != nil {
+			return nil, err
+		}
+		chosen[s.Name] = true
+	}
+	return slices.DeleteFunc(slices.Clone(f.Servers), func(s farm.Server) bool { return !chosen[s.Name] }), nil
+}
+
+func policyOf(f *farm.Farm, s farm.Server) keys.Policy {
+	return keys.Policy{
+		Name: s.Name, Names: names(s), Pins: s.Pins, FirstUse: f.Collect.FirstUse, RetireAfter: f.Collect.RetireAfter,
+		Authorities: f.Authorities, Listed: append([]string{f.ListEntry(s)}, s.Aliases...),
+	}
+}
+
+// openStore opens the key store, unless revocations were lost: clients would take what they are to
+// refuse.
+func openStore(f *farm.Farm, readonly bool) (*keys.Store, error) {
+	store, err := openRecord(f, readonly)
+	if err == nil {
+		err = lostRevocations(store)
+	}
+	return store, err
+}
+
+// openRecord opens the key store also then, for who looks or revokes.
+func openRecord(f *farm.Farm, readonly bool) (*keys.Store, error) {
+	if err := f.State.Ask(); err != nil {
+		return nil, err
+	}
+	store, err := keys.Open(f.State.KeysPath(), readonly)
+	if err == nil {
+		store.OnOrderOf(whoseOrder())
+	}
+	return store, err
+}
+
+func lostRevocations(store *keys.Store) error {
+	lost := store.Lost()
+	if len(lost) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s lacks what the log says was revoked: %s: bring the file back from a backup, or revoke again "+
+		"(ltskeeper keys revoke NAME FINGERPRINT, or --file with the public key)", store.RevokedPath(),
+		strings.Join(lost, " "))
+}
+
+func openSeen(f *farm.Farm) *keys.Seen { return keys.OpenSeen(f.State.Seen()) }

@@ -1,0 +1,185 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"ltskeeper/farm"
+	"ltskeeper/image"
+	"ltskeeper/internal/remedy"
+	"ltskeeper/keys"
+)
+
+// Rollback makes an earlier generation of a chroot's image current again, the one before if number
+// is image.None, and holds it until Release. Refused, unless forced, is one whose known_hosts
+// trusts a key that has been revoked since, and one without a kernel where clients fetch one now.
+func Rollback(_ context.Context, f *farm.Farm, chroot string, number int, force bool) (image.Generation, error) {
+	var g image.Generation
+	err := changeGenerations(f, chroot, func(f *farm.Farm, store *image.Store) error {
+		if number == image.None {
+			var err error
+			if number, err = store.Before(); err != nil {
+				return err
+			}
+		}
+		revoked, err := revokedIn(f, store, number)
+		if err != nil {
+			return err
+		}
+		if len(revoked) > 0 && !force {
+			err := fmt.Errorf("generation %d of %s still trusts %s, revoked since: clients that boot it would too",
+				number, chroot, fingerprints(revoked))
+			return remedy.AttachTo(err, remedy.If{Condition: "it has to be", Then: remedy.Option("force")})
+		}
+		missed, err := store.Missed(number)
+		if err != nil {
+			return err
+		}
+		if len(missed) > 0 && !force {
+			err := fmt.Errorf("generation %d of %s has none of what clients boot by now (%s): they would not start",
+				number, chroot, strings.Join(missed, ", "))
+			return remedy.AttachTo(err, remedy.If{Condition: "yours boot another kernel", Then: remedy.Option("force")})
+		}
+		g, err = store.Rollback(number, time.Now())
+		return err
+	})
+	return g, err
+}
+
+// Release ends the hold that a rollback put on a chroot: the next update builds from its tree
+// again.
+func Release(_ context.Context, f *farm.Farm, chroot string) error {
+	return changeGenerations(f, chroot, func(_ *farm.Farm, store *image.Store) error { return store.Release() })
+}
+
+// Pin keeps a generation from being pruned, or lets it be.
+func Pin(_ context.Context, f *farm.Farm, chroot string, number int, pinned bool) error {
+	return changeGenerations(f, chroot, func(_ *farm.Farm, store *image.Store) error {
+		return store.Pin(number, pinned)
+	})
+}
+
+// Pruned is what Prune deleted of a chroot.
+type Pruned struct {
+	Chroot      string `json:"chroot"`
+	Generations []int  `json:"generations"`
+}
+
+// Prune deletes the generations that are old enough, of all chroots if none is named.
+func Prune(_ context.Context, f *farm.Farm, names []string) ([]Pruned, error) {
+	var all []Pruned
+	err := eachStore(f, names, func(f *farm.Farm, store *image.Store) error {
+		if err := store.Repair(time.Now()); err != nil {
+			return err
+		}
+		gone, err := store.Prune(f.Image.Keep, f.Image.KeepFor, time.Now())
+		if len(gone) > 0 {
+			all = append(all, Pruned{store.Name, gone})
+		}
+		return err
+	})
+	return all, err
+}
+
+// Repair brings what clients fetch over TFTP to the generation of the image, where a crash left
+// them apart, and removes the litter of unfinished runs. Every command that changes something does
+// so first; at boot nothing else does.
+func Repair(_ context.Context, f *farm.Farm) error {
+	return eachStore(f, nil, func(_ *farm.Farm, store *image.Store) error { return store.Repair(time.Now()) })
+}
+
+// changeGenerations works on the store of one chroot, under the lock and repaired.
+func changeGenerations(f *farm.Farm, chroot string, work func(*farm.Farm, *image.Store) error) error {
+	if _, err := f.Chroot(chroot); err != nil {
+		return err
+	}
+	return eachStore(f, []string{chroot}, func(f *farm.Farm, store *image.Store) error {
+		if err := store.Repair(time.Now()); err != nil {
+			return err
+		}
+		return work(f, store)
+	})
+}
+
+// eachStore works on the stores of the named chroots, all of them if none is named, under the lock.
+func eachStore(f *farm.Farm, names []string, work func(*farm.Farm, *image.Store) error) error {
+	f, release, err := begin(f)
+	if err != nil {
+		return err
+	}
+	defer release()
+	chroots, err := chooseChroots(f, names)
+	if err == nil {
+		err = imagesAnswer(f)
+	}
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, c := range chroots {
+		failed = append(failed, work(f, storeOf(f, c)))
+	}
+	return errors.Join(failed...)
+}
+
+// held reports a chroot that is held: nothing is built or published for it.
+func (r *run) held(c farm.Chroot) (bool, error) {
+	store := storeOf(r.farm, c)
+	since, err := store.Held()
+	if err != nil || since.IsZero() {
+		return false, err
+	}
+	if !r.dryRun {
+		if err := store.Repair(r.started); err != nil {
+			return false, err
+		}
+	}
+	current, err := store.Current()
+	if err != nil {
+		return false, err
+	}
+	report := Image{Chroot: c.Name, Path: store.Link(), Generation: current, Held: &since}
+	if report.Problem, err = heldProblem(r.farm, store, current); err != nil {
+		return false, err
+	}
+	r.report.Images = append(r.report.Images, report)
+	return true, nil
+}
+
+// heldProblem says that a generation which is held trusts a revoked key, or "".
+func heldProblem(f *farm.Farm, store *image.Store, current int) (string, error) {
+	revoked, err := revokedIn(f, store, current)
+	if err != nil || len(revoked) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("clients boot generation %d, which still trusts %s, revoked since", current,
+		fingerprints(revoked)), nil
+}
+
+// revokedIn lists the revoked keys that a generation's known_hosts still trusts.
+func revokedIn(f *farm.Farm, store *image.Store, number int) ([]keys.Key, error) {
+	trust, err := openStore(f, true)
+	if err != nil {
+		return nil, err
+	}
+	revoked := trust.Revoked()
+	if len(revoked) == 0 || number == image.None {
+		return nil, nil
+	}
+	knownHosts, err := store.ReadFileOf(number, knownHostsPath)
+	if err != nil {
+		return nil, err
+	}
+	return keys.TrustedIn(knownHosts, keys.Plain(revoked)), nil
+}
+
+func fingerprints(list []keys.Key) string {
+	var names []string
+	for _, k := range list {
+		names = append(names, k.Type+" "+k.Fingerprint())
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,119 @@
+package keeper
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"ltskeeper/image"
+	"ltskeeper/internal/remedy"
+	"ltskeeper/internal/testkit/sshdtest"
+)
+
+// After a rollback keys are collected and judged, and nothing is built, until a person releases the
+// chroot.
+func TestAHeldChroot(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	server := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
+	p := newPlace(t)
+	p.run(Options{})
+	p.write("servers.d/app01.toml", fmt.Sprintf("addresses = [%q]\nport = %d\n", server.Address, server.Port))
+	p.run(Options{})
+	wantContains(t, "known_hosts of generation 2", p.inImage("etc/ssh/ssh_known_hosts"), server.Address)
+
+	g, err := Rollback(ctx, p.farm(), "client", image.None, false)
+	if err != nil || g.Number != 1 {
+		t.Fatalf("Rollback = %+v, %v", g, err)
+	}
+	if text := p.inImage("etc/ssh/ssh_known_hosts"); strings.Contains(text, server.Address) {
+		t.Errorf("generation 1 knows app01:\n%s", text)
+	}
+	p.write("client/etc/hostname", "still the bad tree\n")
+	must(t, server.ChangeKeys())
+	// A crash between the two renames of the rollback: the other side follows, held or not.
+	must(t, os.Remove(p.path("tftp/client/current")))
+	must(t, os.Symlink("2", p.path("tftp/client/current")))
+	r := p.run(Options{})
+	if target, err := os.Readlink(p.path("tftp/client/current")); err != nil || target != "1" {
+		t.Errorf("TFTP is at %s (%v), the image at 1", target, err)
+	}
+	if len(r.Images) != 1 || r.Images[0].Held == nil || r.Images[0].Changed || r.Images[0].Generation != 1 {
+		t.Errorf("images while held: %+v", r.Images)
+	}
+	if !r.NeedsDecision() || r.Servers[0].State != Changed {
+		t.Errorf("servers while held: %+v", r.Servers)
+	}
+	if r, err = BuildImages(ctx, p.farm(), Options{}); err != nil || r.Images[0].Held == nil {
+		t.Errorf("image build while held: %+v, %v", r.Images, err)
+	}
+	if s, err := Look(p.farm()); err != nil || s.Images[0].Held == nil || s.Images[0].Current != 1 {
+		t.Errorf("status while held: %+v, %v", s, err)
+	}
+
+	must(t, Release(ctx, p.farm(), "client"))
+	if r = p.run(Options{}); len(r.Images) != 1 || r.Images[0].Generation != 3 {
+		t.Errorf("images after release: %+v", r.Images)
+	}
+}
+
+// Going back to an image that trusts a key which has been revoked since takes force, and is an
+// alarm from then on.
+func TestRollbackToARevokedKey(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+	p := newPlace(t)
+	p.write("known_hosts.local", "app01 "+key+"\n")
+	p.run(Options{})
+	p.write("state/keys/revoked", key+"\n")
+	p.write("state/keys/names", "")
+	r := p.run(Options{})
+	if len(r.Images) != 1 || r.Images[0].Generation != 2 {
+		t.Fatalf("images: %+v", r.Images)
+	}
+	wantContains(t, "known_hosts", p.inImage("etc/ssh/ssh_known_hosts"), "@revoked * "+key)
+	_, err := Rollback(ctx, p.farm(), "client", 1, false)
+	if err == nil || !strings.Contains(err.Error(), "SHA256:") ||
+		!reflect.DeepEqual(remedy.FindIn(err),
+			[]remedy.Remedy{remedy.If{Condition: "it has to be", Then: remedy.Option("force")}}) {
+		t.Errorf("Rollback: %v, %v, want a refusal that names the key, and the option force", err, remedy.FindIn(err))
+	}
+	_, err = Rollback(ctx, p.farm(), "client", 1, true)
+	must(t, err)
+	r = p.run(Options{})
+	wantContains(t, "problem of the held image", r.Images[0].Problem, "still trusts ssh-ed25519 SHA256:")
+	status, err := Look(p.farm())
+	must(t, err)
+	wantContains(t, "problem in the status", status.Images[0].Problem, "still trusts")
+}
+
+func TestPruneAndPin(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	p := newPlace(t)
+	p.write("ltskeeper.toml",
+		strings.Replace(p.read("ltskeeper.toml"), "[image]", "[image]\nkeep = 1\nkeep-for = \"1ns\"", 1))
+	p.run(Options{})
+	must(t, Pin(ctx, p.farm(), "client", 1, true))
+	for _, name := range []string{"two", "three"} {
+		p.write("client/etc/hostname", name)
+		p.run(Options{})
+	}
+	status, err := Look(p.farm())
+	must(t, err)
+	if list := status.Images[0].Generations; len(list) < 2 || list[0].Number != 1 || !list[0].Pinned {
+		t.Errorf("generations: %+v", list)
+	}
+	must(t, Pin(ctx, p.farm(), "client", 1, false))
+	pruned, err := Prune(ctx, p.farm(), nil)
+	if err != nil || len(pruned) != 1 || pruned[0].Generations[0] != 1 {
+		t.Errorf("Prune = %+v, %v", pruned, err)
+	}
+	if err := Pin(ctx, p.farm(), "client", 99, true); err == nil {
+		t.Error("a generation that is not there can be pinned")
+	}
+}

@@ -1,0 +1,167 @@
+package keeper
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ltskeeper/farm"
+	"ltskeeper/keys"
+)
+
+// adopted are the keys that known_hosts.local has for a server, under its own names.
+func adopted(local []keys.Line, s farm.Server) []keys.Key {
+	var all []keys.Key
+	for _, l := range local {
+		if l.Names(names(s), s.Port) {
+			all = append(all, l.Key)
+		}
+	}
+	return all
+}
+
+// strays are the lines of known_hosts.local with which clients take a key for a server though it is
+// none of its trusted ones, by server: what was adopted once goes on being good for a key that the
+// server has no more.
+func (t *trust) strays() map[string][]keys.Line {
+	local, _ := keys.ReadLines(t.farm.KnownHostsLocal)
+	owners := map[string][]farm.Server{} // of keys, by blob
+	for _, s := range t.farm.Servers {
+		for _, k := range t.keys[s.Name] {
+			owners[string(k.Blob)] = append(owners[string(k.Blob)], s)
+		}
+	}
+	vouchesFor := func(l keys.Line, servers []farm.Server) (farm.Server, bool) {
+		for _, s := range servers {
+			if l.Names(names(s), s.Port) {
+				return s, true
+			}
+		}
+		return farm.Server{}, false
+	}
+	strays, revoked := map[string][]keys.Line{}, keys.Plain(t.store.Revoked())
+	for _, l := range local {
+		if _, own := vouchesFor(l, owners[string(l.Key.Blob)]); own || l.Marker != "" {
+			continue
+		}
+		s, stray := vouchesFor(l, t.farm.Servers)
+		if stray && !slices.ContainsFunc(revoked, l.Key.Equal) {
+			strays[s.Name] = append(strays[s.Name], l)
+		}
+	}
+	return strays
+}
+
+// maxStrays is how many lines of known_hosts.local are told of one by one.
+const maxStrays = 5
+
+// tellOfStrays is a sentence for each of them, but not for more than a screen has room for.
+func tellOfStrays(f *farm.Farm, strays map[string][]keys.Line) []string {
+	path := f.KnownHostsLocalPath()
+	var told []string
+	more := 0
+	for _, s := range f.Servers {
+		for _, l := range strays[s.Name] {
+			if len(told) == maxStrays {
+				more++
+				continue
+			}
+			told = append(told,
+				fmt.Sprintf("%s:%d: clients take %s %s for %s, and it is none of the trusted keys of that server: remove the line, unless it has that key",
+					path, l.Number, l.Key.Type, l.Key.Fingerprint(), s.Name))
+		}
+	}
+	if more > 0 {
+		told = append(told, fmt.Sprintf("%s: %d more lines are like that", path, more))
+	}
+	return told
+}
+
+// dropped tells of servers that the admin's own lts.conf names in a list that is set here, and that
+// are not declared: their clients do not get them any more.
+func (t *trust) dropped(c farm.Chroot) []string {
+	source := t.farm.LTSConfSource(c)
+	var told []string
+	for _, list := range t.farm.Lists() {
+		value, _ := source.Get(list.Section, "LDM_SERVER")
+		if names := undeclared(t.farm, strings.Fields(value)); len(names) > 0 && len(t.listed(list)) > 0 {
+			remedy := "declare them (ltskeeper server add), or take them out of that line"
+			if slices.ContainsFunc(names, isPrimary) {
+				remedy = "`server` is this machine, declare it by a name or address that clients know"
+			}
+			told = append(told,
+				fmt.Sprintf("%s: LDM_SERVER of [%s] names %s, which clients do not get any more because only declared servers are listed: %s",
+					c.LTSConf, list.Section, strings.Join(names, " "), remedy))
+		}
+	}
+	return told
+}
+
+// tellOfLosses warns of what is not as it was before a file changed in this run, so that it is told
+// once.
+func (r *run) tellOfLosses(t *trust, chroots []farm.Chroot) {
+	changed := func(chroot, name string) bool {
+		return slices.ContainsFunc(r.report.Files, func(f File) bool {
+			return f.Changed && (chroot == "" || f.Chroot == chroot) && strings.HasSuffix(f.Path, "/"+name)
+		})
+	}
+	var told []string
+	if changed("", knownHostsPath) || changed("", filepath.Base(t.farm.LTSP.KnownHosts)) {
+		told = tellOfStrays(t.farm, t.strays())
+	}
+	for _, c := range chroots {
+		if changed(c.Name, ltsConfPath) {
+			told = append(told, t.dropped(c)...)
+		}
+	}
+	for i, sentence := range told {
+		if !slices.Contains(told[:i], sentence) { // of chroots with one lts.conf
+			r.warn("%s", sentence)
+		}
+	}
+}
+
+// InUse lists the servers that clients are sent to today, as the admin's own lts.conf files have
+// them, and that are not declared; the one SSH port of theirs, "" if none is said; and whether the
+// primary is among them, under the name `server`, by which nothing can be declared. Others are
+// names known from elsewhere.
+func InUse(f *farm.Farm, others []string) (names []string, port string, primary bool) {
+	for _, c := range f.Chroots {
+		source := f.LTSConfSource(c)
+		for _, value := range source.Values("LDM_SERVER") {
+			names = append(names, strings.Fields(value)...)
+		}
+		if value, ok := source.Get("default", "SSH_OVERRIDE_PORT"); ok {
+			port = value
+		}
+	}
+	names = undeclared(f, append(names, others...))
+	primary = slices.ContainsFunc(names, isPrimary)
+	// no options
+	return slices.DeleteFunc(names, func(name string) bool { return isPrimary(name) || name[0] == '-' }), port, primary
+}
+
+// isPrimary says whether clients know the primary by that name.
+func isPrimary(name string) bool { return strings.EqualFold(name, "server") }
+
+// undeclared returns those names that no declared server has, each once.
+func undeclared(f *farm.Farm, list []string) []string {
+	known := map[string]bool{}
+	for _, s := range f.Servers {
+		for _, name := range names(s) {
+			known[strings.ToLower(name)] = true
+		}
+	}
+	for _, a := range f.Aliases {
+		known[strings.ToLower(a.Name)] = true
+	}
+	var left []string
+	for _, name := range list {
+		if c := strings.ToLower(name); !known[c] && !strings.ContainsAny(name, "\"$`\\") {
+			known[c] = true
+			left = append(left, name)
+		}
+	}
+	return left
+}

@@ -1,0 +1,221 @@
+package keeper
+
+import (
+	"slices"
+	"time"
+
+	"ltskeeper/farm"
+	"ltskeeper/image"
+	"ltskeeper/internal/remedy"
+	"ltskeeper/keys"
+)
+
+// Status is what is known without asking anybody.
+type Status struct {
+	Servers  []Server      `json:"servers"`
+	Images   []ImageStatus `json:"images"`
+	Warnings []string      `json:"warnings,omitempty"`
+}
+
+// An ImageStatus is a chroot and its generations.
+type ImageStatus struct {
+	Chroot      string             `json:"chroot"`
+	Root        string             `json:"root"`
+	Path        string             `json:"path"`
+	Current     int                `json:"current"`        // image.None without one
+	Generations []image.Generation `json:"generations"`    // oldest first
+	Held        *time.Time         `json:"held,omitempty"` // since when a rollback holds it
+	Problem     string             `json:"problem,omitempty"`
+	Remedies    []remedy.Remedy    `json:"-"` // of the problem
+}
+
+// Look gathers what is on record of every server and chroot. What is wrong with one of them is said
+// in its place.
+func Look(f *farm.Farm) (*Status, error) {
+	store, err := openRecord(f, true)
+	if err != nil {
+		return nil, err
+	}
+	q, err := loadQuarantine(f.State)
+	if err != nil {
+		return nil, err
+	}
+	t := &trust{farm: f, store: store, keys: map[string][]keys.Stored{}, certified: map[string]bool{}, quarantine: q}
+	unreadable, ends := map[string]error{}, map[string]time.Time{}
+	for _, s := range f.Servers {
+		if t.keys[s.Name], err = store.Trusted(s.Name, s.Pins); err != nil {
+			unreadable[s.Name] = err
+		}
+		if t.certified[s.Name], ends[s.Name], err = store.Certified(policyOf(f, s), time.Now()); err != nil {
+			unreadable[s.Name] = err
+		}
+	}
+	revoked, err := revokedOf(store)
+	if err != nil {
+		return nil, err
+	}
+	strays := t.strays()
+	status := Status{Warnings: tellOfStrays(f, strays)}
+	if err := lostRevocations(store); err != nil {
+		status.Warnings = append(status.Warnings, err.Error())
+	}
+	seen, listed := openSeen(f), t.inDefaultList()
+	for _, s := range f.Servers {
+		server := t.onRecord(s, seen, listed)
+		server.Revoked = reportKeys(revoked[s.Name])
+		server.Strays = strays[s.Name]
+		server.Expires = known(ends[s.Name])
+		if err := unreadable[s.Name]; err != nil {
+			server.State, server.Message, server.Decision = Unreadable, err.Error(), true
+		}
+		status.Servers = append(status.Servers, server)
+	}
+	silent := imagesAnswer(f)
+	for _, c := range f.Chroots {
+		s := ImageStatus{Chroot: c.Name, Root: c.Path, Path: storeOf(f, c).Link(), Current: image.None}
+		if silent != nil {
+			s.setProblem(silent)
+		} else {
+			s.look(f, c)
+		}
+		status.Images = append(status.Images, s)
+	}
+	return &status, nil
+}
+
+// revokedOf finds out from the log which servers had keys that are revoked now.
+func revokedOf(store *keys.Store) (map[string][]keys.Stored, error) {
+	revoked := store.Revoked()
+	if len(revoked) == 0 {
+		return nil, nil
+	}
+	byFingerprint := map[string]keys.Stored{}
+	for _, k := range revoked {
+		byFingerprint[k.Fingerprint()] = k
+	}
+	entries, _, err := store.Log()
+	had := map[string][]keys.Stored{}
+	for _, e := range entries {
+		k, is := byFingerprint[e.Key]
+		if is && e.To == keys.Revoked && !slices.ContainsFunc(keys.Plain(had[e.Server]), k.Equal) {
+			had[e.Server] = append(had[e.Server], k)
+		}
+	}
+	return had, err
+}
+
+// onRecord is what is known of one server.
+func (t *trust) onRecord(s farm.Server, seen *keys.Seen, listed map[string]bool) Server {
+	server := Server{Name: s.Name, Declared: s, State: Unscanned, Listed: listed[s.Name],
+		Certified: t.certified[s.Name]}
+	withTimes := func(list []keys.Stored) []Key {
+		out := reportKeys(list)
+		for i, k := range list {
+			out[i].Seen = known(seen.Last(s.Name, k.Key))
+		}
+		return out
+	}
+	server.Keys = withTimes(t.keys[s.Name])
+	pending, err := t.store.Pending(s.Name)
+	if err != nil {
+		server.Message = err.Error()
+	}
+	rejected, err := t.store.Rejected(s.Name)
+	if err != nil {
+		server.Message = err.Error()
+	}
+	server.Pending = withTimes(pending)
+	server.Rejected = withTimes(rejected)
+	certs, err := t.store.Certificates(s.Name)
+	if err != nil {
+		server.Message = err.Error()
+	}
+	switch {
+	case t.trusted(s.Name):
+		server.State = Trusted
+	case len(pending) > 0:
+		server.State, server.Decision = Pending, true
+	}
+	if e, in := t.quarantine.entries[s.Name]; in {
+		server.State, server.Quarantined, server.Message = Changed, &e.since, e.why
+	}
+	server.Decision = server.Decision || keys.Undecided(t.keys[s.Name], pending, t.certified[s.Name])
+	server.Seen = latest(seen, s.Name, slices.Concat(t.keys[s.Name], certs))
+	return server
+}
+
+// latest is when a server last showed one of these, nil if never.
+func latest(seen *keys.Seen, server string, list []keys.Stored) *time.Time {
+	var last time.Time
+	for _, k := range list {
+		if at := seen.Last(server, k.Key); at.After(last) {
+			last = at
+		}
+	}
+	return known(last)
+}
+
+// look finds out what there is of an image.
+func (s *ImageStatus) look(f *farm.Farm, c farm.Chroot) {
+	store := storeOf(f, c)
+	current, err := store.Current()
+	if err != nil {
+		s.setProblem(err)
+		return
+	}
+	s.Current = current
+	if s.Generations, err = store.List(); err != nil {
+		s.setProblem(err)
+		return
+	}
+	if since, err := store.Held(); err != nil {
+		s.setProblem(err)
+		return
+	} else if !since.IsZero() {
+		s.Held = &since
+	}
+	problem, err := store.Check()
+	if problem != nil {
+		s.setProblem(problem)
+	}
+	if err == nil && problem == nil && s.Held != nil {
+		s.Problem, err = heldProblem(f, store, current)
+	}
+	if err != nil {
+		s.setProblem(err)
+	}
+}
+
+func (s *ImageStatus) setProblem(err error) {
+	s.Problem, s.Remedies = err.Error(), remedy.FindIn(err)
+}
+
+// KnownHosts is the known_hosts that clients would get, from the record.
+func KnownHosts(f *farm.Farm) ([]byte, error) {
+	t, err := trustOnRecord(f)
+	if err != nil {
+		return nil, err
+	}
+	return t.knownHosts(), nil
+}
+
+// LTSConf is the lts.conf that clients of a chroot would get, from the record.
+func LTSConf(f *farm.Farm, chroot string) ([]byte, error) {
+	c, err := f.Chroot(chroot)
+	if err != nil {
+		return nil, err
+	}
+	t, err := trustOnRecord(f)
+	if err != nil {
+		return nil, err
+	}
+	return t.ltsConf(c)
+}
+
+func trustOnRecord(f *farm.Farm) (*trust, error) {
+	store, err := openStore(f, true)
+	if err != nil {
+		return nil, err
+	}
+	return loadTrust(f, store)
+}

@@ -1,0 +1,173 @@
+package keeper
+
+import (
+	"time"
+
+	"ltskeeper/farm"
+	"ltskeeper/keys"
+)
+
+// A Report says what a run found and did. Its JSON form is stable.
+type Report struct {
+	Started  time.Time     `json:"started"`
+	Duration time.Duration `json:"duration_ns"`
+	DryRun   bool          `json:"dry_run,omitempty"`
+	Steps    []Step        `json:"steps,omitempty"`
+	Servers  []Server      `json:"servers"`
+	Files    []File        `json:"files,omitempty"`
+	Images   []Image       `json:"images,omitempty"`
+	Warnings []string      `json:"warnings,omitempty"` // printed even when quiet
+}
+
+// A Step is one part of the work and the time it took. Its name is one of a few:
+//
+//	scan     asking the servers for their keys, and judging these
+//	record   writing down what that decided
+//	ltsp     LTSP's own known_hosts, and ltsp initrd
+//	open     of a chroot: waiting until its package manager is locked out
+//	write    of a chroot: deriving the files for its clients, and putting them into it
+//	build    of a chroot: making the image, and comparing it with the current one
+//	publish  of a chroot: switching clients to the new generation
+//	prune    of a chroot: deleting old ones
+type Step struct {
+	Name     string        `json:"name"`
+	Chroot   string        `json:"chroot,omitempty"`
+	Duration time.Duration `json:"duration_ns"`
+}
+
+// A State is what a run concluded about one server.
+type State string
+
+const (
+	Trusted     State = "trusted"     // shows a key that is trusted
+	Pending     State = "pending"     // has no trusted key; what it shows waits for a person
+	Changed     State = "changed"     // shows another key than the trusted one
+	Revoked     State = "revoked"     // shows a revoked key
+	Unreachable State = "unreachable" // no address answered
+	Throttled   State = "throttled"   // the server drops us for connecting too often
+	Unscanned   State = "unscanned"   // nothing is known of it: no key is trusted or pending
+	Unreadable  State = "unreadable"  // its key files cannot be read
+)
+
+// A Server is what a run found out about one application server.
+type Server struct {
+	Name        string           `json:"name"`
+	State       State            `json:"state"`
+	Message     string           `json:"message,omitempty"` // one sentence, where there is something to say
+	Decision    bool             `json:"decision"`          // a person has to accept or reject a key
+	Unreachable bool             `json:"unreachable"`       // the server, or one of its addresses, did not answer
+	Listed      bool             `json:"listed"`            // stands in the default LDM_SERVER
+	Quarantined *time.Time       `json:"quarantined,omitempty"`
+	Keys        []Key            `json:"keys,omitempty"`      // trusted
+	Certified   bool             `json:"certified,omitempty"` // by a certificate that clients take
+	Expires     *time.Time       `json:"expires,omitempty"`   // on record: when the first of its certificates ends
+	Added       []Key            `json:"added,omitempty"`     // became trusted in this run
+	Removed     []Key            `json:"removed,omitempty"`   // trusted until this run
+	Pending     []Key            `json:"pending,omitempty"`   // wait for a person
+	Rejected    []Key            `json:"rejected,omitempty"`  // shown, and rejected by a person
+	Revoked     []Key            `json:"revoked,omitempty"`   // on record: revoked while it had them
+	Addresses   []AddressProblem `json:"addresses,omitempty"` // addresses with a problem
+	// when a trusted key, or one with a certificate on record, was last seen
+	Seen *time.Time `json:"seen,omitempty"`
+	// of known_hosts.local: with these, clients take a key for it that is not trusted
+	Strays   []keys.Line `json:"-"`
+	Declared farm.Server `json:"-"`
+}
+
+// A Key is a host key as reports show it.
+type Key struct {
+	Type        string      `json:"type"`
+	Bits        int         `json:"bits,omitempty"`
+	Fingerprint string      `json:"fingerprint"`
+	Comment     string      `json:"comment,omitempty"` // Origin, as it is in the key's file
+	VouchedBy   string      `json:"vouched_by,omitempty"`
+	First       *time.Time  `json:"first,omitempty"` // when it was seen first, or came to be trusted
+	Seen        *time.Time  `json:"seen,omitempty"`  // when it was seen last
+	Gone        *time.Time  `json:"gone,omitempty"`  // since when its server lists it no more
+	Weak        string      `json:"weak,omitempty"`
+	Key         keys.Key    `json:"-"`
+	Origin      keys.Origin `json:"-"`
+}
+
+// An AddressProblem is why one address of a server showed no keys.
+type AddressProblem struct {
+	Address string         `json:"address"`
+	Error   string         `json:"error"`
+	Kind    keys.ErrorKind `json:"-"` // "" if the scan did not say
+}
+
+// A File is a text file derived for the clients.
+type File struct {
+	Chroot  string `json:"chroot"`
+	Path    string `json:"path"` // on this machine, or "image:/etc/..." where it goes into the image only
+	Changed bool   `json:"changed"`
+	Old     string `json:"-"` // what stood there before
+	New     string `json:"-"`
+	Inside  string `json:"-"` // its path in the image, if it goes into the image only
+}
+
+// An Image is what became of one chroot's image.
+type Image struct {
+	Chroot     string `json:"chroot"`
+	Path       string `json:"path"` // the link that clients' servers serve
+	Changed    bool   `json:"changed"`
+	Generation int    `json:"generation"`     // the current one after the run
+	Size       int64  `json:"size"`           // bytes
+	Files      int    `json:"files"`          // of every kind
+	Read       int64  `json:"read"`           // bytes of the tree read and compressed
+	Reused     int64  `json:"reused"`         // compressed bytes taken from the previous image
+	Full       string `json:"full,omitempty"` // why it was built from nothing, where there was a previous image
+	Kernel     string `json:"kernel,omitempty"`
+	// what is fetched over TFTP was not the current generation, and is again
+	Repaired bool  `json:"repaired,omitempty"`
+	Pruned   []int `json:"pruned,omitempty"` // generations deleted after it
+
+	// Held since then at this generation: nothing is built or published until a person releases it.
+	Held    *time.Time `json:"held,omitempty"`
+	Problem string     `json:"problem,omitempty"` // what is wrong with a held generation
+}
+
+// NeedsDecision says whether a person has to decide about a server's keys or a held chroot.
+func (r *Report) NeedsDecision() bool {
+	for _, s := range r.Servers {
+		if s.Decision {
+			return true
+		}
+	}
+	for _, i := range r.Images {
+		if i.Held != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// SomeUnreachable says whether a server, or one of its addresses, did not answer.
+func (r *Report) SomeUnreachable() bool {
+	for _, s := range r.Servers {
+		if s.Unreachable {
+			return true
+		}
+	}
+	return false
+}
+
+// SomethingChanged says whether the run changed what is trusted, a file or an image.
+func (r *Report) SomethingChanged() bool {
+	for _, s := range r.Servers {
+		if len(s.Added)+len(s.Removed) > 0 {
+			return true
+		}
+	}
+	for _, f := range r.Files {
+		if f.Changed {
+			return true
+		}
+	}
+	for _, i := range r.Images {
+		if i.Changed || i.Repaired {
+			return true
+		}
+	}
+	return false
+}

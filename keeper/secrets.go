@@ -1,0 +1,146 @@
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"ltskeeper/farm"
+	"ltskeeper/internal/excludes"
+	"ltskeeper/internal/remedy"
+	"ltskeeper/secrets"
+	"ltskeeper/squashfs"
+)
+
+// redact lists what the image is to hold in place of files with password hashes or the machine's
+// identity, as far as they are not left out of it.
+func (o *openRoot) redact() ([]squashfs.File, error) {
+	var overlay []squashfs.File
+	for _, path := range secrets.Redacted() {
+		path, err := o.Resolve(path)
+		if err != nil {
+			return nil, err
+		}
+		if o.exclude.Match(path) {
+			continue
+		}
+		content, err := o.Read(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if content, changed := secrets.Redact(path, content); changed {
+			overlay = append(overlay, squashfs.File{Path: path, Content: content, ContentOnly: true})
+		}
+	}
+	return overlay, nil
+}
+
+// A search looks for secrets in the files that go into an image.
+type search struct {
+	root    *openRoot
+	name    string
+	allowed *excludes.Patterns
+
+	mu    sync.Mutex
+	found map[string]secrets.Finding // by path
+}
+
+// newSearch begins one, which passes over the paths that the admin means to ship.
+func newSearch(root *openRoot, f *farm.Farm) (*search, error) {
+	allowed, err := excludes.Parse(f.Image.AllowSecrets)
+	if err != nil {
+		return nil, err
+	}
+	name := strings.Join(append([]string{secrets.Rules}, f.Image.AllowSecrets...), "\n")
+	return &search{root: root, name: name, allowed: allowed, found: map[string]secrets.Finding{}}, nil
+}
+
+// Name says what counts as a secret.
+func (s *search) Name() string { return s.name }
+
+// Inspect looks at one file.
+func (s *search) Inspect(path string) squashfs.ContentInspector {
+	if s.allowed.Match(path) {
+		return ignored{io.Discard}
+	}
+	f := &searched{search: s, path: path}
+	f.Reset(path)
+	return f
+}
+
+type ignored struct{ io.Writer }
+
+func (ignored) WriteZeros(int64) {}
+func (ignored) Close() error     { return nil }
+
+type searched struct {
+	secrets.Scanner
+	search *search
+	path   string
+}
+
+func (f *searched) Close() error {
+	s := f.search
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if finding, found := f.Finding(); found {
+		s.found[f.path] = finding
+	} else {
+		delete(s.found, f.path) // of an attempt before, while the file was being written
+	}
+	return nil
+}
+
+// Verdict fails if something was found that is not as a package installed it, and names all of it.
+func (s *search) Verdict() error {
+	if len(s.found) == 0 {
+		return nil
+	}
+	root, err := os.OpenRoot(s.root.Path())
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	packages, err := secrets.ReadPackages(root.FS())
+	if err != nil {
+		return err
+	}
+	var lines, paths []string
+	for path, finding := range s.found {
+		installed, err := packages.Installed(path, func() (io.ReadCloser, error) {
+			return root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // what was a file may be a fifo by now
+		})
+		if err != nil {
+			return err
+		}
+		if !installed {
+			lines = append(lines, fmt.Sprintf("  %s: %s", path, finding.What))
+			paths = append(paths, strconv.Quote(escapeGlob(path)))
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	slices.Sort(lines)
+	slices.Sort(paths)
+	isMeant := "they are meant to be there"
+	if len(paths) == 1 {
+		isMeant = "it is meant to be there"
+	}
+	all := strings.Join(paths, ", ")
+	return remedy.AttachTo(
+		fmt.Errorf("the image would hold secrets, and whoever reaches the network can fetch it:\n%s",
+			strings.Join(lines, "\n")),
+		remedy.Setting{Section: "chroot", Name: s.root.declared.Name, Key: "exclude", Add: all},
+		remedy.If{Condition: isMeant, Then: remedy.Setting{Section: "image", Key: "allow-secrets", Add: all}})
+}

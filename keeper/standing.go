@@ -1,0 +1,254 @@
+package keeper
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"ltskeeper/farm"
+	"ltskeeper/image"
+	"ltskeeper/internal/regular"
+)
+
+// A Standing is how a file that clients get stands where ltskeeper would put it.
+type Standing string
+
+const (
+	Rendered Standing = "rendered" // as ltskeeper would write it now
+	// as it was written for an earlier image, or taken over: the next update-image writes it anew
+	Behind  Standing = "behind"
+	Missing Standing = "missing"
+	Edited  Standing = "edited"  // ltskeeper's, and changed since by somebody else
+	Foreign Standing = "foreign" // somebody else's, which no init has taken over
+)
+
+// A StandingFile is a file that clients get, as it stands.
+type StandingFile struct {
+	Path    string // on this machine
+	Name    string // as the client finds it, like "etc/lts.conf"; empty for LTSP's known_hosts
+	State   Standing
+	Program bool
+
+	// Own are lines of an edited file that ltskeeper wrote neither now nor into an image, and Lacks
+	// is how many it would write that are not there.
+	Own   []string
+	Lacks int
+
+	// ImageBehind tells that clients boot another content than is rendered now, or none.
+	ImageBehind bool
+}
+
+// LookAtFiles says how the files stand that the clients of a chroot get. It takes no lock and
+// writes nothing.
+func LookAtFiles(f *farm.Farm, c farm.Chroot) ([]StandingFile, error) {
+	t, err := trustOnRecord(f)
+	if err != nil {
+		return nil, err
+	}
+	files, err := t.derive(c)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{farm: f, report: new(Report), dryRun: true}
+	root, err := r.openUnlocked(c)
+	if err != nil {
+		return nil, err
+	}
+	defer root.close()
+	var standing []StandingFile
+	for _, file := range files {
+		s := StandingFile{Path: filepath.Join(root.Path(), file.path), Name: file.path}
+		data, err := root.Read(file.path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return standing, err
+		}
+		if s.ImageBehind, err = imageBehind(root.store, file); err != nil {
+			return standing, err
+		}
+		if err := s.judge(data, file.data, root.adopted, []*image.Store{root.store}); err != nil {
+			return standing, err
+		}
+		if !root.writable() && s.State != Foreign {
+			s.State = Rendered // it belongs into the image only
+		}
+		standing = append(standing, s)
+	}
+	served := root.store.ServedConf()
+	if data, _, err := readServed(served); err == nil && !ours(data) {
+		s := StandingFile{Path: served, Name: "lts.conf"}
+		if err := s.judge(data, nil, root.adopted, nil); err != nil {
+			return standing, err
+		}
+		if s.State == Foreign {
+			standing = append(standing, s)
+		}
+	}
+	program, err := root.Read(getHosts.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return standing, nil
+	}
+	if err != nil {
+		return standing, err
+	}
+	packaged, err := isPackaged(root.Root)
+	if err != nil {
+		return standing, err
+	}
+	written, err := loadWritten(f.State)
+	if err == nil && root.writable() && !packaged && !written.has(c.Name, program) {
+		standing = append(standing,
+			StandingFile{Path: filepath.Join(root.Path(), getHosts.path), Name: getHosts.path, State: Foreign,
+				Program: true})
+	}
+	return standing, err
+}
+
+// LookAtLTSP says how LTSP's own known_hosts stands; nil if none is declared.
+func LookAtLTSP(f *farm.Farm) (*StandingFile, error) {
+	path := f.LTSP.KnownHosts
+	if path == "" {
+		return nil, nil
+	}
+	rendered, err := KnownHosts(f)
+	if err != nil {
+		return nil, err
+	}
+	data, err := regular.Read(path, regular.MaxText)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	s := &StandingFile{Path: path, Name: knownHostsPath}
+	var stores []*image.Store // the same bytes are in the images
+	for _, c := range f.Chroots {
+		stores = append(stores, storeOf(f, c))
+	}
+	err = s.judge(data, rendered, adoptedFolder(f), stores)
+	s.Name = ""
+	return s, err
+}
+
+// judge finds out how data, nil if there is no file, stands beside what is rendered now and what
+// images hold.
+func (s *StandingFile) judge(data, rendered []byte, adopted string, stores []*image.Store) error {
+	switch {
+	case data == nil:
+		s.State = Missing
+		return nil
+	case bytes.Equal(data, rendered):
+		s.State = Rendered
+		return nil
+	case !ours(data):
+		s.State = Foreign
+		if known, err := isAdopted(data, adopted); err != nil {
+			return err
+		} else if known {
+			s.State = Behind
+		}
+		return nil
+	}
+	written := lineSet(rendered)
+	for _, store := range stores {
+		list, err := store.List()
+		if err != nil {
+			return err
+		}
+		for _, g := range list {
+			had, err := store.ReadFileOf(g.Number, s.Name)
+			switch {
+			case err != nil:
+				continue // an image that cannot be read says nothing
+			case bytes.Equal(had, data):
+				s.State = Behind
+				return nil
+			}
+			for line := range lineSet(had) {
+				written[line] = true
+			}
+		}
+	}
+	s.State = Edited
+	has := lineSet(data)
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" && !written[line] {
+			s.Own = append(s.Own, line)
+		}
+	}
+	for line := range lineSet(rendered) {
+		if !has[line] {
+			s.Lacks++
+		}
+	}
+	return nil
+}
+
+func lineSet(data []byte) map[string]bool {
+	set := map[string]bool{}
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" {
+			set[line] = true
+		}
+	}
+	return set
+}
+
+// imageBehind says whether the current image, if there is one, holds another content of a file than
+// is rendered.
+func imageBehind(store *image.Store, file derived) (bool, error) {
+	current, err := store.Current()
+	if err != nil || current == image.None {
+		return false, err
+	}
+	had, err := store.ReadFileOf(current, file.path)
+	return err == nil && !bytes.Equal(had, file.data), err
+}
+
+// Stale says whether the next image of a chroot would be another one than the current, going by its
+// tree as it stands. It takes no lock and writes nothing, so that a package that is being installed
+// meanwhile is seen half. It does not say whether update-image would refuse that image, but for its
+// init.
+func Stale(ctx context.Context, f *farm.Farm, c farm.Chroot) (bool, error) {
+	r := &run{farm: f, report: new(Report), dryRun: true}
+	root, err := r.openUnlocked(c)
+	if err != nil {
+		return false, err
+	}
+	defer root.close()
+	current, err := root.store.Current()
+	if err != nil || current == image.None {
+		return false, err
+	}
+	conf, err := root.store.Conf(current)
+	if err != nil {
+		return false, err
+	}
+	var overlay []derived
+	if !root.writable() {
+		t, err := trustOnRecord(f)
+		if err != nil {
+			return false, err
+		}
+		files, err := t.derive(c)
+		if err != nil {
+			return false, err
+		}
+		programs, err := r.programs(root)
+		if err != nil {
+			return false, err
+		}
+		overlay = append(files, programs...)
+	}
+	options, err := r.imageOptions(root, overlay)
+	if err != nil {
+		return false, err
+	}
+	changed, _, err := root.store.WouldChange(ctx,
+		image.Source{Root: root.Path(), Options: options, Conf: conf, Force: true})
+	if err != nil {
+		return false, fmt.Errorf("compare %s with its image: %w", root.Path(), err)
+	}
+	return changed, nil
+}
