@@ -14,7 +14,7 @@ go_build = $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version
 # The build machine, as Debian calls it.
 native = $$($(GO) env GOARCH | sed 's/^386$$/i386/; s/^arm$$/armhf/')
 
-.PHONY: help build man test boot demo pictures bench lint install deb clean
+.PHONY: help build man test boot demo pictures bench lint figures install deb clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -48,11 +48,16 @@ bench: build ## measure it against the tools it stands in for (TREE=/path, PAIRS
 	@scripts/need bench
 	@bench/run
 
-lint: ## gofmt, go vet, staticcheck
+lint: ## gofmt, go vet, staticcheck, and this module's own rules (internal/lint)
 	@scripts/need build
 	@unformatted=$$($$($(GO) env GOROOT)/bin/gofmt -l .) && test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; } >&2
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	$(GO) run ./internal/lint
+
+figures: ## figures about names, comments and sizes of the Go in here
+	@scripts/need build
+	@$(GO) run ./internal/lint --figures
 
 install: build man ## into DESTDIR and PREFIX (/usr/local); CLIENTS="amd64 i386" if clients are of another kind
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin bin/ltskeeper
