@@ -141,7 +141,7 @@ func (w *world) farm() *farm.Farm {
 
 func (w *world) update() {
 	w.Helper()
-	_, err := keeper.Run(w.Context(), w.farm(), keeper.Options{})
+	_, err := keeper.New(w.farm()).Update(w.Context(), keeper.UpdateOptions{})
 	w.check(err)
 }
 
@@ -268,7 +268,7 @@ func TestChecks(t *testing.T) {
 			w.check(w.sshd["app01"].ChangeKeys())
 		}},
 		{"key-revoked", Problem, "which is revoked", []string{"key-unknown", "files-behind"}, func(w *world) {
-			_, err := keeper.Revoke(w.Context(), w.farm(), "app01", w.fingerprints("app01"), false, false)
+			_, err := keeper.New(w.farm()).RevokeKeys(keeper.RevokeOptions{Server: "app01", Fingerprints: w.fingerprints("app01")})
 			w.check(err)
 		}},
 		{"same-key", Problem, "app01 and app02 have the same host key, ED25519 SHA256:", []string{"key-changed"},
@@ -419,7 +419,7 @@ func TestChecks(t *testing.T) {
 		{"image-held", Problem, "It is held at generation 1 since 20", nil, func(w *world) {
 			w.write("client/new", "")
 			w.update()
-			_, err := keeper.Rollback(w.Context(), w.farm(), "client", 1, false)
+			_, err := keeper.New(w.farm()).RollBack("client", keeper.RollBackOptions{Generation: 1})
 			w.check(err)
 		}},
 		{"no-space", Problem, "has 0 MB free, and the next full build needs about ", nil, func(w *world) {

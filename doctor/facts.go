@@ -47,8 +47,8 @@ type facts struct {
 	status   *keeper.Status
 	statusAt error // why there is none
 
-	ltsp     *keeper.StandingFile // LTSP's known_hosts, nil if none is declared
-	rendered []byte               // known_hosts as it would be written, nil if it cannot be
+	ltsp     *keeper.ClientFile // LTSP's known_hosts, nil if none is declared
+	rendered []byte             // known_hosts as it would be written, nil if it cannot be
 
 	ltspConf farm.LTSPConf // of this machine
 
@@ -86,7 +86,7 @@ type root struct {
 	opened *chroot.Root // nil if it is no client root, or cannot be read
 	openAt error
 	image  keeper.ImageStatus
-	files  []keeper.StandingFile
+	files  []keeper.ClientFile
 	fileAt error  // why some of them are not there
 	apart  string // a file under TFTP that is not the current generation's, or ""
 	bytes  int64  // of its files, where no image tells how large the next will be
@@ -167,7 +167,8 @@ func (f *facts) look() {
 			return
 		}
 	}
-	if f.status, f.statusAt = keeper.Look(f.farm); f.statusAt != nil && errors.Is(f.statusAt, fs.ErrPermission) {
+	if f.status, f.statusAt = keeper.New(f.farm).ReadStatus(); f.statusAt != nil &&
+		errors.Is(f.statusAt, fs.ErrPermission) {
 		f.couldNotSee("the record of keys: %v", f.statusAt)
 	}
 }
@@ -208,8 +209,8 @@ func (f *facts) lookAtLTSP() {
 		return
 	}
 	var err, err2 error
-	f.ltsp, err = keeper.LookAtLTSP(f.farm)
-	f.rendered, err2 = keeper.KnownHosts(f.farm)
+	f.ltsp, err = keeper.New(f.farm).LTSPKnownHosts()
+	f.rendered, err2 = keeper.New(f.farm).KnownHosts()
 	if err = errors.Join(err, err2); err != nil {
 		f.couldNotSee("LTSP's known_hosts: %v", err)
 	}
@@ -228,7 +229,7 @@ func (f *facts) findSilent() error {
 	answers := make([]error, len(f.farm.Chroots))
 	var all sync.WaitGroup
 	for i, c := range f.farm.Chroots {
-		all.Go(func() { answers[i] = keeper.RootAnswers(f.farm, c, patience) })
+		all.Go(func() { answers[i] = keeper.New(f.farm).AskRoot(c, patience) })
 	}
 	all.Wait()
 	f.silent = map[string]error{}
@@ -366,7 +367,7 @@ func (f *facts) enter(ctx context.Context, r *root) {
 	if r.openAt != nil || len(f.mistakes) > 0 || f.statusAt != nil {
 		return
 	}
-	r.files, r.fileAt = keeper.LookAtFiles(f.farm, r.Chroot)
+	r.files, r.fileAt = keeper.New(f.farm).ClientFiles(r.Chroot)
 	f.lookApart(r)
 	if r.image.Held != nil {
 		return // it is known to differ
@@ -378,11 +379,11 @@ func (f *facts) enter(ctx context.Context, r *root) {
 	ctx, cancel := context.WithTimeout(ctx, treePatience)
 	defer cancel()
 	if r.image.Current == image.None {
-		mounted, _ := keeper.TakeMounts(f.farm, r.Chroot, r.opened) // update-image says what is wrong with them
+		mounted, _ := keeper.New(f.farm).ListMounts(r.Chroot, r.opened) // update-image says what is wrong with them
 		r.bytes = treeSize(ctx, r.Path, mounted)
 		return
 	}
-	if r.stale, r.treeAt = keeper.Stale(ctx, f.farm, r.Chroot); errors.Is(r.treeAt, context.DeadlineExceeded) {
+	if r.stale, r.treeAt = keeper.New(f.farm).IsStale(ctx, r.Chroot); errors.Is(r.treeAt, context.DeadlineExceeded) {
 		r.treeAt = errors.New("whether " + r.Path +
 			" has changed since its image was built: its disk is too slow for a look")
 	}

@@ -217,7 +217,7 @@ func TestCommandsForElsewhere(t *testing.T) {
 	t.Parallel()
 	for check, breaks := range map[string]func(*world){
 		"key-revoked": func(w *world) {
-			_, err := keeper.Revoke(w.Context(), w.farm(), "app01", w.fingerprints("app01"), false, false)
+			_, err := keeper.New(w.farm()).RevokeKeys(keeper.RevokeOptions{Server: "app01", Fingerprints: w.fingerprints("app01")})
 			w.check(err)
 		},
 		"same-key": func(w *world) {

@@ -185,7 +185,7 @@ func clockFuture(f *facts) []Finding {
 				}
 			}
 		}
-		note(keeper.LastSuccess(f.farm), "a good run")
+		note(keeper.New(f.farm).LastSuccess(), "a good run")
 		for _, i := range f.status.Images {
 			for _, g := range i.Generations {
 				note(g.Time, "generation %d of %s", g.Number, i.Chroot)

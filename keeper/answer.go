@@ -14,9 +14,9 @@ func imagesAnswer(f *farm.Farm) error {
 	return mounts.Ask(mounts.Patience, f.Image.Directory, f.TFTP.Directory)
 }
 
-// RootAnswers fails, with mounts.ErrSilent, if the tree of a chroot does not answer, or something
-// that is mounted in it where an image of it is looked at.
-func RootAnswers(f *farm.Farm, c farm.Chroot, patience time.Duration) error {
+// AskRoot fails, with mounts.ErrSilent, if the tree of a chroot does not answer, or something that
+// is mounted in it where an image of it is looked at.
+func (k *Keeper) AskRoot(c farm.Chroot, patience time.Duration) error {
 	if err := mounts.Ask(patience, c.Path); err != nil {
 		return err
 	}
@@ -24,7 +24,7 @@ func RootAnswers(f *farm.Farm, c farm.Chroot, patience time.Duration) error {
 	if err != nil {
 		return nil // to be found missing, or without /proc
 	}
-	exclude, err := parseExcludes(f, c)
+	exclude, err := parseExcludes(k.farm, c)
 	if err != nil {
 		return err
 	}

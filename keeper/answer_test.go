@@ -31,12 +31,12 @@ func TestSilent(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
 			p.twoChroots()
-			f := p.farm()
-			p.run(Options{})
+			k := p.keeper()
+			p.update(UpdateOptions{})
 			silent := filepath.Join(p.dir, test.dir)
 			disktest.Silent(t, silent)
 
-			_, err := bounded(t, func() (*Report, error) { return Run(t.Context(), f, Options{}) })
+			_, err := bounded(t, func() (*Report, error) { return k.Update(t.Context(), UpdateOptions{}) })
 			for _, name := range []string{"client", "other"} {
 				if err == nil || test.failed == "all" {
 					continue
@@ -50,11 +50,11 @@ func TestSilent(t *testing.T) {
 				(!errors.Is(err, mounts.ErrSilent) || !strings.Contains(err.Error(), silent)) {
 				t.Errorf("%v, want an error of %q that names %s", err, test.failed, silent)
 			}
-			if _, err := bounded(t, func() (*Measured, error) { return Measure(f, nil) }); err != nil &&
+			if _, err := bounded(t, func() (*Measured, error) { return k.Measure(nil) }); err != nil &&
 				!errors.Is(err, mounts.ErrSilent) {
 				t.Error(err)
 			}
-			status, err := bounded(t, func() (*Status, error) { return Look(f) })
+			status, err := bounded(t, func() (*Status, error) { return k.ReadStatus() })
 			if test.status == "error" {
 				if !errors.Is(err, mounts.ErrSilent) {
 					t.Error(err)
@@ -65,7 +65,7 @@ func TestSilent(t *testing.T) {
 			for _, i := range status.Images {
 				wantContains(t, "the status of "+i.Chroot, i.Problem, test.status)
 			}
-			release, err := bounded(t, f.State.Lock)
+			release, err := bounded(t, k.farm.State.Lock)
 			must(t, err)
 			release()
 		})

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ func (r *run) updateChroot(ctx context.Context, t *trust, c farm.Chroot) error {
 // and lts.conf.
 func (r *run) write(t *trust, root *openRoot) (overlay []derived, conf []byte, err error) {
 	defer r.step("write", root.declared.Name)()
-	files, err := t.derive(root.declared)
+	files, err := t.renderFiles(root.declared)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -87,7 +88,7 @@ func (r *run) buildChroot(ctx context.Context, t *trust, c farm.Chroot) error {
 		}
 		return r.build(ctx, root, nil, conf)
 	}
-	files, err := t.derive(c)
+	files, err := t.renderFiles(c)
 	if err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func (r *run) open(ctx context.Context, c farm.Chroot) (*openRoot, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.locks, err = r.locker.Lock(ctx, o.Root, r.patience)
+	o.locks, err = r.locker.Lock(ctx, o.Root, cmp.Or(r.Patience, 5*time.Second))
 	if err != nil {
 		o.close()
 		return nil, err
@@ -159,13 +160,13 @@ func (o *openRoot) takeMounts(f *farm.Farm) (err error) {
 	return err
 }
 
-// TakeMounts lists what is mounted in a declared chroot, and what of it belongs to its image.
-func TakeMounts(f *farm.Farm, c farm.Chroot, root *chroot.Root) ([]chroot.Mount, error) {
-	exclude, err := parseExcludes(f, c)
+// ListMounts lists what is mounted in a declared chroot, and what of it belongs to its image.
+func (k *Keeper) ListMounts(c farm.Chroot, root *chroot.Root) ([]chroot.Mount, error) {
+	exclude, err := parseExcludes(k.farm, c)
 	if err != nil {
 		return nil, err
 	}
-	return root.TakeMounts(mountRules(f, c, exclude))
+	return root.TakeMounts(mountRules(k.farm, c, exclude))
 }
 
 func mountRules(f *farm.Farm, c farm.Chroot, exclude *excludes.Patterns) chroot.MountRules {
@@ -178,7 +179,7 @@ func mountRules(f *farm.Farm, c farm.Chroot, exclude *excludes.Patterns) chroot.
 // openChroot opens the root of a declared chroot. None is forced: a folder that is no root may be
 // one where nothing is mounted, and must not become an image.
 func openChroot(f *farm.Farm, c farm.Chroot) (*chroot.Root, error) {
-	if err := RootAnswers(f, c, mounts.Patience); err != nil {
+	if err := New(f).AskRoot(c, mounts.Patience); err != nil {
 		return nil, err
 	}
 	root, err := chroot.Open(c.Path)
@@ -283,7 +284,7 @@ func (r *run) judge(o *openRoot) error {
 	if err != nil {
 		return err
 	}
-	return o.store.Judge(image.Source{Root: o.Path(), Options: options, Force: r.force})
+	return o.store.Judge(image.Source{Root: o.Path(), Options: options, Force: r.Force})
 }
 
 // put brings one derived file into the tree, if its bytes differ, or says that it belongs into the
@@ -302,7 +303,7 @@ func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
 		}
 	}
 	change.Old, change.Changed = file.shown(old), !bytes.Equal(old, file.data)
-	inTree := o.writable() && !r.dryRun
+	inTree := o.writable() && !r.DryRun
 	if inTree {
 		// also if it is the same: permissions and owner may be wrong
 		if _, err := o.Put(file.path, file.data, file.mode()); err != nil {
@@ -317,7 +318,7 @@ func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
 // one.
 func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []byte) error {
 	report := Image{Chroot: o.declared.Name, Path: o.store.Link(), Generation: image.None}
-	if r.dryRun {
+	if r.DryRun {
 		return r.rehearse(ctx, o, overlay, conf, report)
 	}
 	apart, err := o.store.Check()
@@ -383,7 +384,7 @@ func (r *run) source(o *openRoot, overlay []derived, conf []byte) (image.Source,
 	if err != nil {
 		return image.Source{}, err
 	}
-	return image.Source{Root: o.Path(), Options: options, Conf: conf, Full: r.full, Force: r.force, Inspector: search},
+	return image.Source{Root: o.Path(), Options: options, Conf: conf, Full: r.Full, Force: r.Force, Inspector: search},
 		nil
 }
 

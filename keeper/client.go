@@ -85,7 +85,7 @@ func (r *run) mayWrite(o *openRoot, p clientProgram) (bool, error) {
 // putPrograms brings programs into the tree, or says that they belong into the image only.
 func (r *run) putPrograms(o *openRoot, programs []derived) (intoImage []derived, err error) {
 	for _, file := range programs {
-		if o.writable() && !r.dryRun {
+		if o.writable() && !r.DryRun {
 			// Before the file: one of ours that is not remembered would never be replaced again.
 			if err := remember(r.farm.State, o.declared.Name, file); err != nil {
 				return nil, err

@@ -106,7 +106,8 @@ func TestGetHostsIsOurs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	source := filepath.Join(dir, "client/amd64/get_hosts")
-	r := &run{farm: &farm.Farm{State: state.Folder(dir), Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}},
+	r := &run{Keeper: New(&farm.Farm{State: state.Folder(dir),
+		Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}}),
 		report: new(Report)}
 	o := clientRoot(t, elf.EM_X86_64)
 	there := filepath.Join(o.Path(), getHosts.path)
@@ -160,7 +161,8 @@ func TestGetHostsForTheImage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "client/amd64/get_hosts"), program(elf.EM_X86_64, "ours"))
-	r := &run{farm: &farm.Farm{State: state.Folder(dir), Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}},
+	r := &run{Keeper: New(&farm.Farm{State: state.Folder(dir),
+		Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}}),
 		report: new(Report)}
 	o := clientRoot(t, elf.EM_X86_64)
 	o.declared.Write = false
@@ -183,7 +185,7 @@ func TestLdmselectComesAlong(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	client := filepath.Join(dir, "client/amd64")
-	r := &run{farm: &farm.Farm{State: state.Folder(dir), Balance: farm.Balance{Binaries: filepath.Dir(client)}},
+	r := &run{Keeper: New(&farm.Farm{State: state.Folder(dir), Balance: farm.Balance{Binaries: filepath.Dir(client)}}),
 		report: new(Report)}
 	o := clientRoot(t, elf.EM_X86_64)
 	there := filepath.Join(o.Path(), "usr/bin/ldmselect")

@@ -13,11 +13,19 @@ import (
 	"ltskeeper/keys"
 )
 
-// Collect scans servers, all of them if no name is given, judges what they show and keeps the
-// outcome. It touches no chroot and no image.
-func Collect(ctx context.Context, f *farm.Farm, names []string, o Options) (*Report, error) {
-	return o.run(f, func(r *run) error {
-		_, err := r.collect(ctx, names)
+// CollectOptions say how CollectKeys works.
+type CollectOptions struct {
+	Servers      []string       // the names of those to ask; none: all
+	HoldFirstUse bool           // a first use waits as pending: the caller asks a person, then calls AcceptKeys
+	Progress     func(Progress) // called by one goroutine at a time; may be nil
+}
+
+// CollectKeys scans servers, judges what they show and keeps the outcome. It touches no chroot and
+// no image.
+func (k *Keeper) CollectKeys(ctx context.Context, o CollectOptions) (*Report, error) {
+	r := &run{UpdateOptions: UpdateOptions{Progress: o.Progress}, holdFirstUse: o.HoldFirstUse}
+	return k.carryOut(r, func() error {
+		_, err := r.collect(ctx, o.Servers)
 		return err
 	})
 }
@@ -40,7 +48,7 @@ func (r *run) collect(ctx context.Context, only []string) (*trust, error) {
 		t.place(l, r.started)
 	}
 	t.forgetStrangers()
-	if !r.dryRun {
+	if !r.DryRun {
 		if err := keep(t, looks, r.started); err != nil {
 			return nil, err
 		}
@@ -70,7 +78,7 @@ func (r *run) survey(ctx context.Context, only []string) (*trust, []look, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := openStore(r.farm, r.dryRun)
+	store, err := openStore(r.farm, r.DryRun)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -153,7 +161,7 @@ func (r *run) scan(ctx context.Context, store *keys.Store, servers []farm.Server
 		if len(targets[i].Trusted) == 0 {
 			policy.Adopted = adopted(local, s)
 		}
-		policy.FirstUse = policy.FirstUse && !r.ask
+		policy.FirstUse = policy.FirstUse && !r.holdFirstUse
 		looks[i] = look{server: s, sighting: sightings[i], verdict: store.Judge(policy, sightings[i], r.started)}
 	}
 	return looks, nil

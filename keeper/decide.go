@@ -1,43 +1,42 @@
 package keeper
 
 import (
-	"context"
 	"time"
 
 	"ltskeeper/farm"
 	"ltskeeper/keys"
 )
 
-// AddServer declares a server and returns the farm with it. Keys that an earlier server of that
-// name left behind are retired: it has no first use.
-func AddServer(_ context.Context, f *farm.Farm, s farm.Server) (*farm.Farm, error) {
-	return changeServers(f, func(f *farm.Farm, store *keys.Store) error {
-		if err := f.AddServer(s); err != nil {
+// AddServer declares a server. Keys that an earlier server of that name left behind are retired: it
+// has no first use.
+func (k *Keeper) AddServer(s farm.Server) error {
+	return k.changeServers(func(store *keys.Store) error {
+		if err := k.farm.AddServer(s); err != nil {
 			return err
 		}
 		return store.Retire(s.Name, time.Now())
 	})
 }
 
-// RemoveServer removes a server's declaration, retires its keys and returns the farm without it.
-func RemoveServer(_ context.Context, f *farm.Farm, name string) (*farm.Farm, error) {
-	return changeServers(f, func(f *farm.Farm, store *keys.Store) error {
-		s, err := f.Server(name)
+// RemoveServer removes a server's declaration and retires its keys.
+func (k *Keeper) RemoveServer(name string) error {
+	return k.changeServers(func(store *keys.Store) error {
+		s, err := k.farm.Server(name)
 		if err != nil {
 			return err
 		}
-		if err := f.RemoveServer(s.Name); err != nil {
+		if err := k.farm.RemoveServer(s.Name); err != nil {
 			return err
 		}
 		if err := store.Retire(s.Name, time.Now()); err != nil {
 			return err
 		}
-		q, err := loadQuarantine(f.State)
+		q, err := loadQuarantine(k.farm.State)
 		if err != nil {
 			return err
 		}
 		q.release(s.Name)
-		seen := openSeen(f)
+		seen := openSeen(k.farm)
 		seen.Forget(s.Name)
 		if err := q.save(); err != nil {
 			return err
@@ -46,51 +45,46 @@ func RemoveServer(_ context.Context, f *farm.Farm, name string) (*farm.Farm, err
 	})
 }
 
-// changeServers does so under the lock, and returns the declaration as it then is.
-func changeServers(f *farm.Farm, change func(*farm.Farm, *keys.Store) error) (*farm.Farm, error) {
-	f, release, err := begin(f)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	store, err := openStore(f, false)
-	if err != nil {
-		return nil, err
-	}
-	if err := change(f, store); err != nil {
-		return nil, err
-	}
-	return farm.Load(f.Path)
+// changeServers changes the declared servers and the record of their keys, under the lock.
+func (k *Keeper) changeServers(change func(*keys.Store) error) error {
+	return k.runLocked(func() error {
+		store, err := openStore(k.farm, false)
+		if err != nil {
+			return err
+		}
+		return change(store)
+	})
 }
 
-// Accept makes pending or rejected keys of a server trusted, each in place of the trusted keys of
-// its type, and ends the server's quarantine. Without fingerprints it accepts all that are pending.
-func Accept(_ context.Context, f *farm.Farm, name string, fingerprints []string) ([]Key, error) {
-	return decide(f, name, func(store *keys.Store, p keys.Policy, now time.Time) ([]keys.Stored, error) {
+// AcceptKeys makes pending or rejected keys of a server trusted, each in place of the trusted keys
+// of its type, and ends the server's quarantine. Without fingerprints it accepts all that are
+// pending.
+func (k *Keeper) AcceptKeys(server string, fingerprints []string) ([]Key, error) {
+	return k.decide(server, func(store *keys.Store, p keys.Policy, now time.Time) ([]keys.Stored, error) {
 		accepted, _, err := store.Accept(p, fingerprints, now)
 		return accepted, err
 	})
 }
 
-// Reject ends the wait of pending keys without trusting them, and ends the server's quarantine,
+// RejectKeys ends the wait of pending keys without trusting them, and ends the server's quarantine,
 // until it shows something else than a trusted key again. Without fingerprints it rejects all that
 // are pending.
-func Reject(_ context.Context, f *farm.Farm, name string, fingerprints []string) ([]Key, error) {
-	return decide(f, name, func(store *keys.Store, p keys.Policy, now time.Time) ([]keys.Stored, error) {
+func (k *Keeper) RejectKeys(server string, fingerprints []string) ([]Key, error) {
+	return k.decide(server, func(store *keys.Store, p keys.Policy, now time.Time) ([]keys.Stored, error) {
 		return store.Reject(p.Name, fingerprints, now)
 	})
 }
 
 // decide carries out a person's decision about keys of a server.
-func decide(f *farm.Farm, name string,
+func (k *Keeper) decide(server string,
 	decision func(*keys.Store, keys.Policy, time.Time) ([]keys.Stored, error)) ([]Key, error) {
 	var decided []keys.Stored
-	err := atServer(f, name, func(f *farm.Farm, s farm.Server, store *keys.Store) error {
-		q, err := loadQuarantine(f.State)
+	err := k.changeKeys(server, func(s farm.Server, store *keys.Store) error {
+		q, err := loadQuarantine(k.farm.State)
 		if err != nil {
 			return err
 		}
-		if decided, err = decision(store, policyOf(f, s), time.Now()); err != nil {
+		if decided, err = decision(store, policyOf(k.farm, s), time.Now()); err != nil {
 			return err
 		}
 		q.release(s.Name)
@@ -99,20 +93,17 @@ func decide(f *farm.Farm, name string,
 	return reportKeys(decided), err
 }
 
-// atServer works on the keys of one server, under the lock.
-func atServer(f *farm.Farm, name string, work func(*farm.Farm, farm.Server, *keys.Store) error) error {
-	f, release, err := begin(f)
-	if err != nil {
-		return err
-	}
-	defer release()
-	s, err := f.Server(name)
-	if err != nil {
-		return err
-	}
-	store, err := openStore(f, false)
-	if err != nil {
-		return err
-	}
-	return work(f, s, store)
+// changeKeys changes what is on record of one server's keys, under the lock.
+func (k *Keeper) changeKeys(server string, change func(farm.Server, *keys.Store) error) error {
+	return k.runLocked(func() error {
+		s, err := k.farm.Server(server)
+		if err != nil {
+			return err
+		}
+		store, err := openStore(k.farm, false)
+		if err != nil {
+			return err
+		}
+		return change(s, store)
+	})
 }

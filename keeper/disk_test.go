@@ -79,14 +79,14 @@ func TestDisks(t *testing.T) {
 				p.write("servers.d/"+name+".toml", "addresses = [\""+s.Address+"\"]\nport = 2222\n")
 			}
 			server("app01")
-			p.run(Options{})
+			p.update(UpdateOptions{})
 			link := storeOf(p.farm(), p.farm().Chroots[0]).Link()
 			before, err := os.Readlink(link)
 			must(t, err)
 
 			server("app02")
 			mend := test.fail(t, p.path(test.dir))
-			r, err := Run(t.Context(), p.farm(), Options{})
+			r, err := p.keeper().Update(t.Context(), UpdateOptions{})
 			file := p.path(test.dir + "/" + test.file)
 			if err == nil || test.cause != nil && !errors.Is(err, test.cause) || !strings.Contains(err.Error(), file) ||
 				strings.Contains(err.Error(), ".tmp") {
@@ -107,15 +107,15 @@ func TestDisks(t *testing.T) {
 			}))
 
 			mend()
-			p.run(Options{})
+			p.update(UpdateOptions{})
 			if test.file == "keys/log" && !strings.HasPrefix(test.name, "read") || test.file == "keys/app02.pub" {
-				if _, err := Accept(t.Context(), p.farm(), "app02", nil); err != nil {
+				if _, err := p.keeper().AcceptKeys("app02", nil); err != nil {
 					t.Error(err)
 				}
-				p.run(Options{})
+				p.update(UpdateOptions{})
 			}
 			wantContains(t, "the image's known_hosts", p.inImage(knownHostsPath), "\n[app02]:2222")
-			if _, unreadable, err := Log(p.farm()); err != nil || len(unreadable) > 0 {
+			if _, unreadable, err := p.keeper().ReadLog(); err != nil || len(unreadable) > 0 {
 				t.Errorf("lines %v of the log, %v", unreadable, err)
 			}
 		})
@@ -129,7 +129,7 @@ func TestUnreadableTree(t *testing.T) {
 	p := newPlace(t)
 	p.twoChroots()
 	p.write("client/usr/lib/broken.so", strings.Repeat("library", 100_000))
-	p.run(Options{})
+	p.update(UpdateOptions{})
 	f := p.farm()
 	read := func() (images []string) {
 		for _, c := range f.Chroots {
@@ -144,7 +144,7 @@ func TestUnreadableTree(t *testing.T) {
 		p.write(root+"/etc/hostname", "new")
 	}
 	disk.FailAt("read", "broken.so", syscall.EIO)
-	_, err := Run(t.Context(), f, Options{})
+	_, err := New(f).Update(t.Context(), UpdateOptions{})
 	if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "chroot client: ") ||
 		!strings.Contains(err.Error(), p.path("client")+": read usr/lib/broken.so: ") {
 		t.Errorf("%v, want an error of the file", err)
@@ -156,7 +156,7 @@ func TestUnreadableTree(t *testing.T) {
 		t.Errorf("left behind: %v, %v", names, err)
 	}
 	disk.Mend()
-	p.run(Options{})
+	p.update(UpdateOptions{})
 	if images := read(); !slices.Equal(images, []string{"client/2/root.img", "other/2/root.img"}) ||
 		p.inImage("etc/hostname") != "new" {
 		t.Errorf("mended, clients get %q", images)

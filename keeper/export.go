@@ -8,21 +8,20 @@ import (
 	"net/netip"
 	"strings"
 
-	"ltskeeper/farm"
 	"ltskeeper/keys"
 )
 
 // Formats are those in which Export writes, the usual one first.
 var Formats = []string{"known_hosts", "sshfp", "json", "ansible"}
 
-// Export renders what is trusted, from the record, for other tools:
+// ExportKeys renders what is trusted, from the record, for other tools:
 //
 //	known_hosts  as the clients get it
 //	sshfp        DNS records
 //	json         servers, authorities and revoked keys
 //	ansible      variables for its module known_hosts
-func Export(f *farm.Farm, format string) ([]byte, error) {
-	t, err := trustOnRecord(f)
+func (k *Keeper) ExportKeys(format string) ([]byte, error) {
+	t, err := trustOnRecord(k.farm)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package keeper
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,23 +12,30 @@ import (
 	"ltskeeper/keys"
 )
 
-// Rollback makes an earlier generation of a chroot's image current again, the one before if number
-// is image.None, and holds it until Release. Refused, unless forced, is one whose known_hosts
-// trusts a key that has been revoked since, and one without a kernel where clients fetch one now.
-func Rollback(_ context.Context, f *farm.Farm, chroot string, number int, force bool) (image.Generation, error) {
+// RollBackOptions say how RollBack works.
+type RollBackOptions struct {
+	Generation int  // its number; image.None: the one before the current
+	Force      bool // roll back also to one that it refuses otherwise
+}
+
+// RollBack makes an earlier generation of a chroot's image current again, and holds it until
+// Release. Refused, unless forced, is one whose known_hosts trusts a key that has been revoked
+// since, and one without a kernel where clients fetch one now.
+func (k *Keeper) RollBack(chroot string, o RollBackOptions) (image.Generation, error) {
 	var g image.Generation
-	err := changeGenerations(f, chroot, func(f *farm.Farm, store *image.Store) error {
+	err := k.changeGenerations(chroot, func(store *image.Store) error {
+		number := o.Generation
 		if number == image.None {
 			var err error
 			if number, err = store.Before(); err != nil {
 				return err
 			}
 		}
-		revoked, err := revokedIn(f, store, number)
+		revoked, err := revokedIn(k.farm, store, number)
 		if err != nil {
 			return err
 		}
-		if len(revoked) > 0 && !force {
+		if len(revoked) > 0 && !o.Force {
 			err := fmt.Errorf("generation %d of %s still trusts %s, revoked since: clients that boot it would too",
 				number, chroot, fingerprints(revoked))
 			return remedy.AttachTo(err, remedy.If{Condition: "it has to be", Then: remedy.Option("force")})
@@ -38,7 +44,7 @@ func Rollback(_ context.Context, f *farm.Farm, chroot string, number int, force 
 		if err != nil {
 			return err
 		}
-		if len(missed) > 0 && !force {
+		if len(missed) > 0 && !o.Force {
 			err := fmt.Errorf("generation %d of %s has none of what clients boot by now (%s): they would not start",
 				number, chroot, strings.Join(missed, ", "))
 			return remedy.AttachTo(err, remedy.If{Condition: "yours boot another kernel", Then: remedy.Option("force")})
@@ -51,15 +57,18 @@ func Rollback(_ context.Context, f *farm.Farm, chroot string, number int, force 
 
 // Release ends the hold that a rollback put on a chroot: the next update builds from its tree
 // again.
-func Release(_ context.Context, f *farm.Farm, chroot string) error {
-	return changeGenerations(f, chroot, func(_ *farm.Farm, store *image.Store) error { return store.Release() })
+func (k *Keeper) Release(chroot string) error {
+	return k.changeGenerations(chroot, func(store *image.Store) error { return store.Release() })
 }
 
-// Pin keeps a generation from being pruned, or lets it be.
-func Pin(_ context.Context, f *farm.Farm, chroot string, number int, pinned bool) error {
-	return changeGenerations(f, chroot, func(_ *farm.Farm, store *image.Store) error {
-		return store.Pin(number, pinned)
-	})
+// Pin keeps a generation from being pruned.
+func (k *Keeper) Pin(chroot string, number int) error {
+	return k.changeGenerations(chroot, func(store *image.Store) error { return store.Pin(number, true) })
+}
+
+// Unpin lets a generation be pruned again.
+func (k *Keeper) Unpin(chroot string, number int) error {
+	return k.changeGenerations(chroot, func(store *image.Store) error { return store.Pin(number, false) })
 }
 
 // Pruned is what Prune deleted of a chroot.
@@ -69,13 +78,13 @@ type Pruned struct {
 }
 
 // Prune deletes the generations that are old enough, of all chroots if none is named.
-func Prune(_ context.Context, f *farm.Farm, names []string) ([]Pruned, error) {
+func (k *Keeper) Prune(chroots []string) ([]Pruned, error) {
 	var all []Pruned
-	err := eachStore(f, names, func(f *farm.Farm, store *image.Store) error {
+	err := k.eachStore(chroots, func(store *image.Store) error {
 		if err := store.Repair(time.Now()); err != nil {
 			return err
 		}
-		gone, err := store.Prune(f.Image.Keep, f.Image.KeepFor, time.Now())
+		gone, err := store.Prune(k.farm.Image.Keep, k.farm.Image.KeepFor, time.Now())
 		if len(gone) > 0 {
 			all = append(all, Pruned{store.Name, gone})
 		}
@@ -87,42 +96,39 @@ func Prune(_ context.Context, f *farm.Farm, names []string) ([]Pruned, error) {
 // Repair brings what clients fetch over TFTP to the generation of the image, where a crash left
 // them apart, and removes the litter of unfinished runs. Every command that changes something does
 // so first; at boot nothing else does.
-func Repair(_ context.Context, f *farm.Farm) error {
-	return eachStore(f, nil, func(_ *farm.Farm, store *image.Store) error { return store.Repair(time.Now()) })
+func (k *Keeper) Repair() error {
+	return k.eachStore(nil, func(store *image.Store) error { return store.Repair(time.Now()) })
 }
 
 // changeGenerations works on the store of one chroot, under the lock and repaired.
-func changeGenerations(f *farm.Farm, chroot string, work func(*farm.Farm, *image.Store) error) error {
-	if _, err := f.Chroot(chroot); err != nil {
+func (k *Keeper) changeGenerations(chroot string, work func(*image.Store) error) error {
+	if _, err := k.farm.Chroot(chroot); err != nil {
 		return err
 	}
-	return eachStore(f, []string{chroot}, func(f *farm.Farm, store *image.Store) error {
+	return k.eachStore([]string{chroot}, func(store *image.Store) error {
 		if err := store.Repair(time.Now()); err != nil {
 			return err
 		}
-		return work(f, store)
+		return work(store)
 	})
 }
 
 // eachStore works on the stores of the named chroots, all of them if none is named, under the lock.
-func eachStore(f *farm.Farm, names []string, work func(*farm.Farm, *image.Store) error) error {
-	f, release, err := begin(f)
-	if err != nil {
-		return err
-	}
-	defer release()
-	chroots, err := chooseChroots(f, names)
-	if err == nil {
-		err = imagesAnswer(f)
-	}
-	if err != nil {
-		return err
-	}
-	var failed []error
-	for _, c := range chroots {
-		failed = append(failed, work(f, storeOf(f, c)))
-	}
-	return errors.Join(failed...)
+func (k *Keeper) eachStore(names []string, work func(*image.Store) error) error {
+	return k.runLocked(func() error {
+		chroots, err := chooseChroots(k.farm, names)
+		if err == nil {
+			err = imagesAnswer(k.farm)
+		}
+		if err != nil {
+			return err
+		}
+		var failed []error
+		for _, c := range chroots {
+			failed = append(failed, work(storeOf(k.farm, c)))
+		}
+		return errors.Join(failed...)
+	})
 }
 
 // held reports a chroot that is held: nothing is built or published for it.
@@ -132,7 +138,7 @@ func (r *run) held(c farm.Chroot) (bool, error) {
 	if err != nil || since.IsZero() {
 		return false, err
 	}
-	if !r.dryRun {
+	if !r.DryRun {
 		if err := store.Repair(r.started); err != nil {
 			return false, err
 		}

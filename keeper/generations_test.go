@@ -20,12 +20,12 @@ func TestAHeldChroot(t *testing.T) {
 	ctx := context.Background()
 	server := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
 	p := newPlace(t)
-	p.run(Options{})
+	p.update(UpdateOptions{})
 	p.write("servers.d/app01.toml", fmt.Sprintf("addresses = [%q]\nport = %d\n", server.Address, server.Port))
-	p.run(Options{})
+	p.update(UpdateOptions{})
 	wantContains(t, "known_hosts of generation 2", p.inImage("etc/ssh/ssh_known_hosts"), server.Address)
 
-	g, err := Rollback(ctx, p.farm(), "client", image.None, false)
+	g, err := p.keeper().RollBack("client", RollBackOptions{Generation: image.None})
 	if err != nil || g.Number != 1 {
 		t.Fatalf("Rollback = %+v, %v", g, err)
 	}
@@ -37,7 +37,7 @@ func TestAHeldChroot(t *testing.T) {
 	// A crash between the two renames of the rollback: the other side follows, held or not.
 	must(t, os.Remove(p.path("tftp/client/current")))
 	must(t, os.Symlink("2", p.path("tftp/client/current")))
-	r := p.run(Options{})
+	r := p.update(UpdateOptions{})
 	if target, err := os.Readlink(p.path("tftp/client/current")); err != nil || target != "1" {
 		t.Errorf("TFTP is at %s (%v), the image at 1", target, err)
 	}
@@ -47,15 +47,15 @@ func TestAHeldChroot(t *testing.T) {
 	if !r.NeedsDecision() || r.Servers[0].State != Changed {
 		t.Errorf("servers while held: %+v", r.Servers)
 	}
-	if r, err = BuildImages(ctx, p.farm(), Options{}); err != nil || r.Images[0].Held == nil {
+	if r, err = p.keeper().BuildImages(ctx, BuildOptions{}); err != nil || r.Images[0].Held == nil {
 		t.Errorf("image build while held: %+v, %v", r.Images, err)
 	}
-	if s, err := Look(p.farm()); err != nil || s.Images[0].Held == nil || s.Images[0].Current != 1 {
+	if s, err := p.keeper().ReadStatus(); err != nil || s.Images[0].Held == nil || s.Images[0].Current != 1 {
 		t.Errorf("status while held: %+v, %v", s, err)
 	}
 
-	must(t, Release(ctx, p.farm(), "client"))
-	if r = p.run(Options{}); len(r.Images) != 1 || r.Images[0].Generation != 3 {
+	must(t, p.keeper().Release("client"))
+	if r = p.update(UpdateOptions{}); len(r.Images) != 1 || r.Images[0].Generation != 3 {
 		t.Errorf("images after release: %+v", r.Images)
 	}
 }
@@ -64,56 +64,54 @@ func TestAHeldChroot(t *testing.T) {
 // alarm from then on.
 func TestRollbackToARevokedKey(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
 	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 	p := newPlace(t)
 	p.write("known_hosts.local", "app01 "+key+"\n")
-	p.run(Options{})
+	p.update(UpdateOptions{})
 	p.write("state/keys/revoked", key+"\n")
 	p.write("state/keys/names", "")
-	r := p.run(Options{})
+	r := p.update(UpdateOptions{})
 	if len(r.Images) != 1 || r.Images[0].Generation != 2 {
 		t.Fatalf("images: %+v", r.Images)
 	}
 	wantContains(t, "known_hosts", p.inImage("etc/ssh/ssh_known_hosts"), "@revoked * "+key)
-	_, err := Rollback(ctx, p.farm(), "client", 1, false)
+	_, err := p.keeper().RollBack("client", RollBackOptions{Generation: 1})
 	if err == nil || !strings.Contains(err.Error(), "SHA256:") ||
 		!reflect.DeepEqual(remedy.FindIn(err),
 			[]remedy.Remedy{remedy.If{Condition: "it has to be", Then: remedy.Option("force")}}) {
 		t.Errorf("Rollback: %v, %v, want a refusal that names the key, and the option force", err, remedy.FindIn(err))
 	}
-	_, err = Rollback(ctx, p.farm(), "client", 1, true)
+	_, err = p.keeper().RollBack("client", RollBackOptions{Generation: 1, Force: true})
 	must(t, err)
-	r = p.run(Options{})
+	r = p.update(UpdateOptions{})
 	wantContains(t, "problem of the held image", r.Images[0].Problem, "still trusts ssh-ed25519 SHA256:")
-	status, err := Look(p.farm())
+	status, err := p.keeper().ReadStatus()
 	must(t, err)
 	wantContains(t, "problem in the status", status.Images[0].Problem, "still trusts")
 }
 
 func TestPruneAndPin(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
 	p := newPlace(t)
 	p.write("ltskeeper.toml",
 		strings.Replace(p.read("ltskeeper.toml"), "[image]", "[image]\nkeep = 1\nkeep-for = \"1ns\"", 1))
-	p.run(Options{})
-	must(t, Pin(ctx, p.farm(), "client", 1, true))
+	p.update(UpdateOptions{})
+	must(t, p.keeper().Pin("client", 1))
 	for _, name := range []string{"two", "three"} {
 		p.write("client/etc/hostname", name)
-		p.run(Options{})
+		p.update(UpdateOptions{})
 	}
-	status, err := Look(p.farm())
+	status, err := p.keeper().ReadStatus()
 	must(t, err)
 	if list := status.Images[0].Generations; len(list) < 2 || list[0].Number != 1 || !list[0].Pinned {
 		t.Errorf("generations: %+v", list)
 	}
-	must(t, Pin(ctx, p.farm(), "client", 1, false))
-	pruned, err := Prune(ctx, p.farm(), nil)
+	must(t, p.keeper().Unpin("client", 1))
+	pruned, err := p.keeper().Prune(nil)
 	if err != nil || len(pruned) != 1 || pruned[0].Generations[0] != 1 {
 		t.Errorf("Prune = %+v, %v", pruned, err)
 	}
-	if err := Pin(ctx, p.farm(), "client", 99, true); err == nil {
+	if err := p.keeper().Pin("client", 99); err == nil {
 		t.Error("a generation that is not there can be pinned")
 	}
 }

@@ -1,7 +1,6 @@
 package keeper
 
 import (
-	"context"
 	"time"
 
 	"ltskeeper/farm"
@@ -25,8 +24,8 @@ type Refused struct {
 }
 
 // ImportKeys trusts the keys that lines say a server has, as far as they replace none.
-func ImportKeys(_ context.Context, f *farm.Farm, name string, lines []keys.Line) (done *Import, err error) {
-	err = atServer(f, name, func(f *farm.Farm, s farm.Server, store *keys.Store) error {
+func (k *Keeper) ImportKeys(server string, lines []keys.Line) (done *Import, err error) {
+	err = k.changeKeys(server, func(s farm.Server, store *keys.Store) error {
 		done = &Import{Server: s.Name}
 		var offered []keys.Stored
 		for _, l := range lines {
@@ -36,7 +35,7 @@ func ImportKeys(_ context.Context, f *farm.Farm, name string, lines []keys.Line)
 				done.Skipped++
 			}
 		}
-		imported, err := store.Import(policyOf(f, s), offered, time.Now())
+		imported, err := store.Import(policyOf(k.farm, s), offered, time.Now())
 		done.New, done.Known, done.Conflicts = reportKeys(imported.New), reportKeys(imported.Known),
 			reportKeys(imported.Conflicts)
 		for _, r := range imported.Refused {

@@ -22,14 +22,14 @@ func TestLostLocks(t *testing.T) {
 	p.twoChroots()
 	p.write("client/var/lib/dpkg/lock", "")
 	p.write("other/var/lib/dpkg/lock", "")
-	p.run(Options{})
+	p.update(UpdateOptions{})
 	for _, changed := range []bool{false, true} {
 		if changed {
 			p.write("client/etc/hostname", "changed\n")
 		}
 		kill := sync.OnceFunc(func() { killHolder(t, p.path("client/var/lib/dpkg/lock")) })
 		full := !changed // for there to be any progress
-		_, err := Run(t.Context(), p.farm(), Options{Full: full, Progress: func(now Progress) {
+		_, err := p.keeper().Update(t.Context(), UpdateOptions{Full: full, Progress: func(now Progress) {
 			if now.Step == "image client" {
 				kill()
 			}
@@ -42,7 +42,7 @@ func TestLostLocks(t *testing.T) {
 			t.Errorf("%q was published", got)
 		}
 	}
-	p.run(Options{})
+	p.update(UpdateOptions{})
 	if got := p.inImage("etc/hostname"); got != "changed\n" {
 		t.Errorf("%q is published after the next run", got)
 	}
@@ -80,7 +80,7 @@ func TestUnlockableRoot(t *testing.T) {
 		disk.Set(name, disktest.Fake{Lock: syscall.ENOLCK})
 	}
 	for _, dry := range []bool{true, false} {
-		r := p.run(Options{DryRun: dry})
+		r := p.update(UpdateOptions{DryRun: dry})
 		if len(r.Warnings) != 1 || len(r.Images) != 2 {
 			t.Fatalf("dry %v: %q, %d images", dry, r.Warnings, len(r.Images))
 		}

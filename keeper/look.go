@@ -29,9 +29,10 @@ type ImageStatus struct {
 	Remedies    []remedy.Remedy    `json:"-"` // of the problem
 }
 
-// Look gathers what is on record of every server and chroot. What is wrong with one of them is said
-// in its place.
-func Look(f *farm.Farm) (*Status, error) {
+// ReadStatus gathers what is on record of every server and chroot. What is wrong with one of them
+// is said in its place.
+func (k *Keeper) ReadStatus() (*Status, error) {
+	f := k.farm
 	store, err := openRecord(f, true)
 	if err != nil {
 		return nil, err
@@ -191,8 +192,8 @@ func (s *ImageStatus) setProblem(err error) {
 }
 
 // KnownHosts is the known_hosts that clients would get, from the record.
-func KnownHosts(f *farm.Farm) ([]byte, error) {
-	t, err := trustOnRecord(f)
+func (k *Keeper) KnownHosts() ([]byte, error) {
+	t, err := trustOnRecord(k.farm)
 	if err != nil {
 		return nil, err
 	}
@@ -200,12 +201,12 @@ func KnownHosts(f *farm.Farm) ([]byte, error) {
 }
 
 // LTSConf is the lts.conf that clients of a chroot would get, from the record.
-func LTSConf(f *farm.Farm, chroot string) ([]byte, error) {
-	c, err := f.Chroot(chroot)
+func (k *Keeper) LTSConf(chroot string) ([]byte, error) {
+	c, err := k.farm.Chroot(chroot)
 	if err != nil {
 		return nil, err
 	}
-	t, err := trustOnRecord(f)
+	t, err := trustOnRecord(k.farm)
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 	data := t.knownHosts()
 	changed := !bytes.Equal(old, data)
 	mark := r.farm.State.InitrdBehind()
-	if changed && !r.dryRun {
+	if changed && !r.DryRun {
 		if r.farm.LTSP.Initrd {
 			if err := mark.Write(nil); err != nil {
 				return fmt.Errorf("note that LTSP's initrd is behind: %w", err)
@@ -53,7 +53,7 @@ func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 	}
 	r.report.Files = append(r.report.Files,
 		File{Chroot: "ltsp", Path: path, Changed: changed, Old: string(old), New: string(data)})
-	if behind, err := mark.Exists(); r.dryRun || err != nil || !behind || !r.farm.LTSP.Initrd {
+	if behind, err := mark.Exists(); r.DryRun || err != nil || !behind || !r.farm.LTSP.Initrd {
 		return nil
 	}
 	if out, err := exec.CommandContext(ctx, "ltsp", "initrd").CombinedOutput(); err != nil {

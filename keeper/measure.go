@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"ltskeeper/farm"
 	"ltskeeper/internal/mounts"
 
 	"golang.org/x/sys/unix"
@@ -16,20 +15,20 @@ import (
 // Measured is what metrics tell beside a run's report.
 type Measured struct {
 	*Status              // servers as the run found them, else as they are on record; nil if the record cannot be read
-	Succeeded  time.Time // when Run last ended without an error; zero if it never did
+	Succeeded  time.Time // when Update last ended without an error; zero if it never did
 	Free, Size int64     // bytes of the file system that the images are on; zero if it does not tell
 }
 
 // Measure gathers it after a run with this report, which may be nil. With an error comes what could
 // be gathered.
-func Measure(f *farm.Farm, r *Report) (*Measured, error) {
-	if err := f.State.Ask(); err != nil {
+func (k *Keeper) Measure(r *Report) (*Measured, error) {
+	if err := k.farm.State.Ask(); err != nil {
 		return &Measured{}, err
 	}
-	m := Measured{Succeeded: LastSuccess(f)}
+	m := Measured{Succeeded: k.LastSuccess()}
 	var err, unread error
-	m.Free, m.Size, err = space(f.Image.Directory)
-	m.Status, unread = Look(f)
+	m.Free, m.Size, err = space(k.farm.Image.Directory)
+	m.Status, unread = k.ReadStatus()
 	if unread != nil || r == nil || len(r.Servers) == 0 {
 		return &m, errors.Join(err, unread)
 	}
@@ -64,7 +63,7 @@ func space(dir string) (free, size int64, err error) {
 // noteSuccess remembers that a run did its work: a failed one has to tell, too, when the last good
 // one was. Where nobody wants metrics, a run that changes nothing writes nothing.
 func (r *run) noteSuccess() {
-	if r.dryRun || r.farm.Metrics.Textfile == "" {
+	if r.DryRun || r.farm.Metrics.Textfile == "" {
 		return
 	}
 	stamp := time.Now().UTC().Format(time.RFC3339) + "\n"
@@ -73,10 +72,10 @@ func (r *run) noteSuccess() {
 	}
 }
 
-// LastSuccess is when Run last ended without an error where metrics are wanted, zero if it is not
-// known. A note that is lost or garbled is none: the next success writes another.
-func LastSuccess(f *farm.Farm) time.Time {
-	data, _ := f.State.Succeeded().Read()
+// LastSuccess returns when Update last ended without an error where metrics are wanted, zero if it is
+// not known. A note that is lost or garbled is none: the next success writes another.
+func (k *Keeper) LastSuccess() time.Time {
+	data, _ := k.farm.State.Succeeded().Read()
 	at, _ := time.Parse(time.RFC3339, strings.TrimSpace(string(data)))
 	return at
 }

@@ -14,7 +14,7 @@ import (
 func TestFilesInMountsLeftOut(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	p.run(Options{})
+	p.update(UpdateOptions{})
 	known := p.read("client/etc/ssh/ssh_known_hosts")
 	p.write("ltskeeper.toml", p.read("ltskeeper.toml")+"write = false\n")
 	must(t, os.RemoveAll(p.path("client/etc/ssh")))
@@ -23,11 +23,11 @@ func TestFilesInMountsLeftOut(t *testing.T) {
 	}
 	p.write("client/etc/ssh/ssh_known_hosts", known)
 	p.write("client/var/lib/dbus/machine-id", "0123456789abcdef0123456789abcdef\n")
-	p.run(Options{})
+	p.update(UpdateOptions{})
 	if got := p.inImage("etc/ssh/ssh_known_hosts"); got != known {
 		t.Errorf("the image has the known_hosts %q", got)
 	}
-	if r := p.run(Options{}); r.SomethingChanged() {
+	if r := p.update(UpdateOptions{}); r.SomethingChanged() {
 		t.Errorf("a second run changed something: %+v", r)
 	}
 }
@@ -44,8 +44,8 @@ func TestVerifyTree(t *testing.T) {
 		return os.Lchown(path, 100_000, 100_000)
 	}))
 	p.write("ltskeeper.toml", p.read("ltskeeper.toml")+"id-offset = 100000\n")
-	p.run(Options{})
-	verified, err := Verify(t.Context(), p.farm(), nil, true)
+	p.update(UpdateOptions{})
+	verified, err := p.keeper().VerifyImages(t.Context(), VerifyOptions{Tree: true})
 	must(t, err)
 	if v := verified[0]; v.Problem != "" || len(v.Tree) > 0 {
 		t.Errorf("the image is not what its tree makes: %+v", v)

@@ -38,8 +38,9 @@ func TestOddFiles(t *testing.T) {
 				p.write("ltskeeper.toml",
 					p.read("ltskeeper.toml")+"[known-hosts]\nhash = true\n[ltsp]\nknown-hosts = \"ltsp/ssh_known_hosts\"\n[metrics]\ntextfile = \"ltskeeper.prom\"\n")
 				p.write("client/usr/share/ltsp/get_hosts", "#!/bin/sh\n")
-				f := p.farm()
-				p.run(Options{})
+				k := p.keeper()
+				f := k.farm
+				p.update(UpdateOptions{})
 				must(t, os.MkdirAll(filepath.Dir(p.path(file)), 0o755))
 				p.write("client/etc/hostname", "another\n")
 				thing.Replace(t, p.path(file))
@@ -47,16 +48,16 @@ func TestOddFiles(t *testing.T) {
 					return // in the client's root, where it leads nowhere
 				}
 				oddtest.Bounded(t, func() {
-					_, err := Run(context.Background(), f, Options{})
+					_, err := k.Update(context.Background(), UpdateOptions{})
 					if refused && (err == nil || !strings.Contains(err.Error(), p.path(file))) || !refused &&
 						thing.Name != "folder" && err != nil {
 						t.Errorf("Run: %v", err)
 					}
-					Look(f)
-					LookAtFiles(f, f.Chroots[0])
-					LookAtLTSP(f)
-					Stale(context.Background(), f, f.Chroots[0])
-					KnownHosts(f)
+					k.ReadStatus()
+					k.ClientFiles(f.Chroots[0])
+					k.LTSPKnownHosts()
+					k.IsStale(context.Background(), f.Chroots[0])
+					k.KnownHosts()
 				})
 				was, err := storeOf(f, f.Chroots[0]).ReadFile("etc/hostname")
 				must(t, err)
@@ -72,7 +73,8 @@ func TestOddFiles(t *testing.T) {
 func TestOddThingsInTheAdoptedFolder(t *testing.T) {
 	p := newPlace(t)
 	p.write("client/etc/lts.conf", "[default]\nA = b\n")
-	f := p.farm()
+	k := p.keeper()
+	f := k.farm
 	_, err := Adopt(context.Background(), f, p.path("machine"))
 	must(t, err)
 	for _, thing := range oddtest.Things() {
@@ -80,7 +82,7 @@ func TestOddThingsInTheAdoptedFolder(t *testing.T) {
 	}
 	must(t, os.Symlink("gone", p.path("adopted/gone")))
 	oddtest.Bounded(t, func() {
-		if _, err := Run(context.Background(), f, Options{}); err != nil {
+		if _, err := k.Update(context.Background(), UpdateOptions{}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -229,8 +229,8 @@ func contentOf(path string, files []derived) []byte {
 	return nil
 }
 
-// derive renders all files for a chroot.
-func (t *trust) derive(c farm.Chroot) ([]derived, error) {
+// renderFiles renders all files for a chroot.
+func (t *trust) renderFiles(c farm.Chroot) ([]derived, error) {
 	ltsConf, err := t.ltsConf(c)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ match = "office*"
 group = "cad"
 `)
 	p.write("servers.d/app01.toml", "addresses = [\"127.0.0.1\"]\nport = 1\ngroups = [\"cad\"]\n") // nobody there
-	r := p.run(Options{})
+	r := p.update(UpdateOptions{})
 	want := []string{
 		"LDM_SERVER of [default] is not set: no server of its list has a trusted key",
 		`LDM_SERVER of [lab*] is not set: no server is in the group "kad"; did you mean cad?`,

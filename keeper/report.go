@@ -36,23 +36,23 @@ type Step struct {
 }
 
 // A State is what a run concluded about one server.
-type State string
+type ServerState string
 
 const (
-	Trusted     State = "trusted"     // shows a key that is trusted
-	Pending     State = "pending"     // has no trusted key; what it shows waits for a person
-	Changed     State = "changed"     // shows another key than the trusted one
-	Revoked     State = "revoked"     // shows a revoked key
-	Unreachable State = "unreachable" // no address answered
-	Throttled   State = "throttled"   // the server drops us for connecting too often
-	Unscanned   State = "unscanned"   // nothing is known of it: no key is trusted or pending
-	Unreadable  State = "unreadable"  // its key files cannot be read
+	Trusted     ServerState = "trusted"     // shows a key that is trusted
+	Pending     ServerState = "pending"     // has no trusted key; what it shows waits for a person
+	Changed     ServerState = "changed"     // shows another key than the trusted one
+	Revoked     ServerState = "revoked"     // shows a revoked key
+	Unreachable ServerState = "unreachable" // no address answered
+	Throttled   ServerState = "throttled"   // the server drops us for connecting too often
+	Unscanned   ServerState = "unscanned"   // nothing is known of it: no key is trusted or pending
+	Unreadable  ServerState = "unreadable"  // its key files cannot be read
 )
 
 // A Server is what a run found out about one application server.
 type Server struct {
 	Name        string           `json:"name"`
-	State       State            `json:"state"`
+	State       ServerState      `json:"state"`
 	Message     string           `json:"message,omitempty"` // one sentence, where there is something to say
 	Decision    bool             `json:"decision"`          // a person has to accept or reject a key
 	Unreachable bool             `json:"unreachable"`       // the server, or one of its addresses, did not answer

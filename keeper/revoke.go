@@ -1,14 +1,12 @@
 package keeper
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/user"
 	"slices"
 	"time"
 
-	"ltskeeper/farm"
 	"ltskeeper/keys"
 )
 
@@ -19,37 +17,36 @@ type Revocation struct {
 	Spared    bool  `json:"spared"`              // Offspring stay trusted
 }
 
-// Revoke revokes the keys of a server that have these fingerprints, whether they are trusted,
-// pending or rejected, and with them the keys that they vouched for, unless those are spared. From
-// then on no server may show them, whatever its name. A dry run only says what would be revoked.
-func Revoke(_ context.Context, f *farm.Farm, name string, fingerprints []string, spare, dryRun bool) (*Revocation,
-	error) {
-	return revoke(f, name, spare, dryRun, func(store *keys.Store) ([]keys.Stored, error) {
-		return store.Find(name, fingerprints)
-	})
+// RevokeOptions say which keys RevokeKeys revokes.
+type RevokeOptions struct {
+	Server       string   // which has the keys, whether they are trusted, pending or rejected
+	Fingerprints []string // of the keys
+
+	Keys []keys.Stored // instead of Server: these, which no server needs to have
+
+	SpareOffspring bool // the keys that they vouched for stay trusted
+	DryRun         bool // find out and report, write nothing at all
 }
 
-// RevokeKeys is Revoke for keys that no server here needs to have.
-func RevokeKeys(_ context.Context, f *farm.Farm, list []keys.Stored, spare, dryRun bool) (*Revocation, error) {
-	return revoke(f, "", spare, dryRun, func(*keys.Store) ([]keys.Stored, error) { return list, nil })
-}
-
-func revoke(f *farm.Farm, name string, spare, dryRun bool, find func(*keys.Store) ([]keys.Stored, error)) (*Revocation,
-	error) {
-	if !dryRun {
-		release, err := f.State.Lock()
+// RevokeKeys revokes keys, and with them the keys that they vouched for, unless those are spared.
+// From then on no server may show them, whatever its name.
+func (k *Keeper) RevokeKeys(o RevokeOptions) (*Revocation, error) {
+	if !o.DryRun {
+		release, err := k.farm.State.Lock()
 		if err != nil {
 			return nil, err
 		}
 		defer release()
 	}
-	store, err := openRecord(f, dryRun)
+	store, err := openRecord(k.farm, o.DryRun)
 	if err != nil {
 		return nil, err
 	}
-	meant, err := find(store)
-	if err != nil {
-		return nil, err
+	meant := o.Keys
+	if o.Server != "" {
+		if meant, err = store.Find(o.Server, o.Fingerprints); err != nil {
+			return nil, err
+		}
 	}
 	offspring, unreadable := store.Offspring(keys.Plain(meant))
 	before := keys.Plain(store.Revoked())
@@ -57,22 +54,22 @@ func revoke(f *farm.Farm, name string, spare, dryRun bool, find func(*keys.Store
 	r := &Revocation{
 		Keys:      reportKeys(slices.DeleteFunc(slices.Clone(meant), already)),
 		Offspring: reportKeys(slices.DeleteFunc(slices.Clone(offspring), already)),
-		Spared:    spare,
+		Spared:    o.SpareOffspring,
 	}
-	if dryRun {
+	if o.DryRun {
 		return r, unreadable
 	}
-	if !spare {
+	if !o.SpareOffspring {
 		meant = append(meant, offspring...)
 	}
-	_, err = store.Revoke(name, keys.Plain(meant), time.Now())
+	_, err = store.Revoke(o.Server, keys.Plain(meant), time.Now())
 	return r, errors.Join(err, unreadable)
 }
 
-// Log returns every change of trust, oldest first, and the numbers of lines in the log that cannot
-// be read.
-func Log(f *farm.Farm) (entries []keys.Entry, unreadable []int, err error) {
-	store, err := openRecord(f, true)
+// ReadLog returns every change of trust, oldest first, and the numbers of lines in the log that
+// cannot be read.
+func (k *Keeper) ReadLog() (entries []keys.Entry, unreadable []int, err error) {
+	store, err := openRecord(k.farm, true)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -17,7 +17,7 @@ import (
 func TestSecretsAreRefused(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	p.run(Options{})
+	p.update(UpdateOptions{})
 	must(t, os.MkdirAll(p.path("client/opt/app"), 0o755))
 	out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
 		p.path("client/opt/app/deploy")).CombinedOutput()
@@ -33,7 +33,7 @@ func TestSecretsAreRefused(t *testing.T) {
 	}
 	refused := func(what string) {
 		t.Helper()
-		r, err := Run(context.Background(), p.farm(), Options{})
+		r, err := p.keeper().Update(context.Background(), UpdateOptions{})
 		if err == nil || !strings.Contains(err.Error(), "\n  opt/app/deploy: ") ||
 			!reflect.DeepEqual(remedy.FindIn(err), remedies) {
 			t.Errorf("%s: Run: %v, %v, want a refusal that names opt/app/deploy, and %v", what, err, remedy.FindIn(err),
@@ -50,14 +50,14 @@ func TestSecretsAreRefused(t *testing.T) {
 
 	config := p.read("ltskeeper.toml")
 	p.write("ltskeeper.toml", strings.Replace(config, "[image]", "[image]\nallow-secrets = [\"opt/app/deploy\"]", 1))
-	if r := p.run(Options{}); !r.Images[0].Changed {
+	if r := p.update(UpdateOptions{}); !r.Images[0].Changed {
 		t.Error("allowed, and not published")
 	}
 	p.write("ltskeeper.toml", config)
 	refused("what is not allowed any more, in a file that did not change")
 
 	p.write("ltskeeper.toml", config+"exclude = [\"opt/app/deploy\"]\n")
-	if r := p.run(Options{}); !r.Images[0].Changed {
+	if r := p.update(UpdateOptions{}); !r.Images[0].Changed {
 		t.Error("left out, and not published")
 	}
 }
@@ -79,7 +79,7 @@ func TestSecretInHugeFile(t *testing.T) {
 	must(t, err)
 	_, err = f.WriteString("\n" + p.read("key"))
 	must(t, errors.Join(err, f.Close()))
-	_, err = Run(context.Background(), p.farm(), Options{})
+	_, err = p.keeper().Update(context.Background(), UpdateOptions{})
 	if err == nil || !strings.Contains(err.Error(), "\n  var/disk.img: OpenSSH private key") {
 		t.Errorf("Run: %v, want a refusal that names var/disk.img", err)
 	}
@@ -94,7 +94,7 @@ func TestHashesAreNotInTheImage(t *testing.T) {
 	must(t, os.Chmod(p.path("client/etc/shadow"), 0o640))
 	must(t, os.Chown(p.path("client/etc/shadow"), 0, 42))
 	p.write("client/etc/machine-id", "0123456789abcdef0123456789abcdef\n")
-	p.run(Options{})
+	p.update(UpdateOptions{})
 	if got, want := p.inImage("etc/shadow"), "root:*:19000:0:99999:7:::\nguest::19000:0:99999:7:::\n"; got != want {
 		t.Errorf("etc/shadow in the image is\n%s\nwant\n%s", got, want)
 	}
@@ -108,7 +108,7 @@ func TestHashesAreNotInTheImage(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "-rw-r----- 0/42") {
 		t.Errorf("its mode and owner in the image (%v):\n%s", err, out)
 	}
-	if r := p.run(Options{}); r.SomethingChanged() {
+	if r := p.update(UpdateOptions{}); r.SomethingChanged() {
 		t.Errorf("a second run changed something: %+v", r.Images)
 	}
 }

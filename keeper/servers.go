@@ -39,7 +39,7 @@ func (l look) report(t *trust, listed map[string]bool) Server {
 }
 
 // state is the conclusion in one word.
-func (l look) state() State {
+func (l look) state() ServerState {
 	switch v := l.verdict; {
 	case len(v.Revoked) > 0:
 		return Revoked

@@ -15,22 +15,22 @@ import (
 )
 
 // A Standing is how a file that clients get stands where ltskeeper would put it.
-type Standing string
+type FileState string
 
 const (
-	Rendered Standing = "rendered" // as ltskeeper would write it now
+	Rendered FileState = "rendered" // as ltskeeper would write it now
 	// as it was written for an earlier image, or taken over: the next update-image writes it anew
-	Behind  Standing = "behind"
-	Missing Standing = "missing"
-	Edited  Standing = "edited"  // ltskeeper's, and changed since by somebody else
-	Foreign Standing = "foreign" // somebody else's, which no init has taken over
+	Behind  FileState = "behind"
+	Missing FileState = "missing"
+	Edited  FileState = "edited"  // ltskeeper's, and changed since by somebody else
+	Foreign FileState = "foreign" // somebody else's, which no init has taken over
 )
 
 // A StandingFile is a file that clients get, as it stands.
-type StandingFile struct {
+type ClientFile struct {
 	Path    string // on this machine
 	Name    string // as the client finds it, like "etc/lts.conf"; empty for LTSP's known_hosts
-	State   Standing
+	State   FileState
 	Program bool
 
 	// Own are lines of an edited file that ltskeeper wrote neither now nor into an image, and Lacks
@@ -42,26 +42,26 @@ type StandingFile struct {
 	ImageBehind bool
 }
 
-// LookAtFiles says how the files stand that the clients of a chroot get. It takes no lock and
-// writes nothing.
-func LookAtFiles(f *farm.Farm, c farm.Chroot) ([]StandingFile, error) {
-	t, err := trustOnRecord(f)
+// ClientFiles returns the files that the clients of a chroot get, as they stand. It takes no lock
+// and writes nothing.
+func (k *Keeper) ClientFiles(c farm.Chroot) ([]ClientFile, error) {
+	t, err := trustOnRecord(k.farm)
 	if err != nil {
 		return nil, err
 	}
-	files, err := t.derive(c)
+	files, err := t.renderFiles(c)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{farm: f, report: new(Report), dryRun: true}
+	r := &run{Keeper: k, report: new(Report), UpdateOptions: UpdateOptions{DryRun: true}}
 	root, err := r.openUnlocked(c)
 	if err != nil {
 		return nil, err
 	}
 	defer root.close()
-	var standing []StandingFile
+	var standing []ClientFile
 	for _, file := range files {
-		s := StandingFile{Path: filepath.Join(root.Path(), file.path), Name: file.path}
+		s := ClientFile{Path: filepath.Join(root.Path(), file.path), Name: file.path}
 		data, err := root.Read(file.path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return standing, err
@@ -79,7 +79,7 @@ func LookAtFiles(f *farm.Farm, c farm.Chroot) ([]StandingFile, error) {
 	}
 	served := root.store.ServedConf()
 	if data, _, err := readServed(served); err == nil && !ours(data) {
-		s := StandingFile{Path: served, Name: "lts.conf"}
+		s := ClientFile{Path: served, Name: "lts.conf"}
 		if err := s.judge(data, nil, root.adopted, nil); err != nil {
 			return standing, err
 		}
@@ -98,22 +98,22 @@ func LookAtFiles(f *farm.Farm, c farm.Chroot) ([]StandingFile, error) {
 	if err != nil {
 		return standing, err
 	}
-	written, err := loadWritten(f.State)
+	written, err := loadWritten(k.farm.State)
 	if err == nil && root.writable() && !packaged && !written.has(c.Name, program) {
 		standing = append(standing,
-			StandingFile{Path: filepath.Join(root.Path(), getHosts.path), Name: getHosts.path, State: Foreign,
+			ClientFile{Path: filepath.Join(root.Path(), getHosts.path), Name: getHosts.path, State: Foreign,
 				Program: true})
 	}
 	return standing, err
 }
 
-// LookAtLTSP says how LTSP's own known_hosts stands; nil if none is declared.
-func LookAtLTSP(f *farm.Farm) (*StandingFile, error) {
-	path := f.LTSP.KnownHosts
+// LTSPKnownHosts returns LTSP's own known_hosts, as it stands; nil if none is declared.
+func (k *Keeper) LTSPKnownHosts() (*ClientFile, error) {
+	path := k.farm.LTSP.KnownHosts
 	if path == "" {
 		return nil, nil
 	}
-	rendered, err := KnownHosts(f)
+	rendered, err := k.KnownHosts()
 	if err != nil {
 		return nil, err
 	}
@@ -121,19 +121,19 @@ func LookAtLTSP(f *farm.Farm) (*StandingFile, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	s := &StandingFile{Path: path, Name: knownHostsPath}
+	s := &ClientFile{Path: path, Name: knownHostsPath}
 	var stores []*image.Store // the same bytes are in the images
-	for _, c := range f.Chroots {
-		stores = append(stores, storeOf(f, c))
+	for _, c := range k.farm.Chroots {
+		stores = append(stores, storeOf(k.farm, c))
 	}
-	err = s.judge(data, rendered, adoptedFolder(f), stores)
+	err = s.judge(data, rendered, adoptedFolder(k.farm), stores)
 	s.Name = ""
 	return s, err
 }
 
 // judge finds out how data, nil if there is no file, stands beside what is rendered now and what
 // images hold.
-func (s *StandingFile) judge(data, rendered []byte, adopted string, stores []*image.Store) error {
+func (s *ClientFile) judge(data, rendered []byte, adopted string, stores []*image.Store) error {
 	switch {
 	case data == nil:
 		s.State = Missing
@@ -206,12 +206,12 @@ func imageBehind(store *image.Store, file derived) (bool, error) {
 	return err == nil && !bytes.Equal(had, file.data), err
 }
 
-// Stale says whether the next image of a chroot would be another one than the current, going by its
-// tree as it stands. It takes no lock and writes nothing, so that a package that is being installed
-// meanwhile is seen half. It does not say whether update-image would refuse that image, but for its
-// init.
-func Stale(ctx context.Context, f *farm.Farm, c farm.Chroot) (bool, error) {
-	r := &run{farm: f, report: new(Report), dryRun: true}
+// IsStale reports whether the next image of a chroot would be another one than the current, going
+// by its tree as it stands. It takes no lock and writes nothing, so that a package that is being
+// installed meanwhile is seen half. It does not say whether update-image would refuse that image,
+// but for its init.
+func (k *Keeper) IsStale(ctx context.Context, c farm.Chroot) (bool, error) {
+	r := &run{Keeper: k, report: new(Report), UpdateOptions: UpdateOptions{DryRun: true}}
 	root, err := r.openUnlocked(c)
 	if err != nil {
 		return false, err
@@ -227,11 +227,11 @@ func Stale(ctx context.Context, f *farm.Farm, c farm.Chroot) (bool, error) {
 	}
 	var overlay []derived
 	if !root.writable() {
-		t, err := trustOnRecord(f)
+		t, err := trustOnRecord(k.farm)
 		if err != nil {
 			return false, err
 		}
-		files, err := t.derive(c)
+		files, err := t.renderFiles(c)
 		if err != nil {
 			return false, err
 		}

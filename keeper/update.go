@@ -1,17 +1,6 @@
-// Package keeper does the main job: it looks at every declared server, judges the keys they show,
-// renders what the clients need to know and brings their images up to date.
-//
-//	declaration -> keys -> known_hosts and lts.conf -> chroot -> image -> published
-//
-// Run does all of it; Collect, BuildImages, Accept and the others do a part. Each takes the farm's
-// lock, reads the declaration again under it, and returns a Report or what it changed. Look,
-// KnownHosts and LTSConf only look: they take no lock, ask nobody and write nothing.
-//
-// The package prints nothing and decides no exit code.
 package keeper
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,13 +10,12 @@ import (
 	"ltskeeper/farm"
 )
 
-// Options say how much a run does.
-type Options struct {
+// UpdateOptions say how much Update does.
+type UpdateOptions struct {
 	Chroots  []string       // names of the chroots to work on; none: all
 	DryRun   bool           // find out and report, write nothing at all
 	Full     bool           // build images from nothing
 	Force    bool           // publish an image also if it looks as if clients could not use it
-	Ask      bool           // a first use waits as pending: the caller asks a person, then calls Accept
 	Patience time.Duration  // how long to wait for a package manager that is at work in a chroot; zero: some seconds
 	Progress func(Progress) // called by one goroutine at a time; may be nil
 }
@@ -41,42 +29,34 @@ type Progress struct {
 
 // run is one run under the lock.
 type run struct {
-	farm     *farm.Farm
-	started  time.Time
-	dryRun   bool
-	full     bool
-	force    bool
-	ask      bool
-	patience time.Duration
-	locker   *chroot.Locker
-	report   *Report
-	tell     func(Progress)
+	*Keeper
+	UpdateOptions
+	holdFirstUse bool
+	started      time.Time
+	locker       *chroot.Locker
+	report       *Report
 }
 
-// run takes the lock and the declaration as it then is,
-// and does the work. A dry run takes no lock: making one would write.
-func (o Options) run(f *farm.Farm, work func(*run) error) (*Report, error) {
+// carryOut does the work of a run under the lock, with the declaration as it then is. A dry run
+// takes no lock: making one would write.
+func (k *Keeper) carryOut(r *run, work func() error) (*Report, error) {
+	r.Keeper = k
 	// Started before the farm is locked: a process that is being started may hold that lock for a
 	// moment longer than this one lives.
-	locker := chroot.NewLocker()
-	defer locker.Close()
-	var err error
-	if !o.DryRun {
-		var release func()
-		if f, release, err = begin(f); err != nil {
-			return nil, err
-		}
-		defer release()
+	r.locker = chroot.NewLocker()
+	defer r.locker.Close()
+	do := func() error {
+		r.started = time.Now()
+		r.report = &Report{Started: r.started.UTC().Truncate(time.Second), DryRun: r.DryRun}
+		err := work()
+		r.report.Duration = time.Since(r.started)
+		return err
 	}
-	started := time.Now()
-	r := &run{
-		farm: f, started: started, locker: locker, dryRun: o.DryRun, full: o.Full, force: o.Force, ask: o.Ask,
-		tell:     o.Progress,
-		patience: cmp.Or(o.Patience, 5*time.Second),
-		report:   &Report{Started: started.UTC().Truncate(time.Second), DryRun: o.DryRun},
+	if r.DryRun {
+		err := do()
+		return r.report, err
 	}
-	err = work(r)
-	r.report.Duration = time.Since(started)
+	err := k.runLocked(do)
 	return r.report, err
 }
 
@@ -89,8 +69,8 @@ func (r *run) step(name, chroot string) func() {
 }
 
 func (r *run) progress(step string, done, total int64, unit string) {
-	if r.tell != nil {
-		r.tell(Progress{step, done, total, unit})
+	if r.Progress != nil {
+		r.Progress(Progress{step, done, total, unit})
 	}
 }
 
@@ -98,10 +78,11 @@ func (r *run) warn(format string, args ...any) {
 	r.report.Warnings = append(r.report.Warnings, fmt.Sprintf(format, args...))
 }
 
-// Run is the main job. What one chroot's failure leaves undone does not stop the others; the report
-// then comes with an error.
-func Run(ctx context.Context, f *farm.Farm, o Options) (*Report, error) {
-	return o.run(f, func(r *run) error {
+// Update is the main job. What one chroot's failure leaves undone does not stop the others; the
+// report then comes with an error.
+func (k *Keeper) Update(ctx context.Context, o UpdateOptions) (*Report, error) {
+	r := &run{UpdateOptions: o}
+	return k.carryOut(r, func() error {
 		chroots, err := chooseChroots(r.farm, o.Chroots)
 		if err != nil {
 			return err
@@ -123,11 +104,20 @@ func Run(ctx context.Context, f *farm.Farm, o Options) (*Report, error) {
 	})
 }
 
+// BuildOptions say how BuildImages works.
+type BuildOptions struct {
+	Chroots  []string       // names of the chroots to build images of; none: all
+	Full     bool           // build images from nothing
+	Force    bool           // publish an image also if it looks as if clients could not use it
+	Progress func(Progress) // called by one goroutine at a time; may be nil
+}
+
 // BuildImages brings the images up to date with their trees as these stand. It asks no server and
 // writes nothing into a root; a chroot that is never written to gets its files from the record, as
 // always.
-func BuildImages(ctx context.Context, f *farm.Farm, o Options) (*Report, error) {
-	return o.run(f, func(r *run) error {
+func (k *Keeper) BuildImages(ctx context.Context, o BuildOptions) (*Report, error) {
+	r := &run{UpdateOptions: UpdateOptions{Chroots: o.Chroots, Full: o.Full, Force: o.Force, Progress: o.Progress}}
+	return k.carryOut(r, func() error {
 		chroots, err := chooseChroots(r.farm, o.Chroots)
 		if err != nil {
 			return err

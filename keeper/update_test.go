@@ -81,9 +81,17 @@ func (p *place) farm() *farm.Farm {
 	return f
 }
 
-func (p *place) run(o Options) *Report {
+// keeper opens the farm.
+func (p *place) keeper() *Keeper {
 	p.t.Helper()
-	r, err := Run(context.Background(), p.farm(), o)
+	k, err := Open(p.path("ltskeeper.toml"))
+	must(p.t, err)
+	return k
+}
+
+func (p *place) update(o UpdateOptions) *Report {
+	p.t.Helper()
+	r, err := p.keeper().Update(context.Background(), o)
 	must(p.t, err)
 	return r
 }
@@ -177,19 +185,19 @@ func TestSecondLook(t *testing.T) {
 	p.write("servers.d/app02.toml", fmt.Sprintf("addresses = [%q]\nport = %d\n", second.Address, port))
 
 	app01 := func(r *Report) Server { return r.Servers[0] }
-	if s := app01(p.run(Options{})); s.State != Trusted || len(s.Added) != 1 || !s.Listed {
+	if s := app01(p.update(UpdateOptions{})); s.State != Trusted || len(s.Added) != 1 || !s.Listed {
 		t.Fatalf("first run: %+v", s)
 	}
 
 	wire.answer(other, real) // wrong once, then right
-	s := app01(p.run(Options{}))
+	s := app01(p.update(UpdateOptions{}))
 	if s.State != Trusted || s.Quarantined != nil || !s.Listed || len(s.Pending) != 0 {
 		t.Errorf("wrong key once: %+v", s)
 	}
 	wantContains(t, "message", s.Message, "someone may be answering in its place")
 
 	wire.answer(other, other)
-	s = app01(p.run(Options{}))
+	s = app01(p.update(UpdateOptions{}))
 	if s.State != Changed || s.Quarantined == nil || s.Listed || !s.Decision || len(s.Pending) != 1 {
 		t.Errorf("wrong key twice: %+v", s)
 	}
@@ -198,7 +206,7 @@ func TestSecondLook(t *testing.T) {
 	wantContains(t, "known_hosts in the image", p.inImage("etc/ssh/ssh_known_hosts"), trusted)
 
 	// What prints without asking anybody goes by the same record.
-	conf, err := LTSConf(p.farm(), "client")
+	conf, err := p.keeper().LTSConf("client")
 	must(t, err)
 	if string(conf) != p.read("tftp/client/lts.conf") {
 		t.Errorf("LTSConf prints\n%s\nclients have\n%s", conf, p.read("tftp/client/lts.conf"))
@@ -206,12 +214,13 @@ func TestSecondLook(t *testing.T) {
 
 	real.Stop()
 	wire.answer(real) // silence ends no quarantine
-	if s = app01(p.run(Options{})); s.Quarantined == nil || s.Listed || !s.Unreachable || !s.Decision {
+	if s = app01(p.update(UpdateOptions{})); s.Quarantined == nil || s.Listed || !s.Unreachable || !s.Decision {
 		t.Errorf("silent in quarantine: %+v", s)
 	}
 
 	must(t, real.Restart()) // its trusted key does
-	if s = app01(p.run(Options{})); s.State != Trusted || s.Quarantined != nil || !s.Listed || len(s.Pending) != 0 {
+	if s = app01(p.update(UpdateOptions{})); s.State != Trusted || s.Quarantined != nil || !s.Listed ||
+		len(s.Pending) != 0 {
 		t.Errorf("trusted key again: %+v", s)
 	}
 }
@@ -223,7 +232,7 @@ func TestDryRunWritesNothing(t *testing.T) {
 	p := newPlace(t)
 	p.write("servers.d/app01.toml", fmt.Sprintf("addresses = [%q]\nport = %d\n", server.Address, server.Port))
 	before := p.list()
-	r := p.run(Options{DryRun: true})
+	r := p.update(UpdateOptions{DryRun: true})
 	if after := p.list(); !slices.Equal(before, after) {
 		t.Errorf("files before\n%s\nafter\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 	}
@@ -261,7 +270,7 @@ func TestWriteFalse(t *testing.T) {
 	p.write("known_hosts.local",
 		"old ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\n")
 	before := p.list()
-	r := p.run(Options{})
+	r := p.update(UpdateOptions{})
 	for i, f := range r.Files {
 		if want := []string{"image:/etc/ssh/ssh_known_hosts", "image:/etc/lts.conf"}[i]; f.Path != want || !f.Changed {
 			t.Errorf("file %+v, want %s changed", f, want)
@@ -274,7 +283,7 @@ func TestWriteFalse(t *testing.T) {
 	if after := inTree(p.list()); !slices.Equal(inTree(before), after) {
 		t.Errorf("the tree was written to:\n%s", strings.Join(after, "\n"))
 	}
-	if r = p.run(Options{}); r.SomethingChanged() {
+	if r = p.update(UpdateOptions{}); r.SomethingChanged() {
 		t.Errorf("a second run changed something: %+v", r)
 	}
 }
@@ -286,7 +295,7 @@ func TestALinkOutOfTheImage(t *testing.T) {
 	must(t, os.MkdirAll(p.path("client/etc/ssh"), 0o755))
 	must(t, os.MkdirAll(p.path("client/tmp"), 0o755))
 	must(t, os.Symlink("/tmp/known_hosts", p.path("client/etc/ssh/ssh_known_hosts")))
-	_, err := Run(context.Background(), p.farm(), Options{})
+	_, err := p.keeper().Update(context.Background(), UpdateOptions{})
 	if err == nil || !strings.Contains(err.Error(), "at /tmp/known_hosts, which is left out of the image") {
 		t.Errorf("Run: %v", err)
 	}
@@ -311,7 +320,7 @@ func TestAdopt(t *testing.T) {
 	adopt := []remedy.Remedy{remedy.Command{"init", "--adopt"}}
 	refused := func(name string) {
 		t.Helper()
-		_, err := Run(context.Background(), p.farm(), Options{})
+		_, err := p.keeper().Update(context.Background(), UpdateOptions{})
 		if err == nil || !strings.Contains(err.Error(), p.path(name)) || !reflect.DeepEqual(remedy.FindIn(err), adopt) {
 			t.Errorf("Run: %v, %v, want a refusal that names %s, and %v", err, remedy.FindIn(err), name, adopt)
 		}
@@ -352,7 +361,7 @@ func TestAdopt(t *testing.T) {
 		t.Errorf("adopting twice changed files; it says %+v", again)
 	}
 
-	p.run(Options{})
+	p.update(UpdateOptions{})
 	wantContains(t, "known_hosts in the image", p.inImage("etc/ssh/ssh_known_hosts"), "app09 "+key1)
 	wantContains(t, "lts.conf under TFTP", p.read("tftp/client/lts.conf"), "LANG = fr")
 	if got := p.read("tftp/client/0/lts.conf"); got != first[2] {
@@ -361,7 +370,7 @@ func TestAdopt(t *testing.T) {
 
 	// A stranger's later edit is not what was adopted.
 	p.write("client/etc/ssh/ssh_known_hosts", first[0]+"app10 "+key1+"\n")
-	_, err = Run(context.Background(), p.farm(), Options{})
+	_, err = p.keeper().Update(context.Background(), UpdateOptions{})
 	if err == nil || !reflect.DeepEqual(remedy.FindIn(err), adopt) {
 		t.Errorf("Run after a stranger's edit: %v", err)
 	}
@@ -374,7 +383,7 @@ func TestOneChrootFails(t *testing.T) {
 	p.write("ltskeeper.toml",
 		strings.Replace(p.read("ltskeeper.toml"), "[[chroot]]",
 			"[[chroot]]\nname = \"broken\"\npath = \"nowhere\"\n[[chroot]]", 1))
-	r, err := Run(context.Background(), p.farm(), Options{})
+	r, err := p.keeper().Update(context.Background(), UpdateOptions{})
 	if err == nil || !strings.Contains(err.Error(), "chroot broken") {
 		t.Errorf("Run: %v, want an error about chroot broken", err)
 	}
@@ -390,33 +399,29 @@ func TestAddedAgain(t *testing.T) {
 	p := newPlace(t)
 	ctx := context.Background()
 	app := farm.Server{Name: "app01", Addresses: []string{server.Address}, Port: server.Port}
-	f, err := AddServer(ctx, p.farm(), app)
-	must(t, err)
-	r, err := Collect(ctx, f, nil, Options{})
+	k := p.keeper()
+	must(t, k.AddServer(app))
+	r, err := k.CollectKeys(ctx, CollectOptions{})
 	must(t, err)
 	if len(r.Servers[0].Added) != 1 {
 		t.Fatalf("first use: %+v", r.Servers[0])
 	}
 	// Once removed properly, once by deleting its file.
-	for _, remove := range []func() (*farm.Farm, error){
-		func() (*farm.Farm, error) { return RemoveServer(ctx, p.farm(), "app01") },
-		func() (*farm.Farm, error) { return p.farm(), os.Remove(p.path("servers.d/app01.toml")) },
+	for _, remove := range []func() error{
+		func() error { return k.RemoveServer("app01") },
+		func() error { return os.Remove(p.path("servers.d/app01.toml")) },
 	} {
-		f, err := remove()
-		must(t, err)
-		f, err = farm.Load(f.Path)
-		must(t, err)
-		f, err = AddServer(ctx, f, app)
-		must(t, err)
-		r, err := Collect(ctx, f, nil, Options{})
+		must(t, remove())
+		must(t, k.AddServer(app))
+		r, err := k.CollectKeys(ctx, CollectOptions{})
 		must(t, err)
 		if s := r.Servers[0]; s.State != Pending || len(s.Keys) != 0 || !s.Decision || s.Listed {
 			t.Errorf("added again: %+v", s)
 		}
-		if _, err := Accept(ctx, f, "app01", nil); err != nil {
+		if _, err := k.AcceptKeys("app01", nil); err != nil {
 			t.Error(err)
 		}
-		r, err = Collect(ctx, f, nil, Options{})
+		r, err = k.CollectKeys(ctx, CollectOptions{})
 		must(t, err)
 		if s := r.Servers[0]; s.State != Trusted || !s.Listed {
 			t.Errorf("accepted: %+v", s)
@@ -427,7 +432,7 @@ func TestAddedAgain(t *testing.T) {
 func TestTimesInReports(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	r := p.run(Options{})
+	r := p.update(UpdateOptions{})
 	if r.Duration <= 0 || time.Since(r.Started) > time.Hour {
 		t.Errorf("report: %+v", r)
 	}
@@ -441,7 +446,7 @@ func TestTimesInReports(t *testing.T) {
 	if !slices.Equal(steps, want) || sum > r.Duration {
 		t.Errorf("steps %q of %v in %v, want %q", steps, sum, r.Duration, want)
 	}
-	if first, second := p.run(Options{DryRun: true}), p.run(Options{}); len(first.Steps) != 5 ||
+	if first, second := p.update(UpdateOptions{DryRun: true}), p.update(UpdateOptions{}); len(first.Steps) != 5 ||
 		len(second.Steps) != 6 {
 		t.Errorf("a dry run has the steps %+v, a run that publishes nothing %+v", first.Steps, second.Steps)
 	}

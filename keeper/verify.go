@@ -31,20 +31,25 @@ type Change struct {
 	NewSize int64    `json:"new_size"`
 }
 
-// Verify reads the current images of chroots back, all of them if none is named, and compares them
-// with what was built; with tree, also with what would be built of the chroot now. It takes no lock
-// and writes nothing.
-func Verify(ctx context.Context, f *farm.Farm, names []string, tree bool) ([]Verified, error) {
-	chroots, err := chooseChroots(f, names)
+// VerifyOptions say how VerifyImages works.
+type VerifyOptions struct {
+	Chroots []string // names of the chroots whose images to verify; none: all
+	Tree    bool     // compare also with what would be built of the chroots now
+}
+
+// VerifyImages reads the current images of chroots back, and compares them with what was built. It
+// takes no lock and writes nothing.
+func (k *Keeper) VerifyImages(ctx context.Context, o VerifyOptions) ([]Verified, error) {
+	chroots, err := chooseChroots(k.farm, o.Chroots)
 	if err == nil {
-		err = imagesAnswer(f)
+		err = imagesAnswer(k.farm)
 	}
 	if err != nil {
 		return nil, err
 	}
 	var all []Verified
 	for _, c := range chroots {
-		store := storeOf(f, c)
+		store := storeOf(k.farm, c)
 		v := Verified{Chroot: c.Name, Path: store.Link()}
 		v.Generation, err = store.Verify(ctx)
 		switch {
@@ -55,8 +60,8 @@ func Verify(ctx context.Context, f *farm.Farm, names []string, tree bool) ([]Ver
 		case err != nil:
 			v.Problem, v.Remedies = err.Error(), remedy.FindIn(err)
 		}
-		if tree {
-			if v.Tree, err = compareTree(ctx, f, c, store); err != nil {
+		if o.Tree {
+			if v.Tree, err = k.compareTree(ctx, c, store); err != nil {
 				return all, fmt.Errorf("chroot %s: %w", c.Name, err)
 			}
 		}
@@ -65,10 +70,10 @@ func Verify(ctx context.Context, f *farm.Farm, names []string, tree bool) ([]Ver
 	return all, nil
 }
 
-func compareTree(ctx context.Context, f *farm.Farm, c farm.Chroot, store *image.Store) ([]Change, error) {
+func (k *Keeper) compareTree(ctx context.Context, c farm.Chroot, store *image.Store) ([]Change, error) {
 	locker := chroot.NewLocker()
 	defer locker.Close()
-	r := &run{farm: f, locker: locker, report: new(Report), dryRun: true}
+	r := &run{Keeper: k, locker: locker, report: new(Report), UpdateOptions: UpdateOptions{DryRun: true}}
 	root, err := r.open(ctx, c)
 	if err != nil {
 		return nil, err
@@ -76,11 +81,11 @@ func compareTree(ctx context.Context, f *farm.Farm, c farm.Chroot, store *image.
 	defer root.close()
 	var overlay []derived
 	if !root.writable() {
-		t, err := trustOnRecord(f)
+		t, err := trustOnRecord(k.farm)
 		if err != nil {
 			return nil, err
 		}
-		if overlay, err = t.derive(c); err != nil {
+		if overlay, err = t.renderFiles(c); err != nil {
 			return nil, err
 		}
 		programs, err := r.programs(root)
@@ -97,16 +102,16 @@ func compareTree(ctx context.Context, f *farm.Farm, c farm.Chroot, store *image.
 	return changes(differences), err
 }
 
-// Diff says what changed between two generations of a chroot's image.
-func Diff(ctx context.Context, f *farm.Farm, chroot string, a, b int) ([]Change, error) {
-	c, err := f.Chroot(chroot)
+// DiffGenerations returns what changed between two generations of a chroot's image.
+func (k *Keeper) DiffGenerations(ctx context.Context, chroot string, a, b int) ([]Change, error) {
+	c, err := k.farm.Chroot(chroot)
 	if err == nil {
-		err = imagesAnswer(f)
+		err = imagesAnswer(k.farm)
 	}
 	if err != nil {
 		return nil, err
 	}
-	differences, err := storeOf(f, c).Diff(ctx, a, b)
+	differences, err := storeOf(k.farm, c).Diff(ctx, a, b)
 	return changes(differences), err
 }
 

@@ -402,7 +402,7 @@ func settingKeys(l *line) []candidate {
 	f := l.farm()
 	var found []candidate
 	for _, c := range f.Chroots {
-		data, err := keeper.LTSConf(f, c.Name)
+		data, err := keeper.New(f).LTSConf(c.Name)
 		if err != nil {
 			continue
 		}

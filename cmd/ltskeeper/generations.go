@@ -109,11 +109,11 @@ func chrootAndNumber(f *farm.Farm, args []string) (chroot string, number int, er
 }
 
 func (t *tool) imageRollback(ctx *cli.Context) error {
-	f, chroot, number, err := t.chosenGeneration(ctx, 0, 2)
+	k, chroot, number, err := t.chosenGeneration(ctx, 0, 2)
 	if err != nil {
 		return err
 	}
-	g, err := keeper.Rollback(ctx.Context, f, chroot, number, ctx.Bool("force"))
+	g, err := k.RollBack(chroot, keeper.RollBackOptions{Generation: number, Force: ctx.Bool("force")})
 	if err != nil {
 		return err
 	}
@@ -121,17 +121,17 @@ func (t *tool) imageRollback(ctx *cli.Context) error {
 }
 
 // chosenGeneration loads the farm and reads which of its generations is meant.
-func (t *tool) chosenGeneration(ctx *cli.Context, least, most int) (f *farm.Farm, chroot string, number int,
+func (t *tool) chosenGeneration(ctx *cli.Context, least, most int) (k *keeper.Keeper, chroot string, number int,
 	err error) {
 	args, err := arguments(ctx, least, most)
 	if err != nil {
 		return nil, "", 0, err
 	}
-	if f, err = t.farm(); err != nil {
+	if k, err = t.open(); err != nil {
 		return nil, "", 0, err
 	}
-	chroot, number, err = chrootAndNumber(f, args)
-	return f, chroot, number, err
+	chroot, number, err = chrootAndNumber(k.Farm(), args)
+	return k, chroot, number, err
 }
 
 // A rolledBackDocument is the generation that clients boot from now on.
@@ -154,18 +154,18 @@ func (t *tool) imageRelease(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
-	if err := checkChroots(f, args); err != nil {
+	if err := checkChroots(k.Farm(), args); err != nil {
 		return err
 	}
-	chroot, _, err := chrootAndNumber(f, args)
+	chroot, _, err := chrootAndNumber(k.Farm(), args)
 	if err != nil {
 		return err
 	}
-	if err := keeper.Release(ctx.Context, f, chroot); err != nil {
+	if err := k.Release(chroot); err != nil {
 		return err
 	}
 	return t.print(releasedDocument{chroot})
@@ -184,14 +184,18 @@ func (d releasedDocument) text(p *page) {
 }
 
 func (t *tool) imagePin(ctx *cli.Context, pinned bool) error {
-	f, chroot, number, err := t.chosenGeneration(ctx, 1, 2)
+	k, chroot, number, err := t.chosenGeneration(ctx, 1, 2)
 	if err != nil {
 		return err
 	}
 	if number == image.None {
 		return usagef("which generation? ltskeeper image list shows their numbers")
 	}
-	if err := keeper.Pin(ctx.Context, f, chroot, number, pinned); err != nil {
+	change := k.Unpin
+	if pinned {
+		change = k.Pin
+	}
+	if err := change(chroot, number); err != nil {
 		return err
 	}
 	return t.print(pinnedDocument{chroot, number, pinned})
@@ -215,11 +219,11 @@ func (d pinnedDocument) text(p *page) {
 }
 
 func (t *tool) imagePrune(ctx *cli.Context) error {
-	f, chroots, err := t.farmAndChroots(ctx)
+	k, chroots, err := t.openForChroots(ctx)
 	if err != nil {
 		return err
 	}
-	pruned, err := keeper.Prune(ctx.Context, f, chroots)
+	pruned, err := k.Prune(chroots)
 	if err != nil {
 		return err
 	}
@@ -247,9 +251,9 @@ func (t *tool) imageRepair(ctx *cli.Context) error {
 	if _, err := arguments(ctx, 0, 0); err != nil {
 		return err
 	}
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
-	return keeper.Repair(ctx.Context, f)
+	return k.Repair()
 }

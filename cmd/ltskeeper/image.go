@@ -75,16 +75,16 @@ func forceFlag() cli.Flag {
 }
 
 func (t *tool) imageBuild(ctx *cli.Context) error {
-	f, chroots, err := t.farmAndChroots(ctx)
+	k, chroots, err := t.openForChroots(ctx)
 	if err != nil {
 		return err
 	}
-	if len(f.Chroots) == 0 {
-		return noChroot(f)
+	if len(k.Farm().Chroots) == 0 {
+		return noChroot(k.Farm())
 	}
 	report, stop := t.watch("image")
-	r, err := keeper.BuildImages(ctx.Context, f,
-		keeper.Options{Chroots: chroots, Full: ctx.Bool("full"), Force: ctx.Bool("force"), Progress: report})
+	r, err := k.BuildImages(ctx.Context,
+		keeper.BuildOptions{Chroots: chroots, Full: ctx.Bool("full"), Force: ctx.Bool("force"), Progress: report})
 	stop()
 	return t.printReport(r, err)
 }
@@ -93,11 +93,11 @@ func (t *tool) imageList(ctx *cli.Context) error {
 	if _, err := arguments(ctx, 0, 0); err != nil {
 		return err
 	}
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
-	status, err := keeper.Look(f)
+	status, err := k.ReadStatus()
 	if err != nil {
 		return err
 	}

@@ -13,15 +13,15 @@ import (
 )
 
 func (t *tool) imageVerify(ctx *cli.Context) error {
-	f, chroots, err := t.farmAndChroots(ctx)
+	k, chroots, err := t.openForChroots(ctx)
 	if err != nil {
 		return err
 	}
-	if len(f.Chroots) == 0 {
-		return noChroot(f)
+	if len(k.Farm().Chroots) == 0 {
+		return noChroot(k.Farm())
 	}
 	_, stop := t.watch("verify")
-	all, err := keeper.Verify(ctx.Context, f, chroots, ctx.Bool("tree"))
+	all, err := k.VerifyImages(ctx.Context, keeper.VerifyOptions{Chroots: chroots, Tree: ctx.Bool("tree")})
 	stop()
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func (t *tool) imageDiff(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
@@ -116,14 +116,14 @@ func (t *tool) imageDiff(ctx *cli.Context) error {
 	if d.B, err = generation(args[last]); err != nil {
 		return err
 	}
-	if d.Chroot, d.A, err = chrootAndNumber(f, args[:last]); err != nil {
+	if d.Chroot, d.A, err = chrootAndNumber(k.Farm(), args[:last]); err != nil {
 		return err
 	}
 	if d.A == image.None {
 		return usagef("which generations? ltskeeper image list shows their numbers")
 	}
 	_, stop := t.watch("compare")
-	d.Changes, err = keeper.Diff(ctx.Context, f, d.Chroot, d.A, d.B)
+	d.Changes, err = k.DiffGenerations(ctx.Context, d.Chroot, d.A, d.B)
 	stop()
 	if err != nil {
 		return err

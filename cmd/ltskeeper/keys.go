@@ -72,16 +72,16 @@ trusted one of its type. Without a terminal nothing is asked, and the fingerprin
 }
 
 func (t *tool) keysCollect(ctx *cli.Context) error {
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
-	names, err := declaredNames(f, ctx.Args().Slice())
+	names, err := declaredNames(k.Farm(), ctx.Args().Slice())
 	if err != nil {
 		return err
 	}
 	report, stop := t.watch("scan servers")
-	r, err := keeper.Collect(ctx.Context, f, names, keeper.Options{Progress: report})
+	r, err := k.CollectKeys(ctx.Context, keeper.CollectOptions{Servers: names, Progress: report})
 	stop()
 	return t.printReport(r, err)
 }
@@ -100,15 +100,15 @@ func declaredNames(f *farm.Farm, typed []string) ([]string, error) {
 }
 
 func (t *tool) keysList(ctx *cli.Context) error {
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
-	names, err := declaredNames(f, ctx.Args().Slice())
+	names, err := declaredNames(k.Farm(), ctx.Args().Slice())
 	if err != nil {
 		return err
 	}
-	status, err := keeper.Look(f)
+	status, err := k.ReadStatus()
 	if err != nil {
 		return err
 	}
@@ -167,11 +167,11 @@ func (t *tool) keysAccept(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	f, s, chosen, err := t.choosePending(args)
+	k, s, chosen, err := t.choosePending(args)
 	if err != nil {
 		return err
 	}
-	if err := t.acceptable(f, s, chosen); err != nil {
+	if err := t.acceptable(k.Farm(), s, chosen); err != nil {
 		return err
 	}
 	if len(args) == 1 && !t.term.person {
@@ -193,7 +193,7 @@ func (t *tool) keysAccept(ctx *cli.Context) error {
 			return errors.New("nothing is accepted; to refuse the keys: " + t.command("keys reject", s.Name))
 		}
 	}
-	accepted, err := keeper.Accept(ctx.Context, f, s.Name, fingerprints(chosen))
+	accepted, err := k.AcceptKeys(s.Name, fingerprints(chosen))
 	if err != nil {
 		return err
 	}
@@ -216,15 +216,15 @@ func (t *tool) acceptable(f *farm.Farm, s keeper.Server, chosen []keeper.Key) er
 }
 
 // choosePending finds the waiting keys that the arguments of accept or reject mean.
-func (t *tool) choosePending(args []string) (f *farm.Farm, s keeper.Server, chosen []keeper.Key, err error) {
-	if f, err = t.farm(); err != nil {
+func (t *tool) choosePending(args []string) (k *keeper.Keeper, s keeper.Server, chosen []keeper.Key, err error) {
+	if k, err = t.open(); err != nil {
 		return nil, s, nil, err
 	}
-	declared, err := declared(f, args[0])
+	declared, err := declared(k.Farm(), args[0])
 	if err != nil {
 		return nil, s, nil, err
 	}
-	status, err := keeper.Look(f)
+	status, err := k.ReadStatus()
 	if err != nil {
 		return nil, s, nil, err
 	}
@@ -235,7 +235,7 @@ func (t *tool) choosePending(args []string) (f *farm.Farm, s keeper.Server, chos
 			return nil, s, nil, usagef("no key of %s waits for a decision; to ask it again: %s",
 				s.Name, t.command("keys collect", s.Name))
 		}
-		return f, s, s.Pending, nil
+		return k, s, s.Pending, nil
 	}
 	known := slices.Concat(s.Pending, s.Rejected)
 	for _, fingerprint := range args[1:] {
@@ -246,7 +246,7 @@ func (t *tool) choosePending(args []string) (f *farm.Farm, s keeper.Server, chos
 		}
 		chosen = append(chosen, known[i])
 	}
-	return f, s, chosen, nil
+	return k, s, chosen, nil
 }
 
 // sameTypes is the keys for which there is another of the same type.
@@ -287,11 +287,11 @@ func (t *tool) keysReject(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	f, s, chosen, err := t.choosePending(args)
+	k, s, chosen, err := t.choosePending(args)
 	if err != nil {
 		return err
 	}
-	rejected, err := keeper.Reject(ctx.Context, f, s.Name, fingerprints(chosen))
+	rejected, err := k.RejectKeys(s.Name, fingerprints(chosen))
 	if err != nil {
 		return err
 	}

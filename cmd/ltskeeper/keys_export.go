@@ -55,14 +55,14 @@ func (t *tool) keysExport(ctx *cli.Context) error {
 		}
 		return t.print(ownDocument{own})
 	}
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
 	if format == "" {
 		format = keeper.Formats[0]
 	}
-	data, err := keeper.Export(f, format)
+	data, err := k.ExportKeys(format)
 	if err != nil {
 		return err
 	}

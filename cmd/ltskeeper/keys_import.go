@@ -37,11 +37,11 @@ func (t *tool) keysImport(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
-	s, err := declared(f, args[0])
+	s, err := declared(k.Farm(), args[0])
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (t *tool) keysImport(ctx *cli.Context) error {
 	for _, m := range mistakes {
 		warn(os.Stderr, fmt.Sprintf("%s:%v; the line is left out", source, m))
 	}
-	done, err := keeper.ImportKeys(ctx.Context, f, s.Name, lines)
+	done, err := k.ImportKeys(s.Name, lines)
 	if err != nil {
 		return err
 	}

@@ -27,11 +27,11 @@ oldest first; with names, also of servers that are no more, only theirs.
 }
 
 func (t *tool) keysLog(ctx *cli.Context) error {
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
-	entries, unreadable, err := keeper.Log(f)
+	entries, unreadable, err := k.ReadLog()
 	if err != nil {
 		return err
 	}

@@ -34,16 +34,17 @@ revoked with it. On a terminal it asks first. A server without a trusted key nee
 }
 
 func (t *tool) keysRevoke(ctx *cli.Context) error {
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
-	revoke, err := t.whatToRevoke(ctx, f)
+	o, err := revokeOptions(ctx, k.Farm())
 	if err != nil {
 		return err
 	}
 	if t.term.person {
-		would, err := revoke(true)
+		o.DryRun = true
+		would, err := k.RevokeKeys(o)
 		if err != nil {
 			return err
 		}
@@ -57,36 +58,30 @@ func (t *tool) keysRevoke(ctx *cli.Context) error {
 			return errors.New("nothing is revoked")
 		}
 	}
-	done, err := revoke(false)
+	o.DryRun = false
+	done, err := k.RevokeKeys(o)
 	if done == nil {
 		return err
 	}
 	return errors.Join(err, t.print(revokedDocument{done, "These keys are revoked:"}))
 }
 
-// whatToRevoke reads the command line, and returns what does it, or says what it would do.
-func (t *tool) whatToRevoke(ctx *cli.Context, f *farm.Farm) (func(dryRun bool) (*keeper.Revocation, error), error) {
-	spare, file := ctx.Bool("keep-offspring"), ctx.String("file")
-	if file != "" {
-		if _, err := arguments(ctx, 0, 0); err != nil {
-			return nil, err
+// revokeOptions reads the command line.
+func revokeOptions(ctx *cli.Context, f *farm.Farm) (o keeper.RevokeOptions, err error) {
+	o.SpareOffspring = ctx.Bool("keep-offspring")
+	if file := ctx.String("file"); file != "" {
+		if _, err = arguments(ctx, 0, 0); err == nil {
+			o.Keys, err = keysOf(ctx.Context, file)
 		}
-		list, err := keysOf(ctx.Context, file)
-		return func(dryRun bool) (*keeper.Revocation, error) {
-			return keeper.RevokeKeys(context.WithoutCancel(ctx.Context), f, list, spare, dryRun)
-		}, err
+		return o, err
 	}
 	args, err := arguments(ctx, 2, -1)
 	if err != nil {
-		return nil, err
+		return o, err
 	}
 	s, err := declared(f, args[0])
-	if err != nil {
-		return nil, err
-	}
-	return func(dryRun bool) (*keeper.Revocation, error) {
-		return keeper.Revoke(context.WithoutCancel(ctx.Context), f, s.Name, args[1:], spare, dryRun)
-	}, nil
+	o.Server, o.Fingerprints = s.Name, args[1:]
+	return o, err
 }
 
 // keysOf reads all keys of a file, each line of which must be one.

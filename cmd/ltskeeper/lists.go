@@ -32,11 +32,11 @@ func (t *tool) knownHosts(ctx *cli.Context) error {
 	if _, err := arguments(ctx, 0, 0); err != nil {
 		return err
 	}
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
-	data, err := keeper.KnownHosts(f)
+	data, err := k.KnownHosts()
 	if err != nil {
 		return err
 	}
@@ -104,11 +104,11 @@ func (t *tool) ltsConf(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
-	data, err := renderLTSConf(f, args)
+	data, err := renderLTSConf(k, args)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,8 @@ func (t *tool) ltsConf(ctx *cli.Context) error {
 
 // renderLTSConf is the lts.conf for the chroot that was named. If none was, all chroots must get
 // the same.
-func renderLTSConf(f *farm.Farm, chroots []string) ([]byte, error) {
+func renderLTSConf(k *keeper.Keeper, chroots []string) ([]byte, error) {
+	f := k.Farm()
 	if err := checkChroots(f, chroots); err != nil {
 		return nil, err
 	}
@@ -133,7 +134,7 @@ func renderLTSConf(f *farm.Farm, chroots []string) ([]byte, error) {
 	}
 	var first []byte
 	for i, name := range chroots {
-		data, err := keeper.LTSConf(f, name)
+		data, err := k.LTSConf(name)
 		switch {
 		case err != nil:
 			return nil, err
@@ -161,7 +162,7 @@ func (t *tool) ltsConfGet(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
@@ -169,7 +170,7 @@ func (t *tool) ltsConfGet(ctx *cli.Context) error {
 	if ctx.IsSet("chroot") {
 		chroots = []string{ctx.String("chroot")}
 	}
-	data, err := renderLTSConf(f, chroots)
+	data, err := renderLTSConf(k, chroots)
 	if err != nil {
 		return err
 	}
@@ -246,9 +247,9 @@ func (t *tool) ltsConfCheck(ctx *cli.Context) error {
 // clientReader reads what an lts.conf includes where clients find it: in the chroot that the file
 // is declared for, or in which it stands; of another file, beside it.
 func (t *tool) clientReader(file string) (readFile func(string) ([]byte, error), done func()) {
-	if f, err := t.farm(); err == nil {
+	if k, err := t.open(); err == nil {
 		abs, _ := filepath.Abs(file)
-		for _, c := range f.Chroots {
+		for _, c := range k.Farm().Chroots {
 			if abs != c.LTSConf && !strings.HasPrefix(abs, strings.TrimSuffix(c.Path, "/")+"/") {
 				continue
 			}

@@ -23,6 +23,7 @@ import (
 	"syscall"
 
 	"ltskeeper/farm"
+	"ltskeeper/keeper"
 
 	"github.com/urfave/cli/v2"
 )
@@ -169,6 +170,9 @@ func versionString() string {
 
 // farm loads the declaration.
 func (t *tool) farm() (*farm.Farm, error) { return farm.Load(t.config) }
+
+// open loads the declaration.
+func (t *tool) open() (*keeper.Keeper, error) { return keeper.Open(t.config) }
 
 // arguments returns a command's arguments, which must be no fewer than least and, unless most is
 // negative, no more than most.

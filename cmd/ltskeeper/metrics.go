@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"ltskeeper/farm"
 	"ltskeeper/internal/state"
 	"ltskeeper/keeper"
 
@@ -21,12 +20,13 @@ import (
 
 // keepMetrics writes what an update-image did, and how the farm is after it, for node_exporter's
 // textfile collector, if [metrics] wants that. An error does not make the run a failed one.
-func keepMetrics(f *farm.Farm, r *keeper.Report, failure error, began, ended time.Time) error {
+func keepMetrics(k *keeper.Keeper, r *keeper.Report, failure error, began, ended time.Time) error {
+	f := k.Farm()
 	path := f.Metrics.Textfile
 	if path == "" || r != nil && r.DryRun || errors.Is(failure, state.ErrLocked) {
 		return nil // the run that holds the lock tells
 	}
-	m, unknown := keeper.Measure(f, r)
+	m, unknown := k.Measure(r)
 	code := exitCode(failure)
 	if failure == nil {
 		code = exitCode(outcomeOf(r))
@@ -121,7 +121,7 @@ func (e *exposition) run(m *keeper.Measured, r *keeper.Report, code int, began, 
 // servers is about the servers: counts, which are always there, and a series for each that is not
 // in order.
 func (e *exposition) servers(m *keeper.Measured) {
-	counts := map[keeper.State]int{}
+	counts := map[keeper.ServerState]int{}
 	listed, quarantined, silent, undecided := 0, 0, 0, 0
 	for _, s := range m.Servers {
 		counts[s.State]++

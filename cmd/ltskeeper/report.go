@@ -194,14 +194,14 @@ func (d reportDocument) summary() string {
 }
 
 // allStates is every state of a server, in the order in which they are told.
-var allStates = []keeper.State{
+var allStates = []keeper.ServerState{
 	keeper.Trusted, keeper.Pending, keeper.Changed, keeper.Revoked,
 	keeper.Unreadable, keeper.Unreachable, keeper.Throttled, keeper.Unscanned,
 }
 
 // stateCounts is like "12 servers (10 trusted, 1 changed, 1 unreachable)".
 func stateCounts(servers []keeper.Server) string {
-	counts := map[keeper.State]int{}
+	counts := map[keeper.ServerState]int{}
 	for _, s := range servers {
 		counts[s.State]++
 	}
@@ -353,7 +353,7 @@ func orElse(s, otherwise string) string {
 }
 
 // state is a server's state in its colour.
-func (p *page) state(s keeper.State) styled {
+func (p *page) state(s keeper.ServerState) styled {
 	switch s {
 	case keeper.Trusted:
 		return p.styled(green, string(s))

@@ -97,13 +97,13 @@ func (t *tool) serverAdd(ctx *cli.Context) error {
 	if ctx.IsSet("weight") && ctx.Float64("weight") == 0 {
 		return usagef("--weight wants a number above zero; a server that is to get no new users is drained there: man ldminfod")
 	}
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
 	var d addedDocuments
 	for _, name := range args {
-		added, err := t.addServer(ctx, f, name)
+		added, err := t.addServer(ctx, k, name)
 		if err != nil {
 			if len(d) > 0 {
 				err = errors.Join(t.print(d.document()), err)
@@ -128,8 +128,8 @@ func isAddress(word string) bool {
 }
 
 // addServer declares one server and looks at its keys.
-func (t *tool) addServer(ctx *cli.Context, f *farm.Farm, name string) (d addedDocument, err error) {
-	f, err = keeper.AddServer(ctx.Context, f, farm.Server{
+func (t *tool) addServer(ctx *cli.Context, k *keeper.Keeper, name string) (d addedDocument, err error) {
+	err = k.AddServer(farm.Server{
 		Name:      name,
 		Addresses: ctx.StringSlice("address"),
 		Port:      ctx.Int("port"),
@@ -141,8 +141,8 @@ func (t *tool) addServer(ctx *cli.Context, f *farm.Farm, name string) (d addedDo
 	if err != nil {
 		return d, err
 	}
-	d.File = f.ServerPath(name)
-	d.Server, d.asked, err = t.firstLook(ctx.Context, f, name)
+	d.File = k.Farm().ServerPath(name)
+	d.Server, d.asked, err = t.firstLook(ctx.Context, k, name)
 	if err != nil {
 		return d, fmt.Errorf("%s is declared in %s, but nothing is decided about its keys: %w", name, d.File, err)
 	}
@@ -150,9 +150,11 @@ func (t *tool) addServer(ctx *cli.Context, f *farm.Farm, name string) (d addedDo
 }
 
 // firstLook collects a new server's keys and, where there is a person, asks whether they are right.
-func (t *tool) firstLook(ctx context.Context, f *farm.Farm, name string) (s keeper.Server, asked bool, err error) {
+func (t *tool) firstLook(ctx context.Context, k *keeper.Keeper, name string) (s keeper.Server, asked bool, err error) {
 	report, stop := t.watch("scan " + name)
-	r, err := keeper.Collect(ctx, f, []string{name}, keeper.Options{Ask: t.term.person, Progress: report})
+	r, err := k.CollectKeys(ctx, keeper.CollectOptions{
+		Servers: []string{name}, HoldFirstUse: t.term.person, Progress: report,
+	})
 	stop()
 	if err != nil {
 		return s, false, err
@@ -176,7 +178,7 @@ func (t *tool) firstLook(ctx context.Context, f *farm.Farm, name string) (s keep
 	if err != nil || !right {
 		return s, true, err
 	}
-	accepted, err := keeper.Accept(ctx, f, s.Name, fingerprints(s.Pending))
+	accepted, err := k.AcceptKeys(s.Name, fingerprints(s.Pending))
 	if err != nil {
 		return s, true, err
 	}
@@ -299,11 +301,11 @@ func (t *tool) serverRemove(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
-	s, err := declared(f, args[0])
+	s, err := declared(k.Farm(), args[0])
 	if err != nil {
 		return err
 	}
@@ -318,7 +320,7 @@ func (t *tool) serverRemove(ctx *cli.Context) error {
 			return fmt.Errorf("%s stays as it is", s.Name)
 		}
 	}
-	if _, err := keeper.RemoveServer(ctx.Context, f, s.Name); err != nil {
+	if err := k.RemoveServer(s.Name); err != nil {
 		return err
 	}
 	return t.print(removedDocument{s.Name})
@@ -350,10 +352,11 @@ func (t *tool) serverList(ctx *cli.Context) error {
 	if _, err := arguments(ctx, 0, 0); err != nil {
 		return err
 	}
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
+	f := k.Farm()
 	d := serversDocument{Servers: []declaredServer{}}
 	for _, s := range f.Servers {
 		d.Servers = append(d.Servers, declaredServer{

@@ -27,18 +27,18 @@ func (t *tool) status(ctx *cli.Context) error {
 	if _, err := arguments(ctx, 0, 0); err != nil {
 		return err
 	}
-	f, err := t.farm()
+	k, err := t.open()
 	if err != nil {
 		return err
 	}
-	s, err := keeper.Look(f)
+	s, err := k.ReadStatus()
 	if err != nil {
 		return err
 	}
 	s.Servers, s.Images = notNil(s.Servers), t.explainImages(s.Images)
 	d := statusDocument{Status: s}
 	if ctx.Bool("live") {
-		d.Live = askLive(ctx.Context, f)
+		d.Live = askLive(ctx.Context, k.Farm())
 	}
 	return t.print(d)
 }

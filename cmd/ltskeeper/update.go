@@ -54,12 +54,12 @@ func (t *tool) updateImage(ctx *cli.Context) error {
 		}
 		t.quiet = true
 	}
-	f, chroots, err := t.farmAndChroots(ctx)
+	k, chroots, err := t.openForChroots(ctx)
 	if err != nil {
 		return err
 	}
 	report, stop := t.watch("scan servers")
-	options := keeper.Options{
+	options := keeper.UpdateOptions{
 		Chroots: chroots, DryRun: ctx.Bool("dry-run"), Full: ctx.Bool("full"), Force: ctx.Bool("force"),
 		Progress: report,
 	}
@@ -67,12 +67,13 @@ func (t *tool) updateImage(ctx *cli.Context) error {
 		options.Patience = cronPatience
 	}
 	began := time.Now()
-	r, err := keeper.Run(ctx.Context, f, options)
+	r, err := k.Update(ctx.Context, options)
 	stop()
+	f := k.Farm()
 	if len(f.Chroots) == 0 && err == nil {
 		r.Warnings = append(r.Warnings, noChroot(f).Error())
 	}
-	if problem := keepMetrics(f, r, err, began, time.Now()); problem != nil && r != nil {
+	if problem := keepMetrics(k, r, err, began, time.Now()); problem != nil && r != nil {
 		r.Warnings = append(r.Warnings, problem.Error())
 	} else if problem != nil {
 		warn(os.Stderr, problem.Error())
@@ -85,14 +86,14 @@ func (t *tool) updateImage(ctx *cli.Context) error {
 	return t.write(p.Bytes())
 }
 
-// farmAndChroots loads the declaration, and returns the chroots of it that a command line names.
-func (t *tool) farmAndChroots(ctx *cli.Context) (*farm.Farm, []string, error) {
-	f, err := t.farm()
+// openForChroots loads the declaration, and returns the chroots of it that a command line names.
+func (t *tool) openForChroots(ctx *cli.Context) (*keeper.Keeper, []string, error) {
+	k, err := t.open()
 	if err != nil {
 		return nil, nil, err
 	}
 	chroots := ctx.Args().Slice()
-	return f, chroots, checkChroots(f, chroots)
+	return k, chroots, checkChroots(k.Farm(), chroots)
 }
 
 // checkChroots checks the names that were typed, before any work is done.

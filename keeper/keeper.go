@@ -1,0 +1,95 @@
+// Package keeper holds what ltskeeper does, as the methods of a Keeper. Its main job is Update: it
+// looks at every declared server, judges the keys they show, renders what the clients need to know
+// and brings their images up to date.
+//
+//	declaration -> keys -> known_hosts and lts.conf -> chroot -> image -> published
+//
+// CollectKeys, BuildImages, AcceptKeys and the others do a part. What changes something takes the
+// farm's lock, reads the declaration again under it, and returns what it changed. ReadStatus,
+// KnownHosts, LTSConf and ClientFiles only look: they take no lock, ask nobody and write nothing.
+//
+// The package prints nothing and decides no exit code.
+package keeper
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"ltskeeper/farm"
+	"ltskeeper/internal/durable"
+	"ltskeeper/internal/mounts"
+)
+
+// A Keeper keeps one farm. It holds the declaration as it was when it was opened, or when the last
+// method that changed something took the lock. Methods that only look may be called at the same
+// time.
+type Keeper struct {
+	farm *farm.Farm
+}
+
+// Open loads the declaration whose ltskeeper.toml is at path. If anything in it is wrong, the error
+// is farm.Mistakes.
+func Open(path string) (*Keeper, error) {
+	f, err := farm.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	return New(f), nil
+}
+
+// New returns a Keeper of a declaration that is loaded already. It may be an unsound one that
+// farm.Salvage returned, for methods that only look.
+func New(f *farm.Farm) *Keeper { return &Keeper{f} }
+
+// Farm returns the declaration, which is not to be changed.
+func (k *Keeper) Farm() *farm.Farm { return k.farm }
+
+// runLocked takes the lock of the farm, reads the declaration again, because it may have changed
+// while nobody held the lock, and does the work.
+func (k *Keeper) runLocked(work func() error) error {
+	f, release, err := begin(k.farm)
+	if err != nil {
+		return err
+	}
+	defer release()
+	k.farm = f
+	return work()
+}
+
+// begin takes the lock of a farm and reads its declaration again, because it may have changed while
+// nobody held the lock.
+func begin(f *farm.Farm) (now *farm.Farm, release func(), err error) {
+	release, err = f.State.Lock()
+	if err != nil {
+		return nil, nil, err
+	}
+	if now, err = farm.Load(f.Path); err == nil {
+		err = sweep(now)
+	}
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return now, release, nil
+}
+
+// sweep removes what killed runs have left of files beside the declaration, in the state and in
+// LTSP's folder. The key store, chroots and images see to their own.
+func sweep(f *farm.Farm) error {
+	folders := []string{f.Dir, f.ServersDir(), adoptedFolder(f)}
+	if f.LTSP.KnownHosts != "" {
+		folders = append(folders, filepath.Dir(f.LTSP.KnownHosts))
+	}
+	if err := mounts.Ask(mounts.Patience, folders...); err != nil {
+		return err
+	}
+	if err := f.State.Sweep(); err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		if err := durable.Sweep(folder); err != nil {
+			return fmt.Errorf("remove what an unfinished run left: %w", err)
+		}
+	}
+	return nil
+}
