@@ -13,6 +13,7 @@ import (
 
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
+	"ltskeeper/internal/host"
 )
 
 // A client is what the clients of a chroot resolve names with. The name servers they ask are those
@@ -22,7 +23,8 @@ type client struct {
 	chroot  string
 	root    string
 	ltsp    string // ltsp.conf, if LTSP since 2019 writes their hosts file when they boot, of what stands in there
-	hosts   hostsFile
+	hosts   host.HostsFile
+	unended bool     // its last line has no end
 	unclear bool     // there is more in it, which only a shell can tell
 	sources []string // of etc/nsswitch.conf
 }
@@ -54,10 +56,11 @@ func (f *facts) openClients() {
 			c.hosts, c.unclear = f.ltspHosts()
 		} else {
 			data, _ := root.Read("etc/hosts")
-			c.hosts = readHosts(c.hostsPath(), data)
+			c.hosts = host.ParseHosts(host.File{Path: c.hostsPath(), Data: data})
+			c.unended = len(data) > 0 && data[len(data)-1] != '\n'
 		}
 		nsswitch, _ := root.Read("etc/nsswitch.conf")
-		c.sources = hostSources(nsswitch)
+		c.sources = host.ParseNameSources(host.File{Data: nsswitch})
 		root.Close()
 		f.clients = append(f.clients, c)
 	}
@@ -69,8 +72,8 @@ const ltsp5 = "usr/share/ltsp/ltsp_config"
 
 // ltspHosts is the hosts file that LTSP since 2019 gives its clients, in the place of the image's.
 // It holds this machine as server, too.
-func (f *facts) ltspHosts() (h hostsFile, unclear bool) {
-	h = readHosts("", nil)
+func (f *facts) ltspHosts() (h host.HostsFile, unclear bool) {
+	h = host.ParseHosts(host.File{})
 	for _, s := range f.ltspConf.Of(farm.ClientSections...) {
 		where := fmt.Sprintf("line %d of %s", s.Line, f.ltspConf.Path)
 		switch {
@@ -80,7 +83,7 @@ func (f *facts) ltspHosts() (h hostsFile, unclear bool) {
 			f.couldNotSee("which hosts %s gives to clients: a shell works that out", where)
 		default:
 			for line := range strings.Lines(s.Value) {
-				h.add(where, line)
+				h.Add(where, line)
 			}
 		}
 	}
@@ -91,7 +94,7 @@ func (f *facts) ltspHosts() (h hostsFile, unclear bool) {
 func (c client) hostsCommands(address netip.Addr, name string) []string {
 	line := address.String() + " " + name
 	if c.ltsp == "" {
-		if c.hosts.unended {
+		if c.unended {
 			return []string{shell(`printf '\n%%s\n' %s >>%s`, line, c.hostsPath())}
 		}
 		return []string{shell("echo %s >>%s", line, c.hostsPath())}
@@ -106,15 +109,20 @@ func (c client) hostsCommands(address netip.Addr, name string) []string {
 
 var noShellName = regexp.MustCompile(`[^A-Za-z0-9_]`)
 
-// hostSources returns where names are looked up (nsswitch.conf(5)), without what to do if one has
-// no answer.
-func hostSources(nsswitch []byte) []string {
-	for _, line := range lines(nsswitch) {
-		if rest, found := strings.CutPrefix(line, "hosts:"); found {
-			return slices.DeleteFunc(strings.Fields(rest), func(w string) bool { return strings.ContainsAny(w, "[]=") })
+// clientNameServers are those that clients ask: LTSP since 2019 gives them those of ltsp.conf. With
+// DNS=1 it is the machine they boot from.
+func clientNameServers(m *host.Machine, conf farm.LTSPConf) *host.NameServers {
+	value := map[string]string{}
+	for _, s := range conf.Of(farm.ClientSections...) {
+		if s.Plain {
+			value[s.Key] = s.Value
 		}
 	}
-	return []string{"files", "dns"}
+	if value["DNS"] == "1" {
+		value["DNS_SERVER"] = "127.0.0.1"
+	}
+	return m.FindClientNameServers(strings.Fields(value["DNS_SERVER"]), strings.Fields(value["SEARCH_DOMAIN"]),
+		conf.Path)
 }
 
 // resolve finds the addresses of what stands for a server in LDM_SERVER, as a client does. known is
@@ -127,16 +135,16 @@ func (c client) resolve(f *facts, s *server) (addresses []netip.Addr, from strin
 	for _, source := range c.sources {
 		switch {
 		case source == "files":
-			for _, line := range c.hosts.lines(s.entry) {
-				addresses = append(addresses, line.address)
+			for _, line := range c.hosts.Find(s.entry) {
+				addresses = append(addresses, line.Address)
 			}
 			from = c.hostsPath()
 		case source == "dns" || source == "resolve":
 			if f.names == nil {
 				continue
 			}
-			if s.dns.err != nil && !errors.Is(s.dns.err, errNoName) {
-				f.couldNotSee("whether clients can resolve names: the name servers of %s do not answer", f.names.file)
+			if s.dns.err != nil && !errors.Is(s.dns.err, host.ErrNoName) {
+				f.couldNotSee("whether clients can resolve names: the name servers of %s do not answer", f.names.File)
 				return nil, "", false
 			}
 			addresses, from = s.dns.addresses, "DNS"

@@ -10,7 +10,7 @@
 //
 // A check is a small function from facts to findings, in a file with its family, and an entry of
 // the table in checks.go, which docs/doctor.md follows. What takes time or asks others is gathered
-// before (facts.go); small files a check reads itself, through the machine (machine.go).
+// before (facts.go); small files a check reads itself, through package host.
 package doctor
 
 import (
@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/host"
 )
 
 // A Severity says whether a person has to do something.
@@ -81,10 +82,10 @@ func (r *Report) Problems() int {
 // *farm.UnknownError; the only other errors are that ctx ended, and that a folder of the farm's own
 // is on a file system that does not answer.
 func Examine(ctx context.Context, path string, names []string) (*Report, error) {
-	return examine(ctx, path, names, thisMachine())
+	return examine(ctx, path, names, host.This())
 }
 
-func examine(ctx context.Context, path string, names []string, m machine) (*Report, error) {
+func examine(ctx context.Context, path string, names []string, m *host.Machine) (*Report, error) {
 	began := time.Now()
 	f, err := gather(ctx, path, names, m)
 	if err != nil {

@@ -14,18 +14,18 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/host"
+	"ltskeeper/internal/testkit/dnstest"
 	"ltskeeper/internal/testkit/elftest"
 	"ltskeeper/internal/testkit/sshdtest"
 	"ltskeeper/keeper"
 	"ltskeeper/keys"
 	"ltskeeper/ldm"
 
-	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,11 +34,10 @@ type world struct {
 	*testing.T
 	dir     string // of the declaration
 	root    string // of the chroot
-	machine machine
+	machine *host.Machine
 	sshd    map[string]*sshdtest.Server
 	answer  table[ldm.Answer] // of ldminfod; a server that is not there has none
-	zone    table[netip.Addr] // of the name server
-	refuses atomic.Bool       // it what it does not know, as dnsmasq without another to ask
+	zone    *dnstest.Server
 }
 
 // A table is what a world's servers answer by, while a test changes it.
@@ -84,20 +83,22 @@ func newWorld(t *testing.T) *world {
 	w.write("machine/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 primary\n")
 	w.write("machine/proc/net/udp", "  sl  local_address rem_address   st\n  1: 00000000:0045 00000000:0000 07 x\n")
 	w.write("machine/proc/net/tcp", "  sl  local_address rem_address   st\n  1: 00000000:0801 00000000:0000 0A x\n")
+	w.zone = dnstest.Start(t)
 	for i, name := range []string{"app01", "app02"} {
 		s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
 		w.sshd[name] = s
 		w.declare(name, fmt.Sprintf("addresses = [%q]\nport = 2222\n", s.Address))
 		w.serve(name, s.Address)
 		w.answer.set(name, ldm.Answer{Rating: 50 + i, Logins: -1})
-		w.zone.set(name+".", netip.MustParseAddr(s.Address))
+		w.zone.Set(name+".", netip.MustParseAddr(s.Address))
 	}
-	w.machine = machine{
-		root: filepath.Join(dir, "machine"), now: time.Now, name: "primary", resolve: w.resolve,
-		adjtime: func() (bool, error) { return true, nil },
-		free:    func(path string) (st unix.Statfs_t, err error) { return st, unix.Statfs(path, &st) },
+	w.machine = &host.Machine{
+		Root: filepath.Join(dir, "machine"), Now: time.Now, Name: "primary", ResolveName: w.resolve,
+		IsClockKept: func() (bool, error) { return true, nil },
+		Statfs:      func(path string) (st unix.Statfs_t, err error) { return st, unix.Statfs(path, &st) },
 	}
-	w.serveDNS()
+	w.machine.DNSPort = w.zone.Port
+	w.write("machine/etc/resolv.conf", "nameserver 127.0.0.1\n")
 	w.update()
 	return w
 }
@@ -148,10 +149,10 @@ func (w *world) update() {
 // resolve is the machine's resolver: its hosts file, then DNS.
 func (w *world) resolve(_ context.Context, name string) (found []netip.Addr, err error) {
 	data, _ := os.ReadFile(filepath.Join(w.dir, "machine/etc/hosts"))
-	for _, line := range readHosts("hosts", data).lines(name) {
-		found = append(found, line.address)
+	for _, line := range host.ParseHosts(host.File{Data: data}).Find(name) {
+		found = append(found, line.Address)
 	}
-	if address, ok := w.zone.get(name + "."); ok && len(found) == 0 {
+	if address, ok := w.zone.Find(name + "."); ok && len(found) == 0 {
 		found = append(found, address)
 	}
 	if len(found) == 0 {
@@ -188,33 +189,6 @@ func (w *world) greet(address string, text func() []byte) {
 			conn.Close()
 		}
 	}()
-}
-
-// serveDNS starts a name server that knows the zone.
-func (w *world) serveDNS() {
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	w.check(err)
-	server := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(out dns.ResponseWriter, question *dns.Msg) {
-		answer := new(dns.Msg)
-		answer.SetReply(question)
-		q := question.Question[0]
-		address, known := w.zone.get(q.Name)
-		if !known && w.refuses.Load() {
-			answer.SetRcode(question, dns.RcodeRefused)
-		} else if !known {
-			answer.SetRcode(question, dns.RcodeNameError)
-		} else if head := (dns.RR_Header{Name: q.Name, Rrtype: q.Qtype, Class: dns.ClassINET,
-			Ttl: 1}); q.Qtype == dns.TypeA {
-			answer.Answer = append(answer.Answer, &dns.A{Hdr: head, A: address.AsSlice()})
-		}
-		out.WriteMsg(answer)
-	})}
-	go server.ActivateAndServe()
-	w.Cleanup(func() { server.Shutdown() })
-	_, port, err := net.SplitHostPort(conn.LocalAddr().String())
-	w.check(err)
-	w.machine.dnsPort = port
-	w.write("machine/etc/resolv.conf", "nameserver 127.0.0.1\n")
 }
 
 func (w *world) examine(names ...string) *Report {
@@ -312,12 +286,12 @@ func TestChecks(t *testing.T) {
 		{"names-loopback", Problem, "On clients of client, app01 is 127.0.1.1, the client itself (line 1 of ",
 			[]string{"ssh-closed", "files-behind", "image-old"}, func(w *world) {
 				w.undeclare("app01")
-				w.zone.set("app01.", netip.MustParseAddr("127.0.1.1"))
+				w.zone.Set("app01.", netip.MustParseAddr("127.0.1.1"))
 				w.write("client/etc/hosts", "127.0.1.1 app01\n")
 			}},
 		{"names-unresolved", Problem, "app01 does not resolve here.", []string{"files-behind"}, func(w *world) {
 			w.undeclare("app01")
-			w.zone.forget("app01.")
+			w.zone.Forget("app01.")
 		}},
 		{"names-differ", Problem, "app01 resolves to 127.0.0.9 (line 3 of ", nil, func(w *world) {
 			w.add("machine/etc/hosts", "127.0.0.9 app01\n")
@@ -327,18 +301,18 @@ func TestChecks(t *testing.T) {
 		}},
 		{"names-client", Problem,
 			"Clients of client cannot resolve app01: their /etc/hosts does not hold it, nor does DNS. This machine knows it from its own file (line 3 of ", nil, func(w *world) {
-				w.zone.forget("app01.")
+				w.zone.Forget("app01.")
 				w.add("machine/etc/hosts", w.sshd["app01"].Address+" app01\n")
 			}},
 		{"names-client", Problem, "nor does DNS", nil, func(w *world) {
-			w.zone.forget("app01.")
-			w.refuses.Store(true)
+			w.zone.Forget("app01.")
+			w.zone.Refuses.Store(true)
 			// two are silent
 			w.write("machine/etc/resolv.conf", "nameserver 127.0.0.8\nnameserver 127.0.0.1\nnameserver 127.0.0.9\n")
 		}},
 		{"names-client-differ", Problem, "Clients of client find app01 at 127.0.0.9 (DNS), and keys are collected at ",
 			nil, func(w *world) {
-				w.zone.set("app01.", netip.MustParseAddr("127.0.0.9"))
+				w.zone.Set("app01.", netip.MustParseAddr("127.0.0.9"))
 				w.add("machine/etc/hosts", w.sshd["app01"].Address+" app01\n")
 			}},
 		{"names-same-address", Problem, "app01 and app02 have the same address, 127.",
@@ -423,10 +397,12 @@ func TestChecks(t *testing.T) {
 			w.check(err)
 		}},
 		{"no-space", Problem, "has 0 MB free, and the next full build needs about ", nil, func(w *world) {
-			w.machine.free = func(string) (unix.Statfs_t, error) { return unix.Statfs_t{Bsize: 4096, Bavail: 10}, nil }
+			w.machine.Statfs = func(string) (unix.Statfs_t, error) {
+				return unix.Statfs_t{Bsize: 4096, Bavail: 10}, nil
+			}
 		}},
 		{"no-space", Problem, "has room for 7 more files only", nil, func(w *world) {
-			w.machine.free = func(string) (unix.Statfs_t, error) {
+			w.machine.Statfs = func(string) (unix.Statfs_t, error) {
 				return unix.Statfs_t{Bsize: 4096, Bavail: 1 << 40, Files: 1000, Ffree: 7}, nil
 			}
 		}},
@@ -435,12 +411,12 @@ func TestChecks(t *testing.T) {
 				w.remove("images") // a first build
 				w.remove("tftp")
 				w.sh("mkdir images tftp && truncate -s 64M client/big")
-				w.machine.free = func(string) (unix.Statfs_t, error) {
+				w.machine.Statfs = func(string) (unix.Statfs_t, error) {
 					return unix.Statfs_t{Bsize: 1 << 20, Bavail: 60}, nil
 				}
 			}},
 		{"read-only", Problem, "Its file system is mounted read-only.", nil, func(w *world) {
-			w.machine.free = func(string) (unix.Statfs_t, error) {
+			w.machine.Statfs = func(string) (unix.Statfs_t, error) {
 				return unix.Statfs_t{Bsize: 4096, Bavail: 1 << 40, Flags: unix.ST_RDONLY}, nil
 			}
 		}},
@@ -487,7 +463,7 @@ func TestChecks(t *testing.T) {
 			w.systemd("exit-code", "enabled")
 		}},
 		{"clock-future", Problem, "There is an entry of the key log about app01 of 20", nil, func(w *world) {
-			w.machine.now = func() time.Time { return time.Now().Add(-time.Hour) }
+			w.machine.Now = func() time.Time { return time.Now().Add(-time.Hour) }
 		}},
 		{"undone", Problem, "Line 2 runs ltsp image.", nil, func(w *world) {
 			w.write("machine/etc/apt/apt.conf.d/99ltsp", "# ltsp image\nDPkg::Post-Invoke { \"ltsp image /\"; };\n")
@@ -508,10 +484,10 @@ func TestChecks(t *testing.T) {
 			w.systemd("success", "disabled")
 		}},
 		{"run-overdue", Advice, "No key of any server has been seen for 10 days.", nil, func(w *world) {
-			w.machine.now = func() time.Time { return time.Now().Add(10*24*time.Hour + time.Minute) }
+			w.machine.Now = func() time.Time { return time.Now().Add(10*24*time.Hour + time.Minute) }
 		}},
 		{"clock-unsynchronised", Advice, "no time server", nil, func(w *world) {
-			w.machine.adjtime = func() (bool, error) { return false, nil }
+			w.machine.IsClockKept = func() (bool, error) { return false, nil }
 		}},
 		{"weak-key", Advice, "RSA of 2048 bits", nil, func(w *world) {
 			w.check(w.sshd["app01"].ChangeKeys("rsa"))
@@ -654,10 +630,10 @@ func TestBrokenDeclaration(t *testing.T) {
 func TestClientsResolve(t *testing.T) {
 	t.Parallel()
 	here := netip.MustParseAddr("127.0.0.9")
-	f := &facts{names: &nameService{file: "resolv.conf"}}
+	f := &facts{names: &host.NameServers{File: "resolv.conf"}}
 	known := &server{entry: "app01", dns: lookup{addresses: []netip.Addr{here}}}
-	unknown := &server{entry: "app01", dns: lookup{err: errNoName}}
-	local := &server{entry: "app01.local", dns: lookup{err: errNoName}}
+	unknown := &server{entry: "app01", dns: lookup{err: host.ErrNoName}}
+	local := &server{entry: "app01.local", dns: lookup{err: host.ErrNoName}}
 	dead := &server{entry: "app01", dns: lookup{err: errors.New("no answer")}}
 	const inHosts = "# comment\n127.0.0.9\tother APP01 # here\n::1 app01x\n"
 	for _, c := range []struct {
@@ -676,7 +652,8 @@ func TestClientsResolve(t *testing.T) {
 		{"dead name servers", "", "", dead, false, false},
 		{"dead name servers, and its hosts file", "", inHosts, dead, true, true},
 	} {
-		client := client{sources: hostSources([]byte(c.nsswitch)), hosts: readHosts("hosts", []byte(c.hosts))}
+		client := client{sources: host.ParseNameSources(host.File{Data: []byte(c.nsswitch)}),
+			hosts: host.ParseHosts(host.File{Data: []byte(c.hosts)})}
 		addresses, _, certain := client.resolve(f, c.server)
 		if found := slices.Equal(addresses, []netip.Addr{here}); found != c.found || certain != c.certain {
 			t.Errorf("%s: %v, %t", c.name, addresses, certain)
@@ -684,60 +661,6 @@ func TestClientsResolve(t *testing.T) {
 	}
 	if len(f.unseen) != 1 {
 		t.Errorf("%q", f.unseen)
-	}
-}
-
-// systemd-resolved answers from the machine's own hosts file, so it is not asked.
-func TestNameServers(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.write("machine/etc/resolv.conf", "nameserver 127.0.0.53\nsearch example.org\n")
-	if s := w.machine.openNameService(farm.LTSPConf{}); s != nil {
-		t.Errorf("%v", s.config)
-	}
-	w.write("machine/run/systemd/resolve/resolv.conf", "search example.org\nnameserver 127.0.0.1\n")
-	s := w.machine.openNameService(farm.LTSPConf{})
-	if s == nil {
-		t.Fatal("none")
-	}
-	w.zone.forget("app01.")
-	if _, err := s.lookup(t.Context(), "app01"); err != errNoName {
-		t.Error(err)
-	}
-	w.zone.set("app01.example.org.", netip.MustParseAddr("127.0.0.9"))
-	if found, err := s.lookup(t.Context(), "app01"); err != nil || join(found) != "127.0.0.9" {
-		t.Error(found, err)
-	}
-	// Clients ask whom ltsp.conf names to them, and search where it says.
-	w.write("machine/etc/ltsp/ltsp.conf",
-		"[clients]\nDNS_SERVER=\"127.0.0.6 127.0.0.1\"\nSEARCH_DOMAIN='ltsp example.org'\n")
-	conf, err := farm.ReadLTSPConf(w.machine.root)
-	w.check(err)
-	s = w.machine.openNameService(conf)
-	if found, err := s.lookup(t.Context(), "app01"); err != nil || join(found) != "127.0.0.9" ||
-		strings.Join(s.config.Search, " ") != "ltsp example.org" {
-		t.Error(found, err, s.config)
-	}
-	w.write("machine/etc/ltsp/ltsp.conf", "[clients]\nDNS_SERVER=192.0.2.1\n[common]\nDNS=1\n")
-	conf, err = farm.ReadLTSPConf(w.machine.root)
-	w.check(err)
-	if s = w.machine.openNameService(conf); strings.Join(s.config.Servers, " ") != "127.0.0.1" {
-		t.Error(s.config)
-	}
-	// Else whom dnsmasq names to them, with the same search list.
-	w.write("machine/etc/dnsmasq.d/ltsp-dnsmasq.conf",
-		"#dhcp-option=6,127.0.0.8\ndhcp-option=option:dns-server,0.0.0.0,8.8.8.8\n")
-	w.write("machine/run/systemd/resolve/resolv.conf", "search example.org\nnameserver 127.0.0.7\n")
-	s = w.machine.openNameService(farm.LTSPConf{})
-	if found, err := s.lookup(t.Context(), "app01"); err != nil || join(found) != "127.0.0.9" ||
-		strings.Join(s.config.Servers, " ") != "127.0.0.1 8.8.8.8" {
-		t.Error(found, err, s.config.Servers)
-	}
-	w.machine.dnsPort = "1"
-	w.write("machine/etc/dnsmasq.d/ltsp-dnsmasq.conf", "dhcp-option=tag:x,6,127.0.0.1\n")
-	if _, err := w.machine.openNameService(farm.LTSPConf{}).lookup(t.Context(), "app01"); err == nil ||
-		err == errNoName {
-		t.Error(err)
 	}
 }
 
@@ -802,30 +725,13 @@ func TestCommandsAreQuoted(t *testing.T) {
 	}
 }
 
-// A hosts file and nsswitch.conf may hold anything.
-func FuzzHosts(f *testing.F) {
-	f.Add([]byte("127.0.0.1 localhost # me\n::1\nhosts: files [!UNAVAIL=return] dns\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, line := range readHosts("hosts", data).lines("localhost") {
-			if !line.address.IsValid() || line.where == "" {
-				t.Errorf("%+v", line)
-			}
-		}
-		for _, source := range hostSources(data) {
-			if strings.ContainsAny(source, "[]= \t") {
-				t.Errorf("%q", source)
-			}
-		}
-	})
-}
-
 const oldKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJZt4bQCAxfyjdZzJZ0F1rrDnNKKs8wVQzTzgc1wMzXH"
 
 // another declares one more server, which nobody has asked yet.
 func (w *world) another(name string) {
 	s := sshdtest.Start(w.T, sshdtest.Options{KeyTypes: []string{"ed25519"}})
 	w.declare(name, fmt.Sprintf("addresses = [%q]\nport = 2222\n", s.Address))
-	w.zone.set(name+".", netip.MustParseAddr(s.Address))
+	w.zone.Set(name+".", netip.MustParseAddr(s.Address))
 	w.answer.set(name, ldm.Answer{Rating: 1, Logins: -1})
 	w.serve(name, s.Address)
 }
@@ -865,7 +771,7 @@ func (w *world) ltsp(also string) {
 
 // systemd has the machine run it.
 func (w *world) systemd(result, enabled string) {
-	w.machine.systemctl = func(_ context.Context, args ...string) (string, error) {
+	w.machine.Systemctl = func(_ context.Context, args ...string) (string, error) {
 		switch args[0] {
 		case "show":
 			return result, nil
@@ -873,5 +779,27 @@ func (w *world) systemd(result, enabled string) {
 			return enabled, nil
 		}
 		return "", fmt.Errorf("systemctl %q", args)
+	}
+}
+
+// Clients ask the name servers that ltsp.conf gives them, and search where it says.
+func TestClientNameServers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.zone.Forget("app01.")
+	w.zone.Set("app01.example.org.", netip.MustParseAddr("127.0.0.9"))
+	w.write("machine/etc/resolv.conf", "nameserver 127.0.0.7\n")
+	for _, text := range []string{
+		"[clients]\nDNS_SERVER=\"127.0.0.6 127.0.0.1\"\nSEARCH_DOMAIN='ltsp example.org'\n",
+		"[clients]\nDNS_SERVER=192.0.2.1\nSEARCH_DOMAIN=example.org\n[common]\nDNS=1\n",
+	} {
+		w.write("machine/etc/ltsp/ltsp.conf", text)
+		conf, err := farm.ReadLTSPConf(w.machine.Root)
+		w.check(err)
+		s := clientNameServers(w.machine, conf)
+		if found, err := s.LookUp(t.Context(), "app01"); err != nil || join(found) != "127.0.0.9" ||
+			s.File != conf.Path {
+			t.Error(found, err, s)
+		}
 	}
 }

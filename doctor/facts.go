@@ -14,6 +14,7 @@ import (
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/image"
+	"ltskeeper/internal/host"
 	"ltskeeper/internal/mounts"
 	"ltskeeper/keeper"
 	"ltskeeper/keys"
@@ -31,7 +32,7 @@ const (
 
 // facts are what checks go by.
 type facts struct {
-	machine machine
+	machine *host.Machine
 	now     time.Time
 
 	farm     *farm.Farm    // what is sound of the declaration
@@ -52,12 +53,12 @@ type facts struct {
 
 	ltspConf farm.LTSPConf // of this machine
 
-	hosts   hostsFile        // /etc/hosts
-	timer   string           // what systemd says of ltskeeper-update.timer, like "enabled", and of the last
-	result  string           // ltskeeper-update.service, like "success"; "" if it does not know them
-	names   *nameService     // nil if none is configured
-	clients []client         // of every chroot that is declared
-	silent  map[string]error // by the path of a chroot, that it does not answer
+	hosts   host.HostsFile    // /etc/hosts
+	timer   string            // what systemd says of ltskeeper-update.timer, like "enabled", and of the last
+	result  string            // ltskeeper-update.service, like "success"; "" if it does not know them
+	names   *host.NameServers // nil if none is configured
+	clients []client          // of every chroot that is declared
+	silent  map[string]error  // by the path of a chroot, that it does not answer
 
 	unseen []string
 }
@@ -95,8 +96,8 @@ type root struct {
 }
 
 // gather finds out what takes time.
-func gather(ctx context.Context, path string, names []string, m machine) (*facts, error) {
-	f := &facts{machine: m, now: m.now()}
+func gather(ctx context.Context, path string, names []string, m *host.Machine) (*facts, error) {
+	f := &facts{machine: m, now: m.Now()}
 	var err error
 	if f.farm, f.mistakes, err = farm.Salvage(path); err != nil {
 		return nil, err
@@ -136,11 +137,11 @@ func gather(ctx context.Context, path string, names []string, m machine) (*facts
 	}
 	f.certificates()
 	f.lookAtLTSP()
-	f.hosts = readHosts(m.path("etc/hosts"), f.read("etc/hosts"))
-	if f.ltspConf, err = farm.ReadLTSPConf(m.root); err != nil {
+	f.hosts = host.ParseHosts(f.read("etc/hosts"))
+	if f.ltspConf, err = farm.ReadLTSPConf(m.Root); err != nil {
 		f.couldNotSee("%v", err)
 	}
-	f.names = m.openNameService(f.ltspConf)
+	f.names = clientNameServers(m, f.ltspConf)
 	f.openClients()
 	work := sync.WaitGroup{}
 	work.Go(func() { f.resolve(ctx); f.scan(ctx) })
@@ -175,7 +176,7 @@ func (f *facts) look() {
 
 // discover puts in what is there of LTSP, where nothing is declared.
 func (f *facts) discover() {
-	found := farm.Discover(f.machine.root)
+	found := farm.Discover(f.machine.Root)
 	for _, c := range found.Chroots {
 		f.farm.Chroots = append(f.farm.Chroots,
 			farm.Chroot{Name: c.Name, Path: c.Path, ExcludeDefaults: true, Write: true})
@@ -274,11 +275,30 @@ func (f *facts) resolve(ctx context.Context) {
 func (f *facts) lookup(ctx context.Context, name string) lookup {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	addresses, err := f.machine.resolve(ctx, name)
+	addresses, err := f.machine.ResolveName(ctx, name)
 	for i := range addresses {
 		addresses[i] = addresses[i].Unmap()
 	}
 	return lookup{addresses, err}
+}
+
+// read returns a file of the machine, which is empty if there is none. What may not be read is
+// noted.
+func (f *facts) read(name string) host.File {
+	file, err := f.machine.Read(name)
+	if err != nil {
+		f.couldNotSee("%v", err)
+	}
+	return file
+}
+
+// readAll returns those of the machine that match the patterns and can be read.
+func (f *facts) readAll(patterns ...string) []host.File {
+	files, unread := f.machine.ReadAll(patterns...)
+	for _, err := range unread {
+		f.couldNotSee("%v", err)
+	}
+	return files
 }
 
 // scan asks each address for one key.
@@ -336,7 +356,7 @@ func (f *facts) askNames(ctx context.Context) {
 		g.Go(func() error {
 			ctx, cancel := context.WithTimeout(ctx, patience)
 			defer cancel()
-			s.dns.addresses, s.dns.err = f.names.lookup(ctx, s.entry)
+			s.dns.addresses, s.dns.err = f.names.LookUp(ctx, s.entry)
 			return nil
 		})
 	}
@@ -345,11 +365,9 @@ func (f *facts) askNames(ctx context.Context) {
 
 // askSystemd asks for the units that run update-image by themselves.
 func (f *facts) askSystemd(ctx context.Context) {
-	if f.machine.systemctl == nil {
-		return
-	}
-	f.timer, _ = f.machine.systemctl(ctx, "is-enabled", timer) // an error is one that is not
-	f.result, _ = f.machine.systemctl(ctx, "show", "--property=Result", "--value", service)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	f.timer, f.result = f.machine.UnitState(ctx, timer), f.machine.UnitResult(ctx, service)
 }
 
 // enter looks into a chroot.

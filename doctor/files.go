@@ -166,7 +166,7 @@ func ltsConfHidden(f *facts) (found []Finding) {
 	patterns := []string{filepath.Join(tftp, "*"), filepath.Join(tftp, "ltsp", "*"),
 		filepath.Join(filepath.Dir(tftp), "ltsp", "*")}
 	for _, dir := range []string{"srv/tftp/ltsp", "var/lib/tftpboot/ltsp", "tftpboot/ltsp"} {
-		patterns = append(patterns, f.machine.path(dir+"/*"))
+		patterns = append(patterns, f.machine.Path(dir+"/*"))
 	}
 	for _, pattern := range patterns {
 		paths, _ := filepath.Glob(filepath.Join(pattern, "lts.conf"))
@@ -210,20 +210,20 @@ func tftpRoot(f *facts) (found []Finding) {
 	}
 	type served struct{ folder, by string }
 	var roots []served
-	_, dnsmasq := f.files("etc/dnsmasq.conf", "etc/dnsmasq.d/*")
-	for path, data := range dnsmasq {
-		for _, line := range lines(data) {
+	for _, file := range f.readAll("etc/dnsmasq.conf", "etc/dnsmasq.d/*") {
+		for _, line := range file.Lines() {
 			key, value, _ := strings.Cut(line, "=")
 			if strings.TrimSpace(key) == "tftp-root" {
 				folder, _, _ := strings.Cut(strings.TrimSpace(value), ",")
-				roots = append(roots, served{folder, path})
+				roots = append(roots, served{folder, file.Path})
 			}
 		}
 	}
-	for _, line := range lines(f.read("etc/default/tftpd-hpa")) {
+	hpa := f.read("etc/default/tftpd-hpa")
+	for _, line := range hpa.Lines() {
 		if key, value, _ := strings.Cut(line, "="); strings.TrimSpace(key) == "TFTP_DIRECTORY" {
 			roots = append(roots,
-				served{strings.Trim(strings.TrimSpace(value), `"'`), f.machine.path("etc/default/tftpd-hpa")})
+				served{strings.Trim(strings.TrimSpace(value), `"'`), hpa.Path})
 		}
 	}
 	want := real(f.farm.TFTP.Directory)

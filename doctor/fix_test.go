@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/host"
 	"ltskeeper/keeper"
 	"ltskeeper/ldm"
 
@@ -67,7 +68,7 @@ func TestFixesAreFollowed(t *testing.T) {
 		w := newWorld(t)
 		w.write("client/etc/hosts", "127.0.0.1 localhost") // without an end
 		w.update()
-		w.zone.forget("app01.")
+		w.zone.Forget("app01.")
 		if found := ids(w.follow("names-client").Findings); len(found) > 0 {
 			t.Errorf("%q", found)
 		}
@@ -94,8 +95,8 @@ func TestFixesOfLTSP(t *testing.T) {
 			w.ltsp("[[alias]]\nname = \"server\"\n")
 			w.write("client/etc/hosts", "127.0.0.1 localhost\n"+w.sshd["app01"].Address+" app01\n")
 			w.update()
-			w.zone.forget("app01.")
-			w.zone.forget("app02.")
+			w.zone.Forget("app01.")
+			w.zone.Forget("app02.")
 			w.program("ltsp", "touch tftp/ltsp.img")
 			if w.write("machine/etc/ltsp/ltsp.conf", conf); conf == "" {
 				w.remove("machine/etc/ltsp/ltsp.conf")
@@ -113,7 +114,7 @@ func TestFixesOfLTSP(t *testing.T) {
 				"machine/etc/ltsp/ltsp.conf")); strings.Count(strings.ToLower(string(text)), "clients") != 1 {
 				t.Errorf("%s%v", text, err)
 			}
-			read, err := farm.ReadLTSPConf(w.machine.root)
+			read, err := farm.ReadLTSPConf(w.machine.Root)
 			w.check(err)
 			last := read.Of("clients")
 			if text := w.sshd["app01"].Address + " app01"; !slices.ContainsFunc(last, func(s farm.LTSPSetting) bool {
@@ -132,7 +133,7 @@ func TestHostsOfAShell(t *testing.T) {
 	w.ltsp("[[alias]]\nname = \"server\"\n")
 	w.write("machine/etc/ltsp/ltsp.conf", "[clients]\nHOSTS_A=\"$SERVER app01\"\n")
 	w.sh("touch tftp/ltsp.img")
-	w.zone.forget("app01.")
+	w.zone.Forget("app01.")
 	r := w.examine()
 	if len(r.Findings) > 0 || !strings.Contains(strings.Join(r.Unseen, " "), "which hosts line 2 of ") {
 		t.Errorf("%+v %q", r.Findings, r.Unseen)
@@ -148,7 +149,7 @@ func TestLTSP5BesideANewOne(t *testing.T) {
 	w.write("client/etc/hosts", w.sshd["app01"].Address+" app01\n")
 	w.update()
 	w.sh("touch tftp/ltsp.img")
-	w.zone.forget("app01.")
+	w.zone.Forget("app01.")
 	if found := w.examine().Findings; len(found) > 0 {
 		t.Errorf("%+v", found)
 	}
@@ -191,7 +192,7 @@ func TestWhichClockIsWrong(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.answer.set("app01", ldm.Answer{Rating: 1, Time: time.Now().Add(-time.Hour)})
-		w.machine.adjtime = func() (bool, error) { return synchronised, nil }
+		w.machine.IsClockKept = func() (bool, error) { return synchronised, nil }
 		if found := w.examine("app01").Findings; len(found) != 1 || !slices.Equal(found[0].Commands, want) {
 			t.Errorf("%+v", found)
 		}
@@ -204,7 +205,7 @@ func TestNoAddressIsMadeUp(t *testing.T) {
 	w := newWorld(t)
 	w.undeclare("app01")
 	w.write("machine/etc/hosts", "127.0.1.1 app01\n")
-	w.zone.forget("app01.")
+	w.zone.Forget("app01.")
 	for _, f := range w.examine("app01").Findings {
 		if f.Check == "names-client" && (len(f.Commands) > 0 || strings.Contains(f.Fix, "/etc/hosts")) {
 			t.Errorf("%s %q", f.Fix, f.Commands)
@@ -280,7 +281,7 @@ func TestCronLine(t *testing.T) {
 	t.Parallel()
 	for _, timer := range []string{"", "not-found"} {
 		w := newWorld(t)
-		w.machine.program = "/opt/keep it/ltskeeper"
+		w.machine.Program = "/opt/keep it/ltskeeper"
 		w.systemd("", timer)
 		w.remove("machine/etc/cron.d/ltskeeper")
 		r := w.examine()
@@ -312,7 +313,7 @@ func TestPipes(t *testing.T) {
 		w.check(unix.Mkfifo(filepath.Join(w.dir, name), 0o644))
 	}
 	// the real one waits, too
-	w.machine.resolve = func(context.Context, string) ([]netip.Addr, error) { return nil, errNoName }
+	w.machine.ResolveName = func(context.Context, string) ([]netip.Addr, error) { return nil, host.ErrNoName }
 	done := make(chan *Report)
 	go func() { done <- w.examine() }()
 	select {

@@ -28,9 +28,9 @@ func (s *server) local(a netip.Addr) bool {
 
 // fromHosts says which line of a hosts file a name is from, as a half-sentence in brackets, or "".
 func (f *facts) fromHosts(name string, is func(netip.Addr) bool) string {
-	for _, line := range f.hosts.lines(name) {
-		if is(line.address) {
-			return fmt.Sprintf(" (%s)", line.where)
+	for _, line := range f.hosts.Find(name) {
+		if is(line.Address) {
+			return fmt.Sprintf(" (%s)", line.Where)
 		}
 	}
 	return ""
@@ -48,7 +48,7 @@ func namesLoopback(f *facts) (found []Finding) {
 				continue
 			}
 			fix := fmt.Sprintf("Give %s its own address in /etc/hosts, or declare it: addresses = [\"10.0.0.11\"] in %s.", s.Name, f.farm.ServerPath(s.Name))
-			if strings.EqualFold(s.Name, f.machine.name) || strings.EqualFold(s.Name, firstLabel(f.machine.name)) {
+			if strings.EqualFold(s.Name, f.machine.Name) || strings.EqualFold(s.Name, firstLabel(f.machine.Name)) {
 				fix = fmt.Sprintf("This machine is %s itself: declare the address that clients reach it at: addresses = [\"10.0.0.11\"] in %s.", s.Name, f.farm.ServerPath(s.Name))
 			}
 			found = append(found, Finding{
@@ -58,13 +58,13 @@ func namesLoopback(f *facts) (found []Finding) {
 			})
 		}
 		for _, c := range f.clients {
-			for _, line := range c.hosts.lines(s.entry) {
-				if s.local(line.address) {
+			for _, line := range c.hosts.Find(s.entry) {
+				if s.local(line.Address) {
 					found = append(found, Finding{
 						Kind: Server, Subject: s.Name,
 						Fix: fmt.Sprintf("Give %s its own address there, or take the name out of that line; then have clients get it:", s.entry),
 						Message: fmt.Sprintf("On clients of %s, %s is %s, the client itself (%s).", c.chroot, s.entry,
-							line.address, line.where),
+							line.Address, line.Where),
 						Commands: []string{c.apply()},
 					})
 				}

@@ -131,7 +131,7 @@ func clockServer(f *facts) (found []Finding) {
 			Fix:      "A time server keeps this machine's right; have one keep the server's, too:",
 			Commands: []string{elsewhere(s.Name, keepTime)},
 		}
-		if right, err := f.machine.adjtime(); err != nil || !right {
+		if right, err := f.machine.IsClockKept(); err != nil || !right {
 			finding.Fix = "Neither may be right. Have a time server keep both; here, and on the server:"
 			finding.Commands = slices.Insert(finding.Commands, 0, keepTime)
 		}

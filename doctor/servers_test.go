@@ -43,12 +43,12 @@ func TestNothingToCollect(t *testing.T) {
 	w := newWorld(t)
 	w.another("app03")
 	w.undeclare("app03")
-	w.zone.forget("app03.")
+	w.zone.Forget("app03.")
 	if found := ids(w.examine("app03").Findings); !slices.Equal(found, []string{"names-unresolved"}) {
 		t.Errorf("%q", found)
 	}
 	w.declare("app03", "addresses = [\"127.0.0.9\"]\nport = 2222\n")
-	w.zone.set("app03.", netip.MustParseAddr("127.0.0.9"))
+	w.zone.Set("app03.", netip.MustParseAddr("127.0.0.9"))
 	if found := ids(w.examine("app03").Findings); !slices.Equal(found, []string{"ssh-closed"}) {
 		t.Errorf("%q", found)
 	}

@@ -1,14 +1,12 @@
 package doctor
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"regexp"
 	"strings"
 	"time"
 
+	"ltskeeper/internal/host"
 	"ltskeeper/keeper"
 )
 
@@ -30,13 +28,6 @@ func runFailed(f *facts) []Finding {
 	}}
 }
 
-// jobs are the files from which something is run by itself.
-var jobs = []string{"etc/crontab", "etc/cron.d/*", "etc/cron.hourly/*", "etc/cron.daily/*", "etc/cron.weekly/*",
-	"etc/cron.monthly/*", crontabs + "/*"}
-
-// crontabs is where those of users are, which only root may list.
-const crontabs = "var/spool/cron/crontabs"
-
 func noSchedule(f *facts) []Finding {
 	if f.missing {
 		return nil
@@ -44,13 +35,12 @@ func noSchedule(f *facts) []Finding {
 	if f.timer == "enabled" {
 		return nil
 	}
-	if _, err := os.ReadDir(f.machine.path(crontabs)); errors.Is(err, fs.ErrPermission) {
+	if err := f.machine.CheckListsCrontabs(); err != nil {
 		f.couldNotSee("whether a crontab runs update-image: %v", err)
 		return nil
 	}
-	_, content := f.files(jobs...)
-	for _, data := range content {
-		for _, line := range lines(data) {
+	for _, file := range f.readAll(host.JobFiles...) {
+		for _, line := range file.Lines() {
 			if strings.Contains(line, "ltskeeper") && strings.Contains(line, "update-image") {
 				return nil
 			}
@@ -59,7 +49,7 @@ func noSchedule(f *facts) []Finding {
 	finding := Finding{Kind: Machine, Subject: thisOne, Message: "No timer and no cron job runs update-image.",
 		Fix: "Have it run every night:", Commands: []string{"systemctl enable --now " + timer}}
 	if f.timer == "" || f.timer == "not-found" { // cron looks for programs in fewer places than a person does
-		line := "17 3 * * *  root  " + shell("%s --config %s update-image --cron", f.machine.program, f.farm.Path)
+		line := "17 3 * * *  root  " + shell("%s --config %s update-image --cron", f.machine.Program, f.farm.Path)
 		finding.Commands = []string{shell("echo %s >/etc/cron.d/ltskeeper", line)}
 	}
 	return []Finding{finding}
@@ -97,13 +87,13 @@ func undone(f *facts) (found []Finding) {
 	if f.missing {
 		return nil
 	}
-	patterns := append([]string{"etc/apt/apt.conf.d/*", "etc/kernel/*.d/*", "etc/systemd/system/*.service"}, jobs...)
-	paths, content := f.files(patterns...)
-	for _, path := range paths {
-		for n, line := range lines(content[path]) {
+	patterns := append([]string{"etc/apt/apt.conf.d/*", "etc/kernel/*.d/*", "etc/systemd/system/*.service"},
+		host.JobFiles...)
+	for _, file := range f.readAll(patterns...) {
+		for n, line := range file.Lines() {
 			if what := f.rival(line); what != "" {
 				found = append(found, Finding{
-					Kind: Machine, Subject: path, Message: fmt.Sprintf("Line %d runs %s.", n, what),
+					Kind: Machine, Subject: file.Path, Message: fmt.Sprintf("Line %d runs %s.", n, what),
 					Fix: "Have it run ltskeeper update-image instead, or take the line out.",
 				})
 				break
@@ -120,10 +110,11 @@ func (f *facts) rival(line string) string {
 		return what
 	}
 	for _, path := range ownScript.FindAllString(line, -1) {
-		_, content := f.files(path)
-		for n, line := range lines(content[f.machine.path(path)]) {
-			if what := command(line); what != "" {
-				return fmt.Sprintf("%s, which runs %s (line %d)", f.machine.path(path), what, n)
+		for _, file := range f.readAll(path) {
+			for n, line := range file.Lines() {
+				if what := command(line); what != "" {
+					return fmt.Sprintf("%s, which runs %s (line %d)", file.Path, what, n)
+				}
 			}
 		}
 	}
@@ -140,7 +131,7 @@ func command(line string) string {
 }
 
 func clockUnsynchronised(f *facts) []Finding {
-	synchronised, err := f.machine.adjtime()
+	synchronised, err := f.machine.IsClockKept()
 	if err != nil {
 		f.couldNotSee("whether this machine's clock is synchronised: %v", err)
 		return nil
@@ -211,7 +202,7 @@ func clockFuture(f *facts) []Finding {
 }
 
 func tftpClosed(f *facts) []Finding {
-	if is, known := f.machine.listens("udp", 69); is || !known || len(f.farm.Chroots) == 0 {
+	if is, known := f.machine.IsListening("udp", 69); is || !known || len(f.farm.Chroots) == 0 {
 		return nil
 	}
 	return []Finding{{
@@ -226,7 +217,7 @@ func imagesUnserved(f *facts) []Finding {
 		return nil
 	}
 	for _, port := range []int{2049, 80, 443, 10809} { // NFS, HTTP, NBD
-		if is, known := f.machine.listens("tcp", port); is || !known {
+		if is, known := f.machine.IsListening("tcp", port); is || !known {
 			return nil
 		}
 	}

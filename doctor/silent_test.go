@@ -72,7 +72,7 @@ func TestNoSpaceForAFirstImage(t *testing.T) {
 	w.remove("tftp")
 	w.check(os.Mkdir(filepath.Join(w.dir, "images"), 0o755))
 	w.check(os.Mkdir(filepath.Join(w.dir, "tftp"), 0o755))
-	w.machine.free = func(path string) (unix.Statfs_t, error) {
+	w.machine.Statfs = func(path string) (unix.Statfs_t, error) {
 		return unix.Statfs_t{Bavail: 24, Bsize: 1 << 20}, nil // enough for one of the two folders
 	}
 	if found := strings.Join(ids(w.examine().Findings), " "); !strings.Contains(found, "no-space") {

@@ -42,7 +42,7 @@ func (f *facts) disks() (disks []*disk) {
 	by := map[mount]*disk{}
 	add := func(folder string, need int64) {
 		folder = existing(folder)
-		st, err := f.machine.free(folder)
+		st, err := f.machine.Statfs(folder)
 		var info unix.Stat_t
 		if err != nil || unix.Stat(folder, &info) != nil {
 			f.couldNotSee("the free space of %s", folder)

@@ -1,4 +1,4 @@
-package doctor
+package host
 
 import (
 	"bytes"
@@ -13,66 +13,52 @@ import (
 	"sync"
 	"time"
 
-	"ltskeeper/farm"
 	"ltskeeper/internal/regular"
 
 	"github.com/miekg/dns"
 )
 
-// A nameService asks name servers, and no hosts file: what it finds, a client finds as well that
-// asks the same ones.
-type nameService struct {
+// NameServers are asked for addresses. Unlike the machine's resolver they know no hosts file: what
+// they know, a client finds as well that asks the same ones.
+type NameServers struct {
 	config *dns.ClientConfig
-	file   string // resolv.conf
+	File   string // that names them
 }
 
-// openNameService reads which name servers clients ask: those that ltsp.conf names, else those that
-// dnsmasq on this machine tells them, else those that the machine asks itself.
-func (m *machine) openNameService(conf farm.LTSPConf) *nameService {
-	own := m.ownNameService()
-	servers, search := ltspNameServers(conf)
-	file := conf.Path
+// ErrNoName means that the name servers know no address of a name.
+var ErrNoName = errors.New("no name server knows it")
+
+// FindClientNameServers returns the name servers that clients ask: those that LTSP since 2019 gives
+// them, which file names and which search for names in search; otherwise those that dnsmasq on this
+// machine tells them; otherwise those that the machine asks itself. It is nil if there are none.
+func (m *Machine) FindClientNameServers(servers, search []string, file string) *NameServers {
+	own := m.findOwnNameServers()
 	if len(servers) == 0 {
-		servers, file = m.givenNameServers()
+		servers, file = m.readDnsmasqNameServers()
 	}
 	if len(servers) == 0 {
 		return own
 	}
-	config := &dns.ClientConfig{Servers: servers, Search: search, Ndots: 1, Port: cmp.Or(m.dnsPort, "53")}
+	config := &dns.ClientConfig{Servers: servers, Search: search, Ndots: 1, Port: cmp.Or(m.DNSPort, "53")}
 	if own != nil {
 		config.Ndots = own.config.Ndots
 		if len(search) == 0 {
 			config.Search = own.config.Search
 		}
 	}
-	return &nameService{config, file}
+	return &NameServers{config, file}
 }
 
-// ltspNameServers are those that LTSP since 2019 gives its clients, and where they search for
-// names. With DNS=1 it is the machine they boot from.
-func ltspNameServers(conf farm.LTSPConf) (servers, search []string) {
-	value := map[string]string{}
-	for _, s := range conf.Of(farm.ClientSections...) {
-		if s.Plain {
-			value[s.Key] = s.Value
-		}
-	}
-	if value["DNS"] == "1" {
-		value["DNS_SERVER"] = "127.0.0.1"
-	}
-	return strings.Fields(value["DNS_SERVER"]), strings.Fields(value["SEARCH_DOMAIN"])
-}
-
-// givenNameServers are those of dnsmasq's first option for that, which ltsp dnsmasq writes, and
-// where it is. 0.0.0.0 in there is dnsmasq itself.
-func (m *machine) givenNameServers() (servers []string, file string) {
-	files, _ := filepath.Glob(m.path("etc/dnsmasq.d/*.conf"))
-	for _, file := range append(files, m.path("etc/dnsmasq.conf")) {
-		data, err := regular.Read(file, regular.MaxText)
+// readDnsmasqNameServers returns the name servers of dnsmasq's first option for that, which ltsp
+// dnsmasq writes, and the file that it is in. 0.0.0.0 in there is dnsmasq itself.
+func (m *Machine) readDnsmasqNameServers() (servers []string, path string) {
+	paths, _ := filepath.Glob(m.Path("etc/dnsmasq.d/*.conf"))
+	for _, path := range append(paths, m.Path("etc/dnsmasq.conf")) {
+		data, err := regular.Read(path, regular.MaxText)
 		if err != nil {
 			continue
 		}
-		for _, line := range lines(data) {
+		for _, line := range (File{path, data}).Lines() {
 			key, value, _ := strings.Cut(line, "=")
 			words := strings.Split(value, ",")
 			at := slices.IndexFunc(words, func(w string) bool {
@@ -91,17 +77,18 @@ func (m *machine) givenNameServers() (servers []string, file string) {
 					servers = append(servers, a.String())
 				}
 			}
-			return servers, file
+			return servers, path
 		}
 	}
 	return nil, ""
 }
 
-// ownNameService reads which name servers the machine asks. systemd-resolved's own answers from the
-// machine's hosts file, too; then those are asked that it asks.
-func (m *machine) ownNameService() *nameService {
+// findOwnNameServers returns the name servers that the machine asks, nil if there are none.
+// systemd-resolved answers from the machine's hosts file as well; then those are returned that it
+// asks.
+func (m *Machine) findOwnNameServers() *NameServers {
 	for _, file := range []string{"etc/resolv.conf", "run/systemd/resolve/resolv.conf"} {
-		data, err := regular.Read(m.path(file), regular.MaxText)
+		data, err := regular.Read(m.Path(file), regular.MaxText)
 		if err != nil {
 			continue
 		}
@@ -109,22 +96,19 @@ func (m *machine) ownNameService() *nameService {
 		if err != nil {
 			continue
 		}
-		config.Port = cmp.Or(m.dnsPort, config.Port)
-		stub := func(server string) bool { return server == "127.0.0.53" || server == "127.0.0.54" }
-		if config.Servers = slices.DeleteFunc(config.Servers, stub); len(config.Servers) > 0 {
-			return &nameService{config, m.path(file)}
+		config.Port = cmp.Or(m.DNSPort, config.Port)
+		isStub := func(server string) bool { return server == "127.0.0.53" || server == "127.0.0.54" }
+		if config.Servers = slices.DeleteFunc(config.Servers, isStub); len(config.Servers) > 0 {
+			return &NameServers{config, m.Path(file)}
 		}
 	}
 	return nil
 }
 
-// errNoName means that the name servers know no address of a name.
-var errNoName = errors.New("no name server knows it")
-
-// lookup returns the addresses of a name, with the search list of resolv.conf; errNoName if there
+// LookUp returns the addresses of a name, with the search list of resolv.conf; ErrNoName if there
 // is none.
-func (s *nameService) lookup(ctx context.Context, name string) ([]netip.Addr, error) {
-	failure := errNoName
+func (s *NameServers) LookUp(ctx context.Context, name string) ([]netip.Addr, error) {
+	failure := ErrNoName
 	for _, full := range s.config.NameList(name) {
 		kinds := []uint16{dns.TypeA, dns.TypeAAAA}
 		answers, errs := make([]*dns.Msg, len(kinds)), make([]error, len(kinds))
@@ -161,9 +145,9 @@ func (s *nameService) lookup(ctx context.Context, name string) ([]netip.Addr, er
 }
 
 // ask asks one server after another until one has an answer. One that refuses is up, and knows
-// nothing: so does dnsmasq where there is nobody that it could ask. If the others are silent, that
-// is the answer.
-func (s *nameService) ask(ctx context.Context, name string, kind uint16) (*dns.Msg, error) {
+// nothing: dnsmasq does that where it has nobody to ask. If the others are silent, that is the
+// answer.
+func (s *NameServers) ask(ctx context.Context, name string, kind uint16) (*dns.Msg, error) {
 	question := new(dns.Msg)
 	question.SetQuestion(name, kind)
 	err := errors.New("there is no name server")
