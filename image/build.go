@@ -237,7 +237,7 @@ func (s *Store) wouldChange(ctx context.Context, from Source) (bool, Generation,
 	options.Inspector = from.Inspector
 	if from.Full || !s.madeHere(current) || g.Inspection != from.inspection() {
 		// Build would look at every file.
-		if _, err := squashfs.Same(ctx, from.Root, options); err != nil {
+		if _, err := squashfs.IsUnchanged(ctx, from.Root, options); err != nil {
 			return true, g, err
 		}
 		options.Inspector = nil
@@ -251,7 +251,7 @@ func (s *Store) wouldChange(ctx context.Context, from Source) (bool, Generation,
 	if previous == nil && options.Inspector == nil {
 		return true, g, nil
 	}
-	same, err := squashfs.Same(ctx, from.Root, options)
+	same, err := squashfs.IsUnchanged(ctx, from.Root, options)
 	return !same || !sameConf, g, err
 }
 

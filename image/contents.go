@@ -20,13 +20,14 @@ import (
 type contents struct {
 	tree    fs.ReadLinkFS
 	exclude *excludes.Patterns
-	covered map[string]bool           // where something is mounted that stays out of the image
-	overlay map[string]*squashfs.File // by path
-	folders map[string]bool           // that hold something of the overlay, directly or further down
+	covered map[string]bool                  // where something is mounted that stays out of the image
+	overlay map[string]*squashfs.OverlayFile // by path
+	folders map[string]bool                  // that hold something of the overlay, directly or further down
 }
 
 func newContents(tree fs.ReadLinkFS, o squashfs.Options) *contents {
-	c := &contents{tree: tree, exclude: o.Exclude, covered: map[string]bool{}, overlay: map[string]*squashfs.File{},
+	c := &contents{tree: tree, exclude: o.Exclude, covered: map[string]bool{},
+		overlay: map[string]*squashfs.OverlayFile{},
 		folders: map[string]bool{}}
 	for _, m := range o.Mounts {
 		c.covered[m.Path] = !m.IsTaken

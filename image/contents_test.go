@@ -45,7 +45,7 @@ func TestContents(t *testing.T) {
 	}
 	o := squashfs.Options{
 		Exclude: parseExcludes(t, "home/*", "root", "var/log"),
-		Overlay: []squashfs.File{
+		Overlay: []squashfs.OverlayFile{
 			{Path: "etc/ssh/known", Content: []byte("new"), Mode: 0o644},
 			{Path: "etc/shadow", Content: []byte("*"), ContentOnly: true},
 			{Path: "home/made/deep/file", Content: []byte("made"), Mode: 0o755},
@@ -121,7 +121,7 @@ func TestContentsAsTheImage(t *testing.T) {
 	p.write("root/data/inside", "x")
 	from := p.source("one")
 	from.Options.Exclude = parseExcludes(t, "home/*")
-	from.Options.Overlay = []squashfs.File{
+	from.Options.Overlay = []squashfs.OverlayFile{
 		{Path: "etc/hostname", Content: []byte("other"), ContentOnly: true}, {Path: "etc/new/file",
 			Content: []byte("new"), Mode: 0o640},
 		{Path: "data/over", Content: []byte("over"), Mode: 0o644},

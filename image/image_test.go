@@ -375,7 +375,7 @@ func TestAFailedBuildLeavesNothing(t *testing.T) {
 		t.Errorf("Build: %v, want context.Canceled", err)
 	}
 	from := p.source("one")
-	from.Options.Overlay = []squashfs.File{{Path: "etc/hostname/below", Mode: 0o644}}
+	from.Options.Overlay = []squashfs.OverlayFile{{Path: "etc/hostname/below", Mode: 0o644}}
 	if _, err := p.Build(context.Background(), from, p.now); err == nil {
 		t.Error("Build with an impossible overlay succeeded")
 	}

@@ -90,7 +90,7 @@ func TestJudgeFirstImage(t *testing.T) {
 		}, "", false},
 		"init is ltskeeper's": {func(p *place, from *Source) {
 			p.link("sbin/init", "/opt/init")
-			from.Options.Overlay = []squashfs.File{{Path: "opt/init", Content: []byte(static), Mode: 0o755}}
+			from.Options.Overlay = []squashfs.OverlayFile{{Path: "opt/init", Content: []byte(static), Mode: 0o755}}
 		}, "", false},
 		"no modules": {func(p *place, _ *Source) {
 			must(p.t, os.RemoveAll(filepath.Join(p.root, "lib")))

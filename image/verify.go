@@ -110,7 +110,7 @@ func (s *Store) verifyKernel(n int, img *openedImage) error {
 
 // holds says whether the file at path has the content of an entry.
 func (i *openedImage) holds(e *squashfs.Entry, path string) (bool, error) {
-	content, err := i.Content(e)
+	content, err := i.OpenFile(e)
 	if err != nil {
 		return false, err
 	}
@@ -159,7 +159,7 @@ func (s *Store) Diff(ctx context.Context, a, b int) ([]squashfs.Difference, erro
 		defer img.Close()
 		images[i] = img
 	}
-	differences, err := squashfs.Diff(ctx, images[0].Reader, images[1].Reader)
+	differences, err := squashfs.DiffImages(ctx, images[0].Reader, images[1].Reader)
 	var told []squashfs.Difference
 	for i, d := range differences {
 		within := i+1 < len(differences) && strings.HasPrefix(differences[i+1].Path, d.Path+"/")

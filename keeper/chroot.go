@@ -443,7 +443,8 @@ func (r *run) imageOptions(o *openRoot, overlay []derived) (squashfs.Options, er
 		if err != nil {
 			return squashfs.Options{}, err
 		}
-		options.Overlay = append(options.Overlay, squashfs.File{Path: path, Content: file.data, Mode: file.mode()})
+		options.Overlay = append(options.Overlay,
+			squashfs.OverlayFile{Path: path, Content: file.data, Mode: file.mode()})
 	}
 	options.Progress = func(p squashfs.Progress) {
 		r.progress("image "+o.declared.Name, p.Bytes, p.TotalBytes, "bytes")

@@ -21,8 +21,8 @@ import (
 
 // redact lists what the image is to hold in place of files with password hashes or the machine's
 // identity, as far as they are not left out of it.
-func (o *openRoot) redact() ([]squashfs.File, error) {
-	var overlay []squashfs.File
+func (o *openRoot) redact() ([]squashfs.OverlayFile, error) {
+	var overlay []squashfs.OverlayFile
 	for _, path := range secrets.Redacted() {
 		path, err := o.Resolve(path)
 		if err != nil {
@@ -39,7 +39,7 @@ func (o *openRoot) redact() ([]squashfs.File, error) {
 			return nil, err
 		}
 		if content, changed := secrets.Redact(path, content); changed {
-			overlay = append(overlay, squashfs.File{Path: path, Content: content, ContentOnly: true})
+			overlay = append(overlay, squashfs.OverlayFile{Path: path, Content: content, ContentOnly: true})
 		}
 	}
 	return overlay, nil

@@ -23,8 +23,9 @@ type Options struct {
 	BlockSize   int                // 4 KiB to 1 MiB, a power of two; 0 is 128 KiB
 	Exclude     *excludes.Patterns // what of the tree stays out; may be nil
 	// what is mounted below the root; nil: it is not known, and each mount is an empty folder
-	Mounts  []Mount
-	Overlay []File // what is in the image beside, or in place of, what is in the tree
+	Mounts []Mount
+	// what is in the image beside, or in place of, what is in the tree
+	Overlay []OverlayFile
 	// SkipSnapshots leaves out folders that hold snapshots of the tree: .snapshots, timeshift,
 	// timeshift-btrfs and .zfs, at the root and where a mount or a subvolume begins.
 	SkipSnapshots bool
@@ -121,10 +122,10 @@ func Build(ctx context.Context, out *os.File, root string, options Options) (Res
 	}
 }
 
-// Same says whether Build would make the image that options.Previous is once more, and shows
-// options.Inspector what Build would show it. It writes nothing. Without an index that can be used
-// the answer is no: only a build would tell.
-func Same(ctx context.Context, root string, options Options) (bool, error) {
+// IsUnchanged reports whether Build would make the image that options.Previous is once more, and
+// shows options.Inspector what Build would show it. It writes nothing. Without an index that can be
+// used the answer is no: only a build would tell.
+func IsUnchanged(ctx context.Context, root string, options Options) (bool, error) {
 	b, err := newBuilder(nil, root, options)
 	if err != nil {
 		return false, err

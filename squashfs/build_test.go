@@ -46,9 +46,11 @@ func TestOverlay(t *testing.T) {
 	c.check(os.Symlink("etc", c.path("link")))
 	c.check(os.MkdirAll(c.path("run/x"), 0o755))
 	mtime := time.Unix(12345, 0)
-	file := func(path string) File { return File{Path: path, Content: []byte("new"), Mode: 0o640, Mtime: mtime} }
-	untimed := File{Path: "etc/untimed", Content: []byte("new"), Mode: 0o640}
-	overlay := []File{file("etc/lts.conf"), file("opt/a/b"), file("opt/a/a"), file("etc/zz"), file("run/y")}
+	file := func(path string) OverlayFile {
+		return OverlayFile{Path: path, Content: []byte("new"), Mode: 0o640, Mtime: mtime}
+	}
+	untimed := OverlayFile{Path: "etc/untimed", Content: []byte("new"), Mode: 0o640}
+	overlay := []OverlayFile{file("etc/lts.conf"), file("opt/a/b"), file("opt/a/a"), file("etc/zz"), file("run/y")}
 	exclude, err := excludes.Parse([]string{"run/*"})
 	c.check(err)
 	before := snapshot(t, c.root)
@@ -83,7 +85,7 @@ func TestOverlay(t *testing.T) {
 		"/etc/x": "no path from the root", "../x": "no path from the root", "": "no path", ".": "no path",
 		strings.Repeat("n", 300): "name too long",
 	} {
-		_, err := Build(t.Context(), tempFile(t), c.root, Options{Overlay: []File{file(path)}})
+		_, err := Build(t.Context(), tempFile(t), c.root, Options{Overlay: []OverlayFile{file(path)}})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("overlay %.20q: got %v, want %q", path, err, want)
 		}
@@ -263,7 +265,7 @@ func TestChangingTree(t *testing.T) {
 func contentOf(t testing.TB, r *Reader, path string) []byte {
 	t.Helper()
 	e := mustLookup(t, r, path)
-	c, err := r.Content(e)
+	c, err := r.OpenFile(e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -399,7 +401,7 @@ func TestSuperblockTime(t *testing.T) {
 	c.check(err)
 	for want, o := range map[int64]Options{
 		1000: {Exclude: exclude}, 2000: {}, 77: {Time: time.Unix(77, 0)}, 0: {Time: time.Unix(0, 0)},
-		5000: {Overlay: []File{{Path: "x", Mtime: time.Unix(5000, 0)}}},
+		5000: {Overlay: []OverlayFile{{Path: "x", Mtime: time.Unix(5000, 0)}}},
 	} {
 		if got := buildAndOpen(t, c.root, o).Info().Time.Unix(); got != want {
 			t.Errorf("got %d, want %d", got, want)
@@ -472,7 +474,7 @@ func TestHugeFile(t *testing.T) {
 	c.check(err)
 	r := buildAndOpen(t, c.root, Options{})
 	e := mustLookup(t, r, "huge")
-	content, err := r.Content(e)
+	content, err := r.OpenFile(e)
 	c.check(err)
 	var b [5]byte
 	if _, err := content.ReadAt(b[:], 0); string(b[:]) != "begin" || e.Size != size {
@@ -565,7 +567,7 @@ func TestContentOnly(t *testing.T) {
 	c.check(os.Lchown(c.path("etc/shadow"), 7, 8))
 	c.check(os.Chmod(c.path("etc/shadow"), 0o640))
 	c.settle()
-	overlay := []File{{Path: "etc/shadow", Content: []byte("nothing"), ContentOnly: true}}
+	overlay := []OverlayFile{{Path: "etc/shadow", Content: []byte("nothing"), ContentOnly: true}}
 	first := buildGeneration(t, c.root, nil, Options{Overlay: overlay})
 	r := openImage(t, first.path)
 	for _, name := range []string{"etc/first-name", "etc/shadow"} {

@@ -18,12 +18,12 @@ type Difference struct {
 	What []string
 }
 
-// Diff compares two images and returns the paths that differ, in the order of Entries. It compares
-// every attribute but a directory's link count, and all content: compressed bytes where they are
-// equal, else what they stand for.
-func Diff(ctx context.Context, old, new *Reader) ([]Difference, error) {
-	pair := &imagePair{a: old, b: new}
-	d := newDiffer(imageSide(old), imageSide(new), pair.sameContent)
+// DiffImages compares two images and returns the paths that differ, in the order of Entries. It
+// compares every attribute but a directory's link count, and all content: compressed bytes where
+// they are equal, else what they stand for.
+func DiffImages(ctx context.Context, before, after *Reader) ([]Difference, error) {
+	pair := &imagePair{a: before, b: after}
+	d := newDiffer(imageSide(before), imageSide(after), pair.sameContent)
 	return d.compare(ctx)
 }
 
@@ -196,11 +196,11 @@ type imagePair struct {
 }
 
 func (p *imagePair) sameContent(a, b *Entry) (bool, error) {
-	ca, err := p.a.Content(a)
+	ca, err := p.a.newFileReader(a)
 	if err != nil {
 		return false, err
 	}
-	cb, err := p.b.Content(b)
+	cb, err := p.b.newFileReader(b)
 	if err != nil {
 		return false, err
 	}
@@ -263,7 +263,7 @@ func (p *imagePair) stored(a, b dataBlock) (bool, error) {
 }
 
 // tail compares what two files have in fragments.
-func (p *imagePair) tail(a, b *Content) (bool, error) {
+func (p *imagePair) tail(a, b *fileReader) (bool, error) {
 	if a.offset == b.offset {
 		if same, err := p.fragments(a.fragment, b.fragment); err != nil || same {
 			return same, err
@@ -296,7 +296,7 @@ func (p *imagePair) fragments(a, b fragmentEntry) (bool, error) {
 }
 
 // sameStream compares two contents of one size, whatever their blocks are.
-func sameStream(a, b *Content) (bool, error) {
+func sameStream(a, b *fileReader) (bool, error) {
 	bufA, bufB := make([]byte, 64<<10), make([]byte, 64<<10)
 	for off := int64(0); off < a.size; {
 		zerosA, err := a.zeros(off)

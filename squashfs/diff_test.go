@@ -174,7 +174,7 @@ func editable(t testing.TB) *tortureTree {
 	return tree
 }
 
-func TestDiff(t *testing.T) {
+func TestDiffImages(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	for name, test := range edits {
@@ -194,12 +194,12 @@ func TestDiff(t *testing.T) {
 					t.Errorf("%s:\n got %q\nwant %q", what, lines, test.want)
 				}
 			}
-			got, err := Diff(t.Context(), old, new)
-			check("Diff", got, err)
-			got, err = Diff(t.Context(), oldLZ4, new)
-			check("Diff with another compressor and block size", got, err)
+			got, err := DiffImages(t.Context(), old, new)
+			check("DiffImages", got, err)
+			got, err = DiffImages(t.Context(), oldLZ4, new)
+			check("DiffImages with another compressor and block size", got, err)
 			got, err = DiffTree(t.Context(), old, tree.root, Options{})
-			check("DiffTree", got, err)
+			check("DiffImagesTree", got, err)
 			got, err = DiffTree(t.Context(), new, tree.root, Options{})
 			if err != nil || len(got) > 0 {
 				t.Errorf("DiffTree with the new image: %q, %v", describe(got), err)
@@ -214,7 +214,7 @@ func TestDiffTreeWithOptions(t *testing.T) {
 	tree := editable(t)
 	options := Options{
 		Exclude: mustParseExcludes(t, "b/*\nlarge"),
-		Overlay: []File{
+		Overlay: []OverlayFile{
 			{Path: "a", Content: []byte("overlaid"), Mode: 0o600, Mtime: time.Unix(5, 0)},
 			{Path: "new/file", Content: []byte("new"), Mode: 0o644, Mtime: time.Unix(5, 0)},
 		},

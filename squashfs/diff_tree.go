@@ -81,7 +81,7 @@ type treeFiles struct {
 }
 
 func (f *treeFiles) sameContent(old, now *Entry) (bool, error) {
-	c, err := f.r.Content(old)
+	c, err := f.r.newFileReader(old)
 	if err != nil {
 		return false, err
 	}
@@ -96,7 +96,7 @@ func (f *treeFiles) sameContent(old, now *Entry) (bool, error) {
 	return same, err
 }
 
-func (f *treeFiles) sameAs(c *Content, on *content) (bool, error) {
+func (f *treeFiles) sameAs(c *fileReader, on *content) (bool, error) {
 	disk, err := f.opener.openContent(on)
 	if err != nil {
 		return false, err

@@ -21,7 +21,7 @@
 // its place. Syncing files, and renaming them to where they belong, is the caller's.
 //
 // [Open] makes a [Reader], which walks through an image, reads files out of it and checks it;
-// [Diff] and [DiffTree] compare images with each other and with trees.
+// [DiffImages] and [DiffTree] compare images with each other and with trees.
 //
 // What the package will not do: write into the tree, follow a symbolic link out of it, or a mount
 // unless it is told to, append to an image in place, store ACLs, or read images of other versions

@@ -149,7 +149,7 @@ func TestHoles(t *testing.T) {
 		r := openImage(t, g.path)
 		for what, other := range map[string]*Reader{"mksquashfs's": theirs, "its own": r,
 			"another block size": openImage(t, before[0].path)} {
-			different, err := Diff(t.Context(), other, r)
+			different, err := DiffImages(t.Context(), other, r)
 			if err != nil || len(different) > 0 {
 				t.Errorf("%s: differs from %s: %v %v", o.name(), what, describe(different), err)
 			}
@@ -173,7 +173,7 @@ func TestHoles(t *testing.T) {
 		}
 		sameImage(t, o.name()+": upon another", next, buildGeneration(t, tree.root, nil, o))
 		readsBack(t, o.name(), next, tree.root, want)
-		different, err := Diff(t.Context(), openImage(t, before[n].path), openImage(t, next.path))
+		different, err := DiffImages(t.Context(), openImage(t, before[n].path), openImage(t, next.path))
 		if err != nil || len(different) != 13 {
 			t.Errorf("%s: what changed is %q, %v", o.name(), describe(different), err)
 		}
@@ -314,20 +314,20 @@ func TestHugeHoles(t *testing.T) {
 	})
 	want := []string{".: mtime", "+ a-zeros", "small: content", "- zeros"}
 	uses(t, "comparing with another image", 40*mib, func() {
-		different, err := Diff(t.Context(), openImage(t, first.path), r)
+		different, err := DiffImages(t.Context(), openImage(t, first.path), r)
 		if got := describe(different); err != nil || !slices.Equal(got[len(got)-len(want)+1:], want[1:]) {
 			t.Errorf("%v, %v", got, err)
 		}
 	})
 	uses(t, "comparing with an image of other blocks", 60*mib, func() {
 		lz4 := openImage(t, build(t, tree.root, Options{Compression: LZ4, BlockSize: maxBlockSize, Jobs: 2}))
-		different, err := Diff(t.Context(), lz4, r)
+		different, err := DiffImages(t.Context(), lz4, r)
 		if err != nil || len(different) > 0 {
 			t.Errorf("%v, %v", describe(different), err)
 		}
 	})
 	uses(t, "reading the last byte", 4*mib, func() {
-		c, err := r.Content(mustLookup(t, r, "huge"))
+		c, err := r.OpenFile(mustLookup(t, r, "huge"))
 		tree.check(err)
 		var b [10]byte
 		if n, err := c.ReadAt(b[:], size-4); n != 4 || err != io.EOF ||

@@ -625,7 +625,7 @@ func TestOtherFileSystem(t *testing.T) {
 	}
 }
 
-func TestSame(t *testing.T) {
+func TestIsUnchanged(t *testing.T) {
 	t.Parallel()
 	c := newChanger(t, 7)
 	for range 20 {
@@ -636,7 +636,7 @@ func TestSame(t *testing.T) {
 	defer closePrevious()
 	same := func(o Options) bool {
 		t.Helper()
-		same, err := Same(t.Context(), c.root, o)
+		same, err := IsUnchanged(t.Context(), c.root, o)
 		c.check(err)
 		return same
 	}

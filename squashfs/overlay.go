@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A File is a regular file, of uid and gid 0, that is in the image whatever the tree has in its
-// place.
-type File struct {
+// An OverlayFile is a regular file, of uid and gid 0, that is in the image whatever the tree has in
+// its place.
+type OverlayFile struct {
 	Path    string // from the root, without a slash in front
 	Content []byte
 	Mode    fs.FileMode // permission bits
@@ -26,14 +26,14 @@ type File struct {
 
 // lay puts a file into the tree. Directories on its way that the tree lacks are made, with the
 // superblock's time.
-func (f *File) lay(root *entry) error {
+func (f *OverlayFile) lay(root *entry) error {
 	if err := f.layBelow(root); err != nil {
 		return fmt.Errorf("put %s into the image: %w", f.Path, err)
 	}
 	return nil
 }
 
-func (f *File) layBelow(dir *entry) error {
+func (f *OverlayFile) layBelow(dir *entry) error {
 	if !fs.ValidPath(f.Path) || f.Path == "." {
 		return errors.New("no path from the root, without a slash in front")
 	}

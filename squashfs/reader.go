@@ -35,8 +35,8 @@ type Reader struct {
 	zeroMetadata  atomic.Pointer[[]byte] // what a metadata block of zeros is before it is expanded
 }
 
-// Info is what an image says of itself.
-type Info struct {
+// ImageInfo is what an image says of itself.
+type ImageInfo struct {
 	Compression Compression
 	BlockSize   int
 	Time        time.Time // when it was made, or the time that stands for it
@@ -163,8 +163,8 @@ func (r *Reader) openXattrs(end uint64) (start uint64, err error) {
 }
 
 // Info returns what the superblock says.
-func (r *Reader) Info() Info {
-	return Info{
+func (r *Reader) Info() ImageInfo {
+	return ImageInfo{
 		Compression: r.super.compression(),
 		BlockSize:   int(r.super.BlockSize),
 		Time:        time.Unix(int64(r.super.Time), 0),

@@ -9,7 +9,7 @@ import (
 
 // A Content is what a regular file of an image holds. It needs no closing. Its methods but Read may
 // be called from several goroutines.
-type Content struct {
+type fileReader struct {
 	r    *Reader
 	path string
 	size int64
@@ -17,8 +17,6 @@ type Content struct {
 	list     blockList     // of its blocks, in front of the first
 	fragment fragmentEntry // where the tail is, if it is in none of them
 	offset   int           // of the tail there
-
-	pos int64 // of Read
 
 	mu   sync.Mutex
 	run  blockList // as list, at the run that was asked for last
@@ -79,16 +77,24 @@ func (l *blockList) next() error {
 // isZero reports whether the run is of zeros.
 func (l *blockList) isZero() bool { return l.block.size == 0 }
 
-// Content returns what e, a regular file of r, holds.
-func (r *Reader) Content(e *Entry) (*Content, error) {
-	c := &Content{r: r, path: e.Path, size: e.Size}
-	if err := c.open(e); err != nil {
+// OpenFile opens e, a regular file of r. The file needs no closing.
+func (r *Reader) OpenFile(e *Entry) (*io.SectionReader, error) {
+	f, err := r.newFileReader(e)
+	if err != nil {
+		return nil, err
+	}
+	return io.NewSectionReader(f, 0, f.size), nil
+}
+
+func (r *Reader) newFileReader(e *Entry) (*fileReader, error) {
+	c := &fileReader{r: r, path: e.Path, size: e.Size}
+	if err := c.locate(e); err != nil {
 		return nil, fmt.Errorf("open %s in the image: %w", e.Path, err)
 	}
 	return c, nil
 }
 
-func (c *Content) open(e *Entry) error {
+func (c *fileReader) locate(e *Entry) error {
 	if !e.IsRegular() {
 		return errors.New("it is no regular file")
 	}
@@ -108,17 +114,14 @@ func (c *Content) open(e *Entry) error {
 	return c.r.lookup(&c.r.fragments, uint64(e.fragment), &c.fragment)
 }
 
-// Size returns the length of the content in bytes.
-func (c *Content) Size() int64 { return c.size }
-
 // blockLen returns how long the i-th block is, expanded.
-func (c *Content) blockLen(i int64) int {
+func (c *fileReader) blockLen(i int64) int {
 	size := int64(c.r.super.BlockSize)
 	return int(min(size, c.size-i*size))
 }
 
 // seek brings c.run to the run that the i-th block is in, which is not the tail in a fragment.
-func (c *Content) seek(i int64) error {
+func (c *fileReader) seek(i int64) error {
 	if i < c.run.first {
 		c.run, c.data = c.list, nil
 	}
@@ -133,7 +136,7 @@ func (c *Content) seek(i int64) error {
 }
 
 // block returns the i-th block, expanded; nil if it is all zeros. It must not be changed.
-func (c *Content) block(i int64) (data []byte, err error) {
+func (c *fileReader) block(i int64) (data []byte, err error) {
 	if i == c.list.count {
 		return c.tail()
 	}
@@ -147,7 +150,7 @@ func (c *Content) block(i int64) (data []byte, err error) {
 }
 
 // zeros returns how many bytes from off on are in blocks of zeros that the image does not store.
-func (c *Content) zeros(off int64) (int64, error) {
+func (c *fileReader) zeros(off int64) (int64, error) {
 	size := int64(c.r.super.BlockSize)
 	i := off / size
 	if i == c.list.count {
@@ -159,7 +162,7 @@ func (c *Content) zeros(off int64) (int64, error) {
 	return min(c.run.end*size, c.size) - off, nil
 }
 
-func (c *Content) tail() ([]byte, error) {
+func (c *fileReader) tail() ([]byte, error) {
 	b, err := c.r.fragmentBlock(c.fragment)
 	if err != nil {
 		return nil, err
@@ -195,7 +198,7 @@ func (r *Reader) fragmentBlock(entry fragmentEntry) ([]byte, error) {
 }
 
 // ReadAt is io.ReaderAt's. It is made for reading forward.
-func (c *Content) ReadAt(p []byte, off int64) (n int, err error) {
+func (c *fileReader) ReadAt(p []byte, off int64) (n int, err error) {
 	if off < 0 {
 		return 0, fmt.Errorf("read %s in the image: negative offset %d", c.path, off)
 	}
@@ -219,19 +222,6 @@ func (c *Content) ReadAt(p []byte, off int64) (n int, err error) {
 	}
 	if n < len(p) {
 		err = io.EOF
-	}
-	return n, err
-}
-
-// Read is io.Reader's.
-func (c *Content) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	n, err := c.ReadAt(p, c.pos)
-	c.pos += int64(n)
-	if n > 0 && err == io.EOF {
-		err = nil
 	}
 	return n, err
 }

@@ -71,11 +71,11 @@ func (f imageFS) Open(name string) (fs.File, error) {
 	if !e.IsRegular() {
 		return o, nil
 	}
-	content, err := f.r.Content(e)
+	content, err := f.r.OpenFile(e)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	return &openFile{openEntry: o, Content: content}, nil
+	return &openFile{o, content}, nil
 }
 
 // openEntry is an entry that Open gave. What is not a directory has nothing to read.
@@ -121,13 +121,13 @@ func (o *openEntry) ReadDir(n int) ([]fs.DirEntry, error) {
 	return list, nil
 }
 
-// openFile is a regular file that Open gave: Read and ReadAt are its content's.
+// openFile is a regular file that Open gave.
 type openFile struct {
 	*openEntry
-	*Content
+	*io.SectionReader
 }
 
-func (o *openFile) Read(p []byte) (int, error) { return o.Content.Read(p) }
+func (o *openFile) Read(p []byte) (int, error) { return o.SectionReader.Read(p) }
 
 // entryInfo describes an entry as fs.FileInfo.
 type entryInfo struct{ entry *Entry }

@@ -462,7 +462,7 @@ func imageSnapshot(t testing.TB, r *Reader) map[string]string {
 		s.xattrs = describeXattrs(xattrs)
 		switch e.Mode & unix.S_IFMT {
 		case unix.S_IFREG:
-			c, err := r.Content(e)
+			c, err := r.OpenFile(e)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -293,7 +293,7 @@ func (v *verifier) entry(e *Entry, work *errgroup.Group) {
 
 // content checks where a file's data is, and has its blocks expanded.
 func (v *verifier) content(e *Entry, work *errgroup.Group) error {
-	c, err := v.r.Content(e)
+	c, err := v.r.newFileReader(e)
 	if err != nil {
 		return err
 	}
@@ -334,7 +334,7 @@ func (v *verifier) content(e *Entry, work *errgroup.Group) error {
 }
 
 // readLayout reads a file's list of blocks.
-func (v *verifier) readLayout(c *Content) (blockLayout, error) {
+func (v *verifier) readLayout(c *fileReader) (blockLayout, error) {
 	var words maphash.Hash
 	words.SetSeed(v.seed)
 	var buf [12]byte

@@ -38,13 +38,13 @@ func TestFlippedBits(t *testing.T) {
 				if err != nil || r.Verify(t.Context()) != nil {
 					continue
 				}
-				different, err := Diff(t.Context(), sound, r)
+				different, err := DiffImages(t.Context(), sound, r)
 				if err != nil {
-					t.Errorf("byte %d: Verify finds nothing, and Diff %v", at, err)
+					t.Errorf("byte %d: Verify finds nothing, and DiffImages %v", at, err)
 				}
 				for _, d := range different {
 					if what := strings.Join(d.What, " "); what != "owner" && what != "group" && what != "owner group" {
-						t.Errorf("byte %d: Verify finds nothing, and Diff %s of %s", at, what, d.Path)
+						t.Errorf("byte %d: Verify finds nothing, and DiffImages %s of %s", at, what, d.Path)
 					}
 				}
 			}

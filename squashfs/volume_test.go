@@ -20,7 +20,7 @@ func fileOf(t *testing.T, g *generation, path string) []byte {
 	r := openImage(t, g.path)
 	e, err := r.Lookup(path)
 	must(t, err)
-	c, err := r.Content(e)
+	c, err := r.OpenFile(e)
 	must(t, err)
 	data := make([]byte, e.Size)
 	if n, err := c.ReadAt(data, 0); n < len(data) {

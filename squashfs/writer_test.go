@@ -121,13 +121,13 @@ func judge(t *testing.T, root, theirs string, want map[string]string, c Compress
 		t.Errorf("DiffTree: %q: %v", d.Path, d.What)
 	}
 
-	different, err = Diff(t.Context(), openImage(t, theirs), r)
+	different, err = DiffImages(t.Context(), openImage(t, theirs), r)
 	if err != nil {
 		t.Error(err)
 	}
 	for _, d := range different {
 		if !wrapped.MatchString(d.Path) || !slices.Equal(d.What, []string{"mtime"}) {
-			t.Errorf("Diff: %q: %v", d.Path, d.What)
+			t.Errorf("DiffImages: %q: %v", d.Path, d.What)
 		}
 	}
 	sqfsdiff(t, theirs, image)
@@ -315,7 +315,7 @@ func TestDebianRoot(t *testing.T) {
 		}
 		theirs := openImage(t, mksquashfs(t, root, "-comp", "lz4", "-wildcards", "-ef", list))
 		ours := openImage(t, build(t, root, Options{Exclude: exclude}))
-		different, err := Diff(t.Context(), theirs, ours)
+		different, err := DiffImages(t.Context(), theirs, ours)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -260,7 +260,7 @@ func (v *victim) imageState() string {
 	for _, name := range []string{"etc/hostname", "boot/vmlinuz-6.1", "boot/initrd.img-6.1", "etc/lts.conf"} {
 		e, err := img.Lookup(name)
 		check(v.t, err)
-		content, err := img.Content(e)
+		content, err := img.OpenFile(e)
 		check(v.t, err)
 		data, err := io.ReadAll(content)
 		check(v.t, err)
