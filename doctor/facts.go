@@ -224,7 +224,7 @@ func (f *facts) findSilent() error {
 	if f.farm.LTSP.KnownHosts != "" {
 		own = append(own, filepath.Dir(f.farm.LTSP.KnownHosts))
 	}
-	if err := mounts.Ask(patience, own...); err != nil {
+	if err := mounts.CheckAnswer(patience, own...); err != nil {
 		return err
 	}
 	answers := make([]error, len(f.farm.Chroots))

@@ -43,7 +43,7 @@ func inUse() map[fileID]bool {
 	for _, file := range backing {
 		data, err := os.ReadFile(file)
 		path := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), " (deleted)")
-		if err != nil || mounts.Ask(mounts.Patience, path) != nil {
+		if err != nil || mounts.CheckAnswer(mounts.Patience, path) != nil {
 			continue // where nothing answers is no generation: its folders just did
 		}
 		if id, ok := idOf(path); ok {

@@ -11,16 +11,16 @@ import (
 
 // imagesAnswer fails if the folders of all images do not answer.
 func imagesAnswer(f *farm.Farm) error {
-	return mounts.Ask(mounts.Patience, f.Image.Directory, f.TFTP.Directory)
+	return mounts.CheckAnswer(mounts.Patience, f.Image.Directory, f.TFTP.Directory)
 }
 
 // AskRoot fails, with mounts.ErrSilent, if the tree of a chroot does not answer, or something that
 // is mounted in it where an image of it is looked at.
 func (k *Keeper) AskRoot(c farm.Chroot, patience time.Duration) error {
-	if err := mounts.Ask(patience, c.Path); err != nil {
+	if err := mounts.CheckAnswer(patience, c.Path); err != nil {
 		return err
 	}
-	places, err := mounts.Below(c.Path)
+	places, err := mounts.ListBelow(c.Path)
 	if err != nil {
 		return nil // to be found missing, or without /proc
 	}
@@ -32,5 +32,5 @@ func (k *Keeper) AskRoot(c farm.Chroot, patience time.Duration) error {
 	for i, place := range places {
 		places[i] = filepath.Join(c.Path, place)
 	}
-	return mounts.Ask(patience, places...)
+	return mounts.CheckAnswer(patience, places...)
 }

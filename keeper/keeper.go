@@ -80,7 +80,7 @@ func sweep(f *farm.Farm) error {
 	if f.LTSP.KnownHosts != "" {
 		folders = append(folders, filepath.Dir(f.LTSP.KnownHosts))
 	}
-	if err := mounts.Ask(mounts.Patience, folders...); err != nil {
+	if err := mounts.CheckAnswer(mounts.Patience, folders...); err != nil {
 		return err
 	}
 	if err := f.State.Sweep(); err != nil {

@@ -47,7 +47,7 @@ func (k *Keeper) Measure(r *Report) (*Measured, error) {
 // space asks how much room a folder's file system has, without what is kept for root, and in all. A
 // folder that is not there yet will be on its parent's.
 func space(dir string) (free, size int64, err error) {
-	if err := mounts.Ask(mounts.Patience, dir); err != nil {
+	if err := mounts.CheckAnswer(mounts.Patience, dir); err != nil {
 		return 0, 0, err
 	}
 	var st unix.Statfs_t

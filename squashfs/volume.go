@@ -55,7 +55,7 @@ func traitsOf(kind uint32, mount mountID) traits {
 	case unix.FUSE_SUPER_MAGIC:
 		// What a FUSE file system shows is its server's invention. virtiofs has the same number,
 		// and the host's ctimes.
-		return traits{ctimes: mounts.TypeOf(mount.number) == "virtiofs"}
+		return traits{ctimes: mounts.FindType(mount.number) == "virtiofs"}
 	}
 	return traitsOfKind(kind)
 }
@@ -83,7 +83,7 @@ const maxOverlays = 2
 // which layers repeat. A layer may be an overlay, too. One that lies deeper than the kernel stacks
 // them has hidden a layer: it was mounted there.
 func traitsOfOverlay(mount mountID, depth int) traits {
-	layers, known := mounts.Layers(mount.number)
+	layers, known := mounts.ListLayers(mount.number)
 	if !known || depth == 0 {
 		return traits{}
 	}

@@ -1,15 +1,14 @@
-// Package mounts asks file systems whether they answer. One that does not, as NFS does not whose
-// server is gone, keeps whoever looks at it waiting, mostly for ever and whatever signal comes.
+// Package mounts asks file systems whether they answer, and reads what is mounted below a folder. A
+// file system that does not answer, such as NFS whose server is gone, keeps callers waiting, mostly
+// for ever and whatever signal comes.
 package mounts
 
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,7 +19,7 @@ var ErrSilent = errors.New("its file system does not answer, as NFS does not who
 // takes seconds to wake.
 const Patience = 10 * time.Second
 
-// A question is one that a folder has been asked.
+// A question is one that the file system of a folder has been asked.
 type question struct {
 	asked  time.Time
 	answer chan struct{} // closed with the answer
@@ -33,12 +32,12 @@ var open = struct {
 	questions map[string]question
 }{questions: map[string]question{}}
 
-// Ask asks the file systems of these folders, all at once, and names the first that has not
+// CheckAnswer asks the file systems of these folders, all at once, and names the first that has not
 // answered in time; the error is ErrSilent. That a folder is not there is an answer.
-func Ask(patience time.Duration, folders ...string) error {
+func CheckAnswer(patience time.Duration, folders ...string) error {
 	var asked []question
 	for _, folder := range folders {
-		asked = append(asked, ask(folder))
+		asked = append(asked, askFolder(folder))
 	}
 	for i, q := range asked {
 		select {
@@ -54,16 +53,15 @@ func Ask(patience time.Duration, folders ...string) error {
 	return nil
 }
 
-func ask(folder string) question {
+func askFolder(folder string) question {
 	open.Lock()
 	defer open.Unlock()
-	q, waiting := open.questions[folder]
-	if waiting {
+	if q, isOpen := open.questions[folder]; isOpen {
 		return q
 	}
-	q = question{time.Now(), make(chan struct{})}
+	q := question{time.Now(), make(chan struct{})}
 	open.questions[folder] = q
-	go func() { // as long as it takes: nothing ends it but an answer
+	go func() { // nothing ends it but an answer
 		var st unix.Statx_t
 		// no cache may answer
 		unix.Statx(unix.AT_FDCWD, folder+"/.", unix.AT_STATX_FORCE_SYNC, unix.STATX_BASIC_STATS, &st)
@@ -75,25 +73,20 @@ func ask(folder string) question {
 	return q
 }
 
-// Below lists where something is mounted below a folder, relative to it. Where nothing is but what
-// autofs would mount if somebody looked is left out.
-func Below(folder string) ([]string, error) {
-	real, err := filepath.EvalSymlinks(folder)
+// ListBelow lists where something is mounted below a folder, relative to it. What autofs has not
+// mounted yet is left out.
+func ListBelow(folder string) ([]string, error) {
+	t, err := ReadTable(folder)
 	if err != nil {
 		return nil, err
 	}
-	all, err := mountinfo.GetMounts(mountinfo.PrefixFilter(real))
-	if err != nil {
-		return nil, err
-	}
-	return below(real, all), nil
+	return t.listMounted(), nil
 }
 
-func below(folder string, all []*mountinfo.Info) (places []string) {
-	for _, m := range all {
-		place, err := filepath.Rel(folder, m.Mountpoint)
-		if err == nil && place != "." && m.FSType != "autofs" {
-			places = append(places, place)
+func (t *Table) listMounted() (places []string) {
+	for _, m := range t.Mounts {
+		if m.Type != "autofs" {
+			places = append(places, m.Path)
 		}
 	}
 	return places

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,31 +35,23 @@ type Table struct {
 // ReadTable reads what is mounted below a folder. Of the folder itself it asks in which mount it
 // is; otherwise it looks at /proc alone, and so waits for no file system.
 func ReadTable(folder string) (*Table, error) {
-	t, err := readTable(folder)
+	var all []*mountinfo.Info
+	absolute, err := filepath.EvalSymlinks(folder)
+	if err == nil {
+		absolute, err = filepath.Abs(absolute)
+	}
+	if err == nil {
+		all, err = mountinfo.GetMounts(nil)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read what is mounted below %s: %w", folder, err)
 	}
-	return t, nil
+	return selectMounts(absolute, findMountOf(absolute, all), all), nil
 }
 
-func readTable(folder string) (*Table, error) {
-	folder, err := filepath.EvalSymlinks(folder)
-	if err != nil {
-		return nil, err
-	}
-	if folder, err = filepath.Abs(folder); err != nil {
-		return nil, err
-	}
-	all, err := mountinfo.GetMounts(nil)
-	if err != nil {
-		return nil, err
-	}
-	return newTable(folder, findOwn(folder, all), all), nil
-}
-
-// findOwn returns the mount that a folder is in. After chroot(2) it may not be listed: then only
-// its number is known.
-func findOwn(folder string, all []*mountinfo.Info) (own *mountinfo.Info) {
+// findMountOf returns the mount that a folder is in. After chroot(2) it may not be listed: then
+// only its number is known.
+func findMountOf(folder string, all []*mountinfo.Info) (own *mountinfo.Info) {
 	var st unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, folder, unix.AT_NO_AUTOMOUNT, unix.STATX_MNT_ID, &st)
 	told := err == nil && st.Mask&unix.STATX_MNT_ID != 0 // from Linux 5.8 on
@@ -76,14 +69,15 @@ func findOwn(folder string, all []*mountinfo.Info) (own *mountinfo.Info) {
 	return own
 }
 
-// newTable picks from a whole mount table what can be seen below a folder that is in the mount own.
-func newTable(folder string, own *mountinfo.Info, all []*mountinfo.Info) *Table {
+// selectMounts picks from a whole mount table what can be seen below a folder that is in the mount
+// own.
+func selectMounts(folder string, own *mountinfo.Info, all []*mountinfo.Info) *Table {
 	t := new(Table)
 	if own == nil {
 		return t
 	}
 	if rest, err := filepath.Rel(own.Mountpoint, folder); err == nil && own.Mountpoint != "" {
-		t.device, t.subtree = deviceOf(own), path.Join(own.Root, rest)
+		t.device, t.subtree = formatDevice(own), path.Join(own.Root, rest)
 	}
 	for _, m := range listVisible(folder, own, all) {
 		place, err := filepath.Rel(folder, m.Mountpoint)
@@ -91,14 +85,14 @@ func newTable(folder string, own *mountinfo.Info, all []*mountinfo.Info) *Table 
 			continue
 		}
 		t.Mounts = append(t.Mounts, Mount{
-			ID: uint64(m.ID), Path: place, Type: m.FSType, Source: m.Source, device: deviceOf(m), subtree: m.Root,
+			ID: uint64(m.ID), Path: place, Type: m.FSType, Source: m.Source, device: formatDevice(m), subtree: m.Root,
 		})
 	}
 	slices.SortFunc(t.Mounts, func(a, b Mount) int { return strings.Compare(a.Path, b.Path) })
 	return t
 }
 
-func deviceOf(m *mountinfo.Info) string { return fmt.Sprintf("%d:%d", m.Major, m.Minor) }
+func formatDevice(m *mountinfo.Info) string { return fmt.Sprintf("%d:%d", m.Major, m.Minor) }
 
 // listVisible lists the mounts below a folder that can be reached from the mount that the folder is
 // in. One mount covers another if it has the same parent and stands above it, or if it stands on
@@ -118,7 +112,7 @@ func listVisible(folder string, parent *mountinfo.Info, all []*mountinfo.Info) (
 			continue
 		}
 		top := m
-		for next := top; next != nil; next = standingOn(top, all) {
+		for next := top; next != nil; next = findMountedOn(top, all) {
 			top = next
 		}
 		visible = append(visible, top)
@@ -127,8 +121,8 @@ func listVisible(folder string, parent *mountinfo.Info, all []*mountinfo.Info) (
 	return visible
 }
 
-// standingOn returns the mount that was mounted on another one, at the same place, or nil.
-func standingOn(m *mountinfo.Info, all []*mountinfo.Info) *mountinfo.Info {
+// findMountedOn returns the mount that was mounted on another one, at the same place, or nil.
+func findMountedOn(m *mountinfo.Info, all []*mountinfo.Info) *mountinfo.Info {
 	for _, other := range all {
 		if other.Parent == m.ID && other != m && other.Mountpoint == m.Mountpoint {
 			return other
@@ -146,41 +140,48 @@ func IsWithin(place, folder string) bool {
 // IsShown reports whether what is mounted at m is a part of the folder's own file system that can
 // be seen in the folder at another path, as after mount --bind.
 func (t *Table) IsShown(m Mount) bool {
-	return t.device == m.device && overlap(t.subtree, m.subtree)
+	return t.device == m.device && isNested(t.subtree, m.subtree)
 }
 
 // Overlaps reports whether two mounts show the same files, or one of them some of the other's.
 func (m Mount) Overlaps(other Mount) bool {
-	return m.device == other.device && overlap(m.subtree, other.subtree)
+	return m.device == other.device && isNested(m.subtree, other.subtree)
 }
 
 // Depth returns how far below the top of its file system a mount begins: 0 if all of the file
 // system can be seen.
 func (m Mount) Depth() int { return strings.Count(strings.TrimSuffix(m.subtree, "/"), "/") }
 
-func overlap(a, b string) bool { return IsWithin(a, b) || IsWithin(b, a) }
+func isNested(a, b string) bool { return IsWithin(a, b) || IsWithin(b, a) }
 
-// Layers lists the folders of which an overlay is made, the upper one included, by the number of
-// its mount. The answer is false where they cannot be known: in another mount namespace, or where a
-// path is not absolute or holds what the kernel escapes.
-func Layers(id uint64) (folders []string, known bool) {
-	all, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
-		return uint64(m.ID) != id || m.FSType != "overlay", false
-	})
-	if err != nil || len(all) != 1 {
+// ListLayers lists the folders of which an overlay is made, the upper one included, by the number
+// of its mount. The answer is false where they cannot be known: in another mount namespace, or
+// where a path is not absolute or holds what the kernel escapes.
+func ListLayers(id uint64) (folders []string, known bool) {
+	m := findByID(id)
+	if m == nil || m.FSType != "overlay" {
 		return nil, false
 	}
-	return layersIn(all[0].VFSOptions)
+	return parseLayers(m.VFSOptions)
 }
 
-// layersIn reads them out of an overlay's options: lowerdir, where colons separate them, lowerdir+
-// and datadir+, each once per layer, and upperdir (Documentation/filesystems/overlayfs.rst). A
-// backslash in front of a colon, a comma or a backslash makes it a part of a name in lowerdir and
-// upperdir.
-func layersIn(options string) (folders []string, known bool) {
+// findByID returns the mount that /proc/self/mountinfo has under a number, or nil.
+func findByID(id uint64) *mountinfo.Info {
+	all, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) { return uint64(m.ID) != id, false })
+	if err != nil || len(all) != 1 {
+		return nil
+	}
+	return all[0]
+}
+
+// parseLayers reads them out of an overlay's options: lowerdir, where colons separate them,
+// lowerdir+ and datadir+, each once per layer, and upperdir
+// (Documentation/filesystems/overlayfs.rst). A backslash in front of a colon, a comma or a
+// backslash makes it a part of a name in lowerdir and upperdir.
+func parseLayers(options string) (folders []string, known bool) {
 	for option := range strings.SplitSeq(options, ",") {
 		name, value, _ := strings.Cut(option, "=")
-		value = unescape(value)
+		value = unescapePath(value)
 		switch name {
 		case "lowerdir":
 			folders = append(folders, splitLayers(value)...)
@@ -216,29 +217,21 @@ func splitLayers(list string) (folders []string) {
 	return folders
 }
 
-// unescape undoes what the kernel writes as \040 in /proc/self/mountinfo.
-func unescape(s string) string {
-	var b strings.Builder
-	for len(s) > 0 {
-		if s[0] == '\\' && len(s) >= 4 {
-			if n, err := strconv.ParseUint(s[1:4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				s = s[4:]
-				continue
-			}
-		}
-		b.WriteByte(s[0])
-		s = s[1:]
-	}
-	return b.String()
+// escaped is what the kernel writes for a space and the like in /proc/self/mountinfo: \040.
+var escaped = regexp.MustCompile(`\\[0-3][0-7]{2}`)
+
+func unescapePath(s string) string {
+	return escaped.ReplaceAllStringFunc(s, func(code string) string {
+		n, _ := strconv.ParseUint(code[1:], 8, 8)
+		return string([]byte{byte(n)})
+	})
 }
 
-// TypeOf returns the kind of file system of a mount, as /proc/self/mountinfo has it; "" if it is
+// FindType returns the kind of file system of a mount, as /proc/self/mountinfo has it; "" if it is
 // not there.
-func TypeOf(id uint64) string {
-	all, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) { return uint64(m.ID) != id, false })
-	if err != nil || len(all) != 1 {
-		return ""
+func FindType(id uint64) string {
+	if m := findByID(id); m != nil {
+		return m.FSType
 	}
-	return all[0].FSType
+	return ""
 }

@@ -24,12 +24,19 @@ func TestTable(t *testing.T) {
 			22, []string{"23 usr", "24 usr/local"}},
 		"a chroot's": {"23 22 8:2 / /srv/a/usr rw - ext4 /dev/sda2 rw\n24 22 8:3 / /srv/a-b rw - xfs /dev/sda3 rw\n",
 			"/srv/a", 22, []string{"23 usr"}},
-		"stacked":     {"23 22 8:2 / /usr rw - ext4 /dev/sda2 rw\n24 23 8:3 / /usr rw - xfs /dev/sda3 rw\n25 24 8:4 / /usr rw - xfs /dev/sda4 rw\n", "/", 22, []string{"25 usr"}},
-		"covered":     {"23 22 8:2 / /usr/local rw - ext4 /dev/sda2 rw\n24 22 8:3 / /usr rw - xfs /dev/sda3 rw\n25 24 8:4 / /usr/local rw - xfs /dev/sda4 rw\n", "/", 22, []string{"24 usr", "25 usr/local"}},
-		"under stack": {"23 22 8:2 / /usr rw - ext4 /dev/sda2 rw\n26 23 8:5 / /usr/local rw - ext4 /dev/sda5 rw\n24 23 8:3 / /usr rw - xfs /dev/sda3 rw\n", "/", 22, []string{"24 usr"}},
+		"stacked": {"23 22 8:2 / /usr rw - ext4 /dev/sda2 rw\n" +
+			"24 23 8:3 / /usr rw - xfs /dev/sda3 rw\n" +
+			"25 24 8:4 / /usr rw - xfs /dev/sda4 rw\n", "/", 22, []string{"25 usr"}},
+		"covered": {"23 22 8:2 / /usr/local rw - ext4 /dev/sda2 rw\n" +
+			"24 22 8:3 / /usr rw - xfs /dev/sda3 rw\n" +
+			"25 24 8:4 / /usr/local rw - xfs /dev/sda4 rw\n", "/", 22, []string{"24 usr", "25 usr/local"}},
+		"under stack": {"23 22 8:2 / /usr rw - ext4 /dev/sda2 rw\n" +
+			"26 23 8:5 / /usr/local rw - ext4 /dev/sda5 rw\n" +
+			"24 23 8:3 / /usr rw - xfs /dev/sda3 rw\n", "/", 22, []string{"24 usr"}},
 		"elsewhere": {"23 22 8:2 / /srv rw - ext4 /dev/sda2 rw\n24 22 8:3 / /opt rw - xfs /dev/sda3 rw\n", "/srv/a",
 			23, nil},
-		"the folder": {"23 22 8:2 / /srv/a rw - ext4 /dev/sda2 rw\n24 23 8:3 / /srv/a/opt\\040x rw - xfs /dev/sda3 rw\n", "/srv/a", 23, []string{"24 opt x"}},
+		"the folder": {"23 22 8:2 / /srv/a rw - ext4 /dev/sda2 rw\n" +
+			"24 23 8:3 / /srv/a/opt\\040x rw - xfs /dev/sda3 rw\n", "/srv/a", 23, []string{"24 opt x"}},
 	} {
 		all, err := mountinfo.GetMountsFromReader(strings.NewReader(head+test.table), nil)
 		if err != nil {
@@ -37,7 +44,7 @@ func TestTable(t *testing.T) {
 		}
 		own := all[slices.IndexFunc(all, func(m *mountinfo.Info) bool { return m.ID == test.own })]
 		var got []string
-		for _, m := range newTable(test.folder, own, all).Mounts {
+		for _, m := range selectMounts(test.folder, own, all).Mounts {
 			got = append(got, string(rune('0'+m.ID/10))+string(rune('0'+m.ID%10))+" "+m.Path)
 		}
 		if !slices.Equal(got, test.want) {
@@ -54,7 +61,7 @@ func TestTableAfterChroot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mounted := newTable("/", &mountinfo.Info{ID: 22}, all)
+	mounted := selectMounts("/", &mountinfo.Info{ID: 22}, all)
 	if len(mounted.Mounts) != 2 || mounted.IsShown(mounted.Mounts[0]) {
 		t.Errorf("got %+v", mounted)
 	}
@@ -72,7 +79,7 @@ func TestIsShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mounted := newTable("/", all[0], all)
+	mounted := selectMounts("/", all[0], all)
 	byPath := map[string]Mount{}
 	for _, m := range mounted.Mounts {
 		byPath[m.Path] = m
@@ -125,20 +132,20 @@ func TestReadTable(t *testing.T) {
 	var got []string
 	for _, m := range table.Mounts {
 		got = append(got, m.Path+" "+m.Type+" "+m.Source)
-		if kind := TypeOf(m.ID); kind != m.Type {
+		if kind := FindType(m.ID); kind != m.Type {
 			t.Errorf("%s is of type %q by its number", m.Path, kind)
 		}
 	}
 	if want := []string{"opt overlay overlay", "usr tmpfs one", "usr/local tmpfs three"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	folders, known := Layers(table.Mounts[0].ID)
+	folders, known := ListLayers(table.Mounts[0].ID)
 	if want := []string{lower, upper}; !known || !slices.Equal(folders, want) {
 		t.Errorf("the overlay's layers are %q, %v, want %q", folders, known, want)
 	}
 }
 
-func TestLayers(t *testing.T) {
+func TestParseLayers(t *testing.T) {
 	t.Parallel()
 	for options, want := range map[string][]string{
 		"rw,lowerdir=/a:/b,upperdir=/c,workdir=/d": {"/a", "/b", "/c"},
@@ -149,7 +156,7 @@ func TestLayers(t *testing.T) {
 		"rw,lowerdir=a:/b,upperdir=/c": nil,
 		"rw,index=off":                 nil,
 	} {
-		if got, known := layersIn(options); !slices.Equal(got, want) || known != (want != nil) {
+		if got, known := parseLayers(options); !slices.Equal(got, want) || known != (want != nil) {
 			t.Errorf("%s: %q, %v, want %q", options, got, known, want)
 		}
 	}

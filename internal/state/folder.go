@@ -30,7 +30,7 @@ type Folder string
 func (f Folder) Path() string { return string(f) }
 
 // Ask fails with mounts.ErrSilent if the folder's file system does not answer.
-func (f Folder) Ask() error { return mounts.Ask(mounts.Patience, f.Path()) }
+func (f Folder) Ask() error { return mounts.CheckAnswer(mounts.Patience, f.Path()) }
 
 // Sweep removes what killed runs have left of unfinished files. The caller holds the lock. The key
 // store sweeps its own folder.
