@@ -30,7 +30,7 @@ type Root struct {
 
 // Open opens the client root at path. If path is none, the error says what is missing: a client
 // root is a directory that holds a folder etc and a first program that can be started (see
-// inits.Find).
+// inits.FindInit).
 func Open(path string) (*Root, error) {
 	r, err := open(path)
 	if err != nil {
@@ -86,7 +86,7 @@ func (r *Root) check() error {
 	} else if !info.IsDir() {
 		return errors.New("it is no client root: its etc is not a directory")
 	}
-	if _, err := inits.Find(r.FS()); err != nil {
+	if _, err := inits.FindInit(r.FS()); err != nil {
 		return fmt.Errorf("it is no client root: %w", err)
 	}
 	return nil
@@ -108,7 +108,7 @@ func (r *Root) BelongsTo(id uint32) { r.owner = int(id) }
 
 // FS returns the root as a file system for package clientfs, which follows symbolic links as a
 // client does.
-func (r *Root) FS() fs.ReadLinkFS { return clientfs.Folder(r.root) }
+func (r *Root) FS() fs.ReadLinkFS { return clientfs.NewFolder(r.root) }
 
 // at returns where name is on this machine.
 func (r *Root) at(name string) string { return filepath.Join(r.path, name) }

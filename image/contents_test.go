@@ -130,7 +130,7 @@ func TestContentsAsTheImage(t *testing.T) {
 	must(t, err)
 	defer root.Close()
 	from.Options.Mounts = p.mounts()
-	before := listFS(t, newContents(clientfs.Folder(root), from.Options))
+	before := listFS(t, newContents(clientfs.NewFolder(root), from.Options))
 	b, err := p.Build(t.Context(), from, p.now)
 	must(t, err)
 	img, err := openImage(filepath.Join(b.dir, imageFile))

@@ -28,7 +28,7 @@ func (s *Store) judge(current int, from Source) (*kernels.Kernel, error) {
 		return nil, err
 	}
 	defer root.Close()
-	tree := clientfs.Folder(root)
+	tree := clientfs.NewFolder(root)
 	image := newContents(tree, from.Options)
 	init, err := checkInit(tree, image)
 	if err != nil {
@@ -78,12 +78,12 @@ func (s *Store) Judge(from Source) error {
 // checkInit returns the path of the init in an image, and refuses one without an init that a client
 // could start. What is wrong is found in the tree already, or comes of what is left out.
 func checkInit(tree, image fs.FS) (string, error) {
-	init, err := inits.Find(image)
+	init, err := inits.FindInit(image)
 	if err == nil {
 		return init, nil
 	}
 	err = fmt.Errorf("the image would have no init that clients could start, which nothing overrides: %w", err)
-	if name, treeErr := inits.Find(tree); treeErr == nil {
+	if name, treeErr := inits.FindInit(tree); treeErr == nil {
 		return "", remedy.AttachTo(fmt.Errorf("%w: the tree has /%s", err, name),
 			remedy.Advice("remove the exclude, or take in the mount, that leaves it or a file it needs out of the image"))
 	}

@@ -1,6 +1,6 @@
 // Package clientfs finds in a client root what a client finds in it.
 //
-// The root is an fs.FS that follows no symbolic links by itself: a folder (see Folder), an image
+// The root is an fs.FS that follows no symbolic links by itself: a folder (see NewFolder), an image
 // (squashfs.Reader.FS), or what an image will be made of. For the client an absolute link starts at
 // the root, and ".." at the root stays there.
 package clientfs

@@ -77,13 +77,13 @@ func TestFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	if err := fstest.TestFS(Folder(root), "etc/hosts", "etc/ssh/config", "usr/x", "zero", "lib"); err != nil {
+	if err := fstest.TestFS(NewFolder(root), "etc/hosts", "etc/ssh/config", "usr/x", "zero", "lib"); err != nil {
 		t.Error(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "m\xfcller"), []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if content, err := ReadStart(Folder(root), "m\xfcller", 10); err != nil || string(content) != "x" {
+	if content, err := ReadStart(NewFolder(root), "m\xfcller", 10); err != nil || string(content) != "x" {
 		t.Errorf("a name that is not UTF-8: %q, %v", content, err)
 	}
 }
@@ -107,7 +107,7 @@ func TestFolderDoesNotBlock(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		f, err := Folder(root).Open("fifo")
+		f, err := NewFolder(root).Open("fifo")
 		if err != nil {
 			t.Error(err)
 			return
@@ -115,7 +115,7 @@ func TestFolderDoesNotBlock(t *testing.T) {
 		if _, err := f.Read(make([]byte, 1)); err == nil {
 			t.Error("a fifo was read")
 		}
-		if content, err := ReadStart(Folder(root), "sparse", 100); err != nil || len(content) != 100 {
+		if content, err := ReadStart(NewFolder(root), "sparse", 100); err != nil || len(content) != 100 {
 			t.Errorf("read %d bytes, %v", len(content), err)
 		}
 	}()

@@ -8,12 +8,12 @@ import (
 	"syscall"
 )
 
-// Folder returns a folder on this machine as a file system. Open opens directories and regular
+// NewFolder returns a folder on this machine as a file system. Open opens directories and regular
 // files; of anything else, including a symbolic link, it gives a file that can only be asked what
 // it is, because opening a device or a fifo can block or have an effect. Names need not be UTF-8.
-func Folder(root *os.Root) fs.ReadLinkFS { return folder{root} }
+func NewFolder(root *os.Root) fs.ReadLinkFS { return folderFS{root} }
 
-type folder struct{ root *os.Root }
+type folderFS struct{ root *os.Root }
 
 func checkPath(op, name string) error {
 	if ValidPath(name) {
@@ -22,32 +22,32 @@ func checkPath(op, name string) error {
 	return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 }
 
-func (f folder) Lstat(name string) (fs.FileInfo, error) {
+func (f folderFS) Lstat(name string) (fs.FileInfo, error) {
 	if err := checkPath("lstat", name); err != nil {
 		return nil, err
 	}
 	return f.root.Lstat(name)
 }
 
-func (f folder) ReadLink(name string) (string, error) {
+func (f folderFS) ReadLink(name string) (string, error) {
 	if err := checkPath("readlink", name); err != nil {
 		return "", err
 	}
 	return f.root.Readlink(name)
 }
 
-func (f folder) Open(name string) (fs.File, error) {
+func (f folderFS) Open(name string) (fs.File, error) {
 	info, err := f.Lstat(name)
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() && !info.Mode().IsRegular() {
-		return described{info}, nil
+		return unopened{info}, nil
 	}
 	return f.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
-func (f folder) ReadDir(name string) ([]fs.DirEntry, error) {
+func (f folderFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	d, err := f.Open(name)
 	if err != nil {
 		return nil, err
@@ -62,12 +62,12 @@ func (f folder) ReadDir(name string) ([]fs.DirEntry, error) {
 	return entries, err
 }
 
-// described is a file that was not opened.
-type described struct{ info fs.FileInfo }
+// unopened is a file that was not opened.
+type unopened struct{ info fs.FileInfo }
 
-func (d described) Stat() (fs.FileInfo, error) { return d.info, nil }
-func (d described) Close() error               { return nil }
+func (d unopened) Stat() (fs.FileInfo, error) { return d.info, nil }
+func (d unopened) Close() error               { return nil }
 
-func (d described) Read([]byte) (int, error) {
+func (d unopened) Read([]byte) (int, error) {
 	return 0, &fs.PathError{Op: "read", Path: d.info.Name(), Err: syscall.EINVAL}
 }

@@ -20,19 +20,19 @@ import (
 	"ltskeeper/internal/clientfs"
 )
 
-// names are where the kernel looks for the first program, in its order (kernel_init in
+// candidates are where the kernel looks for the first program, in its order (kernel_init in
 // init/main.c). An initramfs looks there, too.
-var names = []string{"sbin/init", "etc/init", "bin/init", "bin/sh"}
+var candidates = []string{"sbin/init", "etc/init", "bin/init", "bin/sh"}
 
-// Find returns the name of the program that a client starts first, such as "sbin/init". The error
-// says what is missing: that there is no such program, or what the first one lacks. The kernel
-// would try the next one then, but an initramfs does not, and a client that comes up with a shell
-// alone is of no use.
+// FindInit returns the name of the program that a client starts first, such as "sbin/init". The
+// error says what is missing: that there is no such program, or what the first one lacks. The
+// kernel would try the next one then, but an initramfs does not, and a client that comes up with a
+// shell alone is of no use.
 //
 // A script needs its interpreter, and a program its loader. A program for another machine than this
 // one passes; so does one that may not be read here.
-func Find(root fs.FS) (string, error) {
-	for _, name := range names {
+func FindInit(root fs.FS) (string, error) {
+	for _, name := range candidates {
 		isThere, err := hasName(root, name)
 		if err != nil {
 			return "", fmt.Errorf("/%s cannot be looked for: %w", name, err)
@@ -45,28 +45,27 @@ func Find(root fs.FS) (string, error) {
 		}
 		return name, nil
 	}
-	return "", fmt.Errorf("there is no program to start in it (%s)", strings.Join(names, ", "))
+	return "", fmt.Errorf("there is no program to start in it (%s)", strings.Join(candidates, ", "))
 }
 
 // hasName reports whether a root has anything under a name, including a link that leads nowhere,
 // but not a folder: some systems have a folder /etc/init.
 func hasName(root fs.FS, name string) (bool, error) {
 	dir, err := clientfs.Resolve(root, path.Dir(name))
+	var info fs.FileInfo
 	if err == nil {
-		var info fs.FileInfo
 		info, err = fs.Lstat(root, path.Join(dir, path.Base(name)))
-		if err == nil && info.Mode()&fs.ModeSymlink != 0 {
-			_, target, err := clientfs.Stat(root, name)
-			return err != nil || !target.IsDir(), nil
-		}
-		if err == nil {
-			return !info.IsDir(), nil
-		}
 	}
-	if clientfs.IsMissing(err) {
+	switch {
+	case clientfs.IsMissing(err):
 		return false, nil
+	case err != nil:
+		return false, err
+	case info.Mode()&fs.ModeSymlink != 0:
+		_, target, err := clientfs.Stat(root, name)
+		return err != nil || !target.IsDir(), nil
 	}
-	return false, err
+	return !info.IsDir(), nil
 }
 
 // maxInterpreters is how many scripts may be each other's interpreters (exec_binprm in fs/exec.c).
@@ -97,7 +96,7 @@ func checkStarts(root fs.FS, name string, depth int) error {
 			return errors.New("is a script again, which is one too many")
 		}
 		if err := checkStarts(root, interpreter, depth+1); err != nil {
-			return fmt.Errorf("is a script whose interpreter %s %w", plain(interpreter), err)
+			return fmt.Errorf("is a script whose interpreter %s %w", quoteUnprintable(interpreter), err)
 		}
 		return nil
 	case bytes.HasPrefix(start, []byte(elf.ELFMAG)):
@@ -106,7 +105,7 @@ func checkStarts(root fs.FS, name string, depth int) error {
 			return err
 		}
 		if err := checkLoader(root, loader); err != nil {
-			return fmt.Errorf("is a program whose loader %s %w", plain(loader), err)
+			return fmt.Errorf("is a program whose loader %s %w", quoteUnprintable(loader), err)
 		}
 		return nil
 	}
@@ -130,7 +129,7 @@ func openProgram(root fs.FS, name string) (program, error) {
 		return nil, errors.New("does not exist")
 	}
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, newReadError(err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, errors.New("is not a regular file")
@@ -140,17 +139,17 @@ func openProgram(root fs.FS, name string) (program, error) {
 	}
 	f, err := root.Open(place)
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, newReadError(err)
 	}
 	p, ok := f.(program)
 	if !ok {
 		f.Close()
-		return nil, unreadable(errors.ErrUnsupported)
+		return nil, newReadError(errors.ErrUnsupported)
 	}
 	return p, nil
 }
 
-func unreadable(err error) error { return fmt.Errorf("cannot be read: %w", err) }
+func newReadError(err error) error { return fmt.Errorf("cannot be read: %w", err) }
 
 // startSize is how much of a program the kernel looks at to tell what it is (BINPRM_BUF_SIZE).
 const startSize = 256
@@ -159,7 +158,7 @@ const startSize = 256
 func readStart(f io.ReaderAt) ([]byte, error) {
 	start := make([]byte, startSize)
 	if _, err := f.ReadAt(start, 0); err != nil && err != io.EOF {
-		return nil, unreadable(err)
+		return nil, newReadError(err)
 	}
 	return start, nil
 }
@@ -189,78 +188,78 @@ const maxLoader = 4096
 // fs/binfmt_elf.c).
 const maxSegments = 65536
 
+var errDamaged = errors.New("is a damaged program")
+
 // readLoader returns the loader that an ELF program asks for (PT_INTERP), empty if it asks for
 // none.
 func readLoader(f io.ReaderAt, start []byte) (string, error) {
-	broken := errors.New("is a damaged program")
 	order, isKnown := map[byte]binary.ByteOrder{
 		byte(elf.ELFDATA2LSB): binary.LittleEndian, byte(elf.ELFDATA2MSB): binary.BigEndian,
 	}[start[elf.EI_DATA]]
 	if !isKnown {
-		return "", broken
+		return "", errDamaged
 	}
-	var at uint64
-	var kind elf.Type
-	var count, size, want int
-	read := func(src io.Reader, v any) error { return binary.Read(src, order, v) }
-	is64 := elf.Class(start[elf.EI_CLASS]) == elf.ELFCLASS64
-	switch {
-	case is64:
-		var h elf.Header64
-		if err := read(bytes.NewReader(start), &h); err != nil {
-			return "", err
-		}
-		at, kind, count, size, want = h.Phoff, elf.Type(h.Type), int(h.Phnum), int(h.Phentsize),
-			binary.Size(elf.Prog64{})
-	case elf.Class(start[elf.EI_CLASS]) == elf.ELFCLASS32:
-		var h elf.Header32
-		if err := read(bytes.NewReader(start), &h); err != nil {
-			return "", err
-		}
-		at, kind, count, size, want = uint64(h.Phoff), elf.Type(h.Type), int(h.Phnum), int(h.Phentsize),
-			binary.Size(elf.Prog32{})
+	var h elf.Header64
+	size := binary.Size(elf.Prog64{})
+	switch elf.Class(start[elf.EI_CLASS]) {
+	case elf.ELFCLASS64:
+		binary.Decode(start, order, &h) // start is long enough
+	case elf.ELFCLASS32:
+		var narrow elf.Header32
+		binary.Decode(start, order, &narrow)
+		h.Type, h.Phoff, h.Phnum, h.Phentsize = narrow.Type, uint64(narrow.Phoff), narrow.Phnum, narrow.Phentsize
+		size = binary.Size(elf.Prog32{})
 	default:
-		return "", broken
+		return "", errDamaged
 	}
-	if kind != elf.ET_EXEC && kind != elf.ET_DYN || size != want || count == 0 || count*size > maxSegments ||
-		at > 1<<62 {
-		return "", broken
+	kind, count := elf.Type(h.Type), int(h.Phnum)
+	if kind != elf.ET_EXEC && kind != elf.ET_DYN || int(h.Phentsize) != size || count == 0 ||
+		count*size > maxSegments {
+		return "", errDamaged
 	}
-	segments := io.NewSectionReader(f, int64(at), int64(count*size))
-	for range count {
+	segments, err := readPart(f, h.Phoff, count*size)
+	if err != nil {
+		return "", err
+	}
+	for ; len(segments) > 0; segments = segments[size:] {
 		var s elf.Prog64
-		var err error
-		if is64 {
-			err = read(segments, &s)
+		if elf.Class(start[elf.EI_CLASS]) == elf.ELFCLASS64 {
+			binary.Decode(segments, order, &s)
 		} else {
 			var narrow elf.Prog32
-			err = read(segments, &narrow)
+			binary.Decode(segments, order, &narrow)
 			s.Type, s.Off, s.Filesz = narrow.Type, uint64(narrow.Off), uint64(narrow.Filesz)
-		}
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return "", broken
-		}
-		if err != nil {
-			return "", unreadable(err)
 		}
 		if elf.ProgType(s.Type) != elf.PT_INTERP {
 			continue
 		}
-		if s.Filesz < 2 || s.Filesz > maxLoader || s.Off > 1<<62 {
-			return "", broken
+		if s.Filesz < 2 || s.Filesz > maxLoader {
+			return "", errDamaged
 		}
-		loader := make([]byte, s.Filesz)
-		n, err := f.ReadAt(loader, int64(s.Off))
-		if n < len(loader) && err != io.EOF {
-			return "", unreadable(err)
-		}
-		if n < len(loader) || loader[n-1] != 0 {
-			return "", broken
+		loader, err := readPart(f, s.Off, int(s.Filesz))
+		if err == nil && loader[len(loader)-1] != 0 {
+			err = errDamaged
 		}
 		loader, _, _ = bytes.Cut(loader, []byte{0})
-		return string(loader), nil
+		return string(loader), err
 	}
 	return "", nil
+}
+
+// readPart reads n bytes of a program from an offset on.
+func readPart(f io.ReaderAt, offset uint64, n int) ([]byte, error) {
+	if offset > 1<<62 {
+		return nil, errDamaged
+	}
+	part := make([]byte, n)
+	switch got, err := f.ReadAt(part, int64(offset)); {
+	case got == n:
+		return part, nil
+	case err == io.EOF:
+		return nil, errDamaged
+	default:
+		return nil, newReadError(err)
+	}
 }
 
 // checkLoader says why the kernel would not take a file as a loader.
@@ -280,8 +279,9 @@ func checkLoader(root fs.FS, name string) error {
 	return err
 }
 
-// plain returns a name as it is, quoted if it has characters that a reader could not see.
-func plain(name string) string {
+// quoteUnprintable returns a name as it is, quoted if it has characters that a reader could not
+// see.
+func quoteUnprintable(name string) string {
 	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
 		return quoted
 	}

@@ -47,7 +47,7 @@ func find(t *testing.T, dir string) (string, error) {
 	root, err := os.OpenRoot(dir)
 	check(t, err)
 	defer root.Close()
-	return Find(clientfs.Folder(root))
+	return FindInit(clientfs.NewFolder(root))
 }
 
 func check(t *testing.T, err error) {
@@ -128,7 +128,7 @@ var roots = map[string]struct {
 		"/sbin/init is a damaged program"},
 }
 
-func TestFind(t *testing.T) {
+func TestFindInit(t *testing.T) {
 	t.Parallel()
 	for name, c := range roots {
 		got, err := find(t, makeRoot(t, c.files))
@@ -139,8 +139,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// This machine's kernel starts what Find says that it starts, and nothing else.
-func TestFindAsTheKernelDoes(t *testing.T) {
+// This machine's kernel starts what FindInit says that it starts, and nothing else.
+func TestFindInitAsTheKernelDoes(t *testing.T) {
 	t.Parallel()
 	needKernel(t)
 	for name, c := range roots {
@@ -207,7 +207,8 @@ func TestFindRealPrograms(t *testing.T) {
 			"there is no program to start in it"},
 		"for another machine": {map[string]string{"sbin/init": string(elftest.Static(elf.EM_AARCH64))},
 			"sbin/init", ""},
-		"for another machine, 32 bits, without its loader": {map[string]string{"sbin/init": string(elftest.Dynamic(elf.EM_ARM, "/lib/ld-linux-armhf.so.3"))}, "",
+		"for another machine, 32 bits, without its loader": {
+			map[string]string{"sbin/init": string(elftest.Dynamic(elf.EM_ARM, "/lib/ld-linux-armhf.so.3"))}, "",
 			"whose loader /lib/ld-linux-armhf.so.3 does not exist"},
 	} {
 		got, err := find(t, makeRoot(t, c.files))
@@ -225,7 +226,7 @@ func FuzzCheckStarts(f *testing.F) {
 	}
 	f.Add([]byte("#!/sbin/init\n"))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		Find(fstest.MapFS{"sbin/init": {Data: content, Mode: 0o755},
+		FindInit(fstest.MapFS{"sbin/init": {Data: content, Mode: 0o755},
 			"bin/sh": {Data: []byte("#!/sbin/init"), Mode: 0o755}})
 	})
 }
