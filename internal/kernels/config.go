@@ -30,11 +30,11 @@ func readConfig(root fs.FS, version string) (config, error) {
 	}
 	for _, name := range []string{"boot/config-" + version, "lib/modules/" + version + "/config",
 		"usr/lib/modules/" + version + "/config"} {
-		_, info, err := find(root, name)
+		_, info, err := findRegular(root, name)
 		if err != nil {
 			return nil, err
 		}
-		if info == nil || !info.Mode().IsRegular() {
+		if info == nil {
 			continue
 		}
 		text, err := clientfs.ReadStart(root, name, maxConfig)

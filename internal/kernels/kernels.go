@@ -34,7 +34,7 @@ func Choose(root fs.FS) (*Kernel, error) {
 		return nil, err
 	}
 	for _, v := range versions {
-		for _, initrd := range initrdNames(v) {
+		for _, initrd := range listInitrdNames(v) {
 			pairs = append(pairs, pair{"boot/vmlinuz-" + v, initrd})
 		}
 	}
@@ -51,25 +51,21 @@ func Choose(root fs.FS) (*Kernel, error) {
 			return nil, err
 		}
 		if initrd != "" {
-			return &Kernel{Path: kernel, Initrd: initrd, Version: versionOf(kernel)}, nil
+			return &Kernel{Path: kernel, Initrd: initrd, Version: parseVersion(kernel)}, nil
 		}
 	}
 	return nil, nil
 }
 
-// initrdNames lists where the initrd of a kernel version may be: as Debian names it, and as Fedora
-// does.
-func initrdNames(version string) []string {
+// listInitrdNames lists where the initrd of a kernel version may be: as Debian names it, and as
+// Fedora does.
+func listInitrdNames(version string) []string {
 	return []string{"boot/initrd.img-" + version, "boot/initramfs-" + version + ".img"}
 }
 
 // listVersions lists the versions of which /boot has a kernel, the newest first.
 func listVersions(root fs.FS) ([]string, error) {
-	boot, info, err := find(root, "boot")
-	if err != nil || info == nil || !info.IsDir() {
-		return nil, err
-	}
-	entries, err := fs.ReadDir(root, boot)
+	entries, _, err := listFolder(root, "boot")
 	if err != nil {
 		return nil, err
 	}
@@ -85,17 +81,17 @@ func listVersions(root fs.FS) ([]string, error) {
 
 // findBootable returns where a client finds a file with something in it, empty if it does not.
 func findBootable(root fs.FS, name string) (string, error) {
-	place, info, err := find(root, name)
-	if err != nil || info == nil || !info.Mode().IsRegular() || info.Size() == 0 {
+	place, info, err := findRegular(root, name)
+	if info == nil || info.Size() == 0 {
 		return "", err
 	}
 	return place, nil
 }
 
-// versionOf returns the version in the name of a kernel's file, empty if there is none: every
+// parseVersion returns the version in the name of a kernel's file, empty if there is none: every
 // version begins with a digit, and vmlinuz-linux (Arch) or vmlinuz-lts (Alpine) says only which
 // package the kernel is of.
-func versionOf(kernel string) string {
+func parseVersion(kernel string) string {
 	_, version, _ := strings.Cut(path.Base(kernel), "-")
 	if version == "" || version[0] < '0' || version[0] > '9' {
 		return ""
@@ -103,8 +99,28 @@ func versionOf(kernel string) string {
 	return version
 }
 
-// find describes what a client finds under a name; info is nil if that is nothing.
-func find(root fs.FS, name string) (place string, info fs.FileInfo, err error) {
+// findRegular describes the regular file that a client finds under a name; info is nil if there is
+// none.
+func findRegular(root fs.FS, name string) (place string, info fs.FileInfo, err error) {
+	place, info, err = findFile(root, name)
+	if info != nil && !info.Mode().IsRegular() {
+		return "", nil, nil
+	}
+	return place, info, err
+}
+
+// listFolder lists the folder that a client finds under a name, if there is one.
+func listFolder(root fs.FS, name string) (entries []fs.DirEntry, exists bool, err error) {
+	place, info, err := findFile(root, name)
+	if info == nil || !info.IsDir() {
+		return nil, false, err
+	}
+	entries, err = fs.ReadDir(root, place)
+	return entries, err == nil, err
+}
+
+// findFile describes what a client finds under a name; info is nil if that is nothing.
+func findFile(root fs.FS, name string) (place string, info fs.FileInfo, err error) {
 	place, info, err = clientfs.Stat(root, name)
 	if clientfs.IsMissing(err) {
 		return "", nil, nil

@@ -15,11 +15,11 @@ var moduleFolders = []string{"lib/modules", "usr/lib/modules"}
 // configuration is not in the root is taken to need them. Where the kernel's version is not known,
 // the modules of any version will do.
 func CheckModules(root fs.FS, k Kernel) error {
-	config, err := readConfig(root, k.Version)
+	built, err := readConfig(root, k.Version)
 	if err != nil {
 		return err
 	}
-	if config["MODULES"] == notSet {
+	if built["MODULES"] == notSet {
 		return nil
 	}
 	versions, missing := []string{k.Version}, fmt.Errorf("/lib/modules/%s does not exist", k.Version)
@@ -36,11 +36,10 @@ func CheckModules(root fs.FS, k Kernel) error {
 			if err != nil {
 				return err
 			}
-			switch problem {
-			case "":
+			if problem == "" {
 				return nil
-			case noFolder:
-			default:
+			}
+			if problem != noFolder {
 				missing = fmt.Errorf("/%s %s", folder, problem)
 			}
 		}
@@ -53,36 +52,29 @@ const noFolder = "does not exist"
 // checkModuleFolder says what is wrong with a folder of modules, as one whose package is half
 // installed, or half removed. Nothing is if it is empty.
 func checkModuleFolder(root fs.FS, folder string) (problem string, err error) {
-	_, info, err := find(root, folder)
-	if err != nil || info == nil || !info.IsDir() {
+	if _, info, err := findFile(root, folder); info == nil || !info.IsDir() {
 		return noFolder, err
 	}
-	_, list, err := find(root, path.Join(folder, "modules.dep"))
-	if err != nil || list == nil || !list.Mode().IsRegular() {
+	_, list, err := findRegular(root, path.Join(folder, "modules.dep"))
+	if list == nil {
 		return "has no modules.dep", err
 	}
-	place, modules, err := find(root, path.Join(folder, "kernel"))
-	if err != nil || modules == nil || !modules.IsDir() {
-		return "has no folder kernel", err
+	modules, exists, err := listFolder(root, path.Join(folder, "kernel"))
+	switch {
+	case err != nil:
+		return "", err
+	case !exists:
+		return "has no folder kernel", nil
+	case list.Size() > 0 && len(modules) == 0:
+		return "lists modules, and its folder kernel is empty", nil
 	}
-	entries, err := fs.ReadDir(root, place)
-	if err == nil && list.Size() > 0 && len(entries) == 0 {
-		problem = "lists modules, and its folder kernel is empty"
-	}
-	return problem, err
+	return "", nil
 }
 
 // listModuleVersions lists the versions that have a folder of modules.
 func listModuleVersions(root fs.FS) (versions []string, err error) {
 	for _, folder := range moduleFolders {
-		place, info, err := find(root, folder)
-		if err != nil {
-			return nil, err
-		}
-		if info == nil || !info.IsDir() {
-			continue
-		}
-		entries, err := fs.ReadDir(root, place)
+		entries, _, err := listFolder(root, folder)
 		if err != nil {
 			return nil, err
 		}

@@ -7,14 +7,14 @@ import "strings"
 // The order is Debian Policy's, 5.6.12.
 func CompareVersions(a, b string) int {
 	for a != "" || b != "" {
-		if c := weight(a) - weight(b); c != 0 {
+		if c := rankStart(a) - rankStart(b); c != 0 {
 			return c
 		}
-		if weight(a) != 0 {
+		if rankStart(a) != 0 {
 			a, b = a[1:], b[1:]
 			continue
 		}
-		digitsA, digitsB := leadingDigits(a), leadingDigits(b)
+		digitsA, digitsB := cutDigits(a), cutDigits(b)
 		if c := compareNumbers(digitsA, digitsB); c != 0 {
 			return c
 		}
@@ -23,8 +23,8 @@ func CompareVersions(a, b string) int {
 	return 0
 }
 
-// weight is the rank of what a version's rest begins with: 0 for a number and for the end.
-func weight(s string) int {
+// rankStart is the rank of what a version's rest begins with: 0 for a number and for the end.
+func rankStart(s string) int {
 	if s == "" {
 		return 0
 	}
@@ -40,7 +40,7 @@ func weight(s string) int {
 	}
 }
 
-func leadingDigits(s string) string {
+func cutDigits(s string) string {
 	return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))]
 }
 
