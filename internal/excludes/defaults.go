@@ -5,9 +5,9 @@ import "slices"
 // Defaults returns the patterns for what no image of a client's root should hold, in the form that
 // Parse takes: what LTSP's own image.excludes leaves out, and a few secrets more. An image can be
 // fetched by whoever reaches the network.
-func Defaults() []string { return slices.Clone(defaults) }
+func Defaults() []string { return slices.Clone(defaultPatterns) }
 
-var defaults = []string{
+var defaultPatterns = []string{
 	// Filled when a client boots, or mounted over.
 	"dev/*",
 	"proc/*",

@@ -59,8 +59,8 @@ func Parse(lines []string) (*Patterns, error) {
 			errs = append(errs, fmt.Errorf("parse exclude %q: %w", line, err))
 		}
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
@@ -98,7 +98,7 @@ func (p *Patterns) add(text string) error {
 
 // add makes n exclude what the components match, one below the other.
 func (n *patternNode) add(components []*glob) {
-	entry := n.entry(components[0])
+	entry := n.findOrAdd(components[0])
 	switch {
 	case entry.ends: // a shorter pattern says so already
 	case len(components) == 1:
@@ -111,26 +111,23 @@ func (n *patternNode) add(components []*glob) {
 	}
 }
 
-// entry returns the entry of n for g, and makes it if need be.
-func (n *patternNode) entry(g *glob) *patternEntry {
+// findOrAdd returns the entry of n for g, and makes it if need be.
+func (n *patternNode) findOrAdd(g *glob) *patternEntry {
 	if !g.whole {
-		for _, entry := range n.wild {
-			if entry.glob.text == g.text {
-				return entry
-			}
+		i := slices.IndexFunc(n.wild, func(entry *patternEntry) bool { return entry.glob.text == g.text })
+		if i < 0 {
+			i = len(n.wild)
+			n.wild = append(n.wild, &patternEntry{glob: g})
 		}
-		n.wild = append(n.wild, &patternEntry{glob: g})
-		return n.wild[len(n.wild)-1]
+		return n.wild[i]
 	}
 	if n.literal == nil {
 		n.literal = make(map[string]*patternEntry)
 	}
-	entry := n.literal[g.prefix]
-	if entry == nil {
-		entry = &patternEntry{glob: g}
-		n.literal[g.prefix] = entry
+	if n.literal[g.prefix] == nil {
+		n.literal[g.prefix] = &patternEntry{glob: g}
 	}
-	return entry
+	return n.literal[g.prefix]
 }
 
 // Match reports whether path, or a directory it is in, is excluded. The path is relative to the

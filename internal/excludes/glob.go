@@ -74,7 +74,7 @@ func (g *glob) match(name string) bool {
 	if g.groups {
 		m.memo = make(map[[2]int]positions)
 	}
-	return m.seq(g.root, positionsOf(0)).has(len(name))
+	return m.matchSeq(g.root, newPositions(0)).has(len(name))
 }
 
 // globMatch is one name being matched.
@@ -83,18 +83,18 @@ type globMatch struct {
 	memo map[[2]int]positions // the ends of a group, by its id and start
 }
 
-// seq returns where s can end if it may start at any of from.
-func (m *globMatch) seq(s globSeq, from positions) positions {
+// matchSeq returns where s can end if it may start at any of from.
+func (m *globMatch) matchSeq(s globSeq, from positions) positions {
 	for i := range s {
 		if from.empty() {
 			break
 		}
-		from = m.node(&s[i], from)
+		from = m.matchNode(&s[i], from)
 	}
 	return from
 }
 
-func (m *globMatch) node(n *globNode, from positions) (to positions) {
+func (m *globMatch) matchNode(n *globNode, from positions) (to positions) {
 	switch n.op {
 	case globChar:
 		for p := range from.all {
@@ -117,7 +117,7 @@ func (m *globMatch) node(n *globNode, from positions) (to positions) {
 		}
 	default:
 		for p := range from.all {
-			to.addAll(m.group(n, p))
+			to.addAll(m.matchGroup(n, p))
 		}
 	}
 	return to
@@ -128,14 +128,14 @@ func (m *globMatch) leadingPeriod(p int) bool {
 	return p == 0 && strings.HasPrefix(m.name, ".")
 }
 
-// group returns where group n can end if it starts at p.
-func (m *globMatch) group(n *globNode, p int) positions {
+// matchGroup returns where group n can end if it starts at p.
+func (m *globMatch) matchGroup(n *globNode, p int) positions {
 	key := [2]int{n.id, p}
 	if to, ok := m.memo[key]; ok {
 		return to
 	}
-	start := positionsOf(p)
-	once := m.anyOf(n.alts, start)
+	start := newPositions(p)
+	once := m.matchAny(n.alts, start)
 	var to positions
 	switch n.op {
 	case globOne:
@@ -146,7 +146,7 @@ func (m *globMatch) group(n *globNode, p int) positions {
 	case globMany, globSome:
 		for last := once; !last.empty(); {
 			to.addAll(last)
-			last = m.anyOf(n.alts, last)
+			last = m.matchAny(n.alts, last)
 			last.removeAll(to)
 		}
 		if n.op == globMany {
@@ -160,10 +160,10 @@ func (m *globMatch) group(n *globNode, p int) positions {
 	return to
 }
 
-// anyOf returns where one of alts can end if it starts at any of from.
-func (m *globMatch) anyOf(alts []globSeq, from positions) (to positions) {
+// matchAny returns where one of alts can end if it starts at any of from.
+func (m *globMatch) matchAny(alts []globSeq, from positions) (to positions) {
 	for _, alt := range alts {
-		to.addAll(m.seq(alt, from))
+		to.addAll(m.matchSeq(alt, from))
 	}
 	return to
 }
@@ -174,7 +174,7 @@ const maxNameLen = 256
 // positions is a set of positions in a name, from 0 to its length.
 type positions [maxNameLen/64 + 1]uint64
 
-func positionsOf(p int) (s positions) {
+func newPositions(p int) (s positions) {
 	s.add(p)
 	return s
 }
@@ -222,7 +222,7 @@ func (s *byteSet) has(c byte) bool { return s[c/64]>>(c%64)&1 == 1 }
 // looks like lets a secret into an image.
 func parseGlob(text string) (*glob, error) {
 	p := globParser{rest: text}
-	root, err := p.seq(0)
+	root, err := p.parseSeq(0)
 	if err != nil {
 		return nil, err
 	}
@@ -250,14 +250,14 @@ func (p *globParser) next() byte {
 	return c
 }
 
-// seq reads up to the end, or within a group up to the | or ) that follows.
-func (p *globParser) seq(depth int) (globSeq, error) {
+// parseSeq reads up to the end, or within a group up to the | or ) that follows.
+func (p *globParser) parseSeq(depth int) (globSeq, error) {
 	var s globSeq
 	for p.rest != "" {
 		if depth > 0 && (p.rest[0] == '|' || p.rest[0] == ')') {
 			return s, nil
 		}
-		n, err := p.node(depth)
+		n, err := p.parseNode(depth)
 		if err != nil {
 			return nil, err
 		}
@@ -266,10 +266,10 @@ func (p *globParser) seq(depth int) (globSeq, error) {
 	return s, nil
 }
 
-func (p *globParser) node(depth int) (globNode, error) {
+func (p *globParser) parseNode(depth int) (globNode, error) {
 	c := p.next()
 	if op, ok := globGroups[c]; ok && strings.HasPrefix(p.rest, "(") {
-		return p.group(c, op, depth+1)
+		return p.parseGroup(c, op, depth+1)
 	}
 	switch c {
 	case '?':
@@ -277,7 +277,7 @@ func (p *globParser) node(depth int) (globNode, error) {
 	case '*':
 		return globNode{op: globStar}, nil
 	case '[':
-		set, err := p.set()
+		set, err := p.parseSet()
 		return globNode{op: globSet, set: set}, err
 	case '\\':
 		if p.rest == "" {
@@ -288,14 +288,14 @@ func (p *globParser) node(depth int) (globNode, error) {
 	return globNode{op: globChar, char: c}, nil
 }
 
-func (p *globParser) group(c byte, op globOp, depth int) (globNode, error) {
+func (p *globParser) parseGroup(c byte, op globOp, depth int) (globNode, error) {
 	if depth > globDepth {
 		return globNode{}, fmt.Errorf("groups nest deeper than %d", globDepth)
 	}
 	n := globNode{op: op, id: p.groups}
 	p.groups++
 	for p.rest != "" && p.next() != ')' { // the ( or |, then the | or )
-		alt, err := p.seq(depth)
+		alt, err := p.parseSeq(depth)
 		if err != nil {
 			return n, err
 		}
@@ -307,8 +307,8 @@ func (p *globParser) group(c byte, op globOp, depth int) (globNode, error) {
 	return n, nil
 }
 
-// set reads a bracket expression, behind its [.
-func (p *globParser) set() (*byteSet, error) {
+// parseSet reads a bracket expression, behind its [.
+func (p *globParser) parseSet() (*byteSet, error) {
 	unclosed := errors.New(`[ is never closed (\[ is the character itself)`)
 	set := new(byteSet)
 	not := p.rest != "" && (p.rest[0] == '!' || p.rest[0] == '^')
@@ -337,14 +337,14 @@ func (p *globParser) set() (*byteSet, error) {
 			p.rest = rest
 			continue
 		}
-		low, ok := p.setByte()
+		low, ok := p.parseSetByte()
 		if !ok {
 			return nil, unclosed
 		}
 		high := low
 		if len(p.rest) > 1 && p.rest[0] == '-' && p.rest[1] != ']' {
 			p.next()
-			if high, ok = p.setByte(); !ok {
+			if high, ok = p.parseSetByte(); !ok {
 				return nil, unclosed
 			}
 			if high < low {
@@ -363,8 +363,8 @@ func (p *globParser) set() (*byteSet, error) {
 	return set, nil
 }
 
-// setByte reads one byte of a bracket expression: x, \x, [.x.] or [=x=].
-func (p *globParser) setByte() (c byte, ok bool) {
+// parseSetByte reads one byte of a bracket expression: x, \x, [.x.] or [=x=].
+func (p *globParser) parseSetByte() (c byte, ok bool) {
 	for _, mark := range []string{".", "="} {
 		if len(p.rest) >= 5 && p.rest[:2] == "["+mark && p.rest[3:5] == mark+"]" {
 			c, p.rest = p.rest[2], p.rest[5:]

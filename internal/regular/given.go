@@ -25,7 +25,7 @@ func ReadGiven(ctx context.Context, path string, limit int64) ([]byte, error) {
 	case mode.IsRegular():
 		return Read(path, limit)
 	case mode&fs.ModeNamedPipe == 0 && mode&fs.ModeCharDevice == 0:
-		return nil, atPath("read", path, CheckKind(mode))
+		return nil, wrapAtPath("read", path, CheckKind(mode))
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -43,7 +43,7 @@ func ReadGiven(ctx context.Context, path string, limit int64) ([]byte, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case IsOdd(err):
-		err = atPath("read", path, err)
+		err = wrapAtPath("read", path, err)
 	}
 	return data, err
 }

@@ -26,6 +26,7 @@ const (
 // An OddError says that something else than an ordinary file of ordinary size is in its place.
 type OddError struct{ what string }
 
+// Error says what is in the file's place, as the end of a sentence.
 func (e *OddError) Error() string { return e.what }
 
 // IsOdd reports whether err says that a file was not read because of what it is, because of its
@@ -74,13 +75,13 @@ func Stat(path string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	return info, atPath("stat", path, CheckKind(info.Mode()))
+	return info, wrapAtPath("stat", path, CheckKind(info.Mode()))
 }
 
 // Open is os.Open for regular files. It follows symbolic links, and fails with an *OddError for
 // what is not a regular file.
 func Open(path string) (*os.File, error) {
-	if err := look(path, os.Stat); err != nil {
+	if err := checkKindAt(path, os.Stat); err != nil {
 		return nil, err
 	}
 	return checkOpened(os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0))
@@ -88,7 +89,7 @@ func Open(path string) (*os.File, error) {
 
 // OpenIn is Open for the file name in dir. A symbolic link in its place is odd, too.
 func OpenIn(dir *os.Root, name string) (*os.File, error) {
-	if err := look(name, dir.Lstat); err != nil {
+	if err := checkKindAt(name, dir.Lstat); err != nil {
 		return nil, err
 	}
 	return checkOpened(dir.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0))
@@ -97,20 +98,20 @@ func OpenIn(dir *os.Root, name string) (*os.File, error) {
 // OpenOwn is os.OpenFile for a file of the program's own that is written where it is. A symbolic
 // link in its place is odd, too: it leads to a file that may be somebody else's.
 func OpenOwn(path string, flag int, perm fs.FileMode) (*os.File, error) {
-	if err := look(path, os.Lstat); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := checkKindAt(path, os.Lstat); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	return checkOpened(os.OpenFile(path, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK, perm))
 }
 
-// look fails with an *OddError for what is not a regular file: merely to open a device may do
-// something.
-func look(path string, stat func(string) (fs.FileInfo, error)) error {
+// checkKindAt fails with an *OddError for what is not a regular file: merely to open a device may
+// do something.
+func checkKindAt(path string, stat func(string) (fs.FileInfo, error)) error {
 	info, err := stat(path)
 	if err != nil {
 		return err
 	}
-	return atPath("open", path, CheckKind(info.Mode()))
+	return wrapAtPath("open", path, CheckKind(info.Mode()))
 }
 
 // checkOpened makes sure that nothing else has taken the file's place since it was looked at.
@@ -118,11 +119,7 @@ func checkOpened(f *os.File, err error) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err == nil {
-		err = atPath("open", f.Name(), CheckKind(info.Mode()))
-	}
-	if err != nil {
+	if err := checkKindAt(f.Name(), func(string) (fs.FileInfo, error) { return f.Stat() }); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -151,11 +148,11 @@ func ReadOpened(f fs.File, limit int64) ([]byte, error) {
 		path = named.Name()
 	}
 	if err := CheckSize(info.Size(), limit); err != nil {
-		return nil, atPath("read", path, err)
+		return nil, wrapAtPath("read", path, err)
 	}
 	data, err := ReadUpTo(f, info.Size(), limit)
 	if IsOdd(err) {
-		err = atPath("read", path, err)
+		err = wrapAtPath("read", path, err)
 	}
 	return data, err
 }
@@ -174,21 +171,14 @@ func ReadUpTo(r io.Reader, expected, limit int64) ([]byte, error) {
 
 // OpenFS is Open for a file of fsys, which must be an fs.StatFS if opening a file can block.
 func OpenFS(fsys fs.FS, name string) (fs.File, error) {
-	info, err := fs.Stat(fsys, name)
-	if err != nil {
+	if err := checkKindAt(name, func(name string) (fs.FileInfo, error) { return fs.Stat(fsys, name) }); err != nil {
 		return nil, err
-	}
-	if err := CheckKind(info.Mode()); err != nil {
-		return nil, atPath("open", name, err)
 	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	if info, err = f.Stat(); err == nil {
-		err = atPath("open", name, CheckKind(info.Mode()))
-	}
-	if err != nil {
+	if err := checkKindAt(name, func(string) (fs.FileInfo, error) { return f.Stat() }); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -205,8 +195,8 @@ func ReadFS(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	return ReadOpened(f, limit)
 }
 
-// atPath says of an error what was done, and to which file; nil stays nil.
-func atPath(op, path string, err error) error {
+// wrapAtPath says of an error what was done, and to which file; nil stays nil.
+func wrapAtPath(op, path string, err error) error {
 	if err == nil {
 		return nil
 	}
