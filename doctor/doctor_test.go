@@ -23,7 +23,7 @@ import (
 	"ltskeeper/internal/testkit/elftest"
 	"ltskeeper/internal/testkit/sshdtest"
 	"ltskeeper/keeper"
-	"ltskeeper/keys"
+	"ltskeeper/keys/trust"
 	"ltskeeper/ldm"
 
 	"golang.org/x/sys/unix"
@@ -737,7 +737,7 @@ func (w *world) another(name string) {
 }
 
 func (w *world) fingerprints(server string) []string {
-	store, err := keys.Open(filepath.Join(w.dir, "state/keys"), true)
+	store, err := trust.Open(filepath.Join(w.dir, "state/keys"), true)
 	w.check(err)
 	trusted, err := store.Trusted(server, nil)
 	w.check(err)

@@ -18,6 +18,8 @@ import (
 	"ltskeeper/internal/mounts"
 	"ltskeeper/keeper"
 	"ltskeeper/keys"
+	"ltskeeper/keys/scan"
+	"ltskeeper/keys/trust"
 	"ltskeeper/ldm"
 
 	"golang.org/x/sync/errgroup"
@@ -40,7 +42,7 @@ type facts struct {
 	missing  bool          // there is no declaration
 	only     []string      // the subjects that are wanted; none: all
 
-	store    *keys.Store // nil without a status
+	store    *trust.Store // nil without a status
 	revoked  []keys.Key
 	all      []*server // declared
 	servers  []*server // of these, looked at
@@ -194,7 +196,7 @@ func (f *facts) certificates() {
 	if f.status == nil {
 		return
 	}
-	store, err := keys.Open(f.farm.State.KeysPath(), true)
+	store, err := trust.Open(f.farm.State.KeysPath(), true)
 	if err != nil {
 		return // the status has told
 	}
@@ -304,16 +306,16 @@ func (f *facts) readAll(patterns ...string) []host.File {
 // scan asks each address for one key.
 func (f *facts) scan(ctx context.Context) {
 	known := map[string]lookup{}
-	var targets []keys.Target
+	var targets []scan.Target
 	for _, s := range f.servers {
 		for name, l := range s.lookups {
 			known[name] = l
 		}
-		targets = append(targets, keys.Target{
+		targets = append(targets, scan.Target{
 			Name: s.Name, Addresses: s.Addresses, Port: s.Port, Certificates: len(f.farm.Authorities) > 0,
 		})
 	}
-	scanner := keys.Scanner{
+	scanner := scan.Scanner{
 		Timeout: min(f.farm.Collect.Timeout, patience), Parallel: max(f.farm.Collect.Parallel, atOnce), Brief: true,
 		Resolve: func(_ context.Context, name string) ([]netip.Addr, error) {
 			return append([]netip.Addr(nil), known[name].addresses...), known[name].err

@@ -9,14 +9,14 @@ import (
 	"syscall"
 	"time"
 
-	"ltskeeper/keys"
+	"ltskeeper/keys/scan"
 	"ltskeeper/ldm"
 )
 
 // silences are the addresses of a server that showed no key, and why.
-func silences(s *server, kinds ...keys.ErrorKind) (found []*keys.ScanError) {
+func silences(s *server, kinds ...scan.ErrorKind) (found []*scan.Error) {
 	for _, a := range s.sighting.Addresses {
-		var e *keys.ScanError
+		var e *scan.Error
 		if len(a.Keys) > 0 || !errors.As(a.Err, &e) {
 			continue
 		}
@@ -29,17 +29,17 @@ func silences(s *server, kinds ...keys.ErrorKind) (found []*keys.ScanError) {
 	return found
 }
 
-func at(e *keys.ScanError) string { return net.JoinHostPort(e.Address, strconv.Itoa(e.Port)) }
+func at(e *scan.Error) string { return net.JoinHostPort(e.Address, strconv.Itoa(e.Port)) }
 
 func sshClosed(f *facts) (found []Finding) {
 	for _, s := range f.servers {
-		if len(silences(s, keys.KindThrottled)) > 0 {
+		if len(silences(s, scan.KindThrottled)) > 0 {
 			f.couldNotSee("server %s: its sshd turns this machine away, as it does for a while with who connects too often, or for good with whom /etc/hosts.deny names there", s.Name)
 		}
-		if s.answered() > 0 || len(silences(s, keys.KindProtocol, keys.KindThrottled)) > 0 {
+		if s.answered() > 0 || len(silences(s, scan.KindProtocol, scan.KindThrottled)) > 0 {
 			continue
 		}
-		if silent := silences(s, keys.KindUnreachable, keys.KindTimeout); len(silent) > 0 {
+		if silent := silences(s, scan.KindUnreachable, scan.KindTimeout); len(silent) > 0 {
 			found = append(found, closed(s, silent[0]))
 		}
 	}
@@ -47,7 +47,7 @@ func sshClosed(f *facts) (found []Finding) {
 }
 
 // closed tells of an address by the way in which it does not answer, for each has another cause.
-func closed(s *server, e *keys.ScanError) Finding {
+func closed(s *server, e *scan.Error) Finding {
 	finding := Finding{Kind: Server, Subject: s.Name,
 		Message: sentence(fmt.Sprintf("SSH does not answer at %s: %v", at(e), e.Err))}
 	var errno syscall.Errno
@@ -60,7 +60,7 @@ func closed(s *server, e *keys.ScanError) Finding {
 		finding.Cause = "unreachable"
 		finding.Fix = "See whether it is on, and has that address; if so, which way this machine takes to it, and whether a firewall forbids it:"
 		finding.Commands = []string{"ip route get " + e.Address}
-	case e.Kind == keys.KindTimeout:
+	case e.Kind == scan.KindTimeout:
 		finding.Cause = "hangs"
 		finding.Fix = "The machine takes the connection and says nothing: see how busy it is, and why its sshd hangs; on the server:"
 		finding.Commands = []string{elsewhere(s.Name, "uptime"), elsewhere(s.Name, "systemctl restart ssh")}
@@ -74,7 +74,7 @@ func closed(s *server, e *keys.ScanError) Finding {
 
 func sshOther(f *facts) (found []Finding) {
 	for _, s := range f.servers {
-		if other := silences(s, keys.KindProtocol); len(other) > 0 && s.answered() == 0 {
+		if other := silences(s, scan.KindProtocol); len(other) > 0 && s.answered() == 0 {
 			e := other[0]
 			found = append(found, Finding{
 				Kind: Server, Subject: s.Name,
@@ -92,7 +92,7 @@ func addressSilent(f *facts) (found []Finding) {
 		if s.answered() == 0 {
 			continue
 		}
-		for _, e := range silences(s, keys.KindUnreachable, keys.KindTimeout, keys.KindProtocol) {
+		for _, e := range silences(s, scan.KindUnreachable, scan.KindTimeout, scan.KindProtocol) {
 			found = append(found, Finding{
 				Kind: Server, Subject: s.Name,
 				Message: sentence(fmt.Sprintf("SSH answers at another address of it, and not at %s: %v", at(e),

@@ -9,23 +9,23 @@ import (
 	"testing"
 
 	"ltskeeper/farm"
-	"ltskeeper/keys"
+	"ltskeeper/keys/scan"
 )
 
 // Each way of not answering has causes of its own, and commands for who has to look.
 func TestWaysOfNotAnswering(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		err            keys.ScanError
+		err            scan.Error
 		cause, command string
 	}{
-		{keys.ScanError{Kind: keys.KindUnreachable, Err: syscall.ECONNREFUSED}, "refused",
+		{scan.Error{Kind: scan.KindUnreachable, Err: syscall.ECONNREFUSED}, "refused",
 			"# on app01: systemctl status ssh"},
-		{keys.ScanError{Kind: keys.KindUnreachable, Err: syscall.EHOSTUNREACH}, "unreachable",
+		{scan.Error{Kind: scan.KindUnreachable, Err: syscall.EHOSTUNREACH}, "unreachable",
 			"ip route get 192.0.2.1"},
-		{keys.ScanError{Kind: keys.KindUnreachable, Err: errors.New("no answer within 3s")}, "silent",
+		{scan.Error{Kind: scan.KindUnreachable, Err: errors.New("no answer within 3s")}, "silent",
 			"ping -c 3 192.0.2.1"},
-		{keys.ScanError{Kind: keys.KindTimeout, Err: errors.New("connected, but no SSH version within 3s")}, "hangs",
+		{scan.Error{Kind: scan.KindTimeout, Err: errors.New("connected, but no SSH version within 3s")}, "hangs",
 			"# on app01: uptime"},
 	} {
 		c.err.Address, c.err.Port = "192.0.2.1", 22

@@ -9,6 +9,8 @@ import (
 
 	"ltskeeper/keeper"
 	"ltskeeper/keys"
+	"ltskeeper/keys/scan"
+	"ltskeeper/keys/trust"
 )
 
 // shown are the keys that a server showed just now.
@@ -222,7 +224,7 @@ func keyPending(f *facts) (found []Finding) {
 func keyUnknown(f *facts) (found []Finding) {
 	for _, s := range f.servers {
 		// else there is nothing to collect, and others say why
-		reached := s.answered() > 0 || len(silences(s, keys.KindThrottled)) > 0
+		reached := s.answered() > 0 || len(silences(s, scan.KindThrottled)) > 0
 		if s.record.State == keeper.Unscanned && !s.record.Certified && reached {
 			found = append(found, Finding{
 				Kind: Server, Subject: s.Name, Message: "It is declared, and none of its keys is on record.",
@@ -248,7 +250,7 @@ func certificate(f *facts) (found []Finding) {
 		if len(shown) > 0 {
 			certs = shown
 		}
-		policy := keys.Policy{Name: s.Name, Authorities: f.farm.Authorities,
+		policy := trust.Policy{Name: s.Name, Authorities: f.farm.Authorities,
 			Listed: append([]string{s.entry}, s.Aliases...)}
 		sign := func(of keys.Key) []string {
 			return []string{elsewhere("the machine of its CA",
@@ -267,10 +269,11 @@ func certificate(f *facts) (found []Finding) {
 			continue
 		}
 		for _, cert := range certs {
-			begins, ends, of, err := cert.Validity()
+			parsed, err := keys.ParseCertificate(cert.Key)
 			if err != nil {
 				continue
 			}
+			begins, ends, of := parsed.Begins, parsed.Ends, parsed.Certified
 			finding := Finding{Kind: Server, Subject: s.Name, Fix: "Have its CA sign its host key again:",
 				Commands: sign(of)}
 			refused := error(nil)

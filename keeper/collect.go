@@ -11,6 +11,8 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/keys"
+	"ltskeeper/keys/scan"
+	keytrust "ltskeeper/keys/trust"
 )
 
 // CollectOptions say how CollectKeys works.
@@ -94,14 +96,14 @@ func (r *run) survey(ctx context.Context, only []string) (*trust, []look, error)
 type look struct {
 	server    farm.Server
 	sighting  keys.Sighting
-	verdict   keys.Verdict
+	verdict   keytrust.Verdict
 	confirmed bool   // suspect in both looks of this run
 	note      string // what the second look changed
 }
 
 // look scans the servers and judges them. Those that show what they should not are asked a second
 // time: only what a server shows twice can put it into quarantine.
-func (r *run) look(ctx context.Context, store *keys.Store, servers []farm.Server) ([]look, error) {
+func (r *run) look(ctx context.Context, store *keytrust.Store, servers []farm.Server) ([]look, error) {
 	looks, err := r.scan(ctx, store, servers)
 	if err != nil {
 		return nil, err
@@ -124,7 +126,7 @@ func (r *run) look(ctx context.Context, store *keys.Store, servers []farm.Server
 		switch {
 		case second.verdict.Suspect:
 			looks[i].confirmed = true
-		case second.verdict.State == keys.StateTrusted:
+		case second.verdict.State == keytrust.StateTrusted:
 			second.note = "showed another key first and its trusted key a moment later: someone may be answering in its place at times"
 			looks[i] = second
 		}
@@ -133,16 +135,16 @@ func (r *run) look(ctx context.Context, store *keys.Store, servers []farm.Server
 }
 
 // scan asks the servers once.
-func (r *run) scan(ctx context.Context, store *keys.Store, servers []farm.Server) ([]look, error) {
+func (r *run) scan(ctx context.Context, store *keytrust.Store, servers []farm.Server) ([]look, error) {
 	login, logout, err := openLogin(r.farm.Collect.Login)
 	if err != nil {
 		return nil, err
 	}
 	defer logout()
-	scanner := keys.Scanner{Timeout: r.farm.Collect.Timeout, Parallel: r.farm.Collect.Parallel, Login: login}
-	targets := make([]keys.Target, len(servers))
+	scanner := scan.Scanner{Timeout: r.farm.Collect.Timeout, Parallel: r.farm.Collect.Parallel, Login: login}
+	targets := make([]scan.Target, len(servers))
 	for i, s := range servers {
-		targets[i] = keys.Target{Name: s.Name, Addresses: s.Addresses, Port: s.Port,
+		targets[i] = scan.Target{Name: s.Name, Addresses: s.Addresses, Port: s.Port,
 			Certificates: len(r.farm.Authorities) > 0}
 		if trusted, err := store.Trusted(s.Name, s.Pins); err == nil { // else the verdict will say so
 			targets[i].Trusted = keys.Plain(trusted)
@@ -168,7 +170,7 @@ func (r *run) scan(ctx context.Context, store *keys.Store, servers []farm.Server
 }
 
 // openLogin opens the identity that servers are logged in to with. Without a login it is nil.
-func openLogin(l *farm.Login) (login *keys.Login, logout func() error, err error) {
+func openLogin(l *farm.Login) (login *scan.Login, logout func() error, err error) {
 	if l == nil {
 		return nil, func() error { return nil }, nil
 	}
@@ -179,11 +181,11 @@ func openLogin(l *farm.Login) (login *keys.Login, logout func() error, err error
 				errors.New("log in to servers: the identity is the agent, and there is none (SSH_AUTH_SOCK)")
 		}
 	}
-	auth, logout, err := keys.OpenIdentity(path)
+	auth, logout, err := scan.OpenIdentity(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("log in to servers: %w", err)
 	}
-	return &keys.Login{User: l.User, Auth: auth}, logout, nil
+	return &scan.Login{User: l.User, Auth: auth}, logout, nil
 }
 
 // place puts a server into quarantine or ends its stay there. Silence changes nothing.
@@ -193,7 +195,7 @@ func (t *trust) place(l look, now time.Time) {
 		t.quarantine.release(l.server.Name) // no list has it anyway
 	case v.Suspect && l.confirmed:
 		t.quarantine.add(l.server.Name, now, l.why())
-	case v.State == keys.StateTrusted || v.State == keys.StateFirstUse:
+	case v.State == keytrust.StateTrusted || v.State == keytrust.StateFirstUse:
 		t.quarantine.release(l.server.Name)
 	}
 }
@@ -209,7 +211,7 @@ func (t *trust) forgetStrangers() {
 
 // keep writes down what a scan decided: the keys first, for they must not be trusted twice.
 func keep(t *trust, looks []look, now time.Time) error {
-	verdicts := make([]keys.Verdict, len(looks))
+	verdicts := make([]keytrust.Verdict, len(looks))
 	for i, l := range looks {
 		verdicts[i] = l.verdict
 	}
@@ -239,8 +241,8 @@ func choose(f *farm.Farm, names []string) ([]farm.Server, error) {
 	return slices.DeleteFunc(slices.Clone(f.Servers), func(s farm.Server) bool { return !chosen[s.Name] }), nil
 }
 
-func policyOf(f *farm.Farm, s farm.Server) keys.Policy {
-	return keys.Policy{
+func policyOf(f *farm.Farm, s farm.Server) keytrust.Policy {
+	return keytrust.Policy{
 		Name: s.Name, Names: names(s), Pins: s.Pins, FirstUse: f.Collect.FirstUse, RetireAfter: f.Collect.RetireAfter,
 		Authorities: f.Authorities, Listed: append([]string{f.ListEntry(s)}, s.Aliases...),
 	}
@@ -248,7 +250,7 @@ func policyOf(f *farm.Farm, s farm.Server) keys.Policy {
 
 // openStore opens the key store, unless revocations were lost: clients would take what they are to
 // refuse.
-func openStore(f *farm.Farm, readonly bool) (*keys.Store, error) {
+func openStore(f *farm.Farm, readonly bool) (*keytrust.Store, error) {
 	store, err := openRecord(f, readonly)
 	if err == nil {
 		err = lostRevocations(store)
@@ -257,18 +259,18 @@ func openStore(f *farm.Farm, readonly bool) (*keys.Store, error) {
 }
 
 // openRecord opens the key store also then, for who looks or revokes.
-func openRecord(f *farm.Farm, readonly bool) (*keys.Store, error) {
+func openRecord(f *farm.Farm, readonly bool) (*keytrust.Store, error) {
 	if err := f.State.Ask(); err != nil {
 		return nil, err
 	}
-	store, err := keys.Open(f.State.KeysPath(), readonly)
+	store, err := keytrust.Open(f.State.KeysPath(), readonly)
 	if err == nil {
 		store.OnOrderOf(whoseOrder())
 	}
 	return store, err
 }
 
-func lostRevocations(store *keys.Store) error {
+func lostRevocations(store *keytrust.Store) error {
 	lost := store.Lost()
 	if len(lost) == 0 {
 		return nil
@@ -278,4 +280,4 @@ func lostRevocations(store *keys.Store) error {
 		strings.Join(lost, " "))
 }
 
-func openSeen(f *farm.Farm) *keys.Seen { return keys.OpenSeen(f.State.Seen()) }
+func openSeen(f *farm.Farm) *keytrust.Seen { return keytrust.OpenSeen(f.State.Seen()) }

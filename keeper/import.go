@@ -5,6 +5,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/keys"
+	keytrust "ltskeeper/keys/trust"
 )
 
 // An Import is what became of keys that a person brought from elsewhere.
@@ -25,7 +26,7 @@ type Refused struct {
 
 // ImportKeys trusts the keys that lines say a server has, as far as they replace none.
 func (k *Keeper) ImportKeys(server string, lines []keys.Line) (done *Import, err error) {
-	err = k.changeKeys(server, func(s farm.Server, store *keys.Store) error {
+	err = k.changeKeys(server, func(s farm.Server, store *keytrust.Store) error {
 		done = &Import{Server: s.Name}
 		var offered []keys.Stored
 		for _, l := range lines {

@@ -8,6 +8,7 @@ import (
 	"ltskeeper/image"
 	"ltskeeper/internal/remedy"
 	"ltskeeper/keys"
+	keytrust "ltskeeper/keys/trust"
 )
 
 // Status is what is known without asking anybody.
@@ -85,7 +86,7 @@ func (k *Keeper) ReadStatus() (*Status, error) {
 }
 
 // revokedOf finds out from the log which servers had keys that are revoked now.
-func revokedOf(store *keys.Store) (map[string][]keys.Stored, error) {
+func revokedOf(store *keytrust.Store) (map[string][]keys.Stored, error) {
 	revoked := store.Revoked()
 	if len(revoked) == 0 {
 		return nil, nil
@@ -98,7 +99,7 @@ func revokedOf(store *keys.Store) (map[string][]keys.Stored, error) {
 	had := map[string][]keys.Stored{}
 	for _, e := range entries {
 		k, is := byFingerprint[e.Key]
-		if is && e.To == keys.Revoked && !slices.ContainsFunc(keys.Plain(had[e.Server]), k.Equal) {
+		if is && e.To == keytrust.Revoked && !slices.ContainsFunc(keys.Plain(had[e.Server]), k.Equal) {
 			had[e.Server] = append(had[e.Server], k)
 		}
 	}
@@ -106,7 +107,7 @@ func revokedOf(store *keys.Store) (map[string][]keys.Stored, error) {
 }
 
 // onRecord is what is known of one server.
-func (t *trust) onRecord(s farm.Server, seen *keys.Seen, listed map[string]bool) Server {
+func (t *trust) onRecord(s farm.Server, seen *keytrust.Seen, listed map[string]bool) Server {
 	server := Server{Name: s.Name, Declared: s, State: Unscanned, Listed: listed[s.Name],
 		Certified: t.certified[s.Name]}
 	withTimes := func(list []keys.Stored) []Key {
@@ -140,13 +141,13 @@ func (t *trust) onRecord(s farm.Server, seen *keys.Seen, listed map[string]bool)
 	if e, in := t.quarantine.entries[s.Name]; in {
 		server.State, server.Quarantined, server.Message = Changed, &e.since, e.why
 	}
-	server.Decision = server.Decision || keys.Undecided(t.keys[s.Name], pending, t.certified[s.Name])
+	server.Decision = server.Decision || keytrust.Undecided(t.keys[s.Name], pending, t.certified[s.Name])
 	server.Seen = latest(seen, s.Name, slices.Concat(t.keys[s.Name], certs))
 	return server
 }
 
 // latest is when a server last showed one of these, nil if never.
-func latest(seen *keys.Seen, server string, list []keys.Stored) *time.Time {
+func latest(seen *keytrust.Seen, server string, list []keys.Stored) *time.Time {
 	var last time.Time
 	for _, k := range list {
 		if at := seen.Last(server, k.Key); at.After(last) {

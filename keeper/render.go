@@ -13,6 +13,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/keys"
+	keytrust "ltskeeper/keys/trust"
 )
 
 // mark begins the first line of every text file that ltskeeper writes. A file without it belongs to
@@ -29,7 +30,7 @@ func ours(data []byte) bool { return bytes.HasPrefix(data, []byte(mark)) }
 // clients comes from it and the declaration alone.
 type trust struct {
 	farm       *farm.Farm
-	store      *keys.Store
+	store      *keytrust.Store
 	keys       map[string][]keys.Stored // trusted, by server
 	certified  map[string]bool          // trusted by a certificate, by server
 	quarantine *quarantine
@@ -37,7 +38,7 @@ type trust struct {
 }
 
 // loadTrust reads the record of keys and quarantine.
-func loadTrust(f *farm.Farm, store *keys.Store) (*trust, error) {
+func loadTrust(f *farm.Farm, store *keytrust.Store) (*trust, error) {
 	q, err := loadQuarantine(f.State)
 	if err != nil {
 		return nil, err

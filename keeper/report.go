@@ -5,6 +5,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/keys"
+	"ltskeeper/keys/scan"
 )
 
 // A Report says what a run found and did. Its JSON form is stable.
@@ -93,7 +94,7 @@ type Key struct {
 type AddressProblem struct {
 	Address string         `json:"address"`
 	Error   string         `json:"error"`
-	Kind    keys.ErrorKind `json:"-"` // "" if the scan did not say
+	Kind    scan.ErrorKind `json:"-"` // "" if the scan did not say
 }
 
 // A File is a text file derived for the clients.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"ltskeeper/keys"
+	"ltskeeper/keys/scan"
+	keytrust "ltskeeper/keys/trust"
 )
 
 // report is what the run says about one server.
@@ -45,14 +47,14 @@ func (l look) state() ServerState {
 		return Revoked
 	case v.Suspect:
 		return Changed
-	case v.State == keys.StateTrusted || v.State == keys.StateFirstUse || len(v.Added) > 0:
+	case v.State == keytrust.StateTrusted || v.State == keytrust.StateFirstUse || len(v.Added) > 0:
 		return Trusted
 	case shown(l.sighting) && len(v.Trusted)+len(v.Certified) == 0:
 		return Pending
 	}
 	for _, a := range l.sighting.Addresses {
-		var e *keys.ScanError
-		if errors.As(a.Err, &e) && e.Kind == keys.KindThrottled {
+		var e *scan.Error
+		if errors.As(a.Err, &e) && e.Kind == scan.KindThrottled {
 			return Throttled
 		}
 	}
@@ -92,7 +94,7 @@ func (l look) why() string {
 // explainSilence returns what went wrong with an address, without the server's name and address
 // before it.
 func explainSilence(a keys.AddressSighting) AddressProblem {
-	var e *keys.ScanError
+	var e *scan.Error
 	if errors.As(a.Err, &e) {
 		return AddressProblem{Address: a.Address, Error: e.Err.Error(), Kind: e.Kind}
 	}

@@ -1,14 +1,8 @@
-// Package keys is about the SSH host keys of servers: it asks servers for them, judges what they
-// show against what is trusted already, keeps the outcome on disk, and renders it as OpenSSH's
-// known_hosts.
+// Package keys holds the formats of SSH host keys: public keys and their fingerprints,
+// certificates, known_hosts, and the type Sighting. It opens no connection and no file, and trusts
+// nothing.
 //
-//	targets -> Scanner.Scan -> []Sighting -> Store.Judge -> Verdict -> Store.Apply
-//	                                    Store.Trusted -> RenderKnownHosts
-//
-// A scan is unauthenticated: whoever sits on the wire can answer it. So a scan makes a key trusted
-// only on a name's first use, or where the key is pinned; from then on a key that is not trusted
-// waits for a person. The package does not know where a server is declared, which file known_hosts
-// is written to, or who is asked for a decision.
+//	scan.Scanner -> Sighting -> trust.Store -> Stored -> RenderKnownHosts
 package keys
 
 import (
@@ -55,7 +49,7 @@ func ParseKeyLine(line string) (k Key, comment string, err error) {
 	switch {
 	case typ == "":
 		return Key{}, "", errors.New("parse key: the line is empty")
-	case !validType(typ):
+	case !IsKeyType(typ):
 		return Key{}, "", fmt.Errorf("parse key: %.40q is not a key type", typ)
 	case encoded == "":
 		return Key{}, "", fmt.Errorf("parse key: nothing follows %q", typ)
@@ -66,7 +60,7 @@ func ParseKeyLine(line string) (k Key, comment string, err error) {
 	if err != nil {
 		return Key{}, "", fmt.Errorf("parse key: %s key is not base64, it may be cut off: %w", typ, err)
 	}
-	key, err := parseBlob(blob)
+	key, err := ParseBlob(blob)
 	if err != nil {
 		return Key{}, "", fmt.Errorf("parse key: %w", err)
 	}
@@ -76,9 +70,9 @@ func ParseKeyLine(line string) (k Key, comment string, err error) {
 	return key, comment, nil
 }
 
-// parseBlob reads a key in its wire encoding. Two encodings of one key become the same blob, so
+// ParseBlob reads a key in its wire encoding. Two encodings of one key become the same blob, so
 // that a key cannot be disguised from a revocation.
-func parseBlob(blob []byte) (Key, error) {
+func ParseBlob(blob []byte) (Key, error) {
 	typ, err := blobType(blob)
 	if err != nil {
 		return Key{}, err
@@ -100,15 +94,17 @@ func blobType(blob []byte) (string, error) {
 	if len(blob) > maxBlob {
 		return "", fmt.Errorf("key of %d bytes, the most is %d", len(blob), maxBlob)
 	}
-	name, rest, ok := cutString(blob)
-	if !ok || len(rest) == 0 {
+	var head struct {
+		Type string
+		Rest []byte `ssh:"rest"`
+	}
+	if err := ssh.Unmarshal(blob, &head); err != nil || len(head.Rest) == 0 {
 		return "", errors.New("key is cut off")
 	}
-	typ := string(name)
-	if !validType(typ) {
-		return "", fmt.Errorf("%.40q is not a key type", typ)
+	if !IsKeyType(head.Type) {
+		return "", fmt.Errorf("%.40q is not a key type", head.Type)
 	}
-	return typ, nil
+	return head.Type, nil
 }
 
 // Fingerprint is the key's SHA-256 fingerprint as ssh-keygen prints it: "SHA256:" and 43 characters
@@ -136,7 +132,7 @@ func (k Key) Weakness() error {
 	switch {
 	case k.Type == typeDSA:
 		return errors.New("DSA is broken and OpenSSH has dropped it")
-	case k.isCertificate():
+	case k.IsCertificate():
 		return errors.New("it is a certificate, not a plain key")
 	case k.Type == ssh.KeyAlgoRSA:
 		if bits := rsaBits(k.Blob); bits < minRSA {
@@ -155,7 +151,8 @@ func (k Key) Caution() string {
 	return ""
 }
 
-func (k Key) isCertificate() bool { return strings.Contains(k.Type, certMark) }
+// IsCertificate reports whether it is a certificate that is carried as a Key.
+func (k Key) IsCertificate() bool { return strings.Contains(k.Type, certMark) }
 
 // rsaBits is the size of an RSA key's modulus, 0 if it has no proper one.
 func rsaBits(blob []byte) int {
@@ -189,23 +186,6 @@ func (k Key) Bits() int {
 	return 0
 }
 
-// validType reports whether s can be a key type: RFC 4251, section 6, and no character that means
-// something in known_hosts.
-func validType(s string) bool {
-	if s == "" || len(s) > 64 {
-		return false
-	}
-	for _, c := range []byte(s) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case c == '-', c == '.', c == '_', c == '@', c == '+':
-		default:
-			return false
-		}
-	}
-	return s[0] != '@'
-}
-
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 // cutBlank splits s at its first run of blanks.
@@ -217,18 +197,37 @@ func cutBlank(s string) (before, after string) {
 	return s[:i], strings.TrimLeft(s[i:], " \t")
 }
 
-// anyKey is a key, whether its origin is known or not.
-type anyKey interface {
+// AnyKey is a key, whether its origin is known or not.
+type AnyKey interface {
 	Key | Stored
 	plain() Key
 }
 
 func (k Key) plain() Key { return k }
 
-func contains[K, L anyKey](list []K, k L) bool {
+// Contains reports whether the key is in the list, with whatever origin.
+func Contains[K, L AnyKey](list []K, k L) bool {
 	return slices.ContainsFunc(list, func(other K) bool { return other.plain().Equal(k.plain()) })
 }
 
-func hasType[K anyKey](list []K, typ string) bool {
+// HasType reports whether a key in the list is of the type.
+func HasType[K AnyKey](list []K, typ string) bool {
 	return slices.ContainsFunc(list, func(k K) bool { return k.plain().Type == typ })
+}
+
+// SSHFP is the key's fingerprint as a DNS record's data (RFC 4255, 6594, 7479): algorithm, 2 for
+// SHA-256, and hexadecimal digits. ok is false for a type that has no number.
+func (k Key) SSHFP() (data string, ok bool) {
+	algorithm := 0
+	switch {
+	case k.Type == "ssh-rsa":
+		algorithm = 1
+	case strings.HasPrefix(k.Type, "ecdsa-sha2-"):
+		algorithm = 3
+	case k.Type == "ssh-ed25519":
+		algorithm = 4
+	default:
+		return "", false
+	}
+	return fmt.Sprintf("%d 2 %x", algorithm, k.sum()), true
 }

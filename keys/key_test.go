@@ -1,4 +1,4 @@
-package keys
+package keys_test
 
 import (
 	"encoding/base64"
@@ -7,13 +7,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ltskeeper/internal/testkit/keytest"
+	"ltskeeper/keys"
 )
 
 func TestParseKey(t *testing.T) {
 	t.Parallel()
-	e1 := key("e1")
+	e1 := keytest.Key("e1")
 	b64 := base64.StdEncoding.EncodeToString(e1.Blob)
-	opaque := base64.StdEncoding.EncodeToString(key("x1").Blob)
+	opaque := base64.StdEncoding.EncodeToString(keytest.Key("x1").Blob)
 	for _, test := range []struct {
 		line, typ, comment, err string
 	}{
@@ -31,10 +34,11 @@ func TestParseKey(t *testing.T) {
 		{line: "app01 ssh-ed25519 " + b64, err: "not base64"},
 		{line: "ssh-ed25519 " + base64.StdEncoding.EncodeToString(append(e1.Blob, 0)), err: "trailing junk"},
 		{line: "ssh-ed25519 " + b64 + " \x1b[31mred", err: "control characters"},
-		{line: "ssh-big " + base64.StdEncoding.EncodeToString(append(sshString("ssh-big"), make([]byte, 1<<20)...)),
+		{line: "ssh-big " +
+			base64.StdEncoding.EncodeToString(append(keytest.SSHString("ssh-big"), make([]byte, 1<<20)...)),
 			err: "the most is 16384"},
 	} {
-		k, comment, err := ParseKeyLine(test.line)
+		k, comment, err := keys.ParseKeyLine(test.line)
 		if test.err != "" {
 			if err == nil || !strings.Contains(err.Error(), test.err) {
 				t.Errorf("%.60q: error %v, want one with %q", test.line, err, test.err)
@@ -49,11 +53,11 @@ func TestParseKey(t *testing.T) {
 
 func TestFingerprintAgreesWithSSHKeygen(t *testing.T) {
 	t.Parallel()
-	keygen := tool(t, "ssh-keygen")
+	keygen := keytest.Tool(t, "ssh-keygen")
 	for _, name := range []string{"e1", "c1", "r1", "w1"} {
-		k := storedKeys(name, "first-use 2026-11-20T12:00:00Z")[0]
+		k := keytest.Stored(name, "first-use 2026-11-20T12:00:00Z")[0]
 		file := filepath.Join(t.TempDir(), "app01.pub")
-		if err := os.WriteFile(file, formatKeyFile([]Stored{k}), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(k.Line()+" "+k.Origin.Comment()+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		out, err := exec.Command(keygen, "-lf", file).CombinedOutput()
@@ -67,11 +71,11 @@ func TestFingerprintAgreesWithSSHKeygen(t *testing.T) {
 // revoked key would only have to change its clothes.
 func TestOneKeyHasOneEncoding(t *testing.T) {
 	t.Parallel()
-	plain := key("r1")
-	padded := append(sshString("ssh-rsa"), sshString("\x01\x00\x01")...)
-	n := plain.Blob[len(sshString("ssh-rsa"))+len(sshString("\x01\x00\x01")):]
-	padded = append(padded, sshString("\x00\x00\x00"+string(n[4:]))...)
-	k, err := parseBlob(padded)
+	plain := keytest.Key("r1")
+	padded := append(keytest.SSHString("ssh-rsa"), keytest.SSHString("\x01\x00\x01")...)
+	n := plain.Blob[len(keytest.SSHString("ssh-rsa"))+len(keytest.SSHString("\x01\x00\x01")):]
+	padded = append(padded, keytest.SSHString("\x00\x00\x00"+string(n[4:]))...)
+	k, err := keys.ParseBlob(padded)
 	if err == nil && !k.Equal(plain) {
 		t.Errorf("another key: %s", k.Fingerprint())
 	}
@@ -79,17 +83,18 @@ func TestOneKeyHasOneEncoding(t *testing.T) {
 
 func TestWeakness(t *testing.T) {
 	t.Parallel()
-	dsa := Key{Type: "ssh-dss", Blob: sshString("ssh-dss")}
-	cert := Key{Type: "ssh-ed25519-cert-v01@openssh.com", Blob: sshString("ssh-ed25519-cert-v01@openssh.com")}
-	negative := Key{Type: "ssh-rsa",
-		Blob: append(append(sshString("ssh-rsa"), sshString("\x03")...),
-			sshString("\x80"+strings.Repeat("\x01", 300))...)}
-	for _, k := range []Key{key("w1"), dsa, cert, negative} {
+	dsa := keys.Key{Type: "ssh-dss", Blob: keytest.SSHString("ssh-dss")}
+	cert := keys.Key{Type: "ssh-ed25519-cert-v01@openssh.com",
+		Blob: keytest.SSHString("ssh-ed25519-cert-v01@openssh.com")}
+	negative := keys.Key{Type: "ssh-rsa",
+		Blob: append(append(keytest.SSHString("ssh-rsa"), keytest.SSHString("\x03")...),
+			keytest.SSHString("\x80"+strings.Repeat("\x01", 300))...)}
+	for _, k := range []keys.Key{keytest.Key("w1"), dsa, cert, negative} {
 		if k.Weakness() == nil {
 			t.Errorf("%s passes", k.Type)
 		}
 	}
-	for _, k := range keysOf("e1 c1 r1 x1") {
+	for _, k := range keytest.Keys("e1 c1 r1 x1") {
 		if err := k.Weakness(); err != nil {
 			t.Errorf("%s: %v", k.Type, err)
 		}
@@ -100,24 +105,24 @@ func TestCaution(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{"e1": "", "c1": "", "x1": "",
 		"r1": "weak: RSA of 2048 bits, 3072 would be sound"} {
-		if got := key(name).Caution(); got != want {
+		if got := keytest.Key(name).Caution(); got != want {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
 }
 
 func FuzzParseKey(f *testing.F) {
-	for _, k := range keysOf("e1 c1 r1 w1 x1") {
+	for _, k := range keytest.Keys("e1 c1 r1 w1 x1") {
 		f.Add(k.Line())
 		f.Add(k.Line() + " pinned 2026-11-20T12:00:00Z")
 		f.Add(k.Line()[:30])
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		k, err := ParseKey(line)
+		k, err := keys.ParseKey(line)
 		if err != nil {
 			return
 		}
-		again, err := ParseKey(k.Line())
+		again, err := keys.ParseKey(k.Line())
 		if err != nil || !again.Equal(k) || again.Type != k.Type {
 			t.Fatalf("%q became %q: %v", line, k.Line(), err)
 		}
@@ -126,4 +131,22 @@ func FuzzParseKey(f *testing.F) {
 		}
 		k.Weakness()
 	})
+}
+
+func TestSSHFPAgreesWithSSHKeygen(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"e1", "c1", "r1"} {
+		file := filepath.Join(t.TempDir(), "key.pub")
+		if err := os.WriteFile(file, []byte(keytest.Key(name).Line()+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(keytest.Tool(t, "ssh-keygen"), "-r", "app01", "-f", file).CombinedOutput()
+		data, ok := keytest.Key(name).SSHFP()
+		if err != nil || !ok || !strings.Contains(string(out), "app01 IN SSHFP "+data+"\n") {
+			t.Errorf("%s: %q, ssh-keygen says %v %q", name, data, err, out)
+		}
+	}
+	if _, ok := keytest.Key("x1").SSHFP(); ok {
+		t.Error("a record for a type without a number")
+	}
 }

@@ -11,7 +11,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"ltskeeper/internal/names"
 )
+
+// DefaultPort is the port of SSH, for which known_hosts names none.
+const DefaultPort = 22
 
 // Host is a server as it stands in known_hosts.
 type Host struct {
@@ -98,7 +103,7 @@ func (a Authority) patterns(port int) string {
 
 // hostPort is a name as it stands in known_hosts.
 func hostPort(name string, port int) string {
-	if port == 0 || port == defaultPort {
+	if port == 0 || port == DefaultPort {
 		return name
 	}
 	return "[" + name + "]:" + strconv.Itoa(port)
@@ -106,7 +111,7 @@ func hostPort(name string, port int) string {
 
 // ValidPattern reports whether s can stand in known_hosts as a pattern of names or addresses.
 func ValidPattern(s string) bool {
-	return s != "" && validName("a"+strings.NewReplacer("*", "a", "?", "a").Replace(s))
+	return s != "" && names.IsValid("a"+strings.NewReplacer("*", "a", "?", "a").Replace(s))
 }
 
 func (h Host) first() string {
@@ -121,7 +126,7 @@ func (h Host) first() string {
 func (h Host) patterns() string {
 	var patterns []string
 	for _, name := range h.Names {
-		if !validName(name) {
+		if !names.IsValid(name) {
 			continue
 		}
 		if ip, err := netip.ParseAddr(name); err == nil {

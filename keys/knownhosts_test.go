@@ -1,4 +1,4 @@
-package keys
+package keys_test
 
 import (
 	"bytes"
@@ -10,29 +10,30 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
-	"ltskeeper/internal/testkit/sshdtest"
+	"ltskeeper/internal/testkit/keytest"
+	"ltskeeper/keys"
 )
 
-func encoded(name string) string { return base64.StdEncoding.EncodeToString(key(name).Blob) }
+func encoded(name string) string { return base64.StdEncoding.EncodeToString(keytest.Key(name).Blob) }
 
 func TestRenderKnownHosts(t *testing.T) {
 	t.Parallel()
-	e1 := key("e1")
-	hosts := []Host{
-		{Names: []string{"app02", "fd00:0::11", "10.0.0.2"}, Port: 2222, Keys: keysOf("e2")},
-		{Names: []string{"app01", "app01.example.org", "10.0.0.1", "fd00::11", "app01"}, Keys: []Key{e1, key("r1")}},
+	e1 := keytest.Key("e1")
+	hosts := []keys.Host{
+		{Names: []string{"app02", "fd00:0::11", "10.0.0.2"}, Port: 2222, Keys: keytest.Keys("e2")},
+		{Names: []string{"app01", "app01.example.org", "10.0.0.1", "fd00::11", "app01"},
+			Keys: []keys.Key{e1, keytest.Key("r1")}},
 		{Names: []string{"app03"}}, // no keys, no line
-		{Names: []string{"*", "!app01", "a,b", "x y", "|1|", "#", ""}, Keys: keysOf("e3")},
-		{Names: []string{"app04", "*.example.org"}, Port: 22, Keys: keysOf("x1")},
+		{Names: []string{"*", "!app01", "a,b", "x y", "|1|", "#", ""}, Keys: keytest.Keys("e3")},
+		{Names: []string{"app04", "*.example.org"}, Port: 22, Keys: keytest.Keys("x1")},
 	}
 	given := slices.Clone(hosts)
-	got := RenderKnownHosts(KnownHosts{
-		Header: "# made here", Hosts: hosts, Revoked: keysOf("e4"), Local: []byte("# mine\nold " + key("e5").Line()),
+	got := keys.RenderKnownHosts(keys.KnownHosts{
+		Header: "# made here", Hosts: hosts, Revoked: keytest.Keys("e4"), Local: []byte("# mine\nold " +
+			keytest.Key("e5").Line()),
 	})
 	want := "# made here\n" +
 		"app01,app01.example.org,10.0.0.1,fd00::11 ssh-ed25519 " + encoded("e1") + "\n" +
@@ -47,10 +48,10 @@ func TestRenderKnownHosts(t *testing.T) {
 	if fmt.Sprint(hosts) != fmt.Sprint(given) {
 		t.Error("the caller's hosts were moved")
 	}
-	if mistakes := CheckKnownHosts(got); len(mistakes) > 0 {
+	if mistakes := keys.CheckKnownHosts(got); len(mistakes) > 0 {
 		t.Errorf("mistakes in our own: %v", mistakes)
 	}
-	if got := RenderKnownHosts(KnownHosts{}); len(got) > 0 {
+	if got := keys.RenderKnownHosts(keys.KnownHosts{}); len(got) > 0 {
 		t.Errorf("nothing renders as %q", got)
 	}
 }
@@ -58,35 +59,35 @@ func TestRenderKnownHosts(t *testing.T) {
 // found returns the keys that ssh-keygen finds for a name.
 func found(t *testing.T, file, name string) string {
 	t.Helper()
-	out, _ := exec.Command(tool(t, "ssh-keygen"), "-F", name, "-f", file).Output()
-	var keys []Key
+	out, _ := exec.Command(keytest.Tool(t, "ssh-keygen"), "-F", name, "-f", file).Output()
+	var all []keys.Key
 	for line := range strings.Lines(string(out)) {
 		if fields := strings.Fields(line); len(fields) == 3 && line[0] != '#' {
-			k, err := ParseKey(fields[1] + " " + fields[2])
+			k, err := keys.ParseKey(fields[1] + " " + fields[2])
 			if err != nil {
 				t.Fatalf("%q: %v", line, err)
 			}
-			keys = append(keys, k)
+			all = append(all, k)
 		}
 	}
-	return namesOf(keys)
+	return keytest.Names(all)
 }
 
 func TestOpenSSHReadsKnownHosts(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "known_hosts")
-	data := RenderKnownHosts(KnownHosts{Header: "# made here", Hosts: []Host{
-		{Names: []string{"App01", "app01.example.org", "10.0.0.1", "FD00::0:11"}, Keys: keysOf("e1 r1 c1")},
-		{Names: []string{"app02", "10.0.0.2", "fd00::12"}, Port: 2222, Keys: keysOf("e2")},
-	}, Revoked: keysOf("e4")})
+	data := keys.RenderKnownHosts(keys.KnownHosts{Header: "# made here", Hosts: []keys.Host{
+		{Names: []string{"App01", "app01.example.org", "10.0.0.1", "FD00::0:11"}, Keys: keytest.Keys("e1 r1 c1")},
+		{Names: []string{"app02", "10.0.0.2", "fd00::12"}, Port: 2222, Keys: keytest.Keys("e2")},
+	}, Revoked: keytest.Keys("e4")})
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(tool(t, "ssh-keygen"), "-lf", file).CombinedOutput()
+	out, err := exec.Command(keytest.Tool(t, "ssh-keygen"), "-lf", file).CombinedOutput()
 	if lines := strings.Count(string(out), "\n"); err != nil || lines != 4 {
 		t.Errorf("ssh-keygen -l reads %d of 4 keys: %v\n%s", lines, err, out)
 	}
-	for _, k := range keysOf("e1 r1 c1 e2") { // it leaves markers out
+	for _, k := range keytest.Keys("e1 r1 c1 e2") { // it leaves markers out
 		if !strings.Contains(string(out), k.Fingerprint()) {
 			t.Errorf("ssh-keygen -l does not show %s", k.Fingerprint())
 		}
@@ -99,85 +100,6 @@ func TestOpenSSHReadsKnownHosts(t *testing.T) {
 		if got := found(t, file, name); got != want {
 			t.Errorf("ssh-keygen -F %s finds %q, want %q", name, got, want)
 		}
-	}
-}
-
-// ssh runs a command on the server with the real ssh and a known_hosts of ours.
-func runSSH(t *testing.T, s *sshdtest.Server, knownHosts []byte, options ...string) (string, error) {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "known_hosts")
-	if err := os.WriteFile(file, knownHosts, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	args := []string{"-F", "none", "-p", strconv.Itoa(s.Port), "-i", s.Identity, "-o", "BatchMode=yes",
-		"-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + file, "-o", "GlobalKnownHostsFile=none"}
-	args = append(args, options...)
-	out, err := exec.Command(tool(t, "ssh"), append(args, s.User+"@"+s.Address, "echo", "hello")...).CombinedOutput()
-	return string(out), err
-}
-
-// From a real server's keys, through scan, store and known_hosts, to a login.
-func TestLoginWithWhatWasCollected(t *testing.T) {
-	t.Parallel()
-	s := sshdtest.Start(t, sshdtest.Options{})
-	target := Target{Name: "app01", Addresses: []string{s.Address}, Port: s.Port}
-	policy := Policy{Name: "app01", Names: []string{"app01", s.Address}, FirstUse: true}
-	dir := t.TempDir()
-	look := func() Verdict {
-		t.Helper()
-		sightings, err := patient.Scan(t.Context(), []Target{target}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		store := open(t, dir)
-		v := store.Judge(policy, sightings[0], time.Now())
-		if err := store.Apply(v); err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-	render := func(v Verdict, revoked ...Key) []byte {
-		return RenderKnownHosts(KnownHosts{Hosts: []Host{{Names: policy.Names, Port: s.Port, Keys: Plain(v.Trusted)}},
-			Revoked: revoked})
-	}
-
-	first := look()
-	if first.State != StateFirstUse || len(first.Trusted) != 3 {
-		t.Fatalf("first use: %+v", first)
-	}
-	for _, algorithm := range []string{"ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256"} {
-		if out, err := runSSH(t, s, render(first), "-o", "HostKeyAlgorithms="+algorithm); err != nil ||
-			out != "hello\n" {
-			t.Errorf("%s: %v\n%s", algorithm, err, out)
-		}
-	}
-	if out, err := runSSH(t, s, render(first, first.Trusted[0].Key), "-o",
-		"HostKeyAlgorithms="+first.Trusted[0].Type); err == nil ||
-		!strings.Contains(out, "REVOKED") {
-		t.Errorf("with a revoked key: %v\n%s", err, out)
-	}
-
-	if err := s.ChangeKeys(); err != nil {
-		t.Fatal(err)
-	}
-	changed := look()
-	if changed.State != StateSuspect || !changed.Decision || len(changed.Changed) != 3 ||
-		!sameKeys(changed.Trusted, first.Trusted) {
-		t.Fatalf("changed: %+v", changed)
-	}
-	if out, err := runSSH(t, s, render(changed)); err == nil || !strings.Contains(out, "HAS CHANGED") {
-		t.Errorf("with the old keys: %v\n%s", err, out)
-	}
-	if _, replaced, err := open(t, dir).Accept(policy, nil, time.Now()); err != nil ||
-		!sameKeys(replaced, first.Trusted) {
-		t.Fatalf("accept: replaced %v, %v", replaced, err)
-	}
-	accepted := look()
-	if accepted.State != StateTrusted || len(accepted.Confirmed) != 3 || accepted.Decision {
-		t.Fatalf("accepted: %+v", accepted)
-	}
-	if out, err := runSSH(t, s, render(accepted)); err != nil || out != "hello\n" {
-		t.Errorf("with the accepted keys: %v\n%s", err, out)
 	}
 }
 
@@ -225,7 +147,7 @@ func TestCheckKnownHosts(t *testing.T) {
 	t.Parallel()
 	for _, test := range knownHostsLines {
 		data := "# first\n" + test.line + "\n"
-		mistakes := CheckKnownHosts([]byte(data))
+		mistakes := keys.CheckKnownHosts([]byte(data))
 		switch {
 		case test.mistake == "" && len(mistakes) > 0:
 			t.Errorf("%.60q: %v", test.line, mistakes)
@@ -236,11 +158,11 @@ func TestCheckKnownHosts(t *testing.T) {
 	}
 	for _, line := range []string{"", " ", "# a comment", "  \t# a comment", "\r",
 		"app01 ssh-mldsa-44@openssh.com " + encoded("x1")} {
-		if mistakes := CheckKnownHosts([]byte(line)); len(mistakes) > 0 {
+		if mistakes := keys.CheckKnownHosts([]byte(line)); len(mistakes) > 0 {
 			t.Errorf("%.60q: %v", line, mistakes)
 		}
 	}
-	if mistakes := CheckKnownHosts([]byte("app01 ssh-ed25519 \x00" + encoded("e1"))); len(mistakes) != 1 {
+	if mistakes := keys.CheckKnownHosts([]byte("app01 ssh-ed25519 \x00" + encoded("e1"))); len(mistakes) != 1 {
 		t.Errorf("with a NUL byte: %v", mistakes)
 	}
 }
@@ -248,7 +170,7 @@ func TestCheckKnownHosts(t *testing.T) {
 // The judge of what OpenSSH reads is OpenSSH.
 func TestCheckKnownHostsAgreesWithOpenSSH(t *testing.T) {
 	t.Parallel()
-	keygen := tool(t, "ssh-keygen")
+	keygen := keytest.Tool(t, "ssh-keygen")
 	for _, test := range knownHostsLines {
 		file := filepath.Join(t.TempDir(), "known_hosts")
 		if err := os.WriteFile(file, []byte(test.line+"\n"), 0o600); err != nil {
@@ -263,17 +185,17 @@ func TestCheckKnownHostsAgreesWithOpenSSH(t *testing.T) {
 }
 
 func BenchmarkRenderKnownHosts(b *testing.B) {
-	var hosts []Host
+	var hosts []keys.Host
 	for i := range 1000 {
 		name := fmt.Sprintf("app%04d", i)
-		hosts = append(hosts, Host{
+		hosts = append(hosts, keys.Host{
 			Names: []string{name, name + ".example.org", fmt.Sprintf("10.0.%d.%d", i/256, i%256),
 				fmt.Sprintf("fd00::%x", i)},
-			Keys: keysOf("e1 c1 r1"),
+			Keys: keytest.Keys("e1 c1 r1"),
 		})
 	}
 	for b.Loop() {
-		RenderKnownHosts(KnownHosts{Header: "# made here", Hosts: hosts})
+		keys.RenderKnownHosts(keys.KnownHosts{Header: "# made here", Hosts: hosts})
 	}
 }
 
@@ -285,7 +207,7 @@ func FuzzCheckKnownHosts(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		lines := bytes.Count(data, []byte("\n")) + 1
 		last := 0
-		for _, m := range CheckKnownHosts(data) {
+		for _, m := range keys.CheckKnownHosts(data) {
 			if m.Line <= last || m.Line > lines {
 				t.Fatalf("mistake in line %d after line %d of %d", m.Line, last, lines)
 			}
@@ -297,19 +219,21 @@ func FuzzCheckKnownHosts(f *testing.F) {
 // Hashed names are found by OpenSSH, tell no name, and are the same every night.
 func TestHashedNames(t *testing.T) {
 	t.Parallel()
-	k := KnownHosts{Secret: []byte("a secret"), Hosts: []Host{
-		{Names: []string{"App01", "fd00::11"}, Keys: keysOf("e1 r1")},
-		{Names: []string{"app02"}, Port: 2222, Keys: keysOf("e2")},
-	}, Revoked: keysOf("e4"), Authorities: []Authority{{Hosts: []string{"*.example.org"}, Key: key("e5")}}}
-	data := RenderKnownHosts(k)
-	if again := RenderKnownHosts(k); !bytes.Equal(data, again) {
+	k := keys.KnownHosts{Secret: []byte("a secret"), Hosts: []keys.Host{
+		{Names: []string{"App01", "fd00::11"}, Keys: keytest.Keys("e1 r1")},
+		{Names: []string{"app02"}, Port: 2222, Keys: keytest.Keys("e2")},
+	}, Revoked: keytest.Keys("e4"), Authorities: []keys.Authority{{Hosts: []string{"*.example.org"},
+		Key: keytest.Key("e5")}}}
+	data := keys.RenderKnownHosts(k)
+	if again := keys.RenderKnownHosts(k); !bytes.Equal(data, again) {
 		t.Error("the same hosts give other bytes")
 	}
 	k.Secret = []byte("another")
-	if other := RenderKnownHosts(k); bytes.Equal(data, other) {
+	if other := keys.RenderKnownHosts(k); bytes.Equal(data, other) {
 		t.Error("the secret is of no consequence")
 	}
-	if mistakes := CheckKnownHosts(data); len(mistakes) > 0 || bytes.Contains(bytes.ToLower(data), []byte("app0")) {
+	if mistakes := keys.CheckKnownHosts(data); len(mistakes) > 0 ||
+		bytes.Contains(bytes.ToLower(data), []byte("app0")) {
 		t.Errorf("%v\n%s", mistakes, data)
 	}
 	file := filepath.Join(t.TempDir(), "known_hosts")

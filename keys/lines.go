@@ -2,7 +2,12 @@ package keys
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base64"
 	"strings"
+
+	"ltskeeper/internal/names"
 )
 
 // A Line is a key in a file of somebody else's: a public key line, or one of known_hosts, whose
@@ -45,9 +50,9 @@ func ReadLines(data []byte) (lines []Line, mistakes []LineError) {
 // a public key; anything else names hosts.
 func readLine(text string) (Line, error) {
 	if key, comment, err := ParseKeyLine(text); err == nil {
-		return Line{Key: key, Origin: parseOrigin(comment)}, nil
+		return Line{Key: key, Origin: ParseOrigin(comment)}, nil
 	}
-	if typ, _ := cutBlank(text); askable(typ) || typ == typeDSA { // a public key, and broken
+	if typ, _ := cutBlank(text); CanVerify(typ) || typ == typeDSA { // a public key, and broken
 		_, err := ParseKey(text)
 		return Line{}, err
 	}
@@ -61,5 +66,43 @@ func readLine(text string) (Line, error) {
 		return Line{}, err
 	}
 	key, comment, err := ParseKeyLine(entry)
-	return Line{Marker: marker, Hosts: hosts, Key: key, Origin: parseOrigin(comment)}, err
+	return Line{Marker: marker, Hosts: hosts, Key: key, Origin: ParseOrigin(comment)}, err
+}
+
+// For reports whether the line holds a key of a server with one of these names, as OpenSSH looks
+// them up for the port: a public key line is for every name.
+func (l Line) For(hosts []string, port int) bool {
+	if l.Hosts == "" {
+		return true
+	}
+	for _, name := range hosts {
+		name = names.Canonical(name)
+		if matchHosts(l.Hosts, name) || matchHosts(l.Hosts, hostPort(name, port)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Names reports whether the line holds a key of a server with one of these names, and each of its
+// own names is one name: no pattern, which is for others as well.
+func (l Line) Names(hosts []string, port int) bool {
+	return l.Marker == "" && l.Hosts != "" && !strings.ContainsAny(l.Hosts, "*?!") && l.For(hosts, port)
+}
+
+// matchHosts is OpenSSH's match_hostname and, for a hashed name, its comparison.
+func matchHosts(hosts, name string) bool {
+	if hashed, ok := strings.CutPrefix(hosts, "|1|"); ok {
+		salt, sum, _ := strings.Cut(hashed, "|")
+		key, err := base64.StdEncoding.DecodeString(salt)
+		return err == nil && sum == hashName(key, name)
+	}
+	return Authority{Hosts: strings.Split(hosts, ",")}.Covers(name)
+}
+
+// hashName is the second part of a hashed name (sshd(8)): base64.
+func hashName(salt []byte, name string) string {
+	mac := hmac.New(sha1.New, salt)
+	mac.Write([]byte(name))
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }

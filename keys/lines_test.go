@@ -1,13 +1,16 @@
-package keys
+package keys_test
 
 import (
 	"strings"
 	"testing"
+
+	"ltskeeper/internal/testkit/keytest"
+	"ltskeeper/keys"
 )
 
 func TestReadLines(t *testing.T) {
 	t.Parallel()
-	e1, x1 := key("e1").Line(), key("x1").Line()
+	e1, x1 := keytest.Key("e1").Line(), keytest.Key("x1").Line()
 	for _, test := range []struct {
 		text, marker, hosts, key, mistake string
 	}{
@@ -26,7 +29,7 @@ func TestReadLines(t *testing.T) {
 		{"@unknown * " + e1, "", "", "", "not a marker"},
 		{`command="/bin/false" ` + e1[:20], "", "", "", "parse key"},
 	} {
-		lines, mistakes := ReadLines([]byte("\n" + test.text + "\n"))
+		lines, mistakes := keys.ReadLines([]byte("\n" + test.text + "\n"))
 		switch {
 		case test.mistake != "":
 			if len(lines) > 0 || len(mistakes) != 1 || mistakes[0].Line != 2 ||
@@ -40,21 +43,37 @@ func TestReadLines(t *testing.T) {
 				t.Errorf("%q: %+v", test.text, lines)
 			}
 		case len(lines) != 1 || lines[0].Number != 2 || lines[0].Marker != test.marker ||
-			lines[0].Hosts != test.hosts || !lines[0].Key.Equal(key(test.key)):
+			lines[0].Hosts != test.hosts || !lines[0].Key.Equal(keytest.Key(test.key)):
 			t.Errorf("%q: %+v", test.text, lines)
 		}
 	}
 }
 
 func FuzzReadLines(f *testing.F) {
-	f.Add([]byte("# a comment\napp01 " + key("e1").Line() + "\n" + key("x1").Line() + "\n"))
+	f.Add([]byte("# a comment\napp01 " + keytest.Key("e1").Line() + "\n" + keytest.Key("x1").Line() + "\n"))
 	f.Add([]byte("@revoked * ssh-rsa AAAA\n|1|x|y ssh-rsa\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		lines, _ := ReadLines(data)
+		lines, _ := keys.ReadLines(data)
 		for _, l := range lines {
-			if again, err := ParseKey(l.Key.Line()); err != nil || !again.Equal(l.Key) {
+			if again, err := keys.ParseKey(l.Key.Line()); err != nil || !again.Equal(l.Key) {
 				t.Errorf("%q became %q: %v", data, l.Key.Line(), err)
 			}
 		}
 	})
+}
+
+func TestLineFor(t *testing.T) {
+	t.Parallel()
+	names := []string{"App01", "app01.example.org", "10.0.0.1", "fd00::1"}
+	for hosts, want := range map[string]bool{
+		"": true, "app01": true, "APP01": true, "[app01]:2222": true, "[app01]:22": false, "app02": false,
+		"10.0.0.1": true,
+		"fd00::1":  true, "[fd00::1]:2222": true, "x,app01": true, "*.example.org": true,
+		"*.example.org,!app01.*": false, "*": true,
+		hashed("app01"): true, hashed("[app01]:2222"): true, hashed("app02"): false, "|1|x|y": false,
+	} {
+		if got := (keys.Line{Hosts: hosts}).For(names, 2222); got != want {
+			t.Errorf("%q: %v", hosts, got)
+		}
+	}
 }

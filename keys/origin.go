@@ -21,15 +21,6 @@ func Plain(list []Stored) []Key {
 	return plain
 }
 
-// withoutOrigin returns keys of which no store knows anything.
-func withoutOrigin(list []Key) []Stored {
-	var all []Stored
-	for _, k := range list {
-		all = append(all, Stored{Key: k})
-	}
-	return all
-}
-
 // How is what happened to a key.
 type How string
 
@@ -67,14 +58,14 @@ const (
 	goneMark = " gone "
 )
 
-// stampOrigin returns the origin of a key that something happens to now.
-func stampOrigin(how How, now time.Time) Origin {
+// StampOrigin returns the origin of a key that something happens to now.
+func StampOrigin(how How, now time.Time) Origin {
 	return Origin{How: how, At: now.UTC().Truncate(time.Second)}
 }
 
-// parseOrigin reads the comment of a stored key. Every text is one: what is not in this package's
+// ParseOrigin reads the comment of a stored key. Every text is one: what is not in this package's
 // words becomes the note.
-func parseOrigin(comment string) Origin {
+func ParseOrigin(comment string) Origin {
 	var o Origin
 	rest, gone := cutGone(comment)
 	o.Gone = gone
@@ -163,9 +154,9 @@ func (o Origin) What() string {
 	return string(o.How) + " " + o.Note
 }
 
-// withGone returns the origin with a note since when the server does not have the key; the zero
+// WithGone returns the origin with a note since when the server does not have the key; the zero
 // time takes the note away.
-func (o Origin) withGone(since time.Time) Origin {
+func (o Origin) WithGone(since time.Time) Origin {
 	if !since.IsZero() {
 		since = since.UTC().Truncate(time.Second)
 	}

@@ -1,58 +1,61 @@
-package keys
+package keys_test
 
 import (
-	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"ltskeeper/internal/testkit/keytest"
+	"ltskeeper/keys"
 )
 
 func TestOrigin(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		comment string
-		want    Origin
+		want    keys.Origin
 		what    string
 	}{
-		{"", Origin{}, ""},
-		{"root@app01", Origin{Note: "root@app01"}, "root@app01"},
-		{"first-use 2026-11-20T12:00:00Z", Origin{How: HowFirstUse, At: noon}, "first-use"},
-		{"adopted 2026-11-20T12:00:00Z", Origin{How: HowAdopted, At: noon}, "adopted"},
-		{"pinned 2026-11-20T12:00:00Z", Origin{How: HowPinned, At: noon}, "pinned"},
-		{"imported 2026-11-20T12:00:00Z", Origin{How: HowImported, At: noon}, "imported"},
-		{"certified 2026-11-20T12:00:00Z", Origin{How: HowCertified, At: noon}, "certified"},
-		{"shown 2026-11-20T12:00:00Z", Origin{How: HowShown, At: noon}, "shown"},
-		{"listed 2026-11-20T12:00:00Z", Origin{How: HowListed, At: noon}, "listed"},
-		{"rejected 2026-11-20T12:00:00Z", Origin{How: HowRejected, At: noon}, "rejected"},
-		{"revoked 2026-11-20T12:00:00Z", Origin{How: HowRevoked, At: noon}, "revoked"},
-		{"proven by SHA256:abc 2026-11-20T12:00:00Z", Origin{How: HowProven, At: noon, VouchedBy: "SHA256:abc"},
+		{"", keys.Origin{}, ""},
+		{"root@app01", keys.Origin{Note: "root@app01"}, "root@app01"},
+		{"first-use 2026-11-20T12:00:00Z", keys.Origin{How: keys.HowFirstUse, At: keytest.Noon}, "first-use"},
+		{"adopted 2026-11-20T12:00:00Z", keys.Origin{How: keys.HowAdopted, At: keytest.Noon}, "adopted"},
+		{"pinned 2026-11-20T12:00:00Z", keys.Origin{How: keys.HowPinned, At: keytest.Noon}, "pinned"},
+		{"imported 2026-11-20T12:00:00Z", keys.Origin{How: keys.HowImported, At: keytest.Noon}, "imported"},
+		{"certified 2026-11-20T12:00:00Z", keys.Origin{How: keys.HowCertified, At: keytest.Noon}, "certified"},
+		{"shown 2026-11-20T12:00:00Z", keys.Origin{How: keys.HowShown, At: keytest.Noon}, "shown"},
+		{"listed 2026-11-20T12:00:00Z", keys.Origin{How: keys.HowListed, At: keytest.Noon}, "listed"},
+		{"rejected 2026-11-20T12:00:00Z", keys.Origin{How: keys.HowRejected, At: keytest.Noon}, "rejected"},
+		{"revoked 2026-11-20T12:00:00Z", keys.Origin{How: keys.HowRevoked, At: keytest.Noon}, "revoked"},
+		{"proven by SHA256:abc 2026-11-20T12:00:00Z",
+			keys.Origin{How: keys.HowProven, At: keytest.Noon, VouchedBy: "SHA256:abc"},
 			"proven by SHA256:abc"},
 		{"accepted 2026-11-20T12:00:00Z gone 2026-11-21T12:00:00Z",
-			Origin{How: HowAccepted, At: noon, Gone: noon.AddDate(0, 0, 1)}, "accepted"},
-		{"root@app01 gone 2026-11-21T12:00:00Z", Origin{Note: "root@app01", Gone: noon.AddDate(0, 0, 1)}, "root@app01"},
-		{"the one that is gone fishing", Origin{Note: "the one that is gone fishing"}, "the one that is gone fishing"},
-		{"rejected", Origin{How: HowRejected}, "rejected"},
-		{"rejected by root on a Monday", Origin{How: HowRejected, Note: "by root on a Monday"},
+			keys.Origin{How: keys.HowAccepted, At: keytest.Noon, Gone: keytest.Noon.AddDate(0, 0, 1)}, "accepted"},
+		{"root@app01 gone 2026-11-21T12:00:00Z", keys.Origin{Note: "root@app01", Gone: keytest.Noon.AddDate(0, 0, 1)},
+			"root@app01"},
+		{"the one that is gone fishing", keys.Origin{Note: "the one that is gone fishing"},
+			"the one that is gone fishing"},
+		{"rejected", keys.Origin{How: keys.HowRejected}, "rejected"},
+		{"rejected by root on a Monday", keys.Origin{How: keys.HowRejected, Note: "by root on a Monday"},
 			"rejected by root on a Monday"},
-		{"rejectedly", Origin{Note: "rejectedly"}, "rejectedly"},
-		{"listed", Origin{Note: "listed"}, "listed"},
-		{"proven by", Origin{Note: "proven by"}, "proven by"},
+		{"rejectedly", keys.Origin{Note: "rejectedly"}, "rejectedly"},
+		{"listed", keys.Origin{Note: "listed"}, "listed"},
+		{"proven by", keys.Origin{Note: "proven by"}, "proven by"},
 	} {
-		o := parseOrigin(test.comment)
+		o := keys.ParseOrigin(test.comment)
 		if o != test.want || o.What() != test.what {
 			t.Errorf("%q: %+v, %q, want %+v, %q", test.comment, o, o.What(), test.want, test.what)
 		}
-		later := noon.AddDate(1, 0, 0)
-		gone := o.withGone(later)
-		if again := parseOrigin(gone.Comment()); again.Comment() != gone.Comment() || !again.Gone.Equal(later) ||
+		later := keytest.Noon.AddDate(1, 0, 0)
+		gone := o.WithGone(later)
+		if again := keys.ParseOrigin(gone.Comment()); again.Comment() != gone.Comment() || !again.Gone.Equal(later) ||
 			!again.At.Equal(gone.At) ||
 			!gone.Gone.Equal(later) || gone.How != test.want.How || !gone.At.Equal(test.want.At) {
 			t.Errorf("%q gone is %q", test.comment, gone.Comment())
 		}
-		if back := gone.withGone(time.Time{}); test.want.Gone.IsZero() && back.Comment() != test.comment {
+		if back := gone.WithGone(time.Time{}); test.want.Gone.IsZero() && back.Comment() != test.comment {
 			t.Errorf("%q back is %q", test.comment, back.Comment())
 		}
 	}
@@ -63,25 +66,25 @@ func TestOrigin(t *testing.T) {
 func TestOriginWrittenByHand(t *testing.T) {
 	t.Parallel()
 	for comment, at := range map[string]time.Time{
-		"accepted  2026-11-20T12:00:00Z":                noon,
-		"accepted 2026-11-20T13:00:00+01:00":            noon,
-		"accepted 2026-11-20T12:00:00.5Z":               noon.Add(time.Second / 2),
+		"accepted  2026-11-20T12:00:00Z":                keytest.Noon,
+		"accepted 2026-11-20T13:00:00+01:00":            keytest.Noon,
+		"accepted 2026-11-20T12:00:00.5Z":               keytest.Noon.Add(time.Second / 2),
 		"accepted\t2026-11-20T12:00:00Z":                {},
-		"rejected by  root   2026-11-20T12:00:00+00:00": noon,
+		"rejected by  root   2026-11-20T12:00:00+00:00": keytest.Noon,
 	} {
-		o := parseOrigin(comment)
+		o := keys.ParseOrigin(comment)
 		if o.Comment() != comment || !o.At.Equal(at) {
 			t.Errorf("%q: %q, %v", comment, o.Comment(), o.At)
 		}
-		gone := o.withGone(noon)
+		gone := o.WithGone(keytest.Noon)
 		if want := comment + " gone 2026-11-20T12:00:00Z"; gone.Comment() != want {
 			t.Errorf("%q gone is %q", comment, gone.Comment())
 		}
-		if again := parseOrigin(gone.Comment()); !again.Gone.Equal(noon) || again.How != o.How ||
+		if again := keys.ParseOrigin(gone.Comment()); !again.Gone.Equal(keytest.Noon) || again.How != o.How ||
 			again.Comment() != gone.Comment() {
 			t.Errorf("%q: %+v", gone.Comment(), again)
 		}
-		if back := gone.withGone(time.Time{}); back.Comment() != comment {
+		if back := gone.WithGone(time.Time{}); back.Comment() != comment {
 			t.Errorf("%q back is %q", comment, back.Comment())
 		}
 	}
@@ -98,7 +101,7 @@ func FuzzOrigin(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, comment string) {
-		o := parseOrigin(comment)
+		o := keys.ParseOrigin(comment)
 		if o.Comment() != comment {
 			t.Fatalf("%q became %q", comment, o.Comment())
 		}
@@ -106,24 +109,20 @@ func FuzzOrigin(f *testing.F) {
 		if o.VouchedBy != old.vouchedBy || !o.At.Equal(old.at) || !o.Gone.Equal(old.gone) {
 			t.Errorf("%q: %+v, want %+v", comment, o, old)
 		}
-		for how, want := range map[How]bool{HowRejected: old.rejected, HowListed: old.listed, HowAdopted: old.adopted} {
+		for how, want := range map[keys.How]bool{keys.HowRejected: old.rejected, keys.HowListed: old.listed,
+			keys.HowAdopted: old.adopted} {
 			if got := o.How == how; got != want {
 				t.Errorf("%q is %s: %v, want %v", comment, how, got, want)
 			}
 		}
 
-		line := key("e1").Line() + " " + comment + "\n"
-		k, read, err := ParseKeyLine(line)
+		line := keytest.Key("e1").Line() + " " + comment + "\n"
+		k, read, err := keys.ParseKeyLine(line)
 		if err != nil {
 			return
 		}
-		file := formatKeyFile([]Stored{{k, parseOrigin(read)}})
-		if want := strings.TrimRight(key("e1").Line()+" "+read, " ") + "\n"; string(file) != want {
-			t.Errorf("%q was written as %q", want, file)
-		}
-		again, err := parseKeyFile(file)
-		if err != nil || !bytes.Equal(formatKeyFile(again), file) {
-			t.Errorf("%q was read and written as %q, %v", file, formatKeyFile(again), err)
+		if !k.Equal(keytest.Key("e1")) || keys.ParseOrigin(read).Comment() != read {
+			t.Errorf("%q was read as %q %q", line, k.Line(), keys.ParseOrigin(read).Comment())
 		}
 	})
 }
@@ -160,49 +159,7 @@ func readComment(comment string) (o oldOrigin) {
 func ExampleOrigin() {
 	const line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ9tLyIqx6HTYuGkeVzBNHQ7YTtFnA4mAuS2BXuNcW3o " +
 		"proven by SHA256:8Xk 2026-11-20T12:00:00Z\n"
-	stored, _ := parseKeyFile([]byte(line))
-	fmt.Println(stored[0].Origin.How, stored[0].Origin.VouchedBy)
+	lines, _ := keys.ReadLines([]byte(line))
+	fmt.Println(lines[0].Origin.How, lines[0].Origin.VouchedBy)
 	// Output: proven SHA256:8Xk
-}
-
-// A file of the store keeps the lines that a decision is not about, whatever their comments are.
-func TestStoreKeepsCommentsWrittenByHand(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	byHand := []Stored{
-		storedKeys("c1", "accepted  by root  2026-01-01T13:00:00.25+01:00")[0],
-		storedKeys("r1", "root@app01 gone fishing")[0],
-	}
-	put(t, dir, "app01.pub", byHand...)
-	put(t, dir, "app01.pending",
-		append(storedKeys("e2", "listed 2026-11-20T12:00:00+00:00"), storedKeys("r2", "rejected  for now")...)...)
-	if _, _, err := open(t, dir).Accept(app01, []string{key("e2").Fingerprint()}, noon); err != nil {
-		t.Fatal(err)
-	}
-	for file, want := range map[string]string{
-		"app01.pub": key("c1").Line() + " accepted  by root  2026-01-01T13:00:00.25+01:00\n" +
-			key("e2").Line() + " accepted 2026-11-20T12:00:00Z\n" + key("r1").Line() + " root@app01 gone fishing\n",
-		"app01.pending": key("r2").Line() + " rejected  for now\n",
-	} {
-		if got, err := os.ReadFile(filepath.Join(dir, file)); err != nil || string(got) != want {
-			t.Errorf("%s:\n got %q, %v\nwant %q", file, got, err, want)
-		}
-	}
-}
-
-// A key from elsewhere that is refused is shown with the comment that it came with.
-func TestLinesKeepTheirComments(t *testing.T) {
-	t.Parallel()
-	lines, _ := ReadLines([]byte(key("w1").Line() + " root@app01\napp01 " + key("e1").Line() +
-		" adopted 2026-11-20T12:00:00Z\n"))
-	if len(lines) != 2 || lines[0].KeyWithOrigin().Origin.Comment() != "root@app01" {
-		t.Fatalf("%+v", lines)
-	}
-	done, err := open(t, t.TempDir()).Import(app01, []Stored{lines[0].KeyWithOrigin(), lines[1].KeyWithOrigin()}, noon)
-	if err != nil || len(done.Refused) != 1 || done.Refused[0].Origin.Comment() != "root@app01" {
-		t.Errorf("refused %+v, %v", done.Refused, err)
-	}
-	if len(done.New) != 1 || done.New[0].Origin != stampOrigin(HowImported, noon) {
-		t.Errorf("new %+v", done.New)
-	}
 }

@@ -1,9 +1,11 @@
-package keys
+package keys_test
 
 import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ltskeeper/keys"
 )
 
 func TestTrustedIn(t *testing.T) {
@@ -12,9 +14,9 @@ func TestTrustedIn(t *testing.T) {
 		a = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 		b = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ"
 	)
-	var both []Key
+	var both []keys.Key
 	for _, line := range []string{a, b} {
-		k, err := ParseKey(line)
+		k, err := keys.ParseKey(line)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,7 +36,7 @@ func TestTrustedIn(t *testing.T) {
 		"app01 ssh-ed25519 AAAA":               "",
 	} {
 		got := ""
-		for _, k := range TrustedIn([]byte(file), both) {
+		for _, k := range keys.TrustedIn([]byte(file), both) {
 			got += string("ab"[slices.IndexFunc(both, k.Equal)])
 		}
 		if got != want {

@@ -13,6 +13,7 @@ import (
 	"ltskeeper/image"
 	"ltskeeper/keeper"
 	"ltskeeper/keys"
+	"ltskeeper/keys/trust"
 	"ltskeeper/ltsconf"
 
 	"github.com/urfave/cli/v2"
@@ -366,14 +367,14 @@ func afterChroot(s source) source {
 	}
 }
 
-func waitingKeys(l *line) []candidate { return l.keysOf((*keys.Store).Pending) }
+func waitingKeys(l *line) []candidate { return l.keysOf((*trust.Store).Pending) }
 
 func trustedKeys(l *line) []candidate {
-	return l.keysOf(func(s *keys.Store, name string) ([]keys.Stored, error) { return s.Trusted(name, nil) })
+	return l.keysOf(func(s *trust.Store, name string) ([]keys.Stored, error) { return s.Trusted(name, nil) })
 }
 
 // keysOf is the fingerprints of keys of the server that was typed first.
-func (l *line) keysOf(list func(s *keys.Store, name string) ([]keys.Stored, error)) []candidate {
+func (l *line) keysOf(list func(s *trust.Store, name string) ([]keys.Stored, error)) []candidate {
 	f := l.farm()
 	if len(l.args) == 0 {
 		return nil
@@ -382,7 +383,7 @@ func (l *line) keysOf(list func(s *keys.Store, name string) ([]keys.Stored, erro
 	if err != nil {
 		return nil
 	}
-	store, err := keys.Open(f.State.KeysPath(), true)
+	store, err := trust.Open(f.State.KeysPath(), true)
 	if err != nil {
 		return nil
 	}

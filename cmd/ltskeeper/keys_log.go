@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"ltskeeper/keeper"
-	"ltskeeper/keys"
+	"ltskeeper/keys/trust"
 
 	"github.com/urfave/cli/v2"
 )
@@ -38,7 +38,7 @@ func (t *tool) keysLog(ctx *cli.Context) error {
 	for _, line := range unreadable {
 		warn(os.Stderr, fmt.Sprintf("line %d of the log cannot be read and is left out", line))
 	}
-	d := logDocument{Log: []keys.Entry{}}
+	d := logDocument{Log: []trust.Entry{}}
 	names := ctx.Args().Slice()
 	for _, e := range entries {
 		if len(names) == 0 || slices.Contains(names, e.Server) {
@@ -50,7 +50,7 @@ func (t *tool) keysLog(ctx *cli.Context) error {
 
 // A logDocument is changes of trust.
 type logDocument struct {
-	Log []keys.Entry `json:"log"`
+	Log []trust.Entry `json:"log"`
 }
 
 func (d logDocument) text(p *page) {

@@ -11,6 +11,7 @@ import (
 	"ltskeeper/farm"
 	"ltskeeper/keeper"
 	"ltskeeper/keys"
+	"ltskeeper/keys/scan"
 
 	"github.com/urfave/cli/v2"
 )
@@ -287,7 +288,7 @@ func (d addedDocument) report(p *page) {
 	}
 	if s.State == keeper.Unreachable && !p.quiet {
 		p.printf("To ask it again: %s\n", p.command("keys collect", s.Name))
-		if len(s.Declared.Addresses) == 0 && len(s.Addresses) == 1 && s.Addresses[0].Kind == keys.KindUnresolved {
+		if len(s.Declared.Addresses) == 0 && len(s.Addresses) == 1 && s.Addresses[0].Kind == scan.KindUnresolved {
 			p.printf("If clients know it by another name or address: addresses = [\"10.0.0.11\"] in %s\n", d.File)
 		}
 	}

@@ -1,0 +1,53 @@
+package keys
+
+import "golang.org/x/crypto/ssh"
+
+// A KeyType is a type of host keys, and of certificates for them.
+type KeyType struct {
+	Name                  string   // of keys: "ssh-ed25519"
+	Algorithms            []string // that a key of the type signs with
+	Certificate           string   // the certificates' type
+	CertificateAlgorithms []string
+}
+
+// KeyTypes are the key types that can be asked for and the algorithms that ask for them, in the
+// order of asking. RSA with SHA-1 and DSA are left out: a signature of theirs proves nothing.
+var KeyTypes = []KeyType{
+	{ssh.KeyAlgoED25519, []string{ssh.KeyAlgoED25519}, ssh.CertAlgoED25519v01, []string{ssh.CertAlgoED25519v01}},
+	{ssh.KeyAlgoECDSA256, []string{ssh.KeyAlgoECDSA256}, ssh.CertAlgoECDSA256v01, []string{ssh.CertAlgoECDSA256v01}},
+	{ssh.KeyAlgoECDSA384, []string{ssh.KeyAlgoECDSA384}, ssh.CertAlgoECDSA384v01, []string{ssh.CertAlgoECDSA384v01}},
+	{ssh.KeyAlgoECDSA521, []string{ssh.KeyAlgoECDSA521}, ssh.CertAlgoECDSA521v01, []string{ssh.CertAlgoECDSA521v01}},
+	{ssh.KeyAlgoRSA, []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256},
+		ssh.CertAlgoRSAv01, []string{ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01}},
+}
+
+// SignatureAlgorithms returns the algorithms that a key of this type signs with; none for a type
+// that cannot be asked for.
+func SignatureAlgorithms(keyType string) []string {
+	for _, t := range KeyTypes {
+		if t.Name == keyType {
+			return t.Algorithms
+		}
+	}
+	return nil
+}
+
+// CanVerify reports whether a server can be asked for keys of this type.
+func CanVerify(keyType string) bool { return SignatureAlgorithms(keyType) != nil }
+
+// IsKeyType reports whether s can be a key type: RFC 4251, section 6, and no character that means
+// something in known_hosts.
+func IsKeyType(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '.', c == '_', c == '@', c == '+':
+		default:
+			return false
+		}
+	}
+	return s[0] != '@'
+}

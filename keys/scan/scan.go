@@ -1,0 +1,371 @@
+// Package scan asks servers for their SSH host keys. It decides nothing about them.
+//
+// A scan is unauthenticated: whoever sits on the wire can answer it. It shows only that whoever
+// answered has the private key. With a login over a trusted key, the server itself lists its keys
+// and proves that it has them.
+package scan
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"ltskeeper/keys"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Target is a server to be asked for its host keys.
+type Target struct {
+	Name      string     // the server's name; resolved if there are no addresses
+	Addresses []string   // IP addresses or names; all of them are asked
+	Port      int        // 0 means 22
+	Trusted   []keys.Key // if there are any, a Scanner with a Login logs in over one of them
+
+	Certificates bool // ask for certificates, too
+}
+
+// Scanner asks servers for their host keys. The zero value is ready to use.
+type Scanner struct {
+	Timeout  time.Duration // for one connection: TCP, banner and key exchange together; 0 means 5 s
+	Parallel int           // connections at once; 0 means 64
+
+	// Brief asks each address for one key only, the first type that it has: one connection shows
+	// whether somebody is there who has that key.
+	Brief bool
+
+	// Login, if not nil, has servers with trusted keys prove the others.
+	Login *Login
+
+	// Resolve looks a name up; nil means the system's resolver.
+	Resolve func(ctx context.Context, name string) ([]netip.Addr, error)
+}
+
+const (
+	defaultTimeout  = 5 * time.Second
+	defaultParallel = 64
+
+	// sshd begins to drop connections when ten are not logged in yet (MaxStartups); the users
+	// behind it want some of those.
+	perEndpoint = 4
+
+	// A name with more addresses than this is somebody's mistake.
+	maxAddresses = 16
+)
+
+// algorithmsFor asks for keys of these types, in their order: for certificates before plain keys,
+// if they are wanted, as OpenSSH's clients do.
+func algorithmsFor(types []keys.KeyType, certificates bool) (all []string) {
+	for _, t := range types {
+		if certificates {
+			all = append(all, t.CertificateAlgorithms...)
+		}
+	}
+	for _, t := range types {
+		all = append(all, t.Algorithms...)
+	}
+	return all
+}
+
+// Scan asks all targets at once, one connection for each host key type that a server has and this
+// package can verify: Ed25519, ECDSA and RSA with SHA-2. With a login it opens only one connection
+// to a server that has trusted keys. The sightings stand in the order of the targets. What goes
+// wrong with one address stands in its sighting; Scan itself fails only if ctx ends. progress, if
+// not nil, is called after each target, one call at a time.
+func (s *Scanner) Scan(ctx context.Context, targets []Target, progress func(done, total int)) ([]keys.Sighting, error) {
+	run := s.start()
+	sightings := make([]keys.Sighting, len(targets))
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		done int
+	)
+	for i, target := range targets {
+		wg.Go(func() {
+			sightings[i] = run.target(ctx, target)
+			if progress != nil && ctx.Err() == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				done++
+				progress(done, len(targets))
+			}
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("scan servers: %w", context.Cause(ctx))
+	}
+	return sightings, nil
+}
+
+// search is one run of a Scanner.
+type search struct {
+	timeout     time.Duration
+	brief       bool
+	login       *Login
+	resolve     func(ctx context.Context, name string) ([]netip.Addr, error)
+	lookups     slots
+	connections slots
+
+	mu        sync.Mutex
+	endpoints map[netip.AddrPort]slots
+}
+
+func (s *Scanner) start() *search {
+	run := &search{
+		timeout:   s.Timeout,
+		brief:     s.Brief,
+		login:     s.Login,
+		resolve:   s.Resolve,
+		endpoints: make(map[netip.AddrPort]slots),
+	}
+	if run.timeout <= 0 {
+		run.timeout = defaultTimeout
+	}
+	parallel := s.Parallel
+	if parallel <= 0 {
+		parallel = defaultParallel
+	}
+	run.lookups, run.connections = make(slots, parallel), make(slots, parallel)
+	if run.resolve == nil {
+		run.resolve = func(ctx context.Context, name string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+		}
+	}
+	return run
+}
+
+// target asks all addresses of a target at once.
+func (s *search) target(ctx context.Context, target Target) keys.Sighting {
+	if target.Port == 0 {
+		target.Port = keys.DefaultPort
+	}
+	found := s.addresses(ctx, target)
+	sightings := make([]keys.AddressSighting, len(found))
+	var wg sync.WaitGroup
+	for i, a := range found {
+		wg.Go(func() { sightings[i] = s.address(ctx, target, a) })
+	}
+	wg.Wait()
+	return keys.Sighting{Addresses: dropUnroutable(found, sightings)}
+}
+
+// address is one place where a target is to be found, or why it is not.
+type address struct {
+	ip       netip.Addr
+	declared bool // not found out by resolving a name
+	name     string
+	err      error
+}
+
+// addresses resolves the target: each address once, the declared ones in their order.
+func (s *search) addresses(ctx context.Context, target Target) []address {
+	names := target.Addresses
+	if len(names) == 0 {
+		names = []string{target.Name}
+	}
+	lookups := make([][]address, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		wg.Go(func() { lookups[i] = s.lookup(ctx, name) })
+	}
+	wg.Wait()
+
+	var found []address
+	known := make(map[netip.Addr]bool)
+	for _, a := range slices.Concat(lookups...) {
+		if a.err == nil && known[a.ip] {
+			continue
+		}
+		known[a.ip] = true
+		found = append(found, a)
+	}
+	return found
+}
+
+func (s *search) lookup(ctx context.Context, name string) []address {
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return []address{{ip: ip.Unmap(), name: name, declared: true}}
+	}
+	leave, err := s.lookups.enter(ctx)
+	if err != nil {
+		return []address{{name: name, err: err}}
+	}
+	defer leave()
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	ips, err := s.resolve(ctx, name)
+	if err == nil && len(ips) == 0 {
+		err = errNoAddress
+	}
+	if err != nil {
+		return []address{{name: name, err: err}}
+	}
+	for i := range ips {
+		ips[i] = ips[i].Unmap()
+	}
+	slices.SortFunc(ips, netip.Addr.Compare)
+	var found []address
+	for _, ip := range ips[:min(len(ips), maxAddresses)] {
+		found = append(found, address{ip: ip, name: name})
+	}
+	return found
+}
+
+// address asks one address for its keys, one after the other.
+func (s *search) address(ctx context.Context, target Target, a address) keys.AddressSighting {
+	seen := keys.AddressSighting{Address: a.name}
+	fail := func(kind ErrorKind, err error) keys.AddressSighting {
+		seen.Err = &Error{Name: target.Name, Address: seen.Address, Port: target.Port, Kind: kind, Err: err}
+		return seen
+	}
+	if a.err != nil {
+		return fail(KindUnresolved, explainLookup(a.err, s.timeout))
+	}
+	seen.Address = a.ip.String()
+	if target.Port < 1 || target.Port > 65535 {
+		return fail(KindUnreachable, fmt.Errorf("%d is no port", target.Port))
+	}
+	endpoint := netip.AddrPortFrom(a.ip, uint16(target.Port))
+	if s.login != nil && len(target.Trusted) > 0 {
+		return s.visit(ctx, target, endpoint)
+	}
+
+	first, open, err := s.ask(ctx, endpoint, algorithmsFor(keys.KeyTypes, target.Certificates))
+	seen.Offered = keyTypes(open.algorithms)
+	if err != nil {
+		return fail(explain(err, open, s.timeout))
+	}
+	addShown(&seen, first)
+	if s.brief {
+		return seen
+	}
+	for _, t := range keys.KeyTypes {
+		algorithms := algorithmsFor([]keys.KeyType{t}, target.Certificates)
+		if t.Name == first.key.Type || !open.offers(algorithms) {
+			continue
+		}
+		another, open, err := s.ask(ctx, endpoint, algorithms)
+		if err != nil {
+			return fail(explain(err, open, s.timeout))
+		}
+		addShown(&seen, another)
+	}
+	return seen
+}
+
+// A shownKey is a key that a server has signed a key exchange with, and the certificate that it
+// showed with it, if any.
+type shownKey struct {
+	key, certificate keys.Key
+}
+
+func readShown(public ssh.PublicKey) (s shownKey, err error) {
+	if cert, ok := public.(*ssh.Certificate); ok {
+		if s.certificate, err = keys.ParseBlob(cert.Marshal()); err != nil {
+			return shownKey{}, err
+		}
+		public = cert.Key
+	}
+	s.key, err = keys.ParseBlob(public.Marshal())
+	return s, err
+}
+
+func addShown(a *keys.AddressSighting, s shownKey) {
+	if !keys.Contains(a.Keys, s.key) {
+		a.Keys = append(a.Keys, s.key)
+	}
+	if s.certificate.Type != "" {
+		a.Certificates = append(a.Certificates, s.certificate)
+	}
+}
+
+// ask opens one connection and returns the key that the server signs the key exchange with.
+func (s *search) ask(ctx context.Context, endpoint netip.AddrPort, algorithms []string) (shownKey, opening, error) {
+	leave, err := s.enter(ctx, endpoint)
+	if err != nil {
+		return shownKey{}, opening{}, err
+	}
+	defer leave()
+	conn, err := s.dial(ctx, endpoint)
+	if err != nil {
+		return shownKey{}, opening{}, err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	return exchange(conn, endpoint, algorithms)
+}
+
+// exchange runs a key exchange up to the point where the key is known and its signature verified.
+func exchange(conn net.Conn, endpoint netip.AddrPort, algorithms []string) (shownKey, opening, error) {
+	var shown shownKey
+	config := &ssh.ClientConfig{
+		Config:            ssh.Config{KeyExchanges: keyExchanges},
+		HostKeyAlgorithms: algorithms,
+		// Called once the signature is verified; the error ends the exchange.
+		HostKeyCallback: func(_ string, _ net.Addr, public ssh.PublicKey) error {
+			var err error
+			if shown, err = readShown(public); err != nil {
+				return err
+			}
+			return errGotKey
+		},
+	}
+	w := newWire(conn)
+	_, _, _, err := ssh.NewClientConn(w, endpoint.String(), config)
+	open := w.opening()
+	if shown.key.Type == "" {
+		return shownKey{}, open, err
+	}
+	return shown, open, nil
+}
+
+// keyExchanges are what the library has and what is sound, the cheapest first. What is exchanged is
+// thrown away, so the strength of the secret is no matter.
+var keyExchanges = []string{
+	ssh.KeyExchangeCurve25519,
+	ssh.KeyExchangeECDHP256,
+	ssh.KeyExchangeECDHP384,
+	ssh.KeyExchangeECDHP521,
+	ssh.KeyExchangeMLKEM768X25519,
+	ssh.KeyExchangeDH14SHA256,
+	ssh.KeyExchangeDH16SHA512,
+	ssh.KeyExchangeDHGEXSHA256,
+}
+
+// slots is a number of things that may happen at once.
+type slots chan struct{}
+
+func (s slots) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case s <- struct{}{}:
+		return func() { <-s }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// enter waits until a connection to the endpoint may be opened.
+func (s *search) enter(ctx context.Context, endpoint netip.AddrPort) (leave func(), err error) {
+	s.mu.Lock()
+	here, ok := s.endpoints[endpoint]
+	if !ok {
+		here = make(slots, perEndpoint)
+		s.endpoints[endpoint] = here
+	}
+	s.mu.Unlock()
+	leaveHere, err := here.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	leaveAll, err := s.connections.enter(ctx)
+	if err != nil {
+		leaveHere()
+		return nil, err
+	}
+	return func() { leaveAll(); leaveHere() }, nil
+}

@@ -1,0 +1,119 @@
+package trust
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ltskeeper/internal/names"
+	"ltskeeper/keys"
+)
+
+// errCut is what is wrong with a file that something else than this package wrote, or that was not
+// written to its end.
+var errCut = errors.New("it is cut off in the middle of a line")
+
+// parseKeyFile reads a file of public key lines. Empty lines and lines that begin with # are
+// comments. The last line, too, ends in a newline: a file that does not is cut off.
+func parseKeyFile(data []byte) ([]keys.Stored, error) {
+	var list []keys.Stored
+	err := eachLine(data, func(line string) error {
+		k, comment, err := keys.ParseKeyLine(line)
+		if err == nil {
+			list = append(list, keys.Stored{Key: k, Origin: keys.ParseOrigin(comment)})
+		}
+		return err
+	})
+	return list, err
+}
+
+// formatKeyFile is the inverse of parseKeyFile.
+func formatKeyFile(list []keys.Stored) []byte {
+	var b bytes.Buffer
+	for _, k := range list {
+		b.WriteString(k.Line())
+		if comment := k.Origin.Comment(); comment != "" {
+			b.WriteString(" " + comment)
+		}
+		b.WriteByte('\n')
+	}
+	return b.Bytes()
+}
+
+// parseServerKeys reads NAME.pub or NAME.pending, nil if there is none: there is no reason for one
+// without a key, or with one that is refused.
+func parseServerKeys(data []byte) ([]keys.Stored, error) {
+	if data == nil {
+		return nil, nil
+	}
+	list, err := parseKeyFile(data)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, errors.New("it holds no key")
+	}
+	for _, k := range list {
+		if err := k.Weakness(); err != nil {
+			return nil, fmt.Errorf("key %s: %w", k.Fingerprint(), err)
+		}
+	}
+	return list, nil
+}
+
+// splitPending parts the keys that wait from those that are rejected.
+func splitPending(list []keys.Stored) (waiting, rejected []keys.Stored) {
+	for _, k := range list {
+		if k.Origin.How == keys.HowRejected {
+			rejected = append(rejected, k)
+		} else {
+			waiting = append(waiting, k)
+		}
+	}
+	return waiting, rejected
+}
+
+// parseNames reads the names file: one name or address a line.
+func parseNames(data []byte) (map[string]bool, error) {
+	known := make(map[string]bool)
+	err := eachLine(data, func(line string) error {
+		if !names.IsValid(line) {
+			return fmt.Errorf("%.80q is not a name", line)
+		}
+		known[names.Canonical(line)] = true
+		return nil
+	})
+	return known, err
+}
+
+const namesHeader = "# Every name and address that ever had a host key: none of them has a first use again.\n"
+
+// formatNames is the inverse of parseNames.
+func formatNames(known map[string]bool) []byte {
+	sorted := make([]string, 0, len(known))
+	for name := range known {
+		sorted = append(sorted, name)
+	}
+	slices.Sort(sorted)
+	return []byte(namesHeader + strings.Join(sorted, "\n") + "\n")
+}
+
+func eachLine(data []byte, f func(line string) error) error {
+	if len(data) > 0 && data[len(data)-1] != '\n' {
+		return errCut
+	}
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		n++
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if err := f(line); err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,84 @@
+package trust
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"ltskeeper/keys"
+)
+
+// Imported is what became of keys that a person brought from elsewhere.
+type Imported struct {
+	New       []keys.Stored // trusted from now on
+	Known     []keys.Stored // trusted before
+	Conflicts []keys.Stored // of a type of which another key is trusted: they wait for a person
+	Refused   []RefusedKey  // never trusted, and why
+}
+
+// RefusedKey is a key that was offered and cannot be trusted.
+type RefusedKey struct {
+	keys.Stored
+	Err error // why
+}
+
+// Import trusts keys that a person brought from elsewhere, as far as they replace none: one of a
+// type of which another key is trusted, or that a person has rejected, waits to be accepted.
+func (s *Store) Import(p Policy, offered []keys.Stored, now time.Time) (Imported, error) {
+	var done Imported
+	r, err := s.record(p)
+	if err != nil {
+		return done, err
+	}
+	r.rejected = slices.Concat(r.rejected, r.recall(keys.Plain(offered)))
+	after := record{trusted: slices.Clone(r.trusted), waiting: slices.Clone(r.waiting), certs: r.certs}
+	for _, k := range offered {
+		switch reason := s.refusal(p, k.Key); {
+		case reason != nil:
+			done.Refused = append(done.Refused, RefusedKey{k, reason})
+		case keys.Contains(r.trusted, k):
+			done.Known = append(done.Known, remember(k.Key, r.trusted, keys.Origin{}))
+		case keys.Contains(after.trusted, k), keys.Contains(done.Conflicts, k): // twice in what is imported
+		case keys.HasType(after.trusted, k.Type), keys.Contains(r.rejected, k):
+			imported := keys.Stored{Key: k.Key, Origin: keys.StampOrigin(keys.HowImported, now)}
+			done.Conflicts = append(done.Conflicts, imported)
+			if !keys.Contains(after.waiting, k) {
+				after.waiting = append(after.waiting, imported)
+			}
+		default:
+			imported := keys.Stored{Key: k.Key, Origin: keys.StampOrigin(keys.HowImported, now)}
+			done.New = append(done.New, imported)
+			after.trusted = append(after.trusted, imported)
+		}
+	}
+	if len(after.waiting) > maxPending {
+		return Imported{}, fmt.Errorf("import keys of %s: more than %d would wait for a decision", p.Name, maxPending)
+	}
+	after.waiting = slices.DeleteFunc(after.waiting, func(k keys.Stored) bool {
+		return keys.Contains(after.trusted, k)
+	})
+	for _, k := range r.rejected {
+		if !keys.Contains(after.waiting, k) {
+			after.rejected = append(after.rejected, k)
+		}
+	}
+	sortKeys(after.trusted)
+	c := change{server: p.Name, before: r, after: after}
+	if len(done.New)+len(done.Conflicts) > 0 {
+		c.names = append([]string{p.Name}, p.Names...)
+	}
+	return done, s.commit(now, "imported", nil, c)
+}
+
+func (s *Store) refusal(p Policy, k keys.Key) error {
+	switch {
+	case s.isRevoked(k):
+		return errors.New("it is revoked")
+	case k.Weakness() != nil:
+		return k.Weakness()
+	case !pinned(p.Pins, k):
+		return fmt.Errorf("%s has pins, and this is none of them", p.Name)
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package trust
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"ltskeeper/keys"
+)
+
+// Revoke makes keys ones that no server may show, whatever its name, and takes them out of the
+// files of all servers. Those that are revoked already are left out of what it returns. name is a
+// server that is to have no first use from now on, or "".
+func (s *Store) Revoke(name string, list []keys.Key, now time.Time) (revoked []keys.Stored, err error) {
+	for _, k := range list {
+		if k.Type == "" || k.IsCertificate() {
+			return nil, fmt.Errorf("revoke key %s: it is no plain host key", k.Fingerprint())
+		}
+		if !s.isRevoked(k) && !keys.Contains(revoked, k) {
+			revoked = append(revoked, keys.Stored{Key: k, Origin: keys.StampOrigin(keys.HowRevoked, now)})
+		}
+	}
+	changes, unreadable := s.without(revoked)
+	if name != "" {
+		changes = append(changes, change{server: name, names: []string{name}})
+	}
+	return revoked, errors.Join(s.commit(now, "revoked", revoked, changes...), unreadable)
+}
+
+// without returns the changes that take keys out of the servers' files.
+func (s *Store) without(list []keys.Stored) (changes []change, unreadable error) {
+	servers, err := s.servers()
+	if err != nil {
+		return nil, err
+	}
+	var faults []error
+	gone := func(k keys.Stored) bool { return keys.Contains(list, k) }
+	for _, name := range servers {
+		before, err := s.record(Policy{Name: name})
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		after := record{
+			trusted:  slices.DeleteFunc(slices.Clone(before.trusted), gone),
+			waiting:  slices.DeleteFunc(slices.Clone(before.waiting), gone),
+			rejected: slices.DeleteFunc(slices.Clone(before.rejected), gone),
+			certs:    before.certs, // checkCertificate refuses those of revoked keys
+		}
+		if !sameEntries(before.trusted, after.trusted) || !sameEntries(before.untrusted(), after.untrusted()) {
+			changes = append(changes, change{server: name, names: []string{name}, before: before, after: after})
+		}
+	}
+	return changes, errors.Join(faults...)
+}
+
+// Offspring returns the trusted keys of whatever server that these vouched for, themselves or
+// through others. Those of files that can be read are returned with an error, too.
+func (s *Store) Offspring(ancestors []keys.Key) ([]keys.Stored, error) {
+	servers, err := s.servers()
+	if err != nil {
+		return nil, err
+	}
+	var all []keys.Stored
+	var faults []error
+	for _, name := range servers {
+		trusted, err := s.load(name, trustedSuffix)
+		if err != nil {
+			faults = append(faults, err)
+		}
+		all = append(all, trusted...)
+	}
+	var offspring []keys.Stored
+	for parents := ancestors; len(parents) > 0; {
+		var found []keys.Stored
+		for _, k := range all {
+			by := k.Origin.VouchedBy
+			vouched := slices.ContainsFunc(parents, func(p keys.Key) bool { return by == p.Fingerprint() })
+			if vouched && !keys.Contains(ancestors, k) && !keys.Contains(offspring, k) && !keys.Contains(found, k) {
+				found = append(found, k)
+			}
+		}
+		offspring = append(offspring, found...)
+		parents = keys.Plain(found)
+	}
+	return offspring, errors.Join(faults...)
+}
+
+// Find returns the keys of a server with these fingerprints, whether trusted, pending or rejected.
+func (s *Store) Find(name string, fingerprints []string) ([]keys.Stored, error) {
+	r, err := s.record(Policy{Name: name})
+	if err != nil {
+		return nil, err
+	}
+	var found []keys.Stored
+	for _, fingerprint := range fingerprints {
+		all := slices.Concat(r.trusted, r.waiting, r.rejected)
+		i := slices.IndexFunc(all, func(k keys.Stored) bool { return k.Fingerprint() == fingerprint })
+		if i < 0 {
+			return nil, fmt.Errorf("find key %s: %s has none with this fingerprint", fingerprint, name)
+		}
+		found = append(found, all[i])
+	}
+	return found, nil
+}
+
+// servers are the names that have a file.
+func (s *Store) servers() ([]string, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("list servers with keys: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		for _, suffix := range []string{trustedSuffix, pendingSuffix} {
+			if name, ok := strings.CutSuffix(e.Name(), suffix); ok && checkServer(name) == nil {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
