@@ -13,7 +13,6 @@ import (
 
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
-	"ltskeeper/image"
 	"ltskeeper/internal/host"
 	"ltskeeper/internal/mounts"
 	"ltskeeper/keeper"
@@ -151,7 +150,7 @@ func gather(ctx context.Context, path string, names []string, m *host.Machine) (
 	work.Go(func() { f.askNames(ctx) })
 	work.Go(func() { f.askSystemd(ctx) })
 	for _, c := range chroots {
-		r := &root{Chroot: c, image: keeper.ImageStatus{Current: image.None}}
+		r := &root{Chroot: c, image: keeper.ImageStatus{Current: keeper.NoGeneration}}
 		f.chroots = append(f.chroots, r)
 		work.Go(func() { f.enter(ctx, r) })
 	}
@@ -398,7 +397,7 @@ func (f *facts) enter(ctx context.Context, r *root) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, treePatience)
 	defer cancel()
-	if r.image.Current == image.None {
+	if r.image.Current == keeper.NoGeneration {
 		mounted, _ := keeper.New(f.farm).ListMounts(r.Chroot, r.opened) // update-image says what is wrong with them
 		r.bytes = treeSize(ctx, r.Path, mounted)
 		return

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"ltskeeper/farm"
-	"ltskeeper/image"
 	"ltskeeper/internal/regular"
 	"ltskeeper/keeper"
 	"ltskeeper/ltsconf"
@@ -80,7 +79,7 @@ func fileForeign(f *facts) (found []Finding) {
 	}
 	for _, r := range f.chroots {
 		for _, s := range r.files {
-			if s.State == keeper.Foreign && !s.Program && !(s.Path == f.served(r) && r.image.Current != image.None) {
+			if s.State == keeper.Foreign && !s.Program && !(s.Path == f.served(r) && r.image.Current != keeper.NoGeneration) {
 				add(Chroot, r.Name, s.Path)
 			}
 		}
@@ -108,7 +107,7 @@ func getHostsForeign(f *facts) (found []Finding) {
 
 func filesBehind(f *facts) (found []Finding) {
 	for _, r := range f.chroots {
-		if r.image.Held != nil || r.image.Current == image.None {
+		if r.image.Held != nil || r.image.Current == keeper.NoGeneration {
 			continue
 		}
 		var behind []string
@@ -189,7 +188,7 @@ func ltsConfHidden(f *facts) (found []Finding) {
 
 // hides is the path of the lts.conf that hides the one in the image of a chroot, or "".
 func (f *facts) hides(r *root) string {
-	if r.image.Current == image.None {
+	if r.image.Current == keeper.NoGeneration {
 		return "" // whatever stands there is taken over, or file-foreign says it
 	}
 	path := f.served(r)

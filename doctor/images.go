@@ -17,6 +17,7 @@ import (
 	"ltskeeper/internal/mounts"
 	"ltskeeper/internal/regular"
 	"ltskeeper/internal/remedy"
+	"ltskeeper/keeper"
 )
 
 func noImage(f *facts) (found []Finding) {
@@ -31,7 +32,7 @@ func noImage(f *facts) (found []Finding) {
 		case r.openAt != nil && !errors.Is(r.openAt, fs.ErrPermission):
 			finding.Message = sentence(explainOpenError(r.openAt))
 			finding.Fix = fmt.Sprintf("See whether it is mounted; else make a client root there, or put its path right in %s.", f.farm.Path)
-		case f.status != nil && r.image.Current == image.None && r.image.Problem == "" && !isRegular(r.image.Path) &&
+		case f.status != nil && r.image.Current == keeper.NoGeneration && r.image.Problem == "" && !isRegular(r.image.Path) &&
 			!f.missing:
 			finding.Message = "It has no image yet."
 			finding.Fix, finding.Commands = "Make one:", []string{"ltskeeper update-image"}
@@ -60,7 +61,7 @@ func isRegular(path string) bool {
 func imageReplaced(f *facts) (found []Finding) {
 	for _, r := range f.chroots {
 		i := r.image
-		if i.Current != image.None || f.status == nil {
+		if i.Current != keeper.NoGeneration || f.status == nil {
 			continue
 		}
 		finding := Finding{Kind: Chroot, Subject: r.Name, Commands: []string{"ltskeeper update-image"},
@@ -81,7 +82,7 @@ func imageReplaced(f *facts) (found []Finding) {
 
 func imageApart(f *facts) (found []Finding) {
 	for _, r := range f.chroots {
-		if r.image.Current == image.None || r.image.Held != nil || f.hides(r) != "" {
+		if r.image.Current == keeper.NoGeneration || r.image.Held != nil || f.hides(r) != "" {
 			continue // others say it
 		}
 		message := r.image.Problem

@@ -3,15 +3,12 @@ package image
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 	"time"
 
-	"ltskeeper/internal/clientfs"
 	"ltskeeper/internal/regular"
 	"ltskeeper/squashfs"
 )
@@ -20,13 +17,17 @@ import (
 type Source struct {
 	Root    string           // of the tree
 	Options squashfs.Options // Previous and Inspector are set by Build
-	Conf    []byte           // the lts.conf that clients fetch beside the kernel; nil: not ltskeeper's to publish
+	Conf    *LTSConf         // nil if there is none, or if it is not ltskeeper's to publish
 	Full    bool             // read and compress everything anew
-	// skip the checks that keep an image from clients which looks wrong or will not fit, but for its init
+	// skip the checks that keep an image from clients which looks wrong or will not fit, but for
+	// its init
 	Force bool
 
 	Inspector Inspector // of the files in the image; may be nil
 }
+
+// An LTSConf is the lts.conf that clients fetch beside the kernel.
+type LTSConf struct{ Data []byte }
 
 // An Inspector judges an image by the files in it.
 type Inspector interface {
@@ -84,7 +85,7 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 	if err != nil {
 		return nil, err
 	}
-	number, err := s.next(current)
+	number, err := s.nextNumber(current)
 	if err != nil {
 		return nil, err
 	}
@@ -113,15 +114,15 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 	}
 	b := &Built{Full: result.full, Warnings: result.warnings, dir: dir}
 	if result.Unchanged {
-		same, err := s.sameConf(current, from.Conf)
+		same, err := s.sameConf(current.Number, from.Conf)
 		if err != nil {
 			return nil, err
 		}
 		if same {
-			b.Generation, b.Unchanged = s.record(current), true
-			return b, s.inspected(current, from.inspection())
+			b.Generation, b.Unchanged = *current, true
+			return b, s.inspected(current.Number, from.inspection())
 		}
-		if err := s.linkImage(current, dir); err != nil {
+		if err := s.linkImage(current.Number, dir); err != nil {
 			return nil, err
 		}
 	}
@@ -134,10 +135,10 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 		return nil, err
 	}
 	if from.Conf != nil {
-		if err := s.disk.create(filepath.Join(dir, confFile), bytes.NewReader(from.Conf)); err != nil {
+		if err := s.disk.create(filepath.Join(dir, confFile), bytes.NewReader(from.Conf.Data)); err != nil {
 			return nil, err
 		}
-		b.Generation.Conf = digest(from.Conf)
+		b.Generation.Conf = digest(from.Conf.Data)
 	}
 	if err := s.sound(ctx, dir); err != nil {
 		return nil, err
@@ -161,30 +162,36 @@ func (s *Store) inspected(n int, inspection string) error {
 	return s.writeRecord(s.folder(n), g)
 }
 
-// next is the number of the generation to be made: none that either side has or had last is used
-// twice.
-func (s *Store) next(current int) (int, error) {
-	highest, err := s.highest()
+// nextNumber returns the number of the generation to be made. No number that either side has, or
+// had last, is used twice.
+func (s *Store) nextNumber(current *Generation) (int, error) {
+	next, err := s.firstUnused()
 	if err != nil {
 		return 0, err
 	}
-	stranger, err := s.stranger() // comes first
-	return max(0, current, highest, stranger) + 1, err
+	if current != nil {
+		next = max(next, current.Number+1) // its folder may be gone
+	}
+	stranger, found, err := s.numberStranger()
+	if found {
+		next = max(next, stranger+1)
+	}
+	return max(1, next), err
 }
 
-// highest is the highest number that either side has, None if there is none.
-func (s *Store) highest() (int, error) {
-	highest := None
+// firstUnused returns the lowest number that is higher than all that either side has.
+func (s *Store) firstUnused() (int, error) {
+	unused := 0
 	for _, dir := range []string{s.dir(), s.boot()} {
 		numbers, err := numbered(dir)
 		if err != nil {
-			return None, err
+			return 0, err
 		}
 		for _, n := range numbers {
-			highest = max(highest, n)
+			unused = max(unused, n+1)
 		}
 	}
-	return highest, nil
+	return unused, nil
 }
 
 // linkImage gives the image and index of generation n a second name in dir.
@@ -202,107 +209,67 @@ func (s *Store) linkImage(n int, dir string) error {
 	return nil
 }
 
-// WouldChange says whether Build would make a new generation, and which one is current. It writes
-// nothing. An error is one that Build would give, too: of what it refuses, everything is looked for
-// but an image that shrinks.
-func (s *Store) WouldChange(ctx context.Context, from Source) (bool, Generation, error) {
-	changed, g, err := s.wouldChange(ctx, from)
+// WouldChange reports whether Build would make a new generation, and which one is current, nil if
+// none is. It writes nothing. An error is one that Build would return, too: it looks for everything
+// that Build refuses except an image that shrinks.
+func (s *Store) WouldChange(ctx context.Context, from Source) (bool, *Generation, error) {
+	current, err := s.Current()
+	changed := true
+	if err == nil {
+		changed, err = s.wouldChange(ctx, from, current)
+	}
 	if err == nil {
 		err = from.verdict()
 	}
 	if err == nil && changed && !from.Force {
-		err = s.room(g.Number)
+		err = s.room(current)
 	}
 	if err != nil {
-		return changed, g, fmt.Errorf("build image: %w", explain(err))
+		return changed, current, fmt.Errorf("build image: %w", explain(err))
 	}
-	return changed, g, nil
+	return changed, current, nil
 }
 
-func (s *Store) wouldChange(ctx context.Context, from Source) (bool, Generation, error) {
-	current, err := s.Current()
-	g := Generation{Number: current}
-	sameConf := false
-	if err == nil {
-		_, err = s.judge(current, from)
+func (s *Store) wouldChange(ctx context.Context, from Source, current *Generation) (bool, error) {
+	if _, err := s.judge(current, from); err != nil {
+		return true, err
 	}
-	if err == nil && current != None {
-		g = s.record(current)
-		sameConf, err = s.sameConf(current, from.Conf)
-	}
-	if err != nil {
-		return true, g, err
+	sameConf, err := false, error(nil)
+	if current != nil {
+		if sameConf, err = s.sameConf(current.Number, from.Conf); err != nil {
+			return true, err
+		}
 	}
 	options := from.Options
 	options.Inspector = from.Inspector
-	if from.Full || !s.madeHere(current) || g.Inspection != from.inspection() {
+	if from.Full || !current.isBuilt() || current.Inspection != from.inspection() {
 		// Build would look at every file.
 		if _, err := squashfs.IsUnchanged(ctx, from.Root, options); err != nil {
-			return true, g, err
+			return true, err
 		}
 		options.Inspector = nil
 	}
 	previous, done, err := s.previous(current, from.Full)
 	if err != nil && !regular.IsOdd(err) {
-		return true, g, err
+		return true, err
 	}
 	defer done()
 	options.Previous = previous
 	if previous == nil && options.Inspector == nil {
-		return true, g, nil
+		return true, nil
 	}
 	same, err := squashfs.IsUnchanged(ctx, from.Root, options)
-	return !same || !sameConf, g, err
+	return !same || !sameConf, err
 }
 
-// sameConf says whether generation n was published with this lts.conf.
-func (s *Store) sameConf(n int, conf []byte) (bool, error) {
-	have, err := regular.Read(filepath.Join(s.folder(n), confFile), regular.MaxText)
-	if errors.Is(err, fs.ErrNotExist) {
-		return conf == nil, nil
-	}
+// sameConf reports whether generation n was published with this lts.conf.
+func (s *Store) sameConf(n int, conf *LTSConf) (bool, error) {
+	have, err := s.ReadConf(n)
 	if regular.IsOdd(err) {
 		return false, nil // the next generation gets one
 	}
-	return err == nil && conf != nil && bytes.Equal(have, conf), err
-}
-
-// digest names a content: its SHA-256 in hexadecimal.
-func digest(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) }
-
-// ServedConf is the path of the lts.conf that clients fetch.
-func (s *Store) ServedConf() string { return filepath.Join(s.boot(), "lts.conf") }
-
-// ReadFile returns the content of a file of the current image, nil if there is no such file or no
-// image.
-func (s *Store) ReadFile(path string) ([]byte, error) {
-	current, err := s.Current()
-	if err != nil || current == None {
-		return nil, err
+	if have == nil || conf == nil {
+		return have == nil && conf == nil, err
 	}
-	return s.ReadFileOf(current, path)
-}
-
-// ReadFileOf is ReadFile for generation n.
-func (s *Store) ReadFileOf(n int, path string) ([]byte, error) {
-	img, err := openImage(filepath.Join(s.folder(n), imageFile))
-	if err != nil {
-		return nil, err
-	}
-	defer img.Close()
-	place, info, err := clientfs.Stat(img.FS(), path)
-	if clientfs.IsMissing(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := regular.CheckSize(info.Size(), regular.MaxText); err != nil {
-		return nil, fmt.Errorf("read %s in the image: %w", place, err)
-	}
-	content, err := img.FS().Open(place)
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(content)
+	return bytes.Equal(have.Data, conf.Data), err
 }

@@ -226,7 +226,8 @@ func (p *place) served() map[string]string {
 type outcome struct {
 	old, new map[string]string // what was served
 	next     map[string]string // and what the update after that serves
-	// every generation there was, before and after, by file; of the first day's only those there were
+	// every generation there was, before and after, by file; of the first day's only those there
+	// were
 	whole []map[string]string
 }
 
@@ -281,8 +282,8 @@ func (o *outcome) checkRepaired(p *place) {
 	current, err := p.Current()
 	must(p.t, err)
 	at, err := os.Readlink(filepath.Join(p.boot(), "current"))
-	if current != None && err == nil && at != strconv.Itoa(current) {
-		p.t.Errorf("after Repair the image is generation %d, the TFTP side %s", current, at)
+	if current != nil && err == nil && at != strconv.Itoa(current.Number) {
+		p.t.Errorf("after Repair the image is generation %d, the TFTP side %s", current.Number, at)
 	}
 	o.checkGenerations(p)
 	o.checkLitter(p)

@@ -73,7 +73,7 @@ func (p *place) read(name string) string {
 	return string(data)
 }
 
-func (p *place) source(conf string) Source { return Source{Root: p.root, Conf: []byte(conf)} }
+func (p *place) source(conf string) Source { return Source{Root: p.root, Conf: &LTSConf{[]byte(conf)}} }
 
 // update does what the main job does with one image.
 func (p *place) update(conf string) *Built {

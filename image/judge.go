@@ -22,7 +22,7 @@ import (
 // without a kernel that clients boot now, without that kernel's modules or in a compression that it
 // cannot read unless the source forces it. What is wrong with the current generation already is not
 // held against the next one.
-func (s *Store) judge(current int, from Source) (*kernels.Kernel, error) {
+func (s *Store) judge(current *Generation, from Source) (*kernels.Kernel, error) {
 	root, err := os.OpenRoot(from.Root)
 	if err != nil {
 		return nil, err
@@ -161,11 +161,11 @@ type findings struct{ lacksModules, isUnreadable bool }
 
 // readFindings looks at the kernel of a generation. One that does not exist, or cannot be read, or
 // has none, has no findings.
-func (s *Store) readFindings(n int) (f findings) {
-	if n == None {
+func (s *Store) readFindings(g *Generation) (f findings) {
+	if g == nil {
 		return f
 	}
-	old, err := openImage(filepath.Join(s.folder(n), imageFile))
+	old, err := s.open(g.Number)
 	if err != nil {
 		return f
 	}
@@ -181,24 +181,27 @@ func (s *Store) readFindings(n int) (f findings) {
 
 // checkKeepsKernel refuses an image without a kernel where clients boot the one of the generation
 // before.
-func (s *Store) checkKeepsKernel(current int, kernel *kernels.Kernel) error {
+func (s *Store) checkKeepsKernel(current *Generation, kernel *kernels.Kernel) error {
 	served, err := os.Readlink(filepath.Join(s.boot(), "vmlinuz"))
 	if err != nil || served != filepath.Join("current", kernelFile) || kernel != nil {
 		return nil
 	}
+	from := "an earlier generation" // its link is gone
+	if current != nil {
+		from = fmt.Sprintf("generation %d", current.Number)
+	}
 	return remedy.AttachTo(
-		fmt.Errorf("the tree no longer has a kernel and initrd in /boot, but clients boot those of generation %d",
-			current),
+		fmt.Errorf("the tree no longer has a kernel and initrd in /boot, but clients boot those of %s", from),
 		remedy.Advice("install a kernel in it"))
 }
 
 // checkSize refuses the image in the folder dir if it is less than half as large as the current
 // one.
-func (s *Store) checkSize(current int, dir string) error {
-	if current == None {
+func (s *Store) checkSize(current *Generation, dir string) error {
+	if current == nil {
 		return nil
 	}
-	old, err := openImage(filepath.Join(s.folder(current), imageFile))
+	old, err := s.open(current.Number)
 	if err != nil {
 		return nil // the new one can only be better
 	}

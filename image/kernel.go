@@ -3,38 +3,11 @@ package image
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"ltskeeper/internal/kernels"
-	"ltskeeper/internal/regular"
 	"ltskeeper/internal/remedy"
-	"ltskeeper/squashfs"
 )
-
-// openedImage is an image file being read.
-type openedImage struct {
-	*squashfs.Reader
-	file *os.File
-}
-
-func openImage(path string) (*openedImage, error) {
-	f, err := regular.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil {
-		var r *squashfs.Reader
-		if r, err = squashfs.Open(f, info.Size()); err == nil {
-			return &openedImage{r, f}, nil
-		}
-	}
-	f.Close()
-	return nil, fmt.Errorf("read %s: %w", path, err)
-}
-
-func (i *openedImage) Close() error { return i.file.Close() }
 
 // extractKernel copies the kernel and initrd of the image in the folder dir beside it, and returns
 // the kernel's version. It must be the kernel that was chosen before the image was built; nil if

@@ -163,7 +163,7 @@ func TestOddRecord(t *testing.T) {
 		if err != nil || len(list) != 2 || list[0].Size == 0 || list[1].Size == 0 {
 			t.Errorf("List: %+v, %v", list, err)
 		}
-		if err := p.Pin(1, true); err == nil || !strings.Contains(err.Error(), recordFile) {
+		if err := p.Pin(1); err == nil || !strings.Contains(err.Error(), recordFile) {
 			t.Errorf("Pin: %v", err)
 		}
 		b := p.update("conf 2")
@@ -216,16 +216,16 @@ func TestOddFilesOfAGeneration(t *testing.T) {
 			if _, err := p.Store.Rollback(1, p.now); err == nil || !strings.Contains(err.Error(), path) {
 				t.Errorf("Rollback with %s: %v", b.file, err)
 			}
-			if n, err := p.Current(); err != nil || n != 2 {
-				t.Errorf("generation %d is current, %v", n, err)
+			if g, err := p.Current(); err != nil || !g.isNumber(2) {
+				t.Errorf("generation %v is current, %v", g, err)
 			}
 			must(t, os.RemoveAll(path))
 			must(t, os.WriteFile(path, kept, 0o644))
 		}
 		conf := filepath.Join(p.folder(2), confFile)
 		thing.Replace(t, conf)
-		if _, err := p.Conf(2); !regular.IsOdd(err) {
-			t.Errorf("Conf: %v", err)
+		if _, err := p.ReadConf(2); !regular.IsOdd(err) {
+			t.Errorf("ReadConf: %v", err)
 		}
 		if _, err := p.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), conf) {
 			t.Errorf("Verify: %v", err)

@@ -75,14 +75,14 @@ func (s *Store) switchTo(n int, now time.Time, ready ...swap) error {
 // day, of those that the generation in dir brings anew. The names go on meaning the same bytes, in
 // the same inodes: clients have them open.
 func (s *Store) takeOver(dir string) error {
-	stranger, err := s.stranger()
+	stranger, found, err := s.numberStranger()
 	if err != nil {
 		return err
 	}
 	if stranger > 0 {
 		return s.takeIn(stranger)
 	}
-	if stranger == 0 {
+	if found {
 		if err := s.keepAs(s.Link(), filepath.Join(s.folder(0), imageFile)); err != nil {
 			return err
 		}
@@ -99,28 +99,28 @@ func (s *Store) takeOver(dir string) error {
 	return s.takeOverBoot(dir)
 }
 
-// stranger is the number for the image that somebody else put at the published name, or None: that
-// of the generation which has the same file already, 0 on the first day, and one that no generation
-// has ever had on a later day.
-func (s *Store) stranger() (int, error) {
+// numberStranger returns the number for the image that somebody else put at the published name, if
+// there is one: that of the generation which has the same file already, 0 on the first day, and one
+// that no generation has ever had on a later day.
+func (s *Store) numberStranger() (n int, found bool, err error) {
 	if !isRegular(s.Link()) {
-		return None, nil
+		return 0, false, nil
 	}
 	image, err := os.Stat(s.Link())
 	if err != nil {
-		return None, err
+		return 0, false, err
 	}
 	numbers, err := numbered(s.dir())
 	if err != nil {
-		return None, err
+		return 0, false, err
 	}
 	for _, n := range numbers {
 		if kept, err := os.Stat(filepath.Join(s.folder(n), imageFile)); err == nil && os.SameFile(image, kept) {
-			return n, nil
+			return n, true, nil
 		}
 	}
-	highest, err := s.highest()
-	return highest + 1, err
+	n, err = s.firstUnused()
+	return n, true, err
 }
 
 // takeIn makes generation n of somebody else's image, unless it is one, and of what clients were
@@ -174,7 +174,7 @@ func (s *Store) takeOverBoot(dir string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(s.folder(0)); current > 0 && err == nil {
+	if _, err := os.Stat(s.folder(0)); current != nil && current.Number > 0 && err == nil {
 		return nil
 	}
 	var found []string

@@ -23,7 +23,7 @@ import (
 // looks.
 func (s *Store) Check() (problem, err error) {
 	current, err := s.Current()
-	if err != nil || current == None {
+	if err != nil || current == nil {
 		return nil, err
 	}
 	build := remedy.Command{"image", "build", s.Name}
@@ -32,11 +32,11 @@ func (s *Store) Check() (problem, err error) {
 	} else if err != nil {
 		return remedy.AttachTo(fmt.Errorf("%s leads nowhere", s.Link()), build), nil
 	}
-	apart, err := s.bootApart(current)
+	apart, err := s.bootApart(current.Number)
 	if err != nil || !apart {
 		return nil, err
 	}
-	problem = fmt.Errorf("%s is not at generation %d as the image is", s.boot(), current)
+	problem = fmt.Errorf("%s is not at generation %d as the image is", s.boot(), current.Number)
 	return remedy.AttachTo(problem, remedy.Command{"update-image"}), nil
 }
 
@@ -50,28 +50,29 @@ func (s *Store) Repair(now time.Time) error {
 	if err := s.clean(); err != nil {
 		return fmt.Errorf("remove what an unfinished run left of %s: %w", s.Name, err)
 	}
-	if current == None {
+	if current == nil {
 		return nil
 	}
+	n := current.Number
 	// The names that are to be seen may be those of a run that was killed before it synced them.
 	// They must last, for more is built on them now.
-	for _, dir := range []string{s.Images, s.boot(), s.bootFolder(current)} {
+	for _, dir := range []string{s.Images, s.boot(), s.bootFolder(n)} {
 		if err := s.disk.syncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("repair %s: %w", s.Name, err)
 		}
 	}
-	if _, err := os.Stat(s.folder(current)); err != nil {
+	if _, err := os.Stat(s.folder(n)); err != nil {
 		return nil // the next build makes another
 	}
-	apart, err := s.bootApart(current)
+	apart, err := s.bootApart(n)
 	if err == nil && apart {
-		err = s.restoreBoot(current)
+		err = s.restoreBoot(n)
 	}
 	if err == nil {
-		err = s.settle(current, now)
+		err = s.settle(n, now)
 	}
 	if err != nil {
-		return fmt.Errorf("bring %s to generation %d: %w", s.boot(), current, err)
+		return fmt.Errorf("bring %s to generation %d: %w", s.boot(), n, err)
 	}
 	return nil
 }
@@ -136,10 +137,10 @@ func (s *Store) restageFile(n int, file string) error {
 // generation comes from. It returns nil if the file comes from elsewhere, or if the image cannot be
 // read.
 func (s *Store) openSource(n int, file string) (img *openedImage, place string) {
-	if file == confFile || !s.madeHere(n) {
+	if g := s.record(n); file == confFile || !g.isBuilt() {
 		return nil, ""
 	}
-	img, err := openImage(filepath.Join(s.folder(n), imageFile))
+	img, err := s.open(n)
 	if err != nil {
 		return nil, ""
 	}
@@ -270,7 +271,8 @@ func (s *Store) clean() error {
 	}
 	for _, n := range numbers {
 		g, unread := s.readRecord(n)
-		if n == current || g.Published || unread != nil { // nothing says of that one that it never became current
+		// nothing says of that one that it never became current
+		if current.isNumber(n) || g.Published || unread != nil {
 			if err := errors.Join(s.removeLitter(s.folder(n)), s.removeLitter(s.bootFolder(n))); err != nil {
 				return err
 			}
@@ -350,7 +352,7 @@ func (s *Store) remove(n int) error {
 // halfRemoved lists the generations that an unfinished run began to delete, and the folders on the
 // TFTP side for which there is no generation: a run put them there that did not come to publish it.
 // What is served stays, and so does the first day's, of which there may have been no image.
-func (s *Store) halfRemoved(current int) ([]int, error) {
+func (s *Store) halfRemoved(current *Generation) ([]int, error) {
 	entries, err := readFolder(s.boot())
 	if err != nil {
 		return nil, err
@@ -358,7 +360,7 @@ func (s *Store) halfRemoved(current int) ([]int, error) {
 	var gone []int
 	for _, e := range entries {
 		if number, going := strings.CutPrefix(e.Name(), oldPrefix); going {
-			if n, err := strconv.Atoi(number); err == nil && n != current {
+			if n, err := strconv.Atoi(number); err == nil && !current.isNumber(n) {
 				gone = append(gone, n)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,19 +52,16 @@ func (s *Store) Release() error {
 func (s *Store) Before() (int, error) {
 	list, err := s.List()
 	if err != nil {
-		return None, err
+		return 0, err
 	}
-	before := None
-	for _, g := range list {
-		if g.Current && before == None {
-			return None, fmt.Errorf("%s has no generation before %d to go back to", s.Name, g.Number)
-		}
-		if g.Current {
-			return before, nil
-		}
-		before = g.Number
+	switch i := slices.IndexFunc(list, func(g Generation) bool { return g.Current }); i {
+	case -1:
+		return 0, ErrNone
+	case 0:
+		return 0, fmt.Errorf("%s has no generation before %d to go back to", s.Name, list[0].Number)
+	default:
+		return list[i-1].Number, nil
 	}
-	return None, ErrNone
 }
 
 // Rollback makes generation n current again, its image, kernel, initrd and lts.conf together, and
@@ -107,7 +105,7 @@ func (s *Store) Missed(n int) ([]string, error) {
 		return nil, nil // Rollback says so
 	}
 	current, err := s.Current()
-	if err != nil {
+	if err != nil || current == nil {
 		return nil, err
 	}
 	kept := s.folder(n)
@@ -116,7 +114,7 @@ func (s *Store) Missed(n int) ([]string, error) {
 	}
 	var missed []string
 	for _, b := range bootFiles {
-		_, served := os.Stat(filepath.Join(s.bootFolder(current), b.file))
+		_, served := os.Stat(filepath.Join(s.bootFolder(current.Number), b.file))
 		if _, err := os.Stat(filepath.Join(kept, b.file)); b.file != confFile && served == nil &&
 			errors.Is(err, fs.ErrNotExist) {
 			missed = append(missed, filepath.Join(s.boot(), b.link))
@@ -125,8 +123,13 @@ func (s *Store) Missed(n int) ([]string, error) {
 	return missed, nil
 }
 
-// Pin keeps generation n from being pruned, or lets it be again.
-func (s *Store) Pin(n int, pinned bool) error {
+// Pin keeps generation n from being pruned.
+func (s *Store) Pin(n int) error { return s.setPinned(n, true) }
+
+// Unpin lets generation n be pruned again.
+func (s *Store) Unpin(n int) error { return s.setPinned(n, false) }
+
+func (s *Store) setPinned(n int, pinned bool) error {
 	if err := s.exists(n); err != nil {
 		return err
 	}

@@ -195,7 +195,7 @@ func TestPinnedAndUsedGenerationsStay(t *testing.T) {
 		p.write("root/etc/hostname", n) // else it were the same image file, under another number
 		p.update("conf " + n)
 	}
-	must(t, p.Pin(1, true))
+	must(t, p.Pin(1))
 	reader, err := os.Open(filepath.Join(p.folder(2), imageFile))
 	must(t, err)
 	defer reader.Close()
@@ -210,7 +210,7 @@ func TestPinnedAndUsedGenerationsStay(t *testing.T) {
 	if err != nil || !slices.Equal(gone, []int{4}) {
 		t.Errorf("Prune = %v, %v, want [4]: 1 is pinned, 2 open, 3 mapped, 5 current", gone, err)
 	}
-	must(t, p.Pin(1, false))
+	must(t, p.Unpin(1))
 	must(t, unix.Munmap(view))
 	reader.Close()
 	gone, err = p.Prune(1, 0, later)

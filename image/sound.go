@@ -53,12 +53,13 @@ func explainRot(err error) error {
 
 // room fails if the file systems of images and of TFTP have less free space than the next
 // generation is likely to need, going by the one before.
-func (s *Store) room(current int) error {
-	if current == None {
+func (s *Store) room(current *Generation) error {
+	if current == nil {
 		return nil
 	}
 	need := map[string]int64{s.Images: 0, s.TFTP: 0}
-	for side, folder := range map[string]string{s.Images: s.folder(current), s.TFTP: s.bootFolder(current)} {
+	for side, folder := range map[string]string{s.Images: s.folder(current.Number),
+		s.TFTP: s.bootFolder(current.Number)} {
 		entries, err := os.ReadDir(folder)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

@@ -22,14 +22,14 @@ type made struct {
 
 // squash makes the image file and its index in the folder dir, upon the generation current, and
 // syncs them.
-func (s *Store) squash(ctx context.Context, from Source, current int, dir string) (made, error) {
+func (s *Store) squash(ctx context.Context, from Source, current *Generation, dir string) (made, error) {
 	var m made
 	full := ""
 	switch {
-	case !s.madeHere(current):
+	case !current.isBuilt():
 	case from.Full:
 		full = "asked for"
-	case s.record(current).Inspection != from.inspection():
+	case current.Inspection != from.inspection():
 		full = "every file is to be inspected, because what to look for has changed"
 	}
 	previous, done, err := s.previous(current, full != "")
@@ -40,8 +40,10 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 		return m, err
 	}
 	defer done()
-	if _, unread := s.readRecord(current); regular.IsOdd(unread) {
-		m.warnings = append(m.warnings, unread.Error()+": move it away, or every image is built from nothing")
+	if current != nil {
+		if _, unread := s.readRecord(current.Number); regular.IsOdd(unread) {
+			m.warnings = append(m.warnings, unread.Error()+": move it away, or every image is built from nothing")
+		}
 	}
 	out, err := s.disk.open(filepath.Join(dir, imageFile))
 	if err != nil {
@@ -58,8 +60,8 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 	if m.full = m.Reason; full != "" {
 		m.full = full
 	}
-	if !m.Unchanged {
-		if m.Unchanged, err = s.sameImage(current, out); err != nil {
+	if !m.Unchanged && current != nil {
+		if m.Unchanged, err = s.sameImage(current.Number, out); err != nil {
 			return m, err
 		}
 	}
@@ -68,7 +70,7 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 			return m, nil
 		}
 		// The same image again, at a price: the index that was there was of little use.
-		path := filepath.Join(s.folder(current), indexFile)
+		path := filepath.Join(s.folder(current.Number), indexFile)
 		if isFolder(path) {
 			m.warnings = append(m.warnings,
 				path+" is a folder and not a regular file: move it away, or every image is built from nothing")
@@ -85,10 +87,11 @@ func (s *Store) squash(ctx context.Context, from Source, current int, dir string
 // previous opens the generation to build upon. There is none on the first day, nor where everything
 // is to be made anew; one of somebody else's has no index, and is no image of ours. An error for
 // which regular.IsOdd is true says why there is none, or why it has no index.
-func (s *Store) previous(current int, full bool) (p *squashfs.Previous, done func(), err error) {
-	if full || !s.madeHere(current) {
+func (s *Store) previous(current *Generation, full bool) (p *squashfs.Previous, done func(), err error) {
+	if full || !current.isBuilt() {
 		return nil, func() {}, nil
 	}
+	dir := s.folder(current.Number)
 	p = new(squashfs.Previous)
 	done = func() {
 		for _, f := range []*os.File{p.Image, p.Index} {
@@ -97,13 +100,13 @@ func (s *Store) previous(current int, full bool) (p *squashfs.Previous, done fun
 			}
 		}
 	}
-	if p.Image, err = regular.Open(filepath.Join(s.folder(current), imageFile)); err != nil {
+	if p.Image, err = regular.Open(filepath.Join(dir, imageFile)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, func() {}, nil // its folder was lost; the new one takes its place
 		}
 		return nil, func() {}, err
 	}
-	switch p.Index, err = regular.Open(filepath.Join(s.folder(current), indexFile)); {
+	switch p.Index, err = regular.Open(filepath.Join(dir, indexFile)); {
 	case errors.Is(err, fs.ErrNotExist):
 		err = nil
 	case err != nil && !regular.IsOdd(err):
@@ -116,9 +119,6 @@ func (s *Store) previous(current int, full bool) (p *squashfs.Previous, done fun
 // sameImage says whether a new image is byte for byte the one of generation n. One that is not a
 // regular file is another.
 func (s *Store) sameImage(n int, image *os.File) (bool, error) {
-	if n == None {
-		return false, nil
-	}
 	old, err := regular.Open(filepath.Join(s.folder(n), imageFile))
 	if errors.Is(err, fs.ErrNotExist) || regular.IsOdd(err) {
 		return false, nil

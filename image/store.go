@@ -34,9 +34,6 @@ import (
 	"ltskeeper/internal/remedy"
 )
 
-// None is the number of the current generation where there is none.
-const None = -1
-
 // The files of a generation, in its folder.
 const (
 	imageFile  = "root.img"
@@ -75,6 +72,9 @@ type Store struct {
 // Link is the path that serves the current image.
 func (s *Store) Link() string { return filepath.Join(s.Images, s.Name+".img") }
 
+// ServedConf is the path of the lts.conf that clients fetch.
+func (s *Store) ServedConf() string { return filepath.Join(s.boot(), "lts.conf") }
+
 func (s *Store) dir() string         { return filepath.Join(s.Images, s.Name) }
 func (s *Store) folder(n int) string { return filepath.Join(s.dir(), strconv.Itoa(n)) }
 func (s *Store) boot() string        { return filepath.Join(s.TFTP, s.Name) }
@@ -107,31 +107,39 @@ type Generation struct {
 // replaceLink is what to do about something else in the place of the link.
 var replaceLink = remedy.Steps{remedy.Advice("move it away"), remedy.Command{"update-image"}}
 
-// Current is the number of the generation that NAME.img names, or None. A regular file there is one
-// that ltskeeper has not taken over yet: None as well.
-func (s *Store) Current() (int, error) {
+// Current returns the generation that NAME.img names, or nil if there is no such link. A regular
+// file in its place is one that ltskeeper has not taken over yet: nil as well.
+func (s *Store) Current() (*Generation, error) {
 	target, err := os.Readlink(s.Link())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return None, nil
+		return nil, nil
 	case err != nil:
 		if info, statErr := os.Lstat(s.Link()); statErr == nil {
 			if err = regular.CheckKind(info.Mode()); err == nil {
-				return None, nil
+				return nil, nil
 			}
 			err = remedy.AttachTo(fmt.Errorf("%s: %w, nor a link to a generation", s.Link(), err), replaceLink)
 		}
-		return None, fmt.Errorf("read which generation is current: %w", err)
+		return nil, fmt.Errorf("read which generation is current: %w", err)
 	}
 	folder, ok := strings.CutSuffix(target, "/"+imageFile)
 	number, ok2 := strings.CutPrefix(folder, s.Name+"/")
 	n, err := strconv.Atoi(number)
 	if !ok || !ok2 || err != nil || n < 0 {
 		err := fmt.Errorf("%s is a link to %s, which is no generation of ltskeeper's", s.Link(), target)
-		return None, remedy.AttachTo(err, replaceLink)
+		return nil, remedy.AttachTo(err, replaceLink)
 	}
-	return n, nil
+	g := s.record(n)
+	g.Current = true
+	return &g, nil
 }
+
+// isNumber reports whether g is generation n. No generation, nil, has a number.
+func (g *Generation) isNumber(n int) bool { return g != nil && g.Number == n }
+
+// isBuilt reports whether Build has made the generation, so that there is an index of its image.
+func (g *Generation) isBuilt() bool { return g != nil && g.Number > 0 && !g.Foreign }
 
 // List returns the generations, oldest first. Folders that are none are passed over.
 func (s *Store) List() ([]Generation, error) {
@@ -146,7 +154,7 @@ func (s *Store) List() ([]Generation, error) {
 	var list []Generation
 	for _, n := range numbers {
 		g := s.record(n)
-		g.Current = n == current
+		g.Current = current.isNumber(n)
 		if g.Published || g.Current {
 			list = append(list, g)
 		}
@@ -200,9 +208,6 @@ func (s *Store) readRecord(n int) (g Generation, unread error) {
 	g.Number = n
 	return g, unread
 }
-
-// madeHere tells whether Build has made generation n, so that there is an index of its image.
-func (s *Store) madeHere(n int) bool { return n > 0 && !s.record(n).Foreign }
 
 // writeRecord replaces a generation's build.json.
 func (s *Store) writeRecord(dir string, g Generation) error {

@@ -52,10 +52,10 @@ func TestUnreadableRecord(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	p.update("conf 1")
-	must(t, p.Pin(1, true))
+	must(t, p.Pin(1))
 	disk := disktest.Failing(t, p.Images)
 	disk.FailAt("read", recordFile, unix.EIO)
-	if err := p.Pin(1, false); !errors.Is(err, unix.EIO) ||
+	if err := p.Unpin(1); !errors.Is(err, unix.EIO) ||
 		!strings.Contains(err.Error(), filepath.Join(p.folder(1), recordFile)) {
 		t.Error(err)
 	}

@@ -1,13 +1,9 @@
 package image
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -22,11 +18,11 @@ import (
 // ErrNone means that there is no image yet.
 var ErrNone = remedy.AttachTo(errors.New("there is no image yet"), remedy.Command{"update-image"})
 
-// Verify reads all of the current image back and says whether it is what was built: byte for byte
+// Verify reads all of the current image back and fails if it is not what was built: byte for byte
 // as its index has it, an image that holds together, the kernel and initrd in it those that clients
 // boot, and the lts.conf that they fetch the one that was published. It returns the generation it
-// looked at.
-func (s *Store) Verify(ctx context.Context) (int, error) {
+// looked at, nil if it found none.
+func (s *Store) Verify(ctx context.Context) (*Generation, error) {
 	current, img, err := s.openCurrent()
 	if err != nil {
 		return current, err
@@ -45,7 +41,7 @@ func (s *Store) Verify(ctx context.Context) (int, error) {
 	case previous.Index == nil:
 		problems = append(problems,
 			fmt.Errorf("its index is gone (%s), so that nothing says what was built",
-				filepath.Join(s.folder(current), indexFile)))
+				filepath.Join(s.folder(current.Number), indexFile)))
 	default:
 		if _, err := previous.Verify(ctx); err != nil {
 			problems = append(problems, err)
@@ -56,37 +52,36 @@ func (s *Store) Verify(ctx context.Context) (int, error) {
 	} else if err := s.verifyKernel(current, img); err != nil {
 		problems = append(problems, err)
 	}
-	if err := s.verifyConf(current); err != nil {
+	if err := s.verifyConf(*current); err != nil {
 		problems = append(problems, err)
 	}
 	return current, errors.Join(problems...)
 }
 
-// verifyConf says whether the lts.conf of generation n, in its folder and under TFTP, is the one
+// verifyConf fails if the lts.conf of a generation, in its folder or under TFTP, is not the one
 // that was published.
-func (s *Store) verifyConf(n int) error {
-	want := s.record(n).Conf
-	if want == "" {
+func (s *Store) verifyConf(g Generation) error {
+	if g.Conf == "" {
 		return nil
 	}
 	var problems []error
-	for _, dir := range []string{s.folder(n), s.bootFolder(n)} {
+	for _, dir := range []string{s.folder(g.Number), s.bootFolder(g.Number)} {
 		path := filepath.Join(dir, confFile)
 		data, err := regular.Read(path, regular.MaxText)
 		if err != nil {
 			problems = append(problems, err)
-		} else if digest(data) != want {
+		} else if digest(data) != g.Conf {
 			problems = append(problems, fmt.Errorf("%s is not what was published", path))
 		}
 	}
 	return errors.Join(problems...)
 }
 
-// verifyKernel says whether kernel and initrd of generation n, in its folder and under TFTP, are
-// those of its image.
-func (s *Store) verifyKernel(n int, img *openedImage) error {
+// verifyKernel fails if kernel or initrd of a generation, in its folder or under TFTP, is not that
+// of its image.
+func (s *Store) verifyKernel(g *Generation, img *openedImage) error {
 	kernel, err := kernels.Choose(img.FS())
-	if err != nil || kernel == nil || !s.madeHere(n) {
+	if err != nil || kernel == nil || !g.isBuilt() {
 		return err
 	}
 	var problems []error
@@ -95,7 +90,7 @@ func (s *Store) verifyKernel(n int, img *openedImage) error {
 		if err != nil {
 			return err
 		}
-		for _, dir := range []string{s.folder(n), s.bootFolder(n)} {
+		for _, dir := range []string{s.folder(g.Number), s.bootFolder(g.Number)} {
 			path := filepath.Join(dir, f.name)
 			same, err := img.holds(entry, path)
 			if err != nil {
@@ -108,40 +103,14 @@ func (s *Store) verifyKernel(n int, img *openedImage) error {
 	return errors.Join(problems...)
 }
 
-// holds says whether the file at path has the content of an entry.
-func (i *openedImage) holds(e *squashfs.Entry, path string) (bool, error) {
-	content, err := i.OpenFile(e)
-	if err != nil {
-		return false, err
-	}
-	f, err := regular.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || info.Size() != e.Size {
-		return false, err
-	}
-	want, have := sha256.New(), sha256.New()
-	if _, err := io.Copy(want, content); err != nil {
-		return false, err
-	}
-	if _, err := io.Copy(have, io.LimitReader(f, e.Size)); err != nil {
-		return false, err
-	}
-	return bytes.Equal(want.Sum(nil), have.Sum(nil)), nil
-}
-
 // DiffTree compares the current image with what would be built from the tree now.
-func (s *Store) DiffTree(ctx context.Context, from Source) (int, []squashfs.Difference, error) {
-	current, img, err := s.openCurrent()
+func (s *Store) DiffTree(ctx context.Context, from Source) ([]squashfs.Difference, error) {
+	_, img, err := s.openCurrent()
 	if err != nil {
-		return current, nil, err
+		return nil, err
 	}
 	defer img.Close()
-	differences, err := squashfs.DiffTree(ctx, img.Reader, from.Root, from.Options)
-	return current, differences, err
+	return squashfs.DiffTree(ctx, img.Reader, from.Root, from.Options)
 }
 
 // Diff says what changed from generation a to generation b. A folder that both leave empty is not
@@ -152,7 +121,7 @@ func (s *Store) Diff(ctx context.Context, a, b int) ([]squashfs.Difference, erro
 		if err := s.exists(n); err != nil {
 			return nil, err
 		}
-		img, err := openImage(filepath.Join(s.folder(n), imageFile))
+		img, err := s.open(n)
 		if err != nil {
 			return nil, err
 		}
@@ -168,12 +137,6 @@ func (s *Store) Diff(ctx context.Context, a, b int) ([]squashfs.Difference, erro
 		}
 	}
 	return told, err
-}
-
-// lends tells whether an entry may be a folder that has its time from the image, as one that was
-// left empty has.
-func (i *openedImage) lends(e *squashfs.Entry) bool {
-	return e.IsDir() && e.Links == 2 && int64(e.Mtime) == i.Info().Time.Unix()
 }
 
 // exists fails, and names those that do, if there is no generation n.
@@ -193,25 +156,4 @@ func (s *Store) exists(n int) error {
 		return ErrNone
 	}
 	return fmt.Errorf("%s has no generation %d; it has %s", s.Name, n, strings.Join(have, ", "))
-}
-
-func (s *Store) openCurrent() (int, *openedImage, error) {
-	current, err := s.Current()
-	if err != nil {
-		return None, nil, err
-	}
-	if current == None {
-		return None, nil, ErrNone
-	}
-	img, err := openImage(filepath.Join(s.folder(current), imageFile))
-	return current, img, err
-}
-
-// Conf is the lts.conf that generation n was published with, nil if there is none.
-func (s *Store) Conf(n int) ([]byte, error) {
-	data, err := regular.Read(filepath.Join(s.folder(n), confFile), regular.MaxText)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return data, err
 }

@@ -317,7 +317,7 @@ func (r *run) put(o *openRoot, file derived) (intoImage bool, err error) {
 // build brings the image of a chroot up to date and publishes it, if it differs from the current
 // one.
 func (r *run) build(ctx context.Context, o *openRoot, overlay []derived, conf []byte) error {
-	report := Image{Chroot: o.declared.Name, Path: o.store.Link(), Generation: image.None}
+	report := Image{Chroot: o.declared.Name, Path: o.store.Link(), Generation: NoGeneration}
 	if r.DryRun {
 		return r.rehearse(ctx, o, overlay, conf, report)
 	}
@@ -384,8 +384,11 @@ func (r *run) source(o *openRoot, overlay []derived, conf []byte) (image.Source,
 	if err != nil {
 		return image.Source{}, err
 	}
-	return image.Source{Root: o.Path(), Options: options, Conf: conf, Full: r.Full, Force: r.Force, Inspector: search},
-		nil
+	from := image.Source{Root: o.Path(), Options: options, Full: r.Full, Force: r.Force, Inspector: search}
+	if conf != nil {
+		from.Conf = &image.LTSConf{Data: conf}
+	}
+	return from, nil
 }
 
 // rehearse says what build would do.
@@ -404,7 +407,10 @@ func (r *run) rehearse(ctx context.Context, o *openRoot, overlay []derived, conf
 		return err
 	}
 	report.Repaired = apart != nil && !changed
-	report.Changed, report.Generation, report.Size = changed, g.Number, g.Size
+	report.Changed, report.Generation = changed, numberOf(g)
+	if g != nil {
+		report.Size = g.Size
+	}
 	r.report.Images = append(r.report.Images, report)
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 
 // RollBackOptions say how RollBack works.
 type RollBackOptions struct {
-	Generation int  // its number; image.None: the one before the current
+	Generation int  // its number; NoGeneration: the one before the current
 	Force      bool // roll back also to one that it refuses otherwise
 }
 
@@ -25,7 +25,7 @@ func (k *Keeper) RollBack(chroot string, o RollBackOptions) (image.Generation, e
 	var g image.Generation
 	err := k.changeGenerations(chroot, func(store *image.Store) error {
 		number := o.Generation
-		if number == image.None {
+		if number == NoGeneration {
 			var err error
 			if number, err = store.Before(); err != nil {
 				return err
@@ -63,12 +63,12 @@ func (k *Keeper) Release(chroot string) error {
 
 // Pin keeps a generation from being pruned.
 func (k *Keeper) Pin(chroot string, number int) error {
-	return k.changeGenerations(chroot, func(store *image.Store) error { return store.Pin(number, true) })
+	return k.changeGenerations(chroot, func(store *image.Store) error { return store.Pin(number) })
 }
 
 // Unpin lets a generation be pruned again.
 func (k *Keeper) Unpin(chroot string, number int) error {
-	return k.changeGenerations(chroot, func(store *image.Store) error { return store.Pin(number, false) })
+	return k.changeGenerations(chroot, func(store *image.Store) error { return store.Unpin(number) })
 }
 
 // Pruned is what Prune deleted of a chroot.
@@ -147,7 +147,7 @@ func (r *run) held(c farm.Chroot) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	report := Image{Chroot: c.Name, Path: store.Link(), Generation: current, Held: &since}
+	report := Image{Chroot: c.Name, Path: store.Link(), Generation: numberOf(current), Held: &since}
 	if report.Problem, err = heldProblem(r.farm, store, current); err != nil {
 		return false, err
 	}
@@ -156,12 +156,15 @@ func (r *run) held(c farm.Chroot) (bool, error) {
 }
 
 // heldProblem says that a generation which is held trusts a revoked key, or "".
-func heldProblem(f *farm.Farm, store *image.Store, current int) (string, error) {
-	revoked, err := revokedIn(f, store, current)
+func heldProblem(f *farm.Farm, store *image.Store, current *image.Generation) (string, error) {
+	if current == nil {
+		return "", nil
+	}
+	revoked, err := revokedIn(f, store, current.Number)
 	if err != nil || len(revoked) == 0 {
 		return "", err
 	}
-	return fmt.Sprintf("clients boot generation %d, which still trusts %s, revoked since", current,
+	return fmt.Sprintf("clients boot generation %d, which still trusts %s, revoked since", current.Number,
 		fingerprints(revoked)), nil
 }
 
@@ -172,7 +175,7 @@ func revokedIn(f *farm.Farm, store *image.Store, number int) ([]keys.Key, error)
 		return nil, err
 	}
 	revoked := trust.Revoked()
-	if len(revoked) == 0 || number == image.None {
+	if len(revoked) == 0 {
 		return nil, nil
 	}
 	knownHosts, err := store.ReadFileOf(number, knownHostsPath)

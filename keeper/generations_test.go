@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"ltskeeper/image"
 	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/testkit/sshdtest"
 )
@@ -25,7 +24,7 @@ func TestAHeldChroot(t *testing.T) {
 	p.update(UpdateOptions{})
 	wantContains(t, "known_hosts of generation 2", p.inImage("etc/ssh/ssh_known_hosts"), server.Address)
 
-	g, err := p.keeper().RollBack("client", RollBackOptions{Generation: image.None})
+	g, err := p.keeper().RollBack("client", RollBackOptions{Generation: NoGeneration})
 	if err != nil || g.Number != 1 {
 		t.Fatalf("Rollback = %+v, %v", g, err)
 	}

@@ -23,7 +23,7 @@ type ImageStatus struct {
 	Chroot      string             `json:"chroot"`
 	Root        string             `json:"root"`
 	Path        string             `json:"path"`
-	Current     int                `json:"current"`        // image.None without one
+	Current     int                `json:"current"`        // NoGeneration without one
 	Generations []image.Generation `json:"generations"`    // oldest first
 	Held        *time.Time         `json:"held,omitempty"` // since when a rollback holds it
 	Problem     string             `json:"problem,omitempty"`
@@ -74,7 +74,7 @@ func (k *Keeper) ReadStatus() (*Status, error) {
 	}
 	silent := imagesAnswer(f)
 	for _, c := range f.Chroots {
-		s := ImageStatus{Chroot: c.Name, Root: c.Path, Path: storeOf(f, c).Link(), Current: image.None}
+		s := ImageStatus{Chroot: c.Name, Root: c.Path, Path: storeOf(f, c).Link(), Current: NoGeneration}
 		if silent != nil {
 			s.setProblem(silent)
 		} else {
@@ -165,7 +165,7 @@ func (s *ImageStatus) look(f *farm.Farm, c farm.Chroot) {
 		s.setProblem(err)
 		return
 	}
-	s.Current = current
+	s.Current = numberOf(current)
 	if s.Generations, err = store.List(); err != nil {
 		s.setProblem(err)
 		return

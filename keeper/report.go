@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"ltskeeper/farm"
+	"ltskeeper/image"
 	"ltskeeper/keys"
 	"ltskeeper/keys/scan"
 )
@@ -105,6 +106,17 @@ type File struct {
 	Old     string `json:"-"` // what stood there before
 	New     string `json:"-"`
 	Inside  string `json:"-"` // its path in the image, if it goes into the image only
+}
+
+// NoGeneration is the number of the current generation in a report on a chroot without an image.
+const NoGeneration = -1
+
+// numberOf returns the number of a generation that may be nil.
+func numberOf(g *image.Generation) int {
+	if g == nil {
+		return NoGeneration
+	}
+	return g.Number
 }
 
 // An Image is what became of one chroot's image.

@@ -199,10 +199,10 @@ func lineSet(data []byte) map[string]bool {
 // is rendered.
 func imageBehind(store *image.Store, file derived) (bool, error) {
 	current, err := store.Current()
-	if err != nil || current == image.None {
+	if err != nil || current == nil {
 		return false, err
 	}
-	had, err := store.ReadFileOf(current, file.path)
+	had, err := store.ReadFileOf(current.Number, file.path)
 	return err == nil && !bytes.Equal(had, file.data), err
 }
 
@@ -218,10 +218,10 @@ func (k *Keeper) IsStale(ctx context.Context, c farm.Chroot) (bool, error) {
 	}
 	defer root.close()
 	current, err := root.store.Current()
-	if err != nil || current == image.None {
+	if err != nil || current == nil {
 		return false, err
 	}
-	conf, err := root.store.Conf(current)
+	conf, err := root.store.ReadConf(current.Number)
 	if err != nil {
 		return false, err
 	}

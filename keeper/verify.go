@@ -51,7 +51,8 @@ func (k *Keeper) VerifyImages(ctx context.Context, o VerifyOptions) ([]Verified,
 	for _, c := range chroots {
 		store := storeOf(k.farm, c)
 		v := Verified{Chroot: c.Name, Path: store.Link()}
-		v.Generation, err = store.Verify(ctx)
+		g, err := store.Verify(ctx)
+		v.Generation = numberOf(g)
 		switch {
 		case ctx.Err() != nil:
 			return all, ctx.Err()
@@ -98,7 +99,7 @@ func (k *Keeper) compareTree(ctx context.Context, c farm.Chroot, store *image.St
 	if err != nil {
 		return nil, err
 	}
-	_, differences, err := store.DiffTree(ctx, image.Source{Root: root.Path(), Options: options})
+	differences, err := store.DiffTree(ctx, image.Source{Root: root.Path(), Options: options})
 	return changes(differences), err
 }
 

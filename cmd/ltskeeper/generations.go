@@ -81,7 +81,7 @@ Every command that changes something does so first; this one is for the boot of 
 
 // chrootAndNumber reads "[CHROOT] [N]". The chroot may be left out where there is only one.
 func chrootAndNumber(f *farm.Farm, args []string) (chroot string, number int, err error) {
-	number = image.None
+	number = keeper.NoGeneration
 	declared := func(name string) bool {
 		return slices.ContainsFunc(f.Chroots, func(c farm.Chroot) bool { return c.Name == name })
 	}
@@ -188,7 +188,7 @@ func (t *tool) imagePin(ctx *cli.Context, pinned bool) error {
 	if err != nil {
 		return err
 	}
-	if number == image.None {
+	if number == keeper.NoGeneration {
 		return usagef("which generation? ltskeeper image list shows their numbers")
 	}
 	change := k.Unpin

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"ltskeeper/image"
 	"ltskeeper/keeper"
 
 	"github.com/urfave/cli/v2"
@@ -119,7 +118,7 @@ func (t *tool) imageDiff(ctx *cli.Context) error {
 	if d.Chroot, d.A, err = chrootAndNumber(k.Farm(), args[:last]); err != nil {
 		return err
 	}
-	if d.A == image.None {
+	if d.A == keeper.NoGeneration {
 		return usagef("which generations? ltskeeper image list shows their numbers")
 	}
 	_, stop := t.watch("compare")

@@ -33,7 +33,7 @@ func everything() []*dto.MetricFamily {
 					{Number: 12, Current: true, Time: noon, Size: 598_000_000, Files: 34913, Read: 1_200_000,
 						Reused: 590_000_000},
 				}},
-				{Chroot: "i386", Current: image.None},
+				{Chroot: "i386", Current: keeper.NoGeneration},
 			},
 		},
 		Succeeded: noon, Free: 10_000_000_000, Size: 100_000_000_000,
