@@ -9,8 +9,10 @@ import (
 	"unicode"
 )
 
-// testKits holds packages that only tests import. Their lines and names count as those of tests.
-const testKits = "internal/testkit/"
+// isTestKit reports whether only tests import a package. Its lines and names count as those of tests.
+func isTestKit(path string) bool {
+	return path == "internal/testkit" || strings.HasPrefix(path, "internal/testkit/")
+}
 
 // measure returns figures about packages as text.
 func measure(packages []*pkg) string {
@@ -26,7 +28,7 @@ func measure(packages []*pkg) string {
 // listSources returns a package's files, or those of them that are no tests.
 func listSources(p *pkg, withTests bool) (files []*file) {
 	for _, f := range p.files {
-		if withTests || !f.isTest && !strings.HasPrefix(p.path, testKits) {
+		if withTests || !f.isTest && !isTestKit(p.path) {
 			files = append(files, f)
 		}
 	}

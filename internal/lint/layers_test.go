@@ -114,7 +114,7 @@ func judgeImport(e edge, isTest bool) string {
 	switch {
 	case len(from) != 1 || len(to) != 1:
 		return "it is in no layer"
-	case e.from == e.to, isTest && strings.HasPrefix(e.to, testKits):
+	case e.from == e.to, isTest && isTestKit(e.to):
 		return ""
 	case to[0] < from[0]:
 		return "it is in a higher layer"

@@ -232,7 +232,7 @@ lines over the limits: 0 of comments (100 columns), 1 of code (120); the widest 
 	if got := measure([]*pkg{p}); got != want {
 		t.Errorf("the figures are\n%swant\n%s", got, want)
 	}
-	p.path = testKits + "p"
+	p.path = "internal/testkit/p"
 	if got := measure([]*pkg{p}); !strings.Contains(got, "lines of Go: 0 outside tests, 15 in tests") {
 		t.Errorf("the figures of a test kit are\n%s", got)
 	}
