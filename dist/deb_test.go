@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/elftest"
 	"ltskeeper/internal/testkit/machine"
 )
@@ -91,12 +92,7 @@ func build(t *testing.T, folder, version, umask, zone string) map[string]string 
 }
 
 func lintian(t *testing.T, packages map[string]string) {
-	if _, err := exec.LookPath("lintian"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	testkit.NeedPrograms(t, "lintian")
 	args := []string{"--fail-on", "error,warning"}
 	for _, path := range packages {
 		args = append(args, path)

@@ -55,6 +55,7 @@ import (
 	"testing"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/testkit"
 )
 
 var update = flag.Bool("update", false, "write what commands print today into the pages")
@@ -194,14 +195,7 @@ func TestDemo(t *testing.T) {
 	if err := os.CopyFS(dir+"/demo", os.DirFS("../demo")); err != nil {
 		t.Fatal(err)
 	}
-	for _, tool := range []string{"busybox", "sshd", "ssh", "unsquashfs"} {
-		if _, err := exec.LookPath(tool); err == nil {
-		} else if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		} else {
-			t.Skip(err)
-		}
-	}
+	testkit.NeedPrograms(t, "busybox", "sshd", "ssh", "unsquashfs")
 	run := exec.Command(dir + "/demo/run")
 	if os.Geteuid() == 0 { // beside other demos, each with the same ports
 		run = exec.Command("unshare", "--net", "sh", "-euc", `ip link set lo up; exec "$1"`, "sh", dir+"/demo/run")

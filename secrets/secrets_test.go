@@ -7,12 +7,13 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"ltskeeper/internal/testkit"
 )
 
 // writeSplit writes text in pieces of random length.
@@ -296,10 +297,7 @@ func TestTree(t *testing.T) {
 		}
 	}
 	programs, _ := filepath.Glob("/usr/lib/*/libgnutls.so.*.*")
-	ssh, err := exec.LookPath("ssh-keygen")
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	}
+	ssh := testkit.FindProgram(t, "ssh-keygen")
 	for _, program := range append(programs, ssh) {
 		if content, err := os.ReadFile(program); err == nil {
 			put(program[1:], string(content))

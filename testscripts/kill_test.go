@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/elftest"
 	"ltskeeper/internal/testkit/sshdtest"
 	"ltskeeper/squashfs"
@@ -81,14 +82,14 @@ textfile = "metrics/ltskeeper.prom"
 name = "client"
 path = "client"
 `)
-	check(t, os.Mkdir(v.path("metrics"), 0o755))
-	check(t, os.Mkdir(v.path("tmp"), 0o755))
+	testkit.Must(t, os.Mkdir(v.path("metrics"), 0o755))
+	testkit.Must(t, os.Mkdir(v.path("tmp"), 0o755))
 	v.write("client/bin/sh", string(elftest.Static(elf.EM_X86_64)))
-	check(t, os.Chmod(v.path("client/bin/sh"), 0o755))
-	check(t, os.MkdirAll(v.path("client/sbin"), 0o755))
-	check(t, os.Symlink("../bin/sh", v.path("client/sbin/init")))
+	testkit.Must(t, os.Chmod(v.path("client/bin/sh"), 0o755))
+	testkit.Must(t, os.MkdirAll(v.path("client/sbin"), 0o755))
+	testkit.Must(t, os.Symlink("../bin/sh", v.path("client/sbin/init")))
 	v.write("client/lib/modules/6.1/modules.dep", "")
-	check(t, os.Mkdir(v.path("client/lib/modules/6.1/kernel"), 0o755))
+	testkit.Must(t, os.Mkdir(v.path("client/lib/modules/6.1/kernel"), 0o755))
 	v.write("images/client.img", "state 0")
 	v.write("tftp/client/vmlinuz", "state 0")
 	v.write("tftp/client/initrd.img", "state 0")
@@ -110,7 +111,7 @@ func memoryDir(t *testing.T) string {
 	if err != nil {
 		return t.TempDir()
 	}
-	t.Cleanup(func() { check(t, os.RemoveAll(dir)) })
+	t.Cleanup(func() { testkit.Must(t, os.RemoveAll(dir)) })
 	return dir
 }
 
@@ -118,8 +119,8 @@ func (v *victim) path(name string) string { return filepath.Join(v.dir, name) }
 
 func (v *victim) write(name, content string) {
 	v.t.Helper()
-	check(v.t, os.MkdirAll(filepath.Dir(v.path(name)), 0o755))
-	check(v.t, os.WriteFile(v.path(name), []byte(content), 0o644))
+	testkit.Must(v.t, os.MkdirAll(filepath.Dir(v.path(name)), 0o755))
+	testkit.Must(v.t, os.WriteFile(v.path(name), []byte(content), 0o644))
 }
 
 // change brings tree and lts.conf to another state.
@@ -152,7 +153,7 @@ func (v *victim) run(args ...string) {
 func (v *victim) updateWatched() {
 	v.t.Helper()
 	status := v.command("status", "--quiet")
-	check(v.t, status.Start())
+	testkit.Must(v.t, status.Start())
 	began := time.Now()
 	v.run("update-image")
 	v.took = time.Since(began)
@@ -170,9 +171,9 @@ func (v *victim) killOnce(rng *rand.Rand) bool {
 	}
 	after := time.Duration(rng.Int64N(int64(v.took) * 5 / 4))
 	cmd := v.command("update-image")
-	check(v.t, cmd.Start())
+	testkit.Must(v.t, cmd.Start())
 	time.Sleep(after)
-	check(v.t, ignore(cmd.Process.Kill(), os.ErrProcessDone))
+	testkit.Must(v.t, ignore(cmd.Process.Kill(), os.ErrProcessDone))
 	err := cmd.Wait()
 	done := err == nil || cmd.ProcessState.Exited()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) || err != nil && exit.Exited() {
@@ -188,20 +189,20 @@ func (v *victim) killOnce(rng *rand.Rand) bool {
 	}
 	v.wholeMetrics(when)
 	before, err := look([]string{v.dir})
-	check(v.t, err)
+	testkit.Must(v.t, err)
 	v.run("status")
 	v.run("image", "list")
 	looked, err := look([]string{v.dir})
-	check(v.t, err)
+	testkit.Must(v.t, err)
 	if !maps.Equal(before, looked) {
 		v.t.Errorf("%s: status or image list changed something", when)
 	}
 	parts := []string{v.path("images"), v.path("tftp")}
 	before, err = look(parts)
-	check(v.t, err)
+	testkit.Must(v.t, err)
 	v.run("image", "repair")
 	repaired, err := look(parts)
-	check(v.t, err)
+	testkit.Must(v.t, err)
 	if !maps.Equal(before, repaired) {
 		v.unfinished++
 	}
@@ -227,7 +228,7 @@ func (v *victim) served() map[string]string {
 		if errors.Is(err, fs.ErrNotExist) {
 			data, err = []byte("none"), nil
 		}
-		check(v.t, err)
+		testkit.Must(v.t, err)
 		if name == "lts.conf" {
 			data = mark(data)
 		}
@@ -245,25 +246,25 @@ func (v *victim) allOf(state int) map[string]string {
 func (v *victim) imageState() string {
 	v.t.Helper()
 	f, err := os.Open(v.path("images/client.img"))
-	check(v.t, err)
+	testkit.Must(v.t, err)
 	defer f.Close()
 	if first, _ := io.ReadAll(io.LimitReader(f, 8)); string(first) == "state 0" {
 		return string(first)
 	}
 	info, err := f.Stat()
-	check(v.t, err)
+	testkit.Must(v.t, err)
 	img, err := squashfs.Open(f, info.Size())
-	check(v.t, err)
-	check(v.t, img.Verify(context.Background()))
+	testkit.Must(v.t, err)
+	testkit.Must(v.t, img.Verify(context.Background()))
 	states := map[string]bool{}
 	var state string
 	for _, name := range []string{"etc/hostname", "boot/vmlinuz-6.1", "boot/initrd.img-6.1", "etc/lts.conf"} {
 		e, err := img.Lookup(name)
-		check(v.t, err)
+		testkit.Must(v.t, err)
 		content, err := img.OpenFile(e)
-		check(v.t, err)
+		testkit.Must(v.t, err)
 		data, err := io.ReadAll(content)
-		check(v.t, err)
+		testkit.Must(v.t, err)
 		if name == "etc/lts.conf" {
 			data = mark(data)
 		}
@@ -288,10 +289,10 @@ func mark(conf []byte) []byte {
 func (v *victim) wholeMetrics(when string) {
 	v.t.Helper()
 	files, err := filepath.Glob(v.path("metrics/*.prom"))
-	check(v.t, err)
+	testkit.Must(v.t, err)
 	for _, path := range files {
 		data, err := os.ReadFile(path)
-		check(v.t, err)
+		testkit.Must(v.t, err)
 		last := strings.TrimSuffix(string(data), "\n")
 		last = last[strings.LastIndexByte(last, '\n')+1:]
 		if filepath.Base(path) != "ltskeeper.prom" ||
@@ -307,7 +308,7 @@ func (v *victim) wholeMetrics(when string) {
 func (v *victim) noLitter(when string, folders ...string) {
 	v.t.Helper()
 	for _, folder := range folders {
-		check(v.t, filepath.WalkDir(v.path(folder), func(path string, _ fs.DirEntry, err error) error {
+		testkit.Must(v.t, filepath.WalkDir(v.path(folder), func(path string, _ fs.DirEntry, err error) error {
 			parent, name := filepath.Split(path)
 			if strings.HasPrefix(name, ".") && parent != v.path("metrics")+"/" || parent == v.path("tmp")+"/" {
 				v.t.Errorf("%s: %s is left", when, path)
@@ -327,14 +328,14 @@ func TestTwoAtOnce(t *testing.T) {
 	slow := newTarpit(t)
 	v.write("servers.d/slow.toml", slow.declaration())
 	config, err := os.ReadFile(v.path("ltskeeper.toml"))
-	check(t, err)
+	testkit.Must(t, err)
 	v.write("ltskeeper.toml", string(config)+"[collect]\ntimeout = \"10m\"\n")
 
 	first := v.command("update-image")
-	check(t, first.Start())
+	testkit.Must(t, first.Start())
 	slow.visited()
 	before, err := look([]string{v.dir})
-	check(t, err)
+	testkit.Must(t, err)
 	for range 3 {
 		second := v.command("update-image")
 		tired := time.AfterFunc(time.Minute, func() { second.Process.Kill() }) // it is waiting, or worse, at work
@@ -348,7 +349,7 @@ func TestTwoAtOnce(t *testing.T) {
 		v.run("status")
 	}
 	after, err := look([]string{v.dir})
-	check(t, err)
+	testkit.Must(t, err)
 	if !maps.Equal(before, after) {
 		t.Error("the second update-image, or status, changed something")
 	}
@@ -374,7 +375,7 @@ type tarpitServer struct {
 func newTarpit(t *testing.T) *tarpitServer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
+	testkit.Must(t, err)
 	s := &tarpitServer{t: t, l: l, visits: make(chan net.Conn), closing: make(chan struct{})}
 	var open sync.WaitGroup
 	s.close = sync.OnceFunc(func() {
@@ -409,13 +410,6 @@ func (s *tarpitServer) declaration() string {
 
 // visited waits until somebody has come.
 func (s *tarpitServer) visited() { <-s.visits }
-
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 func ignore(err, harmless error) error {
 	if errors.Is(err, harmless) {

@@ -2,12 +2,14 @@ package testscripts
 
 import (
 	"debug/elf"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/elftest"
 )
 
@@ -18,11 +20,9 @@ func TestLTSP(t *testing.T) {
 	build(t)
 	t.Parallel()
 	ltsp := findLTSP(t)
-	if os.Geteuid() != 0 {
-		t.Skip("ltsp kernel mounts images, which takes root")
-	}
+	testkit.NeedRoot(t)
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "ltskeeper.toml"), `
+	testkit.WriteFile(t, filepath.Join(dir, "ltskeeper.toml"), `
 state = "state"
 [image]
 directory = "srv/images"
@@ -31,7 +31,7 @@ directory = "tftp/ltsp"
 [[chroot]]
 name = "x86_64"
 path = "srv/x86_64"
-`)
+`, 0o644)
 	client := filepath.Join(dir, "srv/x86_64")
 	for name, content := range map[string]string{
 		"bin/sh": string(elftest.Static(elf.EM_X86_64)), "etc/hostname": "client\n",
@@ -39,7 +39,7 @@ path = "srv/x86_64"
 		"boot/vmlinuz-6.1.0-9-amd64": "kernel 9\n", "boot/initrd.img-6.1.0-9-amd64": "initrd 9\n",
 		"boot/vmlinuz-6.1.0-10-amd64": "kernel 10\n", "boot/initrd.img-6.1.0-10-amd64": "initrd 10\n",
 	} {
-		write(t, filepath.Join(client, name), content)
+		testkit.WriteFile(t, filepath.Join(client, name), content, 0o755)
 	}
 	// LTSP wants to know the address of the network card, and writes into /etc/ltsp: it gets its
 	// own of both.
@@ -215,9 +215,7 @@ echo initrd >$root/boot/initrd.img-6.1.0-9-amd64
 func runWithLTSP(t *testing.T, script string) string {
 	t.Helper()
 	ltsp := findLTSP(t)
-	if os.Geteuid() != 0 {
-		t.Skip("ltsp image mounts, which takes root")
-	}
+	testkit.NeedRoot(t)
 	build(t)
 	share := filepath.Dir(filepath.Dir(ltsp)) // with ltsp/ in it
 	cmd := exec.Command("unshare", "--mount", "--net", "--propagation", "private", "sh", "-ec", script, "sh",
@@ -234,28 +232,11 @@ func runWithLTSP(t *testing.T, script string) string {
 // findLTSP returns LTSP's program: installed, or unpacked by scripts/need.
 func findLTSP(t *testing.T) string {
 	t.Helper()
-	cache := os.Getenv("XDG_CACHE_HOME")
-	if cache == "" {
-		cache = "/var/cache"
-	}
-	for _, path := range []string{"/usr/share/ltsp/ltsp", filepath.Join(cache, "ltskeeper/ltsp/usr/share/ltsp/ltsp")} {
+	for _, path := range []string{"/usr/share/ltsp/ltsp", testkit.Cached("ltsp/usr/share/ltsp/ltsp")} {
 		if _, err := os.Stat(path); err == nil {
 			return path
 		}
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("there is no LTSP: scripts/need test unpacks it")
-	}
-	t.Skip("there is no LTSP: scripts/need test unpacks it")
+	testkit.Need(t, errors.New("there is no LTSP: scripts/need test unpacks it"))
 	return ""
-}
-
-func write(t *testing.T, path, content string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
-		t.Fatal(err)
-	}
 }

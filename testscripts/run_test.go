@@ -61,6 +61,7 @@ import (
 	"syscall"
 	"testing"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/disktest"
 	"ltskeeper/internal/testkit/elftest"
 	"ltskeeper/internal/testkit/programs"
@@ -105,24 +106,9 @@ func clients() string {
 	return filepath.Join(binary, "client", arch)
 }
 
-// promtool is the folder into which scripts/need unpacks it.
-func promtool() string {
-	cache := os.Getenv("XDG_CACHE_HOME")
-	if cache == "" {
-		cache = "/var/cache"
-	}
-	return filepath.Join(cache, "ltskeeper/prometheus/usr/bin")
-}
-
 func TestScripts(t *testing.T) {
 	build(t)
-	for _, tool := range []string{"ssh", "ssh-keygen", "unsquashfs"} {
-		if _, err := exec.LookPath(tool); err != nil && os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		} else if err != nil {
-			t.Skip(err)
-		}
-	}
+	testkit.NeedPrograms(t, "ssh", "ssh-keygen", "unsquashfs")
 	deadline, _ := t.Deadline()
 	testscript.RunT(scriptT{t}, testscript.Params{
 		Deadline:            deadline,
@@ -131,7 +117,8 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH",
-				strings.Join([]string{binary, clients(), env.Getenv("PATH"), promtool()}, string(os.PathListSeparator)))
+				strings.Join([]string{binary, clients(), env.Getenv("PATH"), testkit.Cached("prometheus/usr/bin")},
+					string(os.PathListSeparator)))
 			env.Setenv("CLIENT", filepath.Dir(clients()))
 			env.Setenv("LTSKEEPER_CONFIG", filepath.Join(env.WorkDir, "ltskeeper.toml"))
 			me, err := user.Current()
@@ -244,7 +231,7 @@ func sshd(ts *testscript.TestScript, neg bool, args []string) {
 			types = []string{"ed25519"}
 		}
 		s, err := sshdtest.New(dir, sshdtest.Options{KeyTypes: types, Address: ts.Getenv(name)})
-		if errors.Is(err, sshdtest.ErrNoServer) && os.Getenv("CI") != "true" {
+		if errors.Is(err, sshdtest.ErrNoServer) && !testkit.IsStrict() {
 			ts.Logf("%v", err)
 			ts.Fatalf("no sshd here")
 		}

@@ -8,16 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/programs"
+	"ltskeeper/internal/testkit/terminal"
 
 	"golang.org/x/crypto/ssh"
-
-	"ltskeeper/internal/testkit/terminal"
 )
 
 // hostile is what a shell must not take for code.
@@ -113,9 +112,9 @@ func TestShells(t *testing.T) {
 	for name, shell := range shells {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			needed(t, "tmux", shell.program)
+			testkit.NeedPrograms(t, "tmux", shell.program)
 			if strings.Contains(shell.start, "bash_completion") {
-				needed(t, "/usr/share/bash-completion/bash_completion")
+				testkit.NeedPrograms(t, "/usr/share/bash-completion/bash_completion")
 			}
 			f := newFarm(t)
 			dir := tempDir(t)
@@ -171,21 +170,6 @@ func TestShells(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func needed(t *testing.T, things ...string) {
-	t.Helper()
-	for _, thing := range things {
-		_, err := exec.LookPath(thing)
-		if strings.HasPrefix(thing, "/") {
-			_, err = os.Stat(thing)
-		}
-		if err != nil && os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		} else if err != nil {
-			t.Skip(err)
-		}
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"ltskeeper/internal/testkit"
 )
 
 const columns = 80
@@ -56,11 +58,7 @@ func TestPages(t *testing.T) {
 // run runs a program and returns what it says; mandoc exits with 1 and 2 where it has something to say.
 func run(t *testing.T, program string, args ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath(program); err != nil && os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	} else if err != nil {
-		t.Skip(err)
-	}
+	testkit.NeedPrograms(t, program)
 	out, err := exec.Command(program, args...).CombinedOutput()
 	if err != nil && program != "mandoc" {
 		t.Fatalf("%s %v: %v\n%s", program, args, err, out)

@@ -13,22 +13,14 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/programs"
 )
 
 // The pictures show what the programs show today. `make pictures` makes them anew.
 func TestPictures(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root can have a network and file systems of its own")
-	}
-	for _, tool := range []string{"tmux", "sshd", "busybox", "unshare"} {
-		if _, err := exec.LookPath(tool); err != nil && os.Getenv("CI") != "true" {
-			t.Skip(err)
-		}
-	}
-	if err := exec.Command("/usr/bin/python3", "-c", "import rich").Run(); err != nil && os.Getenv("CI") != "true" {
-		t.Skip("python3-rich is missing")
-	}
+	testkit.NeedRoot(t)
+	testkit.NeedPrograms(t, "tmux", "sshd", "busybox", "unshare", "/usr/lib/python3/dist-packages/rich")
 	bin, made := t.TempDir(), t.TempDir()
 	programs.Build(t, bin, "...")
 	script := exec.Command("./make", made)

@@ -3,11 +3,12 @@ package excludes
 import (
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"ltskeeper/internal/testkit"
 )
 
 // excludeTests are lists of patterns with paths that they take out and paths that they leave in,
@@ -195,7 +196,7 @@ func TestDefaults(t *testing.T) {
 // mksquashfs itself agrees with excludeTests.
 func TestMksquashfsAgrees(t *testing.T) {
 	t.Parallel()
-	needTools(t, "mksquashfs", "unsquashfs")
+	testkit.NeedPrograms(t, "mksquashfs", "unsquashfs")
 	for _, test := range excludeTests {
 		root := t.TempDir()
 		for _, path := range strings.Split(test.out+","+test.in, ",") {
@@ -220,7 +221,7 @@ func TestMksquashfsAgrees(t *testing.T) {
 // Random patterns leave out what mksquashfs leaves out.
 func TestMatchAsMksquashfs(t *testing.T) {
 	t.Parallel()
-	needTools(t, "mksquashfs", "unsquashfs")
+	testkit.NeedPrograms(t, "mksquashfs", "unsquashfs")
 	root := t.TempDir()
 	random := rand.New(rand.NewPCG(1, 2))
 	var paths []string
@@ -297,9 +298,9 @@ func mksquashfsKeeps(t *testing.T, root, list string) map[string]bool {
 	if err := os.WriteFile(file, []byte(list), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "mksquashfs", root, image, "-no-progress", "-quiet", "-wildcards", "-ef", file)
+	testkit.Run(t, "mksquashfs", root, image, "-no-progress", "-quiet", "-wildcards", "-ef", file)
 	kept := make(map[string]bool)
-	for line := range strings.Lines(run(t, "unsquashfs", "-l", "-dest", "", image)) {
+	for line := range strings.Lines(testkit.Run(t, "unsquashfs", "-l", "-dest", "", image)) {
 		kept[strings.TrimPrefix(strings.TrimSuffix(line, "\n"), "/")] = true
 	}
 	return kept
@@ -312,33 +313,6 @@ func mustParse(t testing.TB, list string) *Patterns {
 		t.Fatal(err)
 	}
 	return e
-}
-
-// needTools skips a test that a program is missing for, or fails it where nothing should be
-// missing.
-func needTools(t testing.TB, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		if _, err := exec.LookPath(name); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
-	}
-}
-
-// run returns what a program prints on standard output, and fails the test if the program fails.
-func run(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	cmd := exec.Command(name, args...)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s %q: %v\n%s%s", name, args, err, out, stderr.String())
-	}
-	return string(out)
 }
 
 // No pattern, however hostile, takes long or panics, and every match has the pattern's prefix.

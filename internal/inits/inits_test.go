@@ -3,7 +3,6 @@ package inits
 import (
 	"debug/elf"
 	"errors"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"ltskeeper/internal/clientfs"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/elftest"
 )
 
@@ -22,21 +22,21 @@ import (
 func makeRoot(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
-	check(t, os.Chmod(dir, 0o755))
+	testkit.Must(t, os.Chmod(dir, 0o755))
 	for name, content := range files {
 		file := filepath.Join(dir, name)
-		check(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		testkit.Must(t, os.MkdirAll(filepath.Dir(file), 0o755))
 		target, isLink := strings.CutPrefix(content, "->")
 		data, isData := strings.CutPrefix(content, "data:")
 		switch {
 		case strings.HasSuffix(name, "/"):
-			check(t, os.MkdirAll(file, 0o755))
+			testkit.Must(t, os.MkdirAll(file, 0o755))
 		case isLink:
-			check(t, os.Symlink(target, file))
+			testkit.Must(t, os.Symlink(target, file))
 		case isData:
-			check(t, os.WriteFile(file, []byte(data), 0o644))
+			testkit.Must(t, os.WriteFile(file, []byte(data), 0o644))
 		default:
-			check(t, os.WriteFile(file, []byte(content), 0o755))
+			testkit.Must(t, os.WriteFile(file, []byte(content), 0o755))
 		}
 	}
 	return dir
@@ -45,16 +45,9 @@ func makeRoot(t *testing.T, files map[string]string) string {
 func find(t *testing.T, dir string) (string, error) {
 	t.Helper()
 	root, err := os.OpenRoot(dir)
-	check(t, err)
+	testkit.Must(t, err)
 	defer root.Close()
 	return FindInit(clientfs.NewFolder(root))
-}
-
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // ours is a program that this machine's kernel starts, where it is an x86.
@@ -155,15 +148,11 @@ func TestFindInitAsTheKernelDoes(t *testing.T) {
 // needKernel skips a test that needs root and an x86 kernel.
 func needKernel(t *testing.T) {
 	t.Helper()
+	testkit.NeedRoot(t)
 	var utsname syscall.Utsname
-	check(t, syscall.Uname(&utsname))
-	isX86 := string([]byte{byte(utsname.Machine[0]), byte(utsname.Machine[1]), byte(utsname.Machine[2])}) == "x86"
-	switch {
-	case os.Geteuid() == 0 && isX86:
-	case os.Getenv("CI") == "true":
-		t.Fatal("needs root and an x86 kernel")
-	default:
-		t.Skip("needs root and an x86 kernel")
+	testkit.Must(t, syscall.Uname(&utsname))
+	if string([]byte{byte(utsname.Machine[0]), byte(utsname.Machine[1]), byte(utsname.Machine[2])}) != "x86" {
+		testkit.Need(t, errors.New("needs an x86 kernel"))
 	}
 }
 
@@ -171,12 +160,8 @@ func needKernel(t *testing.T) {
 func TestFindRealPrograms(t *testing.T) {
 	t.Parallel()
 	read := func(path string) string {
-		data, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) && os.Getenv("CI") != "true" {
-			t.Skip(err)
-		}
-		check(t, err)
-		return string(data)
+		testkit.NeedPrograms(t, path)
+		return testkit.ReadFile(t, path)
 	}
 	busybox, dash := read("/bin/busybox"), read("/bin/dash")
 	loader, err := readLoader(strings.NewReader(dash), []byte(dash[:startSize]))

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/testkit"
+
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 )
@@ -96,12 +98,7 @@ func TestIsShown(t *testing.T) {
 // What the kernel says of real mounts is understood.
 func TestReadTable(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("this test needs root")
-		}
-		t.Skip("this test needs root")
-	}
+	testkit.NeedRoot(t)
 	dir := t.TempDir()
 	mount := func(source, at, kind string, flags uintptr, data string) {
 		t.Helper()

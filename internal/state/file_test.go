@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/oddtest"
 )
 
@@ -43,7 +44,7 @@ func TestFiles(t *testing.T) {
 			t.Errorf("read %s where there is none: %v", name, err)
 		}
 		expectExists(name, f, false)
-		must(t, f.Write([]byte("x"+name)))
+		testkit.Must(t, f.Write([]byte("x"+name)))
 		expectExists(name, f, true)
 		if data, err := f.Read(); string(data) != "x"+name || err != nil {
 			t.Errorf("%s holds %q, %v", name, data, err)
@@ -55,11 +56,11 @@ func TestFiles(t *testing.T) {
 		if info, err := os.Lstat(f.Path()); err != nil || info.Mode() != want {
 			t.Errorf("%s: mode %v, %v, want %v", name, info.Mode(), err, want)
 		}
-		must(t, f.Remove())
+		testkit.Must(t, f.Remove())
 		expectExists(name, f, false)
-		must(t, os.Symlink("nowhere", f.Path()))
+		testkit.Must(t, os.Symlink("nowhere", f.Path()))
 		expectExists(name, f, true)
-		must(t, f.Remove())
+		testkit.Must(t, f.Remove())
 	}
 }
 
@@ -91,11 +92,11 @@ func TestOddFiles(t *testing.T) {
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	folder := Folder(t.TempDir())
-	must(t, Folder(filepath.Join(folder.Path(), "none")).Sweep())
-	must(t, folder.Quarantine().Write([]byte("x")))
+	testkit.Must(t, Folder(filepath.Join(folder.Path(), "none")).Sweep())
+	testkit.Must(t, folder.Quarantine().Write([]byte("x")))
 	left := filepath.Join(folder.Path(), ".ltskeeper-quarantine.tmp")
-	must(t, os.WriteFile(left, nil, 0o600))
-	must(t, folder.Sweep())
+	testkit.Must(t, os.WriteFile(left, nil, 0o600))
+	testkit.Must(t, folder.Sweep())
 	if _, err := os.Lstat(left); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"ltskeeper/internal/testkit"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -22,17 +24,17 @@ func TestListKeyPaths(t *testing.T) {
 		}
 	}
 	expect("no folder")
-	must(t, os.MkdirAll(folder.KeysPath(), 0o755))
+	testkit.Must(t, os.MkdirAll(folder.KeysPath(), 0o755))
 	expect("an empty store", "keys")
 	for _, name := range []string{"names", "app01.pub", ".hidden"} {
-		must(t, os.WriteFile(filepath.Join(folder.KeysPath(), name), nil, 0o644))
+		testkit.Must(t, os.WriteFile(filepath.Join(folder.KeysPath(), name), nil, 0o644))
 	}
 	expect("a store", "keys", "keys/.hidden", "keys/app01.pub", "keys/names")
 	moved := filepath.Join(folder.Path(), "moved")
-	must(t, os.Rename(folder.KeysPath(), moved))
-	must(t, os.Symlink("moved", folder.KeysPath()))
+	testkit.Must(t, os.Rename(folder.KeysPath(), moved))
+	testkit.Must(t, os.Symlink("moved", folder.KeysPath()))
 	expect("a link to the store", "keys", "keys/.hidden", "keys/app01.pub", "keys/names")
-	must(t, os.Remove(folder.KeysPath()))
-	must(t, unix.Mkfifo(folder.KeysPath(), 0o644))
+	testkit.Must(t, os.Remove(folder.KeysPath()))
+	testkit.Must(t, unix.Mkfifo(folder.KeysPath(), 0o644))
 	expect("a fifo", "keys")
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/disktest"
 	"ltskeeper/internal/testkit/oddtest"
 )
@@ -56,7 +57,7 @@ func TestNobodyElseCanHoldTheLock(t *testing.T) {
 func TestLockOnAFileServer(t *testing.T) {
 	t.Parallel()
 	folder := Folder(t.TempDir())
-	must(t, os.WriteFile(filepath.Join(folder.Path(), "lock"), nil, 0o600))
+	testkit.Must(t, os.WriteFile(filepath.Join(folder.Path(), "lock"), nil, 0o600))
 	disk := disktest.Faked(t, folder.Path())
 	disk.Set("lock", disktest.Fake{LockHangs: true})
 	_, err := lockInTime(t, folder)
@@ -72,7 +73,7 @@ func TestLockOnAFileServer(t *testing.T) {
 	disk.Mend()
 	for range 2 {
 		release, err := lockInTime(t, folder)
-		must(t, err)
+		testkit.Must(t, err)
 		release()
 	}
 }
@@ -117,8 +118,8 @@ func TestTheLockIsNoLink(t *testing.T) {
 	dir := t.TempDir()
 	folder := Folder(filepath.Join(dir, "state"))
 	lockPath, precious := filepath.Join(folder.Path(), "lock"), filepath.Join(dir, "precious")
-	must(t, os.WriteFile(precious, []byte("content"), 0o644))
-	must(t, os.Mkdir(folder.Path(), 0o755))
+	testkit.Must(t, os.WriteFile(precious, []byte("content"), 0o644))
+	testkit.Must(t, os.Mkdir(folder.Path(), 0o755))
 	check := func(how, want string) {
 		t.Helper()
 		_, err := folder.Lock()
@@ -127,26 +128,26 @@ func TestTheLockIsNoLink(t *testing.T) {
 			t.Errorf("%s: %v", how, err)
 		}
 		info, err := os.Stat(precious)
-		must(t, err)
+		testkit.Must(t, err)
 		content, err := os.ReadFile(precious)
-		must(t, err)
+		testkit.Must(t, err)
 		if info.Mode() != 0o644 || string(content) != "content" {
 			t.Errorf("%s: %v", how, info.Mode())
 		}
-		must(t, os.Remove(lockPath))
+		testkit.Must(t, os.Remove(lockPath))
 	}
 	lock := func() {
 		t.Helper()
 		release, err := folder.Lock()
-		must(t, err)
+		testkit.Must(t, err)
 		release()
 	}
-	must(t, os.Symlink("../precious", lockPath))
+	testkit.Must(t, os.Symlink("../precious", lockPath))
 	check("a link", "it is a symbolic link and not a regular file; remove it, and the next run makes another")
-	must(t, os.Link(precious, lockPath))
+	testkit.Must(t, os.Link(precious, lockPath))
 	check("a second name",
 		"has another name, and its mode is 644 and not 600: remove it, and the next run makes another")
-	must(t, os.Symlink("../made", lockPath))
+	testkit.Must(t, os.Symlink("../made", lockPath))
 	check("a link to nowhere", "it is a symbolic link")
 	if _, err := os.Lstat(filepath.Join(dir, "made")); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("the file was made that a link names")
@@ -154,7 +155,7 @@ func TestTheLockIsNoLink(t *testing.T) {
 	lock()
 
 	// A copy by hard links, as some backups are, is in nobody's way.
-	must(t, os.Link(lockPath, filepath.Join(dir, "copy")))
+	testkit.Must(t, os.Link(lockPath, filepath.Join(dir, "copy")))
 	lock()
 }
 
@@ -172,12 +173,5 @@ func lockInTime(t *testing.T, folder Folder) (release func(), err error) {
 	case <-time.After(2 * time.Minute):
 		t.Fatal("it waits for a file system that does not answer")
 		panic("unreachable")
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

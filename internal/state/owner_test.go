@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"ltskeeper/internal/testkit"
 )
 
 // No other package of this module joins a path below a state folder.
@@ -19,12 +21,12 @@ func TestNobodyElseJoinsAPath(t *testing.T) {
 	t.Parallel()
 	root, here := filepath.Join("..", ".."), filepath.Join("internal", "state")
 	checked := 0
-	must(t, filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+	testkit.Must(t, filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		name, err := filepath.Rel(root, path)
-		must(t, err)
+		testkit.Must(t, err)
 		if e.IsDir() && (name == here || name != "." && strings.HasPrefix(name, ".")) {
 			return fs.SkipDir
 		}
@@ -33,7 +35,7 @@ func TestNobodyElseJoinsAPath(t *testing.T) {
 		}
 		files := token.NewFileSet()
 		file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
-		must(t, err)
+		testkit.Must(t, err)
 		for _, node := range findJoins(file) {
 			t.Errorf("%s:%d: only internal/state may join a path below the state folder", name,
 				files.Position(node.Pos()).Line)
@@ -71,7 +73,7 @@ func TestFindJoins(t *testing.T) {
 		`fmt.Sprintf("%s is full", f.State)`:         false,
 	} {
 		file, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() {\n"+line+"\n}", 0)
-		must(t, err)
+		testkit.Must(t, err)
 		if got := len(findJoins(file)) > 0; got != want {
 			t.Errorf("%s: found %v, want %v", line, got, want)
 		}

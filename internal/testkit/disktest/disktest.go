@@ -9,29 +9,19 @@ import (
 	"path/filepath"
 	"testing"
 
+	"ltskeeper/internal/testkit"
+
 	"golang.org/x/sys/unix"
 )
-
-// need skips a test where nothing can be mounted, and fails it where all must run.
-func need(t *testing.T, err error) {
-	t.Helper()
-	switch {
-	case err == nil:
-	case os.Getenv("CI") == "true":
-		t.Fatal(err)
-	default:
-		t.Skip(err)
-	}
-}
 
 // mount mounts something at a file, or at a folder, which it makes if need be.
 func mount(t *testing.T, source, dir, kind string, flags uintptr, options string) {
 	t.Helper()
 	if _, err := os.Lstat(dir); err != nil {
-		need(t, os.MkdirAll(dir, 0o755))
+		testkit.Need(t, os.MkdirAll(dir, 0o755))
 	}
 	if err := unix.Mount(source, dir, kind, flags, options); err != nil {
-		need(t, fmt.Errorf("mount %s at %s: %w", kind, dir, err))
+		testkit.Need(t, fmt.Errorf("mount %s at %s: %w", kind, dir, err))
 	}
 	unmountAtEnd(t, dir)
 }
@@ -45,7 +35,7 @@ func Silent(t *testing.T, dir string) {
 	t.Helper()
 	fuse, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		need(t, fmt.Errorf("open /dev/fuse: %w", err))
+		testkit.Need(t, fmt.Errorf("open /dev/fuse: %w", err))
 	}
 	t.Cleanup(func() { unix.Close(fuse) }) // and who waits for it gets an error
 	mount(t, "disktest", dir, "fuse", unix.MS_NOSUID|unix.MS_NODEV,
@@ -89,7 +79,7 @@ func Fill(t *testing.T, dir string) (mend func()) {
 func ReadOnly(t *testing.T, dir string) (mend func()) {
 	t.Helper()
 	mount(t, dir, dir, "", unix.MS_BIND, "")
-	need(t, unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
+	testkit.Need(t, unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
 	return func() {
 		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
 			t.Fatal(err)

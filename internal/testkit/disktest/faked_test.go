@@ -12,15 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
+
 	"golang.org/x/sys/unix"
 )
-
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // writeTree makes a folder with etc/a and etc/b, which are one file, etc/other, etc/link and
 // etc/folder.
@@ -28,11 +23,11 @@ func writeTree(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, "etc", name) }
-	check(t, os.MkdirAll(path("folder"), 0o755))
-	check(t, os.WriteFile(path("a"), []byte("content of a"), 0o644))
-	check(t, os.Link(path("a"), path("b")))
-	check(t, os.WriteFile(path("other"), []byte("content of other"), 0o644))
-	check(t, os.Symlink("other", path("link")))
+	testkit.Must(t, os.MkdirAll(path("folder"), 0o755))
+	testkit.Must(t, os.WriteFile(path("a"), []byte("content of a"), 0o644))
+	testkit.Must(t, os.Link(path("a"), path("b")))
+	testkit.Must(t, os.WriteFile(path("other"), []byte("content of other"), 0o644))
+	testkit.Must(t, os.Symlink("other", path("link")))
 	return dir
 }
 
@@ -42,17 +37,17 @@ func statAll(t *testing.T, path string) map[string]unix.Stat_t {
 	all := map[string]unix.Stat_t{}
 	var st unix.Stat_t
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	check(t, err)
+	testkit.Must(t, err)
 	defer unix.Close(fd)
-	check(t, unix.Fstat(fd, &st))
+	testkit.Must(t, unix.Fstat(fd, &st))
 	all["fstat of O_PATH"] = st
-	check(t, unix.Lstat(path, &st))
+	testkit.Must(t, unix.Lstat(path, &st))
 	all["lstat"] = st
 	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
 		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		check(t, err)
+		testkit.Must(t, err)
 		defer unix.Close(fd)
-		check(t, unix.Fstat(fd, &st))
+		testkit.Must(t, unix.Fstat(fd, &st))
 		all["fstat"] = st
 	}
 	for name, flags := range map[string]int{
@@ -60,7 +55,7 @@ func statAll(t *testing.T, path string) map[string]unix.Stat_t {
 	} {
 		var x unix.Statx_t
 		flags |= unix.AT_SYMLINK_NOFOLLOW
-		check(t, unix.Statx(unix.AT_FDCWD, path, flags, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &x))
+		testkit.Must(t, unix.Statx(unix.AT_FDCWD, path, flags, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &x))
 		all[name] = unix.Stat_t{Ino: x.Ino, Nlink: uint64(x.Nlink), Mode: uint32(x.Mode), Uid: x.Uid, Gid: x.Gid,
 			Size: int64(x.Size), Blocks: int64(x.Blocks),
 			Mtim: unix.Timespec{Sec: x.Mtime.Sec, Nsec: int64(x.Mtime.Nsec)},
@@ -73,12 +68,12 @@ func statAll(t *testing.T, path string) map[string]unix.Stat_t {
 func listInodes(t *testing.T, dir string) map[string]uint64 {
 	t.Helper()
 	f, err := os.Open(dir)
-	check(t, err)
+	testkit.Must(t, err)
 	defer f.Close()
 	numbers := map[string]uint64{}
 	for buf := make([]byte, 8192); ; {
 		n, err := unix.Getdents(int(f.Fd()), buf)
-		check(t, err)
+		testkit.Must(t, err)
 		if n == 0 {
 			return numbers
 		}
@@ -189,22 +184,23 @@ func TestFakedWrites(t *testing.T) {
 	for _, name := range []string{"a", "other", "new", "moved", "folder", "folder/new", "symlink", "hard", "fifo"} {
 		disk.Set("etc/"+name, Fake{Ino: 600})
 	}
-	check(t, os.WriteFile(path("new"), []byte("new"), 0o640))
-	check(t, os.WriteFile(path("folder/new"), []byte("new in folder"), 0o600))
-	check(t, os.WriteFile(path("a"), []byte("changed"), 0o600))
-	check(t, os.Symlink("a", path("symlink")))
-	check(t, os.Link(path("other"), path("hard")))
-	check(t, unix.Mkfifo(path("fifo"), 0o600))
-	check(t, os.Mkdir(path("folder2"), 0o700))
+	testkit.Must(t, os.WriteFile(path("new"), []byte("new"), 0o640))
+	testkit.Must(t, os.WriteFile(path("folder/new"), []byte("new in folder"), 0o600))
+	testkit.Must(t, os.WriteFile(path("a"), []byte("changed"), 0o600))
+	testkit.Must(t, os.Symlink("a", path("symlink")))
+	testkit.Must(t, os.Link(path("other"), path("hard")))
+	testkit.Must(t, unix.Mkfifo(path("fifo"), 0o600))
+	testkit.Must(t, os.Mkdir(path("folder2"), 0o700))
 	open, err := os.Open(path("new"))
-	check(t, err)
+	testkit.Must(t, err)
 	defer open.Close()
-	check(t, os.Rename(path("new"), path("moved")))
-	check(t, unix.Renameat2(unix.AT_FDCWD, path("moved"), unix.AT_FDCWD, path("folder2/moved"), unix.RENAME_NOREPLACE))
-	check(t, os.Rename(path("folder2"), path("folder3")))
-	check(t, os.Chmod(path("folder3/moved"), 0))
-	check(t, os.Chown(path("folder3/moved"), 12, 13))
-	check(t, os.Remove(path("link")))
+	testkit.Must(t, os.Rename(path("new"), path("moved")))
+	testkit.Must(t,
+		unix.Renameat2(unix.AT_FDCWD, path("moved"), unix.AT_FDCWD, path("folder2/moved"), unix.RENAME_NOREPLACE))
+	testkit.Must(t, os.Rename(path("folder2"), path("folder3")))
+	testkit.Must(t, os.Chmod(path("folder3/moved"), 0))
+	testkit.Must(t, os.Chown(path("folder3/moved"), 12, 13))
+	testkit.Must(t, os.Remove(path("link")))
 	for name, want := range map[string]string{
 		"a": "changed", "b": "changed", "folder3/moved": "new", "folder/new": "new in folder",
 		"hard": "content of other",
@@ -214,8 +210,8 @@ func TestFakedWrites(t *testing.T) {
 		}
 	}
 	var st, opened unix.Stat_t
-	check(t, unix.Lstat(path("folder3/moved"), &st))
-	check(t, unix.Fstat(int(open.Fd()), &opened))
+	testkit.Must(t, unix.Lstat(path("folder3/moved"), &st))
+	testkit.Must(t, unix.Fstat(int(open.Fd()), &opened))
 	if st.Ino != opened.Ino || st.Ino == 600 {
 		t.Errorf("moved from its faked path, the file has number %d, open %d", st.Ino, opened.Ino)
 	}
@@ -223,7 +219,7 @@ func TestFakedWrites(t *testing.T) {
 		t.Errorf("changed, moved is %o of %d:%d", st.Mode, st.Uid, st.Gid)
 	}
 	for _, name := range []string{"symlink", "hard", "fifo"} {
-		check(t, unix.Lstat(path(name), &st))
+		testkit.Must(t, unix.Lstat(path(name), &st))
 		if st.Ino != 600 {
 			t.Errorf("%s, made after it was faked, has number %d", name, st.Ino)
 		}
@@ -239,10 +235,10 @@ func TestFakedHoles(t *testing.T) {
 		content[i] = byte(i%251) + 1
 	}
 	file := filepath.Join(dir, "file")
-	check(t, os.WriteFile(file, content, 0o644))
+	testkit.Must(t, os.WriteFile(file, content, 0o644))
 	disk := Faked(t, dir)
 	f, err := os.Open(file)
-	check(t, err)
+	testkit.Must(t, err)
 	defer f.Close()
 	type seek struct {
 		whence       int
@@ -301,7 +297,7 @@ func TestFakedLocks(t *testing.T) {
 	open := func() *os.File {
 		t.Helper()
 		f, err := os.OpenFile(filepath.Join(dir, "etc/other"), os.O_RDWR, 0)
-		check(t, err)
+		testkit.Must(t, err)
 		return f
 	}
 	for name, call := range lockCalls {
@@ -334,7 +330,7 @@ func TestFakedLocks(t *testing.T) {
 			t.Errorf("%s, after it hung: %v", name, err)
 		}
 		disk.Mend()
-		check(t, f.Close())
+		testkit.Must(t, f.Close())
 		// Nobody holds a lock of the file that was closed, nor gets one that is held.
 		f, other := open(), open()
 		if err := call(f, unix.F_WRLCK); err != nil {
@@ -346,11 +342,11 @@ func TestFakedLocks(t *testing.T) {
 		if err := lockCalls["OFD_SETLK"](other, unix.F_WRLCK); !errors.Is(err, unix.EAGAIN) {
 			t.Errorf("OFD_SETLK of what is locked: %v", err)
 		}
-		check(t, f.Close())
+		testkit.Must(t, f.Close())
 		if err := lockCalls["OFD_SETLK"](other, unix.F_WRLCK); err != nil {
 			t.Errorf("OFD_SETLK of what is not locked any more: %v", err)
 		}
-		check(t, other.Close())
+		testkit.Must(t, other.Close())
 	}
 }
 
@@ -362,18 +358,18 @@ func TestFakedLocksEndWithClose(t *testing.T) {
 	Faked(t, dir)
 	file := filepath.Join(dir, "etc/other")
 	f, err := os.OpenFile(file, os.O_RDWR, 0)
-	check(t, err)
+	testkit.Must(t, err)
 	defer f.Close()
 	again, err := unix.Dup(int(f.Fd()))
-	check(t, err)
+	testkit.Must(t, err)
 	other, err := os.OpenFile(file, os.O_RDWR, 0)
-	check(t, err)
+	testkit.Must(t, err)
 	defer other.Close()
-	check(t, lockCalls["SETLK"](f, unix.F_WRLCK))
+	testkit.Must(t, lockCalls["SETLK"](f, unix.F_WRLCK))
 	if err := lockCalls["OFD_SETLK"](other, unix.F_WRLCK); !errors.Is(err, unix.EAGAIN) {
 		t.Errorf("OFD_SETLK of what is locked: %v", err)
 	}
-	check(t, unix.Close(again))
+	testkit.Must(t, unix.Close(again))
 	if err := lockCalls["OFD_SETLK"](other, unix.F_WRLCK); err != nil {
 		t.Errorf("OFD_SETLK after close: %v", err)
 	}
@@ -388,12 +384,12 @@ func TestFakedLockHangsWhenKilled(t *testing.T) {
 		disk := Faked(t, dir)
 		disk.Set("etc/other", Fake{LockHangs: true})
 		waiter = exec.Command("flock", filepath.Join(dir, "etc/other"), "true")
-		check(t, waiter.Start())
+		testkit.Must(t, waiter.Start())
 		disk.WaitForLock("etc/other")
-		check(t, waiter.Process.Kill())
+		testkit.Must(t, waiter.Process.Kill())
 		for state := ""; state != "D"; time.Sleep(time.Millisecond) { // until the signal has arrived
 			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", waiter.Process.Pid))
-			check(t, err)
+			testkit.Must(t, err)
 			_, rest, _ := strings.Cut(string(stat), ") ")
 			if state = rest[:1]; state == "Z" {
 				t.Fatal("it could be killed")

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ltskeeper/internal/testkit"
 )
 
 // makers are the commands that make file systems, by kind.
@@ -34,8 +36,8 @@ func LoopAt(t *testing.T, dir, kind string, size int64) {
 	t.Helper()
 	needKind(t, kind)
 	file := filepath.Join(t.TempDir(), kind+".img")
-	need(t, os.WriteFile(file, nil, 0o600))
-	need(t, os.Truncate(file, size))
+	testkit.Need(t, os.WriteFile(file, nil, 0o600))
+	testkit.Need(t, os.Truncate(file, size))
 	run(t, append(makers[kind], file)...)
 	mountLoop(t, file, dir, kind)
 }
@@ -57,7 +59,7 @@ func Packed(t *testing.T, dir, kind, from string) {
 // mountLoop mounts the file system in a file. Its loop device is gone when it is unmounted.
 func mountLoop(t *testing.T, file, dir, kind string) {
 	t.Helper()
-	need(t, os.MkdirAll(dir, 0o755))
+	testkit.Need(t, os.MkdirAll(dir, 0o755))
 	run(t, "mount", "-t", kind, "-o", "loop", file, dir)
 	unmountAtEnd(t, dir)
 }
@@ -81,7 +83,7 @@ func Overlay(t *testing.T, upper string, lowers []string, options ...string) str
 	t.Helper()
 	work := upper + ".work"
 	for _, dir := range []string{upper, work} {
-		need(t, os.MkdirAll(dir, 0o755))
+		testkit.Need(t, os.MkdirAll(dir, 0o755))
 	}
 	escape := strings.NewReplacer(`\`, `\\`, `,`, `\,`, `:`, `\:`).Replace
 	var layers []string
@@ -99,7 +101,7 @@ func needKind(t *testing.T, kind string) {
 	t.Helper()
 	for range 2 {
 		kinds, err := os.ReadFile("/proc/filesystems")
-		need(t, err)
+		testkit.Need(t, err)
 		if bytes.Contains(kinds, []byte("\t"+kind+"\n")) {
 			return
 		}
@@ -111,6 +113,6 @@ func needKind(t *testing.T, kind string) {
 func run(t *testing.T, command ...string) {
 	t.Helper()
 	if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
-		need(t, fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, out))
+		testkit.Need(t, fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, out))
 	}
 }

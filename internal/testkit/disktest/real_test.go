@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/testkit"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -25,15 +27,15 @@ func TestLoop(t *testing.T) {
 				var dir string
 				if makers[kind] != nil {
 					dir = Loop(t, kind, 400<<20)
-					check(t, os.WriteFile(filepath.Join(dir, "file"), []byte("content"), 0o644))
+					testkit.Must(t, os.WriteFile(filepath.Join(dir, "file"), []byte("content"), 0o644))
 				} else {
 					from := t.TempDir()
-					check(t, os.WriteFile(filepath.Join(from, "file"), []byte("content"), 0o644))
+					testkit.Must(t, os.WriteFile(filepath.Join(from, "file"), []byte("content"), 0o644))
 					dir = filepath.Join(t.TempDir(), kind)
 					Packed(t, dir, kind, from)
 				}
 				var fs unix.Statfs_t
-				check(t, unix.Statfs(dir, &fs))
+				testkit.Must(t, unix.Statfs(dir, &fs))
 				if int64(fs.Type) != magic[kind] {
 					t.Errorf("it is a file system of type %#x", fs.Type)
 				}
@@ -55,7 +57,7 @@ func TestLoop(t *testing.T) {
 func loopFiles(t *testing.T, folder string) []string {
 	t.Helper()
 	devices, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
-	check(t, err)
+	testkit.Must(t, err)
 	var files []string
 	for _, device := range devices {
 		if file, err := os.ReadFile(device); err == nil && strings.HasPrefix(string(file), folder) {
@@ -75,30 +77,30 @@ func TestOverlayRepeatsInodeNumbers(t *testing.T) {
 			subvolume := func(name string) string {
 				path := filepath.Join(disk, name)
 				Subvolume(t, path)
-				check(t, os.MkdirAll(filepath.Join(path, "root/etc"), 0o755))
+				testkit.Must(t, os.MkdirAll(filepath.Join(path, "root/etc"), 0o755))
 				return filepath.Join(path, "root")
 			}
 			lower, upper := subvolume("lower"), subvolume("upper")
 			inode := func(path string) (st unix.Stat_t) {
 				t.Helper()
-				check(t, unix.Lstat(path, &st))
+				testkit.Must(t, unix.Lstat(path, &st))
 				return st
 			}
 			// Each subvolume counts on its own.
 			victim := filepath.Join(upper, "etc/victim")
-			check(t, os.WriteFile(victim, []byte("content of victim"), 0o644))
+			testkit.Must(t, os.WriteFile(victim, []byte("content of victim"), 0o644))
 			a := filepath.Join(lower, "etc/a")
 			for n := 0; ; n++ {
-				check(t, os.WriteFile(a, []byte("content of a"), 0o644))
+				testkit.Must(t, os.WriteFile(a, []byte("content of a"), 0o644))
 				if have, want := inode(a).Ino, inode(victim).Ino; have == want {
 					break
 				} else if have > want {
-					check(t, os.Rename(victim, fmt.Sprint(upper, "/etc/before", n)))
-					check(t, os.WriteFile(victim, []byte("content of victim"), 0o644))
+					testkit.Must(t, os.Rename(victim, fmt.Sprint(upper, "/etc/before", n)))
+					testkit.Must(t, os.WriteFile(victim, []byte("content of victim"), 0o644))
 				}
-				check(t, os.Rename(a, fmt.Sprint(lower, "/etc/before", n)))
+				testkit.Must(t, os.Rename(a, fmt.Sprint(lower, "/etc/before", n)))
 			}
-			check(t, os.Link(a, filepath.Join(lower, "etc/b")))
+			testkit.Must(t, os.Link(a, filepath.Join(lower, "etc/b")))
 
 			dir := Overlay(t, upper, []string{lower}, option)
 			one, two := inode(filepath.Join(dir, "etc/a")), inode(filepath.Join(dir, "etc/b"))
@@ -133,7 +135,7 @@ func TestOverlayOfFaked(t *testing.T) {
 		}
 	}
 	f, err := os.Open(other)
-	check(t, err)
+	testkit.Must(t, err)
 	defer f.Close()
 	if offset, err := unix.Seek(int(f.Fd()), 0, unix.SEEK_DATA); !errors.Is(err, unix.ENXIO) {
 		t.Errorf("SEEK_DATA finds %d: %v", offset, err)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/testkit"
+
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
@@ -37,20 +39,20 @@ func init() {
 func startServer(t *testing.T, kind, dir string) (in io.WriteCloser, out *bufio.Reader, wait func()) {
 	t.Helper()
 	dir, err := filepath.Abs(dir)
-	need(t, err)
+	testkit.Need(t, err)
 	server := exec.Command("/proc/self/exe")
 	server.Env = append(os.Environ(), serverKind+"="+kind, serverFor+"="+dir)
 	var complaints strings.Builder
 	server.Stderr = &complaints
 	in, err = server.StdinPipe()
-	need(t, err)
+	testkit.Need(t, err)
 	pipe, err := server.StdoutPipe()
-	need(t, err)
-	need(t, server.Start())
+	testkit.Need(t, err)
+	testkit.Need(t, server.Start())
 	out = bufio.NewReader(pipe)
 	if _, err := out.ReadString('\n'); err != nil {
 		server.Wait()
-		need(t, fmt.Errorf("mount a file system at %s: %s", dir, complaints.String()))
+		testkit.Need(t, fmt.Errorf("mount a file system at %s: %s", dir, complaints.String()))
 	}
 	return in, out, func() { server.Wait() }
 }

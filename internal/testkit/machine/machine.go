@@ -10,6 +10,7 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -24,6 +25,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ltskeeper/internal/testkit"
 )
 
 // Options say what machine to boot.
@@ -48,45 +51,27 @@ type Machine struct {
 }
 
 // Root is the Debian that machines start from.
-func Root() string { return cached("machine") }
+func Root() string { return testkit.Cached("machine") }
 
-// Trixie is a small Debian 13, which scripts/need makes where CI=true. A test that wants it is
-// skipped where it is not.
+// Trixie returns the folder of a small Debian 13, which a test needs. scripts/need makes it where
+// CI=true.
 func Trixie(t testing.TB) string {
 	t.Helper()
-	root := os.Getenv("LTSKEEPER_TRIXIE")
-	if root == "" {
-		root = cached("trixie")
-	}
-	if _, err := os.Stat(filepath.Join(root, "usr/sbin/sshd")); err != nil && os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	} else if err != nil {
-		t.Skip("as root: mmdebstrap --variant=minbase --include=openssh-server,systemd trixie DIR, then LTSKEEPER_TRIXIE=DIR: ", err)
+	root := cmp.Or(os.Getenv("LTSKEEPER_TRIXIE"), testkit.Cached("trixie"))
+	if _, err := os.Stat(filepath.Join(root, "usr/sbin/sshd")); err != nil {
+		testkit.Need(t,
+			fmt.Errorf("%w; as root: mmdebstrap --variant=minbase --include=openssh-server,systemd trixie DIR, "+
+				"then LTSKEEPER_TRIXIE=DIR", err))
 	}
 	return root
 }
 
-// cached is where scripts/need keeps what it made.
-func cached(name string) string {
-	cache := os.Getenv("XDG_CACHE_HOME")
-	if cache == "" {
-		cache = "/var/cache"
-	}
-	return filepath.Join(cache, "ltskeeper", name)
-}
-
-// Needed ends a test that cannot boot a machine here. It is skipped, but where CI=true a missing
-// root is a failure.
+// Needed ends a test that cannot boot a machine here: it needs root's rights and Root.
 func Needed(t testing.TB) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can boot a machine in namespaces")
-	}
+	testkit.NeedRoot(t)
 	if _, err := os.Stat(Root()); errors.Is(err, fs.ErrNotExist) {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is missing: CI=true scripts/need test makes it", Root())
-		}
-		t.Skipf("%s is missing: CI=true scripts/need test makes it", Root())
+		testkit.Need(t, fmt.Errorf("%s is missing: CI=true scripts/need test makes it", Root()))
 	} else if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -24,24 +26,24 @@ type Thing struct {
 func Things() []Thing {
 	things := []Thing{
 		{"fifo", "it is a fifo and not a regular file", func(t testing.TB, path string) {
-			check(t, unix.Mkfifo(path, 0o644))
+			testkit.Must(t, unix.Mkfifo(path, 0o644))
 		}},
 		{"folder", "it is a folder and not a regular file", func(t testing.TB, path string) {
-			check(t, os.MkdirAll(path+"/full", 0o755))
+			testkit.Must(t, os.MkdirAll(path+"/full", 0o755))
 		}},
 		{"socket", "it is a socket and not a regular file", listen},
 		{"link to /dev/zero", "it is a device and not a regular file", func(t testing.TB, path string) {
-			check(t, os.Symlink("/dev/zero", path))
+			testkit.Must(t, os.Symlink("/dev/zero", path))
 		}},
 		{"link to itself", "too many levels of symbolic links", func(t testing.TB, path string) {
-			check(t, os.Symlink(filepath.Base(path), path))
+			testkit.Must(t, os.Symlink(filepath.Base(path), path))
 		}},
 		{"900 GB", "it has 966367641600 bytes, and no more than", sparse},
 	}
 	if os.Geteuid() == 0 {
 		things = append(things,
 			Thing{"device", "it is a device and not a regular file", func(t testing.TB, path string) {
-				check(t, unix.Mknod(path, unix.S_IFCHR|0o644, int(unix.Mkdev(1, 5))))
+				testkit.Must(t, unix.Mknod(path, unix.S_IFCHR|0o644, int(unix.Mkdev(1, 5))))
 			}})
 	}
 	return things
@@ -50,7 +52,7 @@ func Things() []Thing {
 // Replace puts the thing in the place of what is at path.
 func (thing Thing) Replace(t testing.TB, path string) {
 	t.Helper()
-	check(t, os.RemoveAll(path))
+	testkit.Must(t, os.RemoveAll(path))
 	thing.put(t, path)
 }
 
@@ -58,18 +60,18 @@ func (thing Thing) Replace(t testing.TB, path string) {
 // elsewhere.
 func listen(t testing.TB, path string) {
 	dir, err := os.MkdirTemp("", "s")
-	check(t, err)
+	testkit.Must(t, err)
 	defer os.RemoveAll(dir)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dir + "/s", Net: "unix"})
-	check(t, err)
+	testkit.Must(t, err)
 	l.SetUnlinkOnClose(false)
-	check(t, l.Close())
-	check(t, os.Rename(dir+"/s", path))
+	testkit.Must(t, l.Close())
+	testkit.Must(t, os.Rename(dir+"/s", path))
 }
 
 func sparse(t testing.TB, path string) {
-	check(t, os.WriteFile(path, nil, 0o644))
-	check(t, os.Truncate(path, 900<<30))
+	testkit.Must(t, os.WriteFile(path, nil, 0o644))
+	testkit.Must(t, os.Truncate(path, 900<<30))
 }
 
 // Bounded runs do, which must come back within three minutes and may allocate up to 200 MB. No test
@@ -91,12 +93,5 @@ func Bounded(t testing.TB, do func()) {
 	runtime.ReadMemStats(&after)
 	if n := after.TotalAlloc - before.TotalAlloc; n > 200<<20 {
 		t.Errorf("it took %d MB of memory", n>>20)
-	}
-}
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

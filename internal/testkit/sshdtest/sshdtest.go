@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ltskeeper/internal/testkit"
 )
 
 // ErrNoServer is why New fails where sshd is not installed.
@@ -53,17 +55,14 @@ type Server struct {
 	ended   chan struct{} // closed once the process is gone
 }
 
-// Start starts a server that stops when the test ends. Where there is no sshd the test is skipped,
-// or fails if CI=true.
+// Start starts a server that stops when the test ends. It needs sshd.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	s, err := New(t.TempDir(), o)
-	switch {
-	case errors.Is(err, ErrNoServer) && os.Getenv("CI") != "true":
-		t.Skip(err)
-	case err != nil:
-		t.Fatal(err)
+	if errors.Is(err, ErrNoServer) {
+		testkit.Need(t, err)
 	}
+	testkit.Must(t, err)
 	t.Cleanup(s.Stop)
 	return s
 }

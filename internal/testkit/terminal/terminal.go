@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"ltskeeper/internal/testkit"
 )
 
 // A Screen is a terminal with something running in it. It ends with its test.
@@ -16,15 +18,10 @@ type Screen struct {
 	socket string
 }
 
-// Open runs a command for sh in a terminal of so many columns and lines. Where there is no tmux the
-// test is skipped, or fails if CI=true.
+// Open runs a command for sh in a terminal of so many columns and lines, which needs tmux.
 func Open(t testing.TB, columns, lines int, command string) *Screen {
 	t.Helper()
-	if _, err := exec.LookPath("tmux"); err != nil && os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	} else if err != nil {
-		t.Skip(err)
-	}
+	testkit.NeedPrograms(t, "tmux")
 	dir, err := os.MkdirTemp("", "tmux") // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
