@@ -9,7 +9,8 @@ import (
 	"unicode"
 )
 
-// isTestKit reports whether only tests import a package. Its lines and names count as those of tests.
+// isTestKit reports whether only tests import a package. Its lines and names count as those of
+// tests.
 func isTestKit(path string) bool {
 	return path == "internal/testkit" || strings.HasPrefix(path, "internal/testkit/")
 }
@@ -87,7 +88,8 @@ func measureShared(packages []*pkg) string {
 			}
 		}
 		for _, n := range names {
-			if word := strings.ToLower(n.Name); types[word] && (n.kind == "function" || n.kind == "method") {
+			if word := strings.ToLower(n.Name); types[word] &&
+				(n.kind == "function" || n.kind == "method" && !isFamiliar[n.Name]) {
 				words = append(words, word)
 			}
 		}

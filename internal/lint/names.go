@@ -85,7 +85,7 @@ func checkNames(p *pkg) (found []finding) {
 		for _, n := range all {
 			lower := strings.ToLower(n.Name)
 			t, isType := types[lower]
-			isType = isType && (n.kind == "function" || n.kind == "method")
+			isType = isType && (n.kind == "function" || n.kind == "method" && !isFamiliar[n.Name])
 			first, isTwin := firsts[n.of+"."+lower]
 			if !isTwin {
 				firsts[n.of+"."+lower] = n

@@ -53,7 +53,8 @@ func TestRun(t *testing.T) {
 	}
 	r := &recorder{TB: t}
 	Run(r, "sh", "-c", "echo out; echo err >&2; exit 3")
-	if want := "exit status 3\nout\nerr\n"; !strings.HasPrefix(r.fate, "failed: sh") || !strings.HasSuffix(r.fate, want) {
+	if want := "exit status 3\nout\nerr\n"; !strings.HasPrefix(r.fate, "failed: sh") ||
+		!strings.HasSuffix(r.fate, want) {
 		t.Errorf("%q, want %q at its end", r.fate, want)
 	}
 }
