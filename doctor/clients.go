@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"ltskeeper/chroot"
-	"ltskeeper/farm"
 	"ltskeeper/internal/host"
 )
 
@@ -74,7 +73,7 @@ const ltsp5 = "usr/share/ltsp/ltsp_config"
 // It holds this machine as server, too.
 func (f *facts) ltspHosts() (h host.HostsFile, unclear bool) {
 	h = host.ParseHosts(host.File{})
-	for _, s := range f.ltspConf.Of(farm.ClientSections...) {
+	for _, s := range f.ltspConf.Evaluate(host.ClientSections...) {
 		where := fmt.Sprintf("line %d of %s", s.Line, f.ltspConf.Path)
 		switch {
 		case !strings.HasPrefix(s.Key, "HOSTS_"):
@@ -111,9 +110,9 @@ var noShellName = regexp.MustCompile(`[^A-Za-z0-9_]`)
 
 // clientNameServers are those that clients ask: LTSP since 2019 gives them those of ltsp.conf. With
 // DNS=1 it is the machine they boot from.
-func clientNameServers(m *host.Machine, conf farm.LTSPConf) *host.NameServers {
+func clientNameServers(m *host.Machine, conf host.LTSPConf) *host.NameServers {
 	value := map[string]string{}
-	for _, s := range conf.Of(farm.ClientSections...) {
+	for _, s := range conf.Evaluate(host.ClientSections...) {
 		if s.Plain {
 			value[s.Key] = s.Value
 		}

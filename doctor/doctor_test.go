@@ -794,7 +794,7 @@ func TestClientNameServers(t *testing.T) {
 		"[clients]\nDNS_SERVER=192.0.2.1\nSEARCH_DOMAIN=example.org\n[common]\nDNS=1\n",
 	} {
 		w.write("machine/etc/ltsp/ltsp.conf", text)
-		conf, err := farm.ReadLTSPConf(w.machine.Root)
+		conf, err := w.machine.ReadLTSPConf()
 		w.check(err)
 		s := clientNameServers(w.machine, conf)
 		if found, err := s.LookUp(t.Context(), "app01"); err != nil || join(found) != "127.0.0.9" ||

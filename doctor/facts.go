@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"ltskeeper/adopt"
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/internal/host"
@@ -52,7 +53,7 @@ type facts struct {
 	ltsp     *keeper.ClientFile // LTSP's known_hosts, nil if none is declared
 	rendered []byte             // known_hosts as it would be written, nil if it cannot be
 
-	ltspConf farm.LTSPConf // of this machine
+	ltspConf host.LTSPConf // of this machine
 
 	hosts   host.HostsFile    // /etc/hosts
 	timer   string            // what systemd says of ltskeeper-update.timer, like "enabled", and of the last
@@ -139,7 +140,7 @@ func gather(ctx context.Context, path string, names []string, m *host.Machine) (
 	f.certificates()
 	f.lookAtLTSP()
 	f.hosts = host.ParseHosts(f.read("etc/hosts"))
-	if f.ltspConf, err = farm.ReadLTSPConf(m.Root); err != nil {
+	if f.ltspConf, err = m.ReadLTSPConf(); err != nil {
 		f.couldNotSee("%v", err)
 	}
 	f.names = clientNameServers(m, f.ltspConf)
@@ -177,7 +178,7 @@ func (f *facts) look() {
 
 // discover puts in what is there of LTSP, where nothing is declared.
 func (f *facts) discover() {
-	found := farm.Discover(f.machine.Root)
+	found := adopt.Discover(f.machine)
 	for _, c := range found.Chroots {
 		f.farm.Chroots = append(f.farm.Chroots,
 			farm.Chroot{Name: c.Name, Path: c.Path, ExcludeDefaults: true, Write: true})

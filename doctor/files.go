@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/host"
 	"ltskeeper/internal/regular"
 	"ltskeeper/keeper"
 	"ltskeeper/ltsconf"
@@ -164,7 +165,7 @@ func ltsConfHidden(f *facts) (found []Finding) {
 	}
 	patterns := []string{filepath.Join(tftp, "*"), filepath.Join(tftp, "ltsp", "*"),
 		filepath.Join(filepath.Dir(tftp), "ltsp", "*")}
-	for _, dir := range []string{"srv/tftp/ltsp", "var/lib/tftpboot/ltsp", "tftpboot/ltsp"} {
+	for _, dir := range host.LTSPTFTPFolders {
 		patterns = append(patterns, f.machine.Path(dir+"/*"))
 	}
 	for _, pattern := range patterns {
@@ -207,35 +208,21 @@ func tftpRoot(f *facts) (found []Finding) {
 	if len(f.farm.Chroots) == 0 {
 		return nil
 	}
-	type served struct{ folder, by string }
-	var roots []served
-	for _, file := range f.readAll("etc/dnsmasq.conf", "etc/dnsmasq.d/*") {
-		for _, line := range file.Lines() {
-			key, value, _ := strings.Cut(line, "=")
-			if strings.TrimSpace(key) == "tftp-root" {
-				folder, _, _ := strings.Cut(strings.TrimSpace(value), ",")
-				roots = append(roots, served{folder, file.Path})
-			}
-		}
+	served, unread := f.machine.ReadTFTPFolders()
+	for _, err := range unread {
+		f.couldNotSee("%v", err)
 	}
-	hpa := f.read("etc/default/tftpd-hpa")
-	for _, line := range hpa.Lines() {
-		if key, value, _ := strings.Cut(line, "="); strings.TrimSpace(key) == "TFTP_DIRECTORY" {
-			roots = append(roots,
-				served{strings.Trim(strings.TrimSpace(value), `"'`), hpa.Path})
-		}
+	if len(served) == 0 {
+		return nil
 	}
 	want := real(f.farm.TFTP.Directory)
 	var folders, files []string
-	for _, r := range roots {
-		folder := real(r.folder)
+	for _, s := range served {
+		folder := real(s.Path)
 		if want == folder || folder == "/" || strings.HasPrefix(want, folder+"/") {
 			return nil
 		}
-		folders, files = append(folders, r.folder), append(files, r.by)
-	}
-	if len(roots) == 0 {
-		return nil
+		folders, files = append(folders, s.Path), append(files, s.File)
 	}
 	slices.Sort(files)
 	return []Finding{{

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/farm"
 	"ltskeeper/internal/host"
 	"ltskeeper/keeper"
 	"ltskeeper/ldm"
@@ -114,10 +113,10 @@ func TestFixesOfLTSP(t *testing.T) {
 				"machine/etc/ltsp/ltsp.conf")); strings.Count(strings.ToLower(string(text)), "clients") != 1 {
 				t.Errorf("%s%v", text, err)
 			}
-			read, err := farm.ReadLTSPConf(w.machine.Root)
+			read, err := w.machine.ReadLTSPConf()
 			w.check(err)
-			last := read.Of("clients")
-			if text := w.sshd["app01"].Address + " app01"; !slices.ContainsFunc(last, func(s farm.LTSPSetting) bool {
+			last := read.Evaluate("clients")
+			if text := w.sshd["app01"].Address + " app01"; !slices.ContainsFunc(last, func(s host.LTSPSetting) bool {
 				return s.Key == "HOSTS_app01" && s.Value == text
 			}) {
 				t.Errorf("%+v", last)

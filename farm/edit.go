@@ -78,7 +78,7 @@ func (s Server) declaration() []byte {
 		if len(values) > 0 {
 			quoted := make([]string, len(values))
 			for i, v := range values {
-				quoted[i] = quote(v)
+				quoted[i] = Quote(v)
 			}
 			fmt.Fprintf(&b, "%s = [%s]\n", key, strings.Join(quoted, ", "))
 		}
@@ -102,8 +102,8 @@ func (s Server) declaration() []byte {
 	return b.Bytes()
 }
 
-// quote writes a TOML string. Those of JSON are a subset.
-func quote(s string) string {
+// Quote returns s as a TOML string. Those of JSON are a subset.
+func Quote(s string) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

@@ -308,7 +308,7 @@ func TestLTSConfSource(t *testing.T) {
 	t.Parallel()
 	dir := write(t, everything)
 	f := mustLoad(t, dir)
-	for name, want := range map[string]string{"x86_64": builtinLTSConf, "i386": everything["lab.conf"]} {
+	for name, want := range map[string]string{"x86_64": BuiltinLTSConf, "i386": everything["lab.conf"]} {
 		c, err := f.Chroot(name)
 		if err != nil {
 			t.Fatal(err)

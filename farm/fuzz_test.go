@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"unicode"
 )
@@ -86,27 +85,4 @@ func check(t *testing.T, f *Farm) {
 			t.Errorf("%+v", s)
 		}
 	}
-}
-
-// ltsp.conf is a shell's, and may hold anything. What is read of it is the same when it is written plainly.
-func FuzzLTSPConf(f *testing.F) {
-	f.Add("[server]\nTFTP_DIR='/srv/it''s' # comment\nINCLUDE=\"x\"\n[x]\nA=b\\ c\"$d\nE='f\ng'\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		last := 0
-		for _, s := range parseLTSPConf(text) {
-			if s.Line <= last {
-				t.Errorf("%+v comes after line %d", s, last)
-			}
-			last = s.Line
-			if !s.Plain {
-				continue
-			}
-			again := parseLTSPConf(s.Key + "='" + strings.ReplaceAll(s.Value, "'", `'\''`) + "'")
-			if len(again) != 1 || again[0].Value != s.Value || !again[0].Plain {
-				t.Errorf("%+v is read as %+v", s, again)
-			}
-		}
-		conf := LTSPConf{Settings: parseLTSPConf(text)}
-		conf.Of(ClientSections...)
-	})
 }

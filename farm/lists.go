@@ -11,9 +11,9 @@ import (
 	"ltskeeper/ltsconf"
 )
 
-// builtinLTSConf stands in where the admin has no lts.conf. A section without a setting is no valid
-// one, so it has one that is true of every client.
-const builtinLTSConf = "[default]\nLTSP_CONFIG = True\n"
+// BuiltinLTSConf stands in where the admin has no lts.conf. A section without a setting is not
+// valid, so it has one that is true of every client.
+const BuiltinLTSConf = "[default]\nLTSP_CONFIG = True\n"
 
 // An UnknownError says that something of that name is not declared.
 type UnknownError struct {
@@ -144,7 +144,7 @@ func (f *Farm) BalanceSettings(servers []Server) []Setting {
 func (f *Farm) LTSConfSource(c Chroot) *ltsconf.File {
 	text, ok := f.ltsConf[c.LTSConf]
 	if !ok {
-		text = []byte(builtinLTSConf)
+		text = []byte(BuiltinLTSConf)
 	}
 	file, err := ltsconf.Parse(c.LTSConf, text)
 	if err != nil {
@@ -161,6 +161,9 @@ func (f *Farm) ServersDir() string { return filepath.Join(f.Dir, serversDir) }
 
 // ServerPath returns the file that declares the server, or would.
 func (f *Farm) ServerPath(name string) string { return filepath.Join(f.ServersDir(), name+".toml") }
+
+// AdoptedFolder returns the folder with exact copies of what was taken over from clients.
+func (f *Farm) AdoptedFolder() string { return filepath.Join(f.Dir, adoptedDir) }
 
 // ltsConfPath returns where the lts.conf of chroots that name none is.
 func (f *Farm) ltsConfPath() string { return filepath.Join(f.Dir, ltsConfName) }

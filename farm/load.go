@@ -21,6 +21,7 @@ const (
 	serversDir      = "servers.d"
 	ltsConfName     = "lts.conf"
 	knownHostsLocal = "known_hosts.local"
+	adoptedDir      = "adopted"
 )
 
 // Load reads the declaration whose ltskeeper.toml is at path, and all that belongs to it. If

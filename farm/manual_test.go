@@ -64,7 +64,7 @@ func TestManualDefaults(t *testing.T) {
 		if k.byDefault == "" {
 			continue
 		}
-		before := map[string]string{"lts.conf": builtinLTSConf, "servers.d/app01.toml": ""}
+		before := map[string]string{"lts.conf": BuiltinLTSConf, "servers.d/app01.toml": ""}
 		set := maps.Clone(before)
 		if file := k.file(); file == "ltskeeper.toml" {
 			before[file] = header(k.section) + examples[k.section]

@@ -3,6 +3,7 @@ package farm
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -12,8 +13,9 @@ import (
 const maxName = 200
 
 var (
-	wordChars = regexp.MustCompile(`^[A-Za-z0-9._-]*$`)
-	dotted    = regexp.MustCompile(`^[0-9.]+$`)
+	wordChars   = regexp.MustCompile(`^[A-Za-z0-9._-]*$`)
+	noWordChars = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+	dotted      = regexp.MustCompile(`^[0-9.]+$`)
 )
 
 // wordProblem says why a word cannot be a name of any kind, "" if it can.
@@ -80,4 +82,15 @@ func chrootNameProblem(name string) string {
 		return "that is what the image of another chroot is called"
 	}
 	return ""
+}
+
+// NameChroot returns a valid name for the chroot at path: that of its folder, with whatever a name
+// may not have replaced.
+func NameChroot(path string) string {
+	name := strings.Trim(noWordChars.ReplaceAllString(filepath.Base(path), "-"), "-.")
+	name = name[:min(len(name), maxName)]
+	if chrootNameProblem(name) != "" {
+		return "client"
+	}
+	return name
 }

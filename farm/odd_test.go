@@ -27,17 +27,6 @@ func TestOddFiles(t *testing.T) {
 				})
 			})
 		}
-		t.Run(thing.Name+" as ltsp.conf", func(t *testing.T) {
-			dir := t.TempDir()
-			if err := os.MkdirAll(filepath.Join(dir, "etc/ltsp"), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			for _, name := range []string{"etc/ltsp/ltsp.conf", "etc/ltsp/image.excludes",
-				"etc/ltsp/ltsp-update-image.excludes", "etc/dnsmasq.conf"} {
-				thing.Replace(t, filepath.Join(dir, name))
-			}
-			oddtest.Bounded(t, func() { Discover(dir) })
-		})
 	}
 }
 

@@ -1,315 +1,34 @@
 package keeper
 
 import (
-	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
-	"ltskeeper/internal/durable"
 	"ltskeeper/internal/regular"
-	"ltskeeper/keys"
 )
 
-// Adopted is one file that Adopt took over.
-type Adopted struct {
-	From  string `json:"from"`
-	To    string `json:"to"`
-	Lines int    `json:"lines"`          // that were not there before
-	Kept  string `json:"kept,omitempty"` // an exact copy, where the file may be replaced later
-	Note  string `json:"note,omitempty"`
-}
+// What package adopt needs of the keeper.
 
-// Adopt takes over what clients trust and use today, so that nothing of it is lost when ltskeeper
-// writes their files: the lines of every known_hosts that stands in a chroot or in etc/ltsp of the
-// machine whose root folder is machine, and that machine's own public host keys under the name
-// `server`, go to known_hosts.local; the lts.conf that clients use, the one under TFTP before the
-// root's, becomes the admin's own, if there is none yet. An exact copy of each file that a later
-// update may replace is kept in the folder `adopted` beside the declaration; that copy is what
-// allows the update to replace it.
-func Adopt(_ context.Context, f *farm.Farm, machine string) ([]Adopted, error) {
-	f, release, err := begin(f)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	a := adoption{farm: f, folder: adoptedFolder(f), local: bytes.Clone(f.KnownHostsLocal)}
-	for _, c := range f.Chroots {
-		if err := a.chroot(c); err != nil {
-			return a.done, fmt.Errorf("adopt files of chroot %s: %w", c.Name, err)
-		}
-	}
-	if err := a.machine(machine); err != nil {
-		return a.done, fmt.Errorf("adopt this machine's known_hosts: %w", err)
-	}
-	if bytes.Equal(a.local, f.KnownHostsLocal) {
-		return a.done, nil
-	}
-	path := f.KnownHostsLocalPath()
-	return a.done, durable.Write(path, a.local, durable.Perm(path, 0o644))
-}
+// The files of a chroot that ltskeeper writes, relative to its root.
+var (
+	KnownHostsPath = knownHostsPath
+	LTSConfPath    = ltsConfPath
+)
 
-// SeparateConfs gives a file of its own beside the declaration in dir, NAME.lts.conf, to each
-// chroot whose clients do not use the lts.conf that the first one with any has: another, or none. A
-// file that is there stays. It comes before Adopt, which takes the first for all that have none of
-// their own.
-func SeparateConfs(dir string, found *farm.Found) error {
-	confs := make([][]byte, len(found.Chroots))
-	var first []byte
-	for i, c := range found.Chroots {
-		data, err := confToday(dir, found.TFTP, c)
-		if err != nil {
-			return err
-		}
-		if confs[i] = data; first == nil {
-			first = data
-		}
-	}
-	for i, data := range confs {
-		if bytes.Equal(data, first) || ours(data) || ours(first) {
-			continue
-		}
-		if data == nil {
-			data = []byte("[default]\nLTSP_CONFIG = True\n") // which is so without it
-		}
-		own := found.Chroots[i].Name + ".lts.conf"
-		path := filepath.Join(dir, own)
-		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return err
-			}
-			if err := durable.Write(path, data, 0o644); err != nil {
-				return err
-			}
-		}
-		found.Chroots[i].LTSConf = own
-	}
-	return nil
-}
+// OpenChroot opens the root of a chroot, unless its file system does not answer.
+func OpenChroot(f *farm.Farm, c farm.Chroot) (*chroot.Root, error) { return openChroot(f, c) }
 
-// confToday is the lts.conf that the clients of a chroot use, nil if there is none.
-func confToday(dir, tftp string, c farm.Chroot) ([]byte, error) {
-	if !filepath.IsAbs(tftp) {
-		tftp = filepath.Join(dir, tftp)
-	}
-	data, fetched, err := readServed(filepath.Join(tftp, c.Name, "lts.conf"))
-	switch {
-	case err == nil && fetched && len(data) > 0:
-		return data, nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	}
-	root, err := chroot.Open(c.Path)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	data, err = root.Read(ltsConfPath)
-	if err != nil || len(data) == 0 {
-		return nil, nil
-	}
-	return data, nil
-}
+// ReadServed reads a file that clients fetch over TFTP. fetched reports whether they can: a TFTP
+// server gives away only what everybody may read.
+func ReadServed(path string) (data []byte, fetched bool, err error) { return readServed(path) }
 
-type adoption struct {
-	farm   *farm.Farm
-	folder string // of the exact copies
-	local  []byte // what known_hosts.local is to hold
-	done   []Adopted
-}
-
-func adoptedFolder(f *farm.Farm) string { return filepath.Join(f.Dir, "adopted") }
-
-// chroot takes over the files of one chroot and of its TFTP folder.
-func (a *adoption) chroot(c farm.Chroot) error {
-	root, err := openChroot(a.farm, c)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	data, err := root.Read(knownHostsPath)
-	if err == nil && !ours(data) {
-		err = a.knownHosts(filepath.Join(root.Path(), knownHostsPath), c.Name, data)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	served := storeOf(a.farm, c).ServedConf()
-	data, fetched, err := readServed(served)
-	switch {
-	case err == nil && !fetched:
-		a.done = append(a.done,
-			Adopted{From: served, Note: "left out: not everybody may read it, so no client can fetch it; move it away"})
-	case err == nil && !ours(data):
-		err = a.ltsConf(served, c, "tftp-"+c.Name, data)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	data, err = root.Read(ltsConfPath)
-	if err == nil && !ours(data) {
-		err = a.ltsConf(filepath.Join(root.Path(), ltsConfPath), c, c.Name, data)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// machine takes over what LTSP keeps on the primary, and the primary's own keys.
-func (a *adoption) machine(root string) error {
-	lists, err := filepath.Glob(filepath.Join(root, "etc/ltsp/ssh_known_hosts*"))
-	if err != nil {
-		return err
-	}
-	if path := a.farm.LTSP.KnownHosts; path != "" && !slices.Contains(lists, path) {
-		lists = append(lists, path)
-	}
-	for _, path := range lists {
-		data, err := regular.Read(path, regular.MaxText)
-		if errors.Is(err, fs.ErrNotExist) || ours(data) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if path == a.farm.LTSP.KnownHosts {
-			if err := a.knownHosts(path, "ltsp", data); err != nil {
-				return err
-			}
-			continue
-		}
-		if lines, note := a.addLines(path, data); lines > 0 || note != "" {
-			a.done = append(a.done, Adopted{From: path, To: a.farm.KnownHostsLocalPath(), Lines: lines, Note: note})
-		}
-	}
-	own, err := filepath.Glob(filepath.Join(root, "etc/ssh/ssh_host_*_key.pub"))
-	if err != nil {
-		return err
-	}
-	for _, path := range own {
-		data, err := regular.Read(path, regular.MaxText)
-		if err != nil {
-			return err
-		}
-		key, err := keys.ParseKey(string(data))
-		if err == nil {
-			err = key.Weakness()
-		}
-		if err != nil {
-			a.done = append(a.done, Adopted{From: path, Note: "left out: " + err.Error()})
-			continue
-		}
-		if n, _ := a.addLines(path, []byte("server "+key.Line()+"\n")); n > 0 {
-			a.done = append(a.done,
-				Adopted{From: path, To: a.farm.KnownHostsLocalPath(), Lines: n,
-					Note: "as the keys of `server`, which is this machine"})
-		}
-	}
-	return nil
-}
-
-// knownHosts takes over a known_hosts file that an update will replace.
-func (a *adoption) knownHosts(path, name string, data []byte) error {
-	kept, err := a.keep(name+"-ssh_known_hosts", data)
-	if err != nil {
-		return err
-	}
-	lines, note := a.addLines(path, data)
-	a.done = append(a.done, Adopted{From: path, To: a.farm.KnownHostsLocalPath(), Lines: lines, Kept: kept, Note: note})
-	return nil
-}
-
-// addLines adds to known_hosts.local what is not in it yet, under a comment that says where it is
-// from. Lines that OpenSSH would not read are left out, and named in the note.
-func (a *adoption) addLines(path string, data []byte) (added int, note string) {
-	have := map[string]bool{}
-	for line := range strings.Lines(string(a.local)) {
-		have[strings.TrimSpace(line)] = true
-	}
-	bad := map[int]bool{}
-	for _, e := range keys.CheckKnownHosts(data) {
-		bad[e.Line] = true
-	}
-	var fresh, left []string
-	number := 0
-	for line := range strings.Lines(string(data)) {
-		number++
-		line = strings.TrimSpace(line)
-		switch {
-		case bad[number]:
-			left = append(left, fmt.Sprint(number))
-		case line == "" || line[0] == '#' || have[line]:
-		default:
-			have[line] = true
-			fresh = append(fresh, line)
-		}
-	}
-	if len(left) > 0 {
-		note = "lines that OpenSSH does not read were left out: " + strings.Join(left, ", ")
-	}
-	if len(fresh) == 0 {
-		return 0, note
-	}
-	if len(a.local) > 0 && a.local[len(a.local)-1] != '\n' {
-		a.local = append(a.local, '\n')
-	}
-	a.local = fmt.Appendf(a.local, "# from %s\n%s\n", path, strings.Join(fresh, "\n"))
-	return len(fresh), note
-}
-
-// ltsConf takes over an lts.conf that clients use. The first one found becomes the admin's own.
-func (a *adoption) ltsConf(path string, c farm.Chroot, name string, data []byte) error {
-	kept, err := a.keep(name+"-lts.conf", data)
-	if err != nil {
-		return err
-	}
-	done := Adopted{From: path, To: c.LTSConf, Kept: kept}
-	switch have, err := regular.Read(c.LTSConf, regular.MaxText); {
-	case errors.Is(err, fs.ErrNotExist):
-		if err := durable.Write(c.LTSConf, data, 0o644); err != nil {
-			return err
-		}
-		done.Lines = bytes.Count(data, []byte("\n"))
-	case err != nil:
-		return err
-	case !bytes.Equal(have, data):
-		done.Note = "not used: " + c.LTSConf + " was there already; compare the two"
-	}
-	a.done = append(a.done, done)
-	return nil
-}
-
-// keep stores an exact copy in the adopted folder, and returns its path.
-func (a *adoption) keep(name string, data []byte) (string, error) {
-	if err := os.MkdirAll(a.folder, 0o755); err != nil {
-		return "", err
-	}
-	for i := 0; ; i++ {
-		path := filepath.Join(a.folder, name)
-		if i > 0 {
-			path += fmt.Sprintf(".%d", i)
-		}
-		have, err := regular.Read(path, regular.MaxText)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			// there may be less in it that is for everybody than there should
-			return path, durable.Write(path, data, 0o600)
-		case regular.IsOdd(err): // it stays, and the copy takes the next name
-		case err != nil:
-			return "", err
-		case bytes.Equal(have, data):
-			return path, nil
-		}
-	}
-}
+// IsOurs reports whether a text file was written by ltskeeper.
+func IsOurs(data []byte) bool { return ours(data) }
 
 // isAdopted says whether the adopted folder holds an exact copy.
 func isAdopted(data []byte, folder string) (bool, error) {

@@ -145,7 +145,7 @@ func (r *run) openUnlocked(c farm.Chroot) (*openRoot, error) {
 	}
 	root.BelongsTo(c.IDOffset)
 	o := &openRoot{
-		Root: root, declared: c, store: storeOf(r.farm, c), adopted: adoptedFolder(r.farm), exclude: exclude,
+		Root: root, declared: c, store: storeOf(r.farm, c), adopted: r.farm.AdoptedFolder(), exclude: exclude,
 	}
 	if err := o.takeMounts(r.farm); err != nil {
 		root.Close()

@@ -48,7 +48,7 @@ func (k *Keeper) RemoveServer(name string) error {
 
 // changeServers changes the declared servers and the record of their keys, under the lock.
 func (k *Keeper) changeServers(change func(*keytrust.Store) error) error {
-	return k.runLocked(func() error {
+	return k.RunLocked(func() error {
 		store, err := openStore(k.farm, false)
 		if err != nil {
 			return err
@@ -96,7 +96,7 @@ func (k *Keeper) decide(server string,
 
 // changeKeys changes what is on record of one server's keys, under the lock.
 func (k *Keeper) changeKeys(server string, change func(farm.Server, *keytrust.Store) error) error {
-	return k.runLocked(func() error {
+	return k.RunLocked(func() error {
 		s, err := k.farm.Server(server)
 		if err != nil {
 			return err

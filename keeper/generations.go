@@ -115,7 +115,7 @@ func (k *Keeper) changeGenerations(chroot string, work func(*image.Store) error)
 
 // eachStore works on the stores of the named chroots, all of them if none is named, under the lock.
 func (k *Keeper) eachStore(names []string, work func(*image.Store) error) error {
-	return k.runLocked(func() error {
+	return k.RunLocked(func() error {
 		chroots, err := chooseChroots(k.farm, names)
 		if err == nil {
 			err = imagesAnswer(k.farm)

@@ -44,9 +44,9 @@ func New(f *farm.Farm) *Keeper { return &Keeper{f} }
 // Farm returns the declaration, which is not to be changed.
 func (k *Keeper) Farm() *farm.Farm { return k.farm }
 
-// runLocked takes the lock of the farm, reads the declaration again, because it may have changed
+// RunLocked takes the lock of the farm, reads the declaration again, because it may have changed
 // while nobody held the lock, and does the work.
-func (k *Keeper) runLocked(work func() error) error {
+func (k *Keeper) RunLocked(work func() error) error {
 	f, release, err := begin(k.farm)
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func begin(f *farm.Farm) (now *farm.Farm, release func(), err error) {
 // sweep removes what killed runs have left of files beside the declaration, in the state and in
 // LTSP's folder. The key store, chroots and images see to their own.
 func sweep(f *farm.Farm) error {
-	folders := []string{f.Dir, f.ServersDir(), adoptedFolder(f)}
+	folders := []string{f.Dir, f.ServersDir(), f.AdoptedFolder()}
 	if f.LTSP.KnownHosts != "" {
 		folders = append(folders, filepath.Dir(f.LTSP.KnownHosts))
 	}

@@ -31,7 +31,7 @@ func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 		return fmt.Errorf("write LTSP's known_hosts: %w", err)
 	}
 	if err == nil {
-		if err := refuseStranger(path, old, adoptedFolder(r.farm)); err != nil {
+		if err := refuseStranger(path, old, r.farm.AdoptedFolder()); err != nil {
 			return err
 		}
 	}

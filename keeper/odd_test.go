@@ -1,7 +1,6 @@
 package keeper
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -9,8 +8,6 @@ import (
 	"testing"
 
 	"ltskeeper/internal/testkit/oddtest"
-
-	"golang.org/x/sys/unix"
 )
 
 // In the place of a file that a run reads: an error that names it, in no time, and clients keep
@@ -66,39 +63,5 @@ func TestOddFiles(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-// In the adopted folder there may be what was never adopted.
-func TestOddThingsInTheAdoptedFolder(t *testing.T) {
-	p := newPlace(t)
-	p.write("client/etc/lts.conf", "[default]\nA = b\n")
-	k := p.keeper()
-	f := k.farm
-	_, err := Adopt(context.Background(), f, p.path("machine"))
-	must(t, err)
-	for _, thing := range oddtest.Things() {
-		thing.Replace(t, p.path("adopted/"+strings.ReplaceAll(thing.Name, "/", "-")))
-	}
-	must(t, os.Symlink("gone", p.path("adopted/gone")))
-	oddtest.Bounded(t, func() {
-		if _, err := k.Update(context.Background(), UpdateOptions{}); err != nil {
-			t.Error(err)
-		}
-	})
-
-	// Where the copy would be put is something odd: it takes the next name.
-	for _, e := range []string{"client-lts.conf", "client-lts.conf.1"} {
-		os.RemoveAll(p.path("adopted/" + e))
-	}
-	must(t, unix.Mkfifo(p.path("adopted/client-lts.conf"), 0o600))
-	p.write("client/etc/lts.conf", "[default]\nA = c\n")
-	oddtest.Bounded(t, func() {
-		if _, err := Adopt(context.Background(), f, p.path("machine")); err != nil {
-			t.Error(err)
-		}
-	})
-	if got := p.read("adopted/client-lts.conf.1"); !bytes.Contains([]byte(got), []byte("A = c")) {
-		t.Errorf("%q", got)
 	}
 }

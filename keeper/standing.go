@@ -126,7 +126,7 @@ func (k *Keeper) LTSPKnownHosts() (*ClientFile, error) {
 	for _, c := range k.farm.Chroots {
 		stores = append(stores, storeOf(k.farm, c))
 	}
-	err = s.judge(data, rendered, adoptedFolder(k.farm), stores)
+	err = s.judge(data, rendered, k.farm.AdoptedFolder(), stores)
 	s.Name = ""
 	return s, err
 }

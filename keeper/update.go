@@ -56,7 +56,7 @@ func (k *Keeper) carryOut(r *run, work func() error) (*Report, error) {
 		err := do()
 		return r.report, err
 	}
-	err := k.runLocked(do)
+	err := k.RunLocked(do)
 	return r.report, err
 }
 

@@ -10,9 +10,11 @@ import (
 	"slices"
 	"strings"
 
+	"ltskeeper/adopt"
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/internal/durable"
+	"ltskeeper/internal/host"
 	"ltskeeper/internal/regular"
 	"ltskeeper/keeper"
 
@@ -53,7 +55,7 @@ func (t *tool) init(ctx *cli.Context) error {
 			t.command("init --chroot", words[0]))
 	}
 	d := initDocument{Config: t.config}
-	var found farm.Found
+	var found adopt.Found
 	var err error
 	if ctx.Bool("adopt") {
 		if ctx.Bool("force") || len(ctx.StringSlice("chroot")) > 0 {
@@ -70,23 +72,24 @@ func (t *tool) init(ctx *cli.Context) error {
 		if d.Before, err = keepDeclaration(t.config); err != nil {
 			return err
 		}
-		if err := keeper.SeparateConfs(filepath.Dir(t.config), &found); err != nil {
+		if err := adopt.SeparateConfs(filepath.Dir(t.config), &found); err != nil {
 			return fmt.Errorf("take over what clients use today: %w", err)
 		}
-		if err := writeDeclaration(t.config, farm.Template(found)); err != nil {
+		if err := writeDeclaration(t.config, adopt.Template(found)); err != nil {
 			return err
 		}
 		d.Written = true
 	}
-	f, err := t.farm()
+	k, err := keeper.Open(t.config)
 	if err != nil {
 		return err
 	}
+	f := k.Farm()
 	for _, c := range f.Chroots {
 		d.Chroots = append(d.Chroots, initChroot{c.Name, c.Path})
 	}
 	d.Images, d.TFTP, d.State, d.LTSP = f.Image.Directory, f.TFTP.Directory, f.State.Path(), f.LTSP.KnownHosts
-	if d.Adopted, err = keeper.Adopt(ctx.Context, f, "/"); err != nil {
+	if d.Adopted, err = adopt.TakeOver(k, "/"); err != nil {
 		return fmt.Errorf("take over what clients use today: %w", err)
 	}
 	if f, err = t.farm(); err != nil { // what was taken over is part of it
@@ -102,8 +105,8 @@ func (t *tool) init(ctx *cli.Context) error {
 }
 
 // find is what a new declaration starts from.
-func (t *tool) find(chroots []string) (farm.Found, error) {
-	found := farm.Discover("/")
+func (t *tool) find(chroots []string) (adopt.Found, error) {
+	found := adopt.Discover(host.This())
 	if t.config != defaultConfig {
 		found.State, found.Images, found.TFTP, found.KnownHosts = "state", "images", "tftp", ""
 	}
@@ -121,7 +124,7 @@ func (t *tool) find(chroots []string) (farm.Found, error) {
 			return found, usagef("--chroot: %v; %s", err, rootsIn(path))
 		}
 		root.Close()
-		name := farm.ChrootName(path)
+		name := farm.NameChroot(path)
 		if path == "/" && found.Machine != "" {
 			name = found.Machine // clients know the image by that
 		}
@@ -192,15 +195,15 @@ func writeDeclaration(path string, text []byte) error {
 
 // An initDocument is what init wrote and took over.
 type initDocument struct {
-	Config  string           `json:"config"`
-	Written bool             `json:"written"`
-	Before  string           `json:"before,omitempty"` // where the declaration is kept that stood there
-	Chroots []initChroot     `json:"chroots,omitempty"`
-	Images  string           `json:"images"`
-	TFTP    string           `json:"tftp"`
-	State   string           `json:"state"`
-	LTSP    string           `json:"ltsp,omitempty"` // the known_hosts of LTSP since 2019
-	Adopted []keeper.Adopted `json:"adopted,omitempty"`
+	Config  string        `json:"config"`
+	Written bool          `json:"written"`
+	Before  string        `json:"before,omitempty"` // where the declaration is kept that stood there
+	Chroots []initChroot  `json:"chroots,omitempty"`
+	Images  string        `json:"images"`
+	TFTP    string        `json:"tftp"`
+	State   string        `json:"state"`
+	LTSP    string        `json:"ltsp,omitempty"` // the known_hosts of LTSP since 2019
+	Adopted []adopt.Taken `json:"adopted,omitempty"`
 	// servers that clients are sent to today, and that are not declared
 	InUse   []string `json:"in_use,omitempty"`
 	Port    string   `json:"port,omitempty"`  // of theirs, if it is said
@@ -281,7 +284,7 @@ func (d initDocument) next(p *page) string {
 	return p.command("server add NAME")
 }
 
-func taken(a keeper.Adopted) string {
+func taken(a adopt.Taken) string {
 	if a.To == "" {
 		return ""
 	}

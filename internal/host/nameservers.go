@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -52,13 +51,9 @@ func (m *Machine) FindClientNameServers(servers, search []string, file string) *
 // readDnsmasqNameServers returns the name servers of dnsmasq's first option for that, which ltsp
 // dnsmasq writes, and the file that it is in. 0.0.0.0 in there is dnsmasq itself.
 func (m *Machine) readDnsmasqNameServers() (servers []string, path string) {
-	paths, _ := filepath.Glob(m.Path("etc/dnsmasq.d/*.conf"))
-	for _, path := range append(paths, m.Path("etc/dnsmasq.conf")) {
-		data, err := regular.Read(path, regular.MaxText)
-		if err != nil {
-			continue
-		}
-		for _, line := range (File{path, data}).Lines() {
+	files, _ := m.readDnsmasqFiles()
+	for _, file := range files {
+		for _, line := range file.Lines() {
 			key, value, _ := strings.Cut(line, "=")
 			words := strings.Split(value, ",")
 			at := slices.IndexFunc(words, func(w string) bool {
@@ -77,7 +72,7 @@ func (m *Machine) readDnsmasqNameServers() (servers []string, path string) {
 					servers = append(servers, a.String())
 				}
 			}
-			return servers, path
+			return servers, file.Path
 		}
 	}
 	return nil, ""

@@ -1,22 +1,23 @@
-package farm
+package adopt
 
 import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"ltskeeper/chroot"
+	"ltskeeper/farm"
+	"ltskeeper/internal/host"
 )
 
 // Found is what a new declaration starts from. A path in it that is empty leaves the default; a
 // relative one counts from the declaration's folder.
 type Found struct {
-	Chroots []Chroot // Name and Path, and LTSConf if that is not the common one
-	State   string   // the folder of ltskeeper's own state; Discover leaves it empty
-	Images  string   // the folder of the images
-	TFTP    string   // the folder with a folder for each chroot
+	Chroots []farm.Chroot // Name and Path, and LTSConf if that is not the common one
+	State   string        // the folder of ltskeeper's own state; Discover leaves it empty
+	Images  string        // the folder of the images
+	TFTP    string        // the folder with a folder for each chroot
 
 	Exclude      []string // patterns of what else stays out of images
 	Include      []string // usual patterns of what does not
@@ -31,23 +32,20 @@ type Found struct {
 	Notes   []string // what a person should know of it, a sentence each
 }
 
-// tftpDirs is where LTSP puts kernels for its clients: since 2019 and on Debian, and with older
-// TFTP servers.
-var tftpDirs = []string{"srv/tftp/ltsp", "var/lib/tftpboot/ltsp", "tftpboot/ltsp"}
-
-// Discover looks for LTSP below root, which is "/" or a tree like it: client roots and images, the
-// TFTP folder, and settings of LTSP's own that have an equal here. What it cannot read it leaves
-// out, and so a chroot of a name that an earlier one has.
-func Discover(root string) Found {
+// Discover looks for LTSP on a machine: client roots and images, the TFTP folder, and settings of
+// LTSP's own that have an equal here. What it cannot read it leaves out, and so a chroot of a name
+// that an earlier one has.
+func Discover(m *host.Machine) Found {
+	root := m.Root
 	var found Found
-	conf, err := ReadLTSPConf(root)
+	conf, err := m.ReadLTSPConf()
 	if err != nil {
 		found.Notes = append(found.Notes, fmt.Sprintf("What LTSP's own settings say is not known here: %v.", err))
 	}
 	// Where LTSP keeps its chroots, the newest layout first: since 2019, and LTSP 5. Images are in
 	// a folder "images" among them.
 	bases := []string{"srv/ltsp", "opt/ltsp"}
-	if dir := conf.server("BASE_DIR"); dir != "" {
+	if dir := conf.ServerValue("BASE_DIR"); dir != "" {
 		bases = append([]string{dir}, bases...)
 	}
 	names := map[string]bool{}
@@ -59,12 +57,12 @@ func Discover(root string) Found {
 		own := 0 // images of chroots
 		for _, entry := range entries {
 			path := filepath.Join(dir, entry.Name())
-			name := ChrootName(path)
+			name := farm.NameChroot(path)
 			if names[strings.ToLower(name)] || !isChroot(path) {
 				continue
 			}
 			names[strings.ToLower(name)] = true
-			found.Chroots = append(found.Chroots, Chroot{Name: name, Path: path})
+			found.Chroots = append(found.Chroots, farm.Chroot{Name: name, Path: path})
 			if exists(filepath.Join(images, name+".img")) {
 				own++
 			}
@@ -79,8 +77,8 @@ func Discover(root string) Found {
 			found.Images = images
 		}
 	}
-	found.TFTP = findTFTP(root, conf.tftpRoots(root))
-	found.Exclude, found.Include, found.ExcludesFrom = conf.excludes(root)
+	found.TFTP = findTFTP(root, listTFTPFolders(m, conf))
+	found.Exclude, found.Include, found.ExcludesFrom = readExcludes(root, conf)
 	found.Initrd = exists(filepath.Join(root, "usr/share/ltsp/ltsp"))
 	if path := filepath.Join(root, "etc/ltsp/ssh_known_hosts"); found.Initrd || exists(path) {
 		found.KnownHosts = path
@@ -90,7 +88,7 @@ func Discover(root string) Found {
 			found.InUse = append(found.InUse, strings.Fields(s.Value)...)
 		}
 	}
-	found.Notes = append(found.Notes, conf.unclear()...)
+	found.Notes = append(found.Notes, listUnclear(conf)...)
 	found.lookAtImages(root, bases, names)
 	return found
 }
@@ -102,7 +100,7 @@ func findTFTP(root string, served []string) string {
 	for _, dir := range served {
 		places = append(places, filepath.Join(dir, "ltsp"))
 	}
-	for _, dir := range tftpDirs {
+	for _, dir := range host.LTSPTFTPFolders {
 		places = append(places, filepath.Join(root, dir))
 	}
 	for _, place := range places {
@@ -157,25 +155,13 @@ func (found *Found) lookAtImages(root string, bases []string, chroots map[string
 	for _, name := range found.Strays {
 		if name == found.Machine && len(found.Chroots) == 0 {
 			found.Notes = append(found.Notes,
-				fmt.Sprintf("There is an image %s and no client root for it. If LTSP makes it of this machine itself (ltsp image /), declare that: ltskeeper init --force --chroot /", name))
+				fmt.Sprintf("There is an image %s and no client root for it. If LTSP makes it of this machine "+
+					"itself (ltsp image /), declare that: ltskeeper init --force --chroot /", name))
 		} else {
 			found.Notes = append(found.Notes,
 				fmt.Sprintf("There is an image %s and no client root for it: it stays as it is.", name))
 		}
 	}
-}
-
-var noWord = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
-
-// ChrootName returns a name for the chroot at path: that of its folder, with whatever a name may
-// not have replaced.
-func ChrootName(path string) string {
-	name := strings.Trim(noWord.ReplaceAllString(filepath.Base(path), "-"), "-.")
-	name = name[:min(len(name), maxName)]
-	if chrootNameProblem(name) != "" {
-		return "client"
-	}
-	return name
 }
 
 func isChroot(path string) bool {

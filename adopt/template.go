@@ -1,4 +1,4 @@
-package farm
+package adopt
 
 import (
 	"bytes"
@@ -6,20 +6,20 @@ import (
 	"slices"
 	"strings"
 
+	"ltskeeper/farm"
 	"ltskeeper/internal/excludes"
 )
 
 // Template returns an ltskeeper.toml for what was found, with every other setting as a comment that
 // shows its default or an example. Load accepts it.
 func Template(found Found) []byte {
-	d := defaults("")
 	var b bytes.Buffer
 	// setting writes a setting, as a comment if it is the default.
 	setting := func(key, value, byDefault string) {
 		if value == "" {
-			fmt.Fprintf(&b, "# %s = %s\n", key, quote(byDefault))
+			fmt.Fprintf(&b, "# %s = %s\n", key, farm.Quote(byDefault))
 		} else {
-			fmt.Fprintf(&b, "%s = %s\n", key, quote(value))
+			fmt.Fprintf(&b, "%s = %s\n", key, farm.Quote(value))
 		}
 	}
 	text := func(s string) { b.WriteString(s) }
@@ -29,7 +29,7 @@ func Template(found Found) []byte {
 # A relative path counts from the folder of this file. man ltskeeper.toml explains every setting.
 
 `)
-	setting("state", found.State, d.State.Path())
+	setting("state", found.State, "/var/lib/ltskeeper")
 	text(`
 [collect]
 # timeout = "5s"          # for each connection to a server
@@ -39,7 +39,7 @@ func Template(found Found) []byte {
 
 [image]
 `)
-	setting("directory", found.Images, d.Image.Directory)
+	setting("directory", found.Images, "/srv/ltsp/images")
 	text(`# compression = "zstd"    # or "gzip", "lz4"
 # keep = 3                # generations, and each of them
 # keep-for = "336h"       # for at least this long after it was replaced
@@ -47,16 +47,16 @@ func Template(found Found) []byte {
 
 [tftp]
 `)
-	setting("directory", found.TFTP, d.TFTP.Directory)
+	setting("directory", found.TFTP, "/srv/tftp/ltsp")
 	for _, c := range found.Chroots {
 		text("\n[[chroot]]\n")
-		fmt.Fprintf(&b, "name = %s\npath = %s\n", quote(c.Name), quote(c.Path))
+		fmt.Fprintf(&b, "name = %s\npath = %s\n", farm.Quote(c.Name), farm.Quote(c.Path))
 		text("# write = true            # false: known_hosts and lts.conf go into the image only\n")
 		found.excludes(text)
 		if c.LTSConf == "" {
 			text("# lts-conf = \"lts.conf\"   # the source of its lts.conf\n")
 		} else {
-			fmt.Fprintf(&b, "lts-conf = %s\n", quote(c.LTSConf))
+			fmt.Fprintf(&b, "lts-conf = %s\n", farm.Quote(c.LTSConf))
 		}
 	}
 	if len(found.Chroots) == 0 {
@@ -105,7 +105,7 @@ func Template(found Found) []byte {
 	} else {
 		text("# LTSP since 2019 keeps its own known_hosts and packs it into an initrd.\n[ltsp]\n")
 		fmt.Fprintf(&b, "known-hosts = %s\ninitrd = %t           # run ltsp initrd after it changed\n",
-			quote(found.KnownHosts), found.Initrd)
+			farm.Quote(found.KnownHosts), found.Initrd)
 	}
 	text(`
 # [known-hosts]
@@ -129,7 +129,7 @@ func (found Found) excludes(text func(string)) {
 	list := func(key string, patterns []string) {
 		text(key + " = [\n")
 		for _, p := range patterns {
-			text("    " + quote(p) + ",\n")
+			text("    " + farm.Quote(p) + ",\n")
 		}
 		text("]\n")
 	}

@@ -1,39 +1,15 @@
-package farm
+package adopt
 
 import (
-	"debug/elf"
-	"errors"
-	"fmt"
 	"os"
-	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
-	"ltskeeper/internal/testkit/elftest"
+	"ltskeeper/farm"
+	"ltskeeper/internal/host"
+	"ltskeeper/internal/testkit/oddtest"
 )
-
-// machine makes a tree with client roots and other folders.
-func machine(t *testing.T, roots, folders []string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, root := range roots {
-		folders = append(folders, root+"/etc", root+"/bin")
-	}
-	for _, folder := range folders {
-		if err := os.MkdirAll(filepath.Join(dir, folder), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, root := range roots {
-		sh := filepath.Join(dir, root, "bin/sh")
-		if err := errors.Join(os.WriteFile(sh, elftest.Static(elf.EM_X86_64), 0o755), os.Chmod(sh, 0o755)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
 
 func TestDiscover(t *testing.T) {
 	t.Parallel()
@@ -47,16 +23,17 @@ func TestDiscover(t *testing.T) {
 			roots:   []string{"opt/ltsp/i386", "opt/ltsp/amd64"},
 			folders: []string{"opt/ltsp/images", "var/lib/tftpboot/ltsp/i386"},
 			want: Found{
-				Chroots: []Chroot{{Name: "amd64", Path: "/opt/ltsp/amd64"}, {Name: "i386", Path: "/opt/ltsp/i386"}},
-				Images:  "/opt/ltsp/images",
-				TFTP:    "/var/lib/tftpboot/ltsp",
+				Chroots: []farm.Chroot{{Name: "amd64", Path: "/opt/ltsp/amd64"},
+					{Name: "i386", Path: "/opt/ltsp/i386"}},
+				Images: "/opt/ltsp/images",
+				TFTP:   "/var/lib/tftpboot/ltsp",
 			},
 		},
 		"LTSP since 2019": {
 			roots:   []string{"srv/ltsp/x86_64"},
 			folders: []string{"srv/ltsp/images", "srv/tftp/ltsp", "srv/ltsp/backup"},
 			want: Found{
-				Chroots: []Chroot{{Name: "x86_64", Path: "/srv/ltsp/x86_64"}},
+				Chroots: []farm.Chroot{{Name: "x86_64", Path: "/srv/ltsp/x86_64"}},
 				Images:  "/srv/ltsp/images",
 				TFTP:    "/srv/tftp/ltsp",
 			},
@@ -79,7 +56,7 @@ func TestDiscover(t *testing.T) {
 				"srv/ltsp/images/x86_64.img~": "",
 			},
 			want: Found{
-				Chroots: []Chroot{{Name: "x86_64", Path: "/srv/ltsp/x86_64"}},
+				Chroots: []farm.Chroot{{Name: "x86_64", Path: "/srv/ltsp/x86_64"}},
 				Images:  "/srv/ltsp/images", TFTP: "/var/lib/tftp/ltsp",
 				Exclude: []string{"var/big/*", "opt/x y"}, Include: []string{"home/*"},
 				ExcludesFrom: []string{"ADD_IMAGE_EXCLUDES in /etc/ltsp/ltsp.conf",
@@ -100,7 +77,7 @@ func TestDiscover(t *testing.T) {
 				"etc/ltsp/image.excludes":                    "tmp/*\nvar/big\n",
 			},
 			want: Found{
-				Chroots: []Chroot{{Name: "a", Path: "/srv/ltsp/a"}},
+				Chroots: []farm.Chroot{{Name: "a", Path: "/srv/ltsp/a"}},
 				Exclude: []string{"var/big"}, Include: []string{"home/*"},
 				ExcludesFrom: []string{"/etc/ltsp/image.excludes"},
 			},
@@ -114,7 +91,7 @@ func TestDiscover(t *testing.T) {
 				"etc/ltsp/ltsp-update-image.excludes": "var/big\n",
 			},
 			want: Found{
-				Chroots: []Chroot{{Name: "i386", Path: "/opt/ltsp/i386"}},
+				Chroots: []farm.Chroot{{Name: "i386", Path: "/opt/ltsp/i386"}},
 				Images:  "/opt/ltsp/images", TFTP: "/var/lib/tftpboot/ltsp",
 				Exclude: []string{"var/big"}, ExcludesFrom: []string{"/etc/ltsp/ltsp-update-image.excludes"},
 			},
@@ -123,7 +100,7 @@ func TestDiscover(t *testing.T) {
 			roots: []string{"opt/ltsp/i386", "srv/ltsp/x86"},
 			files: map[string]string{"opt/ltsp/images/i386.img": "", "srv/ltsp/images/x86.img": ""},
 			want: Found{
-				Chroots: []Chroot{{Name: "x86", Path: "/srv/ltsp/x86"}, {Name: "i386", Path: "/opt/ltsp/i386"}},
+				Chroots: []farm.Chroot{{Name: "x86", Path: "/srv/ltsp/x86"}, {Name: "i386", Path: "/opt/ltsp/i386"}},
 				Images:  "/srv/ltsp/images",
 				Notes:   []string{"/opt/ltsp/images/i386.img is where clients of i386 find their image today. From the first update-image on it is /srv/ltsp/images/i386.img: have clients look there."},
 			},
@@ -140,7 +117,7 @@ func TestDiscover(t *testing.T) {
 				"srv/ltsp/current"},
 			folders: []string{"opt/ltsp/images", "srv/tftp/ltsp", "var/lib/tftpboot/ltsp"},
 			want: Found{
-				Chroots: []Chroot{
+				Chroots: []farm.Chroot{
 					{Name: "client", Path: "/srv/ltsp/current"}, {Name: "my-root-1", Path: "/srv/ltsp/my root (1)"},
 					{Name: "x86", Path: "/srv/ltsp/x86"}, {Name: "i386", Path: "/opt/ltsp/i386"},
 				},
@@ -151,22 +128,21 @@ func TestDiscover(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := machine(t, c.roots, c.folders)
-			for name, text := range c.files {
-				path := filepath.Join(dir, name)
-				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755),
-					os.WriteFile(path, []byte(text), 0o644)); err != nil {
-					t.Fatal(err)
-				}
+			p := newPlace(t, c.files)
+			for _, root := range c.roots {
+				p.makeRoot(root)
 			}
-			got := Discover(dir)
+			for _, folder := range c.folders {
+				must(t, os.MkdirAll(p.path(folder), 0o755))
+			}
+			got := Discover(&host.Machine{Root: p.dir})
 			text := Template(got)
-			strip := func(path *string) { *path = strings.TrimPrefix(*path, dir) }
+			strip := func(path *string) { *path = strings.TrimPrefix(*path, p.dir) }
 			strip(&got.Images)
 			strip(&got.TFTP)
 			strip(&got.KnownHosts)
 			for i := range got.Notes {
-				got.Notes[i] = strings.ReplaceAll(got.Notes[i], dir, "")
+				got.Notes[i] = strings.ReplaceAll(got.Notes[i], p.dir, "")
 			}
 			for i := range got.Chroots {
 				strip(&got.Chroots[i].Path)
@@ -174,7 +150,7 @@ func TestDiscover(t *testing.T) {
 			if !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}
-			f := mustLoad(t, write(t, map[string]string{"ltskeeper.toml": string(text)}))
+			f := newPlace(t, map[string]string{"ltskeeper.toml": string(text)}).farm()
 			if len(f.Chroots) != len(c.want.Chroots) {
 				t.Errorf("the template has %v", f.Chroots)
 			}
@@ -182,103 +158,17 @@ func TestDiscover(t *testing.T) {
 	}
 }
 
-// ltsp.conf is read as LTSP and a shell read it, where that can be done without one.
-func TestLTSPConf(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "etc/ltsp"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	const text = `ABOVE=1
-[ Server ] # of this machine
-NAT=1
-TFTP_DIR=/srv/server
-INCLUDE="mine"
-[common]
-TFTP_DIR = /srv/common
-[mine]
-BASE_DIR='/srv/it''s mine'   # comment
-QUOTED="a \"b\" \\ \c"'$d'\ e
-GLUED=a#b;
-INCLUDE=server
-[b8:27:eb:*|dc:a6:32:*]
-COMMAND=env ltsp info
-SHELL_A="$HOME" SHELL_B=1
-SHELL_C=` + "`id`" + `
-# OFF=1
-LINES="one
-[two]
-three" # and more
-	INDENTED=yes
-CONTINUED=/srv\
-/tftp
-if [ "$X" = 1 ]; then
-UNENDED="`
-	if err := os.WriteFile(filepath.Join(dir, "etc/ltsp/ltsp.conf"), []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	c, err := ReadLTSPConf(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, s := range c.Settings {
-		if s.Plain {
-			got = append(got, fmt.Sprintf("%d [%s] %s=%s", s.Line, s.Section, s.Key, s.Value))
-		} else {
-			got = append(got, fmt.Sprintf("%d [%s] %s", s.Line, s.Section, s.Key))
-		}
-	}
-	want := []string{
-		"1 [] ABOVE=1", "3 [server] NAT=1", "4 [server] TFTP_DIR=/srv/server", "5 [server] INCLUDE=mine",
-		"7 [common] TFTP_DIR=/srv/common",
-		"9 [mine] BASE_DIR=/srv/its mine", `10 [mine] QUOTED=a "b" \ \c$d e`, "11 [mine] GLUED=a#b",
-		"12 [mine] INCLUDE=server",
-		"14 [b8:27:eb:*|dc:a6:32:*] COMMAND", "15 [b8:27:eb:*|dc:a6:32:*] SHELL_A",
-		"16 [b8:27:eb:*|dc:a6:32:*] SHELL_C",
-		"18 [b8:27:eb:*|dc:a6:32:*] LINES=one\n[two]\nthree", "21 [b8:27:eb:*|dc:a6:32:*] INDENTED=yes",
-		"22 [b8:27:eb:*|dc:a6:32:*] CONTINUED=/srv/tftp", "25 [b8:27:eb:*|dc:a6:32:*] UNENDED",
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got  %q\nwant %q", got, want)
-	}
-	if got := c.server("TFTP_DIR"); got != "/srv/server" { // LTSP evaluates [common] before [server]
-		t.Error(got)
-	}
-	if got := c.server("BASE_DIR"); got != "/srv/its mine" {
-		t.Error(got)
-	}
-}
-
-func TestChrootName(t *testing.T) {
-	t.Parallel()
-	for path, want := range map[string]string{
-		"/srv/ltsp/x86_64":             "x86_64",
-		"/srv/ltsp/x86_64/":            "x86_64",
-		"/":                            "client",
-		"..":                           "client",
-		"/srv/.hidden":                 "hidden",
-		"/srv/my root":                 "my-root",
-		"/srv/a.img":                   "client",
-		"/" + strings.Repeat("a", 255): strings.Repeat("a", 200),
-	} {
-		if got := ChrootName(path); got != want || chrootNameProblem(got) != "" {
-			t.Errorf("%s: got %s, want %s", path, got, want)
-		}
-	}
-}
-
 func TestTemplate(t *testing.T) {
 	t.Parallel()
 	found := Found{
-		Chroots: []Chroot{{Name: "a", Path: "/srv/ltsp/a"}, {Name: "b", Path: `roots/"b"`}},
+		Chroots: []farm.Chroot{{Name: "a", Path: "/srv/ltsp/a"}, {Name: "b", Path: `roots/"b"`}},
 		State:   "state",
 		Images:  "/opt/ltsp/images",
 		TFTP:    "tftp",
 	}
-	dir := write(t, map[string]string{"ltskeeper.toml": string(Template(found))})
-	f := mustLoad(t, dir)
-	want := []Chroot{
+	p := newPlace(t, map[string]string{"ltskeeper.toml": string(Template(found))})
+	dir, f := p.dir, p.farm()
+	want := []farm.Chroot{
 		{Name: "a", Path: "/srv/ltsp/a", ExcludeDefaults: true, Write: true, LTSConf: dir + "/lts.conf"},
 		{Name: "b", Path: dir + `/roots/"b"`, ExcludeDefaults: true, Write: true, LTSConf: dir + "/lts.conf"},
 	}
@@ -291,8 +181,9 @@ func TestTemplate(t *testing.T) {
 // What the template's comments show is what holds without them.
 func TestTemplateShowsDefaults(t *testing.T) {
 	t.Parallel()
-	template := string(Template(Found{Chroots: []Chroot{{Name: "a", Path: "/a"}}}))
-	commented := mustLoad(t, write(t, map[string]string{"ltskeeper.toml": template}))
+	template := string(Template(Found{Chroots: []farm.Chroot{{Name: "a", Path: "/a"}}}))
+	p := newPlace(t, map[string]string{"ltskeeper.toml": template, "lts.conf": farm.BuiltinLTSConf})
+	commented := p.farm()
 	settings, _, ok := strings.Cut(template, "\n[lts-conf]") // examples from here on
 	if !ok {
 		t.Fatal("the template has no [lts-conf]")
@@ -306,14 +197,25 @@ func TestTemplateShowsDefaults(t *testing.T) {
 		}
 		lines = append(lines, line)
 	}
-	dir := write(t, map[string]string{"ltskeeper.toml": strings.Join(lines, ""), "lts.conf": builtinLTSConf})
-	plain := mustLoad(t, dir)
-	for _, f := range []*Farm{commented, plain} {
-		f.ltsConf = nil
-		f.Path, f.Dir, f.Chroots[0].LTSConf = "", "", ""
-	}
+	p.write("ltskeeper.toml", strings.Join(lines, ""))
+	plain := p.farm()
 	plain.Chroots[0].Exclude = nil // not an empty list
 	if !reflect.DeepEqual(commented, plain) || uncommented != 15 {
 		t.Errorf("%d uncommented\ngot  %+v\nwant %+v", uncommented, plain, commented)
+	}
+}
+
+// What LTSP's own files may be instead of files.
+func TestDiscoverOddFiles(t *testing.T) {
+	for _, thing := range oddtest.Things() {
+		t.Run(thing.Name, func(t *testing.T) {
+			p := newPlace(t, nil)
+			must(t, os.MkdirAll(p.path("etc/ltsp"), 0o755))
+			for _, name := range []string{"etc/ltsp/ltsp.conf", "etc/ltsp/image.excludes",
+				"etc/ltsp/ltsp-update-image.excludes", "etc/dnsmasq.conf"} {
+				thing.Replace(t, p.path(name))
+			}
+			oddtest.Bounded(t, func() { Discover(&host.Machine{Root: p.dir}) })
+		})
 	}
 }
