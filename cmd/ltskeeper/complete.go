@@ -36,26 +36,46 @@ type candidate struct{ word, what string }
 var anyFile = candidate{"", "files"}
 
 // A source knows what may stand in a place of a command line.
-type source func(*line) []candidate
+type source func(*cursor) []candidate
 
-// values is what options may have as their values, by the options' names.
-type values map[string]source
-
-// completes declares, as its BashComplete, what a command's options and arguments may be: each
-// argument in turn, and the last for all that follow where the command takes many.
-func (t *tool) completes(options values, arguments ...source) cli.BashCompleteFunc {
-	return func(*cli.Context) { t.completion = completion{options, arguments} }
-}
-
-// A completion is what completes was given.
+// A completion is what a command's options may have as their values, by the options' names, and
+// what its arguments may be: each in turn, and the last for all that follow where there are many.
 type completion struct {
-	options   values
+	options   map[string]source
 	arguments []source
 }
 
-func (t *tool) completionOf(declared cli.BashCompleteFunc) completion {
-	declared(nil)
-	return t.completion
+// completions has every command that takes arguments or options with values. "" is the options of
+// every command.
+var completions = map[string]completion{
+	"": {options: map[string]source{"config": files}},
+	"server add": {map[string]source{"address": anything, "port": anything, "alias": anything, "group": groups,
+		"weight": anything, "pin": anything}, []source{anything}},
+	"server remove":  {arguments: []source{servers}},
+	"init":           {options: map[string]source{"chroot": files}},
+	"update-image":   {arguments: []source{chroots}},
+	"doctor":         {arguments: []source{chrootsAndServers}},
+	"keys collect":   {arguments: []source{servers}},
+	"keys list":      {arguments: []source{servers}},
+	"keys accept":    {arguments: []source{servers, pendingKeys}},
+	"keys reject":    {arguments: []source{servers, pendingKeys}},
+	"keys revoke":    {map[string]source{"file": files}, []source{servers, trustedKeys}},
+	"keys import":    {arguments: []source{servers, files}},
+	"keys export":    {options: map[string]source{"format": oneWordOf(keeper.Formats), "ssh": files}},
+	"keys log":       {arguments: []source{servers}},
+	"image build":    {arguments: []source{chroots}},
+	"image verify":   {arguments: []source{chroots}},
+	"image diff":     {arguments: []source{chrootsAndGenerations, generations, afterChroot(generations)}},
+	"image rollback": {arguments: []source{chrootsAndGenerations, afterChroot(generations)}},
+	"image release":  {arguments: []source{chroots}},
+	"image pin":      {arguments: []source{chrootsAndGenerations, afterChroot(generations)}},
+	"image unpin":    {arguments: []source{chrootsAndGenerations, afterChroot(generations)}},
+	"image prune":    {arguments: []source{chroots}},
+	"lts-conf":       {arguments: []source{chroots}},
+	"lts-conf get": {map[string]source{"hostname": anything, "ip": anything, "mac": anything, "chroot": chroots},
+		[]source{settingKeys}},
+	"lts-conf check": {arguments: []source{files}},
+	"help":           {arguments: []source{commandWords}},
 }
 
 func (t *tool) completeCommand() *cli.Command {
@@ -65,11 +85,9 @@ func (t *tool) completeCommand() *cli.Command {
 		ArgsUsage: "-- [WORD]...",
 		Hidden:    true,
 		HideHelp:  true,
-
-		BashComplete: t.completes(nil),
 		Action: func(ctx *cli.Context) error {
 			var b strings.Builder
-			for _, c := range t.candidates(ctx.App, ctx.Args().Slice()) {
+			for _, c := range t.findCandidates(ctx.App, ctx.Args().Slice()) {
 				if plainWord(c.word) {
 					fmt.Fprintf(&b, "%s\t%s\n", c.word, visible(c.what))
 				}
@@ -83,144 +101,72 @@ func plainWord(word string) bool {
 	return !strings.ContainsFunc(word, func(r rune) bool { return !strings.ContainsRune(unquoted, r) })
 }
 
-// A line is a command line up to the cursor.
-type line struct {
+// A cursor is a place in a command line.
+type cursor struct {
 	app     *cli.App
-	command *cli.Command // nil where none has been typed yet
-	args    []string     // before the cursor
-	given   map[string]bool
-	config  string
-
-	// The option whose value the cursor is at, and what of that word is no part of it, like
-	// "--format=".
-	option string
-	glued  string
-	ended  bool // there was a "--"
+	command *cli.Command
+	args    []string // of the command, before the cursor
 
 	// farm is the declaration; nothing is declared if it is not sound.
 	farm func() *farm.Farm
 }
 
-// candidates is what may stand in place of the last of the words.
-func (t *tool) candidates(app *cli.App, words []string) []candidate {
+// findCandidates returns what may stand in place of the last of the words. Mistakes in those before
+// it are reported when the line is run.
+func (t *tool) findCandidates(app *cli.App, words []string) []candidate {
 	if len(words) == 0 {
 		return nil
 	}
 	here := words[len(words)-1]
-	l := t.read(app, words[:len(words)-1], here)
-	if l == nil {
+	typed, _ := readWords(app, words[:len(words)-1])
+	c, args, err := findCommand(app, typed.words)
+	if err != nil {
 		return nil
 	}
-	var now completion
-	if l.command != nil {
-		now = t.completionOf(l.command.BashComplete)
-	}
-	switch {
-	case l.option != "":
-		if hasFlag(app.Flags, l.option) {
-			now = t.completionOf(app.BashComplete)
+	config := t.config
+	for _, o := range typed.options {
+		if o.name() == "config" {
+			config = expandHome(o.value)
 		}
-		return l.from(now.options[l.option])
-	case strings.HasPrefix(here, "-") && !l.ended:
-		return l.options()
 	}
-	return append(l.commands(), l.arguments(now.arguments)...)
-}
-
-// read reads what stands before the cursor and the word it is in, and makes no fuss about mistakes.
-// It is nil if there is no such command.
-func (t *tool) read(app *cli.App, before []string, here string) *line {
-	l := &line{app: app, given: map[string]bool{}, config: t.config}
-	l.farm = sync.OnceValue(func() *farm.Farm {
-		f, _ := farm.Load(l.config)
+	at := &cursor{app, c, append(args, typed.rest...), sync.OnceValue(func() *farm.Farm {
+		f, _ := farm.Load(config)
 		return cmp.Or(f, new(farm.Farm))
-	})
-	flags := allFlags(app)
-	takes := func(word string) (name, value string, glued, ok bool) {
-		name, value, glued = strings.Cut(strings.TrimPrefix(word, "--"), "=")
-		f := flags[name]
-		ok = f != nil && strings.HasPrefix(word, "--") && takesValue(f)
-		return name, value, glued, ok
-	}
-	set := func(name, value string) {
-		if l.given[name] = true; name == "config" {
-			l.config = atHome(value)
+	})}
+	if typed.rest == nil {
+		if n := len(typed.options); n > 0 && typed.options[n-1].lacksValue() {
+			return at.values(typed.options[n-1], "")
+		}
+		word, _ := readWords(app, []string{here})
+		if len(word.options) > 0 && !word.options[0].bare && takesValue(word.options[0].flag) {
+			return at.values(word.options[0], here[:strings.Index(here, "=")+1])
+		}
+		if strings.HasPrefix(here, "-") {
+			return at.options(typed)
 		}
 	}
-	var words []string
-	for i := 0; i < len(before) && !l.ended; i++ {
-		word := before[i]
-		name, value, glued, ok := takes(word)
-		switch {
-		case word == "--":
-			l.ended, words = true, append(words, before[i+1:]...)
-		case ok && glued:
-			set(name, value)
-		case ok && i+1 < len(before):
-			i++
-			set(name, before[i])
-		case ok:
-			l.option = name
-		case strings.HasPrefix(word, "-") && word != "-":
-			set(name, "")
-		default:
-			words = append(words, word)
-		}
-	}
-	if name, _, glued, ok := takes(here); ok && glued && l.option == "" && !l.ended {
-		l.option, l.glued = name, "--"+name+"="
-	}
-	commands := app.Commands
-	for len(words) > 0 && len(commands) > 0 {
-		c := find(commands, words[0])
-		if c == nil {
-			break
-		}
-		l.command, words, commands = c, words[1:], c.Subcommands
-	}
-	if len(words) > 0 && (l.command == nil || !takesArguments(l.command)) {
-		return nil
-	}
-	l.args = words
-	return l
+	return append(at.commands(), at.arguments()...)
 }
 
-// atHome is a path as a shell will take it, for which it is not yet time.
-func atHome(path string) string {
+// expandHome is a path as a shell will take it, for which it is not yet time.
+func expandHome(path string) string {
 	if rest, ok := strings.CutPrefix(path, "~/"); ok {
 		return filepath.Join(os.Getenv("HOME"), rest)
 	}
 	return path
 }
 
-// from asks a source, if there is one.
-func (l *line) from(s source) []candidate {
-	if s == nil {
-		return nil
-	}
-	found := s(l)
-	for i := range found {
-		if found[i] != anyFile {
-			found[i].word = l.glued + found[i].word
-		}
-	}
-	return found
-}
-
 // commands is those below the one that was typed.
-func (l *line) commands() []candidate {
-	switch {
-	case len(l.args) > 0:
+func (at *cursor) commands() []candidate {
+	if len(at.args) > 0 {
 		return nil
-	case l.command != nil:
-		return listed(l.command.Subcommands)
 	}
-	return listed(l.app.Commands)
+	return describeCommands(at.command)
 }
 
-func listed(commands []*cli.Command) []candidate {
+func describeCommands(above *cli.Command) []candidate {
 	var found []candidate
-	for _, c := range shown(commands) {
+	for _, c := range above.VisibleCommands() {
 		found = append(found, candidate{c.Name, c.Usage})
 	}
 	return found
@@ -228,15 +174,10 @@ func listed(commands []*cli.Command) []candidate {
 
 // options is those of the command, and those of every command, but for what was given and cannot be
 // given twice.
-func (l *line) options() []candidate {
-	flags := l.app.Flags
-	if l.command != nil {
-		flags = slices.Concat(l.command.Flags, flags)
-	}
+func (at *cursor) options(typed typedLine) []candidate {
 	var found []candidate
-	for _, f := range flags {
-		many, ok := f.(cli.DocGenerationSliceFlag)
-		if name := f.Names()[0]; !l.given[name] || ok && many.IsSliceFlag() {
+	for _, f := range slices.Concat(at.command.Flags, at.app.Flags) {
+		if name := f.Names()[0]; isRepeatable(f) || !typed.hasOption(name) {
 			_, what := flagWords(f)
 			what, _, _ = strings.Cut(what, " (default ")
 			found = append(found, candidate{"--" + name, what})
@@ -245,27 +186,42 @@ func (l *line) options() []candidate {
 	return found
 }
 
-// arguments is what may stand in the place that the cursor is at.
-func (l *line) arguments(sources []source) []candidate {
-	if len(sources) == 0 {
+// values is what the value of an option may be, in a word that begins with something else.
+func (at *cursor) values(o option, prefix string) []candidate {
+	s, own := completions[commandPath(at.command)].options[o.name()]
+	if !own {
+		s = completions[""].options[o.name()]
+	}
+	if s == nil { // only other commands have it
 		return nil
 	}
-	n := len(l.args)
-	if many := strings.HasSuffix(l.command.ArgsUsage, "..."); n >= len(sources) && !many {
-		return nil
+	found := s(at)
+	for i := range found {
+		if found[i] != anyFile {
+			found[i].word = prefix + found[i].word
+		}
 	}
-	found := l.from(sources[min(n, len(sources)-1)])
-	return slices.DeleteFunc(found, func(c candidate) bool { return slices.Contains(l.args, c.word) })
+	return found
 }
 
-func files(*line) []candidate { return []candidate{anyFile} }
+// arguments is what may stand in the place that the cursor is at.
+func (at *cursor) arguments() []candidate {
+	sources, n := completions[commandPath(at.command)].arguments, len(at.args)
+	if many := strings.HasSuffix(at.command.ArgsUsage, "..."); len(sources) == 0 || n >= len(sources) && !many {
+		return nil
+	}
+	found := sources[min(n, len(sources)-1)](at)
+	return slices.DeleteFunc(found, func(c candidate) bool { return slices.Contains(at.args, c.word) })
+}
+
+func files(*cursor) []candidate { return []candidate{anyFile} }
 
 // anything is what nobody can know beforehand.
-func anything(*line) []candidate { return nil }
+func anything(*cursor) []candidate { return nil }
 
 // oneWordOf is a fixed choice.
 func oneWordOf(words []string) source {
-	return func(*line) []candidate {
+	return func(*cursor) []candidate {
 		var found []candidate
 		for _, w := range words {
 			found = append(found, candidate{w, ""})
@@ -274,28 +230,24 @@ func oneWordOf(words []string) source {
 	}
 }
 
-func commandWords(l *line) []candidate {
-	commands := l.app.Commands
-	for _, word := range l.args {
-		c := find(commands, word)
-		if c == nil {
-			return nil
-		}
-		commands = c.Subcommands
+func commandWords(at *cursor) []candidate {
+	c, rest, err := findCommand(at.app, at.args)
+	if err != nil || len(rest) > 0 {
+		return nil
 	}
-	return listed(commands)
+	return describeCommands(c)
 }
 
-func servers(l *line) []candidate {
+func servers(at *cursor) []candidate {
 	var found []candidate
-	for _, s := range l.farm().Servers {
+	for _, s := range at.farm().Servers {
 		found = append(found, candidate{s.Name, strings.Join(slices.Concat(s.Addresses, s.Groups), " ")})
 	}
 	return found
 }
 
-func groups(l *line) []candidate {
-	f := l.farm()
+func groups(at *cursor) []candidate {
+	f := at.farm()
 	var words []string
 	for _, s := range f.Servers {
 		words = append(words, s.Groups...)
@@ -308,30 +260,30 @@ func groups(l *line) []candidate {
 	}
 	slices.Sort(words)
 	words = slices.DeleteFunc(slices.Compact(words), func(w string) bool { return w == "" })
-	return oneWordOf(words)(l)
+	return oneWordOf(words)(at)
 }
 
-func chroots(l *line) []candidate {
+func chroots(at *cursor) []candidate {
 	var found []candidate
-	for _, c := range l.farm().Chroots {
+	for _, c := range at.farm().Chroots {
 		found = append(found, candidate{c.Name, c.Path})
 	}
 	return found
 }
 
 // namesChroot says whether a chroot was typed first.
-func (l *line) namesChroot() bool {
-	return len(l.args) > 0 &&
-		slices.ContainsFunc(l.farm().Chroots, func(c farm.Chroot) bool { return c.Name == l.args[0] })
+func (at *cursor) namesChroot() bool {
+	return len(at.args) > 0 &&
+		slices.ContainsFunc(at.farm().Chroots, func(c farm.Chroot) bool { return c.Name == at.args[0] })
 }
 
 // generations is those of the chroot that was typed, or of the only one.
-func generations(l *line) []candidate {
-	f := l.farm()
+func generations(at *cursor) []candidate {
+	f := at.farm()
 	chroot := ""
 	switch {
-	case l.namesChroot():
-		chroot = l.args[0]
+	case at.namesChroot():
+		chroot = at.args[0]
 	case len(f.Chroots) == 1:
 		chroot = f.Chroots[0].Name
 	default:
@@ -353,33 +305,33 @@ func generations(l *line) []candidate {
 	return found
 }
 
-func chrootsAndGenerations(l *line) []candidate { return append(chroots(l), generations(l)...) }
+func chrootsAndGenerations(at *cursor) []candidate { return append(chroots(at), generations(at)...) }
 
-func chrootsAndServers(l *line) []candidate { return append(chroots(l), servers(l)...) }
+func chrootsAndServers(at *cursor) []candidate { return append(chroots(at), servers(at)...) }
 
 // afterChroot is for what there is one more of behind the name of a chroot.
 func afterChroot(s source) source {
-	return func(l *line) []candidate {
-		if !l.namesChroot() {
+	return func(at *cursor) []candidate {
+		if !at.namesChroot() {
 			return nil
 		}
-		return s(l)
+		return s(at)
 	}
 }
 
-func waitingKeys(l *line) []candidate { return l.keysOf((*trust.Store).Pending) }
+func pendingKeys(at *cursor) []candidate { return at.keysOf((*trust.Store).Pending) }
 
-func trustedKeys(l *line) []candidate {
-	return l.keysOf(func(s *trust.Store, name string) ([]keys.Stored, error) { return s.Trusted(name, nil) })
+func trustedKeys(at *cursor) []candidate {
+	return at.keysOf(func(s *trust.Store, name string) ([]keys.Stored, error) { return s.Trusted(name, nil) })
 }
 
 // keysOf is the fingerprints of keys of the server that was typed first.
-func (l *line) keysOf(list func(s *trust.Store, name string) ([]keys.Stored, error)) []candidate {
-	f := l.farm()
-	if len(l.args) == 0 {
+func (at *cursor) keysOf(list func(s *trust.Store, name string) ([]keys.Stored, error)) []candidate {
+	f := at.farm()
+	if len(at.args) == 0 {
 		return nil
 	}
-	server, err := f.Server(l.args[0])
+	server, err := f.Server(at.args[0])
 	if err != nil {
 		return nil
 	}
@@ -399,8 +351,8 @@ func (l *line) keysOf(list func(s *trust.Store, name string) ([]keys.Stored, err
 }
 
 // settingKeys is what every client's lts.conf sets.
-func settingKeys(l *line) []candidate {
-	f := l.farm()
+func settingKeys(at *cursor) []candidate {
+	f := at.farm()
 	var found []candidate
 	for _, c := range f.Chroots {
 		data, err := keeper.New(f).LTSConf(c.Name)

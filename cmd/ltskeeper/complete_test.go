@@ -3,53 +3,48 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/urfave/cli/v2"
 )
 
 // Every option that takes a value, and every command that takes arguments, declares what they may
 // be.
 func TestEverythingIsCompleted(t *testing.T) {
 	t.Parallel()
-	tool := &tool{term: &terminal{}}
-	app := tool.app()
-	check := func(owner string, declared completion, takes []string) {
-		for _, name := range takes {
-			if declared.options[name] == nil {
-				t.Errorf("%s: nothing says what may be the value of --%s", owner, name)
-			}
-		}
-		for name := range declared.options {
-			if !slices.Contains(takes, name) {
-				t.Errorf("%s: there is no option --%s that takes a value", owner, name)
-			}
-		}
-	}
-	var global []string
-	for _, f := range app.Flags {
-		if takesValue(f) {
-			global = append(global, f.Names()[0])
-		}
-	}
-	check("ltskeeper", tool.completionOf(app.BashComplete), global)
-	for _, path := range allCommands(app.Commands) {
-		c := path[len(path)-1]
-		declared := tool.completionOf(c.BashComplete)
-		var takes []string
+	app := testApp()
+	left := maps.Clone(completions)
+	check := func(c *cli.Command) {
+		path := commandPath(c)
+		declared := completions[path]
+		delete(left, path)
+		options := maps.Clone(declared.options)
 		for _, f := range c.Flags {
-			if takesValue(f) {
-				takes = append(takes, f.Names()[0])
+			name := f.Names()[0]
+			if _, found := options[name]; found != takesValue(f) {
+				t.Errorf("%s --%s: takes a value: %v, says which: %v", c.HelpName, name, takesValue(f), found)
 			}
+			delete(options, name)
 		}
-		check(pathString(path), declared, takes)
+		for name := range options {
+			t.Errorf("%s: there is no option --%s", c.HelpName, name)
+		}
 		// A word of ArgsUsage is an argument.
 		if want := len(strings.Fields(c.ArgsUsage)); len(declared.arguments) != want {
-			t.Errorf("%s %s: %d arguments have completions", pathString(path), c.ArgsUsage, len(declared.arguments))
+			t.Errorf("%s %s: %d arguments have completions", c.HelpName, c.ArgsUsage, len(declared.arguments))
 		}
+	}
+	check(&cli.Command{HelpName: app.Name, Flags: app.Flags})
+	for _, c := range allCommands(app) {
+		check(c)
+	}
+	for path := range left {
+		t.Errorf("there is no command %q", path)
 	}
 }
 
@@ -260,7 +255,7 @@ func FuzzComplete(f *testing.F) {
 	f.Fuzz(func(t *testing.T, typed string) {
 		tool := &tool{term: &terminal{}, config: config}
 		app := tool.app()
-		for _, c := range tool.candidates(app, strings.Split(typed, " ")) {
+		for _, c := range tool.findCandidates(app, strings.Split(typed, " ")) {
 			if !plainWord(c.word) {
 				t.Errorf("%q: %q", typed, c)
 			}

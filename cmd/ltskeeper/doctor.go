@@ -24,8 +24,7 @@ takes no lock, and asks each server for one key. What needs a person is exit cod
   ltskeeper doctor
   ltskeeper doctor app04
   ltskeeper doctor --json | jq -r '.findings[] | select(.severity == "problem") | .subject + ": " + .check'`,
-		BashComplete: t.completes(nil, chrootsAndServers),
-		Action:       t.doctor,
+		Action: t.doctor,
 	}
 }
 

@@ -25,8 +25,7 @@ it, and end with exit code 3.
   ltskeeper image rollback x86_64 11`,
 			Flags: []cli.Flag{&cli.BoolFlag{Name: "force",
 				Usage: "also to one that trusts a key which is revoked now, or that has no kernel"}},
-			BashComplete: t.completes(nil, chrootsAndGenerations, afterChroot(generations)),
-			Action:       t.imageRollback,
+			Action: t.imageRollback,
 		},
 		{
 			Name:      "release",
@@ -35,8 +34,7 @@ it, and end with exit code 3.
 			Description: `The next update builds and publishes again.
 
   ltskeeper image release x86_64`,
-			BashComplete: t.completes(nil, chroots),
-			Action:       t.imageRelease,
+			Action: t.imageRelease,
 		},
 		{
 			Name:      "pin",
@@ -44,16 +42,14 @@ it, and end with exit code 3.
 			ArgsUsage: "[CHROOT] N",
 			Description: `  ltskeeper image pin 11
   ltskeeper image pin x86_64 11`,
-			BashComplete: t.completes(nil, chrootsAndGenerations, afterChroot(generations)),
-			Action:       func(ctx *cli.Context) error { return t.imagePin(ctx, true) },
+			Action: func(ctx *cli.Context) error { return t.imagePin(ctx, true) },
 		},
 		{
-			Name:         "unpin",
-			Usage:        "let a generation be pruned again",
-			ArgsUsage:    "[CHROOT] N",
-			Description:  `  ltskeeper image unpin x86_64 11`,
-			BashComplete: t.completes(nil, chrootsAndGenerations, afterChroot(generations)),
-			Action:       func(ctx *cli.Context) error { return t.imagePin(ctx, false) },
+			Name:        "unpin",
+			Usage:       "let a generation be pruned again",
+			ArgsUsage:   "[CHROOT] N",
+			Description: `  ltskeeper image unpin x86_64 11`,
+			Action:      func(ctx *cli.Context) error { return t.imagePin(ctx, false) },
 		},
 		{
 			Name:      "prune",
@@ -64,8 +60,7 @@ one, or one that this machine sees in use. Readers over NFSv3 it cannot see: kee
 ends with it.
 
   ltskeeper image prune`,
-			BashComplete: t.completes(nil, chroots),
-			Action:       t.imagePrune,
+			Action: t.imagePrune,
 		},
 		{
 			Name:  "repair",

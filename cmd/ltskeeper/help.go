@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 )
@@ -24,90 +22,81 @@ Every night, from cron or a systemd timer:
 Exit codes: 0 done or nothing to do, 1 failed, 2 the command line or the declaration is wrong,
 3 something needs a person's decision, 4 some server could not be reached, 5 another run is at work.`
 
+// What help prints, as templates of cli's.
+const (
+	programHelp = `{{.Description}}
+
+Commands:{{range commands}}
+  {{path .}}{{"\t"}}{{.Usage}}{{end}}
+
+Options of every command, anywhere on the line:{{template "options" .}}
+
+ltskeeper COMMAND --help explains a command, man ltskeeper all of them, man ltskeeper.toml the declaration.
+`
+	commandHelp = `{{.HelpName}}: {{.Usage}}
+
+Usage: {{usage .}}{{with .Description}}
+
+{{.}}{{end}}{{with .Subcommands}}
+
+Commands:{{range .}}
+  {{path .}}{{"\t"}}{{.Usage}}{{end}}{{end}}{{if .Flags}}
+
+Options:{{template "options" .}}{{end}}
+
+Options of every command:{{template "options" app}}
+`
+	optionsHelp = `{{define "options"}}{{range .Flags}}
+  {{option .}}{{end}}{{end}}`
+)
+
 // helpCommand prints what the definitions of commands and options say. permute turns every way to
 // ask for help into this one.
 func (t *tool) helpCommand() *cli.Command {
 	return &cli.Command{
-		Name:         "help",
-		Usage:        "explain a command",
-		ArgsUsage:    "[COMMAND]...",
-		BashComplete: t.completes(nil, commandWords),
+		Name:      "help",
+		Usage:     "explain a command",
+		ArgsUsage: "[COMMAND]...",
 		Action: func(ctx *cli.Context) error {
-			path, _, err := resolve(ctx.App, ctx.Args().Slice())
+			c, _, err := findCommand(ctx.App, ctx.Args().Slice())
 			if err != nil {
 				return err
 			}
-			if len(path) == 0 {
-				return t.write(appHelp(ctx.App))
-			}
-			return t.write(commandHelp(ctx.App, path))
+			return t.write(explainCommand(ctx.App, c))
 		},
 	}
 }
 
-func appHelp(app *cli.App) []byte {
+// explainCommand is the help for a command, or for the program.
+func explainCommand(app *cli.App, c *cli.Command) []byte {
+	template, data := commandHelp, any(c)
+	if commandPath(c) == "" {
+		template, data = programHelp, app
+	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\n\nCommands:\n", app.Description)
-	for _, path := range allCommands(app.Commands) {
-		if c := path[len(path)-1]; len(c.Subcommands) == 0 || takesArguments(c) {
-			helpRow(&b, 22, pathString(path), c.Usage)
-		}
-	}
-	fmt.Fprintf(&b, "\nOptions of every command, anywhere on the line:\n")
-	flagHelp(&b, app.Flags)
-	fmt.Fprintf(&b,
-		"\nltskeeper COMMAND --help explains a command, man ltskeeper all of them, man ltskeeper.toml the declaration.\n")
-	return b.Bytes()
-}
-
-func commandHelp(app *cli.App, path []*cli.Command) []byte {
-	var b bytes.Buffer
-	c := path[len(path)-1]
-	fmt.Fprintf(&b, "ltskeeper %s: %s\n\n", pathString(path), c.Usage)
-	fmt.Fprintf(&b, "Usage: %s\n", usageLine(path))
-	if c.Description != "" {
-		fmt.Fprintf(&b, "\n%s\n", strings.Trim(c.Description, "\n"))
-	}
-	if len(c.Subcommands) > 0 {
-		fmt.Fprintf(&b, "\nCommands:\n")
-		for _, s := range c.Subcommands {
-			helpRow(&b, 22, pathString(path)+" "+s.Name, s.Usage)
-		}
-	}
-	if len(c.Flags) > 0 {
-		fmt.Fprintf(&b, "\nOptions:\n")
-		flagHelp(&b, c.Flags)
-	}
-	fmt.Fprintf(&b, "\nOptions of every command:\n")
-	flagHelp(&b, app.Flags)
+	cli.HelpPrinterCustom(&b, optionsHelp+template, data, map[string]any{
+		"app":      func() *cli.App { return app },
+		"commands": func() []*cli.Command { return runnableCommands(app) },
+		"path":     commandPath,
+		"usage":    usageLine,
+		"option": func(f cli.Flag) string {
+			left, right := flagWords(f)
+			return left + "\t" + right
+		},
+	})
 	return b.Bytes()
 }
 
 // usageLine is how a command is typed.
-func usageLine(path []*cli.Command) string {
-	c := path[len(path)-1]
-	line := "ltskeeper " + pathString(path)
+func usageLine(c *cli.Command) string {
+	line := c.HelpName
 	switch {
-	case len(c.Subcommands) > 0 && !takesArguments(c):
+	case !isRunnable(c):
 		line += " COMMAND"
 	case len(c.Flags) > 0:
 		line += " [OPTION]..."
 	}
 	return strings.TrimSpace(line + " " + c.ArgsUsage)
-}
-
-func helpRow(b *bytes.Buffer, width int, left, right string) {
-	fmt.Fprintf(b, "  %-*s  %s\n", width, left, right)
-}
-
-// flagHelp is a line for each option, like "--address A  connect to A (may be repeated)".
-func flagHelp(b *bytes.Buffer, flags []cli.Flag) {
-	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	for _, f := range flags {
-		left, right := flagWords(f)
-		fmt.Fprintf(w, "  %s\t%s\n", left, right)
-	}
-	w.Flush()
 }
 
 func flagWords(f cli.Flag) (left, right string) {
@@ -125,10 +114,7 @@ func flagParts(f cli.Flag) (names, value, text string) {
 	for _, name := range f.Names()[1:] {
 		names = "-" + name + ", " + names
 	}
-	d, ok := f.(cli.DocGenerationFlag)
-	if !ok {
-		return names, "", ""
-	}
+	d := f.(cli.DocGenerationFlag)
 	text = d.GetUsage()
 	if !d.TakesValue() {
 		return names, "", text
@@ -137,7 +123,7 @@ func flagParts(f cli.Flag) (names, value, text string) {
 	if parts := strings.SplitN(text, "`", 3); len(parts) == 3 {
 		value = parts[1]
 	}
-	if s, ok := f.(cli.DocGenerationSliceFlag); ok && s.IsSliceFlag() {
+	if isRepeatable(f) {
 		text += "; may be repeated"
 	}
 	if def := d.GetValue(); def != "" && def != "0" {

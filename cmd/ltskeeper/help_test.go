@@ -10,19 +10,17 @@ import (
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	app := testApp()
-	overview := appHelp(app)
-	for _, path := range allCommands(app.Commands) {
-		c := path[len(path)-1]
-		command := "ltskeeper " + pathString(path)
-		text := commandHelp(app, path)
+	overview := explainCommand(app, rootCommand(app))
+	for _, c := range allCommands(app) {
+		command := c.HelpName
+		text := explainCommand(app, c)
 		if !bytes.HasPrefix(text, []byte(command+": "+c.Usage+"\n")) || c.Usage == "" {
 			t.Errorf("%s: help begins with %.60q", command, text)
 		}
-		runs := len(c.Subcommands) == 0 || takesArguments(c)
-		if runs && c.Name != "help" && !bytes.Contains(text, []byte("\n  "+command)) {
+		if isRunnable(c) && c.Name != "help" && !bytes.Contains(text, []byte("\n  "+command)) {
 			t.Errorf("%s: help has no example", command)
 		}
-		if runs && !bytes.Contains(overview, []byte("\n  "+pathString(path)+" ")) {
+		if isRunnable(c) && !bytes.Contains(overview, []byte("\n  "+commandPath(c)+" ")) {
 			t.Errorf("%s: not in ltskeeper --help", command)
 		}
 		for line := range strings.Lines(string(text)) {
@@ -39,8 +37,8 @@ func TestExamples(t *testing.T) {
 	t.Parallel()
 	app := testApp()
 	texts := map[string]string{"ltskeeper --help": overview}
-	for _, path := range allCommands(app.Commands) {
-		texts[pathString(path)+" --help"] = path[len(path)-1].Description
+	for _, c := range allCommands(app) {
+		texts[c.HelpName+" --help"] = c.Description
 	}
 	tried := 0
 	for where, text := range texts {

@@ -24,9 +24,8 @@ nothing into a chroot.
   ltskeeper image build
   ltskeeper image build x86_64
   ltskeeper image build --full             read and compress all of it anew`,
-				Flags:        []cli.Flag{fullFlag(), forceFlag()},
-				BashComplete: t.completes(nil, chroots),
-				Action:       t.imageBuild,
+				Flags:  []cli.Flag{fullFlag(), forceFlag()},
+				Action: t.imageBuild,
 			},
 			{
 				Name:   "list",
@@ -46,8 +45,7 @@ chroot that is not what its image has any more.
   ltskeeper image verify x86_64 --tree`,
 				Flags: []cli.Flag{&cli.BoolFlag{Name: "tree",
 					Usage: "compare the images with the chroots as they are now, too"}},
-				BashComplete: t.completes(nil, chroots),
-				Action:       t.imageVerify,
+				Action: t.imageVerify,
 			},
 			{
 				Name:      "diff",
@@ -58,8 +56,7 @@ there is only one.
 
   ltskeeper image diff 11 12
   ltskeeper image diff x86_64 11 12`,
-				BashComplete: t.completes(nil, chrootsAndGenerations, generations, afterChroot(generations)),
-				Action:       t.imageDiff,
+				Action: t.imageDiff,
 			},
 		}, t.generationCommands()...),
 	}

@@ -44,8 +44,7 @@ kept beside it.
 			&cli.BoolFlag{Name: "force", Usage: "replace a declaration that is there already"},
 			&cli.BoolFlag{Name: "adopt", Usage: "only take over what clients trust and use today"},
 		},
-		BashComplete: t.completes(values{"chroot": files}),
-		Action:       t.init,
+		Action: t.init,
 	}
 }
 

@@ -25,8 +25,7 @@ waits for keys accept, unless it is a server's very first or is pinned, or the s
 
   ltskeeper keys collect
   ltskeeper keys collect app01 app02`,
-				BashComplete: t.completes(nil, servers),
-				Action:       t.keysCollect,
+				Action: t.keysCollect,
 			},
 			{
 				Name:      "list",
@@ -37,8 +36,7 @@ last seen; how it came to be trusted and when, and which key vouched for it; whe
 
   ltskeeper keys list
   ltskeeper keys list app01 --json`,
-				BashComplete: t.completes(nil, servers),
-				Action:       t.keysList,
+				Action: t.keysList,
 			},
 			{
 				Name:      "accept",
@@ -49,8 +47,7 @@ trusted one of its type. Without a terminal nothing is asked, and the fingerprin
 
   ltskeeper keys accept app03
   ltskeeper keys accept app03 SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E`,
-				BashComplete: t.completes(nil, servers, waitingKeys),
-				Action:       t.keysAccept,
+				Action: t.keysAccept,
 			},
 			{
 				Name:      "reject",
@@ -60,8 +57,7 @@ trusted one of its type. Without a terminal nothing is asked, and the fingerprin
 
   ltskeeper keys reject app03
   ltskeeper keys reject app03 SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E`,
-				BashComplete: t.completes(nil, servers, waitingKeys),
-				Action:       t.keysReject,
+				Action: t.keysReject,
 			},
 			t.keysRevokeCommand(),
 			t.keysImportCommand(),

@@ -30,8 +30,7 @@ for keys import on the primary; that needs neither root nor a declaration.
 			&cli.BoolFlag{Name: "own", Usage: "print this machine's own keys, also where a farm is declared"},
 			&cli.StringFlag{Name: "ssh", Usage: "this machine's own keys are in `FOLDER`", Value: "/etc/ssh"},
 		},
-		BashComplete: t.completes(values{"format": oneWordOf(keeper.Formats), "ssh": files}),
-		Action:       t.keysExport,
+		Action: t.keysExport,
 	}
 }
 

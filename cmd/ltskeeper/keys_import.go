@@ -27,8 +27,7 @@ and the exit code is 3.
   ssh app03 ltskeeper keys export | ltskeeper keys import app03
   ltskeeper keys import app03 /etc/ltsp/ssh_known_hosts.old
   ltskeeper keys import app03 /mnt/app03/etc/ssh`,
-		BashComplete: t.completes(nil, servers, files),
-		Action:       t.keysImport,
+		Action: t.keysImport,
 	}
 }
 

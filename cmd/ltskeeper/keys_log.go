@@ -21,8 +21,7 @@ oldest first; with names, also of servers that are no more, only theirs.
 
   ltskeeper keys log
   ltskeeper keys log app03 --json | jq '.log[] | select(.to == "trusted")'`,
-		BashComplete: t.completes(nil, servers),
-		Action:       t.keysLog,
+		Action: t.keysLog,
 	}
 }
 

@@ -28,8 +28,7 @@ revoked with it. On a terminal it asks first. A server without a trusted key nee
 			&cli.StringFlag{Name: "file", Usage: "revoke the keys in `FILE`: public key lines or known_hosts"},
 			&cli.BoolFlag{Name: "keep-offspring", Usage: "go on trusting the keys that a revoked one vouched for"},
 		},
-		BashComplete: t.completes(values{"file": files}, servers, trustedKeys),
-		Action:       t.keysRevoke,
+		Action: t.keysRevoke,
 	}
 }
 

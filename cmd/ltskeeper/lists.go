@@ -61,8 +61,7 @@ all of them get the same.
   ltskeeper lts-conf
   ltskeeper lts-conf get --mac 00:11:22:33:44:55 LDM_SERVER
   ltskeeper lts-conf check /srv/tftp/ltsp/x86_64/lts.conf`,
-		BashComplete: t.completes(nil, chroots),
-		Action:       t.ltsConf,
+		Action: t.ltsConf,
 		Subcommands: []*cli.Command{
 			{
 				Name:      "get",
@@ -79,9 +78,6 @@ KEY. One that is not set is exit code 1.
 					&cli.StringFlag{Name: "mac", Usage: "the client's MAC is `M`"},
 					&cli.StringFlag{Name: "chroot", Usage: "the client runs the image of chroot `NAME`"},
 				},
-				BashComplete: t.completes(values{
-					"hostname": anything, "ip": anything, "mac": anything, "chroot": chroots,
-				}, settingKeys),
 				Action: t.ltsConfGet,
 			},
 			{
@@ -92,8 +88,7 @@ KEY. One that is not set is exit code 1.
 warnings are not.
 
   ltskeeper lts-conf check /etc/ltskeeper/lts.conf`,
-				BashComplete: t.completes(nil, files),
-				Action:       t.ltsConfCheck,
+				Action: t.ltsConfCheck,
 			},
 		},
 	}

@@ -14,7 +14,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -65,8 +64,6 @@ type tool struct {
 	quiet, verbose, json bool
 
 	cron bool // update-image --cron: quiet, but for a line about what changed
-
-	completion completion // of the command that was asked for its own
 }
 
 // run does what a command line says.
@@ -98,7 +95,6 @@ func (t *tool) app() *cli.App {
 			&cli.BoolFlag{Name: "version", Usage: "print the version"},
 			&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "explain a command"},
 		},
-		BashComplete: t.completes(values{"config": files}),
 		Commands: []*cli.Command{
 			t.initCommand(),
 			t.serverCommand(),
@@ -120,15 +116,15 @@ func (t *tool) app() *cli.App {
 		DisableSliceFlagSeparator: true,
 		ExitErrHandler:            func(*cli.Context, error) {}, // exit.go
 	}
-	for _, path := range allCommands(app.Commands) {
-		c := path[len(path)-1]
+	app.Setup()
+	for _, c := range allCommands(app) {
 		c.HideHelp = true
-		if c.BashComplete == nil { // cli would print something of its own
-			c.BashComplete = t.completes(nil)
+		for _, sub := range c.Subcommands {
+			sub.HelpName = c.HelpName + " " + sub.Name
 		}
 		if c.Action == nil {
 			c.Action = func(*cli.Context) error {
-				return usagef("%s needs a command: %s", pathString(path), oneOf(names(c.Subcommands)))
+				return usagef("%s needs a command: %s", commandPath(c), oneOf(commandNames(c)))
 			}
 		}
 	}
@@ -178,7 +174,7 @@ func (t *tool) open() (*keeper.Keeper, error) { return keeper.Open(t.config) }
 // negative, no more than most.
 func arguments(ctx *cli.Context, least, most int) ([]string, error) {
 	args := ctx.Args().Slice()
-	usage := strings.TrimSpace(fmt.Sprintf("ltskeeper %s %s", pathOf(ctx), ctx.Command.ArgsUsage))
+	usage := strings.TrimSpace(ctx.Command.HelpName + " " + ctx.Command.ArgsUsage)
 	switch {
 	case len(args) < least:
 		return nil, usagef("something is missing: %s", usage)
@@ -186,10 +182,4 @@ func arguments(ctx *cli.Context, least, most int) ([]string, error) {
 		return nil, usagef("there is no use for %q: %s", args[most], usage)
 	}
 	return args, nil
-}
-
-// pathOf is the command as it was typed, without the program's name.
-func pathOf(ctx *cli.Context) string {
-	_, path, _ := strings.Cut(ctx.Command.HelpName, " ")
-	return path
 }

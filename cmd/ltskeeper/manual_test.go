@@ -102,12 +102,8 @@ func TestManualSurroundings(t *testing.T) {
 // manualCommands is a section for each command that does something, in Markdown.
 func manualCommands(app *cli.App) string {
 	var b strings.Builder
-	for _, path := range allCommands(app.Commands) {
-		c := path[len(path)-1]
-		if len(c.Subcommands) > 0 && !takesArguments(c) {
-			continue
-		}
-		fmt.Fprintf(&b, "### %s\n\n%s.\n\n", escape(usageLine(path)), escape(capital(c.Usage)))
+	for _, c := range runnableCommands(app) {
+		fmt.Fprintf(&b, "### %s\n\n%s.\n\n", escape(usageLine(c)), escape(capital(c.Usage)))
 		b.WriteString(manualText(c.Description))
 		b.WriteString(manualOptions(c.Flags))
 	}

@@ -45,10 +45,6 @@ the same. A server that was removed before is never trusted by itself again.
 						Usage: "it takes `N` times the users of a server with weight 1 (default 1)"},
 					&cli.StringSliceFlag{Name: "pin", Usage: "trust only the key with fingerprint `F`"},
 				},
-				BashComplete: t.completes(values{
-					"address": anything, "port": anything, "alias": anything, "group": groups, "weight": anything,
-					"pin": anything,
-				}, anything),
 				Action: t.serverAdd,
 			},
 			{
@@ -59,8 +55,7 @@ the same. A server that was removed before is never trusted by itself again.
 is added again, its keys need a person's word, whatever first-use says.
 
   ltskeeper server remove app04`,
-				BashComplete: t.completes(nil, servers),
-				Action:       t.serverRemove,
+				Action: t.serverRemove,
 			},
 			{
 				Name:   "list",

@@ -37,8 +37,7 @@ before, or too little room on the disk. --force overrides all of that but the in
 			fullFlag(),
 			forceFlag(),
 		},
-		BashComplete: t.completes(nil, chroots),
-		Action:       t.updateImage,
+		Action: t.updateImage,
 	}
 }
 

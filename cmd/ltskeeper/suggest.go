@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"ltskeeper/farm"
+
+	"github.com/urfave/cli/v2"
+)
+
+// What was probably meant by a word that is wrong.
+
+// unknownOption is the error for an option that no command has, and that stands in a word like
+// "-qx".
+func unknownOption(flags map[string]cli.Flag, name, word string) error {
+	near := nearestOption(flags, name)
+	if near == "" && name != word { // -json
+		if near = nearestOption(flags, word); near != "" {
+			name = word
+		}
+	}
+	if near != "" {
+		return usagef("there is no option %s; did you mean %s?", name, near)
+	}
+	return usagef("there is no option %s; ltskeeper COMMAND --help lists them", name)
+}
+
+// misplacedOption is the error for an option that only other commands have.
+func misplacedOption(app *cli.App, c *cli.Command, name string) error {
+	var owners []string
+	for _, other := range allCommands(app) {
+		if findFlag(other.Flags, name) != nil {
+			owners = append(owners, commandPath(other))
+		}
+	}
+	path := commandPath(c)
+	if path == "" {
+		return usagef("--%s belongs to a command: %s", name, oneOf(owners))
+	}
+	if near := nearestOption(flagsByName(c.Flags), name); near != "" {
+		return usagef("%s has no option --%s; did you mean %s?", path, name, near)
+	}
+	return usagef("%s has no option --%s; it belongs to %s", path, name, oneOf(owners))
+}
+
+// unknownCommand is the error for words of which the first is no command below c.
+func unknownCommand(app *cli.App, c *cli.Command, words []string) error {
+	typed := strings.TrimSpace(commandPath(c) + " " + words[0])
+	if typed == "version" {
+		return usagef("there is no command version; did you mean --version?")
+	}
+	if meant := suggestCommands(app, c, words); len(meant) > 0 {
+		return usagef("there is no command %s; did you mean %s?", typed, joinCommands(meant))
+	}
+	return usagef("there is no command %s; there are %s: %s --help explains them", typed,
+		strings.Join(commandNames(c), ", "), c.HelpName)
+}
+
+// suggestCommands is the commands that were most likely meant by words of which the first is none
+// below c, whatever their order, what stands between them and how they are joined: "image update",
+// "server-add", "keys app01 accept", "list". There is none if that is anybody's guess.
+func suggestCommands(app *cli.App, c *cli.Command, words []string) (best []string) {
+	path := strings.Fields(commandPath(c))
+	typed := append(slices.Clone(path), words...)
+	var bestRank []int
+	for _, other := range runnableCommands(app) {
+		names := strings.Fields(commandPath(other))
+		byPath, byFirst, byAll := 0, 0, 0
+		for _, name := range names {
+			byPath += compareName(name, path)
+			byFirst += compareName(name, words[:1])
+			byAll += compareName(name, typed)
+		}
+		rank := []int{byFirst, byAll, -len(names)}
+		order := slices.Compare(rank, bestRank)
+		if byAll == byPath || order < 0 {
+			continue
+		}
+		if order > 0 {
+			best, bestRank = nil, rank
+		}
+		best = append(best, commandPath(other))
+	}
+	return best
+}
+
+// compareName is how clearly words mean a command's name: 2 for each part of it that they have, or
+// for another word for it, 1 for what looks like it, 0 for nothing.
+func compareName(name string, words []string) int {
+	split := func(r rune) bool { return strings.ContainsRune(" -_", r) }
+	parts, said := strings.FieldsFunc(name, split), strings.FieldsFunc(strings.Join(words, " "), split)
+	switch {
+	case !slices.ContainsFunc(parts, func(part string) bool { return !slices.Contains(said, part) }):
+		return 2 * len(parts)
+	case slices.ContainsFunc(words, func(w string) bool { return slices.Contains(otherWords[w], name) }):
+		return 2
+	case slices.ContainsFunc(words, func(w string) bool { return nearestWord(w, []string{name}) != "" }):
+		return 1
+	}
+	return 0
+}
+
+// joinCommands is "server list, keys list or image list", or "server add, remove or list" for
+// commands that are all in the same place.
+func joinCommands(paths []string) string {
+	first := strings.Fields(paths[0])
+	parent := strings.Join(first[:len(first)-1], " ") + " "
+	elsewhere := func(path string) bool { return !strings.HasPrefix(path, parent) }
+	if !slices.ContainsFunc(paths, elsewhere) {
+		for i := range paths[1:] {
+			paths[i+1] = strings.TrimPrefix(paths[i+1], parent)
+		}
+	}
+	return oneOf(paths)
+}
+
+// otherWords is what other programs, and people, call what commands and options here are called.
+var otherWords = map[string][]string{
+	"rm": {"remove"}, "delete": {"remove"}, "del": {"remove"},
+	"ls": {"list"}, "show": {"list"},
+	"new": {"add"}, "create": {"add", "build"},
+	"approve": {"accept"}, "trust": {"accept"},
+	"revert": {"rollback"}, "undo": {"rollback"},
+	"scan": {"collect"}, "keyscan": {"collect"}, "ssh-keyscan": {"collect"},
+	"setup": {"init"}, "install": {"init"}, "configure": {"init"},
+	"diagnose": {"doctor"}, "health": {"doctor"}, "test": {"doctor"},
+	"apply": {"update-image"}, "sync": {"update-image"}, "rebuild": {"update-image"}, "publish": {"update-image"},
+	"info": {"status"},
+	"ip":   {"address"}, "host": {"address"},
+}
+
+// nearestOption is the long option, like "--json", that a word was most likely meant to be, or "".
+func nearestOption(flags map[string]cli.Flag, word string) string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(flags)) {
+		if long, is := strings.CutPrefix(name, "--"); is {
+			names = append(names, long)
+		}
+	}
+	if near := nearestWord(strings.TrimLeft(word, "-"), names); near != "" {
+		return "--" + near
+	}
+	return ""
+}
+
+// nearestWord is the candidate that word was most likely meant to be: one that means the same, one
+// that it begins, or one a few letters away.
+func nearestWord(word string, candidates []string) string {
+	for _, other := range otherWords[word] {
+		if slices.Contains(candidates, other) {
+			return other
+		}
+	}
+	begun := slices.DeleteFunc(slices.Clone(candidates), func(c string) bool { return !strings.HasPrefix(c, word) })
+	if len(word) > 1 && len(begun) == 1 {
+		return begun[0]
+	}
+	return farm.Nearest(word, candidates)
+}
+
+func commandNames(c *cli.Command) []string {
+	var names []string
+	for _, sub := range c.VisibleCommands() {
+		names = append(names, sub.Name)
+	}
+	return names
+}
+
+// oneOf joins words as a sentence does: a, b or c.
+func oneOf(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return fmt.Sprintf("%s or %s", strings.Join(words[:last], ", "), words[last])
+}
