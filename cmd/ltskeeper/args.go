@@ -59,8 +59,33 @@ func permute(app *cli.App, args []string) ([]string, error) {
 	if words = append(words, typed.rest...); len(words) > 0 {
 		line = append(append(line, "--"), words...)
 	}
-	return line, nil
+	if c.Args { // it checks them itself
+		return line, nil
+	}
+	return line, checkArguments(c, words)
 }
+
+// checkArguments refuses arguments that a command has no use for, or too few of them, by its
+// ArgsUsage: "[CHROOT] A B", "NAME [FINGERPRINT]...".
+func checkArguments(c *cli.Command, args []string) error {
+	known := strings.Fields(c.ArgsUsage)
+	needed := slices.DeleteFunc(slices.Clone(known), func(word string) bool { return word[0] == '[' })
+	if len(args) < len(needed) {
+		return usagef("something is missing: %s", argumentUsage(c))
+	}
+	if len(args) > len(known) && !takesMany(c) {
+		return unusedArgument(c, args[len(known)])
+	}
+	return nil
+}
+
+func takesMany(c *cli.Command) bool { return strings.HasSuffix(c.ArgsUsage, "...") }
+
+func unusedArgument(c *cli.Command, arg string) error {
+	return usagef("there is no use for %q: %s", arg, argumentUsage(c))
+}
+
+func argumentUsage(c *cli.Command) string { return strings.TrimSpace(c.HelpName + " " + c.ArgsUsage) }
 
 // A typedLine is a command line that was taken apart.
 type typedLine struct {

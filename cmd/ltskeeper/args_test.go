@@ -111,6 +111,12 @@ func TestPermuteRefuses(t *testing.T) {
 		{"server add --port ssh app04", `--port wants a number, not "ssh"`},
 		{"server add --weight much app04", `--weight wants a number, not "much"`},
 		{"status --json=maybe", `--json is on or off and takes no value, not "maybe"`},
+		{"status now", `there is no use for "now": ltskeeper status`},
+		{"server -- list", `there is no use for "list": ltskeeper server`},
+		{"server remove a b", `there is no use for "b": ltskeeper server remove NAME`},
+		{"server remove", "something is missing: ltskeeper server remove NAME"},
+		{"image diff 1", "something is missing: ltskeeper image diff [CHROOT] A B"},
+		{"image diff a 1 2 3", `there is no use for "3": ltskeeper image diff [CHROOT] A B`},
 		{"help stauts", "there is no command stauts; did you mean status?"},
 	} {
 		_, err := permute(testApp(), append([]string{"ltskeeper"}, strings.Fields(test.typed)...))

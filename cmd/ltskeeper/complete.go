@@ -82,7 +82,7 @@ func (t *tool) completeCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "complete",
 		Usage:     "say what may stand where the cursor is, for a shell",
-		ArgsUsage: "-- [WORD]...",
+		ArgsUsage: "[WORD]...",
 		Hidden:    true,
 		HideHelp:  true,
 		Action: func(ctx *cli.Context) error {
@@ -207,7 +207,7 @@ func (at *cursor) values(o option, prefix string) []candidate {
 // arguments is what may stand in the place that the cursor is at.
 func (at *cursor) arguments() []candidate {
 	sources, n := completions[commandPath(at.command)].arguments, len(at.args)
-	if many := strings.HasSuffix(at.command.ArgsUsage, "..."); len(sources) == 0 || n >= len(sources) && !many {
+	if len(sources) == 0 || n >= len(sources) && !takesMany(at.command) {
 		return nil
 	}
 	found := sources[min(n, len(sources)-1)](at)

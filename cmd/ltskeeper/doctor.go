@@ -29,11 +29,7 @@ takes no lock, and asks each server for one key. What needs a person is exit cod
 }
 
 func (t *tool) doctor(ctx *cli.Context) error {
-	args, err := arguments(ctx, 0, -1)
-	if err != nil {
-		return err
-	}
-	r, err := doctor.Examine(ctx.Context, t.config, args)
+	r, err := doctor.Examine(ctx.Context, t.config, ctx.Args().Slice())
 	var unknown *farm.UnknownError
 	if errors.As(err, &unknown) {
 		return usagef("%v", err)

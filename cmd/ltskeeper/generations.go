@@ -25,7 +25,7 @@ it, and end with exit code 3.
   ltskeeper image rollback x86_64 11`,
 			Flags: []cli.Flag{&cli.BoolFlag{Name: "force",
 				Usage: "also to one that trusts a key which is revoked now, or that has no kernel"}},
-			Action: t.imageRollback,
+			Action: t.withKeeper(t.imageRollback),
 		},
 		{
 			Name:      "release",
@@ -34,7 +34,7 @@ it, and end with exit code 3.
 			Description: `The next update builds and publishes again.
 
   ltskeeper image release x86_64`,
-			Action: t.imageRelease,
+			Action: t.withKeeper(t.imageRelease),
 		},
 		{
 			Name:      "pin",
@@ -42,14 +42,14 @@ it, and end with exit code 3.
 			ArgsUsage: "[CHROOT] N",
 			Description: `  ltskeeper image pin 11
   ltskeeper image pin x86_64 11`,
-			Action: func(ctx *cli.Context) error { return t.imagePin(ctx, true) },
+			Action: t.withKeeper(t.imagePin),
 		},
 		{
 			Name:        "unpin",
 			Usage:       "let a generation be pruned again",
 			ArgsUsage:   "[CHROOT] N",
 			Description: `  ltskeeper image unpin x86_64 11`,
-			Action:      func(ctx *cli.Context) error { return t.imagePin(ctx, false) },
+			Action:      t.withKeeper(t.imageUnpin),
 		},
 		{
 			Name:      "prune",
@@ -60,7 +60,7 @@ one, or one that this machine sees in use. Readers over NFSv3 it cannot see: kee
 ends with it.
 
   ltskeeper image prune`,
-			Action: t.imagePrune,
+			Action: t.withKeeper(t.imagePrune),
 		},
 		{
 			Name:  "repair",
@@ -69,7 +69,7 @@ ends with it.
 Every command that changes something does so first; this one is for the boot of the machine.
 
   ltskeeper image repair`,
-			Action: t.imageRepair,
+			Action: t.withKeeper(t.imageRepair),
 		},
 	}
 }
@@ -103,8 +103,8 @@ func chrootAndNumber(f *farm.Farm, args []string) (chroot string, number int, er
 	return chroot, number, err
 }
 
-func (t *tool) imageRollback(ctx *cli.Context) error {
-	k, chroot, number, err := t.chosenGeneration(ctx, 0, 2)
+func (t *tool) imageRollback(ctx *cli.Context, k *keeper.Keeper) error {
+	chroot, number, err := chrootAndNumber(k.Farm(), ctx.Args().Slice())
 	if err != nil {
 		return err
 	}
@@ -113,20 +113,6 @@ func (t *tool) imageRollback(ctx *cli.Context) error {
 		return err
 	}
 	return t.print(rolledBackDocument{chroot, g})
-}
-
-// chosenGeneration loads the farm and reads which of its generations is meant.
-func (t *tool) chosenGeneration(ctx *cli.Context, least, most int) (k *keeper.Keeper, chroot string, number int,
-	err error) {
-	args, err := arguments(ctx, least, most)
-	if err != nil {
-		return nil, "", 0, err
-	}
-	if k, err = t.open(); err != nil {
-		return nil, "", 0, err
-	}
-	chroot, number, err = chrootAndNumber(k.Farm(), args)
-	return k, chroot, number, err
 }
 
 // A rolledBackDocument is the generation that clients boot from now on.
@@ -144,16 +130,9 @@ func (d rolledBackDocument) text(p *page) {
 	p.printf("To build from its tree again: %s\n", p.command("image release", d.Chroot))
 }
 
-func (t *tool) imageRelease(ctx *cli.Context) error {
-	args, err := arguments(ctx, 0, 1)
+func (t *tool) imageRelease(ctx *cli.Context, k *keeper.Keeper) error {
+	args, err := chosenChroots(ctx, k)
 	if err != nil {
-		return err
-	}
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
-	if err := checkChroots(k.Farm(), args); err != nil {
 		return err
 	}
 	chroot, _, err := chrootAndNumber(k.Farm(), args)
@@ -178,8 +157,14 @@ func (d releasedDocument) text(p *page) {
 	}
 }
 
-func (t *tool) imagePin(ctx *cli.Context, pinned bool) error {
-	k, chroot, number, err := t.chosenGeneration(ctx, 1, 2)
+func (t *tool) imagePin(ctx *cli.Context, k *keeper.Keeper) error { return t.changePin(ctx, k, true) }
+
+func (t *tool) imageUnpin(ctx *cli.Context, k *keeper.Keeper) error {
+	return t.changePin(ctx, k, false)
+}
+
+func (t *tool) changePin(ctx *cli.Context, k *keeper.Keeper, pinned bool) error {
+	chroot, number, err := chrootAndNumber(k.Farm(), ctx.Args().Slice())
 	if err != nil {
 		return err
 	}
@@ -213,8 +198,8 @@ func (d pinnedDocument) text(p *page) {
 	}
 }
 
-func (t *tool) imagePrune(ctx *cli.Context) error {
-	k, chroots, err := t.openForChroots(ctx)
+func (t *tool) imagePrune(ctx *cli.Context, k *keeper.Keeper) error {
+	chroots, err := chosenChroots(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -242,13 +227,6 @@ func (d prunedDocument) text(p *page) {
 	}
 }
 
-func (t *tool) imageRepair(ctx *cli.Context) error {
-	if _, err := arguments(ctx, 0, 0); err != nil {
-		return err
-	}
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
+func (t *tool) imageRepair(ctx *cli.Context, k *keeper.Keeper) error {
 	return k.Repair()
 }

@@ -25,12 +25,12 @@ nothing into a chroot.
   ltskeeper image build x86_64
   ltskeeper image build --full             read and compress all of it anew`,
 				Flags:  []cli.Flag{fullFlag(), forceFlag()},
-				Action: t.imageBuild,
+				Action: t.withKeeper(t.imageBuild),
 			},
 			{
 				Name:   "list",
 				Usage:  "list the generations of every image",
-				Action: t.imageList,
+				Action: t.withKeeper(t.imageList),
 				Description: `  ltskeeper image list
   ltskeeper image list --json`,
 			},
@@ -45,7 +45,7 @@ chroot that is not what its image has any more.
   ltskeeper image verify x86_64 --tree`,
 				Flags: []cli.Flag{&cli.BoolFlag{Name: "tree",
 					Usage: "compare the images with the chroots as they are now, too"}},
-				Action: t.imageVerify,
+				Action: t.withKeeper(t.imageVerify),
 			},
 			{
 				Name:      "diff",
@@ -56,7 +56,7 @@ there is only one.
 
   ltskeeper image diff 11 12
   ltskeeper image diff x86_64 11 12`,
-				Action: t.imageDiff,
+				Action: t.withKeeper(t.imageDiff),
 			},
 		}, t.generationCommands()...),
 	}
@@ -71,8 +71,8 @@ func forceFlag() cli.Flag {
 		Usage: "publish an image also if it looks as if clients could not use it, but never one without an init"}
 }
 
-func (t *tool) imageBuild(ctx *cli.Context) error {
-	k, chroots, err := t.openForChroots(ctx)
+func (t *tool) imageBuild(ctx *cli.Context, k *keeper.Keeper) error {
+	chroots, err := chosenChroots(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -86,14 +86,7 @@ func (t *tool) imageBuild(ctx *cli.Context) error {
 	return t.printReport(r, err)
 }
 
-func (t *tool) imageList(ctx *cli.Context) error {
-	if _, err := arguments(ctx, 0, 0); err != nil {
-		return err
-	}
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
+func (t *tool) imageList(ctx *cli.Context, k *keeper.Keeper) error {
 	status, err := k.ReadStatus()
 	if err != nil {
 		return err

@@ -44,6 +44,7 @@ kept beside it.
 			&cli.BoolFlag{Name: "force", Usage: "replace a declaration that is there already"},
 			&cli.BoolFlag{Name: "adopt", Usage: "only take over what clients trust and use today"},
 		},
+		Args:   true,
 		Action: t.init,
 	}
 }

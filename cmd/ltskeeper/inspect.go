@@ -11,8 +11,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (t *tool) imageVerify(ctx *cli.Context) error {
-	k, chroots, err := t.openForChroots(ctx)
+func (t *tool) imageVerify(ctx *cli.Context, k *keeper.Keeper) error {
+	chroots, err := chosenChroots(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -101,17 +101,11 @@ func (p *page) changes(indent int, changes []keeper.Change) {
 	p.table(indent, rows)
 }
 
-func (t *tool) imageDiff(ctx *cli.Context) error {
-	args, err := arguments(ctx, 2, 3)
-	if err != nil {
-		return err
-	}
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
-	d := diffDocument{}
+func (t *tool) imageDiff(ctx *cli.Context, k *keeper.Keeper) error {
+	args := ctx.Args().Slice()
 	last := len(args) - 1
+	d := diffDocument{}
+	var err error
 	if d.B, err = generation(args[last]); err != nil {
 		return err
 	}

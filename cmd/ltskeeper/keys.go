@@ -25,7 +25,7 @@ waits for keys accept, unless it is a server's very first or is pinned, or the s
 
   ltskeeper keys collect
   ltskeeper keys collect app01 app02`,
-				Action: t.keysCollect,
+				Action: t.withKeeper(t.keysCollect),
 			},
 			{
 				Name:      "list",
@@ -36,7 +36,7 @@ last seen; how it came to be trusted and when, and which key vouched for it; whe
 
   ltskeeper keys list
   ltskeeper keys list app01 --json`,
-				Action: t.keysList,
+				Action: t.withKeeper(t.keysList),
 			},
 			{
 				Name:      "accept",
@@ -47,7 +47,7 @@ trusted one of its type. Without a terminal nothing is asked, and the fingerprin
 
   ltskeeper keys accept app03
   ltskeeper keys accept app03 SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E`,
-				Action: t.keysAccept,
+				Action: t.withKeeper(t.keysAccept),
 			},
 			{
 				Name:      "reject",
@@ -57,7 +57,7 @@ trusted one of its type. Without a terminal nothing is asked, and the fingerprin
 
   ltskeeper keys reject app03
   ltskeeper keys reject app03 SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E`,
-				Action: t.keysReject,
+				Action: t.withKeeper(t.keysReject),
 			},
 			t.keysRevokeCommand(),
 			t.keysImportCommand(),
@@ -67,11 +67,7 @@ trusted one of its type. Without a terminal nothing is asked, and the fingerprin
 	}
 }
 
-func (t *tool) keysCollect(ctx *cli.Context) error {
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
+func (t *tool) keysCollect(ctx *cli.Context, k *keeper.Keeper) error {
 	names, err := declaredNames(k.Farm(), ctx.Args().Slice())
 	if err != nil {
 		return err
@@ -95,11 +91,7 @@ func declaredNames(f *farm.Farm, typed []string) ([]string, error) {
 	return names, nil
 }
 
-func (t *tool) keysList(ctx *cli.Context) error {
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
+func (t *tool) keysList(ctx *cli.Context, k *keeper.Keeper) error {
 	names, err := declaredNames(k.Farm(), ctx.Args().Slice())
 	if err != nil {
 		return err
@@ -158,12 +150,9 @@ func (d keysDocument) text(p *page) {
 	}
 }
 
-func (t *tool) keysAccept(ctx *cli.Context) error {
-	args, err := arguments(ctx, 1, -1)
-	if err != nil {
-		return err
-	}
-	k, s, chosen, err := t.choosePending(args)
+func (t *tool) keysAccept(ctx *cli.Context, k *keeper.Keeper) error {
+	args := ctx.Args().Slice()
+	s, chosen, err := t.choosePending(k, args)
 	if err != nil {
 		return err
 	}
@@ -212,37 +201,34 @@ func (t *tool) acceptable(f *farm.Farm, s keeper.Server, chosen []keeper.Key) er
 }
 
 // choosePending finds the waiting keys that the arguments of accept or reject mean.
-func (t *tool) choosePending(args []string) (k *keeper.Keeper, s keeper.Server, chosen []keeper.Key, err error) {
-	if k, err = t.open(); err != nil {
-		return nil, s, nil, err
-	}
+func (t *tool) choosePending(k *keeper.Keeper, args []string) (s keeper.Server, chosen []keeper.Key, err error) {
 	declared, err := declared(k.Farm(), args[0])
 	if err != nil {
-		return nil, s, nil, err
+		return s, nil, err
 	}
 	status, err := k.ReadStatus()
 	if err != nil {
-		return nil, s, nil, err
+		return s, nil, err
 	}
 	i := slices.IndexFunc(status.Servers, func(s keeper.Server) bool { return s.Name == declared.Name })
 	s = status.Servers[i]
 	if len(args) == 1 {
 		if len(s.Pending) == 0 {
-			return nil, s, nil, usagef("no key of %s waits for a decision; to ask it again: %s",
+			return s, nil, usagef("no key of %s waits for a decision; to ask it again: %s",
 				s.Name, t.command("keys collect", s.Name))
 		}
-		return k, s, s.Pending, nil
+		return s, s.Pending, nil
 	}
 	known := slices.Concat(s.Pending, s.Rejected)
 	for _, fingerprint := range args[1:] {
 		i := slices.IndexFunc(known, func(k keeper.Key) bool { return k.Fingerprint == fingerprint })
 		if i < 0 {
-			return nil, s, nil, usagef("%s has no waiting key %s; what it has: %s",
+			return s, nil, usagef("%s has no waiting key %s; what it has: %s",
 				s.Name, fingerprint, t.command("keys list", s.Name))
 		}
 		chosen = append(chosen, known[i])
 	}
-	return k, s, chosen, nil
+	return s, chosen, nil
 }
 
 // sameTypes is the keys for which there is another of the same type.
@@ -278,12 +264,8 @@ func (d acceptedDocument) text(p *page) {
 	p.printf("To make the clients know it: %s\n", p.command("update-image"))
 }
 
-func (t *tool) keysReject(ctx *cli.Context) error {
-	args, err := arguments(ctx, 1, -1)
-	if err != nil {
-		return err
-	}
-	k, s, chosen, err := t.choosePending(args)
+func (t *tool) keysReject(ctx *cli.Context, k *keeper.Keeper) error {
+	s, chosen, err := t.choosePending(k, ctx.Args().Slice())
 	if err != nil {
 		return err
 	}

@@ -35,9 +35,6 @@ for keys import on the primary; that needs neither root nor a declaration.
 }
 
 func (t *tool) keysExport(ctx *cli.Context) error {
-	if _, err := arguments(ctx, 0, 0); err != nil {
-		return err
-	}
 	format := ctx.String("format")
 	if format != "" && !slices.Contains(keeper.Formats, format) {
 		return usagef("there is no format %q; there are %s", format, oneOf(keeper.Formats))
@@ -54,7 +51,7 @@ func (t *tool) keysExport(ctx *cli.Context) error {
 		}
 		return t.print(ownDocument{own})
 	}
-	k, err := t.open()
+	k, err := keeper.Open(t.config)
 	if err != nil {
 		return err
 	}

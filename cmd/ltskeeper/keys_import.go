@@ -27,19 +27,12 @@ and the exit code is 3.
   ssh app03 ltskeeper keys export | ltskeeper keys import app03
   ltskeeper keys import app03 /etc/ltsp/ssh_known_hosts.old
   ltskeeper keys import app03 /mnt/app03/etc/ssh`,
-		Action: t.keysImport,
+		Action: t.withKeeper(t.keysImport),
 	}
 }
 
-func (t *tool) keysImport(ctx *cli.Context) error {
-	args, err := arguments(ctx, 1, 2)
-	if err != nil {
-		return err
-	}
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
+func (t *tool) keysImport(ctx *cli.Context, k *keeper.Keeper) error {
+	args := ctx.Args().Slice()
 	s, err := declared(k.Farm(), args[0])
 	if err != nil {
 		return err

@@ -21,15 +21,11 @@ oldest first; with names, also of servers that are no more, only theirs.
 
   ltskeeper keys log
   ltskeeper keys log app03 --json | jq '.log[] | select(.to == "trusted")'`,
-		Action: t.keysLog,
+		Action: t.withKeeper(t.keysLog),
 	}
 }
 
-func (t *tool) keysLog(ctx *cli.Context) error {
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
+func (t *tool) keysLog(ctx *cli.Context, k *keeper.Keeper) error {
 	entries, unreadable, err := k.ReadLog()
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ func (t *tool) keysRevokeCommand() *cli.Command {
 		Name:      "revoke",
 		Usage:     "never trust a key again, whatever server shows it",
 		ArgsUsage: "NAME FINGERPRINT...",
+		Args:      true,
 		Description: `Takes keys from all servers that have them, and puts them into every known_hosts as revoked: clients refuse
 whoever shows one, under any name. Keys that a revoked key vouched for may be its thief's, so they are
 revoked with it. On a terminal it asks first. A server without a trusted key needs your word for its next.
@@ -28,15 +29,11 @@ revoked with it. On a terminal it asks first. A server without a trusted key nee
 			&cli.StringFlag{Name: "file", Usage: "revoke the keys in `FILE`: public key lines or known_hosts"},
 			&cli.BoolFlag{Name: "keep-offspring", Usage: "go on trusting the keys that a revoked one vouched for"},
 		},
-		Action: t.keysRevoke,
+		Action: t.withKeeper(t.keysRevoke),
 	}
 }
 
-func (t *tool) keysRevoke(ctx *cli.Context) error {
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
+func (t *tool) keysRevoke(ctx *cli.Context, k *keeper.Keeper) error {
 	o, err := revokeOptions(ctx, k.Farm())
 	if err != nil {
 		return err
@@ -68,18 +65,19 @@ func (t *tool) keysRevoke(ctx *cli.Context) error {
 // revokeOptions reads the command line.
 func revokeOptions(ctx *cli.Context, f *farm.Farm) (o keeper.RevokeOptions, err error) {
 	o.SpareOffspring = ctx.Bool("keep-offspring")
+	args := ctx.Args()
 	if file := ctx.String("file"); file != "" {
-		if _, err = arguments(ctx, 0, 0); err == nil {
-			o.Keys, err = keysOf(ctx.Context, file)
+		if args.Present() {
+			return o, unusedArgument(ctx.Command, args.First())
 		}
+		o.Keys, err = keysOf(ctx.Context, file)
 		return o, err
 	}
-	args, err := arguments(ctx, 2, -1)
-	if err != nil {
+	if err := checkArguments(ctx.Command, args.Slice()); err != nil {
 		return o, err
 	}
-	s, err := declared(f, args[0])
-	o.Server, o.Fingerprints = s.Name, args[1:]
+	s, err := declared(f, args.First())
+	o.Server, o.Fingerprints = s.Name, args.Tail()
 	return o, err
 }
 

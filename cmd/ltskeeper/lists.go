@@ -24,18 +24,11 @@ func (t *tool) knownHostsCommand() *cli.Command {
 
   ltskeeper known-hosts
   ltskeeper known-hosts > /etc/ssh/ssh_known_hosts`,
-		Action: t.knownHosts,
+		Action: t.withKeeper(t.knownHosts),
 	}
 }
 
-func (t *tool) knownHosts(ctx *cli.Context) error {
-	if _, err := arguments(ctx, 0, 0); err != nil {
-		return err
-	}
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
+func (t *tool) knownHosts(ctx *cli.Context, k *keeper.Keeper) error {
 	data, err := k.KnownHosts()
 	if err != nil {
 		return err
@@ -61,7 +54,7 @@ all of them get the same.
   ltskeeper lts-conf
   ltskeeper lts-conf get --mac 00:11:22:33:44:55 LDM_SERVER
   ltskeeper lts-conf check /srv/tftp/ltsp/x86_64/lts.conf`,
-		Action: t.ltsConf,
+		Action: t.withKeeper(t.ltsConf),
 		Subcommands: []*cli.Command{
 			{
 				Name:      "get",
@@ -78,7 +71,7 @@ KEY. One that is not set is exit code 1.
 					&cli.StringFlag{Name: "mac", Usage: "the client's MAC is `M`"},
 					&cli.StringFlag{Name: "chroot", Usage: "the client runs the image of chroot `NAME`"},
 				},
-				Action: t.ltsConfGet,
+				Action: t.withKeeper(t.ltsConfGet),
 			},
 			{
 				Name:      "check",
@@ -94,15 +87,8 @@ warnings are not.
 	}
 }
 
-func (t *tool) ltsConf(ctx *cli.Context) error {
-	args, err := arguments(ctx, 0, 1)
-	if err != nil {
-		return err
-	}
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
+func (t *tool) ltsConf(ctx *cli.Context, k *keeper.Keeper) error {
+	args := ctx.Args().Slice()
 	data, err := renderLTSConf(k, args)
 	if err != nil {
 		return err
@@ -152,15 +138,8 @@ type ltsConfDocument struct {
 
 func (d ltsConfDocument) text(p *page) { p.raw(d.LTSConf) }
 
-func (t *tool) ltsConfGet(ctx *cli.Context) error {
-	args, err := arguments(ctx, 0, 1)
-	if err != nil {
-		return err
-	}
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
+func (t *tool) ltsConfGet(ctx *cli.Context, k *keeper.Keeper) error {
+	args := ctx.Args().Slice()
 	var chroots []string
 	if ctx.IsSet("chroot") {
 		chroots = []string{ctx.String("chroot")}
@@ -215,10 +194,7 @@ func (d settingsDocument) text(p *page) {
 }
 
 func (t *tool) ltsConfCheck(ctx *cli.Context) error {
-	args, err := arguments(ctx, 1, 1)
-	if err != nil {
-		return err
-	}
+	args := ctx.Args().Slice()
 	src, err := regular.ReadGiven(ctx.Context, args[0], regular.MaxText)
 	if err != nil {
 		return fmt.Errorf("check lts.conf: %w", err)
@@ -242,7 +218,7 @@ func (t *tool) ltsConfCheck(ctx *cli.Context) error {
 // clientReader reads what an lts.conf includes where clients find it: in the chroot that the file
 // is declared for, or in which it stands; of another file, beside it.
 func (t *tool) clientReader(file string) (readFile func(string) ([]byte, error), done func()) {
-	if k, err := t.open(); err == nil {
+	if k, err := keeper.Open(t.config); err == nil {
 		abs, _ := filepath.Abs(file)
 		for _, c := range k.Farm().Chroots {
 			if abs != c.LTSConf && !strings.HasPrefix(abs, strings.TrimSuffix(c.Path, "/")+"/") {

@@ -167,19 +167,13 @@ func versionString() string {
 // farm loads the declaration.
 func (t *tool) farm() (*farm.Farm, error) { return farm.Load(t.config) }
 
-// open loads the declaration.
-func (t *tool) open() (*keeper.Keeper, error) { return keeper.Open(t.config) }
-
-// arguments returns a command's arguments, which must be no fewer than least and, unless most is
-// negative, no more than most.
-func arguments(ctx *cli.Context, least, most int) ([]string, error) {
-	args := ctx.Args().Slice()
-	usage := strings.TrimSpace(ctx.Command.HelpName + " " + ctx.Command.ArgsUsage)
-	switch {
-	case len(args) < least:
-		return nil, usagef("something is missing: %s", usage)
-	case most >= 0 && len(args) > most:
-		return nil, usagef("there is no use for %q: %s", args[most], usage)
+// withKeeper is a command that begins with loading the declaration.
+func (t *tool) withKeeper(action func(*cli.Context, *keeper.Keeper) error) cli.ActionFunc {
+	return func(ctx *cli.Context) error {
+		k, err := keeper.Open(t.config)
+		if err != nil {
+			return err
+		}
+		return action(ctx, k)
 	}
-	return args, nil
 }

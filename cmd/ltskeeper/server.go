@@ -45,7 +45,8 @@ the same. A server that was removed before is never trusted by itself again.
 						Usage: "it takes `N` times the users of a server with weight 1 (default 1)"},
 					&cli.StringSliceFlag{Name: "pin", Usage: "trust only the key with fingerprint `F`"},
 				},
-				Action: t.serverAdd,
+				Before: t.checkAdd,
+				Action: t.withKeeper(t.serverAdd),
 			},
 			{
 				Name:      "remove",
@@ -55,12 +56,12 @@ the same. A server that was removed before is never trusted by itself again.
 is added again, its keys need a person's word, whatever first-use says.
 
   ltskeeper server remove app04`,
-				Action: t.serverRemove,
+				Action: t.withKeeper(t.serverRemove),
 			},
 			{
 				Name:   "list",
 				Usage:  "list the declared servers",
-				Action: t.serverList,
+				Action: t.withKeeper(t.serverList),
 				Flags:  []cli.Flag{liveFlag()},
 				Description: `With --live it asks the servers how they are now: up with a rating from 0 (full) to 100 (idle), draining,
 alive (SSH answers, ldminfod does not), or down.
@@ -73,11 +74,9 @@ alive (SSH answers, ldminfod does not), or down.
 	}
 }
 
-func (t *tool) serverAdd(ctx *cli.Context) error {
-	args, err := arguments(ctx, 1, -1)
-	if err != nil {
-		return err
-	}
+// checkAdd refuses options of server add that do not fit its names, or each other.
+func (t *tool) checkAdd(ctx *cli.Context) error {
+	args := ctx.Args().Slice()
 	for _, flag := range []string{"address", "alias", "pin"} {
 		if len(args) > 1 && ctx.IsSet(flag) {
 			return usagef("--%s is for one server, and these are %d: %s", flag, len(args), strings.Join(args, ", "))
@@ -93,12 +92,12 @@ func (t *tool) serverAdd(ctx *cli.Context) error {
 	if ctx.IsSet("weight") && ctx.Float64("weight") == 0 {
 		return usagef("--weight wants a number above zero; a server that is to get no new users is drained there: man ldminfod")
 	}
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
+	return nil
+}
+
+func (t *tool) serverAdd(ctx *cli.Context, k *keeper.Keeper) error {
 	var d addedDocuments
-	for _, name := range args {
+	for _, name := range ctx.Args().Slice() {
 		added, err := t.addServer(ctx, k, name)
 		if err != nil {
 			if len(d) > 0 {
@@ -292,16 +291,8 @@ func (d addedDocument) report(p *page) {
 	}
 }
 
-func (t *tool) serverRemove(ctx *cli.Context) error {
-	args, err := arguments(ctx, 1, 1)
-	if err != nil {
-		return err
-	}
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
-	s, err := declared(k.Farm(), args[0])
+func (t *tool) serverRemove(ctx *cli.Context, k *keeper.Keeper) error {
+	s, err := declared(k.Farm(), ctx.Args().First())
 	if err != nil {
 		return err
 	}
@@ -344,14 +335,7 @@ func (d removedDocument) text(p *page) {
 	p.printf("To make the clients forget it: %s\n", p.command("update-image"))
 }
 
-func (t *tool) serverList(ctx *cli.Context) error {
-	if _, err := arguments(ctx, 0, 0); err != nil {
-		return err
-	}
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
+func (t *tool) serverList(ctx *cli.Context, k *keeper.Keeper) error {
 	f := k.Farm()
 	d := serversDocument{Servers: []declaredServer{}}
 	for _, s := range f.Servers {

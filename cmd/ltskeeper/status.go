@@ -19,18 +19,11 @@ order are shown, unless --verbose is given. With --live it asks each server how 
   ltskeeper status
   ltskeeper status --json | jq '.servers[] | select(.state != "trusted")'`,
 		Flags:  []cli.Flag{liveFlag()},
-		Action: t.status,
+		Action: t.withKeeper(t.status),
 	}
 }
 
-func (t *tool) status(ctx *cli.Context) error {
-	if _, err := arguments(ctx, 0, 0); err != nil {
-		return err
-	}
-	k, err := t.open()
-	if err != nil {
-		return err
-	}
+func (t *tool) status(ctx *cli.Context, k *keeper.Keeper) error {
 	s, err := k.ReadStatus()
 	if err != nil {
 		return err

@@ -37,11 +37,13 @@ before, or too little room on the disk. --force overrides all of that but the in
 			fullFlag(),
 			forceFlag(),
 		},
-		Action: t.updateImage,
+		Before: t.checkCron,
+		Action: t.withKeeper(t.updateImage),
 	}
 }
 
-func (t *tool) updateImage(ctx *cli.Context) error {
+// checkCron reads --cron, and refuses what it excludes.
+func (t *tool) checkCron(ctx *cli.Context) error {
 	if t.cron = ctx.Bool("cron"); t.cron {
 		switch {
 		case t.verbose:
@@ -53,7 +55,11 @@ func (t *tool) updateImage(ctx *cli.Context) error {
 		}
 		t.quiet = true
 	}
-	k, chroots, err := t.openForChroots(ctx)
+	return nil
+}
+
+func (t *tool) updateImage(ctx *cli.Context, k *keeper.Keeper) error {
+	chroots, err := chosenChroots(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -85,14 +91,10 @@ func (t *tool) updateImage(ctx *cli.Context) error {
 	return t.write(p.Bytes())
 }
 
-// openForChroots loads the declaration, and returns the chroots of it that a command line names.
-func (t *tool) openForChroots(ctx *cli.Context) (*keeper.Keeper, []string, error) {
-	k, err := t.open()
-	if err != nil {
-		return nil, nil, err
-	}
+// chosenChroots is the chroots that a command line names.
+func chosenChroots(ctx *cli.Context, k *keeper.Keeper) ([]string, error) {
 	chroots := ctx.Args().Slice()
-	return k, chroots, checkChroots(k.Farm(), chroots)
+	return chroots, checkChroots(k.Farm(), chroots)
 }
 
 // checkChroots checks the names that were typed, before any work is done.
