@@ -100,11 +100,11 @@ func Build(ctx context.Context, out *os.File, root string, options Options) (Res
 	defer unix.Close(b.root)
 	b.openPrevious()
 	for try := 1; ; try++ {
-		err := b.build(ctx)
-		var changed *errChanged
-		var rot *errRot
+		err := b.buildOnce(ctx)
+		var changed *changedError
+		var rot *rotError
 		switch {
-		case errors.As(err, &rot) && b.previous != nil:
+		case errors.As(err, &rot) && b.old != nil:
 			b.dropPrevious(rot)
 		case errors.As(err, &changed) && try < buildTries && ctx.Err() == nil:
 			b.hold[changed.path] = true
@@ -132,12 +132,12 @@ func IsUnchanged(ctx context.Context, root string, options Options) (bool, error
 	}
 	defer unix.Close(b.root)
 	b.openPrevious()
-	if b.previous == nil && b.options.Inspector == nil {
+	if b.old == nil && b.options.Inspector == nil {
 		return false, nil
 	}
 	for try := 1; ; try++ {
-		same, err := b.same(ctx)
-		var changed *errChanged
+		same, err := b.compareOnce(ctx)
+		var changed *changedError
 		switch {
 		case errors.As(err, &changed) && try < buildTries && ctx.Err() == nil:
 			b.hold[changed.path] = true
@@ -150,14 +150,14 @@ func IsUnchanged(ctx context.Context, root string, options Options) (bool, error
 	}
 }
 
-// same makes one attempt.
-func (b *builder) same(ctx context.Context) (bool, error) {
-	t, p, err := b.plan(ctx)
+// compareOnce makes one attempt.
+func (b *builder) compareOnce(ctx context.Context) (bool, error) {
+	t, p, err := b.planImage(ctx)
 	if err != nil {
 		return false, err
 	}
-	if b.previous.gives(t.digest(), p) || t.inspect == nil {
-		return b.previous.gives(t.digest(), p), nil
+	if b.old.givesAgain(t.digest(), p) || t.inspect == nil {
+		return b.old.givesAgain(t.digest(), p), nil
 	}
 	var unseen []*content
 	for _, c := range p.contents {
@@ -169,13 +169,13 @@ func (b *builder) same(ctx context.Context) (bool, error) {
 }
 
 type builder struct {
-	options  Options
-	out      *os.File
-	root     int
-	previous *previous
-	hold     map[string]bool // files that change while they are read, by path
-	tree     *tree           // as it was last read
-	result   Result
+	options Options
+	out     *os.File
+	root    int
+	old     *oldImage
+	hold    map[string]bool // files that change while they are read, by path
+	tree    *tree           // as it was last read
+	result  Result
 }
 
 func newBuilder(out *os.File, root string, o Options) (*builder, error) {
@@ -208,10 +208,10 @@ func (b *builder) holdChanged() {
 	if b.tree == nil {
 		return
 	}
-	files := &opener{root: b.root}
+	files := &treeOpener{root: b.root}
 	defer files.close()
 	for _, i := range b.tree.inodes {
-		if i.isRegular() && !i.held && files.changed(i) {
+		if i.isRegular() && !i.held && files.hasChanged(i) {
 			b.hold[i.first.path] = true
 		}
 	}
@@ -239,9 +239,9 @@ func (b *builder) warn(sentence string) {
 	}
 }
 
-// build makes one attempt.
-func (b *builder) build(ctx context.Context) error {
-	t, p, err := b.plan(ctx)
+// buildOnce makes one attempt.
+func (b *builder) buildOnce(ctx context.Context) error {
+	t, p, err := b.planImage(ctx)
 	if err != nil {
 		return err
 	}
@@ -253,15 +253,15 @@ func (b *builder) build(ctx context.Context) error {
 		Tree:        t.digest(),
 		IDOffset:    b.options.IDOffset,
 	}
-	prev := b.previous
-	if prev.gives(header.Tree, p) {
+	prev := b.old
+	if prev.givesAgain(header.Tree, p) {
 		b.result.Unchanged = true
 		header.Image = prev.header.Image
-		b.result.Digest, b.result.Size = header.Image, padded(int64(prev.super.BytesUsed))
+		b.result.Digest, b.result.Size = header.Image, padSize(int64(prev.super.BytesUsed))
 		if p.hashed < indexWorth {
 			return nil
 		}
-		p.keep()
+		p.keepPlaces()
 		return b.writeIndex(header, t, p)
 	}
 	if header.Image, err = b.writeImage(ctx, t, p); err != nil {
@@ -278,17 +278,17 @@ const indexWorth = 16 << 20
 
 // writeImage writes the image and returns its digest.
 func (b *builder) writeImage(ctx context.Context, t *tree, p *plan) (digest [sha256.Size]byte, err error) {
-	head := compressorOptions(b.options.Compression)
+	head := encodeCompressorOptions(b.options.Compression)
 	dataStart := uint64(superblockSize + len(head))
 	out := newOutput(b.out, int64(dataStart))
-	w := &dataWriter{plan: p, root: b.root, options: &b.options, previous: b.previous, out: out,
-		progress: b.progress(p), inspect: t.inspect}
+	w := &dataWriter{plan: p, root: b.root, options: &b.options, old: b.old, out: out,
+		progress: b.countProgress(p), inspect: t.inspect}
 	if err := w.write(ctx); err != nil {
 		return digest, err
 	}
-	p.place(dataStart)
-	tables := tables{tree: t, plan: p, compression: b.options.Compression}
-	sb, all, err := tables.build(uint64(out.pos))
+	p.placeRegions(dataStart)
+	tables := tableWriter{tree: t, plan: p, compression: b.options.Compression}
+	sb, all, err := tables.encode(uint64(out.pos))
 	if err != nil {
 		return digest, err
 	}
@@ -302,17 +302,17 @@ func (b *builder) writeImage(ctx context.Context, t *tree, p *plan) (digest [sha
 	if _, err := b.out.WriteAt(head, 0); err != nil {
 		return digest, fmt.Errorf("write image: %w", err)
 	}
-	b.result.Size = padded(out.pos)
+	b.result.Size = padSize(out.pos)
 	if err := b.out.Truncate(b.result.Size); err != nil {
 		return digest, fmt.Errorf("write image: %w", err)
 	}
 	b.result.Read += w.bytesRead
 	b.result.Packed, b.result.Copied = w.packed, w.copied
 	d := newImageDigest()
-	d.write(head)
-	d.write(all)
+	d.add(head)
+	d.add(all)
 	for _, r := range p.regions {
-		d.region(r.length, r.sum)
+		d.addRegion(r.length, r.sum)
 	}
 	return d.sum(), nil
 }
@@ -327,31 +327,31 @@ func (b *builder) writeIndex(header indexHeader, t *tree, p *plan) error {
 	return nil
 }
 
-func padded(n int64) int64 { return (n + padding - 1) / padding * padding }
+func padSize(n int64) int64 { return (n + padding - 1) / padding * padding }
 
-// plan reads the tree and lays out the image.
-func (b *builder) plan(ctx context.Context) (*tree, *plan, error) {
+// planImage reads the tree and lays out the image.
+func (b *builder) planImage(ctx context.Context) (*tree, *plan, error) {
 	t, err := b.readTree(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	b.tree = t
-	p, err := newPlan(ctx, t, b.root, &b.options, b.previous)
+	p, err := newPlan(ctx, t, b.root, &b.options, b.old)
 	return t, p, err
 }
 
 // readTree reads the tree as it is now and lays the overlay over it.
 func (b *builder) readTree(ctx context.Context) (*tree, error) {
-	w := &walker{
-		exclude: b.options.Exclude, mounts: mountsByPath(b.options.Mounts), skip: b.options.SkipSnapshots,
-		previous: b.previous, hold: b.hold,
+	w := &treeWalker{
+		exclude: b.options.Exclude, mounts: mapMounts(b.options.Mounts), skip: b.options.SkipSnapshots,
+		old: b.old, hold: b.hold,
 	}
 	root, err := w.walk(ctx, b.root, b.options.Jobs)
 	if err != nil {
 		return nil, err
 	}
 	inspect := newInspection(b.options.Inspector)
-	l := &linker{walker: w, files: opener{root: b.root, inspect: inspect}, options: &b.options}
+	l := &linker{walker: w, files: treeOpener{root: b.root, inspect: inspect}, options: &b.options}
 	if err := l.linkNames(ctx, root); err != nil {
 		return nil, err
 	}
@@ -361,7 +361,7 @@ func (b *builder) readTree(ctx context.Context) (*tree, error) {
 		}
 	}
 	for n := range b.options.Overlay {
-		if err := b.options.Overlay[n].lay(root); err != nil {
+		if err := b.options.Overlay[n].putInto(root); err != nil {
 			return nil, err
 		}
 	}
@@ -373,8 +373,8 @@ func (b *builder) readTree(ctx context.Context) (*tree, error) {
 	return t, nil
 }
 
-// progress returns what counts for Options.Progress.
-func (b *builder) progress(p *plan) func(bytes int64, files int) {
+// countProgress returns what counts for Options.Progress.
+func (b *builder) countProgress(p *plan) func(bytes int64, files int) {
 	if b.options.Progress == nil {
 		return func(int64, int) {}
 	}

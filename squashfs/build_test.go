@@ -25,7 +25,7 @@ import (
 // buildAndOpen opens what a build makes of a tree.
 func buildAndOpen(t testing.TB, root string, o Options) *Reader {
 	t.Helper()
-	return openImage(t, build(t, root, o))
+	return openImage(t, buildImage(t, root, o))
 }
 
 func mustLookup(t testing.TB, r *Reader, path string) *Entry {
@@ -184,8 +184,8 @@ func TestLeftOut(t *testing.T) {
 		c.write(c.path(name+"/file"), nil)
 		run(t, "setfacl", "-m", "u:42:r", "-d", "-m", "u:42:r", c.path(name))
 	}
-	c.xattr("journal", "security.selinux", []byte("system_u:object_r:var_log_t:s0"))
-	c.xattr("journal", "user.stays", []byte("x"))
+	c.setXattr("journal", "security.selinux", []byte("system_u:object_r:var_log_t:s0"))
+	c.setXattr("journal", "user.stays", []byte("x"))
 	var warnings []string
 	r := buildAndOpen(t, c.root, Options{Warn: func(s string) { warnings = append(warnings, s) }})
 	if len(warnings) != 1 || !strings.Contains(warnings[0], "journal and 1 more") {
@@ -239,7 +239,7 @@ func TestChangingTree(t *testing.T) {
 	for range 10 {
 		out := tempFile(t)
 		if _, err := Build(t.Context(), out, c.root, Options{Exclude: exclude}); err != nil {
-			var changed *errChanged
+			var changed *changedError
 			if !errors.As(err, &changed) {
 				t.Fatal(err)
 			}
@@ -430,7 +430,7 @@ func TestBadOptions(t *testing.T) {
 // TestFileInode: which files do not fit the basic inode.
 func TestFileInode(t *testing.T) {
 	t.Parallel()
-	tables := tables{plan: &plan{blockSize: defaultBlockSize}}
+	tables := tableWriter{plan: &plan{blockSize: defaultBlockSize}}
 	at := func(start uint64, size int64) *content { return &content{size: size, region: &region{start: start}} }
 	for _, c := range []struct {
 		name     string
@@ -446,14 +446,14 @@ func TestFileInode(t *testing.T) {
 		{"size of 4 GiB", at(0, 1<<32), 1, true},
 	} {
 		i := &inode{kind: typeFile, links: c.links, content: c.content}
-		tables.file(i, noXattrs)
+		tables.encodeFile(i, noXattrs)
 		if (i.kind == typeExtFile) != c.extended {
 			t.Errorf("%s: got inode type %d", c.name, i.kind)
 		}
 	}
 	i := &inode{kind: typeFile, links: 1,
 		content: &content{size: 100, blocks: blockSizes{zeroRun | 1}, region: &region{}}}
-	b := tables.file(i, noXattrs)
+	b := tables.encodeFile(i, noXattrs)
 	if want := appendStruct(nil,
 		extFileInode{Size: 100, Sparse: 99, Links: 1, Fragment: noFragment, Xattrs: noXattrs}); !bytes.Equal(b, want) {
 		t.Errorf("all zeros: got %x, want %x", b, want)

@@ -22,8 +22,8 @@ type Difference struct {
 // compares every attribute but a directory's link count, and all content: compressed bytes where
 // they are equal, else what they stand for.
 func DiffImages(ctx context.Context, before, after *Reader) ([]Difference, error) {
-	pair := &imagePair{a: before, b: after}
-	d := newDiffer(imageSide(before), imageSide(after), pair.sameContent)
+	pair := &imageComparer{a: before, b: after}
+	d := newDiffer(newImageSide(before), newImageSide(after), pair.sameFile)
 	return d.compare(ctx)
 }
 
@@ -34,7 +34,7 @@ type side struct {
 	first   map[uint32]string // the first name of each file with several, by inode
 }
 
-func imageSide(r *Reader) side { return side{entries: r.Entries(), xattrs: r.Xattrs} }
+func newImageSide(r *Reader) side { return side{entries: r.Entries(), xattrs: r.Xattrs} }
 
 // see returns the first name of a file with several; else "".
 func (s *side) see(e *Entry) string {
@@ -47,21 +47,21 @@ func (s *side) see(e *Entry) string {
 	return s.first[e.Inode]
 }
 
-// A differ compares two sides.
-type differ struct {
+// A comparer compares two sides.
+type comparer struct {
 	a, b side
-	// sameContent compares two regular files of one size.
-	sameContent func(a, b *Entry) (bool, error)
+	// sameData compares two regular files of one size.
+	sameData func(a, b *Entry) (bool, error)
 	// What sameContent said of files with several names, by inode numbers.
 	known map[[2]uint32]bool
 }
 
-func newDiffer(a, b side, sameContent func(a, b *Entry) (bool, error)) *differ {
+func newDiffer(a, b side, sameContent func(a, b *Entry) (bool, error)) *comparer {
 	a.first, b.first = make(map[uint32]string), make(map[uint32]string)
-	return &differ{a, b, sameContent, make(map[[2]uint32]bool)}
+	return &comparer{a, b, sameContent, make(map[[2]uint32]bool)}
 }
 
-func (d *differ) compare(ctx context.Context) (differences []Difference, err error) {
+func (d *comparer) compare(ctx context.Context) (differences []Difference, err error) {
 	nextA, stopA := iter.Pull2(d.a.entries)
 	defer stopA()
 	nextB, stopB := iter.Pull2(d.b.entries)
@@ -92,7 +92,7 @@ func (d *differ) compare(ctx context.Context) (differences []Difference, err err
 			d.b.see(b)
 			differences = append(differences, Difference{Path: b.Path, New: b})
 		default:
-			what, err := d.entries(a, b)
+			what, err := d.compareEntries(a, b)
 			if err != nil {
 				return nil, err
 			}
@@ -109,8 +109,8 @@ func (d *differ) compare(ctx context.Context) (differences []Difference, err err
 	}
 }
 
-// entries returns what differs between two entries of the same path.
-func (d *differ) entries(a, b *Entry) (what []string, err error) {
+// compareEntries returns what differs between two entries of the same path.
+func (d *comparer) compareEntries(a, b *Entry) (what []string, err error) {
 	differ := func(name string, really bool) {
 		if really {
 			what = append(what, name)
@@ -127,13 +127,13 @@ func (d *differ) entries(a, b *Entry) (what []string, err error) {
 		differ("device", a.Device != b.Device)
 	}
 	if sameKind && a.IsRegular() {
-		same, err := d.content(a, b)
+		same, err := d.compareContent(a, b)
 		if err != nil {
 			return nil, err
 		}
 		differ("content", !same)
 	}
-	same, err := d.xattrs(a, b)
+	same, err := d.sameXattrs(a, b)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (d *differ) entries(a, b *Entry) (what []string, err error) {
 	return what, nil
 }
 
-func (d *differ) xattrs(a, b *Entry) (bool, error) {
+func (d *comparer) sameXattrs(a, b *Entry) (bool, error) {
 	as, err := d.a.xattrs(a)
 	if err != nil {
 		return false, err
@@ -167,8 +167,8 @@ func (d *differ) xattrs(a, b *Entry) (bool, error) {
 	return true, nil
 }
 
-// content reports whether two regular files have equal content.
-func (d *differ) content(a, b *Entry) (same bool, err error) {
+// compareContent reports whether two regular files have equal content.
+func (d *comparer) compareContent(a, b *Entry) (same bool, err error) {
 	if a.Size != b.Size {
 		return false, nil
 	}
@@ -177,7 +177,7 @@ func (d *differ) content(a, b *Entry) (same bool, err error) {
 	if ok {
 		return same, nil
 	}
-	if same, err = d.sameContent(a, b); err != nil {
+	if same, err = d.sameData(a, b); err != nil {
 		return false, fmt.Errorf("compare %s: %w", a.Path, err)
 	}
 	if a.Links > 1 && b.Links > 1 {
@@ -186,8 +186,8 @@ func (d *differ) content(a, b *Entry) (same bool, err error) {
 	return same, nil
 }
 
-// imagePair compares the content of files in two images.
-type imagePair struct {
+// imageComparer compares the content of files in two images.
+type imageComparer struct {
 	a, b             *Reader
 	bufferA, bufferB [maxBlockSize]byte
 	// The fragment blocks that were compared last, by where they begin.
@@ -195,7 +195,7 @@ type imagePair struct {
 	fragmentsSame        bool
 }
 
-func (p *imagePair) sameContent(a, b *Entry) (bool, error) {
+func (p *imageComparer) sameFile(a, b *Entry) (bool, error) {
 	ca, err := p.a.newFileReader(a)
 	if err != nil {
 		return false, err
@@ -206,7 +206,7 @@ func (p *imagePair) sameContent(a, b *Entry) (bool, error) {
 	}
 	sa, sb := &p.a.super, &p.b.super
 	if sa.BlockSize != sb.BlockSize || sa.Compression != sb.Compression || ca.list.count != cb.list.count {
-		return sameStream(ca, cb)
+		return compareStreams(ca, cb)
 	}
 	for i := int64(0); i < ca.list.count; {
 		if err := cmp.Or(ca.seek(i), cb.seek(i)); err != nil {
@@ -216,7 +216,7 @@ func (p *imagePair) sameContent(a, b *Entry) (bool, error) {
 			i = min(ca.run.end, cb.run.end)
 			continue
 		}
-		same, err := p.block(ca.run.block, cb.run.block, ca.blockLen(i))
+		same, err := p.sameBlock(ca.run.block, cb.run.block, ca.blockLen(i))
 		if err != nil || !same {
 			return same, err
 		}
@@ -225,19 +225,19 @@ func (p *imagePair) sameContent(a, b *Entry) (bool, error) {
 	if a.fragment == noFragment {
 		return true, nil
 	}
-	return p.tail(ca, cb)
+	return p.sameTail(ca, cb)
 }
 
-// block compares a block of two files, of size bytes when expanded.
-func (p *imagePair) block(a, b dataBlock, size int) (bool, error) {
-	if same, err := p.stored(a, b); err != nil || same {
+// sameBlock compares a block of two files, of size bytes when expanded.
+func (p *imageComparer) sameBlock(a, b dataBlock, size int) (bool, error) {
+	if same, err := p.sameStored(a, b); err != nil || same {
 		return same, err
 	}
-	dataA, err := p.a.expand(a, size)
+	dataA, err := p.a.expandBlock(a, size)
 	if err != nil {
 		return false, err
 	}
-	dataB, err := p.b.expand(b, size)
+	dataB, err := p.b.expandBlock(b, size)
 	if err != nil {
 		return false, err
 	}
@@ -247,8 +247,8 @@ func (p *imagePair) block(a, b dataBlock, size int) (bool, error) {
 	return bytes.Equal(dataA, dataB), nil
 }
 
-// stored reports whether two blocks are the same as they stand in the images.
-func (p *imagePair) stored(a, b dataBlock) (bool, error) {
+// sameStored reports whether two blocks are the same as they stand in the images.
+func (p *imageComparer) sameStored(a, b dataBlock) (bool, error) {
 	if a.size != b.size || a.stored != b.stored {
 		return false, nil
 	}
@@ -262,48 +262,48 @@ func (p *imagePair) stored(a, b dataBlock) (bool, error) {
 	return bytes.Equal(bufferA, bufferB), nil
 }
 
-// tail compares what two files have in fragments.
-func (p *imagePair) tail(a, b *fileReader) (bool, error) {
+// sameTail compares what two files have in fragments.
+func (p *imageComparer) sameTail(a, b *fileReader) (bool, error) {
 	if a.offset == b.offset {
-		if same, err := p.fragments(a.fragment, b.fragment); err != nil || same {
+		if same, err := p.sameFragments(a.fragment, b.fragment); err != nil || same {
 			return same, err
 		}
 	}
-	dataA, err := a.tail()
+	dataA, err := a.readTail()
 	if err != nil {
 		return false, err
 	}
-	dataB, err := b.tail()
+	dataB, err := b.readTail()
 	return bytes.Equal(dataA, dataB), err
 }
 
-// fragments is stored for two fragment blocks.
-func (p *imagePair) fragments(a, b fragmentEntry) (bool, error) {
+// sameFragments is stored for two fragment blocks.
+func (p *imageComparer) sameFragments(a, b fragmentEntry) (bool, error) {
 	if p.fragmentA == a.Start && p.fragmentB == b.Start {
 		return p.fragmentsSame, nil
 	}
-	blockA, err := p.a.dataBlock(a.Start, a.Size)
+	blockA, err := p.a.parseDataBlock(a.Start, a.Size)
 	if err != nil {
 		return false, err
 	}
-	blockB, err := p.b.dataBlock(b.Start, b.Size)
+	blockB, err := p.b.parseDataBlock(b.Start, b.Size)
 	if err != nil {
 		return false, err
 	}
 	p.fragmentA, p.fragmentB = a.Start, b.Start
-	p.fragmentsSame, err = p.stored(blockA, blockB)
+	p.fragmentsSame, err = p.sameStored(blockA, blockB)
 	return p.fragmentsSame, err
 }
 
-// sameStream compares two contents of one size, whatever their blocks are.
-func sameStream(a, b *fileReader) (bool, error) {
+// compareStreams compares two contents of one size, whatever their blocks are.
+func compareStreams(a, b *fileReader) (bool, error) {
 	bufA, bufB := make([]byte, 64<<10), make([]byte, 64<<10)
 	for off := int64(0); off < a.size; {
-		zerosA, err := a.zeros(off)
+		zerosA, err := a.countZeros(off)
 		if err != nil {
 			return false, err
 		}
-		zerosB, err := b.zeros(off)
+		zerosB, err := b.countZeros(off)
 		if err != nil {
 			return false, err
 		}

@@ -114,8 +114,8 @@ var edits = map[string]struct {
 	},
 	"extended attribute": {
 		func(t *tortureTree, path func(string) string) error {
-			t.xattr("a", "user.a", []byte("A"))
-			t.xattr("b", "user.b", []byte("B"))
+			t.setXattr("a", "user.a", []byte("A"))
+			t.setXattr("b", "user.b", []byte("B"))
 			return nil
 		},
 		[]string{"a: xattrs", "b: xattrs"},
@@ -181,10 +181,10 @@ func TestDiffImages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tree := editable(t)
-			old := openImage(t, build(t, tree.root, Options{}))
-			oldLZ4 := openImage(t, build(t, tree.root, Options{Compression: LZ4, BlockSize: 4096}))
+			before := openImage(t, buildImage(t, tree.root, Options{}))
+			oldLZ4 := openImage(t, buildImage(t, tree.root, Options{Compression: LZ4, BlockSize: 4096}))
 			tree.check(test.edit(tree, func(name string) string { return filepath.Join(tree.root, name) }))
-			new := openImage(t, build(t, tree.root, Options{}))
+			after := openImage(t, buildImage(t, tree.root, Options{}))
 
 			check := func(what string, got []Difference, err error) {
 				t.Helper()
@@ -194,13 +194,13 @@ func TestDiffImages(t *testing.T) {
 					t.Errorf("%s:\n got %q\nwant %q", what, lines, test.want)
 				}
 			}
-			got, err := DiffImages(t.Context(), old, new)
+			got, err := DiffImages(t.Context(), before, after)
 			check("DiffImages", got, err)
-			got, err = DiffImages(t.Context(), oldLZ4, new)
+			got, err = DiffImages(t.Context(), oldLZ4, after)
 			check("DiffImages with another compressor and block size", got, err)
-			got, err = DiffTree(t.Context(), old, tree.root, Options{})
-			check("DiffImagesTree", got, err)
-			got, err = DiffTree(t.Context(), new, tree.root, Options{})
+			got, err = DiffTree(t.Context(), before, tree.root, Options{})
+			check("DiffTree", got, err)
+			got, err = DiffTree(t.Context(), after, tree.root, Options{})
 			if err != nil || len(got) > 0 {
 				t.Errorf("DiffTree with the new image: %q, %v", describe(got), err)
 			}
@@ -219,7 +219,7 @@ func TestDiffTreeWithOptions(t *testing.T) {
 			{Path: "new/file", Content: []byte("new"), Mode: 0o644, Mtime: time.Unix(5, 0)},
 		},
 	}
-	r := openImage(t, build(t, tree.root, options))
+	r := openImage(t, buildImage(t, tree.root, options))
 	tree.file("b/another", nil) // stays out, and does not show in b's time
 	got, err := DiffTree(t.Context(), r, tree.root, options)
 	if err != nil || len(got) > 0 {

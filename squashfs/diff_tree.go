@@ -28,24 +28,22 @@ func DiffTree(ctx context.Context, r *Reader, root string, o Options) ([]Differe
 	if err != nil {
 		return nil, fmt.Errorf("compare with %s: %w", root, err)
 	}
-	files := &treeFiles{r: r, tree: t, opener: opener{root: b.root}}
+	files := &treeComparer{r: r, tree: t, opener: treeOpener{root: b.root}}
 	defer files.opener.close()
-	return newDiffer(imageSide(r), treeSide(t), files.sameContent).compare(ctx)
+	return newDiffer(newImageSide(r), newTreeSide(t), files.sameFile).compare(ctx)
 }
 
-// treeSide shows a tree as an image of it would.
-func treeSide(t *tree) side {
-	return side{entries: t.entries(), xattrs: func(e *Entry) (list []Xattr, err error) {
+// newTreeSide shows a tree as an image of it would.
+func newTreeSide(t *tree) side {
+	return side{entries: t.listEntries(), xattrs: func(e *Entry) ([]Xattr, error) {
 		if set := t.inodes[e.Inode-1].xattrs; set != nil {
-			for _, x := range set.attrs {
-				list = append(list, Xattr{x.name, []byte(x.value)})
-			}
+			return set.attrs, nil
 		}
-		return list, nil
+		return nil, nil
 	}}
 }
 
-func (t *tree) entries() iter.Seq2[*Entry, error] {
+func (t *tree) listEntries() iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
 		for _, name := range t.names {
 			i := name.inode
@@ -72,15 +70,15 @@ func (t *tree) entries() iter.Seq2[*Entry, error] {
 	}
 }
 
-// treeFiles compares the content of files in an image and in a tree.
-type treeFiles struct {
+// treeComparer compares the content of files in an image and in a tree.
+type treeComparer struct {
 	r      *Reader
 	tree   *tree
-	opener opener
+	opener treeOpener
 	buffer [maxBlockSize]byte
 }
 
-func (f *treeFiles) sameContent(old, now *Entry) (bool, error) {
+func (f *treeComparer) sameFile(old, now *Entry) (bool, error) {
 	c, err := f.r.newFileReader(old)
 	if err != nil {
 		return false, err
@@ -89,15 +87,15 @@ func (f *treeFiles) sameContent(old, now *Entry) (bool, error) {
 		return true, nil
 	}
 	i := f.tree.inodes[now.Inode-1]
-	same, err := f.sameAs(c, &content{inode: i, size: now.Size})
-	if _, changed := errors.AsType[*errChanged](err); changed {
+	same, err := f.compareToTree(c, &content{inode: i, size: now.Size})
+	if _, changed := errors.AsType[*changedError](err); changed {
 		return false, nil
 	}
 	return same, err
 }
 
-func (f *treeFiles) sameAs(c *fileReader, on *content) (bool, error) {
-	disk, err := f.opener.openContent(on)
+func (f *treeComparer) compareToTree(c *fileReader, on *content) (bool, error) {
+	disk, err := f.opener.open(on)
 	if err != nil {
 		return false, err
 	}
@@ -110,7 +108,7 @@ func (f *treeFiles) sameAs(c *fileReader, on *content) (bool, error) {
 			return false, err
 		}
 		if zero { // perhaps for many blocks, on both sides
-			zeros, err := c.zeros(off)
+			zeros, err := c.countZeros(off)
 			if err != nil {
 				return false, err
 			}
@@ -119,7 +117,7 @@ func (f *treeFiles) sameAs(c *fileReader, on *content) (bool, error) {
 				continue
 			}
 		}
-		want, err := c.block(i)
+		want, err := c.readBlock(i)
 		if err != nil {
 			return false, err
 		}
@@ -128,5 +126,5 @@ func (f *treeFiles) sameAs(c *fileReader, on *content) (bool, error) {
 		}
 		off += int64(len(b))
 	}
-	return true, disk.check()
+	return true, disk.checkUnchanged()
 }

@@ -13,21 +13,21 @@ type imageDigest struct{ hash hash.Hash }
 
 func newImageDigest() imageDigest { return imageDigest{sha256.New()} }
 
-func (d imageDigest) write(b []byte) { d.hash.Write(b) }
+func (d imageDigest) add(b []byte) { d.hash.Write(b) }
 
-// read adds a part of an image.
-func (d imageDigest) read(image io.ReaderAt, from, to int64) error {
+// addRange adds a part of an image.
+func (d imageDigest) addRange(image io.ReaderAt, from, to int64) error {
 	n, err := io.Copy(d.hash, io.NewSectionReader(image, from, to-from))
 	if err == nil && n < to-from {
 		err = io.EOF
 	}
 	if err != nil {
-		return unreadable(from+n, err)
+		return newReadError(from+n, err)
 	}
 	return nil
 }
 
-func (d imageDigest) region(length uint64, sum uint32) {
+func (d imageDigest) addRegion(length uint64, sum uint32) {
 	if length > 0 {
 		d.hash.Write(appendStruct(nil, length, sum))
 	}

@@ -36,17 +36,18 @@
 // shortcut of building upon the image before can be tested against doing without. These rules make
 // it so:
 //
-//   - Inodes, data and listings follow one order: depth first, names bytewise within a directory, so that all of a/
-//     comes before a-b. The first name of a file with several, and the first of several equal files, stands for all.
+//   - Inodes, data and listings follow one order: depth first, names bytewise within a directory,
+//     so that all of a/ comes before a-b. The first name of a file with several, and the first of
+//     several equal files, stands for all.
 //   - A block of zeros is left out wherever it is, whether or not the tree's file system stored it.
 //   - Link counts count names inside the image.
-//   - The superblock's time is [Options].Time or the newest mtime in the image. It stands in for the mtime of a
-//     directory some of whose contents are excluded, because that moves with things that are not in the image, and of a
-//     mount point.
-//   - Extended attributes are sorted by name. What belongs to the host or cannot be stored is left out: security.selinux,
-//     system.* and with it ACLs, about which [Options].Warn is told.
-//   - The encoders' output is an input. A number, raised whenever a test finds that a library's release gives other
-//     bytes, keeps an image from being built upon one with other bytes.
+//   - The superblock's time is [Options].Time or the newest mtime in the image. It stands in for
+//     the mtime of a directory some of whose contents are excluded, because that moves with things
+//     that are not in the image, and of a mount point.
+//   - Extended attributes are sorted by name. What belongs to the host or cannot be stored is left
+//     out: security.selinux, system.* and with it ACLs, about which [Options].Warn is told.
+//   - The encoders' output is an input. A number, raised whenever a test finds that a library's
+//     release gives other bytes, keeps an image from being built upon one with other bytes.
 //
 // # Layout
 //
@@ -55,18 +56,19 @@
 // squashfs data block depends on its position. The layout is chosen so that a change reaches few of
 // them:
 //
-//   - A file of a block or more has all its blocks to itself, the last one shorter than the others. Packing the ends of
-//     large files together with small files, as mksquashfs -always-use-fragments does, saves nothing on a Debian
-//     desktop (0.05 % more, in fact: the ends compress worse among strangers), costs the reader a second block, and
-//     makes a change in a large file reach its neighbours.
-//   - Smaller files are compressed in groups, in the order of the tree. A group ends when the next file would not fit
-//     into a block. If that were all, one file that grows would move every later group's end in the image. So a group
-//     also ends behind each file whose path has a certain hash, one in 32: there, the groups fall into step again. That
-//     costs less than 0.1 % in size.
-//   - A group stands behind the files that are in it. Nothing refers to a group that is still to come, and a directory's
-//     files are near one another.
-//   - Equal files are stored once. Files are hashed only if another one has the same size: about a tenth of the bytes
-//     of a desktop.
+//   - A file of a block or more has all its blocks to itself, the last one shorter than the others.
+//     Packing the ends of large files together with small files, as mksquashfs
+//     -always-use-fragments does, saves nothing on a Debian desktop (0.05 % more, in fact: the ends
+//     compress worse among strangers), costs the reader a second block, and makes a change in a
+//     large file reach its neighbours.
+//   - Smaller files are compressed in groups, in the order of the tree. A group ends when the next
+//     file would not fit into a block. If that were all, one file that grows would move every later
+//     group's end in the image. So a group also ends behind each file whose path has a certain
+//     hash, one in 32: there, the groups fall into step again. That costs less than 0.1 % in size.
+//   - A group stands behind the files that are in it. Nothing refers to a group that is still to
+//     come, and a directory's files are near one another.
+//   - Equal files are stored once. Files are hashed only if another one has the same size: about a
+//     tenth of the bytes of a desktop.
 //
 // Tables are always made anew. They are small: less than 1 MB for 35,000 entries.
 //
@@ -76,7 +78,7 @@
 // a number of its own: an overlay of two btrfs subvolumes repeats them, and so do virtiofs, 9p and
 // some FUSE file systems. So where the numbers are not known to be unique, and where two names
 // share a number and differ in anything else, the content decides, too. Nor does every file system
-// report its holes right. What is believed of which one is in volume.go.
+// report its holes right. What is believed of which one is in tree_volumes.go.
 //
 // # What may have changed
 //
@@ -103,4 +105,11 @@
 // the walk has seen before and after it is read. If anything is different, Build begins anew, and
 // reads the files that keep changing in one go while it walks. After five attempts it gives up,
 // with an error that names the file.
+//
+// # Files
+//
+// build.go holds Build and its options, the files tree_*.go read a tree from disk, writer_*.go make
+// an image of it, reader_*.go read and check one. previous.go and index*.go are about the image
+// that a build starts from, diff*.go compare. format.go has the structures on disk that all of
+// these share.
 package squashfs

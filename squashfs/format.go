@@ -242,12 +242,12 @@ func splitXattr(name string) (prefix uint16, rest string, ok bool) {
 	return 0, "", false
 }
 
-// inodeRef is where an inode stands: its metadata block's start from the inode table's, and its
+// packInodeRef is where an inode stands: its metadata block's start from the inode table's, and its
 // offset in there.
-func inodeRef(start uint64, offset int) uint64 { return start<<16 | uint64(offset) }
+func packInodeRef(start uint64, offset int) uint64 { return start<<16 | uint64(offset) }
 
-// inodeType returns the basic type for a st_mode.
-func inodeType(mode uint32) (uint16, error) {
+// chooseInodeType returns the basic type for a st_mode.
+func chooseInodeType(mode uint32) (uint16, error) {
 	switch mode & unix.S_IFMT {
 	case unix.S_IFDIR:
 		return typeDirectory, nil
@@ -267,9 +267,9 @@ func inodeType(mode uint32) (uint16, error) {
 	return 0, fmt.Errorf("no squashfs type for mode %#o", mode)
 }
 
-// fileType is the S_IFMT part of st_mode for an inode type, basic or extended; 0 for an unknown
-// one.
-func fileType(inodeType uint16) uint32 {
+// decodeFileType is the S_IFMT part of st_mode for an inode type, basic or extended; 0 for an
+// unknown one.
+func decodeFileType(inodeType uint16) uint32 {
 	if inodeType >= typeExtDirectory {
 		inodeType -= extended
 	}

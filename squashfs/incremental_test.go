@@ -54,7 +54,7 @@ func buildGeneration(t testing.TB, root string, previous *generation, o Options)
 	return g
 }
 
-func (g *generation) open(t testing.TB) (p *Previous, close func()) {
+func (g *generation) open(t testing.TB) (p *Previous, done func()) {
 	t.Helper()
 	image, err := os.Open(g.path)
 	if err != nil {
@@ -147,14 +147,14 @@ func newChanger(t testing.TB, seed uint64) *changer {
 	c.random = rand.New(rand.NewPCG(seed, 1))
 	c.changes = []change{
 		{"add", c.addFile},
-		{"edit", func() { c.write(c.pick(), c.content()) }},
+		{"edit", func() { c.write(c.pick(), c.randomContent()) }},
 		{"append", c.appendTo},
 		{"truncate", func() { p := c.pick(); c.check(os.Truncate(p, c.size(p)/2)) }},
 		{"replace, old mtime", c.replace},
 		{"edit, same size, old mtime", c.editInPlace},
 		{"chmod", func() { c.check(os.Chmod(c.pick(), fs.FileMode(c.random.IntN(0o777))|0o400)) }},
 		{"chown", func() { c.check(os.Lchown(c.pick(), c.random.IntN(5), c.random.IntN(5))) }},
-		{"xattr", c.setXattr},
+		{"xattr", c.changeXattr},
 		{"remove xattr", func() { unix.Lremovexattr(c.pick(), "user.a") }},
 		{"hard link", func() { c.check(os.Link(c.pick(), c.fresh())) }},
 		{"break link", func() { p := c.pick(); b := c.read(p); c.check(os.Remove(p)); c.write(p, b) }},
@@ -203,8 +203,9 @@ func (c *changer) pick() string {
 	return files[c.random.IntN(len(files))]
 }
 
-// content makes something that compresses, or does not, of a size near something that matters.
-func (c *changer) content() []byte {
+// randomContent makes something that compresses, or does not, of a size near something that
+// matters.
+func (c *changer) randomContent() []byte {
 	sizes := []int{0, 1, 100, 1000, minBlockSize - 1, minBlockSize, minBlockSize + 1, 3 * minBlockSize, 50000}
 	n := sizes[c.random.IntN(len(sizes))] + c.random.IntN(3)
 	if c.random.IntN(2) == 0 {
@@ -227,13 +228,13 @@ func (c *changer) size(path string) int64 {
 	return info.Size()
 }
 
-func (c *changer) addFile() { c.write(c.fresh(), c.content()) }
+func (c *changer) addFile() { c.write(c.fresh(), c.randomContent()) }
 
 func (c *changer) appendTo() {
 	f, err := os.OpenFile(c.pick(), os.O_APPEND|os.O_WRONLY, 0)
 	c.check(err)
 	defer f.Close()
-	_, err = f.Write(c.content())
+	_, err = f.Write(c.randomContent())
 	c.check(err)
 }
 
@@ -249,7 +250,7 @@ func (c *changer) replace() {
 	p := c.pick()
 	c.keepingTime(p, func() {
 		fresh := c.fresh()
-		c.write(fresh, c.content())
+		c.write(fresh, c.randomContent())
 		c.check(os.Rename(fresh, p))
 	})
 }
@@ -264,7 +265,7 @@ func (c *changer) editInPlace() {
 	})
 }
 
-func (c *changer) setXattr() {
+func (c *changer) changeXattr() {
 	c.check(unix.Lsetxattr(c.pick(), "user.a", []byte{byte(c.random.IntN(3))}, 0))
 }
 
@@ -364,7 +365,7 @@ func (c *changer) settle() {
 	root, err := unix.Open(c.root, unix.O_DIRECTORY, 0)
 	c.check(err)
 	defer unix.Close(root)
-	for start := scanTime(root); scanTime(root) == start; {
+	for start := readClock(root); readClock(root) == start; {
 		time.Sleep(time.Millisecond)
 	}
 }
@@ -516,24 +517,26 @@ func writeGeneration(t testing.TB, image, index []byte) *generation {
 func TestScanTime(t *testing.T) {
 	t.Parallel()
 	const scanned = 1000
-	p := &previous{volumes: []indexVolume{{Scanned: scanned}}}
+	p := &oldImage{volumes: []indexVolume{{Scanned: scanned}}}
 	v := &volume{device: 1, traits: traits{ctimes: true}}
-	isTrusted := func(s stat) bool {
-		_, same := p.inode(&inode{stat: s, volume: v})
+	isTrusted := func(s fileStat) bool {
+		_, same := p.findInode(&inode{stat: s, volume: v})
 		return same
 	}
 	for n, ctime := range []int64{scanned - 1, scanned, scanned + 1} {
-		s := stat{device: 1, ino: uint64(n + 1), size: 5, mtime: 7, ctime: ctime}
+		s := fileStat{device: 1, ino: uint64(n + 1), size: 5, mtime: 7, ctime: ctime}
 		p.inodes = append(p.inodes,
 			indexInode{Ino: s.ino, Size: s.size, Mtime: s.mtime, Ctime: ctime, Xattrs: noXattrs})
 		if isTrusted(s) != (ctime < scanned) {
 			t.Errorf("scanned at %d, ctime %d: trusted %v", scanned, ctime, isTrusted(s))
 		}
 	}
-	trusted := stat{device: 1, ino: 1, size: 5, mtime: 7, ctime: scanned - 1}
-	for name, change := range map[string]func(*stat){
-		"device": func(s *stat) { s.device++ }, "ino": func(s *stat) { s.ino = 9 }, "size": func(s *stat) { s.size++ },
-		"mtime": func(s *stat) { s.mtime++ }, "ctime": func(s *stat) { s.ctime-- },
+	trusted := fileStat{device: 1, ino: 1, size: 5, mtime: 7, ctime: scanned - 1}
+	for name, change := range map[string]func(*fileStat){
+		"device": func(s *fileStat) { s.device++ }, "ino": func(s *fileStat) { s.ino = 9 },
+		"size": func(s *fileStat) {
+			s.size++
+		}, "mtime": func(s *fileStat) { s.mtime++ }, "ctime": func(s *fileStat) { s.ctime-- },
 	} {
 		s := trusted
 		change(&s)
@@ -541,7 +544,7 @@ func TestScanTime(t *testing.T) {
 			t.Errorf("another %s is trusted", name)
 		}
 	}
-	if _, same := p.inode(&inode{stat: trusted, volume: v, isAmbiguous: true}); same {
+	if _, same := p.findInode(&inode{stat: trusted, volume: v, isAmbiguous: true}); same {
 		t.Error("an ambiguous number is trusted")
 	}
 	v.traits.ctimes = false

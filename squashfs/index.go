@@ -42,11 +42,11 @@ type indexHeader struct {
 	SetBytes    uint32            // of all their names and values, each behind its 32-bit length
 }
 
-// indexSize returns the size in bytes of the index that begins with a header.
-func (h *indexHeader) indexSize() uint64 {
+// totalSize returns the size in bytes of the index that begins with a header.
+func (h *indexHeader) totalSize() uint64 {
 	header, inode, content := any(*h), any(indexInode{}), any(indexContent{})
-	if h.Version == oldIndexVersion {
-		header, inode, content = oldIndexHeader{}, oldIndexInode{}, oldIndexContent{}
+	if h.Version == indexVersion2 {
+		header, inode, content = index2Header{}, index2Inode{}, index2Content{}
 	}
 	size := uint64(binary.Size(header)) + uint64(h.SetBytes) + sha256.Size
 	for _, section := range []struct {
@@ -105,7 +105,7 @@ type indexGroup struct {
 
 // encodeIndex makes the index of an image that has just been built.
 func encodeIndex(h indexHeader, t *tree, p *plan) []byte {
-	volumes, inodes, sets := indexInodes(t)
+	volumes, inodes, sets := listIndexInodes(t)
 	h.Magic, h.Version, h.Encoder = indexMagic, indexVersion, encoderNumber
 	h.Volumes = uint32(len(volumes))
 	h.Inodes, h.Contents, h.Groups, h.Sets = uint32(len(inodes)), uint32(len(p.contents)), uint32(len(p.groups)),
@@ -138,12 +138,12 @@ func encodeIndex(h indexHeader, t *tree, p *plan) []byte {
 	return append(b, sum[:]...)
 }
 
-// indexInodes lists what a later build can recognise: not what is in the image only, nor what
+// listIndexInodes lists what a later build can recognise: not what is in the image only, nor what
 // overlay file systems report as being elsewhere, nor what does not identify a file.
-func indexInodes(t *tree) (volumes []indexVolume, inodes []indexInode, sets []*xattrSet) {
+func listIndexInodes(t *tree) (volumes []indexVolume, inodes []indexInode, sets []*xattrSet) {
 	known := make(map[*volume]uint32)
 	for _, v := range t.volumes {
-		if isAlone(v, t.volumes) {
+		if isUniqueVolume(v, t.volumes) {
 			known[v] = uint32(len(volumes))
 			volumes = append(volumes, indexVolume{v.id, v.scanned})
 		}
@@ -184,17 +184,18 @@ func (i indexInode) compare(other indexInode) int {
 	return cmp.Or(cmp.Compare(i.Volume, other.Volume), cmp.Compare(i.Ino, other.Ino))
 }
 
-// isAlone reports whether no other volume of a tree has the same id, as a copy of a whole disk has.
-func isAlone(v *volume, all []*volume) bool {
+// isUniqueVolume reports whether no other volume of a tree has the same id, as a copy of a whole
+// disk has.
+func isUniqueVolume(v *volume, all []*volume) bool {
 	return !slices.ContainsFunc(all, func(other *volume) bool { return other != v && other.id == v.id })
 }
 
 var errIndexDamaged = errors.New("its index is damaged")
 
 // decodeIndex reads an index. What it returns is safe to use with the image that the index belongs
-// to, and with no other: see previous.check.
-func decodeIndex(b []byte) (*previous, error) {
-	p := new(previous)
+// to, and with no other: see oldImage.checkImage.
+func decodeIndex(b []byte) (*oldImage, error) {
+	p := new(oldImage)
 	if len(b) < sha256.Size {
 		return nil, errIndexDamaged
 	}
@@ -203,19 +204,19 @@ func decodeIndex(b []byte) (*previous, error) {
 		return nil, errIndexDamaged
 	}
 	var err error
-	if p.header, err = decodeIndexHeader(body); err != nil {
+	if p.header, err = parseIndexHeader(body); err != nil {
 		return nil, err
 	}
 	h := &p.header
-	if uint64(len(b)) != h.indexSize() || h.BlockSize < minBlockSize || h.BlockSize > maxBlockSize ||
+	if uint64(len(b)) != h.totalSize() || h.BlockSize < minBlockSize || h.BlockSize > maxBlockSize ||
 		h.BlockSize&(h.BlockSize-1) != 0 {
 		return nil, errIndexDamaged
 	}
 	isSound := false
-	if h.Version == oldIndexVersion {
-		isSound = p.decodeOld(body[binary.Size(oldIndexHeader{}):])
+	if h.Version == indexVersion2 {
+		isSound = p.decodeVersion2(body[binary.Size(index2Header{}):])
 	} else {
-		isSound = p.decode(body[binary.Size(h):])
+		isSound = p.decodeSections(body[binary.Size(h):])
 	}
 	if !isSound {
 		return nil, errIndexDamaged
@@ -223,10 +224,10 @@ func decodeIndex(b []byte) (*previous, error) {
 	return p, nil
 }
 
-// decode reads what follows the header.
-func (p *previous) decode(b []byte) bool {
+// decodeSections reads what follows the header.
+func (p *oldImage) decodeSections(b []byte) bool {
 	h := &p.header
-	s := sections{rest: b}
+	s := indexSections{rest: b}
 	volumes := s.take(h.Volumes, indexVolume{})
 	inodes := s.take(h.Inodes, indexInode{})
 	contents := s.take(h.Contents, indexContent{})
@@ -244,14 +245,14 @@ func (p *previous) decode(b []byte) bool {
 		p.decodeInodes(inodes)
 }
 
-// sections cuts an index into its parts.
-type sections struct {
+// indexSections cuts an index into its parts.
+type indexSections struct {
 	rest  []byte
 	short bool
 }
 
 // take cuts n records off.
-func (s *sections) take(n uint32, record any) []byte {
+func (s *indexSections) take(n uint32, record any) []byte {
 	size := uint64(n) * uint64(binary.Size(record))
 	if s.short = s.short || size > uint64(len(s.rest)); s.short {
 		return nil
@@ -262,23 +263,23 @@ func (s *sections) take(n uint32, record any) []byte {
 }
 
 // cut takes a number of 32 or 64 bits off the front of b.
-func cut32(b *[]byte) (v uint32) {
+func cutUint32(b *[]byte) (v uint32) {
 	v = binary.LittleEndian.Uint32(*b)
 	*b = (*b)[4:]
 	return v
 }
 
-func cut64(b *[]byte) (v uint64) {
+func cutUint64(b *[]byte) (v uint64) {
 	v = binary.LittleEndian.Uint64(*b)
 	*b = (*b)[8:]
 	return v
 }
 
-func (p *previous) decodeGroups(b []byte) bool {
+func (p *oldImage) decodeGroups(b []byte) bool {
 	p.groups = make([]oldGroup, p.header.Groups)
 	for n := range p.groups {
 		g := &p.groups[n]
-		g.region.start, g.size, g.length, g.region.sum = cut64(&b), cut32(&b), int(cut32(&b)), cut32(&b)
+		g.region.start, g.size, g.length, g.region.sum = cutUint64(&b), cutUint32(&b), int(cutUint32(&b)), cutUint32(&b)
 		g.region.length = uint64(g.size &^ blockStored)
 		if g.region.length == 0 || g.region.length > uint64(p.header.BlockSize) || g.length > int(p.header.BlockSize) ||
 			g.region.start > math.MaxInt64/2 {
@@ -292,28 +293,28 @@ func (p *previous) decodeGroups(b []byte) bool {
 func cutWords(b []byte) []uint32 {
 	words := make([]uint32, len(b)/4)
 	for n := range words {
-		words[n] = cut32(&b)
+		words[n] = cutUint32(&b)
 	}
 	return words
 }
 
 // decodeContents reads contents, whose blocks have the sizes that are given, one list after the
 // other.
-func (p *previous) decodeContents(b []byte, sizes []uint32) bool {
+func (p *oldImage) decodeContents(b []byte, sizes []uint32) bool {
 	p.contents = make([]oldContent, p.header.Contents)
 	for n := range p.contents {
 		c := &p.contents[n]
 		c.number = uint32(n)
-		c.size = int64(cut64(&b))
-		region := oldRegion{start: cut64(&b)}
-		region.sum = cut32(&b)
-		group := cut32(&b)
-		c.offset, c.hashed = int(cut32(&b)), cut32(&b) != 0
+		c.size = int64(cutUint64(&b))
+		region := oldRegion{start: cutUint64(&b)}
+		region.sum = cutUint32(&b)
+		group := cutUint32(&b)
+		c.offset, c.hashed = int(cutUint32(&b)), cutUint32(&b) != 0
 		b = b[copy(c.hash[:], b):]
 		if c.size <= 0 || c.size > math.MaxInt64/2 || region.start > math.MaxInt64/2 {
 			return false
 		}
-		count := blockCount(c.size, int(p.header.BlockSize))
+		count := countOwnBlocks(c.size, int(p.header.BlockSize))
 		if count == 0 {
 			if group >= uint32(len(p.groups)) || int64(c.offset)+c.size > int64(p.groups[group].length) {
 				return false
@@ -330,7 +331,7 @@ func (p *previous) decodeContents(b []byte, sizes []uint32) bool {
 	return len(sizes) == 0
 }
 
-func (p *previous) decodeSets(b []byte) bool {
+func (p *oldImage) decodeSets(b []byte) bool {
 	for range p.header.Sets {
 		key, rest, ok := cutString(b)
 		if !ok {
@@ -346,12 +347,13 @@ func (p *previous) decodeSets(b []byte) bool {
 	return len(b) == 0
 }
 
-func (p *previous) decodeInodes(b []byte) bool {
+func (p *oldImage) decodeInodes(b []byte) bool {
 	p.inodes = make([]indexInode, p.header.Inodes)
 	for n := range p.inodes {
 		p.inodes[n] = indexInode{
-			Volume: cut32(&b), Ino: cut64(&b), Size: int64(cut64(&b)), Mtime: int64(cut64(&b)), Ctime: int64(cut64(&b)),
-			Content: cut32(&b), Xattrs: cut32(&b), ACL: cut32(&b), Names: cut64(&b),
+			Volume: cutUint32(&b), Ino: cutUint64(&b), Size: int64(cutUint64(&b)), Mtime: int64(cutUint64(&b)),
+			Ctime:   int64(cutUint64(&b)),
+			Content: cutUint32(&b), Xattrs: cutUint32(&b), ACL: cutUint32(&b), Names: cutUint64(&b),
 		}
 		i := &p.inodes[n]
 		if n > 0 && p.inodes[n-1].compare(*i) >= 0 || i.Volume >= uint32(len(p.volumes)) ||
@@ -375,7 +377,7 @@ func parseXattrSet(key string) (*xattrSet, bool) {
 		if _, short, known := splitXattr(name); !ok || !known || len(short) > math.MaxUint16 {
 			return nil, false
 		}
-		s.attrs = append(s.attrs, xattr{name, value})
+		s.attrs = append(s.attrs, Xattr{name, []byte(value)})
 		b = rest
 	}
 	return s, len(s.attrs) > 0

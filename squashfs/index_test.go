@@ -47,7 +47,7 @@ func TestOldIndex(t *testing.T) {
 	}
 }
 
-// oldIndex makes an index of oldIndexVersion of one that a build has written.
+// oldIndex makes an index of indexVersion2 of one that a build has written.
 func oldIndex(t testing.TB, index []byte) []byte {
 	t.Helper()
 	p, err := decodeIndex(index)
@@ -56,10 +56,10 @@ func oldIndex(t testing.TB, index []byte) []byte {
 	}
 	rest := index[binary.Size(indexHeader{}) : len(index)-sha256.Size]
 	rest = rest[len(p.volumes)*binary.Size(indexVolume{})+len(p.inodes)*binary.Size(indexInode{}):]
-	inodes := make([]byte, len(p.inodes)*binary.Size(oldIndexInode{}))
+	inodes := make([]byte, len(p.inodes)*binary.Size(index2Inode{}))
 	var contents, blocks []byte
-	h := oldIndexHeader{
-		Magic: indexMagic, Version: oldIndexVersion, Encoder: p.header.Encoder, Compression: p.header.Compression,
+	h := index2Header{
+		Magic: indexMagic, Version: indexVersion2, Encoder: p.header.Encoder, Compression: p.header.Compression,
 		BlockSize: p.header.BlockSize, Image: p.header.Image, Tree: p.header.Tree,
 		Inodes: p.header.Inodes, Contents: p.header.Contents, Groups: p.header.Groups, Sets: p.header.Sets,
 		SetBytes: p.header.SetBytes,
@@ -69,7 +69,7 @@ func oldIndex(t testing.TB, index []byte) []byte {
 		c := &p.contents[n]
 		const startEnd = 16 // of what is in front of the bytes of zeros
 		contents = append(contents, rest[:startEnd]...)
-		contents = binary.LittleEndian.AppendUint64(contents, c.blocks.sparse(c.size, int(h.BlockSize)))
+		contents = binary.LittleEndian.AppendUint64(contents, c.blocks.countSparse(c.size, int(h.BlockSize)))
 		contents = append(contents, rest[startEnd:size]...)
 		rest = rest[size:]
 		for _, word := range c.blocks {
@@ -95,7 +95,7 @@ func FuzzIndex(f *testing.F) {
 	for range 30 {
 		c.addFile()
 	}
-	c.setXattr()
+	c.changeXattr()
 	c.hole()
 	c.sparse("holes", 100*minBlockSize+1, piece{3 * minBlockSize, []byte("x")}, piece{70 * minBlockSize, []byte("x")})
 	g := buildGeneration(f, c.root, nil, Options{BlockSize: minBlockSize})
@@ -120,20 +120,20 @@ func FuzzIndex(f *testing.F) {
 			return
 		}
 		p.image = image
-		p.check()
+		p.checkImage()
 		for _, i := range p.inodes {
 			p.volumes[i.Volume].Scanned = math.MaxInt64
 			now := &inode{
-				stat:   stat{1, i.Ino, i.Size, i.Mtime, i.Ctime},
+				stat:   fileStat{1, i.Ino, i.Size, i.Mtime, i.Ctime},
 				volume: &volume{device: 1, traits: traits{ctimes: true}, old: int(i.Volume)},
 			}
-			p.xattrs(now)
+			p.findXattrs(now)
 			p.knowsHash(now)
-			if old := p.content(now); old != nil && old.group != nil {
+			if old := p.findContent(now); old != nil && old.group != nil {
 				old.group.holds(&group{length: old.group.length, contents: []*content{{old: old}}})
 			}
 		}
-		p.byHash(contentKey{})
+		p.findByHash(contentKey{})
 		for n := range p.contents {
 			c := &p.contents[n]
 			if c.group != nil {
@@ -147,10 +147,10 @@ func FuzzIndex(f *testing.F) {
 					blocks++
 				}
 			}
-			if want := blockCount(c.size, int(p.header.BlockSize)); blocks != want {
+			if want := countOwnBlocks(c.size, int(p.header.BlockSize)); blocks != want {
 				t.Errorf("a content of %d blocks has the sizes of %d", want, blocks)
 			}
-			if zeros := c.blocks.sparse(c.size, int(p.header.BlockSize)); zeros > uint64(c.size) {
+			if zeros := c.blocks.countSparse(c.size, int(p.header.BlockSize)); zeros > uint64(c.size) {
 				t.Errorf("a content of %d bytes has %d in blocks of zeros", c.size, zeros)
 			}
 		}

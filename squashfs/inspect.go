@@ -46,9 +46,9 @@ func (n *inspection) addNames(t *tree) {
 	}
 }
 
-// of returns what wants to see a file that is about to be read. A file that is read twice, for its
-// hash and for its data, is shown once, unless it was not read to its end.
-func (n *inspection) of(i *inode) []ContentInspector {
+// start returns what wants to see a file that is about to be read. A file that is read twice, for
+// its hash and for its data, is shown once, unless it was not read to its end.
+func (n *inspection) start(i *inode) []ContentInspector {
 	if n == nil || i.inspected {
 		return nil
 	}

@@ -12,23 +12,23 @@ import (
 	"testing"
 )
 
-// inspector collects what it is shown.
-type inspector struct {
+// recorder collects what it is shown.
+type recorder struct {
 	mu   sync.Mutex
 	seen map[string][]string // contents by path
 }
 
-type inspected struct {
-	to   *inspector
+type recording struct {
+	to   *recorder
 	path string
 	bytes.Buffer
 }
 
-func (i *inspector) Inspect(path string) ContentInspector { return &inspected{to: i, path: path} }
+func (i *recorder) Inspect(path string) ContentInspector { return &recording{to: i, path: path} }
 
-func (i *inspected) WriteZeros(n int64) { i.Write(make([]byte, n)) }
+func (i *recording) WriteZeros(n int64) { i.Write(make([]byte, n)) }
 
-func (i *inspected) Close() error {
+func (i *recording) Close() error {
 	i.to.mu.Lock()
 	defer i.to.mu.Unlock()
 	i.to.seen[i.path] = append(i.to.seen[i.path], i.String())
@@ -62,7 +62,7 @@ func TestInspect(t *testing.T) {
 		index, err := os.Create(filepath.Join(dir, name+".index"))
 		c.check(err)
 		defer index.Close()
-		i := &inspector{seen: map[string][]string{}}
+		i := &recorder{seen: map[string][]string{}}
 		_, err = Build(context.Background(), out, root, Options{Inspector: i, Index: index, Previous: previous})
 		c.check(err)
 		return i.seen

@@ -23,8 +23,8 @@ type Previous struct {
 	Index *os.File // nil: there is none, and so a clean build
 }
 
-// A previous is the image to build upon. It answers what a new one can take over.
-type previous struct {
+// An oldImage is the image to build upon. It answers what a new one can take over.
+type oldImage struct {
 	header   indexHeader
 	volumes  []indexVolume
 	inodes   []indexInode // by volume and number
@@ -65,27 +65,27 @@ type contentKey struct {
 	hash [sha256.Size]byte
 }
 
-// errRot says that an image is not any more what was written once.
-type errRot struct {
+// rotError says that an image is not any more what was written once.
+type rotError struct {
 	what  string
 	cause error // what the disk said; nil if it gave back other bytes without a word
 }
 
-func (e *errRot) Error() string { return e.what }
-func (e *errRot) Unwrap() error { return e.cause }
+func (e *rotError) Error() string { return e.what }
+func (e *rotError) Unwrap() error { return e.cause }
 
-func rot(what string) error { return &errRot{what: what + " is not what was written"} }
+func newRotError(what string) error { return &rotError{what: what + " is not what was written"} }
 
-// unreadable is what a disk that fails makes of an image.
-func unreadable(at int64, err error) error {
+// newReadError is what a disk that fails makes of an image.
+func newReadError(at int64, err error) error {
 	if err == io.EOF {
-		return rot("its length")
+		return newRotError("its length")
 	}
-	return &errRot{fmt.Sprintf("it cannot be read at byte %d: %v", at, err), err}
+	return &rotError{fmt.Sprintf("it cannot be read at byte %d: %v", at, err), err}
 }
 
-func rotAt(r *oldRegion) error {
-	return rot(fmt.Sprintf("data at byte %d, %d bytes long,", r.start, r.length))
+func newRegionRotError(r *oldRegion) error {
+	return newRotError(fmt.Sprintf("data at byte %d, %d bytes long,", r.start, r.length))
 }
 
 // openPrevious reads what Options.Previous gives. A reason for a clean build goes into the result.
@@ -112,14 +112,14 @@ func (b *builder) openPrevious() {
 		b.dropPrevious(err)
 		return
 	}
-	b.previous = p
+	b.old = p
 }
 
 // dropPrevious has the image built clean, for a reason. Bit rot is a reason to warn, too.
 func (b *builder) dropPrevious(reason error) {
-	b.previous = nil
+	b.old = nil
 	b.result.Reason = "cannot build upon the previous image: " + reason.Error()
-	var rot *errRot
+	var rot *rotError
 	if errors.As(reason, &rot) {
 		b.result.Damaged = true
 		b.warn("the previous image is damaged, or its index is another's: " + reason.Error() + "; built clean instead")
@@ -127,7 +127,7 @@ func (b *builder) dropPrevious(reason error) {
 }
 
 // readPrevious reads an index and makes sure that it belongs to the image.
-func readPrevious(from *Previous) (*previous, error) {
+func readPrevious(from *Previous) (*oldImage, error) {
 	if from.Index == nil {
 		return nil, errors.New("it has no index")
 	}
@@ -152,21 +152,21 @@ func readPrevious(from *Previous) (*previous, error) {
 		return nil, err
 	}
 	p.image = from.Image
-	return p, p.check()
+	return p, p.checkImage()
 }
 
 // checkIndexSize makes sure that an index has the size that its header tells. One that was
 // replaced, or is as long as somebody made it, costs no memory and no time.
 func checkIndexSize(index io.ReaderAt, size int64) error {
-	b := make([]byte, min(size, int64(binary.Size(oldIndexHeader{})))) // the longer of the two
+	b := make([]byte, min(size, int64(binary.Size(index2Header{})))) // the longer of the two
 	if _, err := index.ReadAt(b, 0); err != nil && err != io.EOF {
 		return fmt.Errorf("read index: %w", err)
 	}
-	h, err := decodeIndexHeader(b)
+	h, err := parseIndexHeader(b)
 	if err != nil {
 		return err
 	}
-	if uint64(size) != h.indexSize() || size > 1<<31 {
+	if uint64(size) != h.totalSize() || size > 1<<31 {
 		return errIndexDamaged
 	}
 	return nil
@@ -195,52 +195,52 @@ func checkIndexSum(index io.ReaderAt, size int64) error {
 	return nil
 }
 
-// check compares superblock, tables and the digests of all regions with the digest that names the
-// image.
-func (p *previous) check() error {
+// checkImage compares superblock, tables and the digests of all regions with the digest that names
+// the image.
+func (p *oldImage) checkImage() error {
 	info, err := p.image.Stat()
 	if err != nil {
 		return err
 	}
 	var b [superblockSize]byte
 	if _, err := p.image.ReadAt(b[:], 0); err != nil {
-		return unreadable(0, err)
+		return newReadError(0, err)
 	}
 	if _, err := binary.Decode(b[:], binary.LittleEndian, &p.super); err != nil {
 		return err
 	}
-	head := superblockSize + len(compressorOptions(Compression(p.header.Compression)))
+	head := superblockSize + len(encodeCompressorOptions(Compression(p.header.Compression)))
 	sb := &p.super
 	if sb.Magic != magic || sb.InodeTable < uint64(head) || sb.BytesUsed < sb.InodeTable ||
 		sb.BytesUsed > uint64(info.Size()) {
-		return rot("its superblock")
+		return newRotError("its superblock")
 	}
-	if info.Size() != padded(int64(sb.BytesUsed)) {
-		return rot("its length")
+	if info.Size() != padSize(int64(sb.BytesUsed)) {
+		return newRotError("its length")
 	}
-	regions, err := p.regions(uint64(head))
+	regions, err := p.listRegions(uint64(head))
 	if err != nil {
 		return err
 	}
 	digest := newImageDigest()
-	if err := digest.read(p.image, 0, int64(head)); err != nil {
+	if err := digest.addRange(p.image, 0, int64(head)); err != nil {
 		return err
 	}
-	if err := digest.read(p.image, int64(sb.InodeTable), int64(sb.BytesUsed)); err != nil {
+	if err := digest.addRange(p.image, int64(sb.InodeTable), int64(sb.BytesUsed)); err != nil {
 		return err
 	}
 	for _, r := range regions {
-		digest.region(r.length, r.sum)
+		digest.addRegion(r.length, r.sum)
 	}
 	if digest.sum() != p.header.Image {
-		return rot("its superblock or a table")
+		return newRotError("its superblock or a table")
 	}
 	return nil
 }
 
-// regions lists all regions that are not empty in the order of the image, where they must touch one
-// another.
-func (p *previous) regions(at uint64) ([]*oldRegion, error) {
+// listRegions lists all regions that are not empty in the order of the image, where they must touch
+// one another.
+func (p *oldImage) listRegions(at uint64) ([]*oldRegion, error) {
 	var all []*oldRegion
 	for n := range p.contents {
 		if r := p.contents[n].region; r != nil && r.length > 0 {
@@ -258,19 +258,19 @@ func (p *previous) regions(at uint64) ([]*oldRegion, error) {
 		at += r.length
 	}
 	if at != p.super.InodeTable {
-		return nil, rot("its superblock")
+		return nil, newRotError("its superblock")
 	}
 	return all, nil
 }
 
 // findVolume returns where the index has a volume, noVolume if nowhere.
-func (p *previous) findVolume(id [sha256.Size]byte) int {
+func (p *oldImage) findVolume(id [sha256.Size]byte) int {
 	return slices.IndexFunc(p.volumes, func(v indexVolume) bool { return v.ID == id })
 }
 
-// inode returns the record of an inode that has all of its stat as it was, if a change since then
-// must show in that.
-func (p *previous) inode(i *inode) (old *indexInode, isSame bool) {
+// findInode returns the record of an inode that has all of its stat as it was, if a change since
+// then must show in that.
+func (p *oldImage) findInode(i *inode) (old *indexInode, isSame bool) {
 	if p == nil || !i.isIndexed() || i.volume.old == noVolume {
 		return nil, false
 	}
@@ -287,9 +287,9 @@ func (p *previous) inode(i *inode) (old *indexInode, isSame bool) {
 		s.ctime < p.volumes[old.Volume].Scanned
 }
 
-// xattrs returns the extended attributes of an inode that has not changed.
-func (p *previous) xattrs(of *inode) (set *xattrSet, acl, ok bool) {
-	i, same := p.inode(of)
+// findXattrs returns the extended attributes of an inode that has not changed.
+func (p *oldImage) findXattrs(of *inode) (set *xattrSet, acl, ok bool) {
+	i, same := p.findInode(of)
 	if !same {
 		return nil, false, false
 	}
@@ -299,29 +299,29 @@ func (p *previous) xattrs(of *inode) (set *xattrSet, acl, ok bool) {
 	return set, i.ACL != 0, true
 }
 
-// content returns the content of a file that has not changed.
-func (p *previous) content(of *inode) *oldContent {
-	i, same := p.inode(of)
+// findContent returns the content of a file that has not changed.
+func (p *oldImage) findContent(of *inode) *oldContent {
+	i, same := p.findInode(of)
 	if !same || i.Content == noContent {
 		return nil
 	}
 	return &p.contents[i.Content]
 }
 
-// renamed says of a file that has not changed whether it had other names.
-func (p *previous) renamed(i *inode) bool {
-	old, _ := p.inode(i)
+// wasRenamed says of a file that has not changed whether it had other names.
+func (p *oldImage) wasRenamed(i *inode) bool {
+	old, _ := p.findInode(i)
 	return old != nil && old.Names != i.names
 }
 
 // knowsHash says that a file may have changed, but that a hash would tell whether it has.
-func (p *previous) knowsHash(of *inode) bool {
-	i, _ := p.inode(of)
+func (p *oldImage) knowsHash(of *inode) bool {
+	i, _ := p.findInode(of)
 	return i != nil && i.Content != noContent && i.Size == of.stat.size && p.contents[i.Content].hashed
 }
 
-// byHash finds a content.
-func (p *previous) byHash(key contentKey) *oldContent {
+// findByHash finds a content.
+func (p *oldImage) findByHash(key contentKey) *oldContent {
 	if p.hashes == nil {
 		p.hashes = make(map[contentKey]*oldContent)
 		for n := range p.contents {
@@ -346,14 +346,14 @@ func (old *oldGroup) holds(g *group) bool {
 	return true
 }
 
-// gives says whether a build of the tree with that digest, by that plan, gives the previous image
-// again. It is false where there is none.
-func (p *previous) gives(tree [sha256.Size]byte, plan *plan) bool {
-	return p != nil && p.header.Tree == tree && p.laidOutLike(plan)
+// givesAgain says whether a build of the tree with that digest, by that plan, gives the previous
+// image again. It is false where there is none.
+func (p *oldImage) givesAgain(tree [sha256.Size]byte, plan *plan) bool {
+	return p != nil && p.header.Tree == tree && p.isLaidOutLike(plan)
 }
 
-// laidOutLike says whether a plan has the contents of the previous image, in the same order.
-func (p *previous) laidOutLike(plan *plan) bool {
+// isLaidOutLike says whether a plan has the contents of the previous image, in the same order.
+func (p *oldImage) isLaidOutLike(plan *plan) bool {
 	if len(plan.contents) != len(p.contents) {
 		return false
 	}
@@ -368,21 +368,22 @@ func (p *previous) laidOutLike(plan *plan) bool {
 // Verify reads all of the image and compares it with the digests in its index. The error says what
 // is not as it was written. It returns the image's digest.
 func (from *Previous) Verify(ctx context.Context) ([sha256.Size]byte, error) {
-	return from.verify(ctx, math.MaxInt)
+	return from.verifyRegions(ctx, math.MaxInt)
 }
 
 // Sample is Verify for superblock, tables and about so many regions of data, evenly spread.
 func (from *Previous) Sample(ctx context.Context, regions int) error {
-	_, err := from.verify(ctx, regions)
+	_, err := from.verifyRegions(ctx, regions)
 	return err
 }
 
-func (from *Previous) verify(ctx context.Context, most int) (digest [sha256.Size]byte, err error) {
+func (from *Previous) verifyRegions(ctx context.Context, most int) (digest [sha256.Size]byte, err error) {
 	p, err := readPrevious(from)
 	if err != nil {
 		return digest, fmt.Errorf("verify image: %w", err)
 	}
-	regions, err := p.regions(uint64(superblockSize + len(compressorOptions(Compression(p.header.Compression)))))
+	regions,
+		err := p.listRegions(uint64(superblockSize + len(encodeCompressorOptions(Compression(p.header.Compression)))))
 	if err != nil {
 		return digest, fmt.Errorf("verify image: %w", err)
 	}
@@ -398,7 +399,7 @@ func (from *Previous) verify(ctx context.Context, most int) (digest [sha256.Size
 	return p.header.Image, nil
 }
 
-func (p *previous) verifyRegion(r *oldRegion, buf []byte) error {
+func (p *oldImage) verifyRegion(r *oldRegion, buf []byte) error {
 	var sum uint32
 	for at, end := r.start, r.start+r.length; at < end; {
 		b := buf[:min(uint64(len(buf)), end-at)]
@@ -409,7 +410,7 @@ func (p *previous) verifyRegion(r *oldRegion, buf []byte) error {
 		at += uint64(len(b))
 	}
 	if sum != r.sum {
-		return rotAt(r)
+		return newRegionRotError(r)
 	}
 	return nil
 }

@@ -22,12 +22,12 @@ type Reader struct {
 	super superblock
 	ids   []uint32
 
-	inodes      table
-	directories table
-	xattrKeys   table
-	fragments   lookup // of fragmentEntry
-	export      lookup // of inode references
-	xattrSets   lookup // of xattrEntry
+	inodes      metadataTable
+	directories metadataTable
+	xattrKeys   metadataTable
+	fragments   lookupTable // of fragmentEntry
+	export      lookupTable // of inode references
+	xattrSets   lookupTable // of xattrEntry
 
 	decoders      sync.Pool
 	metadataCache blockCache
@@ -80,19 +80,19 @@ func (r *Reader) open(size int64) error {
 	case s.BlockSize < minBlockSize || s.BlockSize > maxBlockSize || s.BlockSize != 1<<log || int(s.BlockLog) != log:
 		return fmt.Errorf("block size %d (log %d)", s.BlockSize, s.BlockLog)
 	}
-	d, err := newDecoder(s.compression())
+	d, err := newDecoder(s.compressor())
 	if err != nil {
 		return err
 	}
 	r.decoders.New = func() any {
-		d, _ := newDecoder(s.compression()) // no error, as there was none above
+		d, _ := newDecoder(s.compressor()) // no error, as there was none above
 		return d
 	}
 	r.decoders.Put(d)
 	return r.openTables()
 }
 
-func (s *superblock) compression() Compression { return Compression(s.Compression) }
+func (s *superblock) compressor() Compression { return Compression(s.Compression) }
 
 // openTables finds the tables from the image's end to its middle, each of which must end before the
 // one that follows.
@@ -100,51 +100,51 @@ func (r *Reader) openTables() (err error) {
 	s := &r.super
 	end := s.BytesUsed
 	if s.XattrTable != noTable {
-		if end, err = r.openXattrs(end); err != nil {
+		if end, err = r.openXattrTables(end); err != nil {
 			return err
 		}
 	}
-	ids := lookup{name: "id table", at: s.IDTable, count: uint64(s.IDs), entry: 4}
-	if end, err = r.openLookup(&ids, end); err != nil {
+	ids := lookupTable{name: "id table", at: s.IDTable, count: uint64(s.IDs), entry: 4}
+	if end, err = r.openLookupTable(&ids, end); err != nil {
 		return err
 	}
 	r.ids = make([]uint32, ids.count)
 	for i := range r.ids {
-		if err := r.lookup(&ids, uint64(i), &r.ids[i]); err != nil {
+		if err := r.readLookupEntry(&ids, uint64(i), &r.ids[i]); err != nil {
 			return err
 		}
 	}
 	if s.ExportTable != noTable {
-		r.export = lookup{name: "export table", at: s.ExportTable, count: uint64(s.Inodes), entry: 8}
-		if end, err = r.openLookup(&r.export, end); err != nil {
+		r.export = lookupTable{name: "export table", at: s.ExportTable, count: uint64(s.Inodes), entry: 8}
+		if end, err = r.openLookupTable(&r.export, end); err != nil {
 			return err
 		}
 	}
 	if s.Fragments > 0 {
-		r.fragments = lookup{name: "fragment table", at: s.FragmentTable, count: uint64(s.Fragments), entry: 16}
-		if end, err = r.openLookup(&r.fragments, end); err != nil {
+		r.fragments = lookupTable{name: "fragment table", at: s.FragmentTable, count: uint64(s.Fragments), entry: 16}
+		if end, err = r.openLookupTable(&r.fragments, end); err != nil {
 			return err
 		}
 	}
-	r.directories = table{name: "directory table", start: s.DirectoryTable, end: end}
-	if err := r.openTable(&r.directories); err != nil {
+	r.directories = metadataTable{name: "directory table", start: s.DirectoryTable, end: end}
+	if err := r.openMetadataTable(&r.directories); err != nil {
 		return err
 	}
-	r.inodes = table{name: "inode table", start: s.InodeTable, end: s.DirectoryTable}
-	if err := r.openTable(&r.inodes); err != nil {
+	r.inodes = metadataTable{name: "inode table", start: s.InodeTable, end: s.DirectoryTable}
+	if err := r.openMetadataTable(&r.inodes); err != nil {
 		return err
 	}
 	if s.InodeTable < superblockSize {
 		return errors.New("inode table: begins inside the superblock")
 	}
 	const smallestInode = 20 // a fifo's or socket's
-	if uint64(s.Inodes) > r.inodes.bytes()/smallestInode {
+	if uint64(s.Inodes) > r.inodes.maxSize()/smallestInode {
 		return fmt.Errorf("inode table: too small for %d inodes", s.Inodes)
 	}
 	return nil
 }
 
-func (r *Reader) openXattrs(end uint64) (start uint64, err error) {
+func (r *Reader) openXattrTables(end uint64) (start uint64, err error) {
 	var header xattrHeader
 	if err := r.readStruct(r.super.XattrTable, &header); err != nil {
 		return 0, fmt.Errorf("xattr table: %w", err)
@@ -153,19 +153,19 @@ func (r *Reader) openXattrs(end uint64) (start uint64, err error) {
 		return 0, errors.New("xattr table: is empty, which Linux refuses")
 	}
 	const headerSize = 16
-	r.xattrSets = lookup{name: "xattr table", at: r.super.XattrTable, skip: headerSize, count: uint64(header.Sets),
+	r.xattrSets = lookupTable{name: "xattr table", at: r.super.XattrTable, skip: headerSize, count: uint64(header.Sets),
 		entry: 16}
-	if end, err = r.openLookup(&r.xattrSets, end); err != nil {
+	if end, err = r.openLookupTable(&r.xattrSets, end); err != nil {
 		return 0, err
 	}
-	r.xattrKeys = table{name: "xattr keys", start: header.KeysStart, end: end}
-	return header.KeysStart, r.openTable(&r.xattrKeys)
+	r.xattrKeys = metadataTable{name: "xattr keys", start: header.KeysStart, end: end}
+	return header.KeysStart, r.openMetadataTable(&r.xattrKeys)
 }
 
 // Info returns what the superblock says.
 func (r *Reader) Info() ImageInfo {
 	return ImageInfo{
-		Compression: r.super.compression(),
+		Compression: r.super.compressor(),
 		BlockSize:   int(r.super.BlockSize),
 		Time:        time.Unix(int64(r.super.Time), 0),
 		Inodes:      int(r.super.Inodes),
@@ -202,9 +202,9 @@ func (r *Reader) readStruct(at uint64, v any) error {
 }
 
 // readBlock reads size bytes at offset at. Unless they are stored as they are, it expands them. The
-// result must be no longer than max.
-func (r *Reader) readBlock(at uint64, size int, stored bool, max int) ([]byte, error) {
-	if size == 0 || size > max {
+// result must be no longer than limit.
+func (r *Reader) readBlock(at uint64, size int, stored bool, limit int) ([]byte, error) {
+	if size == 0 || size > limit {
 		return nil, fmt.Errorf("block at %d: size %d", at, size)
 	}
 	src := make([]byte, size)
@@ -214,14 +214,14 @@ func (r *Reader) readBlock(at uint64, size int, stored bool, max int) ([]byte, e
 	if stored {
 		return src, nil
 	}
-	return r.decode(at, src, max)
+	return r.decompress(at, src, limit)
 }
 
-// decode expands what was read at offset at.
-func (r *Reader) decode(at uint64, src []byte, max int) ([]byte, error) {
+// decompress expands what was read at offset at.
+func (r *Reader) decompress(at uint64, src []byte, limit int) ([]byte, error) {
 	d := r.decoders.Get().(decoder)
 	defer r.decoders.Put(d)
-	dst := make([]byte, max)
+	dst := make([]byte, limit)
 	n, err := d.decode(dst, src)
 	if err != nil {
 		return nil, fmt.Errorf("block at %d: %w", at, err)

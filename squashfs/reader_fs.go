@@ -40,7 +40,7 @@ func (f imageFS) Lstat(name string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	return entryInfo{e}, nil
+	return fsInfo{e}, nil
 }
 
 func (f imageFS) ReadLink(name string) (string, error) {
@@ -59,7 +59,7 @@ func (f imageFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&openEntry{r: f.r, entry: e}).ReadDir(-1)
+	return (&fsEntry{r: f.r, entry: e}).ReadDir(-1)
 }
 
 func (f imageFS) Open(name string) (fs.File, error) {
@@ -67,7 +67,7 @@ func (f imageFS) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &openEntry{r: f.r, entry: e}
+	o := &fsEntry{r: f.r, entry: e}
 	if !e.IsRegular() {
 		return o, nil
 	}
@@ -75,30 +75,30 @@ func (f imageFS) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	return &openFile{o, content}, nil
+	return &fsFile{o, content}, nil
 }
 
-// openEntry is an entry that Open gave. What is not a directory has nothing to read.
-type openEntry struct {
+// fsEntry is an entry that Open gave. What is not a directory has nothing to read.
+type fsEntry struct {
 	r     *Reader
 	entry *Entry
-	at    *listing // of a directory that is being read
+	at    *directoryReader // of a directory that is being read
 }
 
-func (o *openEntry) Stat() (fs.FileInfo, error) { return entryInfo{o.entry}, nil }
-func (o *openEntry) Close() error               { return nil }
+func (o *fsEntry) Stat() (fs.FileInfo, error) { return fsInfo{o.entry}, nil }
+func (o *fsEntry) Close() error               { return nil }
 
-func (o *openEntry) Read([]byte) (int, error) {
+func (o *fsEntry) Read([]byte) (int, error) {
 	return 0, &fs.PathError{Op: "read", Path: o.entry.Path, Err: errors.New("not a regular file")}
 }
 
 // ReadDir is fs.ReadDirFile's.
-func (o *openEntry) ReadDir(n int) ([]fs.DirEntry, error) {
+func (o *fsEntry) ReadDir(n int) ([]fs.DirEntry, error) {
 	if !o.entry.IsDir() {
 		return nil, &fs.PathError{Op: "readdir", Path: o.entry.Path, Err: unix.ENOTDIR}
 	}
 	if o.at == nil {
-		o.at = o.r.list(o.entry)
+		o.at = o.r.newDirectoryReader(o.entry)
 	}
 	var list []fs.DirEntry
 	for n <= 0 || len(list) < n {
@@ -112,33 +112,33 @@ func (o *openEntry) ReadDir(n int) ([]fs.DirEntry, error) {
 			}
 			break
 		}
-		e, err := o.at.entry(d)
+		e, err := o.at.readEntry(d)
 		if err != nil {
 			return list, &fs.PathError{Op: "readdir", Path: o.entry.Path, Err: err}
 		}
-		list = append(list, fs.FileInfoToDirEntry(entryInfo{e}))
+		list = append(list, fs.FileInfoToDirEntry(fsInfo{e}))
 	}
 	return list, nil
 }
 
-// openFile is a regular file that Open gave.
-type openFile struct {
-	*openEntry
+// fsFile is a regular file that Open gave.
+type fsFile struct {
+	*fsEntry
 	*io.SectionReader
 }
 
-func (o *openFile) Read(p []byte) (int, error) { return o.SectionReader.Read(p) }
+func (o *fsFile) Read(p []byte) (int, error) { return o.SectionReader.Read(p) }
 
-// entryInfo describes an entry as fs.FileInfo.
-type entryInfo struct{ entry *Entry }
+// fsInfo describes an entry as fs.FileInfo.
+type fsInfo struct{ entry *Entry }
 
-func (i entryInfo) Name() string       { return path.Base(i.entry.Path) }
-func (i entryInfo) Size() int64        { return i.entry.Size }
-func (i entryInfo) ModTime() time.Time { return time.Unix(int64(i.entry.Mtime), 0) }
-func (i entryInfo) IsDir() bool        { return i.entry.IsDir() }
-func (i entryInfo) Sys() any           { return i.entry }
+func (i fsInfo) Name() string       { return path.Base(i.entry.Path) }
+func (i fsInfo) Size() int64        { return i.entry.Size }
+func (i fsInfo) ModTime() time.Time { return time.Unix(int64(i.entry.Mtime), 0) }
+func (i fsInfo) IsDir() bool        { return i.entry.IsDir() }
+func (i fsInfo) Sys() any           { return i.entry }
 
-func (i entryInfo) Mode() fs.FileMode {
+func (i fsInfo) Mode() fs.FileMode {
 	mode := fs.FileMode(i.entry.Mode & 0o777)
 	for bit, flag := range map[uint32]fs.FileMode{
 		unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky,

@@ -21,7 +21,7 @@ func TestReaderFS(t *testing.T) {
 	tree.symlink("share", "usr/link to a folder")
 	tree.check(os.Chmod(tree.path("usr/share"), 0o1777))
 	tree.check(os.Chmod(tree.path("usr/bin/large"), os.ModeSetuid|os.ModeSetgid|0o755))
-	fsys := openImage(t, build(t, tree.root, Options{})).FS()
+	fsys := openImage(t, buildImage(t, tree.root, Options{})).FS()
 	if err := fstest.TestFS(fsys, "etc/hosts", "usr/share/doc/file-29", "usr/share/large", "etc/dangling"); err != nil {
 		t.Error(err)
 	}
@@ -71,7 +71,7 @@ func TestReaderFSFollowsNoLink(t *testing.T) {
 	tree.symlink("etc", "link")
 	tree.symlink("hosts", "etc/link")
 	tree.check(unix.Mkfifo(tree.path("fifo"), 0o644))
-	fsys := openImage(t, build(t, tree.root, Options{})).FS()
+	fsys := openImage(t, buildImage(t, tree.root, Options{})).FS()
 	for name, want := range map[string]error{
 		"link/hosts": fs.ErrNotExist, "etc/hosts/x": fs.ErrNotExist, "none": fs.ErrNotExist,
 		"/etc": fs.ErrInvalid, "etc/": fs.ErrInvalid, "etc/../etc": fs.ErrInvalid, "": fs.ErrInvalid,
@@ -104,7 +104,7 @@ func TestReaderFSLatin1(t *testing.T) {
 	t.Parallel()
 	tree := newTorture(t)
 	tree.file("etc/m\xfcller", []byte("x"))
-	fsys := openImage(t, build(t, tree.root, Options{})).FS()
+	fsys := openImage(t, buildImage(t, tree.root, Options{})).FS()
 	if content, err := fs.ReadFile(fsys, "etc/m\xfcller"); err != nil || string(content) != "x" {
 		t.Errorf("got %q, %v", content, err)
 	}

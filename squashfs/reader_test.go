@@ -69,9 +69,9 @@ func smallTree(t testing.TB) *tortureTree {
 	tree.file("usr/share/empty", nil)
 	tree.link("etc/hosts", "usr/share/hosts")
 	tree.symlink("../bin/large", "usr/share/large")
-	tree.xattr("etc/hosts", "user.a", []byte("value"))
-	tree.xattr("usr", "user.a", bytes.Repeat([]byte("value"), 20))
-	tree.xattr("usr/bin", "user.b", bytes.Repeat([]byte("value"), 20))
+	tree.setXattr("etc/hosts", "user.a", []byte("value"))
+	tree.setXattr("usr", "user.a", bytes.Repeat([]byte("value"), 20))
+	tree.setXattr("usr/bin", "user.b", bytes.Repeat([]byte("value"), 20))
 	for i := range 30 {
 		tree.file(fmt.Sprintf("usr/share/doc/file-%d", i), tree.text(i*20))
 	}
@@ -213,7 +213,7 @@ func newPatch(t *testing.T, root string) *patch {
 	return &patch{t, image, r}
 }
 
-func (p *patch) entry(path string) *Entry {
+func (p *patch) findEntry(path string) *Entry {
 	p.t.Helper()
 	e, err := p.r.Lookup(path)
 	if err != nil {
@@ -222,17 +222,17 @@ func (p *patch) entry(path string) *Entry {
 	return e
 }
 
-// inode returns the bytes of an inode, and of what follows it in its block.
-func (p *patch) inode(path string) []byte {
+// inodeBytes returns the bytes of an inode, and of what follows it in its block.
+func (p *patch) inodeBytes(path string) []byte {
 	p.t.Helper()
-	e := p.entry(path)
+	e := p.findEntry(path)
 	return p.image[p.r.super.InodeTable+e.ref>>16+2+e.ref&0xffff:]
 }
 
-// listing returns the bytes of a directory.
-func (p *patch) listing(path string) []byte {
+// listingBytes returns the bytes of a directory.
+func (p *patch) listingBytes(path string) []byte {
 	p.t.Helper()
-	e := p.entry(path)
+	e := p.findEntry(path)
 	return p.image[p.r.directories.blocks[e.listing.block]+2+uint64(e.listing.offset):]
 }
 
@@ -243,45 +243,45 @@ func TestHostile(t *testing.T) {
 	le := binary.LittleEndian
 	for name, change := range map[string]func(p *patch){
 		"directory in itself": func(p *patch) { // usr's first entry becomes usr
-			dir, usr := p.listing("usr"), p.entry("usr")
+			dir, usr := p.listingBytes("usr"), p.findEntry("usr")
 			le.PutUint32(dir[4:], uint32(usr.ref>>16))
 			le.PutUint32(dir[8:], usr.Inode)
 			le.PutUint16(dir[12:], uint16(usr.ref))
 			le.PutUint16(dir[14:], 0)
 		},
 		"directories that overlap": func(p *patch) { // usr/share shows usr's entries
-			share, usr := p.inode("usr/share"), p.entry("usr")
+			share, usr := p.inodeBytes("usr/share"), p.findEntry("usr")
 			le.PutUint32(share[16:], uint32(p.r.directories.blocks[usr.listing.block]-p.r.super.DirectoryTable))
 			le.PutUint16(share[26:], uint16(usr.listing.offset))
 		},
-		"huge directory": func(p *patch) { le.PutUint16(p.inode("etc")[24:], 0xffff) },
-		"huge file":      func(p *patch) { le.PutUint32(p.inode("usr/bin/large")[28:], 0xffffffff) },
-		"huge symlink":   func(p *patch) { le.PutUint32(p.inode("usr/share/large")[20:], 0xffffffff) },
+		"huge directory": func(p *patch) { le.PutUint16(p.inodeBytes("etc")[24:], 0xffff) },
+		"huge file":      func(p *patch) { le.PutUint32(p.inodeBytes("usr/bin/large")[28:], 0xffffffff) },
+		"huge symlink":   func(p *patch) { le.PutUint32(p.inodeBytes("usr/share/large")[20:], 0xffffffff) },
 		"data behind all": func(p *patch) {
-			le.PutUint32(p.inode("usr/bin/large")[16:], uint32(p.r.super.InodeTable))
+			le.PutUint32(p.inodeBytes("usr/bin/large")[16:], uint32(p.r.super.InodeTable))
 		},
-		"huge block":        func(p *patch) { le.PutUint32(p.inode("usr/bin/large")[32:], 0x00ffffff) },
-		"unknown fragment":  func(p *patch) { le.PutUint32(p.inode("etc/same")[20:], 77) },
-		"fragment's end":    func(p *patch) { le.PutUint32(p.inode("etc/same")[24:], 4090) },
-		"fragment's length": func(p *patch) { le.PutUint32(p.inode("usr/share/doc/file-9")[24:], 3600) },
-		"inode type":        func(p *patch) { le.PutUint16(p.inode("etc/same"), 15) },
-		"another type":      func(p *patch) { le.PutUint16(p.inode("etc/same"), typeSymlink) },
-		"inode number":      func(p *patch) { le.PutUint32(p.inode("etc/same")[12:], 1) },
-		"owner":             func(p *patch) { le.PutUint16(p.inode("etc/same")[4:], 9) },
-		"mode":              func(p *patch) { le.PutUint16(p.inode("etc/same")[2:], 0x8000) },
-		"links":             func(p *patch) { p.inode("etc/hosts")[40]++ },
-		"links of a folder": func(p *patch) { p.inode("etc")[20]++ },
-		"parent":            func(p *patch) { p.inode("etc")[28]++ },
-		"xattrs":            func(p *patch) { p.inode("etc/hosts")[52] = 9 },
-		"slash in a name":   func(p *patch) { p.listing("etc")[20] = '/' },
-		"NUL in a name":     func(p *patch) { p.listing("etc")[20] = 0 },
-		"names not sorted":  func(p *patch) { p.listing("etc")[20] = 'z' },
-		"a name of 64 KiB":  func(p *patch) { le.PutUint16(p.listing("etc")[18:], 0xffff) },
-		"a name ..":         func(p *patch) { copy(p.listing("etc")[18:], "\x01\x00..") },
-		"a header too many": func(p *patch) { le.PutUint32(p.listing("etc"), 256) },
-		"an entry too many": func(p *patch) { le.PutUint32(p.listing("etc"), 2) },
-		"no such inode":     func(p *patch) { le.PutUint16(p.listing("etc")[12:], 0x1fff) },
-		"no such block":     func(p *patch) { le.PutUint32(p.listing("etc")[4:], 1) },
+		"huge block":        func(p *patch) { le.PutUint32(p.inodeBytes("usr/bin/large")[32:], 0x00ffffff) },
+		"unknown fragment":  func(p *patch) { le.PutUint32(p.inodeBytes("etc/same")[20:], 77) },
+		"fragment's end":    func(p *patch) { le.PutUint32(p.inodeBytes("etc/same")[24:], 4090) },
+		"fragment's length": func(p *patch) { le.PutUint32(p.inodeBytes("usr/share/doc/file-9")[24:], 3600) },
+		"inode type":        func(p *patch) { le.PutUint16(p.inodeBytes("etc/same"), 15) },
+		"another type":      func(p *patch) { le.PutUint16(p.inodeBytes("etc/same"), typeSymlink) },
+		"inode number":      func(p *patch) { le.PutUint32(p.inodeBytes("etc/same")[12:], 1) },
+		"owner":             func(p *patch) { le.PutUint16(p.inodeBytes("etc/same")[4:], 9) },
+		"mode":              func(p *patch) { le.PutUint16(p.inodeBytes("etc/same")[2:], 0x8000) },
+		"links":             func(p *patch) { p.inodeBytes("etc/hosts")[40]++ },
+		"links of a folder": func(p *patch) { p.inodeBytes("etc")[20]++ },
+		"parent":            func(p *patch) { p.inodeBytes("etc")[28]++ },
+		"xattrs":            func(p *patch) { p.inodeBytes("etc/hosts")[52] = 9 },
+		"slash in a name":   func(p *patch) { p.listingBytes("etc")[20] = '/' },
+		"NUL in a name":     func(p *patch) { p.listingBytes("etc")[20] = 0 },
+		"names not sorted":  func(p *patch) { p.listingBytes("etc")[20] = 'z' },
+		"a name of 64 KiB":  func(p *patch) { le.PutUint16(p.listingBytes("etc")[18:], 0xffff) },
+		"a name ..":         func(p *patch) { copy(p.listingBytes("etc")[18:], "\x01\x00..") },
+		"a header too many": func(p *patch) { le.PutUint32(p.listingBytes("etc"), 256) },
+		"an entry too many": func(p *patch) { le.PutUint32(p.listingBytes("etc"), 2) },
+		"no such inode":     func(p *patch) { le.PutUint16(p.listingBytes("etc")[12:], 0x1fff) },
+		"no such block":     func(p *patch) { le.PutUint32(p.listingBytes("etc")[4:], 1) },
 		"export table":      func(p *patch) { p.image[p.r.export.blocks[0]+2]++ },
 		"fragment table":    func(p *patch) { le.PutUint32(p.image[p.r.fragments.blocks[0]+2+8:], 0x00ffffff) },
 		"a value of 4 GiB":  func(p *patch) { le.PutUint32(p.image[p.r.xattrKeys.start+2+5:], 0xffffffff) },
@@ -335,20 +335,20 @@ func TestHostileOverlap(t *testing.T) {
 	for what, change := range map[string]func(p *patch){
 		"directories overlap": func(p *patch) {
 			for i := range 50 {
-				copy(p.inode(fmt.Sprintf("dirs/%02d", i))[16:28], p.inode("files")[16:28])
+				copy(p.inodeBytes(fmt.Sprintf("dirs/%02d", i))[16:28], p.inodeBytes("files")[16:28])
 			}
 		},
 		"its data overlaps": func(p *patch) {
 			for i := range 50 {
-				le.PutUint32(p.inode(fmt.Sprintf("files/%02d", i))[16:], uint32(superblockSize+i))
+				le.PutUint32(p.inodeBytes(fmt.Sprintf("files/%02d", i))[16:], uint32(superblockSize+i))
 			}
 		},
 		"points elsewhere": func(p *patch) {
-			large := p.entry("large")
+			large := p.findEntry("large")
 			p.image[p.r.inodes.blocks[large.end.block]+2+uint64(large.end.offset)]++
 		},
 		"elsewhere than to \"mo": func(p *patch) {
-			large := p.entry("large")
+			large := p.findEntry("large")
 			p.image[p.r.inodes.blocks[large.end.block]+2+uint64(large.end.offset)+12]++
 		},
 	} {
@@ -390,7 +390,7 @@ func FuzzReader(f *testing.F) {
 		f.Add(readImage(f, mksquashfs(f, tree.root, strings.Fields(options)...)))
 	}
 	for _, c := range []Compression{Zstd, Gzip, LZ4} {
-		f.Add(readImage(f, build(f, tree.root, Options{Compression: c, BlockSize: 4096})))
+		f.Add(readImage(f, buildImage(f, tree.root, Options{Compression: c, BlockSize: 4096})))
 	}
 	f.Fuzz(func(t *testing.T, image []byte) {
 		r, err := openBytes(image)

@@ -89,7 +89,7 @@ func (t *tortureTree) mknod(name string, mode uint32, major, minor uint32) strin
 	return path
 }
 
-func (t *tortureTree) xattr(name, attr string, value []byte) {
+func (t *tortureTree) setXattr(name, attr string, value []byte) {
 	t.Helper()
 	t.check(unix.Lsetxattr(filepath.Join(t.root, name), attr, value, 0))
 }
@@ -254,40 +254,40 @@ func (t *tortureTree) attributes() {
 	for i := range 3 {
 		name := fmt.Sprintf("xattrs/capable-%d", i)
 		t.file(name, t.text(100))
-		t.xattr(name, "security.capability", capability)
+		t.setXattr(name, "security.capability", capability)
 	}
 	t.file("xattrs/file", nil)
-	t.xattr("xattrs/file", "user.z", []byte("last"))
-	t.xattr("xattrs/file", "user.a", []byte("first"))
-	t.xattr("xattrs/file", "user.empty", nil)
-	t.xattr("xattrs/file", "user.bytes", []byte{0, 1, 0xff, '\n', 0})
-	t.xattr("xattrs/file", "trusted.x", []byte("trust"))
-	t.xattr("xattrs/file", "security.x", []byte("secure"))
+	t.setXattr("xattrs/file", "user.z", []byte("last"))
+	t.setXattr("xattrs/file", "user.a", []byte("first"))
+	t.setXattr("xattrs/file", "user.empty", nil)
+	t.setXattr("xattrs/file", "user.bytes", []byte{0, 1, 0xff, '\n', 0})
+	t.setXattr("xattrs/file", "trusted.x", []byte("trust"))
+	t.setXattr("xattrs/file", "security.x", []byte("secure"))
 	for i := range 3 {
 		name := fmt.Sprintf("xattrs/long-value-%d", i)
 		t.file(name, nil)
-		t.xattr(name, "user.long", bytes.Repeat([]byte("long"), 700))
-		t.xattr(name, fmt.Sprintf("user.of-%d", i), []byte("its own"))
+		t.setXattr(name, "user.long", bytes.Repeat([]byte("long"), 700))
+		t.setXattr(name, fmt.Sprintf("user.of-%d", i), []byte("its own"))
 	}
 	t.file("xattrs/long-name", nil)
-	t.xattr("xattrs/long-name", "user."+strings.Repeat("n", 250), []byte("v"))
+	t.setXattr("xattrs/long-name", "user."+strings.Repeat("n", 250), []byte("v"))
 	t.file("xattrs/many", nil)
 	for i := range 60 {
-		t.xattr("xattrs/many", fmt.Sprintf("user.%d", i), []byte(fmt.Sprint(i)))
+		t.setXattr("xattrs/many", fmt.Sprintf("user.%d", i), []byte(fmt.Sprint(i)))
 	}
 	t.dir("xattrs/dir")
-	t.xattr("xattrs/dir", "user.dir", []byte("dir"))
+	t.setXattr("xattrs/dir", "user.dir", []byte("dir"))
 	t.symlink("x", "xattrs/symlink")
-	t.xattr("xattrs/symlink", "trusted.symlink", []byte("symlink"))
+	t.setXattr("xattrs/symlink", "trusted.symlink", []byte("symlink"))
 	t.mknod("xattrs/char", unix.S_IFCHR|0o600, 1, 3)
-	t.xattr("xattrs/char", "trusted.char", []byte("char"))
+	t.setXattr("xattrs/char", "trusted.char", []byte("char"))
 	t.mknod("xattrs/block", unix.S_IFBLK|0o600, 1, 3)
-	t.xattr("xattrs/block", "trusted.block", []byte("block"))
+	t.setXattr("xattrs/block", "trusted.block", []byte("block"))
 	t.mknod("xattrs/fifo", unix.S_IFIFO|0o600, 0, 0)
-	t.xattr("xattrs/fifo", "trusted.fifo", []byte("fifo"))
+	t.setXattr("xattrs/fifo", "trusted.fifo", []byte("fifo"))
 	t.mknod("xattrs/socket", unix.S_IFSOCK|0o600, 0, 0)
-	t.xattr("xattrs/socket", "trusted.socket", []byte("socket"))
-	t.xattr(".", "user.root", []byte("root"))
+	t.setXattr("xattrs/socket", "trusted.socket", []byte("socket"))
+	t.setXattr(".", "user.root", []byte("root"))
 	t.check(unix.Chmod(t.root, 0o751))
 }
 

@@ -22,32 +22,32 @@ import (
 // A tree is what goes into an image, in the order of the image: depth first, names bytewise within
 // a directory.
 type tree struct {
-	root    *entry
-	names   []*entry  // preorder: all of a/ comes before a-b
-	inodes  []*inode  // in the order of their first names
-	volumes []*volume // the root's first
-	time    uint32    // the superblock's
+	root    *treeEntry
+	names   []*treeEntry // preorder: all of a/ comes before a-b
+	inodes  []*inode     // in the order of their first names
+	volumes []*volume    // the root's first
+	time    uint32       // the superblock's
 
 	snapshots []string // folders of snapshots that were left out
 
 	inspect *inspection // nil if nobody wants to see the files
 }
 
-// An entry is one name in the image.
-type entry struct {
-	path    string // from the root, without a slash in front; "" is the root
-	parent  *entry // nil for the root
+// A treeEntry is one name in the image.
+type treeEntry struct {
+	path    string     // from the root, without a slash in front; "" is the root
+	parent  *treeEntry // nil for the root
 	inode   *inode
-	entries []*entry   // of a directory, by name
-	listing dirListing // of a directory, once written
+	entries []*treeEntry   // of a directory, by name
+	listing writtenListing // of a directory, once written
 }
 
-func (e *entry) name() string { return path.Base(e.path) }
+func (e *treeEntry) name() string { return path.Base(e.path) }
 
 // An inode is what one or more names stand for.
 type inode struct {
-	first  *entry // its first name in order
-	mode   uint32 // st_mode
+	first  *treeEntry // its first name in order
+	mode   uint32     // st_mode
 	uid    uint32
 	gid    uint32
 	mtime  uint32 // as squashfs holds it
@@ -55,7 +55,7 @@ type inode struct {
 	target string // of a symbolic link
 	names  uint64 // a hash of all its names, in order
 	links  uint32 // names inside the image; a directory's subdirectories + 2
-	stat   stat
+	stat   fileStat
 	volume *volume // what its folder is on; of a folder, what is in it is on; nil for what is not of the tree
 	xattrs *xattrSet
 	hasACL bool
@@ -70,7 +70,7 @@ type inode struct {
 	// borrowed: the superblock's time stands for the directory's own, which goes with things
 	// outside the image.
 	borrowed bool
-	// inspected says that Options.Inspect has seen all of its content.
+	// inspected says that Options.Inspector has seen all of its content.
 	inspected bool
 	// held says that data is the file's content: it is not read from the tree (again).
 	held bool
@@ -97,8 +97,8 @@ func (i *inode) isIndexed() bool {
 		i.volume.device == i.stat.device
 }
 
-// A stat is what tells whether a file may have changed. All of it must be as it was.
-type stat struct {
+// A fileStat is what tells whether a file may have changed. All of it must be as it was.
+type fileStat struct {
 	device uint64 // of the file system; compared within one build only
 	ino    uint64
 	size   int64
@@ -108,22 +108,22 @@ type stat struct {
 
 func clampTime(seconds int64) uint32 { return uint32(min(max(seconds, 0), 1<<32-1)) }
 
-// errChanged says that the tree is not any more what it was a moment ago. The build begins again.
-type errChanged struct{ path string }
+// changedError says that the tree is not any more what it was a moment ago. The build begins again.
+type changedError struct{ path string }
 
-func (e *errChanged) Error() string {
+func (e *changedError) Error() string {
 	return fmt.Sprintf("read %s: it changes while it is read", e.path)
 }
 
-// A walker reads a tree's attributes, several directories at a time.
-type walker struct {
-	exclude  *excludes.Patterns
-	previous *previous        // may be nil
-	hold     map[string]bool  // regular files to read into memory at once, because they keep changing
-	mounts   map[string]Mount // what is mounted in the tree, by path; nil if that is not known
-	skip     bool             // snapshots stay out
-	slots    chan struct{}
-	wait     sync.WaitGroup
+// A treeWalker reads a tree's attributes, several directories at a time.
+type treeWalker struct {
+	exclude *excludes.Patterns
+	old     *oldImage        // may be nil
+	hold    map[string]bool  // regular files to read into memory at once, because they keep changing
+	mounts  map[string]Mount // what is mounted in the tree, by path; nil if that is not known
+	skip    bool             // snapshots stay out
+	slots   chan struct{}
+	wait    sync.WaitGroup
 
 	mu        sync.Mutex
 	err       error
@@ -133,24 +133,24 @@ type walker struct {
 	snapshots []string // folders of snapshots that were left out
 }
 
-// maxHeld bounds what walker.hold takes into memory.
+// maxHeld bounds what treeWalker.hold takes into memory.
 const maxHeld = 32 << 20
 
 // walk reads everything below the directory that is open as root.
-func (w *walker) walk(ctx context.Context, root, jobs int) (*entry, error) {
+func (w *treeWalker) walk(ctx context.Context, root, jobs int) (*treeEntry, error) {
 	w.slots = make(chan struct{}, jobs-1)
 	w.sets = make(map[string]*xattrSet)
 	w.room = maxHeld
-	if w.previous != nil {
-		for _, set := range w.previous.sets {
+	if w.old != nil {
+		for _, set := range w.old.sets {
 			w.sets[set.key] = set
 		}
 	}
 	var st unix.Statx_t
-	if err := statx(root, "", &st); err != nil {
+	if err := statAt(root, "", &st); err != nil {
 		return nil, fmt.Errorf("stat the tree's root: %w", err)
 	}
-	e := &entry{inode: newInode(&st)}
+	e := &treeEntry{inode: newInode(&st)}
 	e.inode.first = e
 	if err := w.enterVolume(root, e, &st); err != nil {
 		return nil, fmt.Errorf("open the tree's root: %w", err)
@@ -158,16 +158,16 @@ func (w *walker) walk(ctx context.Context, root, jobs int) (*entry, error) {
 	if err := w.readXattrs(root, ".", e.inode); err != nil {
 		return nil, fmt.Errorf("read extended attributes of the tree's root: %w", err)
 	}
-	fd, err := openat(root, ".", unix.O_DIRECTORY)
+	fd, err := openAt(root, ".", unix.O_DIRECTORY)
 	if err != nil {
 		return nil, fmt.Errorf("open the tree's root: %w", err)
 	}
-	w.directory(ctx, fd, e)
+	w.readDirectory(ctx, fd, e)
 	w.wait.Wait()
 	return e, w.err
 }
 
-func (w *walker) fail(err error) {
+func (w *treeWalker) fail(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err == nil {
@@ -175,14 +175,14 @@ func (w *walker) fail(err error) {
 	}
 }
 
-func (w *walker) failed() bool {
+func (w *treeWalker) failed() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.err != nil
 }
 
-// directory reads the directory that is open as fd, closes it, and goes on with those below.
-func (w *walker) directory(ctx context.Context, fd int, dir *entry) {
+// readDirectory reads the directory that is open as fd, closes it, and goes on with those below.
+func (w *treeWalker) readDirectory(ctx context.Context, fd int, dir *treeEntry) {
 	defer unix.Close(fd)
 	if err := ctx.Err(); err != nil {
 		w.fail(err)
@@ -192,11 +192,11 @@ func (w *walker) directory(ctx context.Context, fd int, dir *entry) {
 		w.fail(fmt.Errorf("%.100s...: more than %d directories deep", dir.path, maxDepth))
 		return
 	}
-	if err := w.open(fd, dir); err != nil {
+	if err := w.detectVolume(fd, dir); err != nil {
 		w.fail(err)
 		return
 	}
-	if err := w.list(fd, dir); err != nil {
+	if err := w.listDirectory(fd, dir); err != nil {
 		w.fail(err)
 		return
 	}
@@ -204,19 +204,19 @@ func (w *walker) directory(ctx context.Context, fd int, dir *entry) {
 		if !e.inode.isDir() || e.inode.mounted {
 			continue
 		}
-		sub, err := openat(fd, e.name(), unix.O_DIRECTORY)
+		sub, err := openAt(fd, e.name(), unix.O_DIRECTORY)
 		if err != nil {
-			w.fail(vanished(e.path, "open", err))
+			w.fail(wrapVanished(e.path, "open", err))
 			return
 		}
 		select {
 		case w.slots <- struct{}{}:
 			w.wait.Go(func() {
-				w.directory(ctx, sub, e)
+				w.readDirectory(ctx, sub, e)
 				<-w.slots
 			})
 		default:
-			w.directory(ctx, sub, e)
+			w.readDirectory(ctx, sub, e)
 		}
 		if w.failed() {
 			return
@@ -224,18 +224,19 @@ func (w *walker) directory(ctx context.Context, fd int, dir *entry) {
 	}
 }
 
-// open finds out which volume a folder begins, if it is on another one than the folder above it.
-func (w *walker) open(fd int, dir *entry) error {
+// detectVolume finds out which volume a folder begins, if it is on another one than the folder
+// above it.
+func (w *treeWalker) detectVolume(fd int, dir *treeEntry) error {
 	i := dir.inode
 	if dir.parent == nil || i.volume.device == i.stat.device && !i.crossed {
 		return nil
 	}
 	var st unix.Statx_t
-	if err := statx(fd, "", &st); err != nil {
+	if err := statAt(fd, "", &st); err != nil {
 		return fmt.Errorf("stat %s: %w", dir.path, err)
 	}
-	if statOf(&st) != i.stat {
-		return &errChanged{dir.path}
+	if newFileStat(&st) != i.stat {
+		return &changedError{dir.path}
 	}
 	if err := w.enterVolume(fd, dir, &st); err != nil {
 		return fmt.Errorf("open %s: %w", dir.path, err)
@@ -245,13 +246,13 @@ func (w *walker) open(fd int, dir *entry) error {
 
 // enterVolume has a folder begin a volume. What a previous index has of that is found by what
 // identifies it for good.
-func (w *walker) enterVolume(fd int, dir *entry, st *unix.Statx_t) error {
+func (w *treeWalker) enterVolume(fd int, dir *treeEntry, st *unix.Statx_t) error {
 	v, err := openVolume(fd, st)
 	if err != nil {
 		return err
 	}
-	if w.previous != nil && v.traits.ctimes {
-		v.old = w.previous.findVolume(v.id)
+	if w.old != nil && v.traits.ctimes {
+		v.old = w.old.findVolume(v.id)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -269,23 +270,23 @@ func (w *walker) enterVolume(fd int, dir *entry, st *unix.Statx_t) error {
 // listTries is how often a directory is listed until it holds still.
 const listTries = 5
 
-// list reads a directory's names and what they stand for, all as they were at one moment: when the
-// directory's own times say that it has not changed since.
-func (w *walker) list(fd int, dir *entry) error {
+// listDirectory reads a directory's names and what they stand for, all as they were at one moment:
+// when the directory's own times say that it has not changed since.
+func (w *treeWalker) listDirectory(fd int, dir *treeEntry) error {
 	for range listTries {
 		err := w.listOnce(fd, dir)
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			return err
 		}
 		var st unix.Statx_t
-		if err := statx(fd, "", &st); err != nil {
+		if err := statAt(fd, "", &st); err != nil {
 			return fmt.Errorf("stat %s: %w", dir.path, err)
 		}
-		now, was := statOf(&st), dir.inode.stat
+		now, was := newFileStat(&st), dir.inode.stat
 		if now == was && err == nil {
 			return nil
 		}
-		if now.ino != was.ino || mountOf(&st) != dir.inode.volume.mount {
+		if now.ino != was.ino || findMountID(&st) != dir.inode.volume.mount {
 			break // another one has taken its place
 		}
 		dir.inode.refresh(&st)
@@ -293,27 +294,27 @@ func (w *walker) list(fd int, dir *entry) error {
 			return fmt.Errorf("read extended attributes of %s: %w", dir.path, err)
 		}
 	}
-	return &errChanged{dir.path}
+	return &changedError{dir.path}
 }
 
 // listOnce reads a directory's names and what they stand for. The error is ENOENT if one of them
 // has gone meanwhile.
-func (w *walker) listOnce(fd int, dir *entry) error {
+func (w *treeWalker) listOnce(fd int, dir *treeEntry) error {
 	names, err := readNames(fd)
 	if err != nil {
 		return fmt.Errorf("list %s: %w", dir.path, err)
 	}
 	slices.Sort(names)
-	dir.entries = make([]*entry, 0, len(names))
+	dir.entries = make([]*treeEntry, 0, len(names))
 	dir.inode.borrowed = w.exclude.Empties(dir.path)
 	for _, name := range names {
-		e := &entry{path: path.Join(dir.path, name), parent: dir}
+		e := &treeEntry{path: path.Join(dir.path, name), parent: dir}
 		if w.exclude.Match(e.path) {
 			dir.inode.borrowed = true
 			continue
 		}
 		var st unix.Statx_t
-		if err := statx(fd, name, &st); err != nil {
+		if err := statAt(fd, name, &st); err != nil {
 			return fmt.Errorf("stat %s: %w", e.path, err)
 		}
 		if w.skip && holdsSnapshots(dir, name, &st) {
@@ -328,8 +329,8 @@ func (w *walker) listOnce(fd int, dir *entry) error {
 			return err
 		}
 		if !isTaken {
-			e.inode.cover()
-		} else if err := w.fill(fd, name, e, &st); err != nil {
+			e.inode.makeMountPoint()
+		} else if err := w.fillInode(fd, name, e, &st); err != nil {
 			return err
 		}
 		dir.entries = append(dir.entries, e)
@@ -337,14 +338,14 @@ func (w *walker) listOnce(fd int, dir *entry) error {
 	return nil
 }
 
-// fill reads what a stat does not tell.
-func (w *walker) fill(dirfd int, name string, e *entry, st *unix.Statx_t) error {
+// fillInode reads what a stat does not tell.
+func (w *treeWalker) fillInode(dirfd int, name string, e *treeEntry, st *unix.Statx_t) error {
 	i := e.inode
-	if _, err := inodeType(i.mode); err != nil {
+	if _, err := chooseInodeType(i.mode); err != nil {
 		return fmt.Errorf("%s: %w", e.path, err)
 	}
 	if i.mode&unix.S_IFMT == unix.S_IFLNK {
-		target, err := readlink(dirfd, name, int(i.stat.size))
+		target, err := readTarget(dirfd, name, int(i.stat.size))
 		if err != nil {
 			return fmt.Errorf("read link %s: %w", e.path, err)
 		}
@@ -367,21 +368,21 @@ func (w *walker) fill(dirfd int, name string, e *entry, st *unix.Statx_t) error 
 }
 
 // holdFile reads a file that keeps changing into memory, as it is at one moment.
-func (w *walker) holdFile(dirfd int, name string, e *entry) error {
-	fd, err := openat(dirfd, name, 0)
+func (w *treeWalker) holdFile(dirfd int, name string, e *treeEntry) error {
+	fd, err := openAt(dirfd, name, 0)
 	if err != nil {
-		return vanished(e.path, "open", err)
+		return wrapVanished(e.path, "open", err)
 	}
 	defer unix.Close(fd)
 	for range listTries {
 		var before, after unix.Statx_t
-		if err := statx(fd, "", &before); err != nil {
+		if err := statAt(fd, "", &before); err != nil {
 			return fmt.Errorf("stat %s: %w", e.path, err)
 		}
 		if before.Mode&unix.S_IFMT != unix.S_IFREG {
-			return &errChanged{e.path}
+			return &changedError{e.path}
 		}
-		if !w.take(int64(before.Size)) {
+		if !w.takeRoom(int64(before.Size)) {
 			return nil // read later, and perhaps it holds still then
 		}
 		data := make([]byte, before.Size)
@@ -389,20 +390,20 @@ func (w *walker) holdFile(dirfd int, name string, e *entry) error {
 		if err != nil {
 			return fmt.Errorf("read %s: %w", e.path, err)
 		}
-		if err := statx(fd, "", &after); err != nil {
+		if err := statAt(fd, "", &after); err != nil {
 			return fmt.Errorf("stat %s: %w", e.path, err)
 		}
-		if n == len(data) && statOf(&before) == statOf(&after) {
+		if n == len(data) && newFileStat(&before) == newFileStat(&after) {
 			e.inode.refresh(&after)
 			e.inode.held, e.inode.data = true, data
 			return nil
 		}
-		w.take(-int64(before.Size))
+		w.takeRoom(-int64(before.Size))
 	}
-	return &errChanged{e.path}
+	return &changedError{e.path}
 }
 
-func (w *walker) take(n int64) bool {
+func (w *treeWalker) takeRoom(n int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if n > w.room {
@@ -424,13 +425,13 @@ func (i *inode) refresh(st *unix.Statx_t) {
 	i.mtime = clampTime(st.Mtime.Sec)
 	i.device = unix.Mkdev(st.Rdev_major, st.Rdev_minor)
 	i.links = st.Nlink
-	i.stat = statOf(st)
+	i.stat = newFileStat(st)
 }
 
-// cover makes a mount point of an inode.
-func (i *inode) cover() {
+// makeMountPoint makes a mount point of an inode.
+func (i *inode) makeMountPoint() {
 	i.mounted, i.borrowed, i.held = true, true, true
-	i.stat, i.volume = stat{}, nil
+	i.stat, i.volume = fileStat{}, nil
 	i.links = 1
 	if i.mode&unix.S_IFMT == unix.S_IFLNK {
 		i.mode = unix.S_IFREG | 0o644 // a link without a target cannot be
@@ -438,9 +439,9 @@ func (i *inode) cover() {
 }
 
 // newTree puts a walked tree in order: numbers, link counts, times.
-func newTree(root *entry, forced time.Time) *tree {
+func newTree(root *treeEntry, forced time.Time) *tree {
 	t := &tree{root: root}
-	t.number(root)
+	t.numberInodes(root)
 	if forced.IsZero() {
 		for _, i := range t.inodes {
 			if !i.borrowed {
@@ -458,15 +459,16 @@ func newTree(root *entry, forced time.Time) *tree {
 	return t
 }
 
-func (i *inode) addName(path string) {
+func (i *inode) addName(name string) {
 	h := fnv.New64a()
 	binary.Write(h, binary.LittleEndian, i.names)
-	io.WriteString(h, path)
+	io.WriteString(h, name)
 	i.names = h.Sum64()
 }
 
-// number counts inodes and their names below an entry. Names of one file share their inode already.
-func (t *tree) number(e *entry) {
+// numberInodes counts inodes and their names below an entry. Names of one file share their inode
+// already.
+func (t *tree) numberInodes(e *treeEntry) {
 	i := e.inode
 	t.names = append(t.names, e)
 	if i.number != 0 {
@@ -486,12 +488,12 @@ func (t *tree) number(e *entry) {
 		if c.inode.isDir() {
 			i.links++
 		}
-		t.number(c)
+		t.numberInodes(c)
 	}
 }
 
-func statOf(st *unix.Statx_t) stat {
-	return stat{
+func newFileStat(st *unix.Statx_t) fileStat {
+	return fileStat{
 		device: unix.Mkdev(st.Dev_major, st.Dev_minor),
 		ino:    st.Ino,
 		size:   int64(st.Size),
@@ -500,22 +502,22 @@ func statOf(st *unix.Statx_t) stat {
 	}
 }
 
-// statx looks at a name below dirfd, never through a symbolic link; at dirfd itself if name is
+// statAt looks at a name below dirfd, never through a symbolic link; at dirfd itself if name is
 // empty.
-func statx(dirfd int, name string, st *unix.Statx_t) error {
+func statAt(dirfd int, name string, st *unix.Statx_t) error {
 	flags := unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
 	if name == "" {
 		flags |= unix.AT_EMPTY_PATH
 	}
-	return again(func() error {
+	return retryInterrupted(func() error {
 		return unix.Statx(dirfd, name, flags, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, st)
 	})
 }
 
-// openat opens a name below dirfd for reading, never through a symbolic link, and never waits for a
+// openAt opens a name below dirfd for reading, never through a symbolic link, and never waits for a
 // fifo's writer.
-func openat(dirfd int, name string, flags int) (fd int, err error) {
-	err = again(func() error {
+func openAt(dirfd int, name string, flags int) (fd int, err error) {
+	err = retryInterrupted(func() error {
 		fd, err = unix.Openat(dirfd, name, flags|unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		return err
 	})
@@ -526,7 +528,7 @@ func openat(dirfd int, name string, flags int) (fd int, err error) {
 func readFull(fd int, buf []byte, offset int64) (n int, err error) {
 	for n < len(buf) {
 		var k int
-		err := again(func() (err error) {
+		err := retryInterrupted(func() (err error) {
 			k, err = unix.Pread(fd, buf[n:], offset+int64(n))
 			return err
 		})
@@ -538,7 +540,7 @@ func readFull(fd int, buf []byte, offset int64) (n int, err error) {
 	return n, nil
 }
 
-func readlink(dirfd int, name string, size int) (string, error) {
+func readTarget(dirfd int, name string, size int) (string, error) {
 	buf := make([]byte, size+1)
 	n, err := unix.Readlinkat(dirfd, name, buf)
 	if err != nil {
@@ -568,8 +570,8 @@ func readNames(fd int) ([]string, error) {
 	}
 }
 
-// again repeats a system call that a signal interrupted.
-func again(call func() error) error {
+// retryInterrupted repeats a system call that a signal interrupted.
+func retryInterrupted(call func() error) error {
 	for {
 		if err := call(); err != unix.EINTR {
 			return err
@@ -577,11 +579,11 @@ func again(call func() error) error {
 	}
 }
 
-// vanished turns the absence of something that was there a moment ago into errChanged.
-func vanished(path, verb string, err error) error {
+// wrapVanished turns the absence of something that was there a moment ago into a changedError.
+func wrapVanished(place, verb string, err error) error {
 	switch err {
 	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENXIO, unix.ESTALE:
-		return &errChanged{path}
+		return &changedError{place}
 	}
-	return fmt.Errorf("%s %s: %w", verb, path, err)
+	return fmt.Errorf("%s %s: %w", verb, place, err)
 }

@@ -17,25 +17,14 @@ import (
 	"ltskeeper/internal/excludes"
 )
 
-// build makes an image of a tree.
-func build(t testing.TB, root string, options Options) (image string) {
+// buildImage makes an image of a tree.
+func buildImage(t testing.TB, root string, options Options) (image string) {
 	t.Helper()
-	f := create(t)
+	f := tempFile(t)
 	if _, err := Build(t.Context(), f, root, options); err != nil {
 		t.Fatal(err)
 	}
 	return f.Name()
-}
-
-// create makes a file for an image, which is closed when the test ends.
-func create(t testing.TB) *os.File {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "image"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return f
 }
 
 // The torture tree goes through our writer and mksquashfs, and comes back through the kernel,
@@ -50,7 +39,7 @@ func TestTorture(t *testing.T) {
 	for _, c := range []Compression{Zstd, Gzip, LZ4} {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
-			judge(t, tree.root, theirs, want, c)
+			compareWithPeer(t, tree.root, theirs, want, c)
 		})
 	}
 	t.Run("elsewhere", func(t *testing.T) {
@@ -94,11 +83,12 @@ func withoutWrapped(lines map[string]string) map[string]string {
 	return rest
 }
 
-// judge checks our image of a tree, of which theirs is mksquashfs's image and want the snapshot.
-func judge(t *testing.T, root, theirs string, want map[string]string, c Compression) {
+// compareWithPeer checks our image of a tree, of which theirs is mksquashfs's image and want the
+// snapshot.
+func compareWithPeer(t *testing.T, root, theirs string, want map[string]string, c Compression) {
 	needTools(t, "unsquashfs", "sqfsdiff", "mount")
-	image := build(t, root, Options{Compression: c, Jobs: 1})
-	if !sameFile(t, image, build(t, root, Options{Compression: c, Jobs: 8})) {
+	image := buildImage(t, root, Options{Compression: c, Jobs: 1})
+	if !sameFile(t, image, buildImage(t, root, Options{Compression: c, Jobs: 8})) {
 		t.Error("the image depends on the number of jobs")
 	}
 	compareSnapshots(t, "kernel", mountSnapshot(t, image), want)
@@ -209,7 +199,7 @@ func elsewhere(t *testing.T, root string) {
 	}
 	defer os.RemoveAll(copied)
 	run(t, "rsync", "-aHAX", root+"/", copied)
-	if !sameFile(t, build(t, root, Options{}), build(t, copied, Options{})) {
+	if !sameFile(t, buildImage(t, root, Options{}), buildImage(t, copied, Options{})) {
 		t.Errorf("the image depends on the file system")
 		compareSnapshots(t, "copied", snapshot(t, copied), snapshot(t, root))
 	}
@@ -232,7 +222,7 @@ func TestManyInodes(t *testing.T) {
 	}
 	tree.file("near/a", nil)
 	tree.link("first", "near/b")
-	r := openImage(t, build(t, root, Options{}))
+	r := openImage(t, buildImage(t, root, Options{}))
 	compareSnapshots(t, "reader", imageSnapshot(t, r), snapshot(t, root))
 	if err := r.Verify(t.Context()); err != nil {
 		t.Error(err)
@@ -264,7 +254,7 @@ func TestDepth(t *testing.T) {
 		}
 	}
 	deeper(maxDepth - 1)
-	r := openImage(t, build(t, root, Options{}))
+	r := openImage(t, buildImage(t, root, Options{}))
 	if err := r.Verify(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -272,7 +262,7 @@ func TestDepth(t *testing.T) {
 		t.Errorf("%d inodes, want %d", n, maxDepth)
 	}
 	deeper(1)
-	_, err = Build(t.Context(), create(t), root, Options{})
+	_, err = Build(t.Context(), tempFile(t), root, Options{})
 	if err == nil || !strings.Contains(err.Error(), "more than 4096 directories deep") {
 		t.Error(err)
 	}
@@ -288,7 +278,7 @@ func TestFileTooLarge(t *testing.T) {
 	defer os.RemoveAll(root)
 	tree := &tortureTree{TB: t, root: root}
 	tree.check(os.Truncate(tree.file("var/log/lastlog", nil), 1<<62))
-	_, err = Build(t.Context(), create(t), root, Options{})
+	_, err = Build(t.Context(), tempFile(t), root, Options{})
 	if err == nil || !strings.Contains(err.Error(), "var/log/lastlog") || !strings.Contains(err.Error(), "exclude it") {
 		t.Error(err)
 	}
@@ -301,7 +291,7 @@ func TestDebianRoot(t *testing.T) {
 	root := debianRoot(t)
 	t.Run("all", func(t *testing.T) {
 		t.Parallel()
-		judge(t, root, mksquashfs(t, root, "-comp", "lz4"), snapshot(t, root), Zstd)
+		compareWithPeer(t, root, mksquashfs(t, root, "-comp", "lz4"), snapshot(t, root), Zstd)
 	})
 	t.Run("exclude", func(t *testing.T) {
 		t.Parallel()
@@ -314,7 +304,7 @@ func TestDebianRoot(t *testing.T) {
 			t.Fatal(err)
 		}
 		theirs := openImage(t, mksquashfs(t, root, "-comp", "lz4", "-wildcards", "-ef", list))
-		ours := openImage(t, build(t, root, Options{Exclude: exclude}))
+		ours := openImage(t, buildImage(t, root, Options{Exclude: exclude}))
 		different, err := DiffImages(t.Context(), theirs, ours)
 		if err != nil {
 			t.Fatal(err)

@@ -28,7 +28,6 @@ var unfinished = []string{
 	"ldm",
 	"ltsconf",
 	"secrets",
-	"squashfs",
 	"testscripts",
 }
 

@@ -7,13 +7,13 @@ import (
 	"math"
 )
 
-// oldIndexVersion is the version of the index that the release before wrote. Nothing is built upon
+// indexVersion2 is the version of the index that the release before wrote. Nothing is built upon
 // such an index, but an image that clients have is still compared with it. It knew one volume, and
 // had a word for each block of zeros.
-const oldIndexVersion = 2
+const indexVersion2 = 2
 
-// oldIndexHeader begins an index of oldIndexVersion.
-type oldIndexHeader struct {
+// index2Header begins an index of indexVersion2.
+type index2Header struct {
 	Magic       uint64
 	Version     uint32
 	Encoder     uint32
@@ -32,8 +32,8 @@ type oldIndexHeader struct {
 }
 
 type (
-	oldIndexInode   [52]byte
-	oldIndexContent struct {
+	index2Inode   [52]byte
+	index2Content struct {
 		Size   int64
 		Start  uint64
 		Sparse uint64
@@ -41,17 +41,17 @@ type (
 	}
 )
 
-// decodeIndexHeader reads what an index begins with. That of oldIndexVersion is converted, but for
+// parseIndexHeader reads what an index begins with. That of indexVersion2 is converted, but for
 // its version.
-func decodeIndexHeader(b []byte) (h indexHeader, err error) {
+func parseIndexHeader(b []byte) (h indexHeader, err error) {
 	if _, err := binary.Decode(b, binary.LittleEndian, &h); err != nil || h.Magic != indexMagic {
 		return h, errIndexDamaged
 	}
 	switch h.Version {
 	case indexVersion:
 		return h, nil
-	case oldIndexVersion:
-		var old oldIndexHeader
+	case indexVersion2:
+		var old index2Header
 		if _, err := binary.Decode(b, binary.LittleEndian, &old); err != nil {
 			return h, errIndexDamaged
 		}
@@ -66,13 +66,13 @@ func decodeIndexHeader(b []byte) (h indexHeader, err error) {
 	return h, fmt.Errorf("its index has version %d, and this program reads %d", h.Version, indexVersion)
 }
 
-// decodeOld reads what follows the header in an index of oldIndexVersion: only what says where data
-// is in the image.
-func (p *previous) decodeOld(b []byte) bool {
+// decodeVersion2 reads what follows the header in an index of indexVersion2: only what says where
+// data is in the image.
+func (p *oldImage) decodeVersion2(b []byte) bool {
 	h := &p.header
-	s := sections{rest: b}
-	s.take(h.Inodes, oldIndexInode{})
-	contents := s.take(h.Contents, oldIndexContent{})
+	s := indexSections{rest: b}
+	s.take(h.Inodes, index2Inode{})
+	contents := s.take(h.Contents, index2Content{})
 	words := cutWords(s.take(h.Blocks, uint32(0)))
 	groups := s.take(h.Groups, indexGroup{})
 	s.take(h.SetBytes, byte(0))
@@ -82,9 +82,9 @@ func (p *previous) decodeOld(b []byte) bool {
 	var converted []byte
 	var sizes []uint32
 	for len(contents) > 0 {
-		var c oldIndexContent
+		var c index2Content
 		n, err := binary.Decode(contents, binary.LittleEndian, &c)
-		count := blockCount(c.Size, int(h.BlockSize))
+		count := countOwnBlocks(c.Size, int(h.BlockSize))
 		if err != nil || c.Size > math.MaxInt64/2 || count > int64(len(words)) {
 			return false
 		}

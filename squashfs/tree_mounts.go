@@ -18,15 +18,15 @@ type Mount struct {
 // a mount of the same file system, otherwise by the device.
 type mountID struct{ number, device uint64 }
 
-func mountOf(st *unix.Statx_t) mountID {
+func findMountID(st *unix.Statx_t) mountID {
 	if st.Mask&unix.STATX_MNT_ID != 0 {
 		return mountID{number: st.Mnt_id}
 	}
 	return mountID{device: unix.Mkdev(st.Dev_major, st.Dev_minor)}
 }
 
-// mountsByPath is nil if the mounts are not known.
-func mountsByPath(list []Mount) map[string]Mount {
+// mapMounts is nil if the mounts are not known.
+func mapMounts(list []Mount) map[string]Mount {
 	if list == nil {
 		return nil
 	}
@@ -40,8 +40,8 @@ func mountsByPath(list []Mount) map[string]Mount {
 // crossMount compares where an entry is mounted with the table of mounts, which was read before. It
 // reports whether what is there belongs to the tree. The error says that something was mounted or
 // unmounted since.
-func (w *walker) crossMount(dirfd int, e *entry, st *unix.Statx_t) (isTaken bool, err error) {
-	mount, above := mountOf(st), e.parent.inode.volume.mount
+func (w *treeWalker) crossMount(dirfd int, e *treeEntry, st *unix.Statx_t) (isTaken bool, err error) {
+	mount, above := findMountID(st), e.parent.inode.volume.mount
 	listed, isListed := w.mounts[e.path]
 	switch {
 	case mount == above && isListed:
@@ -59,7 +59,7 @@ func (w *walker) crossMount(dirfd int, e *entry, st *unix.Statx_t) (isTaken bool
 	if !e.inode.isDir() { // a folder is looked at when it is opened
 		fd, err := unix.Openat(dirfd, e.name(), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		if err != nil {
-			return false, vanished(e.path, "open", err)
+			return false, wrapVanished(e.path, "open", err)
 		}
 		defer unix.Close(fd)
 		if err := w.enterVolume(fd, e, st); err != nil {
@@ -75,12 +75,12 @@ var snapshotFolders = map[string]bool{".snapshots": true, "timeshift": true, "ti
 
 // holdsSnapshots reports whether an entry of a folder is one that holds snapshots of the file
 // system that begins there.
-func holdsSnapshots(dir *entry, name string, st *unix.Statx_t) bool {
+func holdsSnapshots(dir *treeEntry, name string, st *unix.Statx_t) bool {
 	isTop := dir.parent == nil || dir.inode.volume != dir.parent.inode.volume
 	return isTop && snapshotFolders[name] && uint32(st.Mode)&unix.S_IFMT == unix.S_IFDIR
 }
 
-func (w *walker) skipSnapshots(path string) {
+func (w *treeWalker) skipSnapshots(path string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.snapshots = append(w.snapshots, path)

@@ -24,16 +24,16 @@ type OverlayFile struct {
 	ContentOnly bool
 }
 
-// lay puts a file into the tree. Directories on its way that the tree lacks are made, with the
+// putInto puts a file into the tree. Directories on its way that the tree lacks are made, with the
 // superblock's time.
-func (f *OverlayFile) lay(root *entry) error {
-	if err := f.layBelow(root); err != nil {
+func (f *OverlayFile) putInto(root *treeEntry) error {
+	if err := f.putBelow(root); err != nil {
 		return fmt.Errorf("put %s into the image: %w", f.Path, err)
 	}
 	return nil
 }
 
-func (f *OverlayFile) layBelow(dir *entry) error {
+func (f *OverlayFile) putBelow(dir *treeEntry) error {
 	if !fs.ValidPath(f.Path) || f.Path == "." {
 		return errors.New("no path from the root, without a slash in front")
 	}
@@ -49,7 +49,7 @@ func (f *OverlayFile) layBelow(dir *entry) error {
 		at, found := dir.find(name)
 		if !found {
 			made := &inode{mode: unix.S_IFDIR | 0o755, links: 1, borrowed: true}
-			dir.entries = slices.Insert(dir.entries, at, &entry{path: path, parent: dir, inode: made})
+			dir.entries = slices.Insert(dir.entries, at, &treeEntry{path: path, parent: dir, inode: made})
 		}
 		if dir = dir.entries[at]; !dir.inode.isDir() {
 			return fmt.Errorf("%s is no directory", path)
@@ -64,7 +64,7 @@ func (f *OverlayFile) layBelow(dir *entry) error {
 		i.held, i.data, i.replaced = true, f.Content, true
 		return nil
 	}
-	e := &entry{path: f.Path, parent: dir, inode: &inode{
+	e := &treeEntry{path: f.Path, parent: dir, inode: &inode{
 		mode:     unix.S_IFREG | uint32(f.Mode.Perm()),
 		mtime:    clampTime(f.Mtime.Unix()),
 		borrowed: f.Mtime.IsZero(),
@@ -85,8 +85,8 @@ func (f *OverlayFile) layBelow(dir *entry) error {
 }
 
 // find returns where name stands, or would stand, among a directory's entries.
-func (e *entry) find(name string) (int, bool) {
-	return slices.BinarySearchFunc(e.entries, name, func(e *entry, name string) int {
+func (e *treeEntry) find(name string) (int, bool) {
+	return slices.BinarySearchFunc(e.entries, name, func(e *treeEntry, name string) int {
 		return strings.Compare(e.name(), name)
 	})
 }

@@ -44,7 +44,7 @@ func TestBlockSizes(t *testing.T) {
 				zeroBytes -= uint64(short)
 			}
 		}
-		if got := sizes.sparse(size, minBlockSize); got != zeroBytes {
+		if got := sizes.countSparse(size, minBlockSize); got != zeroBytes {
 			t.Fatalf("seed %d: %d bytes of zeros, want %d", seed, got, zeroBytes)
 		}
 

@@ -13,10 +13,10 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// A job is a block on its way into the image. One goroutine fills jobs in the order of the image,
-// several compress them, one writes them in that order again. A fixed number of them goes round,
-// and with it the memory.
-type job struct {
+// A blockJob is a block on its way into the image. One goroutine fills jobs in the order of the
+// image, several compress them, one writes them in that order again. A fixed number of them goes
+// round, and with it the memory.
+type blockJob struct {
 	raw    []byte
 	packed []byte
 	region *region // nil for bytes copied from the previous image
@@ -33,14 +33,14 @@ type dataWriter struct {
 	plan     *plan
 	root     int
 	options  *Options
-	previous *previous
+	old      *oldImage
 	out      *output
 	progress func(bytes int64, files int)
 	inspect  *inspection
 
-	free  chan *job
-	order chan *job
-	work  chan *job
+	free  chan *blockJob
+	order chan *blockJob
+	work  chan *blockJob
 
 	bytesRead, copied, packed int64
 }
@@ -51,31 +51,31 @@ const inFlight = 8 << 20
 
 func (w *dataWriter) write(ctx context.Context) error {
 	n := max(inFlight/w.plan.blockSize, 4*w.options.Jobs+4)
-	w.free, w.order, w.work = make(chan *job, n), make(chan *job, n), make(chan *job, n)
+	w.free, w.order, w.work = make(chan *blockJob, n), make(chan *blockJob, n), make(chan *blockJob, n)
 	for range n {
-		w.free <- &job{done: make(chan struct{}, 1)}
+		w.free <- &blockJob{done: make(chan struct{}, 1)}
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(w.order)
 		defer close(w.work)
-		return w.read(ctx)
+		return w.readRegions(ctx)
 	})
 	for range w.options.Jobs {
 		group.Go(w.compress)
 	}
-	group.Go(func() error { return w.emit(ctx) })
+	group.Go(func() error { return w.writeJobs(ctx) })
 	return group.Wait()
 }
 
-// read fills the jobs, in the order of the image.
-func (w *dataWriter) read(ctx context.Context) error {
-	files := &opener{root: w.root, inspect: w.inspect}
+// readRegions fills the jobs, in the order of the image.
+func (w *dataWriter) readRegions(ctx context.Context) error {
+	files := &treeOpener{root: w.root, inspect: w.inspect}
 	defer files.close()
 	for regions := w.plan.regions; len(regions) > 0; {
 		var err error
-		if n := adjacent(regions); n > 0 {
-			err = w.copy(ctx, regions[:n])
+		if n := countAdjacent(regions); n > 0 {
+			err = w.copyRegions(ctx, regions[:n])
 			regions = regions[n:]
 		} else {
 			if r := regions[0]; r.group != nil {
@@ -92,8 +92,8 @@ func (w *dataWriter) read(ctx context.Context) error {
 	return nil
 }
 
-// next takes a free job with room for n bytes.
-func (w *dataWriter) next(ctx context.Context, n int) (*job, error) {
+// takeJob takes a free job with room for n bytes.
+func (w *dataWriter) takeJob(ctx context.Context, n int) (*blockJob, error) {
 	select {
 	case j := <-w.free:
 		if cap(j.raw) < n {
@@ -107,7 +107,7 @@ func (w *dataWriter) next(ctx context.Context, n int) (*job, error) {
 	}
 }
 
-func (w *dataWriter) send(j *job) {
+func (w *dataWriter) send(j *blockJob) {
 	w.order <- j // never waits: it has room for all jobs
 	if j.region == nil {
 		j.done <- struct{}{}
@@ -116,15 +116,15 @@ func (w *dataWriter) send(j *job) {
 	}
 }
 
-func (w *dataWriter) readBlocks(ctx context.Context, files *opener, r *region) error {
+func (w *dataWriter) readBlocks(ctx context.Context, files *treeOpener, r *region) error {
 	c, blockSize := r.content, w.plan.blockSize
-	f, err := files.openContent(c)
+	f, err := files.open(c)
 	if err != nil {
 		return err
 	}
 	defer f.close()
 	for offset := int64(0); offset < c.size; {
-		j, err := w.next(ctx, int(min(int64(blockSize), c.size-offset)))
+		j, err := w.takeJob(ctx, int(min(int64(blockSize), c.size-offset)))
 		if err != nil {
 			return err
 		}
@@ -133,7 +133,7 @@ func (w *dataWriter) readBlocks(ctx context.Context, files *opener, r *region) e
 			return err
 		}
 		if zero {
-			j.raw, j.zeros = j.raw[:0], blocksOf(n, blockSize)
+			j.raw, j.zeros = j.raw[:0], countBlocks(n, blockSize)
 		}
 		offset += n
 		w.bytesRead += n
@@ -143,11 +143,11 @@ func (w *dataWriter) readBlocks(ctx context.Context, files *opener, r *region) e
 		}
 		w.send(j)
 	}
-	return f.check()
+	return f.checkUnchanged()
 }
 
-func (w *dataWriter) readGroup(ctx context.Context, files *opener, r *region) error {
-	j, err := w.next(ctx, r.group.length)
+func (w *dataWriter) readGroup(ctx context.Context, files *treeOpener, r *region) error {
+	j, err := w.takeJob(ctx, r.group.length)
 	if err != nil {
 		return err
 	}
@@ -157,15 +157,15 @@ func (w *dataWriter) readGroup(ctx context.Context, files *opener, r *region) er
 		}
 	}
 	j.region = r
-	j.source, j.files = r.source()
+	j.source, j.files = r.countSource()
 	w.bytesRead += j.source
 	w.send(j)
 	return nil
 }
 
 // readInto reads a small content into b.
-func (c *content) readInto(files *opener, b []byte) error {
-	f, err := files.openContent(c)
+func (c *content) readInto(files *treeOpener, b []byte) error {
+	f, err := files.open(c)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (c *content) readInto(files *opener, b []byte) error {
 	if zero {
 		clear(b)
 	}
-	return f.check()
+	return f.checkUnchanged()
 }
 
 // compress packs jobs until there are no more. A block that does not become shorter stays as it is.
@@ -193,10 +193,10 @@ func (w *dataWriter) compress() error {
 	return err
 }
 
-// emit writes jobs in order.
-func (w *dataWriter) emit(ctx context.Context) error {
+// writeJobs writes jobs in order.
+func (w *dataWriter) writeJobs(ctx context.Context) error {
 	for {
-		var j *job
+		var j *blockJob
 		select {
 		case next, ok := <-w.order:
 			if !ok {
@@ -211,7 +211,7 @@ func (w *dataWriter) emit(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if err := w.emitJob(j); err != nil {
+		if err := w.writeJob(j); err != nil {
 			return err
 		}
 		w.progress(j.source, j.files)
@@ -219,7 +219,7 @@ func (w *dataWriter) emit(ctx context.Context) error {
 	}
 }
 
-func (w *dataWriter) emitJob(j *job) error {
+func (w *dataWriter) writeJob(j *blockJob) error {
 	if j.err != nil {
 		return fmt.Errorf("compress: %w", j.err)
 	}

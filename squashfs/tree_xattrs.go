@@ -12,28 +12,26 @@ import (
 
 // An xattrSet is a set of extended attributes that one or more inodes have, by name.
 type xattrSet struct {
-	attrs []xattr
+	attrs []Xattr
 	key   string // the whole set in one string
 	index uint32 // in the image's table, once it is written
 }
 
-type xattr struct{ name, value string }
-
-func newXattrSet(attrs []xattr) *xattrSet {
-	slices.SortFunc(attrs, func(a, b xattr) int { return strings.Compare(a.name, b.name) })
+func newXattrSet(attrs []Xattr) *xattrSet {
+	slices.SortFunc(attrs, func(a, b Xattr) int { return strings.Compare(a.Name, b.Name) })
 	var key []byte
 	for _, a := range attrs {
-		key = appendString(appendString(key, a.name), a.value)
+		key = appendString(appendString(key, a.Name), string(a.Value))
 	}
 	return &xattrSet{attrs: attrs, key: string(key)}
 }
 
 // readXattrs gives an inode its extended attributes: those of the previous image if it has not
 // changed since.
-func (w *walker) readXattrs(dirfd int, name string, i *inode) error {
+func (w *treeWalker) readXattrs(dirfd int, name string, i *inode) error {
 	i.xattrs, i.hasACL = nil, false
-	if w.previous != nil {
-		if set, acl, ok := w.previous.xattrs(i); ok {
+	if w.old != nil {
+		if set, acl, ok := w.old.findXattrs(i); ok {
 			i.xattrs, i.hasACL = set, acl
 			return nil
 		}
@@ -44,7 +42,7 @@ func (w *walker) readXattrs(dirfd int, name string, i *inode) error {
 	if err != nil || len(names) == 0 {
 		return err
 	}
-	var attrs []xattr
+	var attrs []Xattr
 	for _, name := range names {
 		switch _, _, ok := splitXattr(name); {
 		case strings.HasPrefix(name, "system.posix_acl_"):
@@ -60,16 +58,16 @@ func (w *walker) readXattrs(dirfd int, name string, i *inode) error {
 		if err != nil {
 			return err
 		}
-		attrs = append(attrs, xattr{name, string(value)})
+		attrs = append(attrs, Xattr{name, value})
 	}
 	if len(attrs) > 0 {
-		i.xattrs = w.intern(newXattrSet(attrs))
+		i.xattrs = w.internXattrs(newXattrSet(attrs))
 	}
 	return nil
 }
 
-// intern returns the one set that stands for all equal ones.
-func (w *walker) intern(set *xattrSet) *xattrSet {
+// internXattrs returns the one set that stands for all equal ones.
+func (w *treeWalker) internXattrs(set *xattrSet) *xattrSet {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if same := w.sets[set.key]; same != nil {
@@ -80,7 +78,7 @@ func (w *walker) intern(set *xattrSet) *xattrSet {
 }
 
 func listXattrs(file string) ([]string, error) {
-	list, err := growing(func(buf []byte) (int, error) { return unix.Llistxattr(file, buf) })
+	list, err := readGrowing(func(buf []byte) (int, error) { return unix.Llistxattr(file, buf) })
 	if errors.Is(err, unix.ENOTSUP) || len(list) == 0 && err == nil {
 		return nil, nil
 	}
@@ -95,11 +93,11 @@ func listXattrs(file string) ([]string, error) {
 }
 
 func getXattr(file, name string) ([]byte, error) {
-	return growing(func(buf []byte) (int, error) { return unix.Lgetxattr(file, name, buf) })
+	return readGrowing(func(buf []byte) (int, error) { return unix.Lgetxattr(file, name, buf) })
 }
 
-// growing calls with larger buffers until one is large enough.
-func growing(call func([]byte) (int, error)) ([]byte, error) {
+// readGrowing calls with larger buffers until one is large enough.
+func readGrowing(call func([]byte) (int, error)) ([]byte, error) {
 	for size := 256; ; size *= 4 {
 		buf := make([]byte, size)
 		n, err := call(buf)

@@ -1,15 +1,17 @@
 package squashfs
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // idRange is how many ids a user namespace has by convention, from its offset on.
 const idRange = 1 << 16
 
 // mapOwners takes an offset off all owners below an entry.
-func (w *walker) mapOwners(e *entry, offset uint32) error {
+func (w *treeWalker) mapOwners(e *treeEntry, offset uint32) error {
 	if i := e.inode; i.first == e {
 		for _, id := range []*uint32{&i.uid, &i.gid} {
 			switch {
@@ -35,7 +37,7 @@ func (w *walker) mapOwners(e *entry, offset uint32) error {
 }
 
 // shown is an entry's path for a person.
-func (e *entry) shown() string { return "/" + e.path }
+func (e *treeEntry) shown() string { return "/" + e.path }
 
 // The value of security.capability, from linux/capability.h: revision 3 is revision 2 with the user
 // that is root in the namespace behind it, in 32 bits.
@@ -50,16 +52,14 @@ const (
 
 // mapCapabilities makes the capabilities that a file has in the namespace whose root is the user
 // offset those that it has on a client.
-func (w *walker) mapCapabilities(e *entry, offset uint32) error {
+func (w *treeWalker) mapCapabilities(e *treeEntry, offset uint32) error {
 	set := e.inode.xattrs
 	if set == nil {
 		return nil
 	}
-	attrs := make([]xattr, len(set.attrs))
-	copy(attrs, set.attrs)
-	for n, a := range attrs {
-		value := []byte(a.value)
-		if a.name != capabilityName || len(value) < 4 ||
+	for n, a := range set.attrs {
+		value := bytes.Clone(a.Value)
+		if a.Name != capabilityName || len(value) < 4 ||
 			binary.LittleEndian.Uint32(value)&capabilityRevision != capabilityV3 {
 			continue
 		}
@@ -69,8 +69,9 @@ func (w *walker) mapCapabilities(e *entry, offset uint32) error {
 		}
 		magic := binary.LittleEndian.Uint32(value)&^uint32(capabilityRevision) | capabilityV2
 		binary.LittleEndian.PutUint32(value, magic)
-		attrs[n].value = string(value[:capabilityV2Size])
-		e.inode.xattrs = w.intern(newXattrSet(attrs))
+		attrs := slices.Clone(set.attrs)
+		attrs[n].Value = value[:capabilityV2Size]
+		e.inode.xattrs = w.internXattrs(newXattrSet(attrs))
 		return nil
 	}
 	return nil

@@ -26,8 +26,8 @@ type identity struct {
 	ctime    int64
 }
 
-// identity is what a stat said of an inode that was found in a mount.
-func (i *inode) identity(mount mountID) identity {
+// identityIn is what a stat said of an inode that was found in a mount.
+func (i *inode) identityIn(mount mountID) identity {
 	return identity{
 		fileNumber: fileNumber{i.stat.device, i.stat.ino}, mount: mount,
 		mode: i.mode, uid: i.uid, gid: i.gid, rdev: i.device, links: i.links,
@@ -37,15 +37,15 @@ func (i *inode) identity(mount mountID) identity {
 
 // A linker finds the names that stand for one file, and has them share an inode.
 type linker struct {
-	walker  *walker
-	files   opener
+	walker  *treeWalker
+	files   treeOpener
 	options *Options
 }
 
 // linkNames joins the names of a walked tree that stand for the same file. Where the numbers alone
 // do not prove that, the content must be equal as well; folders are never joined. Numbers that
 // something else has, too, are marked as ambiguous.
-func (l *linker) linkNames(ctx context.Context, root *entry) error {
+func (l *linker) linkNames(ctx context.Context, root *treeEntry) error {
 	defer l.files.close()
 	var suspects []suspect // in the order of the tree
 	for _, names := range groupNames(root) {
@@ -63,13 +63,13 @@ func (l *linker) linkNames(ctx context.Context, root *entry) error {
 }
 
 // groupNames lists the names that share a number with another one, in the order of the tree.
-func groupNames(root *entry) [][]*entry {
+func groupNames(root *treeEntry) [][]*treeEntry {
 	names := listNames(root)
 	// by device and inode number: the first name, or a group, negative and less 1
 	devices := make(map[uint64]map[uint64]int32)
 	var device uint64
 	var numbers map[uint64]int32
-	var groups [][]*entry
+	var groups [][]*treeEntry
 	for n, e := range names {
 		s := &e.inode.stat
 		if s.ino == 0 {
@@ -86,7 +86,7 @@ func groupNames(root *entry) [][]*entry {
 			numbers[s.ino] = int32(n)
 		case at >= 0:
 			numbers[s.ino] = int32(-len(groups) - 1)
-			groups = append(groups, []*entry{names[at], e})
+			groups = append(groups, []*treeEntry{names[at], e})
 		default:
 			groups[-at-1] = append(groups[-at-1], e)
 		}
@@ -95,9 +95,9 @@ func groupNames(root *entry) [][]*entry {
 }
 
 // listNames lists an entry and all that is below it, in the order of the tree.
-func listNames(root *entry) (names []*entry) {
-	var visit func(*entry)
-	visit = func(e *entry) {
+func listNames(root *treeEntry) (names []*treeEntry) {
+	var visit func(*treeEntry)
+	visit = func(e *treeEntry) {
 		names = append(names, e)
 		for _, below := range e.entries {
 			visit(below)
@@ -114,10 +114,10 @@ const linkTries = 3
 // compareNames returns the identities of names that share a number. If they differ, or are more
 // than the file has links, the file may have changed or moved between one look and the next: all
 // are looked at again.
-func (l *linker) compareNames(names []*entry) ([]identity, error) {
+func (l *linker) compareNames(names []*treeEntry) ([]identity, error) {
 	ids := make([]identity, len(names))
 	for n, e := range names {
-		ids[n] = e.inode.identity(e.inode.volume.mount)
+		ids[n] = e.inode.identityIn(e.inode.volume.mount)
 	}
 	for range linkTries {
 		if allEqual(ids) && len(names) <= int(ids[0].links) {
@@ -125,23 +125,23 @@ func (l *linker) compareNames(names []*entry) ([]identity, error) {
 		}
 		for n, e := range names {
 			var st unix.Statx_t
-			dir, name, err := l.find(e)
+			dir, name, err := l.openParent(e)
 			if err != nil {
 				return nil, err
 			}
-			if err := statx(dir, name, &st); err != nil {
-				return nil, vanished(e.path, "stat", err)
+			if err := statAt(dir, name, &st); err != nil {
+				return nil, wrapVanished(e.path, "stat", err)
 			}
-			if ids[n] = newInode(&st).identity(mountOf(&st)); ids[n].fileNumber != ids[0].fileNumber {
-				return nil, &errChanged{e.path}
+			if ids[n] = newInode(&st).identityIn(findMountID(&st)); ids[n].fileNumber != ids[0].fileNumber {
+				return nil, &changedError{e.path}
 			}
 		}
 	}
 	return ids, nil
 }
 
-// find returns an open directory, and what an entry is called in it.
-func (l *linker) find(e *entry) (dir int, name string, err error) {
+// openParent returns an open directory, and what an entry is called in it.
+func (l *linker) openParent(e *treeEntry) (dir int, name string, err error) {
 	if e.parent == nil {
 		return l.files.root, ".", nil
 	}
@@ -160,7 +160,7 @@ func allEqual(ids []identity) bool {
 
 // joinProven joins names that share a number where their identities prove that they are one file,
 // and returns those where their content has to.
-func (l *linker) joinProven(names []*entry, ids []identity) (unproven []suspect, err error) {
+func (l *linker) joinProven(names []*treeEntry, ids []identity) (unproven []suspect, err error) {
 	first := names[0].inode
 	isAmbiguous := !allEqual(ids) || len(names) > int(ids[0].links)
 	switch {
@@ -176,7 +176,7 @@ func (l *linker) joinProven(names []*entry, ids []identity) (unproven []suspect,
 	}
 	for n, e := range names {
 		if ids[n].links > 1 && !e.inode.isDir() {
-			unproven = append(unproven, suspect{entry: e, identity: ids[n]})
+			unproven = append(unproven, suspect{treeEntry: e, identity: ids[n]})
 		}
 	}
 	return unproven, nil
@@ -184,13 +184,13 @@ func (l *linker) joinProven(names []*entry, ids []identity) (unproven []suspect,
 
 // distrust marks names whose number is ambiguous. Their extended attributes are read anew: what a
 // previous image has under the number may be another file's.
-func (l *linker) distrust(names []*entry) error {
+func (l *linker) distrust(names []*treeEntry) error {
 	for _, e := range names {
 		if e.inode.isAmbiguous {
 			continue
 		}
 		e.inode.isAmbiguous = true
-		dir, name, err := l.find(e)
+		dir, name, err := l.openParent(e)
 		if err != nil {
 			return err
 		}
@@ -203,7 +203,7 @@ func (l *linker) distrust(names []*entry) error {
 
 // A suspect is a name that may stand for the same file as another one, as far as a stat tells.
 type suspect struct {
-	*entry
+	*treeEntry
 	identity identity
 	content  *content // of a regular file that is not empty
 }
@@ -220,11 +220,11 @@ type linkKey struct {
 // joinEqual joins names whose identities agree and that have the same content. If identities agree
 // and the content does not, the number is ambiguous, too.
 func (l *linker) joinEqual(ctx context.Context, suspects []suspect) error {
-	if err := l.hash(ctx, suspects); err != nil {
+	if err := l.hashSuspects(ctx, suspects); err != nil {
 		return err
 	}
 	first := make(map[linkKey]*inode)
-	alike := make(map[identity][]*entry)
+	alike := make(map[identity][]*treeEntry)
 	keys := make(map[identity]int) // how many different files there are
 	for _, s := range suspects {
 		key := linkKey{identity: s.identity, target: s.inode.target, xattrs: s.inode.xattrs, hasACL: s.inode.hasACL}
@@ -232,9 +232,9 @@ func (l *linker) joinEqual(ctx context.Context, suspects []suspect) error {
 			key.hash = s.content.hash
 			s.inode.hash = &s.content.hash
 		}
-		alike[s.identity] = append(alike[s.identity], s.entry)
+		alike[s.identity] = append(alike[s.identity], s.treeEntry)
 		if same := first[key]; same != nil {
-			s.entry.inode = same
+			s.treeEntry.inode = same
 		} else {
 			first[key] = s.inode
 			keys[s.identity]++
@@ -251,9 +251,9 @@ func (l *linker) joinEqual(ctx context.Context, suspects []suspect) error {
 	return nil
 }
 
-// hash computes the hashes of the suspects that are regular files. What a previous image has of a
-// file that has not changed since is not read again.
-func (l *linker) hash(ctx context.Context, suspects []suspect) error {
+// hashSuspects computes the hashes of the suspects that are regular files. What a previous image
+// has of a file that has not changed since is not read again.
+func (l *linker) hashSuspects(ctx context.Context, suspects []suspect) error {
 	var unknown []*content
 	for n := range suspects {
 		i := suspects[n].inode
@@ -266,7 +266,7 @@ func (l *linker) hash(ctx context.Context, suspects []suspect) error {
 		}
 		c := &content{inode: i, size: size}
 		suspects[n].content = c
-		if old := l.walker.previous.content(i); old != nil && old.hashed && !i.held {
+		if old := l.walker.old.findContent(i); old != nil && old.hashed && !i.held {
 			c.hashed, c.hash = true, old.hash
 		} else {
 			unknown = append(unknown, c)

@@ -8,24 +8,24 @@ import (
 	"slices"
 )
 
-// A table is a run of metadata blocks that touch one another. What it holds is found by references:
-// a block, and an offset in it.
-type table struct {
+// A metadataTable is a run of metadata blocks that touch one another. What it holds is found by
+// references: a block, and an offset in it.
+type metadataTable struct {
 	name       string
 	start, end uint64
 	blocks     []uint64 // where each begins, in the image
 }
 
-// bytes returns how much the table holds, expanded, at most.
-func (t *table) bytes() uint64 { return uint64(len(t.blocks)) * metadataSize }
+// maxSize returns how much the table holds, expanded, at most.
+func (t *metadataTable) maxSize() uint64 { return uint64(len(t.blocks)) * metadataSize }
 
-// openTable finds the table's blocks.
-func (r *Reader) openTable(t *table) error {
+// openMetadataTable finds the table's blocks.
+func (r *Reader) openMetadataTable(t *metadataTable) error {
 	if t.start > t.end || t.end > r.super.BytesUsed {
 		return fmt.Errorf("%s: begins at %d and ends at %d", t.name, t.start, t.end)
 	}
 	for at := t.start; at < t.end; {
-		size, _, err := r.metadataHeader(at, t.end)
+		size, _, err := r.readMetadataHeader(at, t.end)
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
@@ -35,9 +35,9 @@ func (r *Reader) openTable(t *table) error {
 	return nil
 }
 
-// metadataHeader reads what stands in front of a metadata block. The block must end at end or
+// readMetadataHeader reads what stands in front of a metadata block. The block must end at end or
 // before.
-func (r *Reader) metadataHeader(at, end uint64) (size int, stored bool, err error) {
+func (r *Reader) readMetadataHeader(at, end uint64) (size int, stored bool, err error) {
 	var header uint16
 	if err := r.readStruct(at, &header); err != nil {
 		return 0, false, err
@@ -49,11 +49,11 @@ func (r *Reader) metadataHeader(at, end uint64) (size int, stored bool, err erro
 	return size, stored, nil
 }
 
-// metadata returns a metadata block's content. It must not be changed. The list of a large file of
-// zeros has thousands of blocks of zeros: those are expanded once.
-func (r *Reader) metadata(at, end uint64) ([]byte, error) {
+// readMetadata returns a metadata block's content. It must not be changed. The list of a large file
+// of zeros has thousands of blocks of zeros: those are expanded once.
+func (r *Reader) readMetadata(at, end uint64) ([]byte, error) {
 	return r.metadataCache.get(at, func() ([]byte, error) {
-		size, stored, err := r.metadataHeader(at, end)
+		size, stored, err := r.readMetadataHeader(at, end)
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +64,7 @@ func (r *Reader) metadata(at, end uint64) ([]byte, error) {
 		if packed := r.zeroMetadata.Load(); packed != nil && bytes.Equal(src, *packed) {
 			return zeros[:metadataSize], nil
 		}
-		b, err := r.decode(at+2, src, metadataSize)
+		b, err := r.decompress(at+2, src, metadataSize)
 		if err == nil && len(b) == metadataSize && allZero(b) {
 			r.zeroMetadata.Store(&src)
 		}
@@ -72,9 +72,9 @@ func (r *Reader) metadata(at, end uint64) ([]byte, error) {
 	})
 }
 
-// block returns the content of t's i-th block.
-func (r *Reader) block(t *table, i int) ([]byte, error) {
-	b, err := r.metadata(t.blocks[i], t.end)
+// readTableBlock returns the content of t's i-th block.
+func (r *Reader) readTableBlock(t *metadataTable, i int) ([]byte, error) {
+	b, err := r.readMetadata(t.blocks[i], t.end)
 	if err == nil && len(b) < metadataSize && i < len(t.blocks)-1 {
 		err = fmt.Errorf("metadata block at %d: %d bytes, and it is not the last", t.blocks[i], len(b))
 	}
@@ -87,13 +87,13 @@ func (r *Reader) block(t *table, i int) ([]byte, error) {
 // A cursor reads on from some place in a table.
 type cursor struct {
 	r      *Reader
-	t      *table
+	t      *metadataTable
 	block  int
 	offset int // inside the block
 }
 
-// cursor returns one for the reference (start, offset), where start counts from the table's own.
-func (r *Reader) cursor(t *table, start uint64, offset int) (cursor, error) {
+// newCursor returns one for the reference (start, offset), where start counts from the table's own.
+func (r *Reader) newCursor(t *metadataTable, start uint64, offset int) (cursor, error) {
 	i, ok := slices.BinarySearch(t.blocks, t.start+start)
 	if !ok || offset >= metadataSize {
 		return cursor{}, fmt.Errorf("%s: no block at %d, or no offset %d in it", t.name, start, offset)
@@ -111,7 +111,7 @@ func (c *cursor) rest() ([]byte, error) {
 	if c.block >= len(c.t.blocks) {
 		return nil, errTableEnd(c.t)
 	}
-	b, err := c.r.block(c.t, c.block)
+	b, err := c.r.readTableBlock(c.t, c.block)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ func (c *cursor) countZeros(most int64) (int64, error) {
 			return 0, err
 		}
 		b = b[:min(int64(len(b)), 4*most-passed)]
-		n := leadingZeros(b)
+		n := countLeadingZeros(b)
 		passed += int64(n)
 		if n < len(b) {
 			break
@@ -179,7 +179,7 @@ func (c *cursor) countZeros(most int64) (int64, error) {
 	return passed / 4, nil
 }
 
-func leadingZeros(b []byte) int {
+func countLeadingZeros(b []byte) int {
 	if allZero(b) {
 		return len(b)
 	}
@@ -190,7 +190,9 @@ func leadingZeros(b []byte) int {
 	return n
 }
 
-func errTableEnd(t *table) error { return fmt.Errorf("%s: ends in the middle of an entry", t.name) }
+func errTableEnd(t *metadataTable) error {
+	return fmt.Errorf("%s: ends in the middle of an entry", t.name)
+}
 
 // readStruct reads a value of fixed size.
 func (c *cursor) readStruct(v any) error {
@@ -223,8 +225,8 @@ func (c *cursor) skip(n uint64) error {
 	return nil
 }
 
-// readIndex reads an entry of a directory's index, and the name in it.
-func (c *cursor) readIndex() (index directoryIndex, name string, err error) {
+// readDirectoryIndex reads an entry of a directory's index, and the name in it.
+func (c *cursor) readDirectoryIndex() (index directoryIndex, name string, err error) {
 	if err = c.readStruct(&index); err != nil {
 		return index, "", err
 	}
@@ -235,9 +237,9 @@ func (c *cursor) readIndex() (index directoryIndex, name string, err error) {
 	return index, name, err
 }
 
-// A lookup is a table of entries of one size, found by their number: metadata blocks, and behind
-// them, at at, where each of the blocks begins.
-type lookup struct {
+// A lookupTable is a table of entries of one size, found by their number: metadata blocks, and
+// behind them, at at, where each of the blocks begins.
+type lookupTable struct {
 	name   string
 	at     uint64
 	skip   uint64 // bytes between at and the first position
@@ -246,9 +248,9 @@ type lookup struct {
 	blocks []uint64
 }
 
-// openLookup finds the table's blocks. All of it must lie in front of end; start is where it
+// openLookupTable finds the table's blocks. All of it must lie in front of end; start is where it
 // begins.
-func (r *Reader) openLookup(l *lookup, end uint64) (start uint64, err error) {
+func (r *Reader) openLookupTable(l *lookupTable, end uint64) (start uint64, err error) {
 	n := (l.count*l.entry + metadataSize - 1) / metadataSize
 	if n == 0 {
 		return 0, fmt.Errorf("%s: is empty", l.name)
@@ -270,8 +272,8 @@ func (r *Reader) openLookup(l *lookup, end uint64) (start uint64, err error) {
 	return l.blocks[0], nil
 }
 
-// lookup reads the i-th entry of l into v.
-func (r *Reader) lookup(l *lookup, i uint64, v any) error {
+// readLookupEntry reads the i-th entry of l into v.
+func (r *Reader) readLookupEntry(l *lookupTable, i uint64, v any) error {
 	if i >= l.count {
 		return fmt.Errorf("%s: no entry %d of %d", l.name, i, l.count)
 	}
@@ -281,7 +283,7 @@ func (r *Reader) lookup(l *lookup, i uint64, v any) error {
 	if block+1 < uint64(len(l.blocks)) {
 		end = l.blocks[block+1]
 	}
-	b, err := r.metadata(l.blocks[block], end)
+	b, err := r.readMetadata(l.blocks[block], end)
 	if err == nil && offset+l.entry > uint64(len(b)) {
 		err = errors.New("ends in the middle of an entry")
 	}

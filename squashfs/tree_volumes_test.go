@@ -88,11 +88,11 @@ func TestUnbelievedHoles(t *testing.T) {
 	must(t, os.WriteFile(huge, []byte("x"), 0o644))
 	must(t, os.Truncate(huge, 900<<30))
 	disktest.Faked(t, root)
-	_, err := Build(t.Context(), create(t), root, Options{})
+	_, err := Build(t.Context(), tempFile(t), root, Options{})
 	if err == nil || !strings.Contains(err.Error(), "var/huge: ") || !strings.Contains(err.Error(), "exclude it") {
 		t.Error(err)
 	}
-	if _, err := Build(t.Context(), create(t), root, Options{Exclude: mustParse(t, "var/huge")}); err != nil {
+	if _, err := Build(t.Context(), tempFile(t), root, Options{Exclude: mustParse(t, "var/huge")}); err != nil {
 		t.Error(err)
 	}
 }
@@ -139,7 +139,7 @@ func TestTraits(t *testing.T) {
 		fd, err := unix.Open(test.folder, unix.O_DIRECTORY, 0)
 		must(t, err)
 		var st unix.Statx_t
-		must(t, statx(fd, "", &st))
+		must(t, statAt(fd, "", &st))
 		v, err := openVolume(fd, &st)
 		must(t, err)
 		unix.Close(fd)

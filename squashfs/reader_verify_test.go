@@ -17,7 +17,7 @@ func TestFlippedBits(t *testing.T) {
 	t.Parallel()
 	tree := smallTree(t)
 	for name, file := range map[string]string{
-		"ours":       build(t, tree.root, Options{Compression: Gzip, BlockSize: 4096}),
+		"ours":       buildImage(t, tree.root, Options{Compression: Gzip, BlockSize: 4096}),
 		"mksquashfs": mksquashfs(t, tree.root, "-b", "4096"),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,8 +61,8 @@ func TestListsOverlap(t *testing.T) {
 	v := &verifier{r: r, layouts: make(map[blockLayout]bool), seed: maphash.MakeSeed()}
 	e := mustLookup(t, r, "file")
 	var err error
-	for range r.inodes.bytes()/(4*1000) + 1 { // as if there were so many
-		err = errors.Join(err, v.content(e, new(errgroup.Group)))
+	for range r.inodes.maxSize()/(4*1000) + 1 { // as if there were so many
+		err = errors.Join(err, v.checkContent(e, new(errgroup.Group)))
 	}
 	if err == nil || !strings.Contains(err.Error(), "its list of blocks overlaps") {
 		t.Error(err)

@@ -7,39 +7,39 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An opener opens files of a tree one after the other, each from its directory, so that a tree that
-// changes meanwhile leads nowhere else. Files asked for in the tree's order cost it one call each.
-// It is not for concurrent use.
-type opener struct {
+// A treeOpener opens files of a tree one after the other, each from its directory, so that a tree
+// that changes meanwhile leads nowhere else. Files asked for in the tree's order cost it one call
+// each. It is not for concurrent use.
+type treeOpener struct {
 	root    int
-	path    []openDir // from the root's entry on
+	path    []openTreeDir // from the root's entry on
 	inspect *inspection
 }
 
-type openDir struct {
-	dir *entry
+type openTreeDir struct {
+	dir *treeEntry
 	fd  int
 }
 
-func (o *opener) close() {
+func (o *treeOpener) close() {
 	for _, d := range o.path {
 		unix.Close(d.fd)
 	}
 	o.path = nil
 }
 
-// changed says whether a file is not any more what the walk has seen.
-func (o *opener) changed(i *inode) bool {
+// hasChanged says whether a file is not any more what the walk has seen.
+func (o *treeOpener) hasChanged(i *inode) bool {
 	var st unix.Statx_t
 	dir, err := o.enter(i.first.parent)
 	if err == nil {
-		err = statx(dir, i.first.name(), &st)
+		err = statAt(dir, i.first.name(), &st)
 	}
-	return err != nil || statOf(&st) != i.stat
+	return err != nil || newFileStat(&st) != i.stat
 }
 
-// A file is a content that is open for reading.
-type file struct {
+// A treeFile is a content that is open for reading.
+type treeFile struct {
 	inode  *inode
 	size   int64
 	fd     int   // -1 for a content in memory
@@ -49,10 +49,10 @@ type file struct {
 	inspectors []ContentInspector
 }
 
-// openContent opens a content and makes sure that it is the one that the walk has seen.
-func (o *opener) openContent(c *content) (*file, error) {
+// open opens a content and makes sure that it is the one that the walk has seen.
+func (o *treeOpener) open(c *content) (*treeFile, error) {
 	i := c.inode
-	f := &file{inode: i, size: c.size, fd: -1, inspectors: o.inspect.of(i)}
+	f := &treeFile{inode: i, size: c.size, fd: -1, inspectors: o.inspect.start(i)}
 	if i.held {
 		return f, nil
 	}
@@ -60,17 +60,17 @@ func (o *opener) openContent(c *content) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.fd, err = openat(dir, i.first.name(), 0); err != nil {
-		return nil, vanished(i.first.path, "open", err)
+	if f.fd, err = openAt(dir, i.first.name(), 0); err != nil {
+		return nil, wrapVanished(i.first.path, "open", err)
 	}
-	if err := f.check(); err != nil {
+	if err := f.checkUnchanged(); err != nil {
 		f.close()
 		return nil, err
 	}
 	return f, nil
 }
 
-func (f *file) close() {
+func (f *treeFile) close() {
 	if f.fd >= 0 {
 		unix.Close(f.fd)
 	}
@@ -79,8 +79,8 @@ func (f *file) close() {
 	}
 }
 
-// check compares the file with what the walk has seen.
-func (f *file) check() error {
+// checkUnchanged compares the file with what the walk has seen.
+func (f *treeFile) checkUnchanged() error {
 	if f.fd < 0 {
 		return nil
 	}
@@ -88,9 +88,9 @@ func (f *file) check() error {
 	if err := unix.Fstat(f.fd, &st); err != nil {
 		return fmt.Errorf("stat %s: %w", f.inode.first.path, err)
 	}
-	now := stat{device: uint64(st.Dev), ino: st.Ino, size: st.Size, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano()}
+	now := fileStat{device: uint64(st.Dev), ino: st.Ino, size: st.Size, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano()}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || now != f.inode.stat {
-		return &errChanged{f.inode.first.path}
+		return &changedError{f.inode.first.path}
 	}
 	f.sparse = f.inode.volume.traits.holes && st.Blocks*512 < st.Size
 	return nil
@@ -100,9 +100,9 @@ func (f *file) check() error {
 // into b. It returns how many bytes it has passed, and whether they are all zeros. If they are, b
 // may be left as it was, and where they are in a hole they are all whole blocks of it, and the
 // shorter one at the end of the file.
-func (f *file) readNext(b []byte, offset int64) (n int64, zero bool, err error) {
+func (f *treeFile) readNext(b []byte, offset int64) (n int64, zero bool, err error) {
 	n = int64(len(b))
-	if hole := f.hole(offset); hole >= n {
+	if hole := f.holeLength(offset); hole >= n {
 		if zero = true; offset+hole < f.size {
 			hole -= hole % n
 		}
@@ -121,8 +121,8 @@ func (f *file) readNext(b []byte, offset int64) (n int64, zero bool, err error) 
 	return n, zero, nil
 }
 
-// hole returns how many bytes from the offset on the file system does not store.
-func (f *file) hole(offset int64) int64 {
+// holeLength returns how many bytes from the offset on the file system does not store.
+func (f *treeFile) holeLength(offset int64) int64 {
 	if f.fd < 0 || !f.sparse {
 		return 0
 	}
@@ -139,7 +139,7 @@ func (f *file) hole(offset int64) int64 {
 }
 
 // read fills b from the offset on and says whether it is all zeros.
-func (f *file) read(b []byte, offset int64) (zero bool, err error) {
+func (f *treeFile) read(b []byte, offset int64) (zero bool, err error) {
 	if f.fd < 0 {
 		return allZero(b[:copy(b, f.inode.data[offset:])]), nil
 	}
@@ -148,7 +148,7 @@ func (f *file) read(b []byte, offset int64) (zero bool, err error) {
 		return false, fmt.Errorf("read %s: %w", f.inode.first.path, err)
 	}
 	if n < len(b) {
-		return false, &errChanged{f.inode.first.path}
+		return false, &changedError{f.inode.first.path}
 	}
 	return allZero(b), nil
 }
@@ -158,7 +158,7 @@ var zeros [maxBlockSize]byte
 func allZero(b []byte) bool { return bytes.Equal(b, zeros[:len(b)]) }
 
 // enter returns the open directory of an entry. It stays open until another one is entered.
-func (o *opener) enter(dir *entry) (int, error) {
+func (o *treeOpener) enter(dir *treeEntry) (int, error) {
 	if dir.parent == nil {
 		o.leave(0)
 		return o.root, nil
@@ -173,16 +173,16 @@ func (o *opener) enter(dir *entry) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	fd, err := openat(above, dir.name(), unix.O_DIRECTORY)
+	fd, err := openAt(above, dir.name(), unix.O_DIRECTORY)
 	if err != nil {
-		return -1, vanished(dir.path, "open", err)
+		return -1, wrapVanished(dir.path, "open", err)
 	}
-	o.path = append(o.path, openDir{dir, fd})
+	o.path = append(o.path, openTreeDir{dir, fd})
 	return fd, nil
 }
 
 // leave closes all but the first n directories.
-func (o *opener) leave(n int) {
+func (o *treeOpener) leave(n int) {
 	for _, d := range o.path[n:] {
 		unix.Close(d.fd)
 	}

@@ -36,31 +36,31 @@ type traits struct {
 
 // openVolume looks at the file system that is open as fd, of which st is the folder's stat.
 func openVolume(fd int, st *unix.Statx_t) (*volume, error) {
-	v := &volume{mount: mountOf(st), device: statOf(st).device, old: noVolume, scanned: scanTime(fd)}
+	v := &volume{mount: findMountID(st), device: newFileStat(st).device, old: noVolume, scanned: readClock(fd)}
 	var fs unix.Statfs_t
-	if err := again(func() error { return unix.Fstatfs(fd, &fs) }); err != nil {
+	if err := retryInterrupted(func() error { return unix.Fstatfs(fd, &fs) }); err != nil {
 		return nil, err
 	}
-	v.traits = traitsOf(uint32(fs.Type), v.mount)
+	v.traits = findTraits(uint32(fs.Type), v.mount)
 	var err error
-	v.id, err = fileSystemID(fd)
+	v.id, err = identifyFileSystem(fd)
 	return v, err
 }
 
-// traitsOf knows the kinds of file systems by the numbers that statfs gives them.
-func traitsOf(kind uint32, mount mountID) traits {
+// findTraits knows the kinds of file systems by the numbers that statfs gives them.
+func findTraits(kind uint32, mount mountID) traits {
 	switch kind {
 	case unix.OVERLAYFS_SUPER_MAGIC:
-		return traitsOfOverlay(mount, maxOverlays)
+		return findOverlayTraits(mount, maxOverlays)
 	case unix.FUSE_SUPER_MAGIC:
 		// What a FUSE file system shows is its server's invention. virtiofs has the same number,
 		// and the host's ctimes.
 		return traits{ctimes: mounts.FindType(mount.number) == "virtiofs"}
 	}
-	return traitsOfKind(kind)
+	return findKindTraits(kind)
 }
 
-func traitsOfKind(kind uint32) traits {
+func findKindTraits(kind uint32) traits {
 	const zfsMagic, ntfsMagic, ntfs3Magic, romfsMagic = 0x2fc12fc1, 0x5346544e, 0x7366746e, 0x7275
 	switch kind {
 	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, unix.TMPFS_MAGIC:
@@ -79,17 +79,17 @@ func traitsOfKind(kind uint32) traits {
 // maxOverlays is how many overlays the kernel stacks (FILESYSTEM_MAX_STACK_DEPTH in linux/fs.h).
 const maxOverlays = 2
 
-// traitsOfOverlay believes of an overlay what is believed of each of its layers, but for numbers,
+// findOverlayTraits believes of an overlay what is believed of each of its layers, but for numbers,
 // which layers repeat. A layer may be an overlay, too. One that lies deeper than the kernel stacks
 // them has hidden a layer: it was mounted there.
-func traitsOfOverlay(mount mountID, depth int) traits {
+func findOverlayTraits(mount mountID, depth int) traits {
 	layers, known := mounts.ListLayers(mount.number)
 	if !known || depth == 0 {
 		return traits{}
 	}
 	all := traits{holes: true, ctimes: true}
 	for _, layer := range layers {
-		t, known := traitsOfLayer(layer, depth)
+		t, known := findLayerTraits(layer, depth)
 		if !known {
 			return traits{}
 		}
@@ -98,17 +98,17 @@ func traitsOfOverlay(mount mountID, depth int) traits {
 	return all
 }
 
-// traitsOfLayer returns the traits of the file system that has a layer of an overlay.
-func traitsOfLayer(folder string, depth int) (t traits, known bool) {
+// findLayerTraits returns the traits of the file system that has a layer of an overlay.
+func findLayerTraits(folder string, depth int) (t traits, known bool) {
 	var fs unix.Statfs_t
 	var st unix.Statx_t
-	if unix.Statfs(folder, &fs) != nil || statx(unix.AT_FDCWD, folder, &st) != nil {
+	if unix.Statfs(folder, &fs) != nil || statAt(unix.AT_FDCWD, folder, &st) != nil {
 		return traits{}, false
 	}
 	if kind := uint32(fs.Type); kind != unix.OVERLAYFS_SUPER_MAGIC {
-		return traitsOf(kind, mountOf(&st)), true
+		return findTraits(kind, findMountID(&st)), true
 	}
-	return traitsOfOverlay(mountOf(&st), depth-1), true
+	return findOverlayTraits(findMountID(&st), depth-1), true
 }
 
 // maxUnbelievedHoles is how many bytes more than it takes on the disk a file is read where holes
@@ -124,16 +124,17 @@ func (v *volume) checkHoles(path string, st *unix.Statx_t) error {
 	return nil
 }
 
-// fileSystemID identifies the file system that is open as fd, also when it comes back under another
-// device number: by its UUID where the kernel tells that, else by the id that statfs gives, which
-// many file systems make of their UUID. One that has neither is identified by its device number.
-func fileSystemID(fd int) ([sha256.Size]byte, error) {
+// identifyFileSystem identifies the file system that is open as fd, also when it comes back under
+// another device number: by its UUID where the kernel tells that, else by the id that statfs gives,
+// which many file systems make of their UUID. One that has neither is identified by its device
+// number.
+func identifyFileSystem(fd int) ([sha256.Size]byte, error) {
 	var fs unix.Statfs_t
-	if err := again(func() error { return unix.Fstatfs(fd, &fs) }); err != nil {
+	if err := retryInterrupted(func() error { return unix.Fstatfs(fd, &fs) }); err != nil {
 		return [sha256.Size]byte{}, err
 	}
 	id := appendStruct(nil, int64(fs.Type))
-	uuid, ok := fileSystemUUID(fd)
+	uuid, ok := readFileSystemUUID(fd)
 	if ok {
 		id = append(id, uuid...)
 	}
@@ -151,8 +152,8 @@ func fileSystemID(fd int) ([sha256.Size]byte, error) {
 	return sha256.Sum256(id), nil
 }
 
-// fileSystemUUID asks for FS_IOC_GETFSUUID, which Linux has since 6.9.
-func fileSystemUUID(fd int) ([]byte, bool) {
+// readFileSystemUUID asks for FS_IOC_GETFSUUID, which Linux has since 6.9.
+func readFileSystemUUID(fd int) ([]byte, bool) {
 	const getUUID = 0x80111500
 	var uuid struct { // struct fsuuid2
 		length byte
@@ -165,17 +166,17 @@ func fileSystemUUID(fd int) ([]byte, bool) {
 	return uuid.bytes[:uuid.length], true
 }
 
-// scanTime returns a time, in nanoseconds since 1970, that no file below the directory that is open
-// as fd can get as its ctime for a change that is still to come, unless it is that time or a later
-// one. It is the file system's own time: the kernel stamps files with a clock that lags behind the
-// one programs read, by a tick or more.
-func scanTime(fd int) int64 {
+// readClock returns a time, in nanoseconds since 1970, that no file below the directory that is
+// open as fd can get as its ctime for a change that is still to come, unless it is that time or a
+// later one. It is the file system's own time: the kernel stamps files with a clock that lags
+// behind the one programs read, by a tick or more.
+func readClock(fd int) int64 {
 	probe, err := unix.Openat(fd, ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err == nil {
 		defer unix.Close(probe)
 		var st unix.Statx_t
-		if err = statx(probe, "", &st); err == nil {
-			return statOf(&st).ctime
+		if err = statAt(probe, "", &st); err == nil {
+			return newFileStat(&st).ctime
 		}
 	}
 	return time.Now().Add(-2 * time.Second).UnixNano()

@@ -117,7 +117,7 @@ func TestHolesDigest(t *testing.T) {
 	tree := newTorture(t)
 	tree.holes()
 	for _, o := range holesOptions {
-		image := readImage(t, build(t, tree.root, o))
+		image := readImage(t, buildImage(t, tree.root, o))
 		if got := fmt.Sprintf("%x", sha256.Sum256(image)); got != want[o.name()] {
 			t.Errorf("%s: got %s, want %s", o.name(), got, want[o.name()])
 		}
@@ -320,7 +320,7 @@ func TestHugeHoles(t *testing.T) {
 		}
 	})
 	uses(t, "comparing with an image of other blocks", 60*mib, func() {
-		lz4 := openImage(t, build(t, tree.root, Options{Compression: LZ4, BlockSize: maxBlockSize, Jobs: 2}))
+		lz4 := openImage(t, buildImage(t, tree.root, Options{Compression: LZ4, BlockSize: maxBlockSize, Jobs: 2}))
 		different, err := DiffImages(t.Context(), lz4, r)
 		if err != nil || len(different) > 0 {
 			t.Errorf("%v, %v", describe(different), err)

@@ -272,7 +272,7 @@ func TestLinksThatChange(t *testing.T) {
 	})
 	var last *generation
 	for range 5 {
-		out := create(t)
+		out := tempFile(t)
 		if _, err := Build(t.Context(), out, c.root, Options{}); err != nil {
 			if !strings.Contains(err.Error(), "changes while it is read") {
 				t.Error(err)
@@ -319,7 +319,7 @@ func TestRenameWhileWalked(t *testing.T) {
 		}
 	})
 	for range 10 {
-		out := create(t)
+		out := tempFile(t)
 		if _, err := Build(t.Context(), out, c.root, Options{}); err != nil {
 			continue // it never held still
 		}

@@ -81,9 +81,9 @@ func (m *metadataWriter) finish() ([]byte, error) {
 	return m.out, nil
 }
 
-// lookupTable packs records of a size that divides 8 KiB into metadata blocks, and returns those
-// with the list of their positions, at being where the first one will stand in the image.
-func lookupTable(enc encoder, records []byte, at uint64) (blocks, list []byte, err error) {
+// encodeLookupTable packs records of a size that divides 8 KiB into metadata blocks, and returns
+// those with the list of their positions, at being where the first one will stand in the image.
+func encodeLookupTable(enc encoder, records []byte, at uint64) (blocks, list []byte, err error) {
 	m := newMetadataWriter(enc)
 	for len(records) > 0 {
 		list = binary.LittleEndian.AppendUint64(list, at+uint64(len(m.out)))

@@ -24,26 +24,26 @@ func (r *Reader) Xattrs(e *Entry) ([]Xattr, error) {
 	if e.xattrs == noXattrs {
 		return nil, nil
 	}
-	xattrs, err := r.xattrSet(e.xattrs)
+	xattrs, err := r.readXattrSet(e.xattrs)
 	if err != nil {
 		return nil, fmt.Errorf("read extended attributes of %s in the image: %w", e.Path, err)
 	}
 	return xattrs, nil
 }
 
-func (r *Reader) xattrSet(number uint32) ([]Xattr, error) {
+func (r *Reader) readXattrSet(number uint32) ([]Xattr, error) {
 	var set xattrEntry
-	if err := r.lookup(&r.xattrSets, uint64(number), &set); err != nil {
+	if err := r.readLookupEntry(&r.xattrSets, uint64(number), &set); err != nil {
 		return nil, err
 	}
-	c, err := r.cursor(&r.xattrKeys, set.Ref>>16, int(set.Ref&0xffff))
+	c, err := r.newCursor(&r.xattrKeys, set.Ref>>16, int(set.Ref&0xffff))
 	if err != nil {
 		return nil, err
 	}
 	var xattrs []Xattr
 	names, values := 0, 0
 	for range set.Count {
-		x, err := r.xattr(&c)
+		x, err := r.readXattr(&c)
 		if err != nil {
 			return nil, err
 		}
@@ -57,8 +57,8 @@ func (r *Reader) xattrSet(number uint32) ([]Xattr, error) {
 	return xattrs, nil
 }
 
-// xattr reads a name and its value.
-func (r *Reader) xattr(c *cursor) (x Xattr, err error) {
+// readXattr reads a name and its value.
+func (r *Reader) readXattr(c *cursor) (x Xattr, err error) {
 	var key xattrKey
 	if err := c.readStruct(&key); err != nil {
 		return x, err
@@ -76,7 +76,7 @@ func (r *Reader) xattr(c *cursor) (x Xattr, err error) {
 	}
 	x.Name = xattrPrefixes[prefix] + name
 	if key.Type&xattrOutOfLine == 0 {
-		x.Value, err = xattrValue(c)
+		x.Value, err = readXattrValue(c)
 		return x, err
 	}
 	var place struct {
@@ -89,15 +89,15 @@ func (r *Reader) xattr(c *cursor) (x Xattr, err error) {
 	if place.Size != 8 {
 		return x, fmt.Errorf("a reference of %d bytes", place.Size)
 	}
-	there, err := r.cursor(&r.xattrKeys, place.Ref>>16, int(place.Ref&0xffff))
+	there, err := r.newCursor(&r.xattrKeys, place.Ref>>16, int(place.Ref&0xffff))
 	if err != nil {
 		return x, err
 	}
-	x.Value, err = xattrValue(&there)
+	x.Value, err = readXattrValue(&there)
 	return x, err
 }
 
-func xattrValue(c *cursor) ([]byte, error) {
+func readXattrValue(c *cursor) ([]byte, error) {
 	var size uint32
 	if err := c.readStruct(&size); err != nil {
 		return nil, err

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tables makes everything in an image that is not data.
-type tables struct {
+// tableWriter makes everything in an image that is not data.
+type tableWriter struct {
 	tree        *tree
 	plan        *plan
 	compression Compression
@@ -24,8 +24,9 @@ type tables struct {
 	sets        []*xattrSet
 }
 
-// compressorOptions is what stands between the superblock and the data: lz4 cannot be read without.
-func compressorOptions(c Compression) []byte {
+// encodeCompressorOptions is what stands between the superblock and the data: lz4 cannot be read
+// without.
+func encodeCompressorOptions(c Compression) []byte {
 	if c != LZ4 {
 		return nil
 	}
@@ -34,16 +35,16 @@ func compressorOptions(c Compression) []byte {
 	return binary.LittleEndian.AppendUint32(b, 0) // not the slow encoder
 }
 
-// build returns the superblock and all tables, the first of which begins at the image's offset at.
+// encode returns the superblock and all tables, the first of which begins at the image's offset at.
 // The data must be in place: the positions and sizes of all regions known.
-func (t *tables) build(at uint64) (superblock, []byte, error) {
+func (t *tableWriter) encode(at uint64) (superblock, []byte, error) {
 	enc, err := newEncoder(t.compression, t.plan.blockSize)
 	if err != nil {
 		return superblock{}, nil, err
 	}
 	t.enc = enc
 	t.inodes, t.directories = newMetadataWriter(enc), newMetadataWriter(enc)
-	if err := t.number(); err != nil {
+	if err := t.assignNumbers(); err != nil {
 		return superblock{}, nil, err
 	}
 	if err := t.writeTree(t.tree.root); err != nil {
@@ -66,7 +67,7 @@ func (t *tables) build(at uint64) (superblock, []byte, error) {
 		VersionMinor: versionMinor,
 		RootInode:    t.tree.root.inode.ref,
 	}
-	if compressorOptions(t.compression) != nil {
+	if encodeCompressorOptions(t.compression) != nil {
 		sb.Flags |= flagCompressorOptions
 	}
 	b, err := t.assemble(&sb, at)
@@ -75,7 +76,7 @@ func (t *tables) build(at uint64) (superblock, []byte, error) {
 
 // assemble puts the tables one behind the other, as the kernel wants them: without gaps, in this
 // order.
-func (t *tables) assemble(sb *superblock, at uint64) (all []byte, err error) {
+func (t *tableWriter) assemble(sb *superblock, at uint64) (all []byte, err error) {
 	add := func(b []byte, failed error) uint64 {
 		start := at + uint64(len(all))
 		all = append(all, b...)
@@ -86,20 +87,20 @@ func (t *tables) assemble(sb *superblock, at uint64) (all []byte, err error) {
 		if len(records) == 0 {
 			return noTable
 		}
-		blocks, list, failed := lookupTable(t.enc, records, at+uint64(len(all)))
+		blocks, list, failed := encodeLookupTable(t.enc, records, at+uint64(len(all)))
 		add(blocks, failed)
 		return add(list, nil)
 	}
 	sb.InodeTable = add(t.inodes.finish())
 	sb.DirectoryTable = add(t.directories.finish())
-	sb.FragmentTable = lookup(t.fragments())
-	sb.ExportTable = lookup(t.export())
+	sb.FragmentTable = lookup(t.encodeFragments())
+	sb.ExportTable = lookup(t.encodeExport())
 	sb.IDTable = lookup(appendStruct(nil, t.ids))
 	sb.XattrTable = noTable
 	if len(t.sets) > 0 {
-		keys, entries, failed := t.xattrs()
+		keys, entries, failed := t.encodeXattrs()
 		start := add(keys, failed)
-		blocks, list, failed := lookupTable(t.enc, entries, at+uint64(len(all)))
+		blocks, list, failed := encodeLookupTable(t.enc, entries, at+uint64(len(all)))
 		add(blocks, failed)
 		sb.XattrTable = add(appendStruct(nil, xattrHeader{KeysStart: start, Sets: uint32(len(t.sets))}), nil)
 		add(list, nil)
@@ -108,8 +109,8 @@ func (t *tables) assemble(sb *superblock, at uint64) (all []byte, err error) {
 	return all, err
 }
 
-// number gives ids and xattr sets their numbers, in the order of the tree.
-func (t *tables) number() error {
+// assignNumbers gives ids and xattr sets their numbers, in the order of the tree.
+func (t *tableWriter) assignNumbers() error {
 	t.idIndex = make(map[uint32]uint16)
 	seen := make(map[*xattrSet]bool)
 	for _, i := range t.tree.inodes {
@@ -135,7 +136,7 @@ func (t *tables) number() error {
 
 // writeTree writes everything below a directory, then the inodes of its entries side by side, then
 // its listing.
-func (t *tables) writeTree(dir *entry) error {
+func (t *tableWriter) writeTree(dir *treeEntry) error {
 	for _, e := range dir.entries {
 		if e.inode.isDir() {
 			if err := t.writeTree(e); err != nil {
@@ -154,15 +155,15 @@ func (t *tables) writeTree(dir *entry) error {
 	return nil
 }
 
-// A dirListing says where a directory's entries stand.
-type dirListing struct {
+// A writtenListing says where a directory's entries stand.
+type writtenListing struct {
 	start  uint64
 	offset int
 	size   int
-	index  []dirListingIndex
+	index  []listingIndexEntry
 }
 
-type dirListingIndex struct {
+type listingIndexEntry struct {
 	directoryIndex
 	name string
 }
@@ -170,19 +171,19 @@ type dirListingIndex struct {
 // writeListing writes a directory's entries in runs, each behind a header. A run's inodes share a
 // metadata block, and it begins anew in each metadata block of the listing, so that the index finds
 // it.
-func (t *tables) writeListing(entries []*entry) dirListing {
-	var l dirListing
+func (t *tableWriter) writeListing(entries []*treeEntry) writtenListing {
+	var l writtenListing
 	l.start, l.offset = t.directories.position()
 	indexed := l.start // the last metadata block that needs no entry in the index any more
 	var buf []byte
 	for len(entries) > 0 {
 		start, offset := t.directories.position()
-		n := t.run(entries, offset)
+		n := t.countRun(entries, offset)
 		first := entries[0].inode
 		if start != indexed {
 			indexed = start
 			name := entries[0].name()
-			l.index = append(l.index, dirListingIndex{
+			l.index = append(l.index, listingIndexEntry{
 				directoryIndex{Position: uint32(l.size), Start: uint32(start), NameSize: uint32(len(name) - 1)}, name,
 			})
 		}
@@ -193,7 +194,7 @@ func (t *tables) writeListing(entries []*entry) dirListing {
 			buf = appendStruct(buf, directoryEntry{
 				Offset:   uint16(i.ref),
 				Number:   int16(int64(i.number) - int64(first.number)),
-				Type:     basicType(i.kind),
+				Type:     toBasicType(i.kind),
 				NameSize: uint16(len(name) - 1),
 			})
 			buf = append(buf, name...)
@@ -205,9 +206,9 @@ func (t *tables) writeListing(entries []*entry) dirListing {
 	return l
 }
 
-// run counts the entries that one header can serve, if it is written at an offset in its metadata
-// block.
-func (t *tables) run(entries []*entry, offset int) int {
+// countRun counts the entries that one header can serve, if it is written at an offset in its
+// metadata block.
+func (t *tableWriter) countRun(entries []*treeEntry, offset int) int {
 	first := entries[0].inode
 	at := offset + binary.Size(directoryHeader{})
 	for n, e := range entries {
@@ -222,9 +223,9 @@ func (t *tables) run(entries []*entry, offset int) int {
 }
 
 // writeInode writes the inode that an entry stands for.
-func (t *tables) writeInode(e *entry) error {
+func (t *tableWriter) writeInode(e *treeEntry) error {
 	i := e.inode
-	basic, err := inodeType(i.mode)
+	basic, err := chooseInodeType(i.mode)
 	if err != nil {
 		return fmt.Errorf("%s: %w", e.path, err)
 	}
@@ -237,9 +238,9 @@ func (t *tables) writeInode(e *entry) error {
 	var body []byte
 	switch basic {
 	case typeDirectory:
-		body, err = t.directory(e, xattrs)
+		body, err = t.encodeDirectory(e, xattrs)
 	case typeFile:
-		body = t.file(i, xattrs)
+		body = t.encodeFile(i, xattrs)
 	case typeSymlink:
 		body = appendStruct(nil, symlinkInode{i.links, uint32(len(i.target))})
 		body = append(body, i.target...)
@@ -255,7 +256,7 @@ func (t *tables) writeInode(e *entry) error {
 		body = binary.LittleEndian.AppendUint32(body, xattrs)
 	}
 	start, offset := t.inodes.position()
-	i.ref = inodeRef(start, offset)
+	i.ref = packInodeRef(start, offset)
 	t.inodes.write(appendStruct(nil, inodeHeader{
 		Type:   i.kind,
 		Mode:   uint16(i.mode &^ unix.S_IFMT),
@@ -271,9 +272,9 @@ func (t *tables) writeInode(e *entry) error {
 	return nil
 }
 
-// directory makes a directory's inode: the extended one if it has extended attributes or a listing
-// of more than one metadata block, which then has an index.
-func (t *tables) directory(e *entry, xattrs uint32) ([]byte, error) {
+// encodeDirectory makes a directory's inode: the extended one if it has extended attributes or a
+// listing of more than one metadata block, which then has an index.
+func (t *tableWriter) encodeDirectory(e *treeEntry, xattrs uint32) ([]byte, error) {
 	i, l := e.inode, e.listing
 	parent := uint32(len(t.tree.inodes) + 1)
 	if e.parent != nil {
@@ -302,13 +303,13 @@ func (t *tables) directory(e *entry, xattrs uint32) ([]byte, error) {
 	return b, nil
 }
 
-// file makes a file's inode without the sizes of its blocks: the basic one unless something does
-// not fit it.
-func (t *tables) file(i *inode, xattrs uint32) []byte {
+// encodeFile makes a file's inode without the sizes of its blocks: the basic one unless something
+// does not fit it.
+func (t *tableWriter) encodeFile(i *inode, xattrs uint32) []byte {
 	f := extFileInode{Links: i.links, Fragment: noFragment, Xattrs: xattrs}
 	if c := i.content; c != nil {
 		f.Size = uint64(c.size)
-		f.Sparse = min(c.blocks.sparse(c.size, t.plan.blockSize), f.Size-1)
+		f.Sparse = min(c.blocks.countSparse(c.size, t.plan.blockSize), f.Size-1)
 		if c.region != nil {
 			f.Start = c.region.start
 		}
@@ -325,15 +326,15 @@ func (t *tables) file(i *inode, xattrs uint32) []byte {
 	return appendStruct(nil, f)
 }
 
-func (t *tables) fragments() (b []byte) {
+func (t *tableWriter) encodeFragments() (b []byte) {
 	for _, g := range t.plan.groups {
 		b = appendStruct(b, fragmentEntry{Start: g.region.start, Size: g.size})
 	}
 	return b
 }
 
-// export makes the table from inode numbers to inodes, which a server of NFS needs.
-func (t *tables) export() []byte {
+// encodeExport makes the table from inode numbers to inodes, which a server of NFS needs.
+func (t *tableWriter) encodeExport() []byte {
 	b := make([]byte, 0, 8*len(t.tree.inodes))
 	for _, i := range t.tree.inodes {
 		b = binary.LittleEndian.AppendUint64(b, i.ref)
@@ -341,20 +342,20 @@ func (t *tables) export() []byte {
 	return b
 }
 
-// xattrs makes the metadata blocks with all names and values, and the table of the sets.
-func (t *tables) xattrs() (keys, entries []byte, err error) {
+// encodeXattrs makes the metadata blocks with all names and values, and the table of the sets.
+func (t *tableWriter) encodeXattrs() (keys, entries []byte, err error) {
 	m := newMetadataWriter(t.enc)
 	var b []byte
 	for _, set := range t.sets {
 		b = b[:0]
 		for _, a := range set.attrs {
-			prefix, rest, _ := splitXattr(a.name)
+			prefix, rest, _ := splitXattr(a.Name)
 			b = append(appendStruct(b, xattrKey{prefix, uint16(len(rest))}), rest...)
-			b = append(appendStruct(b, uint32(len(a.value))), a.value...)
+			b = append(appendStruct(b, uint32(len(a.Value))), a.Value...)
 		}
 		start, offset := m.position()
 		entries = appendStruct(entries, xattrEntry{
-			Ref: inodeRef(start, offset), Count: uint32(len(set.attrs)), Size: uint32(len(b)),
+			Ref: packInodeRef(start, offset), Count: uint32(len(set.attrs)), Size: uint32(len(b)),
 		})
 		m.write(b)
 	}

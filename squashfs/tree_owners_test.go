@@ -28,7 +28,7 @@ func TestIDOffset(t *testing.T) {
 	needRoot(t)
 	const offset = 100_000
 	shifted, plain := t.TempDir(), t.TempDir()
-	make := func(root string, offset int, caps []byte) {
+	fill := func(root string, offset int, caps []byte) {
 		must(t, os.Chtimes(root, longAgo, longAgo))
 		for path, id := range map[string]int{"root": 0, "user": 1000, "last": 65535} {
 			file := filepath.Join(root, path)
@@ -42,8 +42,8 @@ func TestIDOffset(t *testing.T) {
 		must(t, os.Chtimes(root, longAgo, longAgo))
 		must(t, os.Chmod(root, 0o755))
 	}
-	make(shifted, offset, capability(capabilityV3, offset))
-	make(plain, 0, capability(capabilityV2, 0))
+	fill(shifted, offset, capability(capabilityV3, offset))
+	fill(plain, 0, capability(capabilityV2, 0))
 	first := buildGeneration(t, shifted, nil, Options{IDOffset: offset})
 	sameImage(t, "shifted and plain", first, buildGeneration(t, plain, nil, Options{}))
 	if next := buildGeneration(t, shifted, first, Options{IDOffset: offset}); !next.result.Unchanged {
@@ -71,11 +71,11 @@ func TestIDOffset(t *testing.T) {
 		must(t, os.WriteFile(file, nil, 0o644))
 		must(t, os.Lchown(file, offset, offset))
 		must(t, change(file))
-		_, err := Build(t.Context(), create(t), shifted, Options{IDOffset: offset})
+		_, err := Build(t.Context(), tempFile(t), shifted, Options{IDOffset: offset})
 		if err == nil || !strings.Contains(err.Error(), "/odd") || !strings.Contains(err.Error(), "exclude it") {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := Build(t.Context(), create(t), shifted,
+		if _, err := Build(t.Context(), tempFile(t), shifted,
 			Options{IDOffset: offset, Exclude: mustParse(t, "odd")}); err != nil {
 			t.Errorf("%s, excluded: %v", name, err)
 		}

@@ -51,9 +51,9 @@ func (e *Entry) IsDir() bool { return e.kind() == unix.S_IFDIR }
 // IsRegular reports whether the entry is a regular file.
 func (e *Entry) IsRegular() bool { return e.kind() == unix.S_IFREG }
 
-// inode reads the inode that ref refers to. The entry has no path yet.
-func (r *Reader) inode(ref uint64) (*Entry, error) {
-	c, err := r.cursor(&r.inodes, ref>>16, int(ref&0xffff))
+// readInode reads the inode that ref refers to. The entry has no path yet.
+func (r *Reader) readInode(ref uint64) (*Entry, error) {
+	c, err := r.newCursor(&r.inodes, ref>>16, int(ref&0xffff))
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (r *Reader) inode(ref uint64) (*Entry, error) {
 	if err := c.readStruct(&header); err != nil {
 		return nil, err
 	}
-	kind := fileType(header.Type)
+	kind := decodeFileType(header.Type)
 	if kind == 0 {
 		return nil, fmt.Errorf("inode %d: unknown type %d", header.Number, header.Type)
 	}
@@ -80,7 +80,7 @@ func (r *Reader) inode(ref uint64) (*Entry, error) {
 		Mtime: header.Mtime, Inode: header.Number,
 		inodeType: header.Type, ref: ref, xattrs: noXattrs, fragment: noFragment,
 	}
-	if err := r.inodeRest(e, &c); err != nil {
+	if err := r.readInodeBody(e, &c); err != nil {
 		return nil, fmt.Errorf("inode %d: %w", e.Inode, err)
 	}
 	e.end = c
@@ -90,8 +90,8 @@ func (r *Reader) inode(ref uint64) (*Entry, error) {
 	return e, nil
 }
 
-// inodeRest reads what follows an inode's header.
-func (r *Reader) inodeRest(e *Entry, c *cursor) (err error) {
+// readInodeBody reads what follows an inode's header.
+func (r *Reader) readInodeBody(e *Entry, c *cursor) (err error) {
 	switch e.inodeType {
 	case typeDirectory:
 		var i directoryInode
@@ -157,7 +157,7 @@ func (r *Reader) setListing(e *Entry, start uint32, offset uint16, size uint32) 
 	if size <= 3 {
 		return nil
 	}
-	if e.listing, err = r.cursor(&r.directories, uint64(start), int(offset)); err != nil {
+	if e.listing, err = r.newCursor(&r.directories, uint64(start), int(offset)); err != nil {
 		return err
 	}
 	e.listingSize = int(size) - 3
@@ -188,11 +188,11 @@ const maxDepth = 4096
 // the walk goes on behind it if the loop does.
 func (r *Reader) Entries() iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
-		root, err := r.root()
+		root, err := r.readRoot()
 		if !yield(root, err) || err != nil {
 			return
 		}
-		w := walk{r: r, seen: make(map[uint64]bool)}
+		w := imageWalk{r: r, seen: make(map[uint64]bool)}
 		w.push(root)
 		for len(w.open) > 0 {
 			e, err := w.next()
@@ -212,8 +212,8 @@ func (r *Reader) Entries() iter.Seq2[*Entry, error] {
 	}
 }
 
-func (r *Reader) root() (*Entry, error) {
-	e, err := r.inode(r.super.RootInode)
+func (r *Reader) readRoot() (*Entry, error) {
+	e, err := r.readInode(r.super.RootInode)
 	if err == nil && !e.IsDir() {
 		err = errors.New("is no directory")
 	}
@@ -224,58 +224,59 @@ func (r *Reader) root() (*Entry, error) {
 	return e, nil
 }
 
-// walk is a walk through the image, on its way.
-type walk struct {
+// imageWalk is a walk through the image, on its way.
+type imageWalk struct {
 	r    *Reader
-	open []*listing // from the root to where we are
+	open []*directoryReader // from the root to where we are
 	// Directories have one name each, and their listings are disjoint. An image where that is not
 	// so could keep us busy for ever.
 	seen map[uint64]bool // inode references of directories
 	read uint64          // bytes of listings
 }
 
-func (w *walk) push(dir *Entry) error {
+func (w *imageWalk) push(dir *Entry) error {
 	w.read += uint64(dir.listingSize)
 	switch {
 	case w.seen[dir.ref]:
 		return fmt.Errorf("read %s: the directory has several names", dir.Path)
-	case w.read > w.r.directories.bytes():
+	case w.read > w.r.directories.maxSize():
 		return fmt.Errorf("read %s: directories overlap", dir.Path)
 	case len(w.open) == maxDepth:
 		return fmt.Errorf("read %.100s...: more than %d directories deep", dir.Path, maxDepth)
 	}
 	w.seen[dir.ref] = true
-	w.open = append(w.open, w.r.list(dir))
+	w.open = append(w.open, w.r.newDirectoryReader(dir))
 	return nil
 }
 
 // next returns the next entry of the innermost directory, or nil at its end.
-func (w *walk) next() (*Entry, error) {
+func (w *imageWalk) next() (*Entry, error) {
 	l := w.open[len(w.open)-1]
 	d, err := l.next()
 	if err != nil {
-		*l = listing{}
+		*l = directoryReader{}
 		return nil, err
 	}
 	if d == nil {
 		return nil, nil
 	}
-	return l.entry(d)
+	return l.readEntry(d)
 }
 
-// Lookup returns the entry at path, which is relative to the root and not cleaned: "usr/bin/env".
-// It follows no symbolic link. If there is no such entry, the error is fs.ErrNotExist.
-func (r *Reader) Lookup(path string) (*Entry, error) {
-	e, err := r.root()
+// Lookup returns the entry at a place, which is relative to the root and not cleaned:
+// "usr/bin/env". It follows no symbolic link. If there is no such entry, the error is
+// fs.ErrNotExist.
+func (r *Reader) Lookup(place string) (*Entry, error) {
+	e, err := r.readRoot()
 	if err != nil {
 		return nil, err
 	}
-	if path == "." {
+	if place == "." {
 		return e, nil
 	}
-	for name := range strings.SplitSeq(path, "/") {
+	for name := range strings.SplitSeq(place, "/") {
 		if e, err = r.lookupIn(e, name); err != nil {
-			return nil, fmt.Errorf("look up %s in the image: %w", path, err)
+			return nil, fmt.Errorf("look up %s in the image: %w", place, err)
 		}
 	}
 	return e, nil
@@ -285,7 +286,7 @@ func (r *Reader) lookupIn(dir *Entry, name string) (*Entry, error) {
 	if !dir.IsDir() {
 		return nil, fs.ErrNotExist
 	}
-	l := r.list(dir)
+	l := r.newDirectoryReader(dir)
 	for {
 		d, err := l.next()
 		switch {
@@ -294,13 +295,13 @@ func (r *Reader) lookupIn(dir *Entry, name string) (*Entry, error) {
 		case d == nil || d.name > name:
 			return nil, fs.ErrNotExist
 		case d.name == name:
-			return l.entry(d)
+			return l.readEntry(d)
 		}
 	}
 }
 
-// A listing is a directory that is being read.
-type listing struct {
+// A directoryReader is a directory that is being read.
+type directoryReader struct {
 	r      *Reader
 	dir    string
 	at     cursor
@@ -317,16 +318,16 @@ type dirent struct {
 	num  uint32
 }
 
-func (r *Reader) list(dir *Entry) *listing {
-	return &listing{r: r, dir: dir.Path, at: dir.listing, left: dir.listingSize}
+func (r *Reader) newDirectoryReader(dir *Entry) *directoryReader {
+	return &directoryReader{r: r, dir: dir.Path, at: dir.listing, left: dir.listingSize}
 }
 
 // next returns the next entry, or nil at the end.
-func (l *listing) next() (*dirent, error) {
+func (l *directoryReader) next() (*dirent, error) {
 	if l.left == 0 && l.count == 0 {
 		return nil, nil
 	}
-	d, err := l.read()
+	d, err := l.readDirent()
 	if err == nil {
 		err = checkName(d.name, l.last)
 	}
@@ -337,9 +338,9 @@ func (l *listing) next() (*dirent, error) {
 	return d, nil
 }
 
-func (l *listing) read() (*dirent, error) {
+func (l *directoryReader) readDirent() (*dirent, error) {
 	if l.count == 0 {
-		if err := l.take(12); err != nil {
+		if err := l.consume(12); err != nil {
 			return nil, err
 		}
 		if err := l.at.readStruct(&l.header); err != nil {
@@ -351,7 +352,7 @@ func (l *listing) read() (*dirent, error) {
 		l.count = int(l.header.Count) + 1
 	}
 	var entry directoryEntry
-	if err := l.take(8); err != nil {
+	if err := l.consume(8); err != nil {
 		return nil, err
 	}
 	if err := l.at.readStruct(&entry); err != nil {
@@ -361,7 +362,7 @@ func (l *listing) read() (*dirent, error) {
 	if size > maxNameLen {
 		return nil, fmt.Errorf("a name of %d bytes", size)
 	}
-	if err := l.take(size); err != nil {
+	if err := l.consume(size); err != nil {
 		return nil, err
 	}
 	name, err := l.at.readString(size)
@@ -372,12 +373,12 @@ func (l *listing) read() (*dirent, error) {
 	return &dirent{
 		name: name,
 		kind: entry.Type,
-		ref:  inodeRef(uint64(l.header.Start), int(entry.Offset)),
+		ref:  packInodeRef(uint64(l.header.Start), int(entry.Offset)),
 		num:  l.header.Number + uint32(int32(entry.Number)),
 	}, nil
 }
 
-func (l *listing) take(n int) error {
+func (l *directoryReader) consume(n int) error {
 	if l.left -= n; l.left < 0 {
 		return errors.New("it ends in the middle of an entry")
 	}
@@ -395,13 +396,13 @@ func checkName(name, last string) error {
 	return nil
 }
 
-// entry reads the inode that d names.
-func (l *listing) entry(d *dirent) (*Entry, error) {
+// readEntry reads the inode that d names.
+func (l *directoryReader) readEntry(d *dirent) (*Entry, error) {
 	name := path.Join(l.dir, d.name)
-	e, err := l.r.inode(d.ref)
-	if err == nil && (e.Inode != d.num || basicType(e.inodeType) != d.kind) {
+	e, err := l.r.readInode(d.ref)
+	if err == nil && (e.Inode != d.num || toBasicType(e.inodeType) != d.kind) {
 		err = fmt.Errorf("the directory says inode %d of type %d, the inode %d of type %d",
-			d.num, d.kind, e.Inode, basicType(e.inodeType))
+			d.num, d.kind, e.Inode, toBasicType(e.inodeType))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
@@ -410,7 +411,7 @@ func (l *listing) entry(d *dirent) (*Entry, error) {
 	return e, nil
 }
 
-func basicType(inodeType uint16) uint16 {
+func toBasicType(inodeType uint16) uint16 {
 	if inodeType >= typeExtDirectory {
 		return inodeType - extended
 	}
@@ -423,13 +424,13 @@ func comparePaths(a, b string) int {
 	if a == b {
 		return 0
 	}
-	if a == "." || b != "." && componentsLess(a, b) {
+	if a == "." || b != "." && lessByComponents(a, b) {
 		return -1
 	}
 	return 1
 }
 
-func componentsLess(a, b string) bool {
+func lessByComponents(a, b string) bool {
 	n := 0
 	for n < len(a) && n < len(b) && a[n] == b[n] {
 		n++

@@ -148,7 +148,7 @@ func TestMountsThatChange(t *testing.T) {
 		"left out, went": {append([]Mount{{Path: "usr", ID: 1}}, listed...),
 			"usr was unmounted while the tree was read"},
 	} {
-		_, err := Build(t.Context(), create(t), root, Options{Mounts: test.mounts})
+		_, err := Build(t.Context(), tempFile(t), root, Options{Mounts: test.mounts})
 		if (err != nil) != (test.want != "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", name, err)
 		}

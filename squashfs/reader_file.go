@@ -45,8 +45,8 @@ type dataBlock struct {
 	stored bool // not compressed
 }
 
-// dataBlock checks the position and the 32-bit size of a data block.
-func (r *Reader) dataBlock(at uint64, word uint32) (dataBlock, error) {
+// parseDataBlock checks the position and the 32-bit size of a data block.
+func (r *Reader) parseDataBlock(at uint64, word uint32) (dataBlock, error) {
 	b := dataBlock{at, int(word &^ blockStored), word&blockStored != 0}
 	switch {
 	case b.size > int(r.super.BlockSize) || b.size == 0 && b.stored:
@@ -57,8 +57,8 @@ func (r *Reader) dataBlock(at uint64, word uint32) (dataBlock, error) {
 	return b, nil
 }
 
-// blockList returns the list of all blocks of a regular file.
-func (r *Reader) blockList(e *Entry) blockList {
+// newBlockList returns the list of all blocks of a regular file.
+func (r *Reader) newBlockList(e *Entry) blockList {
 	return blockList{sizes: e.end, count: r.blockCount(e), at: e.start}
 }
 
@@ -69,7 +69,7 @@ func (l *blockList) next() error {
 		return err
 	}
 	l.first, l.end = l.end, l.end+max(1, zeros)
-	l.block, err = l.sizes.r.dataBlock(l.at, word)
+	l.block, err = l.sizes.r.parseDataBlock(l.at, word)
 	l.at += uint64(l.block.size)
 	return err
 }
@@ -98,7 +98,7 @@ func (c *fileReader) locate(e *Entry) error {
 	if !e.IsRegular() {
 		return errors.New("it is no regular file")
 	}
-	c.list = c.r.blockList(e)
+	c.list = c.r.newBlockList(e)
 	c.run = c.list
 	if e.fragment == noFragment {
 		return nil
@@ -111,7 +111,7 @@ func (c *fileReader) locate(e *Entry) error {
 		return fmt.Errorf("%d bytes at %d of a fragment are too many", tail, e.fragmentOffset)
 	}
 	c.offset = int(e.fragmentOffset)
-	return c.r.lookup(&c.r.fragments, uint64(e.fragment), &c.fragment)
+	return c.r.readLookupEntry(&c.r.fragments, uint64(e.fragment), &c.fragment)
 }
 
 // blockLen returns how long the i-th block is, expanded.
@@ -135,22 +135,23 @@ func (c *fileReader) seek(i int64) error {
 	return nil
 }
 
-// block returns the i-th block, expanded; nil if it is all zeros. It must not be changed.
-func (c *fileReader) block(i int64) (data []byte, err error) {
+// readBlock returns the i-th block, expanded; nil if it is all zeros. It must not be changed.
+func (c *fileReader) readBlock(i int64) (data []byte, err error) {
 	if i == c.list.count {
-		return c.tail()
+		return c.readTail()
 	}
 	if err := c.seek(i); err != nil {
 		return nil, err
 	}
 	if c.data == nil && !c.run.isZero() {
-		c.data, err = c.r.expand(c.run.block, c.blockLen(i))
+		c.data, err = c.r.expandBlock(c.run.block, c.blockLen(i))
 	}
 	return c.data, err
 }
 
-// zeros returns how many bytes from off on are in blocks of zeros that the image does not store.
-func (c *fileReader) zeros(off int64) (int64, error) {
+// countZeros returns how many bytes from off on are in blocks of zeros that the image does not
+// store.
+func (c *fileReader) countZeros(off int64) (int64, error) {
 	size := int64(c.r.super.BlockSize)
 	i := off / size
 	if i == c.list.count {
@@ -162,8 +163,8 @@ func (c *fileReader) zeros(off int64) (int64, error) {
 	return min(c.run.end*size, c.size) - off, nil
 }
 
-func (c *fileReader) tail() ([]byte, error) {
-	b, err := c.r.fragmentBlock(c.fragment)
+func (c *fileReader) readTail() ([]byte, error) {
+	b, err := c.r.readFragmentBlock(c.fragment)
 	if err != nil {
 		return nil, err
 	}
@@ -174,8 +175,8 @@ func (c *fileReader) tail() ([]byte, error) {
 	return b[c.offset:][:size], nil
 }
 
-// expand reads a data block that holds size bytes, expanded; nil if it is all zeros.
-func (r *Reader) expand(b dataBlock, size int) ([]byte, error) {
+// expandBlock reads a data block that holds size bytes, expanded; nil if it is all zeros.
+func (r *Reader) expandBlock(b dataBlock, size int) ([]byte, error) {
 	if b.size == 0 {
 		return nil, nil
 	}
@@ -186,9 +187,9 @@ func (r *Reader) expand(b dataBlock, size int) ([]byte, error) {
 	return data, err
 }
 
-// fragmentBlock returns a fragment block, expanded. It must not be changed.
-func (r *Reader) fragmentBlock(entry fragmentEntry) ([]byte, error) {
-	b, err := r.dataBlock(entry.Start, entry.Size)
+// readFragmentBlock returns a fragment block, expanded. It must not be changed.
+func (r *Reader) readFragmentBlock(entry fragmentEntry) ([]byte, error) {
+	b, err := r.parseDataBlock(entry.Start, entry.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +208,7 @@ func (c *fileReader) ReadAt(p []byte, off int64) (n int, err error) {
 	size := int64(c.r.super.BlockSize)
 	for n < len(p) && off < c.size {
 		i, inside := off/size, int(off%size)
-		b, err := c.block(i)
+		b, err := c.readBlock(i)
 		if err != nil {
 			return n, fmt.Errorf("read %s in the image: %w", c.path, err)
 		}

@@ -26,12 +26,13 @@ const maxProblems = 10
 func (r *Reader) Verify(ctx context.Context) error {
 	v := &verifier{
 		r:       r,
-		linked:  make(map[uint32]linked),
+		linked:  make(map[uint32]linkedFile),
 		sets:    make(map[uint32]bool),
 		layouts: make(map[blockLayout]bool),
 		seed:    maphash.MakeSeed(),
 	}
-	for _, step := range []func(context.Context){v.tables, v.inodes, v.fragments, v.entries, v.links} {
+	for _, step := range []func(context.Context){v.checkTables, v.checkInodes, v.checkFragments, v.checkEntries,
+		v.checkLinks} {
 		step(ctx)
 		if err := ctx.Err(); err != nil {
 			return err
@@ -42,23 +43,23 @@ func (r *Reader) Verify(ctx context.Context) error {
 
 // A verifier is a Verify on its way.
 type verifier struct {
-	r         *Reader
-	refs      []uint64 // of the inodes + 1, by number - 1; nil if they are not known
-	names     []uint32 // how many names each inode has been seen under
-	linked    map[uint32]linked
-	sets      map[uint32]bool // numbers of the xattr sets that have been read
-	fragment  []uint32        // lengths of the fragment blocks, expanded
-	layouts   map[blockLayout]bool
-	listed    uint64 // sizes of blocks in the lists that have been read
-	seed      maphash.Seed
-	dataBytes uint64
+	r             *Reader
+	refs          []uint64 // of the inodes + 1, by number - 1; nil if they are not known
+	names         []uint32 // how many names each inode has been seen under
+	linked        map[uint32]linkedFile
+	sets          map[uint32]bool // numbers of the xattr sets that have been read
+	fragmentSizes []uint32        // lengths of the fragment blocks, expanded
+	layouts       map[blockLayout]bool
+	listed        uint64 // sizes of blocks in the lists that have been read
+	seed          maphash.Seed
+	dataBytes     uint64
 
 	mu       sync.Mutex
 	problems []error
 }
 
-// linked is a file that has several names.
-type linked struct {
+// linkedFile is a file that has several names.
+type linkedFile struct {
 	path  string // the first
 	links uint32
 }
@@ -69,7 +70,7 @@ type blockLayout struct {
 	length             int64
 }
 
-func (v *verifier) problem(err error) {
+func (v *verifier) report(err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.problems) < maxProblems {
@@ -77,44 +78,44 @@ func (v *verifier) problem(err error) {
 	}
 }
 
-func (v *verifier) full() bool {
+func (v *verifier) isFull() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return len(v.problems) == maxProblems
 }
 
-// check notes a problem with an entry, if there is one.
-func (v *verifier) check(path string, err error) {
+// reportAt notes a problem with an entry, if there is one.
+func (v *verifier) reportAt(place string, err error) {
 	if err != nil {
-		v.problem(fmt.Errorf("verify %s: %w", path, err))
+		v.report(fmt.Errorf("verify %s: %w", place, err))
 	}
 }
 
-// tables reads every metadata block.
-func (v *verifier) tables(ctx context.Context) {
-	for _, t := range []*table{&v.r.inodes, &v.r.directories, &v.r.xattrKeys} {
+// checkTables reads every metadata block.
+func (v *verifier) checkTables(ctx context.Context) {
+	for _, t := range []*metadataTable{&v.r.inodes, &v.r.directories, &v.r.xattrKeys} {
 		for i := range t.blocks {
-			if _, err := v.r.block(t, i); err != nil {
-				v.problem(err)
+			if _, err := v.r.readTableBlock(t, i); err != nil {
+				v.report(err)
 			}
 			if ctx.Err() != nil {
 				return
 			}
 		}
 	}
-	for _, l := range []*lookup{&v.r.fragments, &v.r.export, &v.r.xattrSets} {
+	for _, l := range []*lookupTable{&v.r.fragments, &v.r.export, &v.r.xattrSets} {
 		for i := uint64(0); i < l.count; i += metadataSize / l.entry {
 			last := min(i+metadataSize/l.entry, l.count) - 1
 			var entry [16]byte
-			if err := v.r.lookup(l, last, entry[:l.entry]); err != nil {
-				v.problem(err)
+			if err := v.r.readLookupEntry(l, last, entry[:l.entry]); err != nil {
+				v.report(err)
 			}
 		}
 	}
 }
 
-// inodes reads the inode table from its beginning to its end.
-func (v *verifier) inodes(ctx context.Context) {
+// checkInodes reads the inode table from its beginning to its end.
+func (v *verifier) checkInodes(ctx context.Context) {
 	r := v.r
 	v.names = make([]uint32, r.super.Inodes)
 	if len(v.problems) > 0 {
@@ -127,11 +128,11 @@ func (v *verifier) inodes(ctx context.Context) {
 			return
 		}
 		if c.block >= len(c.t.blocks) {
-			v.problem(errTableEnd(c.t))
+			v.report(errTableEnd(c.t))
 			return
 		}
-		ref := inodeRef(c.t.blocks[c.block]-c.t.start, c.offset)
-		e, err := r.inode(ref)
+		ref := packInodeRef(c.t.blocks[c.block]-c.t.start, c.offset)
+		e, err := r.readInode(ref)
 		if err == nil && refs[e.Inode-1] != 0 {
 			err = fmt.Errorf("inode %d: stands in the table twice", e.Inode)
 		}
@@ -140,16 +141,16 @@ func (v *verifier) inodes(ctx context.Context) {
 			err = r.checkExport(e)
 		}
 		if err == nil {
-			c, err = r.behind(e)
+			c, err = r.skipInode(e)
 		}
 		if err != nil {
-			v.problem(err)
+			v.report(err)
 			return
 		}
 	}
-	if last, err := r.block(c.t, len(c.t.blocks)-1); err == nil &&
+	if last, err := r.readTableBlock(c.t, len(c.t.blocks)-1); err == nil &&
 		(c.block < len(c.t.blocks)-1 || c.block < len(c.t.blocks) && c.offset < len(last)) {
-		v.problem(errors.New("inode table: goes on behind the last inode"))
+		v.report(errors.New("inode table: goes on behind the last inode"))
 	}
 	v.refs = refs
 }
@@ -160,7 +161,7 @@ func (r *Reader) checkExport(e *Entry) error {
 		return nil
 	}
 	var ref uint64
-	if err := r.lookup(&r.export, uint64(e.Inode-1), &ref); err != nil {
+	if err := r.readLookupEntry(&r.export, uint64(e.Inode-1), &ref); err != nil {
 		return err
 	}
 	if ref != e.ref {
@@ -169,15 +170,15 @@ func (r *Reader) checkExport(e *Entry) error {
 	return nil
 }
 
-// behind returns a cursor to what follows an inode in the table.
-func (r *Reader) behind(e *Entry) (cursor, error) {
+// skipInode returns a cursor to what follows an inode in the table.
+func (r *Reader) skipInode(e *Entry) (cursor, error) {
 	c := e.end
 	switch {
 	case e.IsRegular():
 		return c, c.skip(4 * uint64(r.blockCount(e)))
 	case e.IsDir():
 		for range e.indexCount {
-			if _, _, err := c.readIndex(); err != nil {
+			if _, _, err := c.readDirectoryIndex(); err != nil {
 				return c, err
 			}
 		}
@@ -185,27 +186,27 @@ func (r *Reader) behind(e *Entry) (cursor, error) {
 	return c, nil
 }
 
-// fragments expands each fragment block.
-func (v *verifier) fragments(ctx context.Context) {
-	v.fragment = make([]uint32, v.r.super.Fragments)
+// checkFragments expands each fragment block.
+func (v *verifier) checkFragments(ctx context.Context) {
+	v.fragmentSizes = make([]uint32, v.r.super.Fragments)
 	var work errgroup.Group
 	work.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range v.fragment {
+	for i := range v.fragmentSizes {
 		var entry fragmentEntry
-		if err := v.r.lookup(&v.r.fragments, uint64(i), &entry); err != nil {
-			v.problem(err)
+		if err := v.r.readLookupEntry(&v.r.fragments, uint64(i), &entry); err != nil {
+			v.report(err)
 			break
 		}
 		work.Go(func() error {
-			b, err := v.r.dataBlock(entry.Start, entry.Size)
+			b, err := v.r.parseDataBlock(entry.Start, entry.Size)
 			var data []byte
 			if err == nil {
 				data, err = v.r.readBlock(b.at, b.size, b.stored, int(v.r.super.BlockSize))
 			}
 			if err != nil {
-				v.problem(fmt.Errorf("verify fragment block %d: %w", i, err))
+				v.report(fmt.Errorf("verify fragment block %d: %w", i, err))
 			}
-			v.fragment[i] = uint32(len(data))
+			v.fragmentSizes[i] = uint32(len(data))
 			return nil
 		})
 		if ctx.Err() != nil {
@@ -215,22 +216,22 @@ func (v *verifier) fragments(ctx context.Context) {
 	work.Wait()
 }
 
-// entries walks through the image.
-func (v *verifier) entries(ctx context.Context) {
+// checkEntries walks through the image.
+func (v *verifier) checkEntries(ctx context.Context) {
 	var work errgroup.Group
 	work.SetLimit(runtime.GOMAXPROCS(0))
 	defer work.Wait()
-	var dirs []*openDirectory
+	var dirs []*verifiedDirectory
 	for e, err := range v.r.Entries() {
-		if ctx.Err() != nil || v.full() {
+		if ctx.Err() != nil || v.isFull() {
 			return
 		}
 		if err != nil {
-			v.problem(err)
+			v.report(err)
 			continue
 		}
 		for len(dirs) > 0 && dirs[len(dirs)-1].Path != path.Dir(e.Path) {
-			v.leave(&dirs)
+			v.leaveDirectory(&dirs)
 		}
 		parent := v.r.super.Inodes + 1
 		if len(dirs) > 0 {
@@ -241,58 +242,58 @@ func (v *verifier) entries(ctx context.Context) {
 				dirs[len(dirs)-1].subdirectories++
 			}
 			if e.parent != parent {
-				v.check(e.Path, fmt.Errorf("its parent is inode %d, and it says %d", parent, e.parent))
+				v.reportAt(e.Path, fmt.Errorf("its parent is inode %d, and it says %d", parent, e.parent))
 			}
-			v.check(e.Path, v.r.checkIndex(e))
-			dirs = append(dirs, &openDirectory{Entry: e})
+			v.reportAt(e.Path, v.r.checkDirectoryIndex(e))
+			dirs = append(dirs, &verifiedDirectory{Entry: e})
 		}
-		v.entry(e, &work)
+		v.checkEntry(e, &work)
 	}
 	for len(dirs) > 0 {
-		v.leave(&dirs)
+		v.leaveDirectory(&dirs)
 	}
 }
 
-type openDirectory struct {
+type verifiedDirectory struct {
 	*Entry
 	subdirectories uint32
 }
 
-// leave checks the link count of the innermost directory.
-func (v *verifier) leave(dirs *[]*openDirectory) {
+// leaveDirectory checks the link count of the innermost directory.
+func (v *verifier) leaveDirectory(dirs *[]*verifiedDirectory) {
 	last := len(*dirs) - 1
 	d := (*dirs)[last]
 	*dirs = (*dirs)[:last]
 	if d.Links != d.subdirectories+2 {
-		v.check(d.Path, fmt.Errorf("%d links, and %d subdirectories", d.Links, d.subdirectories))
+		v.reportAt(d.Path, fmt.Errorf("%d links, and %d subdirectories", d.Links, d.subdirectories))
 	}
 }
 
-// entry checks an inode when it is seen first, and its names.
-func (v *verifier) entry(e *Entry, work *errgroup.Group) {
+// checkEntry checks an inode when it is seen first, and its names.
+func (v *verifier) checkEntry(e *Entry, work *errgroup.Group) {
 	if v.refs != nil && v.refs[e.Inode-1] != e.ref+1 {
-		v.check(e.Path, fmt.Errorf("inode %d is not at %#x", e.Inode, e.ref))
+		v.reportAt(e.Path, fmt.Errorf("inode %d is not at %#x", e.Inode, e.ref))
 	}
 	v.names[e.Inode-1]++
 	if v.names[e.Inode-1] > 1 {
 		return
 	}
 	if !e.IsDir() && e.Links != 1 {
-		v.linked[e.Inode] = linked{e.Path, e.Links}
+		v.linked[e.Inode] = linkedFile{e.Path, e.Links}
 	}
 	if e.xattrs != noXattrs && !v.sets[e.xattrs] {
 		v.sets[e.xattrs] = true
 		if _, err := v.r.Xattrs(e); err != nil {
-			v.problem(err)
+			v.report(err)
 		}
 	}
 	if e.IsRegular() {
-		v.check(e.Path, v.content(e, work))
+		v.reportAt(e.Path, v.checkContent(e, work))
 	}
 }
 
-// content checks where a file's data is, and has its blocks expanded.
-func (v *verifier) content(e *Entry, work *errgroup.Group) error {
+// checkContent checks where a file's data is, and has its blocks expanded.
+func (v *verifier) checkContent(e *Entry, work *errgroup.Group) error {
 	c, err := v.r.newFileReader(e)
 	if err != nil {
 		return err
@@ -301,11 +302,11 @@ func (v *verifier) content(e *Entry, work *errgroup.Group) error {
 		return fmt.Errorf("%d bytes of zeros in %d", e.sparse, e.Size)
 	}
 	if e.fragment != noFragment {
-		if length := v.fragment[e.fragment]; uint32(c.offset+c.blockLen(c.list.count)) > length {
+		if length := v.fragmentSizes[e.fragment]; uint32(c.offset+c.blockLen(c.list.count)) > length {
 			return fmt.Errorf("its tail at %d reaches beyond the %d bytes of fragment %d", c.offset, length, e.fragment)
 		}
 	}
-	if v.listed += uint64(c.list.count); v.listed > v.r.inodes.bytes()/4 {
+	if v.listed += uint64(c.list.count); v.listed > v.r.inodes.maxSize()/4 {
 		return errors.New("its list of blocks overlaps those of other files")
 	}
 	layout, err := v.readLayout(c)
@@ -325,8 +326,8 @@ func (v *verifier) content(e *Entry, work *errgroup.Group) error {
 		}
 		i, b := list.first, list.block
 		work.Go(func() error {
-			_, err := v.r.expand(b, c.blockLen(i))
-			v.check(e.Path, err)
+			_, err := v.r.expandBlock(b, c.blockLen(i))
+			v.reportAt(e.Path, err)
 			return nil
 		})
 	}
@@ -354,8 +355,8 @@ func (v *verifier) readLayout(c *fileReader) (blockLayout, error) {
 	return blockLayout{c.list.at, list.at - c.list.at, words.Sum64(), length}, nil
 }
 
-// links checks that each inode has as many names as it says.
-func (v *verifier) links(context.Context) {
+// checkLinks checks that each inode has as many names as it says.
+func (v *verifier) checkLinks(context.Context) {
 	if len(v.problems) > 0 {
 		return // names may be missing for another reason
 	}
@@ -363,29 +364,29 @@ func (v *verifier) links(context.Context) {
 		number := uint32(i + 1)
 		switch file, ok := v.linked[number]; {
 		case names == 0:
-			v.problem(fmt.Errorf("inode %d: has no name", number))
+			v.report(fmt.Errorf("inode %d: has no name", number))
 		case ok && names != file.links:
-			v.check(file.path, fmt.Errorf("%d links, and %d names", file.links, names))
+			v.reportAt(file.path, fmt.Errorf("%d links, and %d names", file.links, names))
 		case !ok && names > 1:
-			v.problem(fmt.Errorf("inode %d: one link, and %d names", number, names))
+			v.report(fmt.Errorf("inode %d: one link, and %d names", number, names))
 		}
 	}
 }
 
-// checkIndex checks the index of a directory's listing: each entry of it must point to a header and
-// repeat the first name there, in order.
-func (r *Reader) checkIndex(dir *Entry) error {
+// checkDirectoryIndex checks the index of a directory's listing: each entry of it must point to a
+// header and repeat the first name there, in order.
+func (r *Reader) checkDirectoryIndex(dir *Entry) error {
 	c := dir.end
 	last := ""
 	for i := range dir.indexCount {
-		index, name, err := c.readIndex()
+		index, name, err := c.readDirectoryIndex()
 		if err != nil {
 			return err
 		}
 		if name <= last || int64(index.Position) >= int64(dir.listingSize) {
 			return fmt.Errorf("entry %d of its index is out of order", i)
 		}
-		if !r.pointsTo(dir, index, name) {
+		if !r.isIndexed(dir, index, name) {
 			return fmt.Errorf("entry %d of its index points elsewhere than to %q", i, name)
 		}
 		last = name
@@ -393,15 +394,15 @@ func (r *Reader) checkIndex(dir *Entry) error {
 	return nil
 }
 
-// pointsTo reports whether the entry of a directory's index points to a header that the name
+// isIndexed reports whether the entry of a directory's index points to a header that the name
 // follows.
-func (r *Reader) pointsTo(dir *Entry, index directoryIndex, name string) bool {
+func (r *Reader) isIndexed(dir *Entry, index directoryIndex, name string) bool {
 	at := dir.listing
 	if at.skip(uint64(index.Position)) != nil || at.block >= len(r.directories.blocks) ||
 		r.directories.blocks[at.block] != r.directories.start+uint64(index.Start) {
 		return false
 	}
-	l := &listing{r: r, at: at, left: dir.listingSize - int(index.Position)}
-	d, err := l.read()
+	l := &directoryReader{r: r, at: at, left: dir.listingSize - int(index.Position)}
+	d, err := l.readDirent()
 	return err == nil && d.name == name
 }

@@ -65,45 +65,45 @@ type region struct {
 	sum     uint32 // CRC-32C
 }
 
-// source counts the files, and their bytes, that stand behind a region.
-func (r *region) source() (bytes int64, files int) {
+// countSource counts the files, and their bytes, that stand behind a region.
+func (r *region) countSource() (bytes int64, files int) {
 	if r.group != nil {
 		return int64(r.group.length), len(r.group.contents)
 	}
 	return r.content.size, 1
 }
 
-// blockCount is the number of blocks of its own that a content of a size has.
-func blockCount(size int64, blockSize int) int64 {
+// countOwnBlocks is the number of blocks of its own that a content of a size has.
+func countOwnBlocks(size int64, blockSize int) int64 {
 	if size < int64(blockSize) {
 		return 0
 	}
-	return blocksOf(size, blockSize)
+	return countBlocks(size, blockSize)
 }
 
-// blocksOf is the number of blocks that so many bytes take, the last of which may be shorter.
-func blocksOf(size int64, blockSize int) int64 {
+// countBlocks is the number of blocks that so many bytes take, the last of which may be shorter.
+func countBlocks(size int64, blockSize int) int64 {
 	return (size + int64(blockSize) - 1) / int64(blockSize)
 }
 
 // newPlan finds the distinct contents of a tree's files and lays them out.
-func newPlan(ctx context.Context, t *tree, root int, o *Options, prev *previous) (*plan, error) {
+func newPlan(ctx context.Context, t *tree, root int, o *Options, prev *oldImage) (*plan, error) {
 	p := &plan{blockSize: o.BlockSize}
 	if err := p.findContents(ctx, t, root, o, prev); err != nil {
 		return nil, err
 	}
-	p.lay()
+	p.layOut()
 	if prev != nil {
-		p.reuse()
+		p.reuseRegions()
 	}
 	return p, nil
 }
 
 // findContents gives each file its content, the same to equal files. It reads files only where
 // sizes agree, or where one that has not changed is to be inspected under a new name.
-func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, prev *previous) error {
+func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, prev *oldImage) error {
 	// A file that has not changed was not seen by Options.Inspector if it has another name now.
-	unseen := func(c *content) bool { return c.old != nil && t.inspect != nil && prev.renamed(c.inode) }
+	unseen := func(c *content) bool { return c.old != nil && t.inspect != nil && prev.wasRenamed(c.inode) }
 	var all []*content
 	sizes := make(map[int64]int)
 	for _, i := range t.inodes {
@@ -122,7 +122,7 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 		}
 		c := &content{inode: i, size: size}
 		if prev != nil && !i.held {
-			c.old = prev.content(i)
+			c.old = prev.findContent(i)
 		}
 		if c.old != nil && c.old.hashed && !unseen(c) {
 			c.hashed, c.hash = true, c.old.hash
@@ -158,7 +158,7 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 
 // deduplicate keeps the first of equal contents, and looks for those with a hash in the previous
 // image.
-func (p *plan) deduplicate(all []*content, prev *previous) {
+func (p *plan) deduplicate(all []*content, prev *oldImage) {
 	first := make(map[contentKey]*content)
 	for _, c := range all {
 		if !c.hashed {
@@ -167,7 +167,7 @@ func (p *plan) deduplicate(all []*content, prev *previous) {
 		}
 		key := contentKey{c.size, c.hash}
 		if c.old == nil && prev != nil {
-			c.old = prev.byHash(key)
+			c.old = prev.findByHash(key)
 		}
 		if same := first[key]; same != nil {
 			c.inode.content = same
@@ -181,9 +181,9 @@ func (p *plan) deduplicate(all []*content, prev *previous) {
 	}
 }
 
-// lay puts the contents into regions: each file's blocks in the files' order, each group behind the
-// file that ends it.
-func (p *plan) lay() {
+// layOut puts the contents into regions: each file's blocks in the files' order, each group behind
+// the file that ends it.
+func (p *plan) layOut() {
 	var open *group
 	end := func() {
 		if open != nil {
@@ -193,7 +193,7 @@ func (p *plan) lay() {
 	}
 	for n, c := range p.contents {
 		c.number = uint32(n)
-		if blockCount(c.size, p.blockSize) > 0 {
+		if countOwnBlocks(c.size, p.blockSize) > 0 {
 			c.region = &region{content: c}
 			p.regions = append(p.regions, c.region)
 			continue
@@ -222,8 +222,8 @@ func endsGroup(path string) bool {
 	return h.Sum64()>>20%groupEvery == 0
 }
 
-// reuse finds the regions that the previous image has.
-func (p *plan) reuse() {
+// reuseRegions finds the regions that the previous image has.
+func (p *plan) reuseRegions() {
 	for _, r := range p.regions {
 		if c := r.content; c != nil && c.old != nil {
 			r.old = c.old.region
@@ -240,15 +240,15 @@ func (p *plan) reuse() {
 	}
 }
 
-// keep takes over where everything is in the previous image, for a plan that is the same.
-func (p *plan) keep() {
+// keepPlaces takes over where everything is in the previous image, for a plan that is the same.
+func (p *plan) keepPlaces() {
 	for _, r := range p.regions {
 		r.start = r.old.start
 	}
 }
 
-// place gives every region its position, from the image's offset at on.
-func (p *plan) place(at uint64) {
+// placeRegions gives every region its position, from the image's offset at on.
+func (p *plan) placeRegions(at uint64) {
 	for _, r := range p.regions {
 		r.start = at
 		at += r.length
@@ -261,7 +261,7 @@ func hashContents(ctx context.Context, contents []*content, root, blockSize, job
 	work, ctx := errgroup.WithContext(ctx)
 	for range min(jobs, len(contents)) {
 		work.Go(func() error {
-			files := &opener{root: root, inspect: inspect}
+			files := &treeOpener{root: root, inspect: inspect}
 			defer files.close()
 			h, buf := newContentHash(), make([]byte, blockSize)
 			for {
@@ -269,7 +269,7 @@ func hashContents(ctx context.Context, contents []*content, root, blockSize, job
 				if n >= len(contents) {
 					return nil
 				}
-				if err := contents[n].sum(ctx, files, h, buf); err != nil {
+				if err := contents[n].computeHash(ctx, files, h, buf); err != nil {
 					return err
 				}
 			}
@@ -278,9 +278,9 @@ func hashContents(ctx context.Context, contents []*content, root, blockSize, job
 	return work.Wait()
 }
 
-// sum hashes a content. Buf is for one block.
-func (c *content) sum(ctx context.Context, files *opener, h *contentHash, buf []byte) error {
-	f, err := files.openContent(c)
+// computeHash hashes a content. Buf is for one block.
+func (c *content) computeHash(ctx context.Context, files *treeOpener, h *contentHash, buf []byte) error {
+	f, err := files.open(c)
 	if err != nil {
 		return err
 	}
@@ -296,12 +296,12 @@ func (c *content) sum(ctx context.Context, files *opener, h *contentHash, buf []
 			return err
 		}
 		if zero {
-			h.addZeros(blocksOf(n, len(buf)))
+			h.addZeros(countBlocks(n, len(buf)))
 		} else {
 			h.addBlock(b)
 		}
 		offset += n
 	}
 	c.hash, c.hashed = h.sum(), true
-	return f.check()
+	return f.checkUnchanged()
 }

@@ -22,8 +22,8 @@ func (s *blockSizes) addZeros(count int64) {
 	}
 }
 
-// sparse returns how many bytes of a content of a size are in blocks of zeros.
-func (s blockSizes) sparse(size int64, blockSize int) (zeros uint64) {
+// countSparse returns how many bytes of a content of a size are in blocks of zeros.
+func (s blockSizes) countSparse(size int64, blockSize int) (zeros uint64) {
 	at := int64(0)
 	for _, word := range s {
 		if word&zeroRun == 0 {
