@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"ltskeeper/chroot"
+	"ltskeeper/derive"
 	"ltskeeper/farm"
 	"ltskeeper/image"
 	"ltskeeper/internal/durable"
@@ -74,7 +75,7 @@ func SeparateConfs(dir string, found *Found) error {
 		}
 	}
 	for i, data := range confs {
-		if bytes.Equal(data, first) || keeper.IsOurs(data) || keeper.IsOurs(first) {
+		if bytes.Equal(data, first) || derive.IsOurs(data) || derive.IsOurs(first) {
 			continue
 		}
 		if data == nil {
@@ -140,7 +141,7 @@ func (t *transfer) chroot(c farm.Chroot) error {
 	}
 	defer root.Close()
 	data, err := root.Read(keeper.KnownHostsPath)
-	if err == nil && !keeper.IsOurs(data) {
+	if err == nil && !derive.IsOurs(data) {
 		err = t.knownHosts(filepath.Join(root.Path(), keeper.KnownHostsPath), c.Name, data)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -152,14 +153,14 @@ func (t *transfer) chroot(c farm.Chroot) error {
 	case err == nil && !fetched:
 		t.done = append(t.done,
 			Taken{From: served, Note: "left out: not everybody may read it, so no client can fetch it; move it away"})
-	case err == nil && !keeper.IsOurs(data):
+	case err == nil && !derive.IsOurs(data):
 		err = t.ltsConf(served, c, "tftp-"+c.Name, data)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	data, err = root.Read(keeper.LTSConfPath)
-	if err == nil && !keeper.IsOurs(data) {
+	if err == nil && !derive.IsOurs(data) {
 		err = t.ltsConf(filepath.Join(root.Path(), keeper.LTSConfPath), c, c.Name, data)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -179,7 +180,7 @@ func (t *transfer) machine(root string) error {
 	}
 	for _, path := range lists {
 		data, err := regular.Read(path, regular.MaxText)
-		if errors.Is(err, fs.ErrNotExist) || keeper.IsOurs(data) {
+		if errors.Is(err, fs.ErrNotExist) || derive.IsOurs(data) {
 			continue
 		}
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -332,38 +331,5 @@ func TestClientBinaries(t *testing.T) {
 	dir := write(t, map[string]string{"ltskeeper.toml": "[client]\nbinaries = \"/usr/lib/ltskeeper/client\"\n"})
 	if got := mustLoad(t, dir).Balance.Binaries; got != "/usr/lib/ltskeeper/client" {
 		t.Errorf("%q", got)
-	}
-}
-
-func TestBalanceSettings(t *testing.T) {
-	t.Parallel()
-	servers := map[string]string{
-		"ltskeeper.toml":       "",
-		"servers.d/app01.toml": "weight = 2\naddresses = [\"10.0.0.11\"]\ngroups = [\"cad\", \"office\"]\n",
-		"servers.d/app02.toml": "weight = 1.0\naddresses = [\"10.0.0.12\"]\n",
-		"servers.d/app07.toml": "weight = 0.5\naddresses = [\"10.0.0.17\"]\ngroups = [\"cad\"]\n",
-	}
-	for toml, want := range map[string][]Setting{
-		"": {
-			{"LDM_SERVER_WEIGHTS", "app01=2 app07=0.5"}, {"LDM_SERVER_GROUPS", "app01=cad,office app07=cad"},
-		},
-		"[balance]\npolicy = \"best\"\n[lts-conf]\nlist = \"address\"\n": {
-			{"LDM_BALANCE", "best"}, {"LDM_SERVER_WEIGHTS", "10.0.0.11=2 10.0.0.17=0.5"}, {"LDM_SERVER_GROUPS",
-				"10.0.0.11=cad,office 10.0.0.17=cad"},
-		},
-	} {
-		servers["ltskeeper.toml"] = toml
-		f := mustLoad(t, write(t, servers))
-		if got := f.BalanceSettings(slices.Concat(f.Servers, f.Servers[:1])); !slices.Equal(got, want) {
-			t.Errorf("%q: %q, want %q", toml, got, want)
-		}
-		weights := ldm.Weights(want[len(want)-2].Value)
-		if len(weights) != 2 || weights[f.ListEntry(f.Servers[2])] != 0.5 {
-			t.Errorf("clients read %v", weights)
-		}
-	}
-	plain := mustLoad(t, write(t, map[string]string{"ltskeeper.toml": "", "servers.d/app01.toml": ""}))
-	if got := plain.BalanceSettings(plain.Servers); got != nil {
-		t.Errorf("where all is as usual: %q", got)
 	}
 }

@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
-	"ltskeeper/ldm"
 	"ltskeeper/ltsconf"
 )
 
@@ -106,37 +104,6 @@ func (f *Farm) ListEntry(s Server) string {
 		return s.Name // which may be an address itself
 	}
 	return s.Addresses[0]
-}
-
-// BalanceSettings returns what clients need to choose between servers, beside the list of them:
-// nothing where all is as usual. A server may be named twice.
-func (f *Farm) BalanceSettings(servers []Server) []Setting {
-	var settings []Setting
-	add := func(key string, words []string) {
-		if len(words) > 0 {
-			settings = append(settings, Setting{key, strings.Join(words, " ")})
-		}
-	}
-	if f.Balance.Policy != ldm.Two {
-		add("LDM_BALANCE", []string{string(f.Balance.Policy)})
-	}
-	var weights, groups []string
-	named := map[string]bool{}
-	for _, s := range servers {
-		if named[s.Name] {
-			continue
-		}
-		named[s.Name] = true
-		if s.Weight != 1 {
-			weights = append(weights, f.ListEntry(s)+"="+strconv.FormatFloat(s.Weight, 'f', -1, 64))
-		}
-		if len(s.Groups) > 0 {
-			groups = append(groups, f.ListEntry(s)+"="+strings.Join(s.Groups, ","))
-		}
-	}
-	add("LDM_SERVER_WEIGHTS", weights)
-	add("LDM_SERVER_GROUPS", groups)
-	return settings
 }
 
 // LTSConfSource returns what lts.conf of the chroot is derived from: the admin's own file, or a

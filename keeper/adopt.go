@@ -27,9 +27,6 @@ func OpenChroot(f *farm.Farm, c farm.Chroot) (*chroot.Root, error) { return open
 // server gives away only what everybody may read.
 func ReadServed(path string) (data []byte, fetched bool, err error) { return readServed(path) }
 
-// IsOurs reports whether a text file was written by ltskeeper.
-func IsOurs(data []byte) bool { return ours(data) }
-
 // isAdopted says whether the adopted folder holds an exact copy.
 func isAdopted(data []byte, folder string) (bool, error) {
 	entries, err := os.ReadDir(folder)

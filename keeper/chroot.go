@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"ltskeeper/chroot"
+	"ltskeeper/derive"
 	"ltskeeper/farm"
 	"ltskeeper/image"
 	"ltskeeper/internal/excludes"
@@ -27,7 +28,7 @@ import (
 
 // updateChroot puts the derived files into a chroot and brings its image up to date, while the
 // package manager is kept out.
-func (r *run) updateChroot(ctx context.Context, t *trust, c farm.Chroot) error {
+func (r *run) updateChroot(ctx context.Context, t *record, c farm.Chroot) error {
 	root, err := r.open(ctx, c)
 	if err != nil {
 		return err
@@ -42,7 +43,7 @@ func (r *run) updateChroot(ctx context.Context, t *trust, c farm.Chroot) error {
 
 // write puts the derived files into a chroot, and returns those that belong into the image only,
 // and lts.conf.
-func (r *run) write(t *trust, root *openRoot) (overlay []derived, conf []byte, err error) {
+func (r *run) write(t *record, root *openRoot) (overlay []derived, conf []byte, err error) {
 	defer r.step("write", root.declared.Name)()
 	files, err := t.renderFiles(root.declared)
 	if err != nil {
@@ -72,7 +73,7 @@ func (r *run) write(t *trust, root *openRoot) (overlay []derived, conf []byte, e
 }
 
 // buildChroot brings the image up to date with the tree as it stands.
-func (r *run) buildChroot(ctx context.Context, t *trust, c farm.Chroot) error {
+func (r *run) buildChroot(ctx context.Context, t *record, c farm.Chroot) error {
 	root, err := r.open(ctx, c)
 	if err != nil {
 		return err
@@ -83,7 +84,7 @@ func (r *run) buildChroot(ctx context.Context, t *trust, c farm.Chroot) error {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if !ours(conf) {
+		if !derive.IsOurs(conf) {
 			conf = nil // somebody else's: what clients get over TFTP stays as it is
 		}
 		return r.build(ctx, root, nil, conf)
@@ -252,7 +253,7 @@ func (o *openRoot) refuseStrangers(files []derived) error {
 }
 
 func refuseStranger(path string, data []byte, adopted string) error {
-	if ours(data) {
+	if derive.IsOurs(data) {
 		return nil
 	}
 	known, err := isAdopted(data, adopted)

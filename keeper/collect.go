@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
+	"ltskeeper/derive"
 	"ltskeeper/farm"
 	"ltskeeper/keys"
 	"ltskeeper/keys/scan"
-	keytrust "ltskeeper/keys/trust"
+	"ltskeeper/keys/trust"
 )
 
 // CollectOptions say how CollectKeys works.
@@ -33,7 +33,7 @@ func (k *Keeper) CollectKeys(ctx context.Context, o CollectOptions) (*Report, er
 }
 
 // collect does so within a run, and returns what is trusted afterwards.
-func (r *run) collect(ctx context.Context, only []string) (*trust, error) {
+func (r *run) collect(ctx context.Context, only []string) (*record, error) {
 	t, looks, err := r.survey(ctx, only)
 	if err != nil {
 		return nil, err
@@ -45,17 +45,18 @@ func (r *run) collect(ctx context.Context, only []string) (*trust, error) {
 		}
 	}
 	for _, l := range looks {
-		t.keys[l.server.Name] = l.verdict.Trusted
-		t.certified[l.server.Name] = len(l.verdict.Certified) > 0
+		t.Trusted[l.server.Name] = l.verdict.Trusted
+		t.Certified[l.server.Name] = len(l.verdict.Certified) > 0
 		t.place(l, r.started)
 	}
 	t.forgetStrangers()
+	t.Quarantined = t.quarantine.names()
 	if !r.DryRun {
 		if err := keep(t, looks, r.started); err != nil {
 			return nil, err
 		}
 	}
-	listed := t.inDefaultList()
+	listed := t.listedByDefault()
 	for _, l := range looks {
 		for _, k := range l.verdict.Added {
 			if caution := k.Caution(); caution != "" {
@@ -74,7 +75,7 @@ func (r *run) collect(ctx context.Context, only []string) (*trust, error) {
 
 // survey asks servers for their keys, all of them if none is named, and returns what was trusted
 // until now beside what it found out.
-func (r *run) survey(ctx context.Context, only []string) (*trust, []look, error) {
+func (r *run) survey(ctx context.Context, only []string) (*record, []look, error) {
 	defer r.step("scan", "")()
 	servers, err := choose(r.farm, only)
 	if err != nil {
@@ -84,7 +85,7 @@ func (r *run) survey(ctx context.Context, only []string) (*trust, []look, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	t, err := loadTrust(r.farm, store)
+	t, err := r.loadRecord(store)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -96,14 +97,14 @@ func (r *run) survey(ctx context.Context, only []string) (*trust, []look, error)
 type look struct {
 	server    farm.Server
 	sighting  keys.Sighting
-	verdict   keytrust.Verdict
+	verdict   trust.Verdict
 	confirmed bool   // suspect in both looks of this run
 	note      string // what the second look changed
 }
 
 // look scans the servers and judges them. Those that show what they should not are asked a second
 // time: only what a server shows twice can put it into quarantine.
-func (r *run) look(ctx context.Context, store *keytrust.Store, servers []farm.Server) ([]look, error) {
+func (r *run) look(ctx context.Context, store *trust.Store, servers []farm.Server) ([]look, error) {
 	looks, err := r.scan(ctx, store, servers)
 	if err != nil {
 		return nil, err
@@ -126,7 +127,7 @@ func (r *run) look(ctx context.Context, store *keytrust.Store, servers []farm.Se
 		switch {
 		case second.verdict.Suspect:
 			looks[i].confirmed = true
-		case second.verdict.State == keytrust.StateTrusted:
+		case second.verdict.State == trust.StateTrusted:
 			second.note = "showed another key first and its trusted key a moment later: someone may be answering in its place at times"
 			looks[i] = second
 		}
@@ -135,7 +136,7 @@ func (r *run) look(ctx context.Context, store *keytrust.Store, servers []farm.Se
 }
 
 // scan asks the servers once.
-func (r *run) scan(ctx context.Context, store *keytrust.Store, servers []farm.Server) ([]look, error) {
+func (r *run) scan(ctx context.Context, store *trust.Store, servers []farm.Server) ([]look, error) {
 	login, logout, err := openLogin(r.farm.Collect.Login)
 	if err != nil {
 		return nil, err
@@ -189,36 +190,36 @@ func openLogin(l *farm.Login) (login *scan.Login, logout func() error, err error
 }
 
 // place puts a server into quarantine or ends its stay there. Silence changes nothing.
-func (t *trust) place(l look, now time.Time) {
+func (t *record) place(l look, now time.Time) {
 	switch v := l.verdict; {
 	case len(v.Trusted)+len(v.Certified) == 0:
 		t.quarantine.release(l.server.Name) // no list has it anyway
 	case v.Suspect && l.confirmed:
 		t.quarantine.add(l.server.Name, now, l.why())
-	case v.State == keytrust.StateTrusted || v.State == keytrust.StateFirstUse:
+	case v.State == trust.StateTrusted || v.State == trust.StateFirstUse:
 		t.quarantine.release(l.server.Name)
 	}
 }
 
 // forgetStrangers drops servers from the quarantine that are not declared any more.
-func (t *trust) forgetStrangers() {
+func (t *record) forgetStrangers() {
 	for _, name := range t.quarantine.names() {
-		if _, declared := t.keys[name]; !declared {
+		if _, declared := t.Trusted[name]; !declared {
 			t.quarantine.release(name)
 		}
 	}
 }
 
 // keep writes down what a scan decided: the keys first, for they must not be trusted twice.
-func keep(t *trust, looks []look, now time.Time) error {
-	verdicts := make([]keytrust.Verdict, len(looks))
+func keep(t *record, looks []look, now time.Time) error {
+	verdicts := make([]trust.Verdict, len(looks))
 	for i, l := range looks {
 		verdicts[i] = l.verdict
 	}
 	if err := errors.Join(t.store.Apply(verdicts...), t.keepSecret()); err != nil {
 		return err
 	}
-	seen := openSeen(t.farm)
+	seen := openSeen(t.Farm)
 	for _, v := range verdicts {
 		seen.Record(v, now)
 	}
@@ -241,43 +242,11 @@ func choose(f *farm.Farm, names []string) ([]farm.Server, error) {
 	return slices.DeleteFunc(slices.Clone(f.Servers), func(s farm.Server) bool { return !chosen[s.Name] }), nil
 }
 
-func policyOf(f *farm.Farm, s farm.Server) keytrust.Policy {
-	return keytrust.Policy{
-		Name: s.Name, Names: names(s), Pins: s.Pins, FirstUse: f.Collect.FirstUse, RetireAfter: f.Collect.RetireAfter,
+func policyOf(f *farm.Farm, s farm.Server) trust.Policy {
+	return trust.Policy{
+		Name: s.Name, Names: derive.ServerNames(s), Pins: s.Pins, FirstUse: f.Collect.FirstUse, RetireAfter: f.Collect.RetireAfter,
 		Authorities: f.Authorities, Listed: append([]string{f.ListEntry(s)}, s.Aliases...),
 	}
 }
 
-// openStore opens the key store, unless revocations were lost: clients would take what they are to
-// refuse.
-func openStore(f *farm.Farm, readonly bool) (*keytrust.Store, error) {
-	store, err := openRecord(f, readonly)
-	if err == nil {
-		err = lostRevocations(store)
-	}
-	return store, err
-}
-
-// openRecord opens the key store also then, for who looks or revokes.
-func openRecord(f *farm.Farm, readonly bool) (*keytrust.Store, error) {
-	if err := f.State.Ask(); err != nil {
-		return nil, err
-	}
-	store, err := keytrust.Open(f.State.KeysPath(), readonly)
-	if err == nil {
-		store.OnOrderOf(whoseOrder())
-	}
-	return store, err
-}
-
-func lostRevocations(store *keytrust.Store) error {
-	lost := store.Lost()
-	if len(lost) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s lacks what the log says was revoked: %s: bring the file back from a backup, or revoke again "+
-		"(ltskeeper keys revoke NAME FINGERPRINT, or --file with the public key)", store.RevokedPath(),
-		strings.Join(lost, " "))
-}
-
-func openSeen(f *farm.Farm) *keytrust.Seen { return keytrust.OpenSeen(f.State.Seen()) }
+func openSeen(f *farm.Farm) *trust.Seen { return trust.OpenSeen(f.State.Seen()) }

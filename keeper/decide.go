@@ -5,13 +5,13 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/keys"
-	keytrust "ltskeeper/keys/trust"
+	"ltskeeper/keys/trust"
 )
 
 // AddServer declares a server. Keys that an earlier server of that name left behind are retired: it
 // has no first use.
 func (k *Keeper) AddServer(s farm.Server) error {
-	return k.changeServers(func(store *keytrust.Store) error {
+	return k.changeServers(func(store *trust.Store) error {
 		if err := k.farm.AddServer(s); err != nil {
 			return err
 		}
@@ -21,7 +21,7 @@ func (k *Keeper) AddServer(s farm.Server) error {
 
 // RemoveServer removes a server's declaration and retires its keys.
 func (k *Keeper) RemoveServer(name string) error {
-	return k.changeServers(func(store *keytrust.Store) error {
+	return k.changeServers(func(store *trust.Store) error {
 		s, err := k.farm.Server(name)
 		if err != nil {
 			return err
@@ -47,7 +47,7 @@ func (k *Keeper) RemoveServer(name string) error {
 }
 
 // changeServers changes the declared servers and the record of their keys, under the lock.
-func (k *Keeper) changeServers(change func(*keytrust.Store) error) error {
+func (k *Keeper) changeServers(change func(*trust.Store) error) error {
 	return k.RunLocked(func() error {
 		store, err := openStore(k.farm, false)
 		if err != nil {
@@ -61,7 +61,7 @@ func (k *Keeper) changeServers(change func(*keytrust.Store) error) error {
 // of its type, and ends the server's quarantine. Without fingerprints it accepts all that are
 // pending.
 func (k *Keeper) AcceptKeys(server string, fingerprints []string) ([]Key, error) {
-	return k.decide(server, func(store *keytrust.Store, p keytrust.Policy, now time.Time) ([]keys.Stored, error) {
+	return k.decide(server, func(store *trust.Store, p trust.Policy, now time.Time) ([]keys.Stored, error) {
 		accepted, _, err := store.Accept(p, fingerprints, now)
 		return accepted, err
 	})
@@ -71,16 +71,16 @@ func (k *Keeper) AcceptKeys(server string, fingerprints []string) ([]Key, error)
 // until it shows something else than a trusted key again. Without fingerprints it rejects all that
 // are pending.
 func (k *Keeper) RejectKeys(server string, fingerprints []string) ([]Key, error) {
-	return k.decide(server, func(store *keytrust.Store, p keytrust.Policy, now time.Time) ([]keys.Stored, error) {
+	return k.decide(server, func(store *trust.Store, p trust.Policy, now time.Time) ([]keys.Stored, error) {
 		return store.Reject(p.Name, fingerprints, now)
 	})
 }
 
 // decide carries out a person's decision about keys of a server.
 func (k *Keeper) decide(server string,
-	decision func(*keytrust.Store, keytrust.Policy, time.Time) ([]keys.Stored, error)) ([]Key, error) {
+	decision func(*trust.Store, trust.Policy, time.Time) ([]keys.Stored, error)) ([]Key, error) {
 	var decided []keys.Stored
-	err := k.changeKeys(server, func(s farm.Server, store *keytrust.Store) error {
+	err := k.changeKeys(server, func(s farm.Server, store *trust.Store) error {
 		q, err := loadQuarantine(k.farm.State)
 		if err != nil {
 			return err
@@ -95,7 +95,7 @@ func (k *Keeper) decide(server string,
 }
 
 // changeKeys changes what is on record of one server's keys, under the lock.
-func (k *Keeper) changeKeys(server string, change func(farm.Server, *keytrust.Store) error) error {
+func (k *Keeper) changeKeys(server string, change func(farm.Server, *trust.Store) error) error {
 	return k.RunLocked(func() error {
 		s, err := k.farm.Server(server)
 		if err != nil {

@@ -169,16 +169,16 @@ func heldProblem(f *farm.Farm, store *image.Store, current *image.Generation) (s
 }
 
 // revokedIn lists the revoked keys that a generation's known_hosts still trusts.
-func revokedIn(f *farm.Farm, store *image.Store, number int) ([]keys.Key, error) {
-	trust, err := openStore(f, true)
+func revokedIn(f *farm.Farm, images *image.Store, number int) ([]keys.Key, error) {
+	store, err := openStore(f, true)
 	if err != nil {
 		return nil, err
 	}
-	revoked := trust.Revoked()
+	revoked := store.Revoked()
 	if len(revoked) == 0 {
 		return nil, nil
 	}
-	knownHosts, err := store.ReadFileOf(number, knownHostsPath)
+	knownHosts, err := images.ReadFileOf(number, knownHostsPath)
 	if err != nil {
 		return nil, err
 	}

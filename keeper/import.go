@@ -3,9 +3,10 @@ package keeper
 import (
 	"time"
 
+	"ltskeeper/derive"
 	"ltskeeper/farm"
 	"ltskeeper/keys"
-	keytrust "ltskeeper/keys/trust"
+	"ltskeeper/keys/trust"
 )
 
 // An Import is what became of keys that a person brought from elsewhere.
@@ -26,11 +27,11 @@ type Refused struct {
 
 // ImportKeys trusts the keys that lines say a server has, as far as they replace none.
 func (k *Keeper) ImportKeys(server string, lines []keys.Line) (done *Import, err error) {
-	err = k.changeKeys(server, func(s farm.Server, store *keytrust.Store) error {
+	err = k.changeKeys(server, func(s farm.Server, store *trust.Store) error {
 		done = &Import{Server: s.Name}
 		var offered []keys.Stored
 		for _, l := range lines {
-			if l.Marker == "" && l.For(names(s), s.Port) {
+			if l.Marker == "" && l.For(derive.ServerNames(s), s.Port) {
 				offered = append(offered, l.KeyWithOrigin())
 			} else {
 				done.Skipped++

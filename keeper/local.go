@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"ltskeeper/derive"
 	"ltskeeper/farm"
 	"ltskeeper/keys"
 )
@@ -14,7 +15,7 @@ import (
 func adopted(local []keys.Line, s farm.Server) []keys.Key {
 	var all []keys.Key
 	for _, l := range local {
-		if l.Names(names(s), s.Port) {
+		if l.Names(derive.ServerNames(s), s.Port) {
 			all = append(all, l.Key)
 		}
 	}
@@ -24,28 +25,28 @@ func adopted(local []keys.Line, s farm.Server) []keys.Key {
 // strays are the lines of known_hosts.local with which clients take a key for a server though it is
 // none of its trusted ones, by server: what was adopted once goes on being good for a key that the
 // server has no more.
-func (t *trust) strays() map[string][]keys.Line {
-	local, _ := keys.ReadLines(t.farm.KnownHostsLocal)
+func (t *record) strays() map[string][]keys.Line {
+	local, _ := keys.ReadLines(t.Farm.KnownHostsLocal)
 	owners := map[string][]farm.Server{} // of keys, by blob
-	for _, s := range t.farm.Servers {
-		for _, k := range t.keys[s.Name] {
+	for _, s := range t.Farm.Servers {
+		for _, k := range t.Trusted[s.Name] {
 			owners[string(k.Blob)] = append(owners[string(k.Blob)], s)
 		}
 	}
 	vouchesFor := func(l keys.Line, servers []farm.Server) (farm.Server, bool) {
 		for _, s := range servers {
-			if l.Names(names(s), s.Port) {
+			if l.Names(derive.ServerNames(s), s.Port) {
 				return s, true
 			}
 		}
 		return farm.Server{}, false
 	}
-	strays, revoked := map[string][]keys.Line{}, keys.Plain(t.store.Revoked())
+	strays, revoked := map[string][]keys.Line{}, keys.Plain(t.Revoked)
 	for _, l := range local {
 		if _, own := vouchesFor(l, owners[string(l.Key.Blob)]); own || l.Marker != "" {
 			continue
 		}
-		s, stray := vouchesFor(l, t.farm.Servers)
+		s, stray := vouchesFor(l, t.Farm.Servers)
 		if stray && !slices.ContainsFunc(revoked, l.Key.Equal) {
 			strays[s.Name] = append(strays[s.Name], l)
 		}
@@ -80,12 +81,12 @@ func tellOfStrays(f *farm.Farm, strays map[string][]keys.Line) []string {
 
 // dropped tells of servers that the admin's own lts.conf names in a list that is set here, and that
 // are not declared: their clients do not get them any more.
-func (t *trust) dropped(c farm.Chroot) []string {
-	source := t.farm.LTSConfSource(c)
+func (t *record) dropped(c farm.Chroot) []string {
+	source := t.Farm.LTSConfSource(c)
 	var told []string
-	for _, list := range t.farm.Lists() {
+	for _, list := range t.Farm.Lists() {
 		value, _ := source.Get(list.Section, "LDM_SERVER")
-		if names := undeclared(t.farm, strings.Fields(value)); len(names) > 0 && len(t.listed(list)) > 0 {
+		if names := undeclared(t.Farm, strings.Fields(value)); len(names) > 0 && len(t.ListServers(list)) > 0 {
 			remedy := "declare them (ltskeeper server add), or take them out of that line"
 			if slices.ContainsFunc(names, isPrimary) {
 				remedy = "`server` is this machine, declare it by a name or address that clients know"
@@ -100,15 +101,15 @@ func (t *trust) dropped(c farm.Chroot) []string {
 
 // tellOfLosses warns of what is not as it was before a file changed in this run, so that it is told
 // once.
-func (r *run) tellOfLosses(t *trust, chroots []farm.Chroot) {
+func (r *run) tellOfLosses(t *record, chroots []farm.Chroot) {
 	changed := func(chroot, name string) bool {
 		return slices.ContainsFunc(r.report.Files, func(f File) bool {
 			return f.Changed && (chroot == "" || f.Chroot == chroot) && strings.HasSuffix(f.Path, "/"+name)
 		})
 	}
 	var told []string
-	if changed("", knownHostsPath) || changed("", filepath.Base(t.farm.LTSP.KnownHosts)) {
-		told = tellOfStrays(t.farm, t.strays())
+	if changed("", knownHostsPath) || changed("", filepath.Base(t.Farm.LTSP.KnownHosts)) {
+		told = tellOfStrays(t.Farm, t.strays())
 	}
 	for _, c := range chroots {
 		if changed(c.Name, ltsConfPath) {
@@ -149,7 +150,7 @@ func isPrimary(name string) bool { return strings.EqualFold(name, "server") }
 func undeclared(f *farm.Farm, list []string) []string {
 	known := map[string]bool{}
 	for _, s := range f.Servers {
-		for _, name := range names(s) {
+		for _, name := range derive.ServerNames(s) {
 			known[strings.ToLower(name)] = true
 		}
 	}

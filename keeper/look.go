@@ -8,7 +8,7 @@ import (
 	"ltskeeper/image"
 	"ltskeeper/internal/remedy"
 	"ltskeeper/keys"
-	keytrust "ltskeeper/keys/trust"
+	"ltskeeper/keys/trust"
 )
 
 // Status is what is known without asking anybody.
@@ -38,19 +38,9 @@ func (k *Keeper) ReadStatus() (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	q, err := loadQuarantine(f.State)
+	t, err := k.readRecord(store)
 	if err != nil {
 		return nil, err
-	}
-	t := &trust{farm: f, store: store, keys: map[string][]keys.Stored{}, certified: map[string]bool{}, quarantine: q}
-	unreadable, ends := map[string]error{}, map[string]time.Time{}
-	for _, s := range f.Servers {
-		if t.keys[s.Name], err = store.Trusted(s.Name, s.Pins); err != nil {
-			unreadable[s.Name] = err
-		}
-		if t.certified[s.Name], ends[s.Name], err = store.Certified(policyOf(f, s), time.Now()); err != nil {
-			unreadable[s.Name] = err
-		}
 	}
 	revoked, err := revokedOf(store)
 	if err != nil {
@@ -61,13 +51,13 @@ func (k *Keeper) ReadStatus() (*Status, error) {
 	if err := lostRevocations(store); err != nil {
 		status.Warnings = append(status.Warnings, err.Error())
 	}
-	seen, listed := openSeen(f), t.inDefaultList()
+	seen, listed := openSeen(f), t.listedByDefault()
 	for _, s := range f.Servers {
 		server := t.onRecord(s, seen, listed)
 		server.Revoked = reportKeys(revoked[s.Name])
 		server.Strays = strays[s.Name]
-		server.Expires = known(ends[s.Name])
-		if err := unreadable[s.Name]; err != nil {
+		server.Expires = known(t.expires[s.Name])
+		if err := t.unreadable[s.Name]; err != nil {
 			server.State, server.Message, server.Decision = Unreadable, err.Error(), true
 		}
 		status.Servers = append(status.Servers, server)
@@ -86,7 +76,7 @@ func (k *Keeper) ReadStatus() (*Status, error) {
 }
 
 // revokedOf finds out from the log which servers had keys that are revoked now.
-func revokedOf(store *keytrust.Store) (map[string][]keys.Stored, error) {
+func revokedOf(store *trust.Store) (map[string][]keys.Stored, error) {
 	revoked := store.Revoked()
 	if len(revoked) == 0 {
 		return nil, nil
@@ -99,7 +89,7 @@ func revokedOf(store *keytrust.Store) (map[string][]keys.Stored, error) {
 	had := map[string][]keys.Stored{}
 	for _, e := range entries {
 		k, is := byFingerprint[e.Key]
-		if is && e.To == keytrust.Revoked && !slices.ContainsFunc(keys.Plain(had[e.Server]), k.Equal) {
+		if is && e.To == trust.Revoked && !slices.ContainsFunc(keys.Plain(had[e.Server]), k.Equal) {
 			had[e.Server] = append(had[e.Server], k)
 		}
 	}
@@ -107,9 +97,9 @@ func revokedOf(store *keytrust.Store) (map[string][]keys.Stored, error) {
 }
 
 // onRecord is what is known of one server.
-func (t *trust) onRecord(s farm.Server, seen *keytrust.Seen, listed map[string]bool) Server {
+func (t *record) onRecord(s farm.Server, seen *trust.Seen, listed map[string]bool) Server {
 	server := Server{Name: s.Name, Declared: s, State: Unscanned, Listed: listed[s.Name],
-		Certified: t.certified[s.Name]}
+		Certified: t.Certified[s.Name]}
 	withTimes := func(list []keys.Stored) []Key {
 		out := reportKeys(list)
 		for i, k := range list {
@@ -117,7 +107,7 @@ func (t *trust) onRecord(s farm.Server, seen *keytrust.Seen, listed map[string]b
 		}
 		return out
 	}
-	server.Keys = withTimes(t.keys[s.Name])
+	server.Keys = withTimes(t.Trusted[s.Name])
 	pending, err := t.store.Pending(s.Name)
 	if err != nil {
 		server.Message = err.Error()
@@ -133,7 +123,7 @@ func (t *trust) onRecord(s farm.Server, seen *keytrust.Seen, listed map[string]b
 		server.Message = err.Error()
 	}
 	switch {
-	case t.trusted(s.Name):
+	case t.IsTrusted(s.Name):
 		server.State = Trusted
 	case len(pending) > 0:
 		server.State, server.Decision = Pending, true
@@ -141,13 +131,13 @@ func (t *trust) onRecord(s farm.Server, seen *keytrust.Seen, listed map[string]b
 	if e, in := t.quarantine.entries[s.Name]; in {
 		server.State, server.Quarantined, server.Message = Changed, &e.since, e.why
 	}
-	server.Decision = server.Decision || keytrust.Undecided(t.keys[s.Name], pending, t.certified[s.Name])
-	server.Seen = latest(seen, s.Name, slices.Concat(t.keys[s.Name], certs))
+	server.Decision = server.Decision || trust.Undecided(t.Trusted[s.Name], pending, t.Certified[s.Name])
+	server.Seen = latest(seen, s.Name, slices.Concat(t.Trusted[s.Name], certs))
 	return server
 }
 
 // latest is when a server last showed one of these, nil if never.
-func latest(seen *keytrust.Seen, server string, list []keys.Stored) *time.Time {
+func latest(seen *trust.Seen, server string, list []keys.Stored) *time.Time {
 	var last time.Time
 	for _, k := range list {
 		if at := seen.Last(server, k.Key); at.After(last) {
@@ -194,11 +184,20 @@ func (s *ImageStatus) setProblem(err error) {
 
 // KnownHosts is the known_hosts that clients would get, from the record.
 func (k *Keeper) KnownHosts() ([]byte, error) {
-	t, err := trustOnRecord(k.farm)
+	t, err := k.loadCurrentRecord()
 	if err != nil {
 		return nil, err
 	}
-	return t.knownHosts(), nil
+	return t.KnownHosts(), nil
+}
+
+// ExportKeys renders what is trusted, from the record, in one of derive.Formats.
+func (k *Keeper) ExportKeys(format string) ([]byte, error) {
+	t, err := k.loadCurrentRecord()
+	if err != nil {
+		return nil, err
+	}
+	return t.Export(format)
 }
 
 // LTSConf is the lts.conf that clients of a chroot would get, from the record.
@@ -207,17 +206,9 @@ func (k *Keeper) LTSConf(chroot string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := trustOnRecord(k.farm)
+	t, err := k.loadCurrentRecord()
 	if err != nil {
 		return nil, err
 	}
-	return t.ltsConf(c)
-}
-
-func trustOnRecord(f *farm.Farm) (*trust, error) {
-	store, err := openStore(f, true)
-	if err != nil {
-		return nil, err
-	}
-	return loadTrust(f, store)
+	return t.LTSConf(c)
 }

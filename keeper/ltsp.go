@@ -20,7 +20,7 @@ import (
 // updateLTSP writes the known_hosts of LTSP since 2019 and has it packed into the initrd that
 // clients fetch. It comes before the lists of servers do: clients know a server before they are
 // sent to it. A note in the state remembers that the initrd is behind, should a run end in between.
-func (r *run) updateLTSP(ctx context.Context, t *trust) error {
+func (r *run) updateLTSP(ctx context.Context, t *record) error {
 	path := r.farm.LTSP.KnownHosts
 	if path == "" {
 		return nil
@@ -35,7 +35,7 @@ func (r *run) updateLTSP(ctx context.Context, t *trust) error {
 			return err
 		}
 	}
-	data := t.knownHosts()
+	data := t.KnownHosts()
 	changed := !bytes.Equal(old, data)
 	mark := r.farm.State.InitrdBehind()
 	if changed && !r.DryRun {
@@ -101,15 +101,15 @@ func loadSecret(file state.File) ([]byte, error) {
 }
 
 // keepSecret writes the secret of hashed names, if it is new.
-func (t *trust) keepSecret() error {
-	if len(t.secret) == 0 {
+func (t *record) keepSecret() error {
+	if len(t.Secret) == 0 {
 		return nil
 	}
-	file := t.farm.State.KnownHostsSecret()
+	file := t.Farm.State.KnownHostsSecret()
 	if exists, err := file.Exists(); exists || err != nil {
 		return err
 	}
-	if err := file.Write(t.secret); err != nil {
+	if err := file.Write(t.Secret); err != nil {
 		return fmt.Errorf("write the secret of hashed names: %w", err)
 	}
 	return nil

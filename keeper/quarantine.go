@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"ltskeeper/farm"
+	"ltskeeper/derive"
 	"ltskeeper/internal/regular"
 	"ltskeeper/internal/state"
 )
@@ -27,7 +27,7 @@ type quarantined struct {
 	why   string
 }
 
-const quarantineHeader = mark + ": the servers that clients are kept away from, since when and why\n"
+const quarantineHeader = derive.Mark + ": the servers that clients are kept away from, since when and why\n"
 
 // loadQuarantine reads the record. No file means nobody is in it; a damaged one is an error,
 // because reading it as empty would send clients to a server that may not be what it says.
@@ -125,26 +125,4 @@ func (q *quarantine) names() []string {
 		return strings.Compare(a, b)
 	})
 	return names
-}
-
-// listed returns the servers of a list that clients get: those with a trusted key, without those in
-// quarantine. Whoever can answer in the servers' place must not be able to steer clients that way:
-// no more than a quarter of the list as declared, but at least one, may be out, and never the last
-// server. Those who have been in quarantine longest are out first; beyond the bound nobody leaves.
-func (q *quarantine) listed(list []farm.Server, trusted func(name string) bool) []farm.Server {
-	var usable []farm.Server
-	for _, s := range list {
-		if trusted(s.Name) {
-			usable = append(usable, s)
-		}
-	}
-	bound := min(max(1, len(list)/4), len(usable)-1)
-	out := map[string]bool{}
-	for _, name := range q.names() {
-		in := slices.ContainsFunc(usable, func(s farm.Server) bool { return s.Name == name })
-		if in && len(out) < bound {
-			out[name] = true
-		}
-	}
-	return slices.DeleteFunc(usable, func(s farm.Server) bool { return out[s.Name] })
 }

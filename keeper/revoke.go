@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"ltskeeper/keys"
-	keytrust "ltskeeper/keys/trust"
+	"ltskeeper/keys/trust"
 )
 
 // A Revocation is keys that no server may show any more.
@@ -69,7 +69,7 @@ func (k *Keeper) RevokeKeys(o RevokeOptions) (*Revocation, error) {
 
 // ReadLog returns every change of trust, oldest first, and the numbers of lines in the log that
 // cannot be read.
-func (k *Keeper) ReadLog() (entries []keytrust.Entry, unreadable []int, err error) {
+func (k *Keeper) ReadLog() (entries []trust.Entry, unreadable []int, err error) {
 	store, err := openRecord(k.farm, true)
 	if err != nil {
 		return nil, nil, err

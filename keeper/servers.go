@@ -8,11 +8,11 @@ import (
 
 	"ltskeeper/keys"
 	"ltskeeper/keys/scan"
-	keytrust "ltskeeper/keys/trust"
+	"ltskeeper/keys/trust"
 )
 
 // report is what the run says about one server.
-func (l look) report(t *trust, listed map[string]bool) Server {
+func (l look) report(t *record, listed map[string]bool) Server {
 	v := l.verdict
 	s := Server{
 		Name:     l.server.Name,
@@ -47,7 +47,7 @@ func (l look) state() ServerState {
 		return Revoked
 	case v.Suspect:
 		return Changed
-	case v.State == keytrust.StateTrusted || v.State == keytrust.StateFirstUse || len(v.Added) > 0:
+	case v.State == trust.StateTrusted || v.State == trust.StateFirstUse || len(v.Added) > 0:
 		return Trusted
 	case shown(l.sighting) && len(v.Trusted)+len(v.Certified) == 0:
 		return Pending

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"ltskeeper/derive"
 	"ltskeeper/farm"
 	"ltskeeper/image"
 	"ltskeeper/internal/regular"
@@ -45,7 +46,7 @@ type ClientFile struct {
 // ClientFiles returns the files that the clients of a chroot get, as they stand. It takes no lock
 // and writes nothing.
 func (k *Keeper) ClientFiles(c farm.Chroot) ([]ClientFile, error) {
-	t, err := trustOnRecord(k.farm)
+	t, err := k.loadCurrentRecord()
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func (k *Keeper) ClientFiles(c farm.Chroot) ([]ClientFile, error) {
 		standing = append(standing, s)
 	}
 	served := root.store.ServedConf()
-	if data, _, err := readServed(served); err == nil && !ours(data) {
+	if data, _, err := readServed(served); err == nil && !derive.IsOurs(data) {
 		s := ClientFile{Path: served, Name: "lts.conf"}
 		if err := s.judge(data, nil, root.adopted, nil); err != nil {
 			return standing, err
@@ -141,7 +142,7 @@ func (s *ClientFile) judge(data, rendered []byte, adopted string, stores []*imag
 	case bytes.Equal(data, rendered):
 		s.State = Rendered
 		return nil
-	case !ours(data):
+	case !derive.IsOurs(data):
 		s.State = Foreign
 		if known, err := isAdopted(data, adopted); err != nil {
 			return err
@@ -227,7 +228,7 @@ func (k *Keeper) IsStale(ctx context.Context, c farm.Chroot) (bool, error) {
 	}
 	var overlay []derived
 	if !root.writable() {
-		t, err := trustOnRecord(k.farm)
+		t, err := k.loadCurrentRecord()
 		if err != nil {
 			return false, err
 		}

@@ -126,7 +126,7 @@ func (k *Keeper) BuildImages(ctx context.Context, o BuildOptions) (*Report, erro
 		if err != nil {
 			return err
 		}
-		t, err := loadTrust(r.farm, store)
+		t, err := r.loadRecord(store)
 		if err != nil {
 			return err
 		}

@@ -82,7 +82,7 @@ func (k *Keeper) compareTree(ctx context.Context, c farm.Chroot, store *image.St
 	defer root.close()
 	var overlay []derived
 	if !root.writable() {
-		t, err := trustOnRecord(k.farm)
+		t, err := k.loadCurrentRecord()
 		if err != nil {
 			return nil, err
 		}

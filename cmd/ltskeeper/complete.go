@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"ltskeeper/derive"
 	"ltskeeper/farm"
 	"ltskeeper/image"
 	"ltskeeper/keeper"
@@ -61,7 +62,7 @@ var completions = map[string]completion{
 	"keys reject":    {arguments: []source{servers, pendingKeys}},
 	"keys revoke":    {map[string]source{"file": files}, []source{servers, trustedKeys}},
 	"keys import":    {arguments: []source{servers, files}},
-	"keys export":    {options: map[string]source{"format": oneWordOf(keeper.Formats), "ssh": files}},
+	"keys export":    {options: map[string]source{"format": oneWordOf(derive.Formats), "ssh": files}},
 	"keys log":       {arguments: []source{servers}},
 	"image build":    {arguments: []source{chroots}},
 	"image verify":   {arguments: []source{chroots}},

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"ltskeeper/derive"
 	"ltskeeper/keeper"
 	"ltskeeper/keys"
 
@@ -26,7 +27,7 @@ for keys import on the primary; that needs neither root nor a declaration.
   ltskeeper keys export --format sshfp
   ltskeeper keys export --own | ssh primary ltskeeper keys import app03`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "format", Usage: "print as `F`: " + oneOf(keeper.Formats)},
+			&cli.StringFlag{Name: "format", Usage: "print as `F`: " + oneOf(derive.Formats)},
 			&cli.BoolFlag{Name: "own", Usage: "print this machine's own keys, also where a farm is declared"},
 			&cli.StringFlag{Name: "ssh", Usage: "this machine's own keys are in `FOLDER`", Value: "/etc/ssh"},
 		},
@@ -36,8 +37,8 @@ for keys import on the primary; that needs neither root nor a declaration.
 
 func (t *tool) keysExport(ctx *cli.Context) error {
 	format := ctx.String("format")
-	if format != "" && !slices.Contains(keeper.Formats, format) {
-		return usagef("there is no format %q; there are %s", format, oneOf(keeper.Formats))
+	if format != "" && !slices.Contains(derive.Formats, format) {
+		return usagef("there is no format %q; there are %s", format, oneOf(derive.Formats))
 	}
 	_, err := os.Stat(t.config)
 	usual := t.config == defaultConfig || t.config == os.Getenv("LTSKEEPER_CONFIG")
@@ -56,7 +57,7 @@ func (t *tool) keysExport(ctx *cli.Context) error {
 		return err
 	}
 	if format == "" {
-		format = keeper.Formats[0]
+		format = derive.Formats[0]
 	}
 	data, err := k.ExportKeys(format)
 	if err != nil {

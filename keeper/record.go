@@ -1,0 +1,115 @@
+package keeper
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"ltskeeper/derive"
+	"ltskeeper/farm"
+	"ltskeeper/keys"
+	"ltskeeper/keys/trust"
+)
+
+// A record is all that is known of the farm's keys without asking anybody.
+type record struct {
+	derive.Record
+	store      *trust.Store
+	quarantine *quarantine
+	expires    map[string]time.Time // when the first certificate that clients take of a server ends
+	unreadable map[string]error     // by server
+}
+
+// loadRecord reads all that is on record, for files to be derived from.
+func (k *Keeper) loadRecord(store *trust.Store) (*record, error) {
+	t, err := k.readRecord(store)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range k.farm.Servers {
+		if err := t.unreadable[s.Name]; err != nil {
+			return nil, err
+		}
+	}
+	if k.farm.HashKnownHosts {
+		t.Secret, err = loadSecret(k.farm.State.KnownHostsSecret())
+	}
+	return t, err
+}
+
+// readRecord reads what is on record of keys and quarantine. What cannot be read of one server does
+// not keep it from reading the rest.
+func (k *Keeper) readRecord(store *trust.Store) (*record, error) {
+	q, err := loadQuarantine(k.farm.State)
+	if err != nil {
+		return nil, err
+	}
+	t := &record{
+		Record: derive.Record{
+			Farm: k.farm, Trusted: map[string][]keys.Stored{}, Certified: map[string]bool{},
+			Revoked: store.Revoked(), Quarantined: q.names(),
+		},
+		store: store, quarantine: q, expires: map[string]time.Time{}, unreadable: map[string]error{},
+	}
+	for _, s := range k.farm.Servers {
+		var err error
+		if t.Trusted[s.Name], err = store.Trusted(s.Name, s.Pins); err != nil {
+			t.unreadable[s.Name] = err
+		}
+		t.Certified[s.Name], t.expires[s.Name], err = store.Certified(policyOf(k.farm, s), time.Now())
+		if err != nil {
+			t.unreadable[s.Name] = err
+		}
+	}
+	return t, nil
+}
+
+// loadCurrentRecord is loadRecord for those who only look.
+func (k *Keeper) loadCurrentRecord() (*record, error) {
+	store, err := openStore(k.farm, true)
+	if err != nil {
+		return nil, err
+	}
+	return k.loadRecord(store)
+}
+
+// listedByDefault returns the servers that clients find in the default LDM_SERVER.
+func (t *record) listedByDefault() map[string]bool {
+	in := map[string]bool{}
+	for _, s := range t.ListServers(t.Farm.Lists()[0]) {
+		in[s.Name] = true
+	}
+	return in
+}
+
+// openStore opens the key store, unless revocations were lost: clients would take what they are to
+// refuse.
+func openStore(f *farm.Farm, readonly bool) (*trust.Store, error) {
+	store, err := openRecord(f, readonly)
+	if err == nil {
+		err = lostRevocations(store)
+	}
+	return store, err
+}
+
+// openRecord opens the key store also then, for who looks or revokes.
+func openRecord(f *farm.Farm, readonly bool) (*trust.Store, error) {
+	if err := f.State.Ask(); err != nil {
+		return nil, err
+	}
+	store, err := trust.Open(f.State.KeysPath(), readonly)
+	if err == nil {
+		store.OnOrderOf(whoseOrder())
+	}
+	return store, err
+}
+
+func lostRevocations(store *trust.Store) error {
+	lost := store.Lost()
+	if len(lost) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s lacks what the log says was revoked: %s: bring the file back from a backup, or revoke again "+
+		"(ltskeeper keys revoke NAME FINGERPRINT, or --file with the public key)", store.RevokedPath(),
+		strings.Join(lost, " "))
+}
