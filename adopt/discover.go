@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/internal/host"
+	"ltskeeper/internal/remedy"
 )
 
 // Found is what a new declaration starts from. A path in it that is empty leaves the default; a
@@ -29,58 +31,39 @@ type Found struct {
 	InUse   []string // servers that clients log in to, as LTSP's own settings have them
 	Strays  []string // names of images that no client root is there for
 	Machine string   // of Strays: the one that LTSP makes of this machine itself, or ""
-	Notes   []string // what a person should know of it, a sentence each
+	Notes   []Note
+}
+
+// A Note is something that a person should know.
+type Note struct {
+	Text     string // a sentence without its full stop
+	Remedies []remedy.Remedy
+}
+
+func (found *Found) addNote(text string, remedies ...remedy.Remedy) {
+	found.Notes = append(found.Notes, Note{text, remedies})
 }
 
 // Discover looks for LTSP on a machine: client roots and images, the TFTP folder, and settings of
-// LTSP's own that have an equal here. What it cannot read it leaves out, and so a chroot of a name
-// that an earlier one has.
+// LTSP's own that have an equal here. It leaves out what it cannot read, and a chroot with the name
+// of an earlier one.
 func Discover(m *host.Machine) Found {
-	root := m.Root
 	var found Found
 	conf, err := m.ReadLTSPConf()
 	if err != nil {
-		found.Notes = append(found.Notes, fmt.Sprintf("What LTSP's own settings say is not known here: %v.", err))
+		found.addNote(fmt.Sprintf("What LTSP's own settings say is not known here: %v", err))
 	}
 	// Where LTSP keeps its chroots, the newest layout first: since 2019, and LTSP 5. Images are in
 	// a folder "images" among them.
-	bases := []string{"srv/ltsp", "opt/ltsp"}
+	bases := []string{m.Path("srv/ltsp"), m.Path("opt/ltsp")}
 	if dir := conf.ServerValue("BASE_DIR"); dir != "" {
-		bases = append([]string{dir}, bases...)
+		bases = slices.Insert(bases, 0, m.Path(dir))
 	}
-	names := map[string]bool{}
-	most := 0
-	for _, base := range bases {
-		dir := filepath.Join(root, base)
-		entries, _ := os.ReadDir(dir)
-		images := filepath.Join(dir, "images")
-		own := 0 // images of chroots
-		for _, entry := range entries {
-			path := filepath.Join(dir, entry.Name())
-			name := farm.NameChroot(path)
-			if names[strings.ToLower(name)] || !isChroot(path) {
-				continue
-			}
-			names[strings.ToLower(name)] = true
-			found.Chroots = append(found.Chroots, farm.Chroot{Name: name, Path: path})
-			if exists(filepath.Join(images, name+".img")) {
-				own++
-			}
-		}
-		if isDir(images) && (found.Images == "" || own > most) {
-			found.Images, most = images, own
-		}
-	}
-	if found.Images == "" && len(found.Chroots) > 0 {
-		if images := filepath.Join(filepath.Dir(found.Chroots[0].Path), "images"); images != filepath.Join(root,
-			bases[0], "images") {
-			found.Images = images
-		}
-	}
-	found.TFTP = findTFTP(root, listTFTPFolders(m, conf))
-	found.Exclude, found.Include, found.ExcludesFrom = readExcludes(root, conf)
-	found.Initrd = exists(filepath.Join(root, "usr/share/ltsp/ltsp"))
-	if path := filepath.Join(root, "etc/ltsp/ssh_known_hosts"); found.Initrd || exists(path) {
+	found.findRoots(bases)
+	found.TFTP = findTFTP(m, conf)
+	found.findExcludes(m, conf)
+	found.Initrd = exists(m.Path("usr/share/ltsp/ltsp"))
+	if path := m.Path("etc/ltsp/ssh_known_hosts"); found.Initrd || exists(path) {
 		found.KnownHosts = path
 	}
 	for _, s := range conf.Settings {
@@ -88,83 +71,176 @@ func Discover(m *host.Machine) Found {
 			found.InUse = append(found.InUse, strings.Fields(s.Value)...)
 		}
 	}
-	found.Notes = append(found.Notes, listUnclear(conf)...)
-	found.lookAtImages(root, bases, names)
+	found.noteUnclear(conf)
+	found.noteMachines(bases)
+	found.findStrays(bases)
 	return found
 }
 
+// findRoots finds the client roots, and chooses the folder that holds the most images of them.
+func (found *Found) findRoots(bases []string) {
+	most := 0
+	for _, base := range bases {
+		entries, _ := os.ReadDir(base)
+		images := filepath.Join(base, "images")
+		own := 0 // images of chroots
+		for _, entry := range entries {
+			path := filepath.Join(base, entry.Name())
+			name := farm.NameChroot(path)
+			if found.hasChroot(name) || !isClientRoot(path) {
+				continue
+			}
+			found.Chroots = append(found.Chroots, farm.Chroot{Name: name, Path: path})
+			if exists(filepath.Join(images, name+".img")) {
+				own++
+			}
+		}
+		if isFolder(images) && (found.Images == "" || own > most) {
+			found.Images, most = images, own
+		}
+	}
+	if found.Images == "" && len(found.Chroots) > 0 {
+		if base := filepath.Dir(found.Chroots[0].Path); base != bases[0] {
+			found.Images = filepath.Join(base, "images")
+		}
+	}
+}
+
+func (found *Found) hasChroot(name string) bool {
+	return slices.ContainsFunc(found.Chroots, func(c farm.Chroot) bool { return strings.EqualFold(c.Name, name) })
+}
+
 // findTFTP chooses the folder with a folder for each chroot: one that a TFTP server serves and that
-// is there already, else one of the usual places.
-func findTFTP(root string, served []string) string {
-	var places []string
+// is there already, otherwise one of the usual places.
+func findTFTP(m *host.Machine, conf host.LTSPConf) string {
+	var served, places []string
+	if dir := conf.ServerValue("TFTP_DIR"); dir != "" {
+		served = append(served, m.Path(dir))
+	}
+	told, _ := m.ReadTFTPFolders()
+	for _, folder := range told {
+		served = append(served, m.Path(folder.Path))
+	}
 	for _, dir := range served {
 		places = append(places, filepath.Join(dir, "ltsp"))
 	}
 	for _, dir := range host.LTSPTFTPFolders {
-		places = append(places, filepath.Join(root, dir))
+		places = append(places, m.Path(dir))
 	}
-	for _, place := range places {
-		if isDir(place) {
-			return place
-		}
+	if i := slices.IndexFunc(places, isFolder); i >= 0 {
+		return places[i]
 	}
-	for i, dir := range served {
-		if isDir(dir) {
-			return places[i] // to be made
-		}
+	if i := slices.IndexFunc(served, isFolder); i >= 0 {
+		return places[i] // to be made
 	}
 	return ""
 }
 
-// lookAtImages finds the images that no chroot is there for, and those that are in another folder
-// than the one that was chosen.
-func (found *Found) lookAtImages(root string, bases []string, chroots map[string]bool) {
-	seen := map[string]bool{}
-	for _, base := range bases {
-		machines, _ := filepath.Glob(filepath.Join(root, base, "*.img"))
-		for _, path := range machines {
-			name := strings.TrimSuffix(filepath.Base(path), ".img")
-			if seen[name] = true; !chroots[strings.ToLower(name)] {
-				found.Notes = append(found.Notes,
-					fmt.Sprintf("%s is the disk of a virtual machine. ltskeeper images folders: "+
-						"mount its file system somewhere for good, and declare that as [[chroot]] with write = false.",
-						path))
-			}
-		}
-	}
-	for _, base := range bases {
-		dir := filepath.Join(root, base, "images")
-		images, _ := filepath.Glob(filepath.Join(dir, "*.img"))
-		for _, path := range images {
-			name := strings.TrimSuffix(filepath.Base(path), ".img")
-			switch info, err := os.Lstat(path); {
-			case err != nil || !info.Mode().IsRegular() || seen[name]:
-			case !chroots[strings.ToLower(name)]:
-				seen[name] = true
-				found.Strays = append(found.Strays, name)
-				if found.Machine == "" && (name == "x86_64" || name == "x86_32" || name == "aarch64") {
-					found.Machine = name // `ltsp image /` names it after uname -m
-				}
-			case dir != found.Images:
-				found.Notes = append(found.Notes,
-					fmt.Sprintf("%s is where clients of %s find their image today. From the first update-image on it is %s: have clients look there.",
-						path, name, filepath.Join(found.Images, name+".img")))
-			}
-		}
-	}
-	for _, name := range found.Strays {
-		if name == found.Machine && len(found.Chroots) == 0 {
-			found.Notes = append(found.Notes,
-				fmt.Sprintf("There is an image %s and no client root for it. If LTSP makes it of this machine "+
-					"itself (ltsp image /), declare that: ltskeeper init --force --chroot /", name))
-		} else {
-			found.Notes = append(found.Notes,
-				fmt.Sprintf("There is an image %s and no client root for it: it stays as it is.", name))
+// noteMachines notes the disks of virtual machines, which LTSP makes images of.
+func (found *Found) noteMachines(bases []string) {
+	for _, path := range listImages(bases, "") {
+		if !found.hasChroot(nameImage(path)) {
+			found.addNote(path+" is the disk of a virtual machine, and ltskeeper makes images of folders",
+				remedy.Steps{remedy.Advice("mount its file system somewhere for good"),
+					remedy.Advice("declare that folder as a chroot"),
+					remedy.Setting{Section: "chroot", Key: "write", Value: "false"}})
 		}
 	}
 }
 
-func isChroot(path string) bool {
+// findStrays finds the images that no chroot is there for, and notes those that are in another
+// folder than the one that was chosen.
+func (found *Found) findStrays(bases []string) {
+	seen := map[string]bool{}
+	for _, path := range listImages(bases, "") { // of a virtual machine's disk
+		seen[nameImage(path)] = true
+	}
+	for _, path := range listImages(bases, "images") {
+		name := nameImage(path)
+		switch info, err := os.Lstat(path); {
+		case err != nil || !info.Mode().IsRegular() || seen[name]:
+		case !found.hasChroot(name):
+			seen[name] = true
+			found.Strays = append(found.Strays, name)
+			if found.Machine == "" && (name == "x86_64" || name == "x86_32" || name == "aarch64") {
+				found.Machine = name // `ltsp image /` names it after uname -m
+			}
+		case filepath.Dir(path) != found.Images:
+			found.addNote(fmt.Sprintf("%s is where clients of %s find their image today, and the next one will be %s",
+				path, name, filepath.Join(found.Images, name+".img")), remedy.Advice("have clients look there"))
+		}
+	}
+	for _, name := range found.Strays {
+		text := fmt.Sprintf("There is an image %s and no client root for it", name)
+		if name == found.Machine && len(found.Chroots) == 0 {
+			found.addNote(text, remedy.If{Condition: "LTSP makes it of this machine itself (ltsp image /)",
+				Then: remedy.Command{"init", "--force", "--chroot", "/"}})
+		} else {
+			found.addNote(text + ": it stays as it is")
+		}
+	}
+}
+
+// listImages returns the files of images in a folder of each base.
+func listImages(bases []string, folder string) (paths []string) {
+	for _, base := range bases {
+		found, _ := filepath.Glob(filepath.Join(base, folder, "*.img"))
+		paths = append(paths, found...)
+	}
+	return paths
+}
+
+// nameImage returns the name of the image at path.
+func nameImage(path string) string { return strings.TrimSuffix(filepath.Base(path), ".img") }
+
+// KeepBeside has everything of the new farm kept beside its declaration, apart from what the
+// machine has.
+func (found *Found) KeepBeside() {
+	found.State, found.Images, found.TFTP, found.KnownHosts = "state", "images", "tftp", ""
+}
+
+// UseRoots takes these client roots instead of those that were found. The error says which of them
+// cannot be taken, and what to name instead.
+func (found *Found) UseRoots(paths []string) error {
+	found.Chroots, found.Notes = nil, nil
+	for _, path := range paths {
+		path, err := filepath.Abs(path)
+		if err != nil {
+			return err
+		}
+		root, err := chroot.Open(path)
+		if err != nil {
+			return remedy.AttachTo(err, adviseRoots(path))
+		}
+		root.Close()
+		name := farm.NameChroot(path)
+		if path == "/" && found.Machine != "" {
+			name = found.Machine // clients know the image by that
+		}
+		if found.hasChroot(name) {
+			return fmt.Errorf("%s: there would be two chroots called %s", path, name)
+		}
+		found.Chroots = append(found.Chroots, farm.Chroot{Name: name, Path: path})
+	}
+	return nil
+}
+
+// adviseRoots says what to name instead of a folder that is not a client root.
+func adviseRoots(path string) remedy.Advice {
+	var roots []string
+	below, _ := filepath.Glob(filepath.Join(path, "*", "etc"))
+	for _, etc := range below {
+		if dir := filepath.Dir(etc); isClientRoot(dir) {
+			roots = append(roots, dir)
+		}
+	}
+	if len(roots) > 0 {
+		return remedy.Advice("name one of those in it: " + strings.Join(roots, ", "))
+	}
+	return "name the folder that holds a client's etc, bin and usr"
+}
+
+func isClientRoot(path string) bool {
 	r, err := chroot.Open(path)
 	if err != nil {
 		return false
@@ -173,7 +249,12 @@ func isChroot(path string) bool {
 	return true
 }
 
-func isDir(path string) bool {
+func isFolder(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }

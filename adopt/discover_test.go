@@ -8,6 +8,8 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/host"
+	"ltskeeper/internal/remedy"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/oddtest"
 )
 
@@ -63,10 +65,14 @@ func TestDiscover(t *testing.T) {
 					"OMIT_IMAGE_EXCLUDES in /etc/ltsp/ltsp.conf"},
 				KnownHosts: "/etc/ltsp/ssh_known_hosts", Initrd: true,
 				InUse: []string{"app01", "app02"}, Strays: []string{"other"},
-				Notes: []string{
-					"Line 17 of /etc/ltsp/ltsp.conf has a shell work out SSH_SERVER, and ltskeeper runs none: compare it with the servers in the declaration.",
-					"/srv/ltsp/vm.img is the disk of a virtual machine. ltskeeper images folders: mount its file system somewhere for good, and declare that as [[chroot]] with write = false.",
-					"There is an image other and no client root for it: it stays as it is.",
+				Notes: []Note{
+					{"Line 17 of /etc/ltsp/ltsp.conf has a shell work out SSH_SERVER, and ltskeeper runs none",
+						[]remedy.Remedy{remedy.Advice("compare it with the servers that are declared")}},
+					{"/srv/ltsp/vm.img is the disk of a virtual machine, and ltskeeper makes images of folders",
+						[]remedy.Remedy{remedy.Steps{remedy.Advice("mount its file system somewhere for good"),
+							remedy.Advice("declare that folder as a chroot"),
+							remedy.Setting{Section: "chroot", Key: "write", Value: "false"}}}},
+					{"There is an image other and no client root for it: it stays as it is", nil},
 				},
 			},
 		},
@@ -102,14 +108,18 @@ func TestDiscover(t *testing.T) {
 			want: Found{
 				Chroots: []farm.Chroot{{Name: "x86", Path: "/srv/ltsp/x86"}, {Name: "i386", Path: "/opt/ltsp/i386"}},
 				Images:  "/srv/ltsp/images",
-				Notes:   []string{"/opt/ltsp/images/i386.img is where clients of i386 find their image today. From the first update-image on it is /srv/ltsp/images/i386.img: have clients look there."},
+				Notes: []Note{{"/opt/ltsp/images/i386.img is where clients of i386 find their image today, and the " +
+					"next one will be /srv/ltsp/images/i386.img",
+					[]remedy.Remedy{remedy.Advice("have clients look there")}}},
 			},
 		},
 		"the machine itself": {
 			files: map[string]string{"srv/ltsp/images/x86_64.img": ""},
 			want: Found{
 				Images: "/srv/ltsp/images", Strays: []string{"x86_64"}, Machine: "x86_64",
-				Notes: []string{"There is an image x86_64 and no client root for it. If LTSP makes it of this machine itself (ltsp image /), declare that: ltskeeper init --force --chroot /"},
+				Notes: []Note{{"There is an image x86_64 and no client root for it",
+					[]remedy.Remedy{remedy.If{Condition: "LTSP makes it of this machine itself (ltsp image /)",
+						Then: remedy.Command{"init", "--force", "--chroot", "/"}}}}},
 			},
 		},
 		"both, and odd names": {
@@ -133,16 +143,16 @@ func TestDiscover(t *testing.T) {
 				p.makeRoot(root)
 			}
 			for _, folder := range c.folders {
-				must(t, os.MkdirAll(p.path(folder), 0o755))
+				testkit.Must(t, os.MkdirAll(p.path(folder), 0o755))
 			}
 			got := Discover(&host.Machine{Root: p.dir})
-			text := Template(got)
+			text := format(t, got)
 			strip := func(path *string) { *path = strings.TrimPrefix(*path, p.dir) }
 			strip(&got.Images)
 			strip(&got.TFTP)
 			strip(&got.KnownHosts)
 			for i := range got.Notes {
-				got.Notes[i] = strings.ReplaceAll(got.Notes[i], p.dir, "")
+				got.Notes[i].Text = strings.ReplaceAll(got.Notes[i].Text, p.dir, "")
 			}
 			for i := range got.Chroots {
 				strip(&got.Chroots[i].Path)
@@ -166,7 +176,7 @@ func TestTemplate(t *testing.T) {
 		Images:  "/opt/ltsp/images",
 		TFTP:    "tftp",
 	}
-	p := newPlace(t, map[string]string{"ltskeeper.toml": string(Template(found))})
+	p := newPlace(t, map[string]string{"ltskeeper.toml": string(format(t, found))})
 	dir, f := p.dir, p.farm()
 	want := []farm.Chroot{
 		{Name: "a", Path: "/srv/ltsp/a", ExcludeDefaults: true, Write: true, LTSConf: dir + "/lts.conf"},
@@ -181,7 +191,7 @@ func TestTemplate(t *testing.T) {
 // What the template's comments show is what holds without them.
 func TestTemplateShowsDefaults(t *testing.T) {
 	t.Parallel()
-	template := string(Template(Found{Chroots: []farm.Chroot{{Name: "a", Path: "/a"}}}))
+	template := string(format(t, Found{Chroots: []farm.Chroot{{Name: "a", Path: "/a"}}}))
 	p := newPlace(t, map[string]string{"ltskeeper.toml": template, "lts.conf": farm.BuiltinLTSConf})
 	commented := p.farm()
 	settings, _, ok := strings.Cut(template, "\n[lts-conf]") // examples from here on
@@ -210,7 +220,7 @@ func TestDiscoverOddFiles(t *testing.T) {
 	for _, thing := range oddtest.Things() {
 		t.Run(thing.Name, func(t *testing.T) {
 			p := newPlace(t, nil)
-			must(t, os.MkdirAll(p.path("etc/ltsp"), 0o755))
+			testkit.Must(t, os.MkdirAll(p.path("etc/ltsp"), 0o755))
 			for _, name := range []string{"etc/ltsp/ltsp.conf", "etc/ltsp/image.excludes",
 				"etc/ltsp/ltsp-update-image.excludes", "etc/dnsmasq.conf"} {
 				thing.Replace(t, p.path(name))
@@ -218,4 +228,11 @@ func TestDiscoverOddFiles(t *testing.T) {
 			oddtest.Bounded(t, func() { Discover(&host.Machine{Root: p.dir}) })
 		})
 	}
+}
+
+func format(t *testing.T, found Found) []byte {
+	t.Helper()
+	text, err := formatDeclaration(found)
+	testkit.Must(t, err)
+	return text
 }

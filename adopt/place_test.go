@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"ltskeeper/farm"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/elftest"
 	"ltskeeper/keeper"
 )
@@ -44,30 +45,27 @@ func newFarm(t *testing.T) *place {
 // makeRoot makes a folder that is a client root.
 func (p *place) makeRoot(name string) {
 	p.t.Helper()
-	must(p.t, os.MkdirAll(p.path(name+"/etc"), 0o755))
+	testkit.Must(p.t, os.MkdirAll(p.path(name+"/etc"), 0o755))
 	p.write(name+"/bin/sh", string(elftest.Static(elf.EM_X86_64)))
-	must(p.t, os.Chmod(p.path(name+"/bin/sh"), 0o755))
+	testkit.Must(p.t, os.Chmod(p.path(name+"/bin/sh"), 0o755))
 }
 
 func (p *place) path(name string) string { return filepath.Join(p.dir, name) }
 
 func (p *place) write(name, text string) {
 	p.t.Helper()
-	must(p.t, os.MkdirAll(filepath.Dir(p.path(name)), 0o755))
-	must(p.t, os.WriteFile(p.path(name), []byte(text), 0o644))
+	testkit.WriteFile(p.t, p.path(name), text, 0o644)
 }
 
 func (p *place) read(name string) string {
 	p.t.Helper()
-	data, err := os.ReadFile(p.path(name))
-	must(p.t, err)
-	return string(data)
+	return testkit.ReadFile(p.t, p.path(name))
 }
 
 func (p *place) farm() *farm.Farm {
 	p.t.Helper()
 	f, err := farm.Load(p.path("ltskeeper.toml"))
-	must(p.t, err)
+	testkit.Must(p.t, err)
 	return f
 }
 
@@ -76,7 +74,7 @@ func (p *place) keeper() *keeper.Keeper { return keeper.New(p.farm()) }
 // list returns what there is of files, with their times.
 func (p *place) list() (all []string) {
 	p.t.Helper()
-	must(p.t, filepath.WalkDir(p.dir, func(path string, e fs.DirEntry, err error) error {
+	testkit.Must(p.t, filepath.WalkDir(p.dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -85,13 +83,6 @@ func (p *place) list() (all []string) {
 		return err
 	}))
 	return all
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func wantContains(t *testing.T, what, text, want string) {

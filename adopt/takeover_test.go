@@ -12,7 +12,9 @@ import (
 	"testing"
 
 	"ltskeeper/image"
+	"ltskeeper/internal/host"
 	"ltskeeper/internal/remedy"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/oddtest"
 	"ltskeeper/keeper"
 
@@ -47,8 +49,8 @@ func TestTakeOver(t *testing.T) {
 	first := []string{p.read("client/etc/ssh/ssh_known_hosts"), p.read("client/etc/lts.conf"),
 		p.read("tftp/client/lts.conf")}
 
-	taken, err := TakeOver(p.keeper(), p.path("machine"))
-	must(t, err)
+	taken, err := TakeOver(p.keeper(), &host.Machine{Root: p.path("machine")})
+	testkit.Must(t, err)
 	if len(taken) != 6 {
 		t.Errorf("took over %d files, want 6: %+v", len(taken), taken)
 	}
@@ -70,17 +72,17 @@ func TestTakeOver(t *testing.T) {
 		}
 	}
 	before := p.list()
-	again, err := TakeOver(p.keeper(), p.path("machine"))
-	must(t, err)
+	again, err := TakeOver(p.keeper(), &host.Machine{Root: p.path("machine")})
+	testkit.Must(t, err)
 	if after := p.list(); !slices.Equal(before, after) {
 		t.Errorf("taking over twice changed files; it says %+v", again)
 	}
 
 	_, err = p.keeper().Update(context.Background(), keeper.UpdateOptions{})
-	must(t, err)
+	testkit.Must(t, err)
 	store := image.Store{Name: "client", Images: p.path("images"), TFTP: p.path("tftp")}
 	inImage, err := store.ReadFile("etc/ssh/ssh_known_hosts")
-	must(t, err)
+	testkit.Must(t, err)
 	wantContains(t, "known_hosts in the image", string(inImage), "app09 "+key1)
 	wantContains(t, "lts.conf under TFTP", p.read("tftp/client/lts.conf"), "LANG = fr")
 	if got := p.read("tftp/client/0/lts.conf"); got != first[2] {
@@ -99,12 +101,12 @@ func TestTakeOver(t *testing.T) {
 func TestOddThingsInTheAdoptedFolder(t *testing.T) {
 	p := newFarm(t)
 	p.write("client/etc/lts.conf", "[default]\nA = b\n")
-	_, err := TakeOver(p.keeper(), p.path("machine"))
-	must(t, err)
+	_, err := TakeOver(p.keeper(), &host.Machine{Root: p.path("machine")})
+	testkit.Must(t, err)
 	for _, thing := range oddtest.Things() {
 		thing.Replace(t, p.path("adopted/"+strings.ReplaceAll(thing.Name, "/", "-")))
 	}
-	must(t, os.Symlink("gone", p.path("adopted/gone")))
+	testkit.Must(t, os.Symlink("gone", p.path("adopted/gone")))
 	oddtest.Bounded(t, func() {
 		if _, err := p.keeper().Update(context.Background(), keeper.UpdateOptions{}); err != nil {
 			t.Error(err)
@@ -115,10 +117,10 @@ func TestOddThingsInTheAdoptedFolder(t *testing.T) {
 	for _, e := range []string{"client-lts.conf", "client-lts.conf.1"} {
 		os.RemoveAll(p.path("adopted/" + e))
 	}
-	must(t, unix.Mkfifo(p.path("adopted/client-lts.conf"), 0o600))
+	testkit.Must(t, unix.Mkfifo(p.path("adopted/client-lts.conf"), 0o600))
 	p.write("client/etc/lts.conf", "[default]\nA = c\n")
 	oddtest.Bounded(t, func() {
-		if _, err := TakeOver(p.keeper(), p.path("machine")); err != nil {
+		if _, err := TakeOver(p.keeper(), &host.Machine{Root: p.path("machine")}); err != nil {
 			t.Error(err)
 		}
 	})

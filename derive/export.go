@@ -91,7 +91,7 @@ func (r *Record) exportJSON() ([]byte, error) {
 		Revoked     []toolKey   `json:"revoked"`
 	}{[]server{}, []authority{}, newToolKeys(r.Revoked)}
 	for _, s := range r.Farm.Servers {
-		all.Servers = append(all.Servers, server{s.Name, ServerNames(s), s.Port, newToolKeys(r.Trusted[s.Name])})
+		all.Servers = append(all.Servers, server{s.Name, s.Names(), s.Port, newToolKeys(r.Trusted[s.Name])})
 	}
 	for _, a := range r.Farm.Authorities {
 		all.Authorities = append(all.Authorities, authority{a.Hosts, newToolKey(a.Key, a.Comment)})
@@ -105,7 +105,7 @@ func (r *Record) exportAnsible() []byte {
 	var items bytes.Buffer
 	for _, s := range r.Farm.Servers {
 		for _, k := range r.Trusted[s.Name] {
-			for _, name := range ServerNames(s) {
+			for _, name := range s.Names() {
 				line := strings.TrimSuffix(string(keys.RenderKnownHosts(keys.KnownHosts{
 					Hosts: []keys.Host{{Names: []string{name}, Port: s.Port, Keys: []keys.Key{k.Key}}},
 				})), "\n")

@@ -13,7 +13,7 @@ func (r *Record) KnownHosts() []byte {
 	var hosts []keys.Host
 	for _, s := range r.Farm.Servers {
 		if len(r.Trusted[s.Name]) > 0 {
-			hosts = append(hosts, keys.Host{Names: ServerNames(s), Port: s.Port, Keys: r.keysOf(s)})
+			hosts = append(hosts, keys.Host{Names: s.Names(), Port: s.Port, Keys: r.keysOf(s)})
 		}
 	}
 	for _, a := range r.Farm.Aliases {
@@ -39,10 +39,4 @@ func (r *Record) keysOf(servers ...farm.Server) []keys.Key {
 		}
 	}
 	return all
-}
-
-// ServerNames returns all names of a server that clients may use: never those that an address
-// resolves to.
-func ServerNames(s farm.Server) []string {
-	return slices.Concat([]string{s.Name}, s.Aliases, s.Addresses)
 }

@@ -66,6 +66,31 @@ func (f *Farm) Chroot(name string) (Chroot, error) {
 	return Chroot{}, &UnknownError{"chroot", name, Nearest(name, names), names}
 }
 
+// Names returns all names of a server that clients may use: never those that an address resolves
+// to.
+func (s Server) Names() []string { return slices.Concat([]string{s.Name}, s.Aliases, s.Addresses) }
+
+// ListUndeclared returns those of the names that no server and no alias has, each once. What a
+// shell would work out is not a name.
+func (f *Farm) ListUndeclared(names []string) (undeclared []string) {
+	known := map[string]bool{}
+	for _, s := range f.Servers {
+		for _, name := range s.Names() {
+			known[strings.ToLower(name)] = true
+		}
+	}
+	for _, a := range f.Aliases {
+		known[strings.ToLower(a.Name)] = true
+	}
+	for _, name := range names {
+		if c := strings.ToLower(name); !known[c] && !strings.ContainsAny(name, "\"$`\\") {
+			known[c] = true
+			undeclared = append(undeclared, name)
+		}
+	}
+	return undeclared
+}
+
 // A List is the servers between which some clients choose.
 type List struct {
 	Section string // of lts.conf: "default", or the client's Match

@@ -47,12 +47,15 @@ func nameProblem(name string) string {
 		return problem
 	case name[0] == '.':
 		return "it begins with a dot, as hidden files do"
-	case strings.EqualFold(name, "server"):
-		// pamltsp, remoteapps and NFS homes of LTSP since 2019.
+	case IsPrimary(name):
 		return "on LTSP clients that is the name of the machine they boot from"
 	}
 	return addressProblem(name)
 }
+
+// IsPrimary reports whether clients know the machine that they boot from by that name: pamltsp,
+// remoteapps and NFS homes of LTSP since 2019 do.
+func IsPrimary(name string) bool { return strings.EqualFold(name, "server") }
 
 // addressProblem says why a server cannot have that address, which is an IP address or a name.
 func addressProblem(address string) string {

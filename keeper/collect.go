@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"ltskeeper/derive"
 	"ltskeeper/farm"
 	"ltskeeper/keys"
 	"ltskeeper/keys/scan"
@@ -244,7 +243,7 @@ func choose(f *farm.Farm, names []string) ([]farm.Server, error) {
 
 func policyOf(f *farm.Farm, s farm.Server) trust.Policy {
 	return trust.Policy{
-		Name: s.Name, Names: derive.ServerNames(s), Pins: s.Pins, FirstUse: f.Collect.FirstUse, RetireAfter: f.Collect.RetireAfter,
+		Name: s.Name, Names: s.Names(), Pins: s.Pins, FirstUse: f.Collect.FirstUse, RetireAfter: f.Collect.RetireAfter,
 		Authorities: f.Authorities, Listed: append([]string{f.ListEntry(s)}, s.Aliases...),
 	}
 }

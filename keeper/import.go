@@ -3,7 +3,6 @@ package keeper
 import (
 	"time"
 
-	"ltskeeper/derive"
 	"ltskeeper/farm"
 	"ltskeeper/keys"
 	"ltskeeper/keys/trust"
@@ -31,7 +30,7 @@ func (k *Keeper) ImportKeys(server string, lines []keys.Line) (done *Import, err
 		done = &Import{Server: s.Name}
 		var offered []keys.Stored
 		for _, l := range lines {
-			if l.Marker == "" && l.For(derive.ServerNames(s), s.Port) {
+			if l.Marker == "" && l.For(s.Names(), s.Port) {
 				offered = append(offered, l.KeyWithOrigin())
 			} else {
 				done.Skipped++

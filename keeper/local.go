@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"ltskeeper/derive"
 	"ltskeeper/farm"
 	"ltskeeper/keys"
 )
@@ -15,7 +14,7 @@ import (
 func adopted(local []keys.Line, s farm.Server) []keys.Key {
 	var all []keys.Key
 	for _, l := range local {
-		if l.Names(derive.ServerNames(s), s.Port) {
+		if l.Names(s.Names(), s.Port) {
 			all = append(all, l.Key)
 		}
 	}
@@ -35,7 +34,7 @@ func (t *record) strays() map[string][]keys.Line {
 	}
 	vouchesFor := func(l keys.Line, servers []farm.Server) (farm.Server, bool) {
 		for _, s := range servers {
-			if l.Names(derive.ServerNames(s), s.Port) {
+			if l.Names(s.Names(), s.Port) {
 				return s, true
 			}
 		}
@@ -86,9 +85,9 @@ func (t *record) dropped(c farm.Chroot) []string {
 	var told []string
 	for _, list := range t.Farm.Lists() {
 		value, _ := source.Get(list.Section, "LDM_SERVER")
-		if names := undeclared(t.Farm, strings.Fields(value)); len(names) > 0 && len(t.ListServers(list)) > 0 {
+		if names := t.Farm.ListUndeclared(strings.Fields(value)); len(names) > 0 && len(t.ListServers(list)) > 0 {
 			remedy := "declare them (ltskeeper server add), or take them out of that line"
-			if slices.ContainsFunc(names, isPrimary) {
+			if slices.ContainsFunc(names, farm.IsPrimary) {
 				remedy = "`server` is this machine, declare it by a name or address that clients know"
 			}
 			told = append(told,
@@ -121,48 +120,4 @@ func (r *run) tellOfLosses(t *record, chroots []farm.Chroot) {
 			r.warn("%s", sentence)
 		}
 	}
-}
-
-// InUse lists the servers that clients are sent to today, as the admin's own lts.conf files have
-// them, and that are not declared; the one SSH port of theirs, "" if none is said; and whether the
-// primary is among them, under the name `server`, by which nothing can be declared. Others are
-// names known from elsewhere.
-func InUse(f *farm.Farm, others []string) (names []string, port string, primary bool) {
-	for _, c := range f.Chroots {
-		source := f.LTSConfSource(c)
-		for _, value := range source.Values("LDM_SERVER") {
-			names = append(names, strings.Fields(value)...)
-		}
-		if value, ok := source.Get("default", "SSH_OVERRIDE_PORT"); ok {
-			port = value
-		}
-	}
-	names = undeclared(f, append(names, others...))
-	primary = slices.ContainsFunc(names, isPrimary)
-	// no options
-	return slices.DeleteFunc(names, func(name string) bool { return isPrimary(name) || name[0] == '-' }), port, primary
-}
-
-// isPrimary says whether clients know the primary by that name.
-func isPrimary(name string) bool { return strings.EqualFold(name, "server") }
-
-// undeclared returns those names that no declared server has, each once.
-func undeclared(f *farm.Farm, list []string) []string {
-	known := map[string]bool{}
-	for _, s := range f.Servers {
-		for _, name := range derive.ServerNames(s) {
-			known[strings.ToLower(name)] = true
-		}
-	}
-	for _, a := range f.Aliases {
-		known[strings.ToLower(a.Name)] = true
-	}
-	var left []string
-	for _, name := range list {
-		if c := strings.ToLower(name); !known[c] && !strings.ContainsAny(name, "\"$`\\") {
-			known[c] = true
-			left = append(left, name)
-		}
-	}
-	return left
 }

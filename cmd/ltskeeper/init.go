@@ -1,21 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"ltskeeper/adopt"
-	"ltskeeper/chroot"
-	"ltskeeper/farm"
-	"ltskeeper/internal/durable"
 	"ltskeeper/internal/host"
-	"ltskeeper/internal/regular"
 	"ltskeeper/keeper"
 
 	"github.com/urfave/cli/v2"
@@ -54,28 +47,28 @@ func (t *tool) init(ctx *cli.Context) error {
 		return usagef("there is no use for %q; to name a client root: %s", words[0],
 			t.command("init --chroot", words[0]))
 	}
+	isAdopting := ctx.Bool("adopt")
+	if isAdopting && (ctx.Bool("force") || len(ctx.StringSlice("chroot")) > 0) {
+		return usagef("--adopt changes no declaration: --chroot and --force exclude it")
+	}
 	d := initDocument{Config: t.config}
 	var found adopt.Found
-	var err error
-	if ctx.Bool("adopt") {
-		if ctx.Bool("force") || len(ctx.StringSlice("chroot")) > 0 {
-			return usagef("--adopt changes no declaration: --chroot and --force exclude it")
+	if !isAdopting {
+		found = adopt.Discover(host.This())
+		if t.config != defaultConfig {
+			found.KeepBeside()
 		}
-	} else {
-		if found, err = t.find(ctx.StringSlice("chroot")); err != nil {
-			return err
+		if roots := ctx.StringSlice("chroot"); len(roots) > 0 {
+			if err := found.UseRoots(roots); err != nil {
+				return usagef("--chroot: %s", t.explainError(err))
+			}
 		}
-		d.Notes = found.Notes
 		if exists(t.config) && !ctx.Bool("force") {
-			return fmt.Errorf("%s is there already; --force replaces it, --adopt keeps it and takes over what clients use today", t.config)
+			return fmt.Errorf("%s is there already; --force replaces it, --adopt keeps it and takes over what clients use "+
+				"today", t.config)
 		}
-		if d.Before, err = keepDeclaration(t.config); err != nil {
-			return err
-		}
-		if err := adopt.SeparateConfs(filepath.Dir(t.config), &found); err != nil {
-			return fmt.Errorf("take over what clients use today: %w", err)
-		}
-		if err := writeDeclaration(t.config, adopt.Template(found)); err != nil {
+		var err error
+		if d.Before, err = adopt.WriteDeclaration(t.config, found); err != nil {
 			return err
 		}
 		d.Written = true
@@ -89,108 +82,27 @@ func (t *tool) init(ctx *cli.Context) error {
 		d.Chroots = append(d.Chroots, initChroot{c.Name, c.Path})
 	}
 	d.Images, d.TFTP, d.State, d.LTSP = f.Image.Directory, f.TFTP.Directory, f.State.Path(), f.LTSP.KnownHosts
-	if d.Adopted, err = adopt.TakeOver(k, "/"); err != nil {
+	if d.Adopted, err = adopt.TakeOver(k, host.This()); err != nil {
 		return fmt.Errorf("take over what clients use today: %w", err)
+	}
+	for i, a := range d.Adopted {
+		d.Adopted[i].Note = t.withRemedies(a.Note, a.Remedies)
 	}
 	if f, err = t.farm(); err != nil { // what was taken over is part of it
 		return errors.Join(t.print(d), err)
 	}
 	d.servers = len(f.Servers)
-	var primary bool
-	if d.InUse, d.Port, primary = keeper.InUse(f, found.InUse); primary {
-		d.Notes = append(d.Notes,
-			"LDM_SERVER in your lts.conf names `server`, which is this machine: to keep it there, declare it by a name or address that clients know.")
+	use := adopt.FindInUse(f, found)
+	d.InUse, d.Port = use.Servers, use.Port
+	for _, n := range append(found.Notes, use.Notes...) {
+		d.Notes = append(d.Notes, t.withRemedies(n.Text, n.Remedies)+".")
 	}
 	return t.print(d)
-}
-
-// find is what a new declaration starts from.
-func (t *tool) find(chroots []string) (adopt.Found, error) {
-	found := adopt.Discover(host.This())
-	if t.config != defaultConfig {
-		found.State, found.Images, found.TFTP, found.KnownHosts = "state", "images", "tftp", ""
-	}
-	if len(chroots) == 0 {
-		return found, nil
-	}
-	found.Chroots, found.Notes = nil, nil
-	for _, path := range chroots {
-		path, err := filepath.Abs(path)
-		if err != nil {
-			return found, err
-		}
-		root, err := chroot.Open(path)
-		if err != nil {
-			return found, usagef("--chroot: %v; %s", err, rootsIn(path))
-		}
-		root.Close()
-		name := farm.NameChroot(path)
-		if path == "/" && found.Machine != "" {
-			name = found.Machine // clients know the image by that
-		}
-		if slices.ContainsFunc(found.Chroots, func(c farm.Chroot) bool { return strings.EqualFold(c.Name, name) }) {
-			return found, usagef("--chroot %s: there would be two chroots called %s", path, name)
-		}
-		found.Chroots = append(found.Chroots, farm.Chroot{Name: name, Path: path})
-	}
-	return found, nil
-}
-
-// rootsIn says what to name instead of a folder that is no client root.
-func rootsIn(path string) string {
-	var found []string
-	below, _ := filepath.Glob(filepath.Join(path, "*", "etc"))
-	for _, etc := range below {
-		if root, err := chroot.Open(filepath.Dir(etc)); err == nil {
-			root.Close()
-			found = append(found, filepath.Dir(etc))
-		}
-	}
-	if len(found) > 0 {
-		return "did you mean " + oneOf(found) + "?"
-	}
-	return "name the folder that holds a client's etc, bin and usr"
 }
 
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
-}
-
-// keepDeclaration copies the declaration that is there beside itself, and returns the copy's path,
-// "" if there is none. An earlier copy stays: who replaces a declaration twice may want the first.
-func keepDeclaration(path string) (string, error) {
-	text, err := regular.Read(path, regular.MaxText)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("keep the declaration that is there: %w", err)
-	}
-	copied := path + ".old"
-	for i := 1; ; i++ {
-		have, err := regular.Read(copied, regular.MaxText)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return copied, writeDeclaration(copied, text)
-		case regular.IsOdd(err): // it stays
-		case err != nil:
-			return "", fmt.Errorf("keep the declaration that is there: %w", err)
-		case bytes.Equal(have, text):
-			return copied, nil
-		}
-		copied = fmt.Sprintf("%s.old.%d", path, i)
-	}
-}
-
-func writeDeclaration(path string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("write the declaration: %w", err)
-	}
-	if err := durable.Write(path, text, 0o644); err != nil {
-		return fmt.Errorf("write the declaration %s: %w", path, err)
-	}
-	return nil
 }
 
 // An initDocument is what init wrote and took over.
