@@ -197,12 +197,15 @@ func leftovers(name string) string {
 		name + "*' 2>/dev/null | grep -v ldm-server"
 }
 
+// unitStates prints what is enabled and what is active of what the package brings.
+const unitStates = "systemctl is-enabled ltskeeper-update.timer ltskeeper-boot.service; " +
+	"systemctl is-active ltskeeper-update.timer"
+
 func (f *farm) ltskeeper(t *testing.T) {
 	p := f.primary
 	p.MustRun("cd /root && apt-get install -y ./older/ltskeeper.deb")
 	expect(t, p, "ltskeeper --version", "ltskeeper v1.0\n")
-	expect(t, p,
-		"systemctl is-enabled ltskeeper-update.timer ltskeeper-boot.service; systemctl is-active ltskeeper-update.timer", "enabled\nenabled\nactive\n")
+	expect(t, p, unitStates, "enabled\nenabled\nactive\n")
 	expectMatch(t, p, "systemctl show -P NextElapseUSecRealtime ltskeeper-update.timer", ` 0[34]:\d\d:`)
 	p.MustRun("systemd-analyze verify --man=no ltskeeper-update.timer ltskeeper-update.service ltskeeper-boot.service ltskeeper-failed@x.service")
 	p.MustRun("systemd-analyze security --threshold=30 --no-pager ltskeeper-boot.service")
@@ -262,10 +265,10 @@ func (f *farm) ltskeeper(t *testing.T) {
 	before := p.MustRun(keptFiles)
 	p.MustRun("systemctl disable ltskeeper-boot.service; cd /root && apt-get install -y ./packages/ltskeeper.deb")
 	expect(t, p, "ltskeeper --version", "ltskeeper v1.1-3-gabcdef\n")
-	expect(t, p,
-		"systemctl is-enabled ltskeeper-update.timer ltskeeper-boot.service; systemctl is-active ltskeeper-update.timer", "enabled\ndisabled\nactive\n")
+	expect(t, p, unitStates, "enabled\ndisabled\nactive\n")
 	expect(t, p, keptFiles, before)
-	prints := strings.Join(strings.Fields(f.server.MustRun("for f in /etc/ssh/*.pub; do ssh-keygen -lf $f | cut -d ' ' -f 2; done")), " ")
+	prints := f.server.MustRun("for f in /etc/ssh/*.pub; do ssh-keygen -lf $f | cut -d ' ' -f 2; done")
+	prints = strings.Join(strings.Fields(prints), " ")
 	p.MustRun("systemctl enable ltskeeper-boot.service; ltskeeper keys accept app01 " + prints +
 		"; systemctl start ltskeeper-update.service || { journalctl -o cat -u ltskeeper-update; exit 1; }")
 	expect(t, p, "systemctl is-failed ltskeeper-update.service", "inactive\n")
@@ -287,8 +290,8 @@ func (f *farm) ltskeeper(t *testing.T) {
 		`to forget the farm for good: rm -r /etc/ltskeeper /var/lib/ltskeeper\r?\n`)
 	expect(t, p, keptFiles, before)
 	expect(t, p, leftovers("ltskeeper"), "/etc/ltskeeper\n/etc/ltskeeper/ltskeeper.toml\n/var/lib/ltskeeper\n")
-	expectMatch(t, p,
-		"rm -r /etc/ltskeeper /var/lib/ltskeeper; cd /root && dpkg -i packages/ltskeeper.deb >/dev/null && dpkg --purge ltskeeper", `^(?s:.*)$`)
+	p.MustRun("rm -r /etc/ltskeeper /var/lib/ltskeeper; cd /root && dpkg -i packages/ltskeeper.deb >/dev/null && " +
+		"dpkg --purge ltskeeper")
 	expect(t, p, leftovers("ltskeeper")+"; systemctl --failed --no-legend", "")
 }
 

@@ -5,33 +5,37 @@
 // Beside testscript's own commands, which `go doc testscript` explains, scripts use:
 //
 //	exits CODE COMMAND...        run a command that ends with that exit code
-//	sshd start NAME [TYPE]...    start an SSH server, or start it again; $NAME is its address, its port 2222
+//	sshd start NAME [TYPE]...    start an SSH server, or start it again; $NAME is its address, its
+//	                             port 2222
 //	sshd stop NAME
 //	sshd newkeys NAME [TYPE]...  give it other host keys
 //	sshd addkey NAME TYPE        give it a further host key
 //	sshd dropkey NAME TYPE       take the first of its host keys of that type away
 //	sshd certify NAME CA [ARG]...
-//	                             give its host keys certificates, made by ssh-keygen -s CA with these arguments
+//	                             give its host keys certificates, made by ssh-keygen -s CA with
+//	                             these arguments
 //	admit NAME KEY.pub           let $ME log in there with that key, and do nothing else
 //	fingerprint NAME TYPE VAR    put the fingerprint of a host key into a variable
 //	login KNOWN_HOSTS HOST NAME [OPTION]...
-//	                             log in to the server NAME as a client does, looking HOST up in KNOWN_HOSTS; "-" is
-//	                             its address
+//	                             log in to the server NAME as a client does, looking HOST up in
+//	                             KNOWN_HOSTS; "-" is its address
 //	accepts KNOWN_HOSTS HOST NAME [ALGORITHM]...
-//	                             with each host key algorithm forced in turn, such a login succeeds with these and fails
-//	                             with every other
+//	                             with each host key algorithm forced in turn, such a login
+//	                             succeeds with these and fails with every other
 //	tarpit NAME                  listen on port 2222 of $NAME and never say a word
 //	greeter NAME TEXT            listen likewise, greet with a text in Go's syntax, and close
-//	infod NAME TEXT [forever]    listen on port 9571 of $NAME, answer with such a text, or with it again and again
+//	infod NAME TEXT [forever]    listen on port 9571 of $NAME, answer with such a text, or with it
+//	                             again and again
 //	visitor NAME                 wait until somebody connects to the tarpit
 //	root DIR                     make a small client root
-//	photograph PATH...           remember everything below these: names, contents, modes, owners, times, inodes;
-//	                             below those after -files not the times of folders, where work is done and undone
+//	photograph PATH...           remember everything below these: names, contents, modes, owners,
+//	                             times, inodes; below those after -files not the times of folders,
+//	                             where work is done and undone
 //	unchanged                    nothing of what was photographed last is different
 //	lock FILE, unlock FILE       hold the lock on a file, as another run of ltskeeper does
 //	apt ROOT                     hold the lock that apt and dpkg take in a root
-//	fakelock DIR FILE hang|ERRNO what is in DIR is on a file system from now on where calls that lock FILE never return,
-//	                             or fail, as with ENOLCK
+//	fakelock DIR FILE hang|ERRNO what is in DIR is on a file system from now on where calls
+//	                             that lock FILE never return, or fail, as with ENOLCK
 //	waitlock DIR FILE            wait until such a call hangs
 //	locker FILE                  a process that takes locks for ltskeeper still waits for that one
 //
@@ -300,7 +304,7 @@ func login(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 3 {
 		ts.Fatalf("usage: login KNOWN_HOSTS HOST NAME [OPTION]...")
 	}
-	err := logIn(ts, args[0], args[1], args[2], args[3:]...)
+	err := runOnServer(ts, args[0], args[1], args[2], args[3:]...)
 	switch {
 	case neg && err == nil:
 		ts.Fatalf("the login succeeded")
@@ -325,16 +329,16 @@ func accepts(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	for _, algorithm := range algorithms {
-		err := logIn(ts, args[0], args[1], args[2], "-o", "HostKeyAlgorithms="+algorithm)
+		err := runOnServer(ts, args[0], args[1], args[2], "-o", "HostKeyAlgorithms="+algorithm)
 		if want := slices.Contains(args[3:], algorithm); (err == nil) != want {
 			ts.Fatalf("login with %s: %v; want it to succeed: %t", algorithm, err, want)
 		}
 	}
 }
 
-// logIn runs a command on the server name, whose host key is looked up as host in a known_hosts
-// file.
-func logIn(ts *testscript.TestScript, knownHosts, host, name string, further ...string) error {
+// runOnServer runs a command on the server name, whose host key is looked up as host in a
+// known_hosts file.
+func runOnServer(ts *testscript.TestScript, knownHosts, host, name string, further ...string) error {
 	s := of(ts).servers[name]
 	if s == nil {
 		ts.Fatalf("there is no server %s", name)

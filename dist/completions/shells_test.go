@@ -181,7 +181,9 @@ type screen struct {
 
 func open(t *testing.T, f farm, bin, start string) *screen {
 	t.Helper()
-	command := fmt.Sprintf("cd %s && export LC_ALL=C.UTF-8 PATH=%s:$PATH LTSKEEPER_CONFIG=%s/ltskeeper.toml HISTFILE= && %s", f.dir, bin, f.dir, start)
+	command := fmt.Sprintf(
+		"cd %s && export LC_ALL=C.UTF-8 PATH=%s:$PATH LTSKEEPER_CONFIG=%[1]s/ltskeeper.toml HISTFILE= && %[3]s",
+		f.dir, bin, start)
 	s := &screen{terminal.Open(t, 160, 24, command), t}
 	s.until("a prompt", func(text string) bool { return strings.HasSuffix(text, ">") })
 	return s

@@ -42,7 +42,8 @@ func TestPages(t *testing.T) {
 		}
 		text := run(t, "groff", "-ww", "-man", "-Tutf8", "-P-cbou", "-rLL=80n", page)
 		for line := range strings.Lines(text) {
-			if line = strings.TrimSuffix(line, "\n"); utf8.RuneCountInString(line) > columns && !strings.Contains(line, "ssh-ed25519 AAAA") {
+			line = strings.TrimSuffix(line, "\n")
+			if utf8.RuneCountInString(line) > columns && !strings.Contains(line, "ssh-ed25519 AAAA") {
 				t.Errorf("%s: longer than %d columns: %s", source, columns, line)
 			}
 			if strings.Contains(line, "\u2010") {
@@ -55,7 +56,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// run runs a program and returns what it says; mandoc exits with 1 and 2 where it has something to say.
+// run runs a program and returns what it says; mandoc exits with 1 and 2 where it has something to
+// say.
 func run(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	testkit.NeedPrograms(t, program)
@@ -66,7 +68,8 @@ func run(t *testing.T, program string, args ...string) string {
 	return string(out)
 }
 
-// A page leads to others of ours only if there are any, and names what it is about as man's index wants it.
+// A page leads to others of ours only if there are any, and names what it is about as man's index
+// wants it.
 func TestReferences(t *testing.T) {
 	t.Parallel()
 	reference := regexp.MustCompile(`\*\*([a-z_.-]+)\*\*\(([1-8])\)`)
@@ -80,7 +83,8 @@ func TestReferences(t *testing.T) {
 		if i := strings.LastIndex(section, "."); i >= 0 {
 			name, section = name+"."+section[:i], section[i+1:]
 		}
-		if !bytes.HasPrefix(text, []byte("# "+name+" "+section+" ")) || !bytes.Contains(text, []byte("\n## NAME\n\n"+name+" - ")) {
+		if !bytes.HasPrefix(text, []byte("# "+name+" "+section+" ")) ||
+			!bytes.Contains(text, []byte("\n## NAME\n\n"+name+" - ")) {
 			t.Errorf("%s does not begin with its name and section", page)
 		}
 		for _, found := range reference.FindAllStringSubmatch(string(text), -1) {

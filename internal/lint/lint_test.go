@@ -34,6 +34,8 @@ func TestChecks(t *testing.T) {
 		"names of their own": {checkNames, "type A int\nfunc (A) Set() {}\ntype B struct { a, A int }\n" +
 			"func (B) set() {}\nfunc init() {}\nfunc f() { a := 0; _ = a }\nvar _, _ = 1, 2", nil},
 
+		"method of an interface": {checkNames, "type Error int\nfunc (Error) Error() string { return \"\" }", nil},
+
 		"parameter": {checkShadows, "func f(new int) {}", []string{"2: new hides the builtin new"}},
 		"result":    {checkShadows, "func f() (close int) { return }", []string{"2: close hides the builtin close"}},
 		"receiver":  {checkShadows, "type T int\nfunc (len T) f() {}", []string{"3: len hides the builtin len"}},

@@ -65,7 +65,7 @@ func Failing(t *testing.T, dir string) *Disk {
 func (d *Disk) talk(questions io.Reader, answers io.Writer) {
 	for in, out := json.NewDecoder(questions), json.NewEncoder(answers); ; {
 		var q question
-		if in.Decode(&q) != nil || out.Encode(d.answer(q)) != nil {
+		if in.Decode(&q) != nil || out.Encode(d.decide(q)) != nil {
 			return
 		}
 	}
@@ -91,7 +91,7 @@ func (d *Disk) FailAt(op, text string, errno syscall.Errno) {
 // Mend makes everything succeed again.
 func (d *Disk) Mend() { d.Fail(nil) }
 
-func (d *Disk) answer(q question) answer {
+func (d *Disk) decide(q question) answer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if errno := d.short[q.Path]; errno != 0 && q.Op == "write" {

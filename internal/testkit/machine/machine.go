@@ -33,7 +33,8 @@ import (
 type Options struct {
 	Name    string // its host name
 	Address string // its address on the network with the prefix's length, "192.168.67.1/24"
-	// the folder that holds its files, which stay as they are, or several with colons between; "" means Debian's
+	// Root is the folder that holds its files, which stay as they are, or several with colons
+	// between. If it is empty, they are Debian's.
 	Root string
 }
 
@@ -121,8 +122,9 @@ func (m *Machine) start() {
 	cmd := exec.Command("sh", "-euc", bootScript, "boot", m.name, m.root, m.disk, cgroup)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = ready, console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC | syscall.CLONE_NEWNET,
-		Setsid:     true,
+		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC |
+			syscall.CLONE_NEWNET,
+		Setsid: true,
 	}
 	m.ended, err = begin(cmd)
 	ready.Close()

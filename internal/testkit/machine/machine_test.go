@@ -43,8 +43,9 @@ func TestMachines(t *testing.T) {
 	one.PullPlug()
 	for range 2 {
 		next := network.Boot(t, Options{Name: "next", Address: "192.168.67.3/24", Root: one.Disk()})
-		if got := next.MustRun("cat /etc/kept; systemctl is-active ssh; ls /etc/debian_version /etc/added 2>&1; hostname"); got != "kept\nactive\n"+
-			"ls: cannot access '/etc/debian_version': No such file or directory\nls: cannot access '/etc/added': No such file or directory\nnext\n" {
+		got := next.MustRun("cat /etc/kept; systemctl is-active ssh; ls /etc/debian_version /etc/added 2>&1; hostname")
+		if got != "kept\nactive\nls: cannot access '/etc/debian_version': No such file or directory\n"+
+			"ls: cannot access '/etc/added': No such file or directory\nnext\n" {
 			t.Errorf("from the disk of the first: %q", got)
 		}
 		next.MustRun("rm /etc/kept; rmdir /etc/folder; touch /etc/added")
