@@ -132,5 +132,5 @@ func writeFile(path string, data []byte, perm fs.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return durable.Write(path, data, perm)
+	return durable.WriteFile(path, data, perm)
 }

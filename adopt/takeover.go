@@ -53,7 +53,7 @@ func TakeOver(k *keeper.Keeper, m *host.Machine) ([]Taken, error) {
 			return nil
 		}
 		path := t.farm.KnownHostsLocalPath()
-		return durable.Write(path, t.local, durable.Perm(path, 0o644))
+		return durable.WriteFile(path, t.local, durable.ReadPerm(path, 0o644))
 	})
 	return t.taken, err
 }
@@ -211,7 +211,7 @@ func (t *transfer) takeLTSConf(path string, c farm.Chroot, name string, data []b
 	taken := Taken{From: path, To: c.LTSConf, Kept: kept}
 	switch have, err := regular.Read(c.LTSConf, regular.MaxText); {
 	case errors.Is(err, fs.ErrNotExist):
-		if err := durable.Write(c.LTSConf, data, 0o644); err != nil {
+		if err := durable.WriteFile(c.LTSConf, data, 0o644); err != nil {
 			return err
 		}
 		taken.Lines = bytes.Count(data, []byte("\n"))

@@ -117,7 +117,7 @@ func mkdir(dir *os.Root, name string, owner int) (*os.Root, error) {
 	if err == nil && owner != 0 && os.Geteuid() == 0 {
 		err = made.Chown(".", owner, owner)
 	}
-	if err := errors.Join(err, durable.Sync(dir)); err != nil {
+	if err := errors.Join(err, durable.SyncRoot(dir)); err != nil {
 		made.Close()
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func mkdir(dir *os.Root, name string, owner int) (*os.Root, error) {
 
 // replace is Put for the file name in dir.
 func replace(dir *os.Root, name string, data []byte, perm fs.FileMode, owner int) (bool, error) {
-	if err := durable.Tidy(dir, name); err != nil {
+	if err := durable.RemoveTemp(dir, name); err != nil {
 		return false, err
 	}
 	old, content, err := readOld(dir, name)
@@ -141,10 +141,10 @@ func replace(dir *os.Root, name string, data []byte, perm fs.FileMode, owner int
 	if sameContent {
 		mtime = old.ModTime()
 	}
-	if err := durable.PutOwned(dir, name, data, perm, mtime, owner); err != nil {
+	if err := durable.PutOwnedFile(dir, name, data, perm, mtime, owner); err != nil {
 		return false, err
 	}
-	return true, durable.Sync(dir)
+	return true, durable.SyncRoot(dir)
 }
 
 // readOld returns the regular file name in dir, and nil if there is none.

@@ -40,7 +40,7 @@ func (f *Farm) AddServer(s Server) error {
 		return err
 	}
 	if err = os.MkdirAll(filepath.Dir(path), 0o755); err == nil {
-		err = durable.Create(path, text, 0o644)
+		err = durable.CreateFile(path, text, 0o644)
 	}
 	if err != nil {
 		return fmt.Errorf("add server %s: %w", s.Name, err)

@@ -70,7 +70,7 @@ type Built struct {
 func (s *Store) Build(ctx context.Context, from Source, now time.Time) (*Built, error) {
 	b, err := s.build(ctx, from, now)
 	if err != nil {
-		return nil, fmt.Errorf("build image: %w", errors.Join(explain(err), s.clean()))
+		return nil, fmt.Errorf("build image: %w", errors.Join(explainFull(err), s.clean()))
 	}
 	if b.Unchanged {
 		if err := s.clean(); err != nil {
@@ -99,10 +99,10 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 		}
 	}
 	dir := filepath.Join(s.dir(), newFolder)
-	if err := s.disk.removeAll(dir); err != nil {
+	if err := s.disk.RemoveAll(dir); err != nil {
 		return nil, err
 	}
-	if err := s.disk.mkdirAll(dir); err != nil {
+	if err := s.disk.MkdirAll(dir); err != nil {
 		return nil, err
 	}
 	result, err := s.squash(ctx, from, current, dir)
@@ -135,7 +135,7 @@ func (s *Store) build(ctx context.Context, from Source, now time.Time) (*Built, 
 		return nil, err
 	}
 	if from.Conf != nil {
-		if err := s.disk.create(filepath.Join(dir, confFile), bytes.NewReader(from.Conf.Data)); err != nil {
+		if err := s.disk.Create(filepath.Join(dir, confFile), bytes.NewReader(from.Conf.Data)); err != nil {
 			return nil, err
 		}
 		b.Generation.Conf = digest(from.Conf.Data)
@@ -201,7 +201,7 @@ func (s *Store) linkImage(n int, dir string) error {
 		if name == indexFile && isFolder(from) {
 			continue
 		}
-		err := s.disk.link(from, filepath.Join(dir, name))
+		err := s.disk.Link(from, filepath.Join(dir, name))
 		if err != nil && !(name == indexFile && errors.Is(err, fs.ErrNotExist)) {
 			return err
 		}
@@ -225,7 +225,7 @@ func (s *Store) WouldChange(ctx context.Context, from Source) (bool, *Generation
 		err = s.room(current)
 	}
 	if err != nil {
-		return changed, current, fmt.Errorf("build image: %w", explain(err))
+		return changed, current, fmt.Errorf("build image: %w", explainFull(err))
 	}
 	return changed, current, nil
 }

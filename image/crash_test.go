@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ltskeeper/internal/durable"
 )
 
 // A deed is something that a Store does in many steps, after any of which the machine may stop.
@@ -120,7 +122,7 @@ var deeds = map[string]deed{
 				p.stateOfTree(n)
 				p.update("conf " + n)
 			}
-			must(p.t, p.disk.relink("1", filepath.Join(p.boot(), "current")))
+			must(p.t, p.disk.Relink("1", filepath.Join(p.boot(), "current")))
 			must(p.t, os.RemoveAll(p.bootFolder(2)))
 			p.unpublish(2)
 			p.write("images/x86_64/.ltskeeper-new/root.img", "half")
@@ -189,16 +191,16 @@ type crash struct{}
 
 // stopAfter does it until so many steps are done, or to its end if there are fewer, and returns the
 // steps. The history, which may have seen an earlier stop, goes on with them.
-func (p *place) stopAfter(steps int, h *history, do func(p *place) error) (done []step) {
+func (p *place) stopAfter(steps int, h *history, do func(p *place) error) (done []durable.Step) {
 	p.t.Helper()
-	p.disk.did = func(s step) {
+	p.disk.Did = func(s durable.Step) {
 		must(p.t, h.note(s))
 		if done = append(done, s); len(done) == steps {
 			panic(crash{})
 		}
 	}
 	defer func() {
-		p.disk.did = nil
+		p.disk.Did = nil
 		if r := recover(); r != nil && r != (crash{}) {
 			panic(r)
 		}
@@ -319,7 +321,7 @@ func (o *outcome) checkLitter(p *place) {
 		known[strconv.Itoa(g.Number)] = true
 	}
 	for path, what := range photograph(p.t, filepath.Dir(p.Images)) {
-		if strings.HasPrefix(filepath.Base(path), tempPrefix) {
+		if strings.HasPrefix(filepath.Base(path), durable.TempPrefix) {
 			p.t.Errorf("litter: %s", path)
 		}
 		if path == "tftp/x86_64/0" && o.old["x86_64.img"] == "none" {
@@ -382,10 +384,10 @@ type crasher struct {
 	deed
 	outcome
 	t     *testing.T
-	first *place // where all begins
-	tree  tree   // what is there before
-	steps []step // of the deed when nothing stops it
-	met   []tree // what crashes have left so far
+	first *place         // where all begins
+	tree  tree           // what is there before
+	steps []durable.Step // of the deed when nothing stops it
+	met   []tree         // what crashes have left so far
 }
 
 func newCrasher(t *testing.T, d deed) *crasher {
@@ -458,7 +460,7 @@ func (c *crasher) stop(n int) bool {
 	h, err := newHistory(filepath.Dir(p.Images))
 	must(c.t, err)
 	done := p.stopAfter(n, h, c.do)
-	last := fmt.Sprintf("%02d %s %s", n, c.steps[n-1].op, filepath.Base(c.steps[n-1].path))
+	last := fmt.Sprintf("%02d %s %s", n, c.steps[n-1].Op, filepath.Base(c.steps[n-1].Path))
 	if len(done) != n {
 		c.t.Fatalf("%s: stopped after %d steps, want %d", last, len(done), n)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/durable"
 	"ltskeeper/internal/remedy"
 
 	"golang.org/x/sys/unix"
@@ -63,9 +64,9 @@ func (c *crasher) fill(n int, side string) (failed bool) {
 		steps++
 	}
 	fillUp()
-	p.disk.did = func(step) { fillUp() }
+	p.disk.Did = func(durable.Step) { fillUp() }
 	err := c.do(p)
-	p.disk.did = nil
+	p.disk.Did = nil
 	when := fmt.Sprintf("%s full from step %d on", side, n)
 	if err != nil {
 		if text := err.Error(); !errors.Is(err, unix.ENOSPC) || !strings.Contains(text, full) ||

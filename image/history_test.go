@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/durable"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -115,36 +117,36 @@ func (h *history) at(path string) (*node, error) {
 }
 
 // note takes a step down.
-func (h *history) note(s step) error {
-	if s.op == "sync" || s.op == "syncdir" {
+func (h *history) note(s durable.Step) error {
+	if s.Op == "sync" || s.Op == "syncdir" {
 		return h.sync(s)
 	}
-	folder, err := h.at(filepath.Dir(s.path))
+	folder, err := h.at(filepath.Dir(s.Path))
 	if err != nil {
 		return err
 	}
-	name := filepath.Base(s.path)
+	name := filepath.Base(s.Path)
 	r := rename{folder: folder, new: name}
-	switch s.op {
+	switch s.Op {
 	case "create":
 		r.node = &node{content: unsynced}
 	case "mkdir":
 		r.node = &node{kind: fs.ModeDir, live: map[string]*node{}, lasting: map[string]*node{}}
 	case "symlink":
-		r.node = &node{kind: fs.ModeSymlink, target: s.from}
+		r.node = &node{kind: fs.ModeSymlink, target: s.From}
 	case "link":
-		r.node, err = h.at(s.from)
+		r.node, err = h.at(s.From)
 	case "rename":
-		if filepath.Dir(s.from) != filepath.Dir(s.path) {
-			return fmt.Errorf("rename of %s to another folder, %s: whether it lasts is beyond this model", s.from,
-				s.path)
+		if filepath.Dir(s.From) != filepath.Dir(s.Path) {
+			return fmt.Errorf("rename of %s to another folder, %s: whether it lasts is beyond this model", s.From,
+				s.Path)
 		}
-		r.old = filepath.Base(s.from)
-		r.node, err = h.at(s.from)
+		r.old = filepath.Base(s.From)
+		r.node, err = h.at(s.From)
 	case "remove":
 		r.old, r.new = name, ""
 	default:
-		return fmt.Errorf("unknown step %q", s.op)
+		return fmt.Errorf("unknown step %q", s.Op)
 	}
 	if err != nil {
 		return err
@@ -154,13 +156,13 @@ func (h *history) note(s step) error {
 	return nil
 }
 
-func (h *history) sync(s step) error {
-	n, err := h.at(s.path)
+func (h *history) sync(s durable.Step) error {
+	n, err := h.at(s.Path)
 	if err != nil {
 		return err
 	}
-	if s.op == "sync" {
-		data, err := os.ReadFile(s.path)
+	if s.Op == "sync" {
+		data, err := os.ReadFile(s.Path)
 		n.content = string(data)
 		return err
 	}
@@ -279,7 +281,7 @@ func TestHistory(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, "old"), []byte("old"), 0o644))
 	h, err := newHistory(dir)
 	must(t, err)
-	d := disk{did: func(s step) { must(t, h.note(s)) }}
+	d := durable.Disk{Did: func(s durable.Step) { must(t, h.note(s)) }}
 	check := func(when string, want ...tree) {
 		t.Helper()
 		cuts := h.cuts()
@@ -297,21 +299,21 @@ func TestHistory(t *testing.T) {
 		}
 	}
 	check("at first", tree{"old": "file old"})
-	f, err := d.open(filepath.Join(dir, "new"))
+	f, err := d.Open(filepath.Join(dir, "new"))
 	must(t, err)
 	_, err = f.WriteString("new")
 	must(t, err)
 	check("written", tree{"old": "file old"}, tree{"old": "file old", "new": "file " + unsynced})
-	must(t, d.rename(f.Name(), filepath.Join(dir, "old")))
+	must(t, d.Rename(f.Name(), filepath.Join(dir, "old")))
 	check("renamed, not synced", tree{"old": "file old"}, tree{"old": "file old", "new": "file " + unsynced},
 		tree{"old": "file " + unsynced})
-	must(t, d.syncDir(dir))
+	must(t, d.SyncFolder(dir))
 	check("only the folder synced", tree{"old": "file " + unsynced})
 	must(t, f.Close())
-	must(t, d.write(filepath.Join(dir, "old"), strings.NewReader("newer")))
+	must(t, d.Write(filepath.Join(dir, "old"), strings.NewReader("newer")))
 	check("replaced as it should be", tree{"old": "file newer"})
-	must(t, d.link(filepath.Join(dir, "old"), filepath.Join(dir, "second")))
-	must(t, d.remove(filepath.Join(dir, "old")))
+	must(t, d.Link(filepath.Join(dir, "old"), filepath.Join(dir, "second")))
+	must(t, d.Remove(filepath.Join(dir, "old")))
 	check("renamed in two steps", tree{"old": "file newer"}, tree{"old": "file newer", "second": "file newer"},
 		tree{"second": "file newer"}, tree{})
 }

@@ -387,23 +387,23 @@ func TestRepair(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(p *place){
 		"between the two renames": func(p *place) {
-			must(p.t, p.disk.relink("1", filepath.Join(p.boot(), "current")))
+			must(p.t, p.disk.Relink("1", filepath.Join(p.boot(), "current")))
 			p.unpublish(2)
 		},
 		"TFTP side not staged": func(p *place) {
-			must(p.t, p.disk.relink("1", filepath.Join(p.boot(), "current")))
+			must(p.t, p.disk.Relink("1", filepath.Join(p.boot(), "current")))
 			must(p.t, os.RemoveAll(p.bootFolder(2)))
 		},
 		"TFTP side lost":  func(p *place) { must(p.t, os.RemoveAll(p.boot())) },
 		"lts.conf edited": func(p *place) { p.write("tftp/x86_64/2/lts.conf", "edited") },
 		"a link replaced": func(p *place) {
-			must(p.t, p.disk.relink("elsewhere", filepath.Join(p.boot(), "vmlinuz")))
+			must(p.t, p.disk.Relink("elsewhere", filepath.Join(p.boot(), "vmlinuz")))
 		},
 		"unfinished build":  func(p *place) { p.write("images/x86_64/.ltskeeper-new/root.img", "half") },
-		"unfinished link":   func(p *place) { p.write("images/.ltskeeper-link-x86_64.img", "") },
+		"unfinished link":   func(p *place) { p.write("images/.ltskeeper-x86_64.img.tmp", "") },
 		"unfinished stage":  func(p *place) { p.write("tftp/x86_64/.ltskeeper-new/kernel", "half") },
 		"half removed":      func(p *place) { p.write("images/x86_64/.ltskeeper-old-7/root.img", "old") },
-		"unfinished record": func(p *place) { p.write("images/x86_64/1/.ltskeeper-build.json", "{") },
+		"unfinished record": func(p *place) { p.write("images/x86_64/1/.ltskeeper-build.json.tmp", "{") },
 		"complete, but never current": func(p *place) {
 			p.write("images/x86_64/3/root.img", "new")
 			p.write("images/x86_64/3/build.json", `{"published": false}`)

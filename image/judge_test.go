@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"ltskeeper/internal/durable"
 	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/testkit/elftest"
 	"ltskeeper/squashfs"
@@ -158,7 +159,7 @@ func TestJudgeFirstImage(t *testing.T) {
 			from := p.source("one")
 			c.prepare(p, &from)
 			steps := 0
-			p.disk.did = func(step) { steps++ }
+			p.disk.Did = func(durable.Step) { steps++ }
 			_, _, dryErr := p.WouldChange(t.Context(), from)
 			if c.want == "" {
 				_, err := p.Build(t.Context(), from, p.now)
@@ -179,7 +180,7 @@ func TestJudgeFirstImage(t *testing.T) {
 				t.Errorf("%d steps were done before it was refused", steps)
 			}
 			p.wantFiles()
-			p.disk.did = nil
+			p.disk.Did = nil
 			from.Force = true
 			if _, err := p.Build(t.Context(), from, p.now); (err == nil) != c.force {
 				t.Errorf("Build with force: %v", err)
@@ -251,8 +252,8 @@ func TestJudgeWhatIsNew(t *testing.T) {
 func TestKernelChangesWhileBuilding(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	p.disk.did = func(step) {
-		p.disk.did = nil
+	p.disk.Did = func(durable.Step) {
+		p.disk.Did = nil
 		p.write("root/boot/vmlinuz-6.1.0-10-amd64", "kernel ten")
 		p.write("root/boot/initrd.img-6.1.0-10-amd64", "initrd ten")
 	}

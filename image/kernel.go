@@ -33,7 +33,7 @@ func (s *Store) extractKernel(dir string, chosen *kernels.Kernel) (version strin
 	for _, f := range []struct{ place, name string }{{kernel.Path, kernelFile}, {kernel.Initrd, initrdFile}} {
 		content, err := img.FS().Open(f.place)
 		if err == nil {
-			err = s.disk.create(filepath.Join(dir, f.name), content)
+			err = s.disk.Create(filepath.Join(dir, f.name), content)
 		}
 		if err != nil {
 			return "", fmt.Errorf("copy %s out of the image: %w", f.place, err)

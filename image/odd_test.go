@@ -103,7 +103,7 @@ func TestOddImage(t *testing.T) {
 				t.Errorf("Rollback to it: %v", err)
 			}
 			must(t, p.Release())
-			must(t, p.disk.relink("x86_64/2/root.img", p.Link()))
+			must(t, p.disk.Relink("x86_64/2/root.img", p.Link()))
 		}
 		from := p.source("conf 2")
 		from.Force = thing.Name == "900 GB" // for which there may be no room

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"ltskeeper/internal/durable"
 	"ltskeeper/internal/regular"
 )
 
@@ -24,13 +25,13 @@ import (
 func (s *Store) Publish(b *Built, now time.Time) (Generation, error) {
 	g, err := s.publish(b, now)
 	if err != nil {
-		return g, fmt.Errorf("publish image: %w", errors.Join(explain(err), s.clean()))
+		return g, fmt.Errorf("publish image: %w", errors.Join(explainFull(err), s.clean()))
 	}
 	return g, nil
 }
 
 func (s *Store) publish(b *Built, now time.Time) (Generation, error) {
-	if err := s.disk.mkdirAll(s.boot()); err != nil {
+	if err := s.disk.MkdirAll(s.boot()); err != nil {
 		return Generation{}, err
 	}
 	if err := s.takeOver(b.dir); err != nil {
@@ -40,10 +41,10 @@ func (s *Store) publish(b *Built, now time.Time) (Generation, error) {
 	if err := s.stageBoot(g.Number, b.dir); err != nil {
 		return Generation{}, err
 	}
-	if err := s.disk.rename(b.dir, s.folder(g.Number)); err != nil {
+	if err := s.disk.Rename(b.dir, s.folder(g.Number)); err != nil {
 		return Generation{}, err
 	}
-	if err := s.disk.syncDir(s.dir()); err != nil {
+	if err := s.disk.SyncFolder(s.dir()); err != nil {
 		return Generation{}, err
 	}
 	if err := s.switchTo(g.Number, now); err != nil {
@@ -55,8 +56,8 @@ func (s *Store) publish(b *Built, now time.Time) (Generation, error) {
 
 // switchTo makes generation n current, the image first, and writes that down, after what else is
 // ready. All that takes room on a disk is done before the first change.
-func (s *Store) switchTo(n int, now time.Time, ready ...swap) error {
-	link, err := s.disk.readyLink(filepath.Join(s.Name, strconv.Itoa(n), imageFile), s.Link())
+func (s *Store) switchTo(n int, now time.Time, ready ...durable.Replacement) error {
+	link, err := s.disk.PrepareLink(filepath.Join(s.Name, strconv.Itoa(n), imageFile), s.Link())
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func (s *Store) switchTo(n int, now time.Time, ready ...swap) error {
 	if err != nil {
 		return err
 	}
-	return s.disk.put(slices.Concat(ready, []swap{link}, boot, records)...)
+	return s.disk.Replace(slices.Concat(ready, []durable.Replacement{link}, boot, records)...)
 }
 
 // takeOver makes generation 0 of the regular files that stand at the published names on the first
@@ -89,10 +90,10 @@ func (s *Store) takeOver(dir string) error {
 		if err := s.writeRecord(s.folder(0), s.record(0)); err != nil {
 			return err
 		}
-		if err := s.disk.syncDir(s.dir()); err != nil {
+		if err := s.disk.SyncFolder(s.dir()); err != nil {
 			return err
 		}
-		if err := s.disk.relink(filepath.Join(s.Name, "0", imageFile), s.Link()); err != nil {
+		if err := s.disk.Relink(filepath.Join(s.Name, "0", imageFile), s.Link()); err != nil {
 			return err
 		}
 	}
@@ -130,7 +131,7 @@ func (s *Store) takeIn(n int) error {
 		return nil
 	}
 	temp := filepath.Join(s.dir(), strangerFolder)
-	if err := s.disk.removeAll(temp); err != nil {
+	if err := s.disk.RemoveAll(temp); err != nil {
 		return err
 	}
 	if err := s.keepAs(s.Link(), filepath.Join(temp, imageFile)); err != nil {
@@ -144,7 +145,7 @@ func (s *Store) takeIn(n int) error {
 		if !isRegular(served) {
 			continue
 		}
-		if err := copyBy(s.disk.create, served, filepath.Join(temp, b.file)); err != nil {
+		if err := copyBy(s.disk.Create, served, filepath.Join(temp, b.file)); err != nil {
 			return err
 		}
 	}
@@ -160,10 +161,10 @@ func (s *Store) takeIn(n int) error {
 	if err := s.stageBoot(n, temp); err != nil {
 		return err
 	}
-	if err := s.disk.rename(temp, s.folder(n)); err != nil {
+	if err := s.disk.Rename(temp, s.folder(n)); err != nil {
 		return err
 	}
-	return s.disk.syncDir(s.dir())
+	return s.disk.SyncFolder(s.dir())
 }
 
 // takeOverBoot does the same for kernel, initrd and lts.conf under TFTP. The names become links
@@ -196,7 +197,7 @@ func (s *Store) takeOverBoot(dir string) error {
 		return nil
 	}
 	// for what a run kept that was killed before it came to this
-	if err := s.disk.syncDir(s.bootFolder(0)); err != nil {
+	if err := s.disk.SyncFolder(s.bootFolder(0)); err != nil {
 		return err
 	}
 	if target, err := os.Readlink(filepath.Join(s.boot(), "current")); err == nil && target != "0" {
@@ -207,23 +208,23 @@ func (s *Store) takeOverBoot(dir string) error {
 
 // keepAs gives the file at path a second name, in a folder that is made if need be.
 func (s *Store) keepAs(path, second string) error {
-	if err := s.disk.mkdirAll(filepath.Dir(second)); err != nil {
+	if err := s.disk.MkdirAll(filepath.Dir(second)); err != nil {
 		return err
 	}
-	if err := s.disk.link(path, second); err != nil {
+	if err := s.disk.Link(path, second); err != nil {
 		return fmt.Errorf("keep %s: %w", path, err)
 	}
-	return s.disk.syncDir(filepath.Dir(second))
+	return s.disk.SyncFolder(filepath.Dir(second))
 }
 
 // stageBoot puts what clients fetch over TFTP from the generation folder dir into the TFTP side's
 // folder n, complete and synced, where no link leads to it yet.
 func (s *Store) stageBoot(n int, dir string) error {
 	temp := filepath.Join(s.boot(), newFolder)
-	if err := s.disk.removeAll(temp); err != nil {
+	if err := s.disk.RemoveAll(temp); err != nil {
 		return err
 	}
-	if err := s.disk.mkdirAll(temp); err != nil {
+	if err := s.disk.MkdirAll(temp); err != nil {
 		return err
 	}
 	for _, b := range bootFiles {
@@ -231,20 +232,20 @@ func (s *Store) stageBoot(n int, dir string) error {
 		if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := copyBy(s.disk.create, from, filepath.Join(temp, b.file)); err != nil {
+		if err := copyBy(s.disk.Create, from, filepath.Join(temp, b.file)); err != nil {
 			return err
 		}
 	}
-	if err := s.disk.syncDir(temp); err != nil {
+	if err := s.disk.SyncFolder(temp); err != nil {
 		return err
 	}
-	if err := s.disk.removeAll(s.bootFolder(n)); err != nil {
+	if err := s.disk.RemoveAll(s.bootFolder(n)); err != nil {
 		return err
 	}
-	if err := s.disk.rename(temp, s.bootFolder(n)); err != nil {
+	if err := s.disk.Rename(temp, s.bootFolder(n)); err != nil {
 		return err
 	}
-	return s.disk.syncDir(s.boot())
+	return s.disk.SyncFolder(s.boot())
 }
 
 // maxCopied is how large a file that clients fetch over TFTP may be, in bytes. They hold it in
@@ -275,18 +276,18 @@ func (s *Store) switchBoot(n int) error {
 	if err != nil {
 		return err
 	}
-	return s.disk.put(ready...)
+	return s.disk.Replace(ready...)
 }
 
 // readyBoot makes ready what makes generation n current on the TFTP side, and the names which boot
 // menus know lead there. A name whose file this generation lacks stays as it is.
-func (s *Store) readyBoot(n int) (ready []swap, err error) {
+func (s *Store) readyBoot(n int) (ready []durable.Replacement, err error) {
 	link := func(target, path string) {
 		if have, readErr := os.Readlink(path); err != nil || readErr == nil && have == target {
 			return
 		}
-		var sw swap
-		sw, err = s.disk.readyLink(target, path)
+		var sw durable.Replacement
+		sw, err = s.disk.PrepareLink(target, path)
 		ready = append(ready, sw)
 	}
 	link(strconv.Itoa(n), filepath.Join(s.boot(), "current"))
@@ -304,12 +305,12 @@ func (s *Store) settle(current int, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return s.disk.put(ready...)
+	return s.disk.Replace(ready...)
 }
 
 // readyRecords makes ready the records that change when the generation current takes its place. One
 // that cannot be read stays as it is, for it may say that the generation is pinned.
-func (s *Store) readyRecords(current int, now time.Time) (ready []swap, err error) {
+func (s *Store) readyRecords(current int, now time.Time) (ready []durable.Replacement, err error) {
 	numbers, err := numbered(s.dir())
 	if err != nil {
 		return nil, err

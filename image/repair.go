@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"ltskeeper/internal/durable"
 	"ltskeeper/internal/kernels"
 	"ltskeeper/internal/regular"
 	"ltskeeper/internal/remedy"
@@ -57,7 +58,7 @@ func (s *Store) Repair(now time.Time) error {
 	// The names that are to be seen may be those of a run that was killed before it synced them.
 	// They must last, for more is built on them now.
 	for _, dir := range []string{s.Images, s.boot(), s.bootFolder(n)} {
-		if err := s.disk.syncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.disk.SyncFolder(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("repair %s: %w", s.Name, err)
 		}
 	}
@@ -81,7 +82,7 @@ func (s *Store) Repair(now time.Time) error {
 // on the TFTP side only.
 func (s *Store) restoreBoot(n int) error {
 	if n != 0 {
-		if err := s.disk.mkdirAll(s.boot()); err != nil {
+		if err := s.disk.MkdirAll(s.boot()); err != nil {
 			return err
 		}
 		if err := s.takeOverBoot(s.folder(n)); err != nil {
@@ -122,7 +123,7 @@ func (s *Store) restageFile(n int, file string) error {
 	served := filepath.Join(s.bootFolder(n), file)
 	img, place := s.openSource(n, file)
 	if img == nil {
-		return copyBy(s.disk.write, filepath.Join(s.folder(n), file), served)
+		return copyBy(s.disk.Write, filepath.Join(s.folder(n), file), served)
 	}
 	defer img.Close()
 	content, err := img.FS().Open(place)
@@ -130,7 +131,7 @@ func (s *Store) restageFile(n int, file string) error {
 		return err
 	}
 	defer content.Close()
-	return s.disk.write(served, content)
+	return s.disk.Write(served, content)
 }
 
 // openSource opens the image of generation n, and says where in it a kernel or initrd of the
@@ -293,14 +294,14 @@ func (s *Store) removeLitter(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		litter := strings.HasPrefix(e.Name(), tempPrefix)
+		litter := strings.HasPrefix(e.Name(), durable.TempPrefix)
 		if dir == s.Images {
-			litter = e.Name() == tempPrefix+"link-"+s.Name+".img"
+			litter = e.Name() == durable.TempName(filepath.Base(s.Link()))
 		}
 		if !litter {
 			continue
 		}
-		if err := s.disk.removeAll(filepath.Join(dir, e.Name())); err != nil {
+		if err := s.disk.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 			return err
 		}
 	}
@@ -330,19 +331,19 @@ func (s *Store) remove(n int) error {
 		if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := s.disk.removeAll(temp); err != nil {
+		if err := s.disk.RemoveAll(temp); err != nil {
 			return err
 		}
-		if err := s.disk.rename(folder, temp); err != nil {
+		if err := s.disk.Rename(folder, temp); err != nil {
 			return err
 		}
-		if err := s.disk.syncDir(filepath.Dir(folder)); err != nil {
+		if err := s.disk.SyncFolder(filepath.Dir(folder)); err != nil {
 			return err
 		}
 	}
 	slices.Reverse(going)
 	for _, temp := range going {
-		if err := s.disk.removeAll(temp); err != nil {
+		if err := s.disk.RemoveAll(temp); err != nil {
 			return err
 		}
 	}

@@ -41,10 +41,10 @@ func (s *Store) Held() (time.Time, error) {
 
 // Release ends the hold.
 func (s *Store) Release() error {
-	if err := s.disk.remove(filepath.Join(s.dir(), heldFile)); err != nil {
+	if err := s.disk.Remove(filepath.Join(s.dir(), heldFile)); err != nil {
 		return fmt.Errorf("release %s: %w", s.Name, err)
 	}
-	return s.disk.syncDir(s.dir())
+	return s.disk.SyncFolder(s.dir())
 }
 
 // Before is the generation that was there before the current one: where Rollback goes if it is not
@@ -70,7 +70,7 @@ func (s *Store) Before() (int, error) {
 func (s *Store) Rollback(n int, now time.Time) (Generation, error) {
 	if err := s.rollback(n, now); err != nil {
 		return Generation{},
-			fmt.Errorf("go back to generation %d of %s: %w", n, s.Name, errors.Join(explain(err), s.clean()))
+			fmt.Errorf("go back to generation %d of %s: %w", n, s.Name, errors.Join(explainFull(err), s.clean()))
 	}
 	g := s.record(n)
 	g.Current = true
@@ -90,7 +90,7 @@ func (s *Store) rollback(n int, now time.Time) error {
 		}
 	}
 	since := strings.NewReader(now.UTC().Format(time.RFC3339) + "\n")
-	held, err := s.disk.readyFile(filepath.Join(s.dir(), heldFile), since)
+	held, err := s.disk.PrepareFile(filepath.Join(s.dir(), heldFile), since)
 	if err != nil {
 		return err
 	}

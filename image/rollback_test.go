@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/durable"
 	"ltskeeper/internal/remedy"
 
 	"golang.org/x/sys/unix"
@@ -239,20 +240,20 @@ func TestAnImageIsReadBack(t *testing.T) {
 	p := newPlace(t)
 	p.update("one")
 	p.write("root/a", strings.Repeat("changed\n", 1<<16)) // its blocks come first, and the kernel is in none of them
-	p.disk.did = func(s step) {
-		if s.op != "sync" || filepath.Base(s.path) != imageFile {
+	p.disk.Did = func(s durable.Step) {
+		if s.Op != "sync" || filepath.Base(s.Path) != imageFile {
 			return
 		}
-		data, err := os.ReadFile(s.path)
+		data, err := os.ReadFile(s.Path)
 		must(t, err)
 		data[100] ^= 1
-		must(t, os.WriteFile(s.path, data, 0o644))
+		must(t, os.WriteFile(s.Path, data, 0o644))
 	}
 	if _, err := p.Build(context.Background(), p.source("one"), p.now); err == nil ||
 		!strings.Contains(err.Error(), "is not read as it was written") {
 		t.Errorf("Build on a disk that rots: %v", err)
 	}
-	p.disk.did = nil
+	p.disk.Did = nil
 	p.wantFiles(append(generation(1), links(1)...)...)
 }
 

@@ -45,7 +45,7 @@ func (s *Store) squash(ctx context.Context, from Source, current *Generation, di
 			m.warnings = append(m.warnings, unread.Error()+": move it away, or every image is built from nothing")
 		}
 	}
-	out, err := s.disk.open(filepath.Join(dir, imageFile))
+	out, err := s.disk.Open(filepath.Join(dir, imageFile))
 	if err != nil {
 		return m, err
 	}
@@ -76,12 +76,12 @@ func (s *Store) squash(ctx context.Context, from Source, current *Generation, di
 				path+" is a folder and not a regular file: move it away, or every image is built from nothing")
 			path = filepath.Join(dir, indexFile) // for a generation that shares the image
 		}
-		return m, s.disk.write(path, &index)
+		return m, s.disk.Write(path, &index)
 	}
-	if err := s.disk.create(filepath.Join(dir, indexFile), &index); err != nil {
+	if err := s.disk.Create(filepath.Join(dir, indexFile), &index); err != nil {
 		return m, err
 	}
-	return m, s.disk.sync(out)
+	return m, s.disk.Sync(out)
 }
 
 // previous opens the generation to build upon. There is none on the first day, nor where everything

@@ -30,6 +30,7 @@ import (
 	"strings"
 	"time"
 
+	"ltskeeper/internal/durable"
 	"ltskeeper/internal/regular"
 	"ltskeeper/internal/remedy"
 )
@@ -54,10 +55,9 @@ var bootFiles = []struct{ file, link string }{
 
 // Names of what a run makes and has not finished. Whatever begins so is litter to a later run.
 const (
-	tempPrefix     = ".ltskeeper-"
-	newFolder      = tempPrefix + "new"
-	strangerFolder = tempPrefix + "stranger"
-	oldPrefix      = tempPrefix + "old-" // and the number of a generation that is being deleted
+	newFolder      = durable.TempPrefix + "new"
+	strangerFolder = durable.TempPrefix + "stranger"
+	oldPrefix      = durable.TempPrefix + "old-" // and the number of a generation that is being deleted
 )
 
 // A Store is the place of one chroot's generations.
@@ -66,7 +66,7 @@ type Store struct {
 	Images string // folder of all images, absolute
 	TFTP   string // folder of all chroots' TFTP folders, absolute
 
-	disk disk
+	disk durable.Disk
 }
 
 // Link is the path that serves the current image.
@@ -215,14 +215,14 @@ func (s *Store) writeRecord(dir string, g Generation) error {
 	if err != nil {
 		return err
 	}
-	return s.disk.put(ready)
+	return s.disk.Replace(ready)
 }
 
-func (s *Store) readyRecord(dir string, g Generation) (swap, error) {
+func (s *Store) readyRecord(dir string, g Generation) (durable.Replacement, error) {
 	g.Current = false // the link says so, nothing else
 	data, err := json.MarshalIndent(g, "", "\t")
 	if err != nil {
-		return swap{}, err
+		return durable.Replacement{}, err
 	}
-	return s.disk.readyFile(filepath.Join(dir, recordFile), bytes.NewReader(append(data, '\n')))
+	return s.disk.PrepareFile(filepath.Join(dir, recordFile), bytes.NewReader(append(data, '\n')))
 }

@@ -4,15 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"ltskeeper/internal/kernels"
 	"ltskeeper/internal/regular"
 	"ltskeeper/internal/remedy"
 	"ltskeeper/squashfs"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrNone means that there is no image yet.
@@ -156,4 +160,40 @@ func (s *Store) exists(n int) error {
 		return ErrNone
 	}
 	return fmt.Errorf("%s has no generation %d; it has %s", s.Name, n, strings.Join(have, ", "))
+}
+
+// sampled is how many regions of a new image's data are read back before it is published.
+const sampled = 256
+
+// sound reads a new image in the folder dir back from the disk, past the page cache: superblock,
+// tables and a sample of its data must be what was written.
+func (s *Store) sound(ctx context.Context, dir string) error {
+	var opened [2]*os.File
+	for i, name := range []string{imageFile, indexFile} {
+		f, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
+			return fmt.Errorf("read %s back: %w", name, err)
+		}
+		opened[i] = f
+	}
+	written := squashfs.Previous{Image: opened[0], Index: opened[1]}
+	return explainRot(written.Sample(ctx, sampled))
+}
+
+// explainRot says of an image that is not read as it was written what a person can do about that. A
+// disk is to blame only if it reported an error.
+func explainRot(err error) error {
+	switch errno := syscall.Errno(0); {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.As(err, &errno):
+		return fmt.Errorf("the disk does not give back what was written; see what the kernel says of it (dmesg): %w",
+			err)
+	}
+	return fmt.Errorf("the new image is not read as it was written, although the disk reports no error: "+
+		"build it anew from nothing; if that fails, too, please report it: %w", err)
 }

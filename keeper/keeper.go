@@ -87,7 +87,7 @@ func sweep(f *farm.Farm) error {
 		return err
 	}
 	for _, folder := range folders {
-		if err := durable.Sweep(folder); err != nil {
+		if err := durable.SweepFolder(folder); err != nil {
 			return fmt.Errorf("remove what an unfinished run left: %w", err)
 		}
 	}

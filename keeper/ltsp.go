@@ -47,7 +47,7 @@ func (r *run) updateLTSP(ctx context.Context, t *record) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return fmt.Errorf("write LTSP's known_hosts: %w", err)
 		}
-		if err := durable.Write(path, data, 0o644); err != nil {
+		if err := durable.WriteFile(path, data, 0o644); err != nil {
 			return fmt.Errorf("write LTSP's known_hosts: %w", err)
 		}
 	}

@@ -1,150 +1,174 @@
-// Package durable writes small files whole: whoever reads one, at any moment and also after a
-// crash, has the content from before or the new one.
+// Package durable changes files and folders so that readers, at any moment and also after a crash,
+// find a file with the content from before or with the new one.
 //
 // A file is made beside its place, synced, and renamed. What a killed process leaves of that has a
-// name that Put and Tidy of the same file and Sweep of the folder know, and remove. So only one
+// name that the next change of the same file, RemoveTemp and Sweep know, and remove. So only one
 // process may be at work on a folder at a time.
 package durable
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"ltskeeper/internal/regular"
 )
 
-// Names of files that are not finished.
-const (
-	prefix = ".ltskeeper-"
-	suffix = ".tmp"
-)
+// TempPrefix begins the names of what is not finished.
+const TempPrefix = ".ltskeeper-"
 
-// Write gives the file at path this content and these permission bits, whatever stood there, and
-// root as its owner if the process is root's and its file system lets it.
-func Write(path string, data []byte, perm fs.FileMode) error {
-	return in(path, func(dir *os.Root, name string) error {
-		return Put(dir, name, data, perm, time.Time{})
-	})
+const tempSuffix = ".tmp"
+
+// TempName returns the name that a file has until it is finished.
+func TempName(name string) string { return TempPrefix + name + tempSuffix }
+
+func tempPath(path string) string {
+	return filepath.Join(filepath.Dir(path), TempName(filepath.Base(path)))
 }
 
-// Create does so where nothing stands yet. Otherwise the error is fs.ErrExist.
-func Create(path string, data []byte, perm fs.FileMode) error {
-	return in(path, func(dir *os.Root, name string) error {
-		temp, err := ready(dir, name, data, perm, time.Time{}, owner{})
-		if err == nil {
-			err = errors.Join(dir.Link(temp, name), dir.Remove(temp)) // unlike a rename, it replaces nothing
-		}
-		return named(dir, name, err)
-	})
+var plain Disk
+
+// attributes are those of a file that is made. Its owner is set if the process is root's.
+type attributes struct {
+	perm     fs.FileMode
+	mtime    time.Time // zero: now
+	uid, gid int
+	mustOwn  bool // otherwise a file system may refuse the owner, as NFS does where root is nobody
 }
 
-// in works on the file at path in its folder, and syncs that.
-func in(path string, work func(dir *os.Root, name string) error) error {
-	dir, err := regular.OpenRoot(filepath.Dir(path))
+// WriteFile gives the file at path this content and these permission bits, whatever was in its place,
+// and root as its owner if the process is root's and its file system lets it.
+func WriteFile(path string, data []byte, perm fs.FileMode) error {
+	return plain.replaceIf(plain.prepare(path, bytes.NewReader(data), attributes{perm: perm}))
+}
+
+// CreateFile is Write for a file that does not exist yet. Otherwise the error is fs.ErrExist.
+func CreateFile(path string, data []byte, perm fs.FileMode) error {
+	r, err := plain.prepare(path, bytes.NewReader(data), attributes{perm: perm})
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	if err := work(dir, filepath.Base(path)); err != nil {
-		return err
+	if err := errors.Join(os.Link(r.temp, path), os.Remove(r.temp)); err != nil { // unlike a rename, a link replaces nothing
+		return nameFinished(path, err)
 	}
-	return Sync(dir)
+	return plain.SyncFolder(filepath.Dir(path))
 }
 
-// Put is Write for the file name in dir, which the caller syncs. The zero mtime is now.
-func Put(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time) error {
-	return put(dir, name, data, perm, mtime, owner{})
+// PutFile is Write for the file name in dir, which the caller syncs. The zero mtime is now.
+func PutFile(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time) error {
+	return putFile(dir, name, data, attributes{perm: perm, mtime: mtime})
 }
 
-// PutOwned is Put for a file of another user and group, both called id. It fails where they cannot
+// PutOwnedFile is Put for a file of another user and group, both called id. It fails where they cannot
 // own the file.
-func PutOwned(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, id int) error {
-	return put(dir, name, data, perm, mtime, owner{id: id, mustOwn: true})
+func PutOwnedFile(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, id int) error {
+	return putFile(dir, name, data, attributes{perm, mtime, id, id, true})
 }
 
-// An owner is the user and group of a file that is made by root.
-type owner struct {
-	id      int
-	mustOwn bool // otherwise a file system may refuse, as NFS does where root is nobody
-}
-
-func put(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, by owner) error {
-	temp, err := ready(dir, name, data, perm, mtime, by)
+func putFile(dir *os.Root, name string, data []byte, a attributes) error {
+	err := plain.createTemp(dir, name, bytes.NewReader(data), a)
 	if err == nil {
-		if err = dir.Rename(temp, name); err != nil {
-			dir.Remove(temp)
+		if err = dir.Rename(TempName(name), name); err != nil {
+			dir.Remove(TempName(name))
 		}
 	}
-	return named(dir, name, err)
+	return nameFinished(filepath.Join(dir.Name(), name), err)
 }
 
-// Perm returns the permission bits of the file at path, which somebody may have chosen, and
+// ReadPerm returns the permission bits of the file at path, which somebody may have chosen, and
 // otherwise if there is none.
-func Perm(path string, otherwise fs.FileMode) fs.FileMode {
+func ReadPerm(path string, otherwise fs.FileMode) fs.FileMode {
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
 		return info.Mode().Perm()
 	}
 	return otherwise
 }
 
-// named says of an error which file it is about, and not what that is called until it is finished.
-func named(dir *os.Root, name string, err error) error {
-	if cause := syscall.Errno(0); errors.As(err, &cause) {
-		return &fs.PathError{Op: "write", Path: filepath.Join(dir.Name(), name), Err: cause}
+// inFolder works on the file at path in its folder.
+func inFolder(path string, work func(dir *os.Root, name string) error) error {
+	dir, err := regular.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return nameFinished(path, work(dir, filepath.Base(path)))
+}
+
+// nameFinished says of an error about a file that is being made which file it is about, and not
+// what that is called until it is finished.
+func nameFinished(path string, err error) error {
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return &fs.PathError{Op: "write", Path: path, Err: e.Err}
+	}
+	names := []string{path, tempPath(path), filepath.Base(path), TempName(filepath.Base(path))}
+	e, ok := errors.AsType[*fs.PathError](err)
+	if ok && slices.Contains(names, filepath.Clean(e.Path)) { // and not what the content is read from
+		return &fs.PathError{Op: "write", Path: path, Err: e.Err}
 	}
 	return err
 }
 
-// ready makes the file under the name that it has until it is finished, and syncs it.
-func ready(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, by owner) (temp string,
-	err error) {
-	if err := Tidy(dir, name); err != nil {
-		return "", err
-	}
-	temp = prefix + name + suffix
-	f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// createTemp makes the file name in dir, under the name that it has until it is finished.
+func (d *Disk) createTemp(dir *os.Root, name string, content io.Reader, a attributes) error {
+	err := d.create(dir, TempName(name), content, a)
 	if err != nil {
-		return "", err
+		d.removeIn(dir, TempName(name))
 	}
-	_, err = f.Write(data)
+	return err
+}
+
+// create makes the file name in dir, in place of litter, and syncs it.
+func (d *Disk) create(dir *os.Root, name string, content io.Reader, a attributes) error {
+	if err := d.removeIn(dir, name); err != nil {
+		return err
+	}
+	f, err := dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	d.done("create", f.Name(), "")
+	_, err = io.Copy(f, content)
 	if err == nil && os.Geteuid() == 0 {
-		err = f.Chown(by.id, by.id) // also in a folder that gives its group to what is made in it
-		if !by.mustOwn && errors.Is(err, fs.ErrPermission) {
+		err = f.Chown(a.uid, a.gid) // also in a folder that gives its group to what is made in it
+		if !a.mustOwn && errors.Is(err, fs.ErrPermission) {
 			err = nil
 		}
 	}
 	if err == nil {
-		err = f.Chmod(perm) // whatever the umask
+		err = f.Chmod(a.perm) // whatever the umask
 	}
 	if err == nil {
-		err = dir.Chtimes(temp, time.Time{}, mtime)
+		err = dir.Chtimes(name, time.Time{}, a.mtime)
 	}
 	if err == nil {
-		err = f.Sync()
+		err = d.Sync(f)
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		dir.Remove(temp)
-	}
-	return temp, err
+	return errors.Join(err, f.Close())
 }
 
-// Tidy removes what a killed Put of the file name has left in dir. It looks first, because removing
-// what is not there fails on a file system that is mounted read-only.
-func Tidy(dir *os.Root, name string) error {
-	temp := prefix + name + suffix
-	if _, err := dir.Lstat(temp); errors.Is(err, fs.ErrNotExist) {
+// RemoveTemp removes what a killed Put of the file name has left in dir.
+func RemoveTemp(dir *os.Root, name string) error { return plain.removeIn(dir, TempName(name)) }
+
+// removeIn is Remove for what is in dir.
+func (d *Disk) removeIn(dir *os.Root, name string) error {
+	if _, err := dir.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return dir.Remove(temp)
+	err := dir.Remove(name)
+	if err == nil {
+		d.done("remove", filepath.Join(dir.Name(), name), "")
+	}
+	return err
 }
 
-// Sweep removes what killed processes have left in the folder at path, if there is one.
-func Sweep(path string) error {
+// SweepFolder removes the files that killed processes have left in the folder at path, if there is one.
+func SweepFolder(path string) error {
 	entries, err := os.ReadDir(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -153,8 +177,8 @@ func Sweep(path string) error {
 		return err
 	}
 	for _, e := range entries {
-		if name := e.Name(); e.Type().IsRegular() && strings.HasPrefix(name, prefix) &&
-			strings.HasSuffix(name, suffix) {
+		if name := e.Name(); e.Type().IsRegular() && strings.HasPrefix(name, TempPrefix) &&
+			strings.HasSuffix(name, tempSuffix) {
 			if err := os.Remove(filepath.Join(path, name)); err != nil {
 				return err
 			}
@@ -164,17 +188,10 @@ func Sweep(path string) error {
 }
 
 // SyncFolder makes last what was renamed and removed in the folder at path.
-func SyncFolder(path string) error {
-	dir, err := regular.OpenRoot(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return Sync(dir)
-}
+func SyncFolder(path string) error { return plain.SyncFolder(path) }
 
-// Sync is SyncFolder for one that is open.
-func Sync(dir *os.Root) error {
+// SyncRoot is SyncFolder for one that is open.
+func SyncRoot(dir *os.Root) error {
 	f, err := dir.Open(".")
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "file")
 	for _, perm := range []fs.FileMode{0o644, 0o600, 0o644} {
-		if err := Write(path, []byte(perm.String()), perm); err != nil {
+		if err := WriteFile(path, []byte(perm.String()), perm); err != nil {
 			t.Fatal(err)
 		}
 		if info, err := os.Stat(path); err != nil || info.Mode() != perm {
@@ -31,25 +31,25 @@ func TestWrite(t *testing.T) {
 			t.Errorf("%q, %v", data, err)
 		}
 	}
-	if got := Perm(path, 0o600); got != 0o644 {
+	if got := ReadPerm(path, 0o600); got != 0o644 {
 		t.Errorf("Perm = %v", got)
 	}
-	if got := Perm(path+".none", 0o600); got != 0o600 {
+	if got := ReadPerm(path+".none", 0o600); got != 0o600 {
 		t.Errorf("Perm of no file = %v", got)
 	}
-	if err := Create(path, nil, 0o644); !errors.Is(err, fs.ErrExist) {
+	if err := CreateFile(path, nil, 0o644); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("created over another: %v", err)
 	}
 	if data, err := os.ReadFile(path); err != nil || len(data) == 0 {
 		t.Errorf("%q, %v", data, err)
 	}
-	if err := Create(filepath.Join(dir, "new"), []byte("new"), 0o644); err != nil {
+	if err := CreateFile(filepath.Join(dir, "new"), []byte("new"), 0o644); err != nil {
 		t.Error(err)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(filepath.Join(dir, "folder"), nil, 0o644); err == nil ||
+	if err := WriteFile(filepath.Join(dir, "folder"), nil, 0o644); err == nil ||
 		!strings.Contains(err.Error(), "write "+filepath.Join(dir, "folder")+": ") {
 		t.Errorf("written over a folder: %v", err)
 	}
@@ -72,9 +72,9 @@ func TestFailingDisk(t *testing.T) {
 				}
 				disk := disktest.Failing(t, dir)
 				disk.FailAt(op, name, cause)
-				works := map[string]func() error{"Write": func() error { return Write(path, content(2), 0o644) }}
+				works := map[string]func() error{"Write": func() error { return WriteFile(path, content(2), 0o644) }}
 				if name == "new" && op != "rename" { // it makes a link instead
-					works["Create"] = func() error { return Create(path, content(2), 0o644) }
+					works["Create"] = func() error { return CreateFile(path, content(2), 0o644) }
 				}
 				for what, work := range works {
 					if err := work(); !errors.Is(err, cause) || !strings.Contains(err.Error(), "write "+path+": ") {
@@ -91,7 +91,7 @@ func TestFailingDisk(t *testing.T) {
 					disk.FailAt(op, name, cause)
 				}
 				disk.Mend()
-				if err := Write(path, content(2), 0o644); err != nil {
+				if err := WriteFile(path, content(2), 0o644); err != nil {
 					t.Error(err)
 				}
 			}
@@ -111,7 +111,7 @@ func TestUnsyncedFolder(t *testing.T) {
 		return 0
 	})
 	path := filepath.Join(dir, "file")
-	for _, err := range []error{Write(path, nil, 0o644), Create(path+"2", nil, 0o644), SyncFolder(dir)} {
+	for _, err := range []error{WriteFile(path, nil, 0o644), CreateFile(path+"2", nil, 0o644), SyncFolder(dir)} {
 		if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), dir) {
 			t.Error(err)
 		}
@@ -129,13 +129,13 @@ func TestSweep(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, ".ltskeeper-folder.tmp"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := Sweep(dir); err != nil {
+	if err := SweepFolder(dir); err != nil {
 		t.Error(err)
 	}
 	if names := list(t, dir); names != ".a.tmp .ltskeeper-a .ltskeeper-folder.tmp a" {
 		t.Errorf("there is %s", names)
 	}
-	if err := Sweep(filepath.Join(dir, "none")); err != nil {
+	if err := SweepFolder(filepath.Join(dir, "none")); err != nil {
 		t.Error(err)
 	}
 }
@@ -146,7 +146,7 @@ func TestKill(t *testing.T) {
 	t.Parallel()
 	if path := os.Getenv("DURABLE_WRITE"); path != "" {
 		for n := byte(1); ; n++ {
-			if err := Write(path, content(n), 0o644); err != nil {
+			if err := WriteFile(path, content(n), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			if n == 1 {
@@ -182,7 +182,7 @@ func TestKill(t *testing.T) {
 		if list(t, dir) != "file" {
 			unfinished++
 		}
-		if err := Sweep(dir); err != nil {
+		if err := SweepFolder(dir); err != nil {
 			t.Error(err)
 		}
 		if names := list(t, dir) + list(t, elsewhere); names != "file" {

@@ -61,7 +61,7 @@ func (f File) Write(data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
 		return err
 	}
-	return durable.Write(f.path, data, f.perm)
+	return durable.WriteFile(f.path, data, f.perm)
 }
 
 // Remove removes the file.

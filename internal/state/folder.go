@@ -38,7 +38,7 @@ func (f Folder) Sweep() error {
 	if err := f.Ask(); err != nil {
 		return err
 	}
-	if err := durable.Sweep(f.Path()); err != nil {
+	if err := durable.SweepFolder(f.Path()); err != nil {
 		return fmt.Errorf("remove what an unfinished run left: %w", err)
 	}
 	return nil

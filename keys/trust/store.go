@@ -119,7 +119,7 @@ func (s *Store) unlisted(name string) string {
 // the list of names has lost some.
 func (s *Store) survey() error {
 	if !s.readonly {
-		if err := durable.Sweep(s.dir); err != nil {
+		if err := durable.SweepFolder(s.dir); err != nil {
 			return fmt.Errorf("open key store: %w", err)
 		}
 	}
@@ -335,7 +335,7 @@ func (s *Store) write(file string, data []byte) error {
 		return err
 	}
 	defer dir.Close()
-	return durable.Put(dir, file, data, 0o644, time.Time{})
+	return durable.PutFile(dir, file, data, 0o644, time.Time{})
 }
 
 // sync makes renames and removals in the directory last.

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+
+	"ltskeeper/internal/durable"
 )
 
 // Whether there is room is asked before anything is written, with the number that is needed.
@@ -17,7 +19,7 @@ func TestNoRoom(t *testing.T) {
 	// The generation before says how much: an image of 8 TiB, nearly all of it a hole.
 	must(t, os.Truncate(filepath.Join(p.folder(1), imageFile), 8<<40))
 	steps := 0
-	p.disk.did = func(step) { steps++ }
+	p.disk.Did = func(durable.Step) { steps++ }
 	_, err := p.Build(context.Background(), p.source("one"), p.now)
 	if err == nil ||
 		!regexp.MustCompile(regexp.QuoteMeta(p.Images)+` has \d+ MB free, .* needs about 89128\d\d MB`).MatchString(err.Error()) {
