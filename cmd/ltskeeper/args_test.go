@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func testApp() *cli.App { return (&tool{term: &terminal{}}).app() }
+func testApp() *cli.App { return (&tool{term: &terminal{}}).defineApp() }
 
 func TestPermute(t *testing.T) {
 	t.Parallel()

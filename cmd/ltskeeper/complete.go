@@ -79,7 +79,7 @@ var completions = map[string]completion{
 	"help":           {arguments: []source{commandWords}},
 }
 
-func (t *tool) completeCommand() *cli.Command {
+func (t *tool) defineComplete() *cli.Command {
 	return &cli.Command{
 		Name:      "complete",
 		Usage:     "say what may stand where the cursor is, for a shell",
@@ -89,17 +89,13 @@ func (t *tool) completeCommand() *cli.Command {
 		Action: func(ctx *cli.Context) error {
 			var b strings.Builder
 			for _, c := range t.findCandidates(ctx.App, ctx.Args().Slice()) {
-				if plainWord(c.word) {
+				if isPlainWord(c.word) {
 					fmt.Fprintf(&b, "%s\t%s\n", c.word, visible(c.what))
 				}
 			}
 			return t.write([]byte(b.String()))
 		},
 	}
-}
-
-func plainWord(word string) bool {
-	return !strings.ContainsFunc(word, func(r rune) bool { return !strings.ContainsRune(unquoted, r) })
 }
 
 // A cursor is a place in a command line.

@@ -254,9 +254,9 @@ func FuzzComplete(f *testing.F) {
 	config := filepath.Join(completable(f, nil), "ltskeeper.toml")
 	f.Fuzz(func(t *testing.T, typed string) {
 		tool := &tool{term: &terminal{}, config: config}
-		app := tool.app()
+		app := tool.defineApp()
 		for _, c := range tool.findCandidates(app, strings.Split(typed, " ")) {
-			if !plainWord(c.word) {
+			if !isPlainWord(c.word) {
 				t.Errorf("%q: %q", typed, c)
 			}
 		}

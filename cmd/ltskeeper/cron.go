@@ -71,7 +71,7 @@ func (d reportDocument) cronKeys(p *page) []string {
 		if removed > 0 {
 			parts = append(parts, count(removed, "key is", "keys are")+" no longer trusted")
 		}
-		return append(parts, "to see them: "+p.command("keys log"))
+		return append(parts, "to see them: "+p.commandLine("keys log"))
 	}
 	for _, c := range changes {
 		what := count(len(c.keys), "key", "keys")
@@ -140,13 +140,4 @@ func (d reportDocument) cronChroot(name string) string {
 		parts = append(parts, "wrote "+allOf(files))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// allOf joins words as a sentence does: a, b and c.
-func allOf(words []string) string {
-	last := len(words) - 1
-	if last < 1 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:last], ", ") + " and " + words[last]
 }

@@ -79,7 +79,7 @@ func TestCron(t *testing.T) {
 			want: "ltskeeper: x86_64: generation 1, 0 B, kernel 6\\n7\n",
 		},
 	} {
-		p := (&tool{config: defaultConfig, quiet: true, cron: true, term: &terminal{}}).page()
+		p := (&tool{config: defaultConfig, quiet: true, cron: true, term: &terminal{}}).newPage()
 		d := newReportDocument(&test.report)
 		d.failed = test.failed
 		if d.text(p); p.String() != test.want {

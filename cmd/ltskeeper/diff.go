@@ -31,6 +31,6 @@ func (p *page) diffLines(text string) {
 		case strings.HasPrefix(line, "+"):
 			style = green
 		}
-		p.printf("%s\n", p.styled(style, line))
+		p.printf("%s\n", p.paint(style, line))
 	}
 }

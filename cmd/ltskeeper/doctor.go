@@ -12,7 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (t *tool) doctorCommand() *cli.Command {
+func (t *tool) defineDoctor() *cli.Command {
 	return &cli.Command{
 		Name:      "doctor",
 		Usage:     "find what commonly goes wrong, explain it and say what to do",
@@ -40,7 +40,7 @@ func (t *tool) doctor(ctx *cli.Context) error {
 	for i := range r.Findings {
 		for j, c := range r.Findings[i].Commands {
 			if own, found := strings.CutPrefix(c, "ltskeeper "); found {
-				r.Findings[i].Commands[j] = t.command("") + " " + own
+				r.Findings[i].Commands[j] = t.commandLine("") + " " + own
 			}
 		}
 	}
@@ -155,7 +155,7 @@ func (d doctorDocument) section(p *page, heading string, colour style, severity 
 		case many(f) && !told[same(f)]:
 			told[same(f)] = true
 			p.printf("\n%s\n",
-				p.styled(bold,
+				p.paint(bold,
 					strings.Join(of[same(f)][:alike-1], ", ")+" and "+count(len(of[same(f)])-alike+1, "more server",
 						"more servers")))
 			p.finding(f, colour, f.Subject+": ")
@@ -163,7 +163,7 @@ func (d doctorDocument) section(p *page, heading string, colour style, severity 
 		case many(f), told[" "+f.Subject]:
 		default:
 			told[" "+f.Subject] = true
-			p.printf("\n%s\n", p.styled(bold, f.Subject))
+			p.printf("\n%s\n", p.paint(bold, f.Subject))
 			for _, g := range findings[i:] {
 				if g.Subject == f.Subject && !many(g) {
 					p.finding(g, colour, "")
@@ -175,9 +175,9 @@ func (d doctorDocument) section(p *page, heading string, colour style, severity 
 
 // finding tells one, below its subject.
 func (p *page) finding(f doctor.Finding, colour style, prefix string) {
-	p.labelled(2, p.styled(colour, f.Check)+":", f.Check+":", prefix+f.Message)
-	p.labelled(4, p.styled(plain, "Why:"), "Why:", f.Why)
-	p.labelled(4, p.styled(plain, "Fix:"), "Fix:", f.Fix)
+	p.labelled(2, p.paint(colour, f.Check)+":", f.Check+":", prefix+f.Message)
+	p.labelled(4, p.paint(plain, "Why:"), "Why:", f.Why)
+	p.labelled(4, p.paint(plain, "Fix:"), "Fix:", f.Fix)
 	for _, c := range f.Commands {
 		p.printf("         %s\n", c)
 	}

@@ -19,7 +19,7 @@ func TestDoctorTellsTheSameOnce(t *testing.T) {
 				Subject: server, Message: cause})
 	}
 	for verbose, want := range map[bool]struct{ closed, refused, silent int }{false: {3, 1, 2}, true: {5, 3, 2}} {
-		p := &page{tool: &tool{}, verbose: verbose}
+		p := (&tool{term: &terminal{}, verbose: verbose}).newPage()
 		d.text(p)
 		text := p.String()
 		closed, refused, silent := strings.Count(text, "ssh-closed:"), strings.Count(text,
@@ -45,7 +45,7 @@ func TestDoctorOfNothing(t *testing.T) {
 		{doctor.Report{}, false},
 		{doctor.Report{Machine: true, Findings: []doctor.Finding{{Kind: doctor.Declaration}}}, false}, // that says more
 	} {
-		p := &page{tool: &tool{config: "farm.toml"}}
+		p := (&tool{term: &terminal{}, config: "farm.toml"}).newPage()
 		doctorDocument{&c.d}.text(p)
 		for _, line := range next {
 			if strings.Contains(p.String(), line) != c.want {

@@ -109,7 +109,7 @@ func (t *tool) hint(err error) string {
 	case len(remedy.FindIn(err)) > 0: // they say better what to do
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Sprintf("the disk is full (df): %s shows what generations take, and image prune deletes what keep and keep-for in [image] allow",
-			t.command("image list"))
+			t.commandLine("image list"))
 	}
 	return ""
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// generationCommands are those that say which generations clients boot, and which are kept.
-func (t *tool) generationCommands() []*cli.Command {
+// defineGenerations are those that say which generations clients boot, and which are kept.
+func (t *tool) defineGenerations() []*cli.Command {
 	return []*cli.Command{
 		{
 			Name:      "rollback",
@@ -91,11 +91,7 @@ func chrootAndNumber(f *farm.Farm, args []string) (chroot string, number int, er
 	case len(f.Chroots) == 0:
 		return "", number, noChroot(f)
 	default:
-		var names []string
-		for _, c := range f.Chroots {
-			names = append(names, c.Name)
-		}
-		return "", number, usagef("there are several chroots, so name one: %s", oneOf(names))
+		return "", number, usagef("there are several chroots, so name one: %s", oneOf(chrootNames(f)))
 	}
 	if len(args) > 0 {
 		number, err = generation(args[0])
@@ -112,7 +108,7 @@ func (t *tool) imageRollback(ctx *cli.Context, k *keeper.Keeper) error {
 	if err != nil {
 		return err
 	}
-	return t.print(rolledBackDocument{chroot, g})
+	return t.announce(rolledBackDocument{chroot, g})
 }
 
 // A rolledBackDocument is the generation that clients boot from now on.
@@ -122,12 +118,9 @@ type rolledBackDocument struct {
 }
 
 func (d rolledBackDocument) text(p *page) {
-	if p.quiet {
-		return
-	}
 	p.printf("%s is at generation %d, built %s, and held there.\n", d.Chroot, d.Generation.Number,
 		stamp(d.Generation.Time))
-	p.printf("To build from its tree again: %s\n", p.command("image release", d.Chroot))
+	p.printf("To build from its tree again: %s\n", p.commandLine("image release", d.Chroot))
 }
 
 func (t *tool) imageRelease(ctx *cli.Context, k *keeper.Keeper) error {
@@ -142,7 +135,7 @@ func (t *tool) imageRelease(ctx *cli.Context, k *keeper.Keeper) error {
 	if err := k.Release(chroot); err != nil {
 		return err
 	}
-	return t.print(releasedDocument{chroot})
+	return t.announce(releasedDocument{chroot})
 }
 
 // A releasedDocument is a chroot that is held no more.
@@ -151,10 +144,8 @@ type releasedDocument struct {
 }
 
 func (d releasedDocument) text(p *page) {
-	if !p.quiet {
-		p.printf("%s is held no more. To bring its image up to date: %s\n", d.Released,
-			p.command("update-image", d.Released))
-	}
+	p.printf("%s is held no more. To bring its image up to date: %s\n", d.Released,
+		p.commandLine("update-image", d.Released))
 }
 
 func (t *tool) imagePin(ctx *cli.Context, k *keeper.Keeper) error { return t.changePin(ctx, k, true) }
@@ -178,7 +169,7 @@ func (t *tool) changePin(ctx *cli.Context, k *keeper.Keeper, pinned bool) error 
 	if err := change(chroot, number); err != nil {
 		return err
 	}
-	return t.print(pinnedDocument{chroot, number, pinned})
+	return t.announce(pinnedDocument{chroot, number, pinned})
 }
 
 // A pinnedDocument is a generation that is, or is not, kept from being pruned.
@@ -189,13 +180,11 @@ type pinnedDocument struct {
 }
 
 func (d pinnedDocument) text(p *page) {
-	switch {
-	case p.quiet:
-	case d.Pinned:
-		p.printf("Generation %d of %s is kept until it is unpinned.\n", d.Generation, d.Chroot)
-	default:
-		p.printf("Generation %d of %s is kept as long as the others.\n", d.Generation, d.Chroot)
+	until := "as long as the others"
+	if d.Pinned {
+		until = "until it is unpinned"
 	}
+	p.printf("Generation %d of %s is kept %s.\n", d.Generation, d.Chroot, until)
 }
 
 func (t *tool) imagePrune(ctx *cli.Context, k *keeper.Keeper) error {
@@ -207,7 +196,7 @@ func (t *tool) imagePrune(ctx *cli.Context, k *keeper.Keeper) error {
 	if err != nil {
 		return err
 	}
-	return t.print(prunedDocument{notNil(pruned)})
+	return t.announce(prunedDocument{notNil(pruned)})
 }
 
 // A prunedDocument is the generations that were deleted.
@@ -216,9 +205,6 @@ type prunedDocument struct {
 }
 
 func (d prunedDocument) text(p *page) {
-	if p.quiet {
-		return
-	}
 	for _, c := range d.Pruned {
 		p.printf("%s: deleted %s\n", c.Chroot, numbers(c.Generations))
 	}

@@ -50,9 +50,9 @@ Options of every command:{{template "options" app}}
   {{option .}}{{end}}{{end}}`
 )
 
-// helpCommand prints what the definitions of commands and options say. permute turns every way to
+// defineHelp prints what the definitions of commands and options say. permute turns every way to
 // ask for help into this one.
-func (t *tool) helpCommand() *cli.Command {
+func (t *tool) defineHelp() *cli.Command {
 	return &cli.Command{
 		Name:      "help",
 		Usage:     "explain a command",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"strings"
 
 	"ltskeeper/image"
@@ -9,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (t *tool) imageCommand() *cli.Command {
+func (t *tool) defineImage() *cli.Command {
 	return &cli.Command{
 		Name:  "image",
 		Usage: "make and list client images",
@@ -58,7 +59,7 @@ there is only one.
   ltskeeper image diff x86_64 11 12`,
 				Action: t.withKeeper(t.imageDiff),
 			},
-		}, t.generationCommands()...),
+		}, t.defineGenerations()...),
 	}
 }
 
@@ -100,25 +101,23 @@ type imagesDocument struct {
 }
 
 func (d imagesDocument) text(p *page) {
-	rows := [][]any{p.head("CHROOT", "GENERATION", "", "BUILT", "SIZE", "FILES", "READ", "REUSED", "KERNEL")}
+	t := rows{p.head("CHROOT", "GENERATION", "", "BUILT", "SIZE", "FILES", "READ", "REUSED", "KERNEL")}
 	for _, i := range d.Images {
 		for _, g := range i.Generations {
-			rows = append(rows, []any{
-				i.Chroot, g.Number, p.standing(i, g), stamp(g.Time), size(g.Size),
-				g.Files, size(g.Read), size(g.Reused), orElse(g.Kernel, "-"),
-			})
+			t.add(i.Chroot, g.Number, p.standing(i, g), stamp(g.Time), size(g.Size),
+				g.Files, size(g.Read), size(g.Reused), cmp.Or(g.Kernel, "-"))
 		}
 	}
 	switch {
 	case p.quiet:
-	case len(rows) == 1:
-		p.printf("There is no image yet. To make one: %s\n", p.command("update-image"))
+	case len(t) == 1:
+		p.printf("There is no image yet. To make one: %s\n", p.commandLine("update-image"))
 	default:
-		p.table(0, rows)
+		p.table(0, t)
 	}
 	for _, i := range d.Images {
 		if i.Problem != "" {
-			p.printf("%s %s: %s\n", p.styled(yellow, "Warning:"), i.Chroot, i.Problem)
+			p.warning(i.Chroot + ": " + i.Problem)
 		}
 	}
 }
@@ -135,5 +134,5 @@ func (p *page) standing(i keeper.ImageStatus, g image.Generation) styled {
 	if g.Pinned {
 		words = append(words, "pinned")
 	}
-	return p.styled(green, strings.Join(words, " "))
+	return p.paint(green, strings.Join(words, " "))
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (t *tool) initCommand() *cli.Command {
+func (t *tool) defineInit() *cli.Command {
 	return &cli.Command{
 		Name:  "init",
 		Usage: "look at this machine and write the declaration",
@@ -45,7 +45,7 @@ kept beside it.
 func (t *tool) init(ctx *cli.Context) error {
 	if words := ctx.Args().Slice(); len(words) > 0 {
 		return usagef("there is no use for %q; to name a client root: %s", words[0],
-			t.command("init --chroot", words[0]))
+			t.commandLine("init --chroot", words[0]))
 	}
 	isAdopting := ctx.Bool("adopt")
 	if isAdopting && (ctx.Bool("force") || len(ctx.StringSlice("chroot")) > 0) {
@@ -160,7 +160,7 @@ func (d initDocument) text(p *page) {
 		p.printf("There is nothing to take over.\n")
 	}
 	if len(d.Chroots) == 0 {
-		p.printf("No client root was found. To declare one: %s\n", p.command("init --force --chroot PATH"))
+		p.printf("No client root was found. To declare one: %s\n", p.commandLine("init --force --chroot PATH"))
 		if exists(tutorial) {
 			p.printf("How to make one: %s\n", tutorial)
 		}
@@ -187,13 +187,13 @@ func (d initDocument) next(p *page) string {
 	slices.SortStableFunc(d.InUse, func(a, b string) int { return rank(a) - rank(b) })
 	switch {
 	case len(d.InUse) > 0 && d.Port != "":
-		return p.command("server add", append([]string{"--port", d.Port}, d.InUse...)...)
+		return p.commandLine("server add", append([]string{"--port", d.Port}, d.InUse...)...)
 	case len(d.InUse) > 0:
-		return p.command("server add", d.InUse...)
+		return p.commandLine("server add", d.InUse...)
 	case d.servers > 0:
-		return p.command("update-image --dry-run")
+		return p.commandLine("update-image --dry-run")
 	}
-	return p.command("server add NAME")
+	return p.commandLine("server add NAME")
 }
 
 func taken(a adopt.Taken) string {

@@ -41,11 +41,11 @@ func (t *tool) unsound(all []keeper.Verified) error {
 		switch {
 		case v.Problem != "":
 			found = append(found, fmt.Errorf("the image of %s is not what was built; to make it anew: %s",
-				v.Chroot, t.command("image build --full", v.Chroot)))
+				v.Chroot, t.commandLine("image build --full", v.Chroot)))
 		case len(v.Tree) > 0:
 			found = append(found,
 				fmt.Errorf("chroot %s has changed since its image was made; to bring it up to date: %s",
-					v.Chroot, t.command("update-image", v.Chroot)))
+					v.Chroot, t.commandLine("update-image", v.Chroot)))
 		}
 	}
 	return errors.Join(found...)
@@ -85,7 +85,7 @@ func (d verifiedDocument) text(p *page) {
 // changes is a line for each path: what became of it, its sizes, and in what it changed.
 func (p *page) changes(indent int, changes []keeper.Change) {
 	styles := map[string]style{"added": green, "removed": red}
-	var rows [][]any
+	var t rows
 	for _, c := range changes {
 		sizes := ""
 		switch {
@@ -96,9 +96,9 @@ func (p *page) changes(indent int, changes []keeper.Change) {
 		case c.OldSize != c.NewSize:
 			sizes = size(c.OldSize) + " -> " + size(c.NewSize)
 		}
-		rows = append(rows, []any{p.styled(styles[c.Change], c.Change), c.Path, sizes, strings.Join(c.What, ", ")})
+		t.add(p.paint(styles[c.Change], c.Change), c.Path, sizes, strings.Join(c.What, ", "))
 	}
-	p.table(indent, rows)
+	p.table(indent, t)
 }
 
 func (t *tool) imageDiff(ctx *cli.Context, k *keeper.Keeper) error {

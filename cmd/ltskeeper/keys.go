@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (t *tool) keysCommand() *cli.Command {
+func (t *tool) defineKeys() *cli.Command {
 	return &cli.Command{
 		Name:  "keys",
 		Usage: "look at the servers' host keys and decide about them",
@@ -59,10 +59,10 @@ trusted one of its type. Without a terminal nothing is asked, and the fingerprin
   ltskeeper keys reject app03 SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E`,
 				Action: t.withKeeper(t.keysReject),
 			},
-			t.keysRevokeCommand(),
-			t.keysImportCommand(),
-			t.keysExportCommand(),
-			t.keysLogCommand(),
+			t.defineKeysRevoke(),
+			t.defineKeysImport(),
+			t.defineKeysExport(),
+			t.defineKeysLog(),
 		},
 	}
 }
@@ -119,34 +119,30 @@ func (d keysDocument) text(p *page) {
 		if p.quiet && !s.Decision {
 			continue
 		}
-		p.printf("%s\n", p.styled(bold, s.Name))
+		p.printf("%s\n", p.paint(bold, s.Name))
 		switch {
 		case s.Certified:
 			p.printf("  is trusted by its certificate\n")
 		case len(s.Keys)+len(s.Pending)+len(s.Rejected)+len(s.Revoked) == 0:
 			p.printf("  has no key yet\n")
 		}
-		var rows [][]any
-		row := func(label styled, k keeper.Key) {
-			seen := ""
-			if k.Seen != nil {
-				seen = "seen " + ago(p.now, *k.Seen)
+		var t rows
+		for _, group := range []keyGroup{
+			{p.paint(green, "trusted"), s.Keys},
+			{p.paint(yellow, "waits"), s.Pending},
+			{p.paint(plain, "rejected"), s.Rejected},
+			{p.paint(red, "revoked"), s.Revoked},
+		} {
+			for _, k := range group.keys {
+				seen := ""
+				if k.Seen != nil {
+					seen = "seen " + ago(p.now, *k.Seen)
+				}
+				row := append([]any{group.label}, keyRow(k)...)
+				t.add(append(row, seen, k.Comment, p.paint(yellow, k.Weak))...)
 			}
-			rows = append(rows, append(append([]any{label}, keyRow(k)...), seen, k.Comment, p.styled(yellow, k.Weak)))
 		}
-		for _, k := range s.Keys {
-			row(p.styled(green, "trusted"), k)
-		}
-		for _, k := range s.Pending {
-			row(p.styled(yellow, "waits"), k)
-		}
-		for _, k := range s.Rejected {
-			row(p.styled(plain, "rejected"), k)
-		}
-		for _, k := range s.Revoked {
-			row(p.styled(red, "revoked"), k)
-		}
-		p.table(2, rows)
+		p.table(2, t)
 	}
 }
 
@@ -161,28 +157,25 @@ func (t *tool) keysAccept(ctx *cli.Context, k *keeper.Keeper) error {
 	}
 	if len(args) == 1 && !t.term.person {
 		return usagef("there is no terminal to ask on, so name the keys that are right: %s",
-			t.command("keys accept "+s.Name, fingerprints(chosen)...))
+			t.commandLine("keys accept "+s.Name, fingerprints(chosen)...))
 	}
 	if t.term.person {
-		p := t.page()
+		p := t.newPage()
 		p.printf("%s:\n", s.Name)
 		s := s
 		s.Pending, s.Rejected = chosen, nil
 		p.comparison(2, concerned(s))
 		p.printf("Compare with what its own console says: %s\n", consoleCommand(chosen))
-		yes, err := t.term.ask(ctx.Context, p, "Trust what it shows?")
-		if err != nil {
+		refusal := errors.New("nothing is accepted; to refuse the keys: " + t.commandLine("keys reject", s.Name))
+		if err := t.term.confirm(ctx.Context, p, "Trust what it shows?", refusal); err != nil {
 			return err
-		}
-		if !yes {
-			return errors.New("nothing is accepted; to refuse the keys: " + t.command("keys reject", s.Name))
 		}
 	}
 	accepted, err := k.AcceptKeys(s.Name, fingerprints(chosen))
 	if err != nil {
 		return err
 	}
-	return t.print(acceptedDocument{Server: s.Name, Accepted: accepted, Replaced: sameTypes(s.Keys, accepted)})
+	return t.announce(acceptedDocument{Server: s.Name, Accepted: accepted, Replaced: sameTypes(s.Keys, accepted)})
 }
 
 // acceptable says why nobody can accept these keys at once, and what to do instead.
@@ -195,7 +188,7 @@ func (t *tool) acceptable(f *farm.Farm, s keeper.Server, chosen []keeper.Key) er
 	}
 	if twoOfOneType(chosen) {
 		return usagef("%s shows several keys of one type; name the one that is right: %s",
-			s.Name, t.command("keys accept "+s.Name+" FINGERPRINT"))
+			s.Name, t.commandLine("keys accept "+s.Name+" FINGERPRINT"))
 	}
 	return nil
 }
@@ -215,7 +208,7 @@ func (t *tool) choosePending(k *keeper.Keeper, args []string) (s keeper.Server, 
 	if len(args) == 1 {
 		if len(s.Pending) == 0 {
 			return s, nil, usagef("no key of %s waits for a decision; to ask it again: %s",
-				s.Name, t.command("keys collect", s.Name))
+				s.Name, t.commandLine("keys collect", s.Name))
 		}
 		return s, s.Pending, nil
 	}
@@ -224,7 +217,7 @@ func (t *tool) choosePending(k *keeper.Keeper, args []string) (s keeper.Server, 
 		i := slices.IndexFunc(known, func(k keeper.Key) bool { return k.Fingerprint == fingerprint })
 		if i < 0 {
 			return s, nil, usagef("%s has no waiting key %s; what it has: %s",
-				s.Name, fingerprint, t.command("keys list", s.Name))
+				s.Name, fingerprint, t.commandLine("keys list", s.Name))
 		}
 		chosen = append(chosen, known[i])
 	}
@@ -252,16 +245,9 @@ type acceptedDocument struct {
 }
 
 func (d acceptedDocument) text(p *page) {
-	if p.quiet {
-		return
-	}
-	p.printf("%s now trusts:\n", d.Server)
-	p.keyLines(2, d.Accepted)
-	if len(d.Replaced) > 0 {
-		p.printf("instead of:\n")
-		p.keyLines(2, d.Replaced)
-	}
-	p.printf("To make the clients know it: %s\n", p.command("update-image"))
+	p.keyList(d.Server+" now trusts:", d.Accepted)
+	p.keyList("instead of:", d.Replaced)
+	p.nextUpdate("know it")
 }
 
 func (t *tool) keysReject(ctx *cli.Context, k *keeper.Keeper) error {
@@ -273,7 +259,7 @@ func (t *tool) keysReject(ctx *cli.Context, k *keeper.Keeper) error {
 	if err != nil {
 		return err
 	}
-	return t.print(rejectedDocument{Server: s.Name, Rejected: rejected})
+	return t.announce(rejectedDocument{Server: s.Name, Rejected: rejected})
 }
 
 // A rejectedDocument is keys that a person refused.
@@ -283,9 +269,5 @@ type rejectedDocument struct {
 }
 
 func (d rejectedDocument) text(p *page) {
-	if p.quiet {
-		return
-	}
-	p.printf("These keys of %s are rejected:\n", d.Server)
-	p.keyLines(2, d.Rejected)
+	p.keyList("These keys of "+d.Server+" are rejected:", d.Rejected)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (t *tool) keysExportCommand() *cli.Command {
+func (t *tool) defineKeysExport() *cli.Command {
 	return &cli.Command{
 		Name:  "export",
 		Usage: "give keys to others",
@@ -63,7 +63,7 @@ func (t *tool) keysExport(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return t.print(exportDocument{string(data)})
+	return t.print(rawDocument{"export": string(data)})
 }
 
 // ownKeys is the public key lines of sshd on this machine.
@@ -91,10 +91,3 @@ type ownDocument struct {
 }
 
 func (d ownDocument) text(p *page) { p.raw(strings.Join(d.Keys, "\n") + "\n") }
-
-// An exportDocument is keys as another tool reads them.
-type exportDocument struct {
-	Export string `json:"export"`
-}
-
-func (d exportDocument) text(p *page) { p.raw(d.Export) }

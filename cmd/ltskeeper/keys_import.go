@@ -14,7 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (t *tool) keysImportCommand() *cli.Command {
+func (t *tool) defineKeysImport() *cli.Command {
 	return &cli.Command{
 		Name:      "import",
 		Usage:     "trust keys that you bring from elsewhere",
@@ -112,19 +112,13 @@ func readKeyFiles(ctx context.Context, path string) ([]byte, error) {
 type importDocument struct{ *keeper.Import }
 
 func (d importDocument) text(p *page) {
-	say := func(title string, list []keeper.Key) {
-		if len(list) > 0 {
-			p.printf("%s\n", title)
-			p.keyLines(2, list)
-		}
-	}
 	if !p.quiet {
-		say(d.Server+" now trusts, which is new:", d.New)
-		say("Known before:", d.Known)
+		p.keyList(d.Server+" now trusts, which is new:", d.New)
+		p.keyList("Known before:", d.Known)
 	}
-	say("In conflict with another trusted or a rejected key, so they wait for your decision:", d.Conflicts)
+	p.keyList("In conflict with another trusted or a rejected key, so they wait for your decision:", d.Conflicts)
 	if len(d.Conflicts) > 0 {
-		p.printf("  If they are right: %s\n", p.command("keys accept "+d.Server, fingerprints(d.Conflicts)...))
+		p.printf("  If they are right: %s\n", p.commandLine("keys accept "+d.Server, fingerprints(d.Conflicts)...))
 	}
 	for _, r := range d.Refused {
 		p.printf("Refused: %s %s: %s\n", keyType(r.Key), r.Fingerprint, r.Reason)
@@ -136,6 +130,6 @@ func (d importDocument) text(p *page) {
 		p.printf("%s about others, or with a marker, left out.\n", count(d.Skipped, "line is", "lines are"))
 	}
 	if len(d.New) > 0 {
-		p.printf("To make the clients know it: %s\n", p.command("update-image"))
+		p.nextUpdate("know it")
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (t *tool) keysLogCommand() *cli.Command {
+func (t *tool) defineKeysLog() *cli.Command {
 	return &cli.Command{
 		Name:      "log",
 		Usage:     "show every change of trust",
@@ -49,20 +49,17 @@ type logDocument struct {
 }
 
 func (d logDocument) text(p *page) {
-	var rows [][]any
+	t := rows{p.head("TIME", "SERVER", "TYPE", "FINGERPRINT", "CHANGE", "BY", "ON ORDER OF")}
 	for _, e := range d.Log {
 		server := e.Server
 		if server == "*" {
 			server = "any server"
 		}
-		rows = append(rows, []any{
-			stamp(e.Time), server, keyType(keeper.Key{Type: e.Type}), e.Key,
-			fmt.Sprintf("%s -> %s", e.From, e.To), e.By, e.Order,
-		})
+		t.add(stamp(e.Time), server, keyType(keeper.Key{Type: e.Type}), e.Key,
+			fmt.Sprintf("%s -> %s", e.From, e.To), e.By, e.Order)
 	}
-	if len(rows) > 0 {
-		p.table(0,
-			append([][]any{p.head("TIME", "SERVER", "TYPE", "FINGERPRINT", "CHANGE", "BY", "ON ORDER OF")}, rows...))
+	if len(d.Log) > 0 {
+		p.table(0, t)
 	} else if !p.quiet {
 		p.printf("Nothing was ever trusted here.\n")
 	}

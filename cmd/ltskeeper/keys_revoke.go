@@ -13,7 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (t *tool) keysRevokeCommand() *cli.Command {
+func (t *tool) defineKeysRevoke() *cli.Command {
 	return &cli.Command{
 		Name:      "revoke",
 		Usage:     "never trust a key again, whatever server shows it",
@@ -44,14 +44,11 @@ func (t *tool) keysRevoke(ctx *cli.Context, k *keeper.Keeper) error {
 		if err != nil {
 			return err
 		}
-		p := t.page()
+		p := t.newPage()
 		revokedDocument{would, "These keys would be revoked:"}.text(p)
-		yes, err := t.term.ask(ctx.Context, p, "Revoke them, for good and under every name?")
-		if err != nil {
+		const question = "Revoke them, for good and under every name?"
+		if err := t.term.confirm(ctx.Context, p, question, errors.New("nothing is revoked")); err != nil {
 			return err
-		}
-		if !yes {
-			return errors.New("nothing is revoked")
 		}
 	}
 	o.DryRun = false
@@ -59,7 +56,7 @@ func (t *tool) keysRevoke(ctx *cli.Context, k *keeper.Keeper) error {
 	if done == nil {
 		return err
 	}
-	return errors.Join(err, t.print(revokedDocument{done, "These keys are revoked:"}))
+	return errors.Join(err, t.announce(revokedDocument{done, "These keys are revoked:"}))
 }
 
 // revokeOptions reads the command line.
@@ -108,22 +105,14 @@ type revokedDocument struct {
 }
 
 func (d revokedDocument) text(p *page) {
-	if p.quiet {
-		return
-	}
 	if len(d.Keys) == 0 {
 		p.printf("They were revoked before.\n")
-	} else {
-		p.printf("%s\n", d.title)
-		p.keyLines(2, d.Keys)
 	}
-	if len(d.Offspring) > 0 {
-		title := "and, because a revoked key vouched for them:"
-		if d.Spared {
-			title = "A revoked key vouched for these, which stay trusted:"
-		}
-		p.printf("%s\n", title)
-		p.keyLines(2, d.Offspring)
+	p.keyList(d.title, d.Keys)
+	title := "and, because a revoked key vouched for them:"
+	if d.Spared {
+		title = "A revoked key vouched for these, which stay trusted:"
 	}
-	p.printf("To make the clients refuse them: %s\n", p.command("update-image"))
+	p.keyList(title, d.Offspring)
+	p.nextUpdate("refuse them")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -47,40 +48,43 @@ func keyRow(k keeper.Key) []any {
 	return []any{bits, k.Fingerprint, "(" + keyType(k) + ")"}
 }
 
-func (p *page) keyLines(indent int, keys []keeper.Key) {
-	var rows [][]any
+// keyList is a title and keys below it, if there are any.
+func (p *page) keyList(title string, keys []keeper.Key) {
+	var t rows
 	for _, k := range keys {
-		rows = append(rows, keyRow(k))
+		t.add(keyRow(k)...)
 	}
-	p.table(indent, rows)
+	if len(t) > 0 {
+		p.printf("%s\n", title)
+		p.table(2, t)
+	}
+}
+
+// A keyGroup is keys of a server that are in one state.
+type keyGroup struct {
+	label styled
+	keys  []keeper.Key
 }
 
 // comparison puts the keys of a server under each other, type by type, the trusted before what it
 // showed instead, so that the eye can compare them.
 func (p *page) comparison(indent int, s keeper.Server) {
-	type labelled struct {
-		label styled
-		key   keeper.Key
-	}
-	var all []labelled
-	for _, part := range []struct {
-		label styled
-		keys  []keeper.Key
-	}{
-		{p.styled(green, "trusted"), s.Keys},
-		{p.styled(plain, "rejected"), s.Rejected},
-		{p.styled(yellow, "shown"), s.Pending},
+	byType := map[string]rows{}
+	for _, group := range []keyGroup{
+		{p.paint(green, "trusted"), s.Keys},
+		{p.paint(plain, "rejected"), s.Rejected},
+		{p.paint(yellow, "shown"), s.Pending},
 	} {
-		for _, k := range part.keys {
-			all = append(all, labelled{part.label, k})
+		for _, k := range group.keys {
+			row := append(append([]any{group.label}, keyRow(k)...), k.Comment)
+			byType[k.Type] = append(byType[k.Type], row)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b labelled) int { return strings.Compare(a.key.Type, b.key.Type) })
-	var rows [][]any
-	for _, l := range all {
-		rows = append(rows, append(append([]any{l.label}, keyRow(l.key)...), l.key.Comment))
+	var all rows
+	for _, name := range slices.Sorted(maps.Keys(byType)) {
+		all = append(all, byType[name]...)
 	}
-	p.table(indent, rows)
+	p.table(indent, all)
 }
 
 // consoleCommand prints a server's fingerprints, typed on the server's own console.

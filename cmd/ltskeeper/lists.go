@@ -16,7 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (t *tool) knownHostsCommand() *cli.Command {
+func (t *tool) defineKnownHosts() *cli.Command {
 	return &cli.Command{
 		Name:  "known-hosts",
 		Usage: "print the known_hosts that clients would get",
@@ -33,17 +33,10 @@ func (t *tool) knownHosts(ctx *cli.Context, k *keeper.Keeper) error {
 	if err != nil {
 		return err
 	}
-	return t.print(knownHostsDocument{string(data)})
+	return t.print(rawDocument{"known_hosts": string(data)})
 }
 
-// A knownHostsDocument is a known_hosts file.
-type knownHostsDocument struct {
-	KnownHosts string `json:"known_hosts"`
-}
-
-func (d knownHostsDocument) text(p *page) { p.raw(d.KnownHosts) }
-
-func (t *tool) ltsConfCommand() *cli.Command {
+func (t *tool) defineLTSConf() *cli.Command {
 	return &cli.Command{
 		Name:      "lts-conf",
 		Usage:     "print the lts.conf that clients would get",
@@ -93,7 +86,7 @@ func (t *tool) ltsConf(ctx *cli.Context, k *keeper.Keeper) error {
 	if err != nil {
 		return err
 	}
-	return t.print(ltsConfDocument{string(data)})
+	return t.print(rawDocument{"lts_conf": string(data)})
 }
 
 // renderLTSConf is the lts.conf for the chroot that was named. If none was, all chroots must get
@@ -103,12 +96,8 @@ func renderLTSConf(k *keeper.Keeper, chroots []string) ([]byte, error) {
 	if err := checkChroots(f, chroots); err != nil {
 		return nil, err
 	}
-	var all []string
-	for _, c := range f.Chroots {
-		all = append(all, c.Name)
-	}
 	if len(chroots) == 0 {
-		chroots = all
+		chroots = chrootNames(f)
 	}
 	if len(chroots) == 0 {
 		return nil, noChroot(f)
@@ -120,23 +109,24 @@ func renderLTSConf(k *keeper.Keeper, chroots []string) ([]byte, error) {
 		case err != nil:
 			return nil, err
 		case i > 0 && !bytes.Equal(data, first):
-			return nil, usagef("the chroots get different ones, so name one: %s", oneOf(all))
+			return nil, usagef("the chroots get different ones, so name one: %s", oneOf(chrootNames(f)))
 		}
 		first = data
 	}
 	return first, nil
 }
 
+func chrootNames(f *farm.Farm) []string {
+	var names []string
+	for _, c := range f.Chroots {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
 func noChroot(f *farm.Farm) error {
 	return usagef("no chroot is declared: put one into %s as [[chroot]]", f.Path)
 }
-
-// An ltsConfDocument is an lts.conf file.
-type ltsConfDocument struct {
-	LTSConf string `json:"lts_conf"`
-}
-
-func (d ltsConfDocument) text(p *page) { p.raw(d.LTSConf) }
 
 func (t *tool) ltsConfGet(ctx *cli.Context, k *keeper.Keeper) error {
 	args := ctx.Args().Slice()
@@ -182,15 +172,15 @@ type setting struct {
 }
 
 func (d settingsDocument) text(p *page) {
-	var rows [][]any
+	var t rows
 	for _, s := range d.Settings {
 		if d.valueOnly {
 			p.raw(s.Value + "\n")
 			continue
 		}
-		rows = append(rows, []any{s.Key, "= " + s.Value, "[" + s.Section + "]"})
+		t.add(s.Key, "= "+s.Value, "["+s.Section+"]")
 	}
-	p.table(0, rows)
+	p.table(0, t)
 }
 
 func (t *tool) ltsConfCheck(ctx *cli.Context) error {

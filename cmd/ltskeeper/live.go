@@ -59,11 +59,11 @@ func (p *page) liveCells(l *live) []any {
 	var state any = l.State
 	switch l.State {
 	case ldm.Rated.String():
-		state = p.styled(green, l.State)
+		state = p.paint(green, l.State)
 	case ldm.Down.String():
-		state = p.styled(red, l.State)
+		state = p.paint(red, l.State)
 	default:
-		state = p.styled(yellow, l.State)
+		state = p.paint(yellow, l.State)
 	}
 	rating, sessions := "-", "-"
 	if l.Rating != nil {

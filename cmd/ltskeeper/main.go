@@ -68,7 +68,7 @@ type tool struct {
 
 // run does what a command line says.
 func (t *tool) run(ctx context.Context, args []string) error {
-	app := t.app()
+	app := t.defineApp()
 	line, err := permute(app, args)
 	if err != nil {
 		return err
@@ -76,8 +76,8 @@ func (t *tool) run(ctx context.Context, args []string) error {
 	return app.RunContext(ctx, line)
 }
 
-// app is the definition of every command and option.
-func (t *tool) app() *cli.App {
+// defineApp is the definition of every command and option.
+func (t *tool) defineApp() *cli.App {
 	app := &cli.App{
 		Name:        "ltskeeper",
 		Usage:       "keeps a thin-client farm in step",
@@ -96,17 +96,17 @@ func (t *tool) app() *cli.App {
 			&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "explain a command"},
 		},
 		Commands: []*cli.Command{
-			t.initCommand(),
-			t.serverCommand(),
-			t.updateCommand(),
-			t.statusCommand(),
-			t.doctorCommand(),
-			t.keysCommand(),
-			t.imageCommand(),
-			t.knownHostsCommand(),
-			t.ltsConfCommand(),
-			t.helpCommand(),
-			t.completeCommand(),
+			t.defineInit(),
+			t.defineServer(),
+			t.defineUpdateImage(),
+			t.defineStatus(),
+			t.defineDoctor(),
+			t.defineKeys(),
+			t.defineImage(),
+			t.defineKnownHosts(),
+			t.defineLTSConf(),
+			t.defineHelp(),
+			t.defineComplete(),
 		},
 		Before: t.checkGlobals,
 		Action: t.withoutCommand,

@@ -31,7 +31,7 @@ func keepMetrics(k *keeper.Keeper, r *keeper.Report, failure error, began, ended
 	if failure == nil {
 		code = exitCode(outcomeOf(r))
 	}
-	err := writeMetrics(path, metrics(m, r, code, began, ended))
+	err := writeMetrics(path, collectMetrics(m, r, code, began, ended))
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("write metrics: there is no folder %s: install prometheus-node-exporter, or mend textfile in [metrics] of %s",
@@ -77,84 +77,84 @@ func writeMetrics(path string, families []*dto.MetricFamily) error {
 	return err
 }
 
-// metrics is all that is told, in the order of docs/watching.md. The report is nil if the run
-// failed before it had one.
-func metrics(m *keeper.Measured, r *keeper.Report, code int, began, ended time.Time) []*dto.MetricFamily {
+// collectMetrics is all that is told, in the order of docs/watching.md. The report is nil if the
+// run failed before it had one.
+func collectMetrics(m *keeper.Measured, r *keeper.Report, code int, began, ended time.Time) []*dto.MetricFamily {
 	var e exposition
-	e.gauge("ltskeeper_build_info", "The ltskeeper that wrote this.").
+	e.addGauge("ltskeeper_build_info", "The ltskeeper that wrote this.").
 		set(1, "version", versionString())
-	e.run(m, r, code, began, ended)
+	e.addRun(m, r, code, began, ended)
 	if m.Status != nil {
-		e.servers(m)
-		e.images(m)
+		e.addServers(m)
+		e.addImages(m)
 	}
 	if m.Size > 0 {
-		e.gauge("ltskeeper_images_filesystem_avail_bytes", "Free space of the file system that the images are on.").
+		e.addGauge("ltskeeper_images_filesystem_avail_bytes", "Free space of the file system that the images are on.").
 			set(float64(m.Free))
-		e.gauge("ltskeeper_images_filesystem_size_bytes", "Size of that file system.").
+		e.addGauge("ltskeeper_images_filesystem_size_bytes", "Size of that file system.").
 			set(float64(m.Size))
 	}
 	return e.families
 }
 
-// run is about the run itself.
-func (e *exposition) run(m *keeper.Measured, r *keeper.Report, code int, began, ended time.Time) {
-	e.gauge("ltskeeper_last_run_timestamp_seconds", "When update-image last ended.").
-		set(seconds(ended))
-	e.gauge("ltskeeper_last_run_exit_code",
+// addRun is about the run itself.
+func (e *exposition) addRun(m *keeper.Measured, r *keeper.Report, code int, began, ended time.Time) {
+	e.addGauge("ltskeeper_last_run_timestamp_seconds", "When update-image last ended.").
+		set(unixSeconds(ended))
+	e.addGauge("ltskeeper_last_run_exit_code",
 		"Its exit code: 0 done, 1 failed, 2 declaration wrong, 3 needs a decision, 4 a server unreachable.").
 		set(float64(code))
-	e.gauge("ltskeeper_last_run_duration_seconds", "How long it took.").
+	e.addGauge("ltskeeper_last_run_duration_seconds", "How long it took.").
 		set(ended.Sub(began).Seconds())
-	steps := e.gauge("ltskeeper_last_run_step_duration_seconds",
+	steps := e.addGauge("ltskeeper_last_run_step_duration_seconds",
 		"How long a step of it took, of a chroot where there is one.")
 	if r != nil {
 		for _, s := range r.Steps {
 			steps.set(s.Duration.Seconds(), "step", s.Name, "chroot", s.Chroot)
 		}
 	}
-	e.gauge("ltskeeper_last_success_timestamp_seconds",
+	e.addGauge("ltskeeper_last_success_timestamp_seconds",
 		"When update-image last ended without a failure; 0 if it never did.").
-		set(seconds(m.Succeeded))
+		set(unixSeconds(m.Succeeded))
 }
 
-// servers is about the servers: counts, which are always there, and a series for each that is not
-// in order.
-func (e *exposition) servers(m *keeper.Measured) {
+// addServers is about the servers: counts, which are always there, and a series for each that is
+// not in order.
+func (e *exposition) addServers(m *keeper.Measured) {
 	counts := map[keeper.ServerState]int{}
 	listed, quarantined, silent, undecided := 0, 0, 0, 0
 	for _, s := range m.Servers {
 		counts[s.State]++
-		listed += one(s.Listed)
-		quarantined += one(s.Quarantined != nil)
-		silent += one(s.Unreachable)
-		undecided += one(s.Decision)
+		listed += toInt(s.Listed)
+		quarantined += toInt(s.Quarantined != nil)
+		silent += toInt(s.Unreachable)
+		undecided += toInt(s.Decision)
 	}
 	held := 0
 	for _, i := range m.Images {
-		held += one(i.Held != nil)
+		held += toInt(i.Held != nil)
 	}
-	states := e.gauge("ltskeeper_servers", "Declared servers, by the state of their keys.")
+	states := e.addGauge("ltskeeper_servers", "Declared servers, by the state of their keys.")
 	for _, s := range allStates {
 		states.set(float64(counts[s]), "state", string(s))
 	}
-	e.gauge("ltskeeper_servers_listed", "Servers in the default LDM_SERVER.").
+	e.addGauge("ltskeeper_servers_listed", "Servers in the default LDM_SERVER.").
 		set(float64(listed))
-	e.gauge("ltskeeper_servers_quarantined",
+	e.addGauge("ltskeeper_servers_quarantined",
 		"Servers that showed what they should not, and are or should be out of the lists.").
 		set(float64(quarantined))
-	e.gauge("ltskeeper_servers_unreachable", "Servers that did not answer, or not at each of their addresses.").
+	e.addGauge("ltskeeper_servers_unreachable", "Servers that did not answer, or not at each of their addresses.").
 		set(float64(silent))
-	e.gauge("ltskeeper_decisions", "What waits for a person: servers with keys to decide about, and held images.").
+	e.addGauge("ltskeeper_decisions", "What waits for a person: servers with keys to decide about, and held images.").
 		set(float64(undecided + held))
 
-	decision := e.gauge("ltskeeper_server_decision",
+	decision := e.addGauge("ltskeeper_server_decision",
 		"1 for each server with something to decide or to look at, with the state of its keys.")
-	unreachable := e.gauge("ltskeeper_server_unreachable",
+	unreachable := e.addGauge("ltskeeper_server_unreachable",
 		"1 for each server that did not answer, or not at each of its addresses.")
-	since := e.gauge("ltskeeper_server_quarantined_since_timestamp_seconds",
+	since := e.addGauge("ltskeeper_server_quarantined_since_timestamp_seconds",
 		"Since when a server is in quarantine; only those that are.")
-	expiry := e.gauge("ltskeeper_server_certificate_expiry_timestamp_seconds",
+	expiry := e.addGauge("ltskeeper_server_certificate_expiry_timestamp_seconds",
 		"When the first trusted host certificate of a server ends; only those that have one that does.")
 	for _, s := range m.Servers {
 		if s.Decision {
@@ -164,24 +164,25 @@ func (e *exposition) servers(m *keeper.Measured) {
 			unreachable.set(1, "server", s.Name)
 		}
 		if s.Quarantined != nil {
-			since.set(seconds(*s.Quarantined), "server", s.Name)
+			since.set(unixSeconds(*s.Quarantined), "server", s.Name)
 		}
 		if s.Expires != nil {
-			expiry.set(seconds(*s.Expires), "server", s.Name)
+			expiry.set(unixSeconds(*s.Expires), "server", s.Name)
 		}
 	}
 }
 
-// images is about the current generation of each chroot's image.
-func (e *exposition) images(m *keeper.Measured) {
-	generation := e.gauge("ltskeeper_image_generation", "The current generation.")
-	bytes := e.gauge("ltskeeper_image_size_bytes", "Size of the current image.")
-	files := e.gauge("ltskeeper_image_files", "Files of every kind in it.")
-	built := e.gauge("ltskeeper_image_built_timestamp_seconds", "When it was built.")
-	read := e.gauge("ltskeeper_image_read_bytes", "What was read of the tree and compressed for it.")
-	reused := e.gauge("ltskeeper_image_reused_bytes", "What was taken for it, compressed, from the image before.")
-	held := e.gauge("ltskeeper_image_held_since_timestamp_seconds", "Since when a rollback holds it; 0 if none does.")
-	kept := e.gauge("ltskeeper_image_generations", "Generations on disk.")
+// addImages is about the current generation of each chroot's image.
+func (e *exposition) addImages(m *keeper.Measured) {
+	generation := e.addGauge("ltskeeper_image_generation", "The current generation.")
+	bytes := e.addGauge("ltskeeper_image_size_bytes", "Size of the current image.")
+	files := e.addGauge("ltskeeper_image_files", "Files of every kind in it.")
+	built := e.addGauge("ltskeeper_image_built_timestamp_seconds", "When it was built.")
+	read := e.addGauge("ltskeeper_image_read_bytes", "What was read of the tree and compressed for it.")
+	reused := e.addGauge("ltskeeper_image_reused_bytes", "What was taken for it, compressed, from the image before.")
+	held := e.addGauge("ltskeeper_image_held_since_timestamp_seconds",
+		"Since when a rollback holds it; 0 if none does.")
+	kept := e.addGauge("ltskeeper_image_generations", "Generations on disk.")
 	for _, i := range m.Images {
 		for _, g := range i.Generations {
 			if !g.Current {
@@ -190,7 +191,7 @@ func (e *exposition) images(m *keeper.Measured) {
 			generation.set(float64(g.Number), "chroot", i.Chroot)
 			bytes.set(float64(g.Size), "chroot", i.Chroot)
 			files.set(float64(g.Files), "chroot", i.Chroot)
-			built.set(seconds(g.Time), "chroot", i.Chroot)
+			built.set(unixSeconds(g.Time), "chroot", i.Chroot)
 			read.set(float64(g.Read), "chroot", i.Chroot)
 			reused.set(float64(g.Reused), "chroot", i.Chroot)
 		}
@@ -198,7 +199,7 @@ func (e *exposition) images(m *keeper.Measured) {
 		if i.Held != nil {
 			since = *i.Held
 		}
-		held.set(seconds(since), "chroot", i.Chroot)
+		held.set(unixSeconds(since), "chroot", i.Chroot)
 		kept.set(float64(len(i.Generations)), "chroot", i.Chroot)
 	}
 }
@@ -209,7 +210,7 @@ type exposition struct{ families []*dto.MetricFamily }
 // A gauge is one metric with its series.
 type gauge struct{ family *dto.MetricFamily }
 
-func (e *exposition) gauge(name, help string) gauge {
+func (e *exposition) addGauge(name, help string) gauge {
 	f := &dto.MetricFamily{Name: &name, Help: &help, Type: dto.MetricType_GAUGE.Enum()}
 	e.families = append(e.families, f)
 	return gauge{f}
@@ -226,15 +227,15 @@ func (g gauge) set(value float64, labels ...string) {
 	g.family.Metric = append(g.family.Metric, series)
 }
 
-// seconds is a time as Prometheus counts it; the zero time is 0.
-func seconds(t time.Time) float64 {
+// unixSeconds is a time as Prometheus counts it; the zero time is 0.
+func unixSeconds(t time.Time) float64 {
 	if t.IsZero() {
 		return 0
 	}
 	return float64(t.UnixMilli()) / 1000
 }
 
-func one(is bool) int {
+func toInt(is bool) int {
 	if is {
 		return 1
 	}

@@ -40,7 +40,7 @@ func everything() []*dto.MetricFamily {
 	}
 	r := &keeper.Report{Steps: []keeper.Step{{Name: "scan", Duration: time.Second},
 		{Name: "build", Chroot: "x86_64", Duration: time.Minute}}}
-	return metrics(m, r, exitDecision, noon, noon.Add(90*time.Second))
+	return collectMetrics(m, r, exitDecision, noon, noon.Add(90*time.Second))
 }
 
 func exposed(t *testing.T, families []*dto.MetricFamily) string {
@@ -98,7 +98,7 @@ func TestMetrics(t *testing.T) {
 // A run that failed before it had a report still tells that it did.
 func TestMetricsWithoutReport(t *testing.T) {
 	t.Parallel()
-	got := exposed(t, metrics(&keeper.Measured{}, nil, exitFailed, noon, noon))
+	got := exposed(t, collectMetrics(&keeper.Measured{}, nil, exitFailed, noon, noon))
 	for _, want := range []string{"ltskeeper_last_run_exit_code 1", "ltskeeper_last_success_timestamp_seconds 0"} {
 		if !strings.Contains(got, "\n"+want+"\n") {
 			t.Errorf("%s is missing in\n%s", want, got)
@@ -120,7 +120,7 @@ func TestPromtool(t *testing.T) {
 		s.Name, s.Unreachable, s.Expires = fmt.Sprintf("s\"\\\n%d", i), true, &noon
 		m.Servers = append(m.Servers, s)
 	}
-	promtool(t, exposed(t, metrics(m, nil, exitDecision, noon, noon)), "check", "metrics")
+	promtool(t, exposed(t, collectMetrics(m, nil, exitDecision, noon, noon)), "check", "metrics")
 }
 
 // unpacked is a program that scripts/need unpacked.

@@ -70,7 +70,7 @@ func isCondition(r remedy.Remedy) bool {
 func (t *tool) describeRemedy(r remedy.Remedy) string {
 	switch r := r.(type) {
 	case remedy.Command:
-		return "run " + t.command("", r...)
+		return "run " + t.commandLine("", r...)
 	case remedy.Setting:
 		return describeSettings(r, r.Key)
 	case remedy.Option:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -69,7 +70,7 @@ func (d reportDocument) decisions(p *page) {
 	}
 	if more := open - screenful; more > 0 && !p.verbose {
 		p.heading(count(more, "more server needs a decision:", "more servers need a decision:"))
-		p.printf("  %s\n", p.command("status"))
+		p.printf("  %s\n", p.commandLine("status"))
 	}
 	for _, i := range d.Images {
 		if i.Held != nil {
@@ -85,7 +86,7 @@ func hold(p *page, i keeper.Image) {
 	if i.Problem != "" {
 		p.wrapped(2, i.Problem)
 	}
-	p.printf("  To build from its tree again: %s\n", p.command("image release", i.Chroot))
+	p.printf("  To build from its tree again: %s\n", p.commandLine("image release", i.Chroot))
 }
 
 // changes is a line for each thing that is not as it was before.
@@ -94,19 +95,19 @@ func (d reportDocument) changes(p *page) {
 	if d.DryRun {
 		trusts, retires, wrote = "would trust", "would no longer trust", "would write"
 	}
-	var rows [][]any
+	var t rows
 	for _, s := range d.Servers {
 		for _, k := range s.Added {
-			rows = append(rows, []any{s.Name, trusts + " " + keyType(k), k.Fingerprint, provenance(k)})
+			t.add(s.Name, trusts+" "+keyType(k), k.Fingerprint, provenance(k))
 		}
 		for _, k := range s.Removed {
-			rows = append(rows, []any{s.Name, retires + " " + keyType(k), k.Fingerprint})
+			t.add(s.Name, retires+" "+keyType(k), k.Fingerprint)
 		}
 	}
-	if keys := len(rows); keys > 3*screenful && !p.verbose {
-		p.printf("%s are or were trusted; to see them: %s\n", count(keys, "key", "keys"), p.command("keys list"))
+	if keys := len(t); keys > 3*screenful && !p.verbose {
+		p.printf("%s are or were trusted; to see them: %s\n", count(keys, "key", "keys"), p.commandLine("keys list"))
 	} else {
-		p.table(0, rows)
+		p.table(0, t)
 	}
 	for _, f := range d.Files {
 		switch {
@@ -220,23 +221,21 @@ func stateCounts(servers []keeper.Server) string {
 
 // details is what --verbose adds: every server, every file, and where the time went.
 func (d reportDocument) details(p *page) {
-	var rows [][]any
+	var servers, files, steps rows
 	for _, s := range d.Servers {
-		rows = append(rows, []any{s.Name, p.state(s.State), keyTypes(s.Keys), note(s)})
+		servers.add(s.Name, p.state(s.State), keyTypes(s.Keys), note(s))
 	}
-	p.table(2, rows)
-	rows = nil
 	for _, f := range d.Files {
 		if !f.Changed {
-			rows = append(rows, []any{"unchanged", f.Path})
+			files.add("unchanged", f.Path)
 		}
 	}
-	p.table(2, rows)
-	rows = nil
 	for _, s := range d.Steps {
-		rows = append(rows, []any{s.Name, s.Chroot, s.Duration.Round(time.Millisecond)})
+		steps.add(s.Name, s.Chroot, s.Duration.Round(time.Millisecond))
 	}
-	p.table(2, rows)
+	for _, t := range []rows{servers, files, steps} {
+		p.table(2, t)
+	}
 }
 
 // extraKeys is about keys of further types beside a trusted one. They are no alarm, so that they
@@ -246,18 +245,17 @@ func extraKeys(p *page, servers ...keeper.Server) {
 		if s.Decision || len(s.Pending) == 0 {
 			continue
 		}
-		how := p.command("keys accept", s.Name)
+		how := p.commandLine("keys accept", s.Name)
 		if len(s.Declared.Pins) > 0 {
 			how = "add them to the pins in servers.d/" + s.Name + ".toml"
 		}
-		p.printf("%s also shows keys that nobody has trusted yet; to trust them: %s\n", s.Name, how)
-		p.keyLines(2, s.Pending)
+		p.keyList(s.Name+" also shows keys that nobody has trusted yet; to trust them: "+how, s.Pending)
 	}
 }
 
 // attention is what is not in order and no decision about a key: servers without an answer.
 func (d reportDocument) attention(p *page) {
-	var rows [][]any
+	var t rows
 	for _, s := range d.Servers {
 		if !s.Unreachable {
 			continue
@@ -267,15 +265,15 @@ func (d reportDocument) attention(p *page) {
 			if i > 0 {
 				name = ""
 			}
-			rows = append(rows, []any{name, a.Address, a.Error})
+			t.add(name, a.Address, a.Error)
 		}
 		if len(s.Addresses) == 0 {
-			rows = append(rows, []any{s.Name, s.Message})
+			t.add(s.Name, s.Message)
 		}
 	}
-	if len(rows) > 0 {
+	if len(t) > 0 {
 		p.heading("No answer (a server keeps its keys and its place in the list):")
-		p.table(2, rows)
+		p.table(2, t)
 	}
 }
 
@@ -288,19 +286,17 @@ func decision(p *page, s keeper.Server) {
 		return
 	}
 	p.printf("  Compare with what the server's own console says: %s\n", consoleCommand(s.Pending))
-	reject := p.command("keys reject "+s.Name, fingerprints(s.Pending)...)
+	reject := p.commandLine("keys reject "+s.Name, fingerprints(s.Pending)...)
+	same, not := "If it is the same:", "If not:"
+	accept := p.commandLine("keys accept "+s.Name, fingerprints(s.Pending)...)
 	switch {
 	case len(s.Declared.Pins) > 0:
-		p.table(2,
-			[][]any{{"If it is the same:", "add it to the pins in servers.d/" + s.Name + ".toml"}, {"If not:", reject}})
+		accept = "add it to the pins in servers.d/" + s.Name + ".toml"
 	case twoOfOneType(s.Pending):
-		p.table(2,
-			[][]any{{"If one is the same:", p.command("keys accept " + s.Name + " FINGERPRINT")},
-				{"If none is:", reject}})
-	default:
-		accept := p.command("keys accept "+s.Name, fingerprints(s.Pending)...)
-		p.table(2, [][]any{{"If it is the same:", accept}, {"If not:", reject}})
+		same, not = "If one is the same:", "If none is:"
+		accept = p.commandLine("keys accept " + s.Name + " FINGERPRINT")
 	}
+	p.table(2, rows{{same, accept}, {not, reject}})
 }
 
 // needs says what a server wants of a person: a decision about keys that wait, else to be looked
@@ -314,7 +310,7 @@ func needs(s keeper.Server) string {
 
 // reasons is a line for each thing that is said about a server.
 func (p *page) reasons(s keeper.Server) {
-	for reason := range strings.SplitSeq(orElse(s.Message, string(s.State)), "; ") {
+	for reason := range strings.SplitSeq(cmp.Or(s.Message, string(s.State)), "; ") {
 		p.wrapped(2, reason)
 	}
 }
@@ -345,22 +341,15 @@ func note(s keeper.Server) string {
 	return ""
 }
 
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
 // state is a server's state in its colour.
 func (p *page) state(s keeper.ServerState) styled {
 	switch s {
 	case keeper.Trusted:
-		return p.styled(green, string(s))
+		return p.paint(green, string(s))
 	case keeper.Changed, keeper.Revoked, keeper.Unreadable:
-		return p.styled(red, string(s))
+		return p.paint(red, string(s))
 	case keeper.Unscanned:
-		return p.styled(plain, string(s))
+		return p.paint(plain, string(s))
 	}
-	return p.styled(yellow, string(s))
+	return p.paint(yellow, string(s))
 }

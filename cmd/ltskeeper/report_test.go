@@ -43,7 +43,7 @@ var (
 
 // text is a document as it is printed.
 func text(d document, quiet, verbose bool) string {
-	p := (&tool{config: defaultConfig, quiet: quiet, verbose: verbose, term: &terminal{}}).page()
+	p := (&tool{config: defaultConfig, quiet: quiet, verbose: verbose, term: &terminal{}}).newPage()
 	p.now = noon.Add(5 * time.Minute)
 	d.text(p)
 	return p.String()

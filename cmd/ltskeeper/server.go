@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (t *tool) serverCommand() *cli.Command {
+func (t *tool) defineServer() *cli.Command {
 	return &cli.Command{
 		Name:  "server",
 		Usage: "declare the application servers",
@@ -84,7 +85,7 @@ func (t *tool) checkAdd(ctx *cli.Context) error {
 	}
 	if len(args) == 2 && !isAddress(args[0]) && isAddress(args[1]) && !ctx.IsSet("address") {
 		return usagef("%[2]s would be a second server; if it is the address of %[1]s: %[3]s; if it is one, name it first",
-			args[0], args[1], t.command("server add", args[0], "--address", args[1]))
+			args[0], args[1], t.commandLine("server add", args[0], "--address", args[1]))
 	}
 	if ctx.IsSet("port") && ctx.Int("port") == 0 {
 		return usagef("--port wants a number from 1 to 65535, not 0")
@@ -96,25 +97,23 @@ func (t *tool) checkAdd(ctx *cli.Context) error {
 }
 
 func (t *tool) serverAdd(ctx *cli.Context, k *keeper.Keeper) error {
-	var d addedDocuments
+	var all []addedServer
+	var report keeper.Report
 	for _, name := range ctx.Args().Slice() {
 		added, err := t.addServer(ctx, k, name)
 		if err != nil {
-			if len(d) > 0 {
-				err = errors.Join(t.print(d.document()), err)
+			if len(all) > 0 {
+				err = errors.Join(t.print(newAddedDocument(all)), err)
 			}
 			return err
 		}
-		d = append(d, added)
+		all = append(all, added)
+		report.Servers = append(report.Servers, added.Server)
 	}
-	if err := t.print(d.document()); err != nil {
+	if err := t.print(newAddedDocument(all)); err != nil {
 		return err
 	}
-	var servers []keeper.Server
-	for _, added := range d {
-		servers = append(servers, added.Server)
-	}
-	return outcomeOf(&keeper.Report{Servers: servers})
+	return outcomeOf(&report)
 }
 
 func isAddress(word string) bool {
@@ -123,7 +122,7 @@ func isAddress(word string) bool {
 }
 
 // addServer declares one server and looks at its keys.
-func (t *tool) addServer(ctx *cli.Context, k *keeper.Keeper, name string) (d addedDocument, err error) {
+func (t *tool) addServer(ctx *cli.Context, k *keeper.Keeper, name string) (d addedServer, err error) {
 	err = k.AddServer(farm.Server{
 		Name:      name,
 		Addresses: ctx.StringSlice("address"),
@@ -158,16 +157,18 @@ func (t *tool) firstLook(ctx context.Context, k *keeper.Keeper, name string) (s 
 	if !t.term.person || len(s.Pending) == 0 || twoOfOneType(s.Pending) || len(s.Declared.Pins) > 0 {
 		return s, false, nil
 	}
-	p := t.page()
+	p := t.newPage()
 	switch {
 	case s.State == keeper.Trusted && s.Message == "":
-		p.printf("%s is trusted with what known_hosts.local has for it:\n", s.Name)
-		p.keyLines(2, s.Keys)
+		p.keyList(s.Name+" is trusted with what known_hosts.local has for it:", s.Keys)
 	case s.State != keeper.Pending:
 		p.reasons(s)
 	}
-	p.printf("%s shows %s:\n", s.Name, these(s.Pending))
-	p.keyLines(2, s.Pending)
+	these := "these host keys"
+	if len(s.Pending) == 1 {
+		these = "this host key"
+	}
+	p.keyList(s.Name+" shows "+these+":", s.Pending)
 	p.printf("Compare with what its own console says: %s\n", consoleCommand(s.Pending))
 	right, err := t.term.ask(ctx, p, "Are they right?")
 	if err != nil || !right {
@@ -191,13 +192,6 @@ func twoOfOneType(shown []keeper.Key) bool {
 	return len(types) < len(shown)
 }
 
-func these(shown []keeper.Key) string {
-	if len(shown) == 1 {
-		return "this host key"
-	}
-	return "these host keys"
-}
-
 func fingerprints(shown []keeper.Key) []string {
 	var all []string
 	for _, k := range shown {
@@ -206,59 +200,44 @@ func fingerprints(shown []keeper.Key) []string {
 	return all
 }
 
-// An addedDocument is a server that was added, and what it showed.
+// An addedDocument is servers that were added with one command. In JSON a single one is an object
+// of its own.
 type addedDocument struct {
+	*addedServer
+	Added []addedServer `json:"added,omitempty"` // several
+}
+
+// An addedServer is a server that was added, and what it showed.
+type addedServer struct {
 	File   string        `json:"file"`
 	Server keeper.Server `json:"server"`
 	asked  bool          // a person has seen the keys
 }
 
-// isAdopted says whether a key came to be trusted because clients took it before ltskeeper was
-// there.
-func isAdopted(k keeper.Key) bool { return k.Origin.How == keys.HowAdopted }
-
-// addedDocuments are several of them.
-type addedDocuments []addedDocument
-
-// document is what to print: JSON has an object of its own for one server.
-func (all addedDocuments) document() document {
-	if len(all) == 1 {
-		return all[0]
+func newAddedDocument(servers []addedServer) addedDocument {
+	if len(servers) == 1 {
+		return addedDocument{addedServer: &servers[0]}
 	}
-	return addedServersDocument{all}
-}
-
-// An addedServersDocument is servers that were added with one command.
-type addedServersDocument struct {
-	Added addedDocuments `json:"added"`
-}
-
-func (d addedServersDocument) text(p *page) {
-	known := false
-	for _, added := range d.Added {
-		added.report(p)
-		known = known || len(added.Server.Keys) > 0
-	}
-	if known {
-		knowThem(p, "them")
-	}
-}
-
-func knowThem(p *page, whom string) {
-	if !p.quiet {
-		p.printf("To make the clients know %s: %s\n", whom, p.command("update-image"))
-	}
+	return addedDocument{Added: servers}
 }
 
 func (d addedDocument) text(p *page) {
-	d.report(p)
-	if len(d.Server.Keys) > 0 {
-		knowThem(p, "it")
+	servers, what := d.Added, "know them"
+	if d.addedServer != nil {
+		servers, what = []addedServer{*d.addedServer}, "know it"
+	}
+	known := false
+	for _, s := range servers {
+		s.report(p)
+		known = known || len(s.Server.Keys) > 0
+	}
+	if known && !p.quiet {
+		p.nextUpdate(what)
 	}
 }
 
 // report tells of one server.
-func (d addedDocument) report(p *page) {
+func (d addedServer) report(p *page) {
 	s := d.Server
 	switch {
 	case p.quiet:
@@ -266,13 +245,13 @@ func (d addedDocument) report(p *page) {
 		p.printf("%s is declared in %s.\n", s.Name, d.File)
 	case d.asked:
 		p.printf("%s is declared in %s, and its keys are trusted.\n", s.Name, d.File)
-	case slices.ContainsFunc(s.Added, isAdopted):
-		p.printf("%s is declared in %s, and these keys of it are trusted, as known_hosts.local has them:\n", s.Name,
-			d.File)
-		p.keyLines(2, s.Keys)
 	default:
-		p.printf("%s is declared in %s, and these keys of it are trusted:\n", s.Name, d.File)
-		p.keyLines(2, s.Keys)
+		adopted := ""
+		if slices.ContainsFunc(s.Added, func(k keeper.Key) bool { return k.Origin.How == keys.HowAdopted }) {
+			adopted = ", as known_hosts.local has them"
+		}
+		p.keyList(fmt.Sprintf("%s is declared in %s, and these keys of it are trusted%s:", s.Name, d.File, adopted),
+			s.Keys)
 	}
 	if !p.quiet {
 		extraKeys(p, s)
@@ -281,7 +260,7 @@ func (d addedDocument) report(p *page) {
 		p.printf("No answer from %s: %s\n", a.Address, a.Error)
 	}
 	if s.State == keeper.Unreachable && !p.quiet {
-		p.printf("To ask it again: %s\n", p.command("keys collect", s.Name))
+		p.printf("To ask it again: %s\n", p.commandLine("keys collect", s.Name))
 		if len(s.Declared.Addresses) == 0 && len(s.Addresses) == 1 && s.Addresses[0].Kind == scan.KindUnresolved {
 			p.printf("If clients know it by another name or address: addresses = [\"10.0.0.11\"] in %s\n", d.File)
 		}
@@ -297,20 +276,17 @@ func (t *tool) serverRemove(ctx *cli.Context, k *keeper.Keeper) error {
 		return err
 	}
 	if t.term.person {
-		p := t.page()
+		p := t.newPage()
 		p.printf("If a server called %s is added again, its keys need your word.\n", s.Name)
-		yes, err := t.term.ask(ctx.Context, p, "Remove "+s.Name+" and retire its keys?")
-		if err != nil {
+		refusal := fmt.Errorf("%s stays as it is", s.Name)
+		if err := t.term.confirm(ctx.Context, p, "Remove "+s.Name+" and retire its keys?", refusal); err != nil {
 			return err
-		}
-		if !yes {
-			return fmt.Errorf("%s stays as it is", s.Name)
 		}
 	}
 	if err := k.RemoveServer(s.Name); err != nil {
 		return err
 	}
-	return t.print(removedDocument{s.Name})
+	return t.announce(removedDocument{s.Name})
 }
 
 // declared finds a server by the name that was typed.
@@ -328,11 +304,8 @@ type removedDocument struct {
 }
 
 func (d removedDocument) text(p *page) {
-	if p.quiet {
-		return
-	}
 	p.printf("%s is removed and its keys are retired.\n", d.Removed)
-	p.printf("To make the clients forget it: %s\n", p.command("update-image"))
+	p.nextUpdate("forget it")
 }
 
 func (t *tool) serverList(ctx *cli.Context, k *keeper.Keeper) error {
@@ -377,24 +350,23 @@ func (d serversDocument) text(p *page) {
 		}
 		return
 	}
-	rows := [][]any{p.head("NAME", "ADDRESSES", "PORT", "ALIASES", "GROUPS", "WEIGHT", "PINS")}
+	t := rows{p.head("NAME", "ADDRESSES", "PORT", "ALIASES", "GROUPS", "WEIGHT", "PINS")}
 	if d.Servers[0].Live != nil {
-		rows = [][]any{p.head(append([]string{"NAME", "GROUPS", "WEIGHT"}, liveHeads...)...)}
+		t = rows{p.head(append([]string{"NAME", "GROUPS", "WEIGHT"}, liveHeads...)...)}
 	}
 	for _, s := range d.Servers {
 		if s.Live != nil {
-			rows = append(rows, append([]any{s.Name, dash(s.Groups), s.Weight}, p.liveCells(s.Live)...))
+			t.add(append([]any{s.Name, dash(s.Groups), s.Weight}, p.liveCells(s.Live)...)...)
 			continue
 		}
-		rows = append(rows,
-			[]any{s.Name, dash(s.Addresses), s.Port, dash(s.Aliases), dash(s.Groups), s.Weight, dash(s.Pins)})
+		t.add(s.Name, dash(s.Addresses), s.Port, dash(s.Aliases), dash(s.Groups), s.Weight, dash(s.Pins))
 	}
-	p.table(0, rows)
+	p.table(0, t)
 }
 
 // noServer is what to type where no server is declared.
 func noServer(p *page) {
-	p.printf("No server is declared. To declare one: %s\n", p.command("server add NAME"))
+	p.printf("No server is declared. To declare one: %s\n", p.commandLine("server add NAME"))
 }
 
-func dash(words []string) string { return orElse(strings.Join(words, " "), "-") }
+func dash(words []string) string { return cmp.Or(strings.Join(words, " "), "-") }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"ltskeeper/keeper"
@@ -9,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (t *tool) statusCommand() *cli.Command {
+func (t *tool) defineStatus() *cli.Command {
 	return &cli.Command{
 		Name:  "status",
 		Usage: "show servers, keys and images on one screen",
@@ -46,7 +47,11 @@ type statusDocument struct {
 const screenful = 16
 
 func (d statusDocument) text(p *page) {
-	var rows [][]any
+	heads := []string{"SERVER", "STATE", "LISTED", "SEEN", "KEYS"}
+	if d.Live != nil {
+		heads = append(heads, liveHeads...)
+	}
+	t := rows{p.head(heads...)}
 	for _, s := range d.Servers {
 		now := d.Live[s.Name]
 		fine := s.State == keeper.Trusted && !s.Decision && (now == nil || now.State == ldm.Rated.String())
@@ -61,34 +66,31 @@ func (d statusDocument) text(p *page) {
 		if !s.Listed {
 			listed = "no"
 		}
-		row := []any{s.Name, p.state(s.State), listed, seen, orElse(keyTypes(s.Keys), "-")}
+		row := []any{s.Name, p.state(s.State), listed, seen, cmp.Or(keyTypes(s.Keys), "-")}
 		if now != nil {
 			row = append(row, p.liveCells(now)...)
 		}
-		rows = append(rows, append(row, note(s)))
+		t.add(append(row, note(s))...)
 	}
-	if len(rows) > 0 {
-		heads := []string{"SERVER", "STATE", "LISTED", "SEEN", "KEYS"}
-		if d.Live != nil {
-			heads = append(heads, liveHeads...)
-		}
-		p.table(0, append([][]any{p.head(heads...)}, rows...))
+	shown := len(t) - 1
+	if shown > 0 {
+		p.table(0, t)
 	}
 	if !p.quiet {
-		d.totals(p, len(d.Servers)-len(rows))
+		d.totals(p, len(d.Servers)-shown)
 		p.images(d.Images)
 	}
 	for _, i := range d.Images {
 		if i.Held != nil {
 			p.printf("%s is held since %s; to build from its tree again: %s\n", i.Chroot, stamp(*i.Held),
-				p.command("image release", i.Chroot))
+				p.commandLine("image release", i.Chroot))
 		}
 		if i.Problem != "" {
-			p.printf("%s %s: %s\n", p.styled(yellow, "Warning:"), i.Chroot, i.Problem)
+			p.warning(i.Chroot + ": " + i.Problem)
 		}
 	}
 	for _, w := range d.Warnings {
-		p.printf("%s %s\n", p.styled(yellow, "Warning:"), w)
+		p.warning(w)
 	}
 	d.decisions(p)
 }
@@ -103,11 +105,11 @@ func (d statusDocument) decisions(p *page) {
 	}
 	if len(names) > screenful && !p.verbose {
 		p.printf("%s a decision: %s\n", count(len(names), "server needs", "servers need"),
-			p.command("keys accept NAME"))
+			p.commandLine("keys accept NAME"))
 		return
 	}
 	for _, name := range names {
-		p.printf("%s needs a decision: %s\n", name, p.command("keys accept", name))
+		p.printf("%s needs a decision: %s\n", name, p.commandLine("keys accept", name))
 	}
 }
 
@@ -126,19 +128,19 @@ func (p *page) images(images []keeper.ImageStatus) {
 	if len(images) == 0 {
 		return
 	}
-	rows := [][]any{p.head("CHROOT", "GENERATION", "BUILT", "SIZE", "KERNEL", "IMAGE")}
+	t := rows{p.head("CHROOT", "GENERATION", "BUILT", "SIZE", "KERNEL", "IMAGE")}
 	for _, i := range images {
 		row := []any{i.Chroot, "none", "-", "-", "-", i.Path}
 		for _, g := range i.Generations {
 			if g.Current {
-				row = []any{i.Chroot, fmt.Sprint(g.Number), ago(p.now, g.Time), size(g.Size), orElse(g.Kernel, "-"),
+				row = []any{i.Chroot, fmt.Sprint(g.Number), ago(p.now, g.Time), size(g.Size), cmp.Or(g.Kernel, "-"),
 					i.Path}
 			}
 		}
-		rows = append(rows, row)
+		t.add(row...)
 	}
 	if p.Len() > 0 {
 		p.printf("\n")
 	}
-	p.table(0, rows)
+	p.table(0, t)
 }

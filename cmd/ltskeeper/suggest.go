@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -167,13 +166,4 @@ func commandNames(c *cli.Command) []string {
 		names = append(names, sub.Name)
 	}
 	return names
-}
-
-// oneOf joins words as a sentence does: a, b or c.
-func oneOf(words []string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
-	}
-	last := len(words) - 1
-	return fmt.Sprintf("%s or %s", strings.Join(words[:last], ", "), words[last])
 }

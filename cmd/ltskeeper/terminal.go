@@ -71,6 +71,15 @@ func (t *terminal) ask(ctx context.Context, p *page, question string) (yes bool,
 	}
 }
 
+// confirm asks a question, and returns the refusal if the answer is no.
+func (t *terminal) confirm(ctx context.Context, p *page, question string, refusal error) error {
+	yes, err := t.ask(ctx, p, question)
+	if err == nil && !yes {
+		return refusal
+	}
+	return err
+}
+
 // patience is how long something may take before its progress is shown.
 const patience = time.Second
 

@@ -12,7 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (t *tool) updateCommand() *cli.Command {
+func (t *tool) defineUpdateImage() *cli.Command {
 	return &cli.Command{
 		Name:      "update-image",
 		Usage:     "make the clients know the farm as it is: the main job",
@@ -86,7 +86,7 @@ func (t *tool) updateImage(ctx *cli.Context, k *keeper.Keeper) error {
 	if err := t.printReport(r, err); err != nil || len(f.Servers) > 0 || !r.SomethingChanged() || t.quiet || t.json {
 		return err
 	}
-	p := t.page()
+	p := t.newPage()
 	noServer(p)
 	return t.write(p.Bytes())
 }

@@ -35,9 +35,9 @@ const nasty = "\x1b]0;title\x07\x1b[31m\u009b2J"
 // Nothing that comes from a server or a file reaches the terminal as a command.
 func TestPageIsSafe(t *testing.T) {
 	t.Parallel()
-	p := &page{color: true}
-	p.printf("%s %s %s %s\n", nasty, errors.New(nasty), stringer{}, p.styled(red, nasty))
-	p.table(2, [][]any{{nasty, p.styled(bold, nasty), stringer{}, 12}, {"a"}})
+	p := (&tool{term: &terminal{color: true}}).newPage()
+	p.printf("%s %s %s %s\n", nasty, errors.New(nasty), stringer{}, p.paint(red, nasty))
+	p.table(2, [][]any{{nasty, p.paint(bold, nasty), stringer{}, 12}, {"a"}})
 	p.heading(nasty)
 	p.diffLines("--- a\n+++ b\n-" + nasty + "\n+" + nasty + "\n")
 	text := p.String()
@@ -57,8 +57,8 @@ func (stringer) String() string { return nasty }
 
 func TestTable(t *testing.T) {
 	t.Parallel()
-	p := &page{color: true}
-	p.table(2, [][]any{{"app01", p.styled(green, "up"), 1}, {"a", p.styled(red, "changed"), 22}, {"b"}})
+	p := (&tool{term: &terminal{color: true}}).newPage()
+	p.table(2, [][]any{{"app01", p.paint(green, "up"), 1}, {"a", p.paint(red, "changed"), 22}, {"b"}})
 	want := "  app01  \x1b[32mup\x1b[0m       1\n" +
 		"  a      \x1b[31mchanged\x1b[0m  22\n" +
 		"  b\n"
@@ -77,7 +77,7 @@ func TestWrapped(t *testing.T) {
 		"a " + long + " b":                  "  a\n    " + long + "\n    b\n",
 		"\x1b[2J" + "\u009b" + " \nnewline": "  \\x1b[2J\\u009b \\nnewline\n",
 	} {
-		p := &page{}
+		p := new(tool).newPage()
 		if p.wrapped(2, in); p.String() != want {
 			t.Errorf("%.20q: got\n%s\nwant\n%s", in, p.String(), want)
 		}
@@ -119,7 +119,7 @@ func TestCommandCanBeTyped(t *testing.T) {
 		"lab.toml":        "ltskeeper --config lab.toml keys accept app03 SHA256:a/b+c",
 		"my farm/it's.to": `ltskeeper --config 'my farm/it'\''s.to' keys accept app03 SHA256:a/b+c`,
 	} {
-		if got := (&tool{config: config}).command("keys accept app03", "SHA256:a/b+c"); got != want {
+		if got := (&tool{config: config}).commandLine("keys accept app03", "SHA256:a/b+c"); got != want {
 			t.Logf("want %s", want)
 			t.Errorf("got  %s", got)
 		}
