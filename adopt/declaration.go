@@ -94,7 +94,7 @@ func readConfToday(dir, tftp string, c farm.Chroot) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	data, err = root.Read(keeper.LTSConfPath)
+	data, err = root.Read(derive.LTSConfPath)
 	if err != nil || len(data) == 0 {
 		return nil, nil
 	}

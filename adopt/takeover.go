@@ -38,7 +38,7 @@ type Taken struct {
 // An exact copy of each file that a later update may replace is kept in the folder `adopted` beside
 // the declaration; that copy is what allows the update to replace it.
 func TakeOver(k *keeper.Keeper, m *host.Machine) ([]Taken, error) {
-	var t transfer
+	t := transfer{keeper: k}
 	err := k.RunLocked(func() error {
 		t.farm, t.local = k.Farm(), bytes.Clone(k.Farm().KnownHostsLocal)
 		for _, c := range t.farm.Chroots {
@@ -60,14 +60,15 @@ func TakeOver(k *keeper.Keeper, m *host.Machine) ([]Taken, error) {
 
 // A transfer takes files over into a declaration.
 type transfer struct {
-	farm  *farm.Farm
-	local []byte // what known_hosts.local is to hold
-	taken []Taken
+	keeper *keeper.Keeper
+	farm   *farm.Farm
+	local  []byte // what known_hosts.local is to hold
+	taken  []Taken
 }
 
 // takeChroot takes over the files of one chroot and of its TFTP folder.
 func (t *transfer) takeChroot(c farm.Chroot) error {
-	root, err := keeper.OpenChroot(t.farm, c)
+	root, err := t.keeper.OpenChroot(c)
 	if err != nil {
 		return err
 	}
@@ -82,9 +83,9 @@ func (t *transfer) takeChroot(c farm.Chroot) error {
 		}
 		return do()
 	}
-	data, err := root.Read(keeper.KnownHostsPath)
+	data, err := root.Read(derive.KnownHostsPath)
 	if err := take(data, err, func() error {
-		return t.takeKnownHosts(filepath.Join(root.Path(), keeper.KnownHostsPath), c.Name, data)
+		return t.takeKnownHosts(filepath.Join(root.Path(), derive.KnownHostsPath), c.Name, data)
 	}); err != nil {
 		return err
 	}
@@ -99,9 +100,9 @@ func (t *transfer) takeChroot(c farm.Chroot) error {
 	}); err != nil {
 		return err
 	}
-	conf, err := root.Read(keeper.LTSConfPath)
+	conf, err := root.Read(derive.LTSConfPath)
 	return take(conf, err, func() error {
-		return t.takeLTSConf(filepath.Join(root.Path(), keeper.LTSConfPath), c, c.Name, conf)
+		return t.takeLTSConf(filepath.Join(root.Path(), derive.LTSConfPath), c, c.Name, conf)
 	})
 }
 

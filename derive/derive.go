@@ -28,6 +28,12 @@ func (r *Record) IsTrusted(server string) bool {
 	return len(r.Trusted[server]) > 0 || r.Certified[server]
 }
 
+// The files that clients get, by their path in the client root.
+const (
+	KnownHostsPath = "etc/ssh/ssh_known_hosts"
+	LTSConfPath    = "etc/lts.conf"
+)
+
 // Mark begins the first line of every text file that ltskeeper writes. A file without it belongs to
 // somebody else.
 const Mark = "# Written by ltskeeper"

@@ -50,7 +50,7 @@ type facts struct {
 	status   *keeper.Status
 	statusAt error // why there is none
 
-	ltsp     *keeper.ClientFile // LTSP's known_hosts, nil if none is declared
+	ltsp     *keeper.FileStatus // LTSP's known_hosts, nil if none is declared
 	rendered []byte             // known_hosts as it would be written, nil if it cannot be
 
 	ltspConf host.LTSPConf // of this machine
@@ -89,7 +89,7 @@ type root struct {
 	opened *chroot.Root // nil if it is no client root, or cannot be read
 	openAt error
 	image  keeper.ImageStatus
-	files  []keeper.ClientFile
+	files  []keeper.FileStatus
 	fileAt error  // why some of them are not there
 	apart  string // a file under TFTP that is not the current generation's, or ""
 	bytes  int64  // of its files, where no image tells how large the next will be
@@ -212,7 +212,7 @@ func (f *facts) lookAtLTSP() {
 		return
 	}
 	var err, err2 error
-	f.ltsp, err = keeper.New(f.farm).LTSPKnownHosts()
+	f.ltsp, err = keeper.New(f.farm).ReadLTSPStatus()
 	f.rendered, err2 = keeper.New(f.farm).KnownHosts()
 	if err = errors.Join(err, err2); err != nil {
 		f.couldNotSee("LTSP's known_hosts: %v", err)
@@ -232,7 +232,7 @@ func (f *facts) findSilent() error {
 	answers := make([]error, len(f.farm.Chroots))
 	var all sync.WaitGroup
 	for i, c := range f.farm.Chroots {
-		all.Go(func() { answers[i] = keeper.New(f.farm).AskRoot(c, patience) })
+		all.Go(func() { answers[i] = keeper.New(f.farm).CheckRootAnswers(c, patience) })
 	}
 	all.Wait()
 	f.silent = map[string]error{}
@@ -387,7 +387,7 @@ func (f *facts) enter(ctx context.Context, r *root) {
 	if r.openAt != nil || len(f.mistakes) > 0 || f.statusAt != nil {
 		return
 	}
-	r.files, r.fileAt = keeper.New(f.farm).ClientFiles(r.Chroot)
+	r.files, r.fileAt = keeper.New(f.farm).ReadFileStatus(r.Chroot)
 	f.lookApart(r)
 	if r.image.Held != nil {
 		return // it is known to differ

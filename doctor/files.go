@@ -25,7 +25,7 @@ func (f *facts) ownPlace(name string, r *root) string {
 }
 
 func fileEdited(f *facts) (found []Finding) {
-	add := func(kind Kind, subject, file string, s keeper.ClientFile, r *root) {
+	add := func(kind Kind, subject, file string, s keeper.FileStatus, r *root) {
 		if s.State != keeper.Edited {
 			return
 		}

@@ -37,7 +37,7 @@ func (r *run) collect(ctx context.Context, only []string) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.step("record", "")()
+	defer r.beginStep("record", "")()
 	for _, l := range looks {
 		if l.verdict.Err != nil {
 			return nil, l.verdict.Err
@@ -75,12 +75,12 @@ func (r *run) collect(ctx context.Context, only []string) (*record, error) {
 // survey asks servers for their keys, all of them if none is named, and returns what was trusted
 // until now beside what it found out.
 func (r *run) survey(ctx context.Context, only []string) (*record, []look, error) {
-	defer r.step("scan", "")()
-	servers, err := choose(r.farm, only)
+	defer r.beginStep("scan", "")()
+	servers, err := r.chooseServers(only)
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := openStore(r.farm, r.DryRun)
+	store, err := r.openStore(r.DryRun)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -159,7 +159,7 @@ func (r *run) scan(ctx context.Context, store *trust.Store, servers []farm.Serve
 	looks := make([]look, len(servers))
 	local, _ := keys.ReadLines(r.farm.KnownHostsLocal)
 	for i, s := range servers {
-		policy := policyOf(r.farm, s)
+		policy := r.policy(s)
 		if len(targets[i].Trusted) == 0 {
 			policy.Adopted = adopted(local, s)
 		}
@@ -215,37 +215,38 @@ func keep(t *record, looks []look, now time.Time) error {
 	for i, l := range looks {
 		verdicts[i] = l.verdict
 	}
-	if err := errors.Join(t.store.Apply(verdicts...), t.keepSecret()); err != nil {
+	if err := errors.Join(t.store.Apply(verdicts...), t.saveSecret()); err != nil {
 		return err
 	}
-	seen := openSeen(t.Farm)
+	seen := trust.OpenSeen(t.Farm.State.Seen())
 	for _, v := range verdicts {
 		seen.Record(v, now)
 	}
 	return errors.Join(t.quarantine.save(), seen.Save())
 }
 
-// choose returns the named servers, or all of them, in the farm's order.
-func choose(f *farm.Farm, names []string) ([]farm.Server, error) {
+// chooseServers returns the named servers, or all of them, in the farm's order.
+func (k *Keeper) chooseServers(names []string) ([]farm.Server, error) {
 	if len(names) == 0 {
-		return f.Servers, nil
+		return k.farm.Servers, nil
 	}
 	chosen := map[string]bool{}
 	for _, name := range names {
-		s, err := f.Server(name)
+		s, err := k.farm.Server(name)
 		if err != nil {
 			return nil, err
 		}
 		chosen[s.Name] = true
 	}
-	return slices.DeleteFunc(slices.Clone(f.Servers), func(s farm.Server) bool { return !chosen[s.Name] }), nil
+	return slices.DeleteFunc(slices.Clone(k.farm.Servers), func(s farm.Server) bool { return !chosen[s.Name] }), nil
 }
 
-func policyOf(f *farm.Farm, s farm.Server) trust.Policy {
+// policy returns what is declared about a server's keys.
+func (k *Keeper) policy(s farm.Server) trust.Policy {
+	f := k.farm
 	return trust.Policy{
-		Name: s.Name, Names: s.Names(), Pins: s.Pins, FirstUse: f.Collect.FirstUse, RetireAfter: f.Collect.RetireAfter,
+		Name: s.Name, Names: s.Names(), Pins: s.Pins, FirstUse: f.Collect.FirstUse,
+		RetireAfter: f.Collect.RetireAfter,
 		Authorities: f.Authorities, Listed: append([]string{f.ListEntry(s)}, s.Aliases...),
 	}
 }
-
-func openSeen(f *farm.Farm) *trust.Seen { return trust.OpenSeen(f.State.Seen()) }

@@ -37,7 +37,7 @@ func (k *Keeper) RemoveServer(name string) error {
 			return err
 		}
 		q.release(s.Name)
-		seen := openSeen(k.farm)
+		seen := trust.OpenSeen(k.farm.State.Seen())
 		seen.Forget(s.Name)
 		if err := q.save(); err != nil {
 			return err
@@ -49,7 +49,7 @@ func (k *Keeper) RemoveServer(name string) error {
 // changeServers changes the declared servers and the record of their keys, under the lock.
 func (k *Keeper) changeServers(change func(*trust.Store) error) error {
 	return k.RunLocked(func() error {
-		store, err := openStore(k.farm, false)
+		store, err := k.openStore(false)
 		if err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ func (k *Keeper) decide(server string,
 		if err != nil {
 			return err
 		}
-		if decided, err = decision(store, policyOf(k.farm, s), time.Now()); err != nil {
+		if decided, err = decision(store, k.policy(s), time.Now()); err != nil {
 			return err
 		}
 		q.release(s.Name)
@@ -101,7 +101,7 @@ func (k *Keeper) changeKeys(server string, change func(farm.Server, *trust.Store
 		if err != nil {
 			return err
 		}
-		store, err := openStore(k.farm, false)
+		store, err := k.openStore(false)
 		if err != nil {
 			return err
 		}

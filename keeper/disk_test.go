@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"ltskeeper/derive"
 	"ltskeeper/internal/testkit/disktest"
 	"ltskeeper/internal/testkit/sshdtest"
 )
@@ -79,7 +80,7 @@ func TestDisks(t *testing.T) {
 			}
 			server("app01")
 			p.update(UpdateOptions{})
-			link := storeOf(p.farm(), p.farm().Chroots[0]).Link()
+			link := New(p.farm()).imageStore(p.farm().Chroots[0]).Link()
 			before, err := os.Readlink(link)
 			must(t, err)
 
@@ -113,7 +114,7 @@ func TestDisks(t *testing.T) {
 				}
 				p.update(UpdateOptions{})
 			}
-			wantContains(t, "the image's known_hosts", p.inImage(knownHostsPath), "\n[app02]:2222")
+			wantContains(t, "the image's known_hosts", p.inImage(derive.KnownHostsPath), "\n[app02]:2222")
 			if _, unreadable, err := p.keeper().ReadLog(); err != nil || len(unreadable) > 0 {
 				t.Errorf("lines %v of the log, %v", unreadable, err)
 			}
@@ -132,7 +133,7 @@ func TestUnreadableTree(t *testing.T) {
 	f := p.farm()
 	read := func() (images []string) {
 		for _, c := range f.Chroots {
-			target, err := os.Readlink(storeOf(f, c).Link())
+			target, err := os.Readlink(New(f).imageStore(c).Link())
 			must(t, err)
 			images = append(images, target)
 		}
@@ -161,7 +162,7 @@ func TestUnreadableTree(t *testing.T) {
 		t.Errorf("mended, clients get %q", images)
 	}
 	for _, c := range f.Chroots {
-		if _, err := storeOf(f, c).Verify(t.Context()); err != nil {
+		if _, err := New(f).imageStore(c).Verify(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}

@@ -19,7 +19,7 @@ func TestOwnFoldersStayOut(t *testing.T) {
 	must(t, os.Symlink("root", filepath.Join(dir, "link")))
 	f := &farm.Farm{State: "/nowhere", Image: farm.Image{Directory: filepath.Join(dir, "root/srv/images")}}
 	for _, root := range []string{"root", "link"} {
-		exclude, err := parseRealExcludes(f, farm.Chroot{Path: filepath.Join(dir, root)})
+		exclude, err := New(f).parseRealExcludes(farm.Chroot{Path: filepath.Join(dir, root)})
 		must(t, err)
 		if !exclude.Match("data/images") || exclude.Match("data") {
 			t.Errorf("%s: images are in the image", root)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"ltskeeper/derive"
 	"ltskeeper/farm"
 	"ltskeeper/image"
 	"ltskeeper/internal/remedy"
@@ -31,13 +32,13 @@ func (k *Keeper) RollBack(chroot string, o RollBackOptions) (image.Generation, e
 				return err
 			}
 		}
-		revoked, err := revokedIn(k.farm, store, number)
+		revoked, err := k.findRevoked(store, number)
 		if err != nil {
 			return err
 		}
 		if len(revoked) > 0 && !o.Force {
 			err := fmt.Errorf("generation %d of %s still trusts %s, revoked since: clients that boot it would too",
-				number, chroot, fingerprints(revoked))
+				number, chroot, joinFingerprints(revoked))
 			return remedy.AttachTo(err, remedy.If{Condition: "it has to be", Then: remedy.Option("force")})
 		}
 		missed, err := store.Missed(number)
@@ -116,61 +117,57 @@ func (k *Keeper) changeGenerations(chroot string, work func(*image.Store) error)
 // eachStore works on the stores of the named chroots, all of them if none is named, under the lock.
 func (k *Keeper) eachStore(names []string, work func(*image.Store) error) error {
 	return k.RunLocked(func() error {
-		chroots, err := chooseChroots(k.farm, names)
+		chroots, err := k.chooseChroots(names)
 		if err == nil {
-			err = imagesAnswer(k.farm)
+			err = k.checkImagesAnswer()
 		}
 		if err != nil {
 			return err
 		}
 		var failed []error
 		for _, c := range chroots {
-			failed = append(failed, work(storeOf(k.farm, c)))
+			failed = append(failed, work(k.imageStore(c)))
 		}
 		return errors.Join(failed...)
 	})
 }
 
-// held reports a chroot that is held: nothing is built or published for it.
-func (r *run) held(c farm.Chroot) (bool, error) {
-	store := storeOf(r.farm, c)
-	since, err := store.Held()
-	if err != nil || since.IsZero() {
-		return false, err
-	}
+// repairHeld does what an update may do for a chroot that is held: nothing is built or published.
+func (r *run) repairHeld(c farm.Chroot, since time.Time) error {
+	store := r.imageStore(c)
 	if !r.DryRun {
 		if err := store.Repair(r.started); err != nil {
-			return false, err
+			return err
 		}
 	}
 	current, err := store.Current()
 	if err != nil {
-		return false, err
+		return err
 	}
 	report := Image{Chroot: c.Name, Path: store.Link(), Generation: numberOf(current), Held: &since}
-	if report.Problem, err = heldProblem(r.farm, store, current); err != nil {
-		return false, err
+	if report.Problem, err = r.describeHeldProblem(store, current); err != nil {
+		return err
 	}
 	r.report.Images = append(r.report.Images, report)
-	return true, nil
+	return nil
 }
 
-// heldProblem says that a generation which is held trusts a revoked key, or "".
-func heldProblem(f *farm.Farm, store *image.Store, current *image.Generation) (string, error) {
+// describeHeldProblem says that a generation which is held trusts a revoked key, or "".
+func (k *Keeper) describeHeldProblem(store *image.Store, current *image.Generation) (string, error) {
 	if current == nil {
 		return "", nil
 	}
-	revoked, err := revokedIn(f, store, current.Number)
+	revoked, err := k.findRevoked(store, current.Number)
 	if err != nil || len(revoked) == 0 {
 		return "", err
 	}
 	return fmt.Sprintf("clients boot generation %d, which still trusts %s, revoked since", current.Number,
-		fingerprints(revoked)), nil
+		joinFingerprints(revoked)), nil
 }
 
-// revokedIn lists the revoked keys that a generation's known_hosts still trusts.
-func revokedIn(f *farm.Farm, images *image.Store, number int) ([]keys.Key, error) {
-	store, err := openStore(f, true)
+// findRevoked lists the revoked keys that a generation's known_hosts still trusts.
+func (k *Keeper) findRevoked(images *image.Store, number int) ([]keys.Key, error) {
+	store, err := k.openStore(true)
 	if err != nil {
 		return nil, err
 	}
@@ -178,14 +175,14 @@ func revokedIn(f *farm.Farm, images *image.Store, number int) ([]keys.Key, error
 	if len(revoked) == 0 {
 		return nil, nil
 	}
-	knownHosts, err := images.ReadFileOf(number, knownHostsPath)
+	knownHosts, err := images.ReadFileOf(number, derive.KnownHostsPath)
 	if err != nil {
 		return nil, err
 	}
 	return keys.TrustedIn(knownHosts, keys.Plain(revoked)), nil
 }
 
-func fingerprints(list []keys.Key) string {
+func joinFingerprints(list []keys.Key) string {
 	var names []string
 	for _, k := range list {
 		names = append(names, k.Type+" "+k.Fingerprint())

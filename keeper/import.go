@@ -36,7 +36,7 @@ func (k *Keeper) ImportKeys(server string, lines []keys.Line) (done *Import, err
 				done.Skipped++
 			}
 		}
-		imported, err := store.Import(policyOf(k.farm, s), offered, time.Now())
+		imported, err := store.Import(k.policy(s), offered, time.Now())
 		done.New, done.Known, done.Conflicts = reportKeys(imported.New), reportKeys(imported.Known),
 			reportKeys(imported.Conflicts)
 		for _, r := range imported.Refused {

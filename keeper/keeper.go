@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 
 	"ltskeeper/farm"
+	"ltskeeper/image"
 	"ltskeeper/internal/durable"
 	"ltskeeper/internal/mounts"
 )
@@ -47,35 +48,26 @@ func (k *Keeper) Farm() *farm.Farm { return k.farm }
 // RunLocked takes the lock of the farm, reads the declaration again, because it may have changed
 // while nobody held the lock, and does the work.
 func (k *Keeper) RunLocked(work func() error) error {
-	f, release, err := begin(k.farm)
+	release, err := k.farm.State.Lock()
 	if err != nil {
 		return err
 	}
 	defer release()
+	f, err := farm.Load(k.farm.Path)
+	if err != nil {
+		return err
+	}
 	k.farm = f
+	if err := k.sweep(); err != nil {
+		return err
+	}
 	return work()
-}
-
-// begin takes the lock of a farm and reads its declaration again, because it may have changed while
-// nobody held the lock.
-func begin(f *farm.Farm) (now *farm.Farm, release func(), err error) {
-	release, err = f.State.Lock()
-	if err != nil {
-		return nil, nil, err
-	}
-	if now, err = farm.Load(f.Path); err == nil {
-		err = sweep(now)
-	}
-	if err != nil {
-		release()
-		return nil, nil, err
-	}
-	return now, release, nil
 }
 
 // sweep removes what killed runs have left of files beside the declaration, in the state and in
 // LTSP's folder. The key store, chroots and images see to their own.
-func sweep(f *farm.Farm) error {
+func (k *Keeper) sweep() error {
+	f := k.farm
 	folders := []string{f.Dir, f.ServersDir(), f.AdoptedFolder()}
 	if f.LTSP.KnownHosts != "" {
 		folders = append(folders, filepath.Dir(f.LTSP.KnownHosts))
@@ -92,4 +84,25 @@ func sweep(f *farm.Farm) error {
 		}
 	}
 	return nil
+}
+
+// chooseChroots returns the chroots with these names, or all of them.
+func (k *Keeper) chooseChroots(names []string) ([]farm.Chroot, error) {
+	if len(names) == 0 {
+		return k.farm.Chroots, nil
+	}
+	var chosen []farm.Chroot
+	for _, name := range names {
+		c, err := k.farm.Chroot(name)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, c)
+	}
+	return chosen, nil
+}
+
+// imageStore returns the place of a chroot's generations.
+func (k *Keeper) imageStore(c farm.Chroot) *image.Store {
+	return &image.Store{Name: c.Name, Images: k.farm.Image.Directory, TFTP: k.farm.TFTP.Directory}
 }

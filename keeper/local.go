@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"ltskeeper/derive"
 	"ltskeeper/farm"
 	"ltskeeper/keys"
 )
@@ -98,20 +99,20 @@ func (t *record) dropped(c farm.Chroot) []string {
 	return told
 }
 
-// tellOfLosses warns of what is not as it was before a file changed in this run, so that it is told
+// warnOfLosses warns of what is not as it was before a file changed in this run, so that it is told
 // once.
-func (r *run) tellOfLosses(t *record, chroots []farm.Chroot) {
+func (r *run) warnOfLosses(t *record, chroots []farm.Chroot) {
 	changed := func(chroot, name string) bool {
 		return slices.ContainsFunc(r.report.Files, func(f File) bool {
 			return f.Changed && (chroot == "" || f.Chroot == chroot) && strings.HasSuffix(f.Path, "/"+name)
 		})
 	}
 	var told []string
-	if changed("", knownHostsPath) || changed("", filepath.Base(t.Farm.LTSP.KnownHosts)) {
+	if changed("", derive.KnownHostsPath) || changed("", filepath.Base(t.Farm.LTSP.KnownHosts)) {
 		told = tellOfStrays(t.Farm, t.strays())
 	}
 	for _, c := range chroots {
-		if changed(c.Name, ltsConfPath) {
+		if changed(c.Name, derive.LTSConfPath) {
 			told = append(told, t.dropped(c)...)
 		}
 	}
@@ -120,4 +121,35 @@ func (r *run) tellOfLosses(t *record, chroots []farm.Chroot) {
 			r.warn("%s", sentence)
 		}
 	}
+}
+
+// emptyLists says of each list without a server why it has none. Clients then get the default list,
+// or what the admin's own lts.conf says.
+func (t *record) emptyLists() []string {
+	var empty []string
+	for _, list := range t.Farm.Lists() {
+		switch {
+		case len(t.ListServers(list)) > 0:
+		case len(list.Servers) > 0:
+			empty = append(empty,
+				fmt.Sprintf("LDM_SERVER of [%s] is not set: no server of its list has a trusted key", list.Section))
+		case list.Group != "":
+			empty = append(empty,
+				fmt.Sprintf("LDM_SERVER of [%s] is not set: no server is in the group %q%s", list.Section, list.Group,
+					t.nearestGroup(list.Group)))
+		}
+	}
+	return empty
+}
+
+// nearestGroup asks for the group that was probably meant.
+func (t *record) nearestGroup(group string) string {
+	var known []string
+	for _, s := range t.Farm.Servers {
+		known = append(known, s.Groups...)
+	}
+	if near := farm.Nearest(group, known); near != "" {
+		return "; did you mean " + near + "?"
+	}
+	return ""
 }

@@ -34,7 +34,7 @@ type ImageStatus struct {
 // is said in its place.
 func (k *Keeper) ReadStatus() (*Status, error) {
 	f := k.farm
-	store, err := openRecord(f, true)
+	store, err := k.openRecord(true)
 	if err != nil {
 		return nil, err
 	}
@@ -48,10 +48,10 @@ func (k *Keeper) ReadStatus() (*Status, error) {
 	}
 	strays := t.strays()
 	status := Status{Warnings: tellOfStrays(f, strays)}
-	if err := lostRevocations(store); err != nil {
+	if err := checkRevocations(store); err != nil {
 		status.Warnings = append(status.Warnings, err.Error())
 	}
-	seen, listed := openSeen(f), t.listedByDefault()
+	seen, listed := trust.OpenSeen(f.State.Seen()), t.listedByDefault()
 	for _, s := range f.Servers {
 		server := t.onRecord(s, seen, listed)
 		server.Revoked = reportKeys(revoked[s.Name])
@@ -62,13 +62,13 @@ func (k *Keeper) ReadStatus() (*Status, error) {
 		}
 		status.Servers = append(status.Servers, server)
 	}
-	silent := imagesAnswer(f)
+	silent := k.checkImagesAnswer()
 	for _, c := range f.Chroots {
-		s := ImageStatus{Chroot: c.Name, Root: c.Path, Path: storeOf(f, c).Link(), Current: NoGeneration}
+		s := ImageStatus{Chroot: c.Name, Root: c.Path, Path: k.imageStore(c).Link(), Current: NoGeneration}
 		if silent != nil {
 			s.setProblem(silent)
 		} else {
-			s.look(f, c)
+			k.readImageStatus(&s, c)
 		}
 		status.Images = append(status.Images, s)
 	}
@@ -147,9 +147,9 @@ func latest(seen *trust.Seen, server string, list []keys.Stored) *time.Time {
 	return known(last)
 }
 
-// look finds out what there is of an image.
-func (s *ImageStatus) look(f *farm.Farm, c farm.Chroot) {
-	store := storeOf(f, c)
+// readImageStatus finds out what there is of an image.
+func (k *Keeper) readImageStatus(s *ImageStatus, c farm.Chroot) {
+	store := k.imageStore(c)
 	current, err := store.Current()
 	if err != nil {
 		s.setProblem(err)
@@ -171,7 +171,7 @@ func (s *ImageStatus) look(f *farm.Farm, c farm.Chroot) {
 		s.setProblem(problem)
 	}
 	if err == nil && problem == nil && s.Held != nil {
-		s.Problem, err = heldProblem(f, store, current)
+		s.Problem, err = k.describeHeldProblem(store, current)
 	}
 	if err != nil {
 		s.setProblem(err)

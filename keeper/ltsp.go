@@ -3,7 +3,6 @@ package keeper
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,7 +13,6 @@ import (
 
 	"ltskeeper/internal/durable"
 	"ltskeeper/internal/regular"
-	"ltskeeper/internal/state"
 )
 
 // updateLTSP writes the known_hosts of LTSP since 2019 and has it packed into the initrd that
@@ -25,22 +23,22 @@ func (r *run) updateLTSP(ctx context.Context, t *record) error {
 	if path == "" {
 		return nil
 	}
-	defer r.step("ltsp", "")()
+	defer r.beginStep("ltsp", "")()
 	old, err := regular.Read(path, regular.MaxText)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write LTSP's known_hosts: %w", err)
 	}
 	if err == nil {
-		if err := refuseStranger(path, old, r.farm.AdoptedFolder()); err != nil {
+		if err := r.checkReplaceable(path, old); err != nil {
 			return err
 		}
 	}
 	data := t.KnownHosts()
 	changed := !bytes.Equal(old, data)
-	mark := r.farm.State.InitrdBehind()
+	behind := r.farm.State.InitrdBehind()
 	if changed && !r.DryRun {
 		if r.farm.LTSP.Initrd {
-			if err := mark.Write(nil); err != nil {
+			if err := behind.Write(nil); err != nil {
 				return fmt.Errorf("note that LTSP's initrd is behind: %w", err)
 			}
 		}
@@ -53,17 +51,17 @@ func (r *run) updateLTSP(ctx context.Context, t *record) error {
 	}
 	r.report.Files = append(r.report.Files,
 		File{Chroot: "ltsp", Path: path, Changed: changed, Old: string(old), New: string(data)})
-	if behind, err := mark.Exists(); r.DryRun || err != nil || !behind || !r.farm.LTSP.Initrd {
+	if isBehind, err := behind.Exists(); r.DryRun || err != nil || !isBehind || !r.farm.LTSP.Initrd {
 		return nil
 	}
 	if out, err := exec.CommandContext(ctx, "ltsp", "initrd").CombinedOutput(); err != nil {
-		return fmt.Errorf("run ltsp initrd: %w", explainLTSP(err, lastLine(out)))
+		return fmt.Errorf("run ltsp initrd: %w", explainLTSPError(err, cutLastLine(out)))
 	}
-	return mark.Remove()
+	return behind.Remove()
 }
 
-// explainLTSP adds to an error what LTSP said, or what to do where it is not there.
-func explainLTSP(err error, said string) error {
+// explainLTSPError adds to an error what LTSP said, or what to do where it is not there.
+func explainLTSPError(err error, said string) error {
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return fmt.Errorf("%w; if LTSP is not here any more: initrd = false in [ltsp]", err)
@@ -73,44 +71,7 @@ func explainLTSP(err error, said string) error {
 	return fmt.Errorf("%w: %s", err, said)
 }
 
-func lastLine(out []byte) string {
+func cutLastLine(out []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	return lines[len(lines)-1]
-}
-
-// loadSecret reads the secret of hashed names. Where there is none yet and none can be made, as in
-// a dry run of the first day, it is another one each time.
-func loadSecret(file state.File) ([]byte, error) {
-	data, err := file.Read()
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		fresh := make([]byte, 32)
-		rand.Read(fresh)
-		return fresh, nil
-	case regular.IsOdd(err):
-		return nil,
-			fmt.Errorf("read the secret of hashed names: %w; restore it from a backup, or remove it, and known_hosts is hashed anew", err)
-	case err != nil:
-		return nil, fmt.Errorf("read the secret of hashed names: %w", err)
-	case len(data) < 16:
-		return nil,
-			fmt.Errorf("read the secret of hashed names: %s is too short; remove it, and known_hosts is hashed anew",
-				file.Path())
-	}
-	return data, nil
-}
-
-// keepSecret writes the secret of hashed names, if it is new.
-func (t *record) keepSecret() error {
-	if len(t.Secret) == 0 {
-		return nil
-	}
-	file := t.Farm.State.KnownHostsSecret()
-	if exists, err := file.Exists(); exists || err != nil {
-		return err
-	}
-	if err := file.Write(t.Secret); err != nil {
-		return fmt.Errorf("write the secret of hashed names: %w", err)
-	}
-	return nil
 }

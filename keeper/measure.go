@@ -27,7 +27,7 @@ func (k *Keeper) Measure(r *Report) (*Measured, error) {
 	}
 	m := Measured{Succeeded: k.LastSuccess()}
 	var err, unread error
-	m.Free, m.Size, err = space(k.farm.Image.Directory)
+	m.Free, m.Size, err = readSpace(k.farm.Image.Directory)
 	m.Status, unread = k.ReadStatus()
 	if unread != nil || r == nil || len(r.Servers) == 0 {
 		return &m, errors.Join(err, unread)
@@ -44,9 +44,9 @@ func (k *Keeper) Measure(r *Report) (*Measured, error) {
 	return &m, err
 }
 
-// space asks how much room a folder's file system has, without what is kept for root, and in all. A
-// folder that is not there yet will be on its parent's.
-func space(dir string) (free, size int64, err error) {
+// readSpace asks how much room a folder's file system has, without what is kept for root, and in
+// all. A folder that is not there yet will be on its parent's.
+func readSpace(dir string) (free, size int64, err error) {
 	if err := mounts.CheckAnswer(mounts.Patience, dir); err != nil {
 		return 0, 0, err
 	}
@@ -60,9 +60,9 @@ func space(dir string) (free, size int64, err error) {
 	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize, nil
 }
 
-// noteSuccess remembers that a run did its work: a failed one has to tell, too, when the last good
-// one was. Where nobody wants metrics, a run that changes nothing writes nothing.
-func (r *run) noteSuccess() {
+// recordSuccess remembers that a run did its work: a failed one has to tell, too, when the last
+// good one was. Where nobody wants metrics, a run that changes nothing writes nothing.
+func (r *run) recordSuccess() {
 	if r.DryRun || r.farm.Metrics.Textfile == "" {
 		return
 	}
@@ -72,8 +72,8 @@ func (r *run) noteSuccess() {
 	}
 }
 
-// LastSuccess returns when Update last ended without an error where metrics are wanted, zero if it is
-// not known. A note that is lost or garbled is none: the next success writes another.
+// LastSuccess returns when Update last ended without an error where metrics are wanted, zero if it
+// is not known. A note that is lost or garbled is none: the next success writes another.
 func (k *Keeper) LastSuccess() time.Time {
 	data, _ := k.farm.State.Succeeded().Read()
 	at, _ := time.Parse(time.RFC3339, strings.TrimSpace(string(data)))

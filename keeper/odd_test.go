@@ -51,12 +51,12 @@ func TestOddFiles(t *testing.T) {
 						t.Errorf("Run: %v", err)
 					}
 					k.ReadStatus()
-					k.ClientFiles(f.Chroots[0])
-					k.LTSPKnownHosts()
+					k.ReadFileStatus(f.Chroots[0])
+					k.ReadLTSPStatus()
 					k.IsStale(context.Background(), f.Chroots[0])
 					k.KnownHosts()
 				})
-				was, err := storeOf(f, f.Chroots[0]).ReadFile("etc/hostname")
+				was, err := New(f).imageStore(f.Chroots[0]).ReadFile("etc/hostname")
 				must(t, err)
 				if refused && string(was) != "client\n" {
 					t.Error("a new image was published")

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"ltskeeper/derive"
-	"ltskeeper/farm"
 	"ltskeeper/keys"
 	"ltskeeper/keys/trust"
 )
@@ -56,7 +55,7 @@ func (k *Keeper) readRecord(store *trust.Store) (*record, error) {
 		if t.Trusted[s.Name], err = store.Trusted(s.Name, s.Pins); err != nil {
 			t.unreadable[s.Name] = err
 		}
-		t.Certified[s.Name], t.expires[s.Name], err = store.Certified(policyOf(k.farm, s), time.Now())
+		t.Certified[s.Name], t.expires[s.Name], err = store.Certified(k.policy(s), time.Now())
 		if err != nil {
 			t.unreadable[s.Name] = err
 		}
@@ -66,7 +65,7 @@ func (k *Keeper) readRecord(store *trust.Store) (*record, error) {
 
 // loadCurrentRecord is loadRecord for those who only look.
 func (k *Keeper) loadCurrentRecord() (*record, error) {
-	store, err := openStore(k.farm, true)
+	store, err := k.openStore(true)
 	if err != nil {
 		return nil, err
 	}
@@ -84,27 +83,27 @@ func (t *record) listedByDefault() map[string]bool {
 
 // openStore opens the key store, unless revocations were lost: clients would take what they are to
 // refuse.
-func openStore(f *farm.Farm, readonly bool) (*trust.Store, error) {
-	store, err := openRecord(f, readonly)
+func (k *Keeper) openStore(readonly bool) (*trust.Store, error) {
+	store, err := k.openRecord(readonly)
 	if err == nil {
-		err = lostRevocations(store)
+		err = checkRevocations(store)
 	}
 	return store, err
 }
 
 // openRecord opens the key store also then, for who looks or revokes.
-func openRecord(f *farm.Farm, readonly bool) (*trust.Store, error) {
-	if err := f.State.Ask(); err != nil {
+func (k *Keeper) openRecord(readonly bool) (*trust.Store, error) {
+	if err := k.farm.State.Ask(); err != nil {
 		return nil, err
 	}
-	store, err := trust.Open(f.State.KeysPath(), readonly)
+	store, err := trust.Open(k.farm.State.KeysPath(), readonly)
 	if err == nil {
 		store.OnOrderOf(whoseOrder())
 	}
 	return store, err
 }
 
-func lostRevocations(store *trust.Store) error {
+func checkRevocations(store *trust.Store) error {
 	lost := store.Lost()
 	if len(lost) == 0 {
 		return nil

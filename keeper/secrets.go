@@ -19,19 +19,19 @@ import (
 	"ltskeeper/squashfs"
 )
 
-// redact lists what the image is to hold in place of files with password hashes or the machine's
-// identity, as far as they are not left out of it.
-func (o *openRoot) redact() ([]squashfs.OverlayFile, error) {
+// redactSecrets lists what the image is to hold in place of files with password hashes or the
+// machine's identity, as far as they are not left out of it.
+func (root *clientRoot) redactSecrets() ([]squashfs.OverlayFile, error) {
 	var overlay []squashfs.OverlayFile
 	for _, path := range secrets.Redacted() {
-		path, err := o.Resolve(path)
+		path, err := root.Resolve(path)
 		if err != nil {
 			return nil, err
 		}
-		if o.exclude.Match(path) {
+		if root.exclude.Match(path) {
 			continue
 		}
-		content, err := o.Read(path)
+		content, err := root.Read(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -45,9 +45,9 @@ func (o *openRoot) redact() ([]squashfs.OverlayFile, error) {
 	return overlay, nil
 }
 
-// A search looks for secrets in the files that go into an image.
-type search struct {
-	root    *openRoot
+// A secretSearch looks for secrets in the files that go into an image.
+type secretSearch struct {
+	root    *clientRoot
 	name    string
 	allowed *excludes.Patterns
 
@@ -55,41 +55,41 @@ type search struct {
 	found map[string]secrets.Finding // by path
 }
 
-// newSearch begins one, which passes over the paths that the admin means to ship.
-func newSearch(root *openRoot, f *farm.Farm) (*search, error) {
+// newSecretSearch begins one, which passes over the paths that the admin means to ship.
+func newSecretSearch(root *clientRoot, f *farm.Farm) (*secretSearch, error) {
 	allowed, err := excludes.Parse(f.Image.AllowSecrets)
 	if err != nil {
 		return nil, err
 	}
 	name := strings.Join(append([]string{secrets.Rules}, f.Image.AllowSecrets...), "\n")
-	return &search{root: root, name: name, allowed: allowed, found: map[string]secrets.Finding{}}, nil
+	return &secretSearch{root: root, name: name, allowed: allowed, found: map[string]secrets.Finding{}}, nil
 }
 
 // Name says what counts as a secret.
-func (s *search) Name() string { return s.name }
+func (s *secretSearch) Name() string { return s.name }
 
 // Inspect looks at one file.
-func (s *search) Inspect(path string) squashfs.ContentInspector {
+func (s *secretSearch) Inspect(path string) squashfs.ContentInspector {
 	if s.allowed.Match(path) {
-		return ignored{io.Discard}
+		return ignoredFile{io.Discard}
 	}
-	f := &searched{search: s, path: path}
+	f := &searchedFile{search: s, path: path}
 	f.Reset(path)
 	return f
 }
 
-type ignored struct{ io.Writer }
+type ignoredFile struct{ io.Writer }
 
-func (ignored) WriteZeros(int64) {}
-func (ignored) Close() error     { return nil }
+func (ignoredFile) WriteZeros(int64) {}
+func (ignoredFile) Close() error     { return nil }
 
-type searched struct {
+type searchedFile struct {
 	secrets.Scanner
-	search *search
+	search *secretSearch
 	path   string
 }
 
-func (f *searched) Close() error {
+func (f *searchedFile) Close() error {
 	s := f.search
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +102,7 @@ func (f *searched) Close() error {
 }
 
 // Verdict fails if something was found that is not as a package installed it, and names all of it.
-func (s *search) Verdict() error {
+func (s *secretSearch) Verdict() error {
 	if len(s.found) == 0 {
 		return nil
 	}

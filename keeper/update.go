@@ -60,8 +60,8 @@ func (k *Keeper) carryOut(r *run, work func() error) (*Report, error) {
 	return r.report, err
 }
 
-// step begins a part of the work, of a chroot or of all; the function it returns ends it.
-func (r *run) step(name, chroot string) func() {
+// beginStep begins a part of the work, of a chroot or of all; the function it returns ends it.
+func (r *run) beginStep(name, chroot string) func() {
 	began := time.Now()
 	return func() {
 		r.report.Steps = append(r.report.Steps, Step{name, chroot, time.Since(began)})
@@ -83,7 +83,7 @@ func (r *run) warn(format string, args ...any) {
 func (k *Keeper) Update(ctx context.Context, o UpdateOptions) (*Report, error) {
 	r := &run{UpdateOptions: o}
 	return k.carryOut(r, func() error {
-		chroots, err := chooseChroots(r.farm, o.Chroots)
+		chroots, err := k.chooseChroots(o.Chroots)
 		if err != nil {
 			return err
 		}
@@ -95,42 +95,12 @@ func (k *Keeper) Update(ctx context.Context, o UpdateOptions) (*Report, error) {
 			return err
 		}
 		err = r.eachChroot(ctx, chroots, func(c farm.Chroot) error { return r.updateChroot(ctx, t, c) })
-		r.tellOfLosses(t, chroots)
+		r.warnOfLosses(t, chroots)
 		if err != nil {
 			return err
 		}
-		r.noteSuccess()
+		r.recordSuccess()
 		return nil
-	})
-}
-
-// BuildOptions say how BuildImages works.
-type BuildOptions struct {
-	Chroots  []string       // names of the chroots to build images of; none: all
-	Full     bool           // build images from nothing
-	Force    bool           // publish an image also if it looks as if clients could not use it
-	Progress func(Progress) // called by one goroutine at a time; may be nil
-}
-
-// BuildImages brings the images up to date with their trees as these stand. It asks no server and
-// writes nothing into a root; a chroot that is never written to gets its files from the record, as
-// always.
-func (k *Keeper) BuildImages(ctx context.Context, o BuildOptions) (*Report, error) {
-	r := &run{UpdateOptions: UpdateOptions{Chroots: o.Chroots, Full: o.Full, Force: o.Force, Progress: o.Progress}}
-	return k.carryOut(r, func() error {
-		chroots, err := chooseChroots(r.farm, o.Chroots)
-		if err != nil {
-			return err
-		}
-		store, err := openStore(r.farm, true)
-		if err != nil {
-			return err
-		}
-		t, err := r.loadRecord(store)
-		if err != nil {
-			return err
-		}
-		return r.eachChroot(ctx, chroots, func(c farm.Chroot) error { return r.buildChroot(ctx, t, c) })
 	})
 }
 
@@ -142,12 +112,17 @@ func (r *run) eachChroot(ctx context.Context, chroots []farm.Chroot, work func(f
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(failed, err)...)
 		}
-		held, err := false, imagesAnswer(r.farm)
+		err := r.checkImagesAnswer()
+		var held time.Time
 		if err == nil {
-			held, err = r.held(c)
+			held, err = r.imageStore(c).Held()
 		}
-		if err == nil && !held {
+		switch {
+		case err != nil:
+		case held.IsZero():
 			err = work(c)
+		default:
+			err = r.repairHeld(c, held)
 		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("chroot %s: %w", c.Name, err))
@@ -156,17 +131,17 @@ func (r *run) eachChroot(ctx context.Context, chroots []farm.Chroot, work func(f
 	return errors.Join(failed...)
 }
 
-func chooseChroots(f *farm.Farm, names []string) ([]farm.Chroot, error) {
-	if len(names) == 0 {
-		return f.Chroots, nil
+// updateChroot puts the derived files into a chroot and brings its image up to date, while the
+// package manager is kept out.
+func (r *run) updateChroot(ctx context.Context, t *record, c farm.Chroot) error {
+	root, err := r.lockRoot(ctx, c)
+	if err != nil {
+		return err
 	}
-	var chosen []farm.Chroot
-	for _, name := range names {
-		c, err := f.Chroot(name)
-		if err != nil {
-			return nil, err
-		}
-		chosen = append(chosen, c)
+	defer root.close()
+	overlay, conf, err := r.writeFiles(t, root)
+	if err != nil {
+		return err
 	}
-	return chosen, nil
+	return r.updateImage(ctx, root, overlay, conf)
 }

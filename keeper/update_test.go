@@ -98,7 +98,7 @@ func (p *place) update(o UpdateOptions) *Report {
 func (p *place) inImage(name string) string {
 	p.t.Helper()
 	f := p.farm()
-	data, err := storeOf(f, f.Chroots[0]).ReadFile(name)
+	data, err := New(f).imageStore(f.Chroots[0]).ReadFile(name)
 	must(p.t, err)
 	return string(data)
 }

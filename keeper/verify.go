@@ -40,16 +40,16 @@ type VerifyOptions struct {
 // VerifyImages reads the current images of chroots back, and compares them with what was built. It
 // takes no lock and writes nothing.
 func (k *Keeper) VerifyImages(ctx context.Context, o VerifyOptions) ([]Verified, error) {
-	chroots, err := chooseChroots(k.farm, o.Chroots)
+	chroots, err := k.chooseChroots(o.Chroots)
 	if err == nil {
-		err = imagesAnswer(k.farm)
+		err = k.checkImagesAnswer()
 	}
 	if err != nil {
 		return nil, err
 	}
 	var all []Verified
 	for _, c := range chroots {
-		store := storeOf(k.farm, c)
+		store := k.imageStore(c)
 		v := Verified{Chroot: c.Name, Path: store.Link()}
 		g, err := store.Verify(ctx)
 		v.Generation = numberOf(g)
@@ -72,51 +72,35 @@ func (k *Keeper) VerifyImages(ctx context.Context, o VerifyOptions) ([]Verified,
 }
 
 func (k *Keeper) compareTree(ctx context.Context, c farm.Chroot, store *image.Store) ([]Change, error) {
-	locker := chroot.NewLocker()
-	defer locker.Close()
-	r := &run{Keeper: k, locker: locker, report: new(Report), UpdateOptions: UpdateOptions{DryRun: true}}
-	root, err := r.open(ctx, c)
+	r := &run{Keeper: k, locker: chroot.NewLocker(), report: new(Report)}
+	defer r.locker.Close()
+	root, err := r.lockRoot(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	defer root.close()
-	var overlay []derived
-	if !root.writable() {
-		t, err := k.loadCurrentRecord()
-		if err != nil {
-			return nil, err
-		}
-		if overlay, err = t.renderFiles(c); err != nil {
-			return nil, err
-		}
-		programs, err := r.programs(root)
-		if err != nil {
-			return nil, err
-		}
-		overlay = append(overlay, programs...)
-	}
-	options, err := r.imageOptions(root, overlay)
+	options, err := k.currentOptions(root)
 	if err != nil {
 		return nil, err
 	}
 	differences, err := store.DiffTree(ctx, image.Source{Root: root.Path(), Options: options})
-	return changes(differences), err
+	return reportChanges(differences), err
 }
 
 // DiffGenerations returns what changed between two generations of a chroot's image.
 func (k *Keeper) DiffGenerations(ctx context.Context, chroot string, a, b int) ([]Change, error) {
 	c, err := k.farm.Chroot(chroot)
 	if err == nil {
-		err = imagesAnswer(k.farm)
+		err = k.checkImagesAnswer()
 	}
 	if err != nil {
 		return nil, err
 	}
-	differences, err := storeOf(k.farm, c).Diff(ctx, a, b)
-	return changes(differences), err
+	differences, err := k.imageStore(c).Diff(ctx, a, b)
+	return reportChanges(differences), err
 }
 
-func changes(differences []squashfs.Difference) []Change {
+func reportChanges(differences []squashfs.Difference) []Change {
 	var list []Change
 	for _, d := range differences {
 		c := Change{Path: d.Path, Change: "changed", What: d.What}

@@ -21,9 +21,9 @@ import (
 
 // A clientProgram is one that clients run, and that update-image puts into their roots.
 type clientProgram struct {
-	name string
-	path string
-	must bool // be there: without get_hosts, what lts.conf says of balancing would have no reader
+	name     string
+	path     string
+	isNeeded bool // without get_hosts, what lts.conf says of balancing would have no reader
 }
 
 var (
@@ -32,7 +32,7 @@ var (
 	ldmselect = clientProgram{"ldmselect", filepath.Join("usr", "bin", "ldmselect"), false}
 )
 
-// isPackaged says whether the dpkg of a root looks after the clients' programs there.
+// isPackaged reports whether the dpkg of a root looks after the clients' programs there.
 func isPackaged(root *chroot.Root) (bool, error) {
 	_, err := root.Read(filepath.Join("var", "lib", "dpkg", "info", "ltskeeper-client.list"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -41,11 +41,11 @@ func isPackaged(root *chroot.Root) (bool, error) {
 	return err == nil, err
 }
 
-// programs returns those programs for the clients of a chroot that are to be put there. A file that
-// somebody else put there stays: admins replace get_hosts with their own, and dpkg looks after what
-// it installed.
-func (r *run) programs(o *openRoot) (programs []derived, err error) {
-	if packaged, err := isPackaged(o.Root); packaged || err != nil {
+// findPrograms returns those programs for the clients of a chroot that are to be put there. A file
+// that somebody else put there stays: admins replace get_hosts with their own, and dpkg looks after
+// what it installed.
+func (k *Keeper) findPrograms(root *clientRoot) (programs derivedFiles, err error) {
+	if packaged, err := isPackaged(root.Root); packaged || err != nil {
 		return nil, err
 	}
 	self, err := os.Executable()
@@ -53,60 +53,40 @@ func (r *run) programs(o *openRoot) (programs []derived, err error) {
 		return nil, err
 	}
 	for _, p := range []clientProgram{getHosts, ldmselect} {
-		if mine, err := r.mayWrite(o, p); err != nil {
+		if owned, err := k.ownsProgram(root, p); err != nil {
 			return nil, err
-		} else if !mine {
+		} else if !owned {
 			continue
 		}
-		program, err := p.find(r.farm, o.Root, filepath.Dir(self))
+		program, err := p.find(k.farm, root.Root, filepath.Dir(self))
 		if err != nil {
 			return nil, err
 		}
 		if program != nil {
-			programs = append(programs, derived{path: p.path, data: program, program: true})
+			programs = append(programs, derivedFile{path: p.path, data: program, isProgram: true})
 		}
 	}
 	return programs, nil
 }
 
-// mayWrite says whether nobody else has a program of that name in a root.
-func (r *run) mayWrite(o *openRoot, p clientProgram) (bool, error) {
-	old, err := o.Read(p.path)
+// ownsProgram reports whether nobody else has a program of that name in a root.
+func (k *Keeper) ownsProgram(root *clientRoot, p clientProgram) (bool, error) {
+	old, err := root.Read(p.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	written, err := loadWritten(r.farm.State)
-	return o.writable() && written.has(o.declared.Name, old), err
-}
-
-// putPrograms brings programs into the tree, or says that they belong into the image only.
-func (r *run) putPrograms(o *openRoot, programs []derived) (intoImage []derived, err error) {
-	for _, file := range programs {
-		if o.writable() && !r.DryRun {
-			// Before the file: one of ours that is not remembered would never be replaced again.
-			if err := remember(r.farm.State, o.declared.Name, file); err != nil {
-				return nil, err
-			}
-		}
-		into, err := r.put(o, file)
-		if err != nil {
-			return nil, err
-		}
-		if into {
-			intoImage = append(intoImage, file)
-		}
-	}
-	return intoImage, nil
+	written, err := loadWrittenPrograms(k.farm.State)
+	return root.isWritable() && written.has(root.declared.Name, old), err
 }
 
 // find returns the program for the architecture of a root: from the folder that is declared, else
 // from the one that was installed with the ltskeeper in the folder bin, else, for get_hosts, from
 // that folder itself. It is nil if it is in none of these and need not be.
 func (p clientProgram) find(f *farm.Farm, root *chroot.Root, bin string) ([]byte, error) {
-	want, err := machineOf(root)
+	want, err := readRootMachine(root)
 	if err != nil {
 		return nil, err
 	}
@@ -115,15 +95,15 @@ func (p clientProgram) find(f *farm.Farm, root *chroot.Root, bin string) ([]byte
 		folder = filepath.Join(bin, "..", "lib", "ltskeeper", "client") // where make install puts them
 		remedy = "remove " + folder
 		if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
-			if !p.must {
+			if !p.isNeeded {
 				return nil, nil
 			}
-			return p.beside(f, root, bin, want)
+			return p.findBeside(f, root, bin, want)
 		}
 	}
 	architecture := architectures[want]
 	if architecture == "" {
-		if !p.must {
+		if !p.isNeeded {
 			return nil, nil
 		}
 		return nil,
@@ -133,7 +113,7 @@ func (p clientProgram) find(f *farm.Farm, root *chroot.Root, bin string) ([]byte
 	path := filepath.Join(folder, architecture, p.name)
 	program, err := regular.Read(path, regular.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
-		if !p.must {
+		if !p.isNeeded {
 			return nil, nil
 		}
 		return nil, fmt.Errorf("install %s in %s: there is no %s: build one for %s (make install CLIENTS=%s), or %s",
@@ -142,9 +122,9 @@ func (p clientProgram) find(f *farm.Farm, root *chroot.Root, bin string) ([]byte
 	return program, err
 }
 
-// beside returns the program that stands beside ltskeeper, as it does where ltskeeper was built;
-// nil if there is none.
-func (p clientProgram) beside(f *farm.Farm, root *chroot.Root, bin string, want elf.Machine) ([]byte, error) {
+// findBeside returns the program that stands beside ltskeeper, as it does where ltskeeper was
+// built; nil if there is none.
+func (p clientProgram) findBeside(f *farm.Farm, root *chroot.Root, bin string, want elf.Machine) ([]byte, error) {
 	path := filepath.Join(bin, p.name)
 	program, err := regular.Read(path, regular.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -153,7 +133,7 @@ func (p clientProgram) beside(f *farm.Farm, root *chroot.Root, bin string, want 
 	if err != nil {
 		return nil, err
 	}
-	if have := machine(program); have != want {
+	if have := readMachine(program); have != want {
 		return nil,
 			fmt.Errorf("install %s in %s: %s is for %v, and the root for %v: put one for each architecture into a folder, "+
 				"like client/i386/get_hosts, and name that in %s: [balance] binaries = \"client\"", p.name, root.Path(),
@@ -167,12 +147,12 @@ var architectures = map[elf.Machine]string{
 	elf.EM_X86_64: "amd64", elf.EM_386: "i386", elf.EM_AARCH64: "arm64", elf.EM_ARM: "armhf", elf.EM_RISCV: "riscv64",
 }
 
-// machineOf returns what a root's programs are made for. One without programs is taken for like
-// this machine.
-func machineOf(root *chroot.Root) (elf.Machine, error) {
+// readRootMachine returns what a root's programs are made for. One without programs is taken for
+// like this machine.
+func readRootMachine(root *chroot.Root) (elf.Machine, error) {
 	for _, path := range []string{"bin/sh", "bin/busybox", "usr/bin/env", "sbin/init"} {
 		program, _ := root.Read(path)
-		if m := machine(program); m != elf.EM_NONE {
+		if m := readMachine(program); m != elf.EM_NONE {
 			return m, nil
 		}
 	}
@@ -188,8 +168,8 @@ func machineOf(root *chroot.Root) (elf.Machine, error) {
 	return f.Machine, nil
 }
 
-// machine returns what a program is made for, EM_NONE if it is none.
-func machine(program []byte) elf.Machine {
+// readMachine returns what a program is made for, EM_NONE if it is none.
+func readMachine(program []byte) elf.Machine {
 	f, err := elf.NewFile(bytes.NewReader(program))
 	if err != nil {
 		return elf.EM_NONE
@@ -197,46 +177,49 @@ func machine(program []byte) elf.Machine {
 	return f.Machine
 }
 
-// written remembers which programs ltskeeper put into roots: on disk a line for each with the
-// chroot's name, the program's SHA-256 and its path.
-type written struct{ lines []string }
+// writtenPrograms remember which programs ltskeeper put into roots: on disk a line for each with
+// the chroot's name, the program's SHA-256 and its path.
+type writtenPrograms struct{ lines []string }
 
-func loadWritten(folder state.Folder) (written, error) {
+func loadWrittenPrograms(folder state.Folder) (writtenPrograms, error) {
 	data, err := folder.Programs().Read()
 	if regular.IsOdd(err) {
-		return written{},
+		return writtenPrograms{},
 			fmt.Errorf("read the record of programs in roots: %w; restore it from a backup, or remove it: programs in roots then count as somebody else's", err)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return written{}, fmt.Errorf("read the record of programs in roots: %w", err)
+		return writtenPrograms{}, fmt.Errorf("read the record of programs in roots: %w", err)
 	}
-	return written{strings.FieldsFunc(string(data), func(r rune) bool { return r == '\n' })}, nil
+	return writtenPrograms{strings.FieldsFunc(string(data), func(r rune) bool { return r == '\n' })}, nil
 }
 
-func (w written) has(chroot string, program []byte) bool {
-	prefix := writtenPrefix(chroot, program)
+func (w writtenPrograms) has(chroot string, program []byte) bool {
+	prefix := programPrefix(chroot, program)
 	return slices.ContainsFunc(w.lines, func(line string) bool { return strings.HasPrefix(line, prefix) })
 }
 
-func writtenPrefix(chroot string, program []byte) string {
+func programPrefix(chroot string, program []byte) string {
 	sum := sha256.Sum256(program)
 	return chroot + " " + hex.EncodeToString(sum[:])
 }
 
-// remember adds a program to the record. Only the last few of each path in a chroot stay: an older
-// one can come back with a root that is restored from a backup, and belongs to whoever did that.
-func remember(folder state.Folder, chroot string, file derived) error {
+// rememberProgram adds a program to the record. Only the last few of each path in a chroot stay: an
+// older one can come back with a root that is restored from a backup, and belongs to whoever did
+// that.
+func rememberProgram(folder state.Folder, chroot string, file derivedFile) error {
 	const keep = 4
-	w, err := loadWritten(folder)
+	w, err := loadWrittenPrograms(folder)
 	if err != nil || w.has(chroot, file.data) {
 		return err
 	}
-	lines := append(w.lines, writtenPrefix(chroot, file.data)+" "+file.path)
-	of := func(line string) bool {
+	lines := append(w.lines, programPrefix(chroot, file.data)+" "+file.path)
+	isSame := func(line string) bool {
 		return strings.HasPrefix(line, chroot+" ") && strings.HasSuffix(line, " "+file.path)
 	}
-	for n := len(slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !of(line) })); n > keep; n-- {
-		i := slices.IndexFunc(lines, of)
+	for n := len(slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
+		return !isSame(line)
+	})); n > keep; n-- {
+		i := slices.IndexFunc(lines, isSame)
 		lines = slices.Delete(lines, i, i+1)
 	}
 	text := strings.Join(lines, "\n") + "\n"

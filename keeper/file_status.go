@@ -15,7 +15,7 @@ import (
 	"ltskeeper/internal/regular"
 )
 
-// A Standing is how a file that clients get stands where ltskeeper would put it.
+// A FileState says how a file that clients get compares with what ltskeeper would write there.
 type FileState string
 
 const (
@@ -27,8 +27,8 @@ const (
 	Foreign FileState = "foreign" // somebody else's, which no init has taken over
 )
 
-// A StandingFile is a file that clients get, as it stands.
-type ClientFile struct {
+// A FileStatus is a file that clients get, as it is now.
+type FileStatus struct {
 	Path    string // on this machine
 	Name    string // as the client finds it, like "etc/lts.conf"; empty for LTSP's known_hosts
 	State   FileState
@@ -43,45 +43,44 @@ type ClientFile struct {
 	ImageBehind bool
 }
 
-// ClientFiles returns the files that the clients of a chroot get, as they stand. It takes no lock
-// and writes nothing.
-func (k *Keeper) ClientFiles(c farm.Chroot) ([]ClientFile, error) {
+// ReadFileStatus compares the files that the clients of a chroot get with what they would get now.
+// It takes no lock and writes nothing.
+func (k *Keeper) ReadFileStatus(c farm.Chroot) ([]FileStatus, error) {
 	t, err := k.loadCurrentRecord()
 	if err != nil {
 		return nil, err
 	}
-	files, err := t.renderFiles(c)
+	files, err := renderFiles(t, c)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Keeper: k, report: new(Report), UpdateOptions: UpdateOptions{DryRun: true}}
-	root, err := r.openUnlocked(c)
+	root, err := k.openRoot(c)
 	if err != nil {
 		return nil, err
 	}
 	defer root.close()
-	var standing []ClientFile
+	var standing []FileStatus
 	for _, file := range files {
-		s := ClientFile{Path: filepath.Join(root.Path(), file.path), Name: file.path}
+		s := FileStatus{Path: filepath.Join(root.Path(), file.path), Name: file.path}
 		data, err := root.Read(file.path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return standing, err
 		}
-		if s.ImageBehind, err = imageBehind(root.store, file); err != nil {
+		if s.ImageBehind, err = isImageBehind(root.store, file); err != nil {
 			return standing, err
 		}
-		if err := s.judge(data, file.data, root.adopted, []*image.Store{root.store}); err != nil {
+		if err := s.compare(data, file.data, k.farm.AdoptedFolder(), []*image.Store{root.store}); err != nil {
 			return standing, err
 		}
-		if !root.writable() && s.State != Foreign {
+		if !root.isWritable() && s.State != Foreign {
 			s.State = Rendered // it belongs into the image only
 		}
 		standing = append(standing, s)
 	}
 	served := root.store.ServedConf()
-	if data, _, err := readServed(served); err == nil && !derive.IsOurs(data) {
-		s := ClientFile{Path: served, Name: "lts.conf"}
-		if err := s.judge(data, nil, root.adopted, nil); err != nil {
+	if data, _, err := ReadServed(served); err == nil && !derive.IsOurs(data) {
+		s := FileStatus{Path: served, Name: "lts.conf"}
+		if err := s.compare(data, nil, k.farm.AdoptedFolder(), nil); err != nil {
 			return standing, err
 		}
 		if s.State == Foreign {
@@ -99,17 +98,17 @@ func (k *Keeper) ClientFiles(c farm.Chroot) ([]ClientFile, error) {
 	if err != nil {
 		return standing, err
 	}
-	written, err := loadWritten(k.farm.State)
-	if err == nil && root.writable() && !packaged && !written.has(c.Name, program) {
+	written, err := loadWrittenPrograms(k.farm.State)
+	if err == nil && root.isWritable() && !packaged && !written.has(c.Name, program) {
 		standing = append(standing,
-			ClientFile{Path: filepath.Join(root.Path(), getHosts.path), Name: getHosts.path, State: Foreign,
+			FileStatus{Path: filepath.Join(root.Path(), getHosts.path), Name: getHosts.path, State: Foreign,
 				Program: true})
 	}
 	return standing, err
 }
 
-// LTSPKnownHosts returns LTSP's own known_hosts, as it stands; nil if none is declared.
-func (k *Keeper) LTSPKnownHosts() (*ClientFile, error) {
+// ReadLTSPStatus is ReadFileStatus for LTSP's own known_hosts; nil if none is declared.
+func (k *Keeper) ReadLTSPStatus() (*FileStatus, error) {
 	path := k.farm.LTSP.KnownHosts
 	if path == "" {
 		return nil, nil
@@ -122,19 +121,19 @@ func (k *Keeper) LTSPKnownHosts() (*ClientFile, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	s := &ClientFile{Path: path, Name: knownHostsPath}
+	s := &FileStatus{Path: path, Name: derive.KnownHostsPath}
 	var stores []*image.Store // the same bytes are in the images
 	for _, c := range k.farm.Chroots {
-		stores = append(stores, storeOf(k.farm, c))
+		stores = append(stores, k.imageStore(c))
 	}
-	err = s.judge(data, rendered, k.farm.AdoptedFolder(), stores)
+	err = s.compare(data, rendered, k.farm.AdoptedFolder(), stores)
 	s.Name = ""
 	return s, err
 }
 
-// judge finds out how data, nil if there is no file, stands beside what is rendered now and what
-// images hold.
-func (s *ClientFile) judge(data, rendered []byte, adopted string, stores []*image.Store) error {
+// compare finds out how data, nil if there is no file, compares with what is rendered now and with
+// what images hold.
+func (s *FileStatus) compare(data, rendered []byte, adopted string, stores []*image.Store) error {
 	switch {
 	case data == nil:
 		s.State = Missing
@@ -151,7 +150,7 @@ func (s *ClientFile) judge(data, rendered []byte, adopted string, stores []*imag
 		}
 		return nil
 	}
-	written := lineSet(rendered)
+	written := splitLines(rendered)
 	for _, store := range stores {
 		list, err := store.List()
 		if err != nil {
@@ -166,19 +165,19 @@ func (s *ClientFile) judge(data, rendered []byte, adopted string, stores []*imag
 				s.State = Behind
 				return nil
 			}
-			for line := range lineSet(had) {
+			for line := range splitLines(had) {
 				written[line] = true
 			}
 		}
 	}
 	s.State = Edited
-	has := lineSet(data)
+	has := splitLines(data)
 	for line := range strings.Lines(string(data)) {
 		if line = strings.TrimSpace(line); line != "" && !written[line] {
 			s.Own = append(s.Own, line)
 		}
 	}
-	for line := range lineSet(rendered) {
+	for line := range splitLines(rendered) {
 		if !has[line] {
 			s.Lacks++
 		}
@@ -186,7 +185,7 @@ func (s *ClientFile) judge(data, rendered []byte, adopted string, stores []*imag
 	return nil
 }
 
-func lineSet(data []byte) map[string]bool {
+func splitLines(data []byte) map[string]bool {
 	set := map[string]bool{}
 	for line := range strings.Lines(string(data)) {
 		if line = strings.TrimSpace(line); line != "" {
@@ -196,9 +195,9 @@ func lineSet(data []byte) map[string]bool {
 	return set
 }
 
-// imageBehind says whether the current image, if there is one, holds another content of a file than
-// is rendered.
-func imageBehind(store *image.Store, file derived) (bool, error) {
+// isImageBehind reports whether the current image, if there is one, holds another content of a file
+// than is rendered.
+func isImageBehind(store *image.Store, file derivedFile) (bool, error) {
 	current, err := store.Current()
 	if err != nil || current == nil {
 		return false, err
@@ -212,8 +211,7 @@ func imageBehind(store *image.Store, file derived) (bool, error) {
 // installed meanwhile is seen half. It does not say whether update-image would refuse that image,
 // but for its init.
 func (k *Keeper) IsStale(ctx context.Context, c farm.Chroot) (bool, error) {
-	r := &run{Keeper: k, report: new(Report), UpdateOptions: UpdateOptions{DryRun: true}}
-	root, err := r.openUnlocked(c)
+	root, err := k.openRoot(c)
 	if err != nil {
 		return false, err
 	}
@@ -226,23 +224,7 @@ func (k *Keeper) IsStale(ctx context.Context, c farm.Chroot) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	var overlay []derived
-	if !root.writable() {
-		t, err := k.loadCurrentRecord()
-		if err != nil {
-			return false, err
-		}
-		files, err := t.renderFiles(c)
-		if err != nil {
-			return false, err
-		}
-		programs, err := r.programs(root)
-		if err != nil {
-			return false, err
-		}
-		overlay = append(files, programs...)
-	}
-	options, err := r.imageOptions(root, overlay)
+	options, err := k.currentOptions(root)
 	if err != nil {
 		return false, err
 	}

@@ -25,8 +25,8 @@ func put(t *testing.T, path string, data []byte) {
 	}
 }
 
-// clientRoot makes a root whose programs are for a machine, and opens it.
-func clientRoot(t *testing.T, m elf.Machine) *openRoot {
+// openTestRoot makes a root whose programs are for a machine, and opens it.
+func openTestRoot(t *testing.T, m elf.Machine) *clientRoot {
 	t.Helper()
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "bin/sh"), program(m, ""))
@@ -38,7 +38,7 @@ func clientRoot(t *testing.T, m elf.Machine) *openRoot {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	return &openRoot{Root: root, declared: farm.Chroot{Name: "x", Path: dir, Write: true}}
+	return &clientRoot{Root: root, declared: farm.Chroot{Name: "x", Path: dir, Write: true}}
 }
 
 func TestGetHostsFor(t *testing.T) {
@@ -57,7 +57,7 @@ func TestGetHostsFor(t *testing.T) {
 		{elf.EM_AARCH64, "", "there is no " + dir + "/arm64/get_hosts: build one for arm64"},
 		{elf.EM_PPC64, "", "its architecture, EM_PPC64, is none that clients have programs for"},
 	} {
-		got, err := getHosts.find(f, clientRoot(t, test.machine).Root, "/nonexistent")
+		got, err := getHosts.find(f, openTestRoot(t, test.machine).Root, "/nonexistent")
 		if test.err != "" {
 			if err == nil || !strings.Contains(err.Error(), test.err) {
 				t.Errorf("%v: %v, want %q", test.machine, err, test.err)
@@ -76,7 +76,7 @@ func TestGetHostsInstalled(t *testing.T) {
 	sbin := filepath.Join(prefix, "sbin")
 	expect := func(m elf.Machine, want, wantErr string) {
 		t.Helper()
-		got, err := getHosts.find(f, clientRoot(t, m).Root, sbin)
+		got, err := getHosts.find(f, openTestRoot(t, m).Root, sbin)
 		if !bytes.HasSuffix(got, []byte(want)) || want == "" && got != nil {
 			t.Errorf("%v: %q, want %q", m, got, want)
 		}
@@ -93,12 +93,13 @@ func TestGetHostsInstalled(t *testing.T) {
 	expect(elf.EM_386, "", "make install CLIENTS=i386")
 }
 
-func putPrograms(r *run, o *openRoot) ([]derived, error) {
-	programs, err := r.programs(o)
+// putPrograms puts the clients' programs into a root, and returns those that belong into the image.
+func putPrograms(r *run, root *clientRoot) (derivedFiles, error) {
+	programs, err := r.findPrograms(root)
 	if err != nil {
 		return nil, err
 	}
-	return r.putPrograms(o, programs)
+	return r.putFiles(root, programs)
 }
 
 // What ltskeeper put there it replaces, and nothing else.
@@ -109,7 +110,7 @@ func TestGetHostsIsOurs(t *testing.T) {
 	r := &run{Keeper: New(&farm.Farm{State: state.Folder(dir),
 		Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}}),
 		report: new(Report)}
-	o := clientRoot(t, elf.EM_X86_64)
+	o := openTestRoot(t, elf.EM_X86_64)
 	there := filepath.Join(o.Path(), getHosts.path)
 	expect := func(when, want string) {
 		t.Helper()
@@ -164,9 +165,9 @@ func TestGetHostsForTheImage(t *testing.T) {
 	r := &run{Keeper: New(&farm.Farm{State: state.Folder(dir),
 		Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}}),
 		report: new(Report)}
-	o := clientRoot(t, elf.EM_X86_64)
+	o := openTestRoot(t, elf.EM_X86_64)
 	o.declared.Write = false
-	o.store = storeOf(&farm.Farm{Image: farm.Image{Directory: dir}}, o.declared)
+	o.store = New(&farm.Farm{Image: farm.Image{Directory: dir}}).imageStore(o.declared)
 	overlay, err := putPrograms(r, o)
 	if err != nil || len(overlay) != 1 || overlay[0].mode() != 0o755 {
 		t.Fatalf("%+v, %v", overlay, err)
@@ -187,7 +188,7 @@ func TestLdmselectComesAlong(t *testing.T) {
 	client := filepath.Join(dir, "client/amd64")
 	r := &run{Keeper: New(&farm.Farm{State: state.Folder(dir), Balance: farm.Balance{Binaries: filepath.Dir(client)}}),
 		report: new(Report)}
-	o := clientRoot(t, elf.EM_X86_64)
+	o := openTestRoot(t, elf.EM_X86_64)
 	there := filepath.Join(o.Path(), "usr/bin/ldmselect")
 	expect := func(when, want string) {
 		t.Helper()

@@ -1,0 +1,140 @@
+package keeper
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"ltskeeper/chroot"
+	"ltskeeper/farm"
+	"ltskeeper/image"
+	"ltskeeper/internal/excludes"
+	"ltskeeper/internal/mounts"
+)
+
+// A clientRoot is a declared chroot that is open.
+type clientRoot struct {
+	*chroot.Root
+	declared farm.Chroot
+	store    *image.Store
+	exclude  *excludes.Patterns // what stays out of its image
+	mounts   []chroot.Mount
+	locks    *chroot.Locks // nil if nobody is kept out
+}
+
+// CheckRootAnswers fails, with mounts.ErrSilent, if the tree of a chroot does not answer, or
+// something that is mounted in it where an image of it is looked at.
+func (k *Keeper) CheckRootAnswers(c farm.Chroot, patience time.Duration) error {
+	if err := mounts.CheckAnswer(patience, c.Path); err != nil {
+		return err
+	}
+	places, err := mounts.ListBelow(c.Path)
+	if err != nil {
+		return nil // to be found missing, or without /proc
+	}
+	exclude, err := k.parseExcludes(c)
+	if err != nil {
+		return err
+	}
+	places = slices.DeleteFunc(places, exclude.Match)
+	for i, place := range places {
+		places[i] = filepath.Join(c.Path, place)
+	}
+	return mounts.CheckAnswer(patience, places...)
+}
+
+// checkImagesAnswer fails if the folders of all images do not answer.
+func (k *Keeper) checkImagesAnswer() error {
+	return mounts.CheckAnswer(mounts.Patience, k.farm.Image.Directory, k.farm.TFTP.Directory)
+}
+
+// OpenChroot opens the root of a declared chroot. None is forced: a folder that is no root may be
+// one where nothing is mounted, and must not become an image.
+func (k *Keeper) OpenChroot(c farm.Chroot) (*chroot.Root, error) {
+	if err := k.CheckRootAnswers(c, mounts.Patience); err != nil {
+		return nil, err
+	}
+	root, err := chroot.Open(c.Path)
+	if err != nil {
+		return nil, fmt.Errorf("%w; is it mounted, and path right in %s?", err, k.farm.Path)
+	}
+	return root, nil
+}
+
+// openRoot opens a chroot for those who only look, and may see a package half installed.
+func (k *Keeper) openRoot(c farm.Chroot) (*clientRoot, error) {
+	opened, err := k.OpenChroot(c)
+	if err != nil {
+		return nil, err
+	}
+	opened.BelongsTo(c.IDOffset)
+	root := &clientRoot{Root: opened, declared: c, store: k.imageStore(c)}
+	if root.exclude, err = k.parseRealExcludes(c); err == nil {
+		root.mounts, err = root.TakeMounts(k.mountRules(c, root.exclude))
+	}
+	if err != nil {
+		opened.Close()
+		return nil, err
+	}
+	return root, nil
+}
+
+// lockRoot opens a chroot and keeps its package managers out. It waits for one that is at work.
+func (r *run) lockRoot(ctx context.Context, c farm.Chroot) (*clientRoot, error) {
+	defer r.beginStep("open", c.Name)()
+	root, err := r.openRoot(c)
+	if err != nil {
+		return nil, err
+	}
+	root.locks, err = r.locker.Lock(ctx, root.Root, cmp.Or(r.Patience, 5*time.Second))
+	if err == nil { // anew: it may have waited for long
+		root.mounts, err = root.TakeMounts(r.mountRules(c, root.exclude))
+	}
+	if err != nil {
+		root.close()
+		return nil, err
+	}
+	r.warnOfUnlockable(c, root.locks.Unlockable)
+	return root, nil
+}
+
+func (root *clientRoot) close() {
+	if root.locks != nil {
+		root.locks.Release()
+	}
+	root.Root.Close()
+}
+
+// isWritable reports whether files may be put into the tree; otherwise they go into the image only.
+func (root *clientRoot) isWritable() bool { return root.declared.Write && !root.System() }
+
+// ListMounts returns what is mounted in a declared chroot, and what of it belongs to its image.
+func (k *Keeper) ListMounts(c farm.Chroot, root *chroot.Root) ([]chroot.Mount, error) {
+	exclude, err := k.parseExcludes(c)
+	if err != nil {
+		return nil, err
+	}
+	return root.TakeMounts(k.mountRules(c, exclude))
+}
+
+func (k *Keeper) mountRules(c farm.Chroot, exclude *excludes.Patterns) chroot.MountRules {
+	return chroot.MountRules{Declared: c.Mounts, None: c.NoMounts, Empties: exclude.Empties, Apart: k.ownFolders()}
+}
+
+// warnOfUnlockable warns of a chroot whose package managers cannot be kept out.
+func (r *run) warnOfUnlockable(c farm.Chroot, unlockable []*chroot.UnlockableError) {
+	if len(unlockable) == 0 {
+		return
+	}
+	var managers []string
+	for _, u := range unlockable {
+		managers = append(managers, u.Manager)
+	}
+	r.warn("chroot %s: %v: its file system cannot lock files, so nothing keeps %s from changing the chroot meanwhile; "+
+		"start rpc.statd here and the lock service on the NFS server, or mount it with local_lock=all if nobody else changes it",
+		c.Name, unlockable[0], strings.Join(slices.Compact(managers), " and "))
+}
