@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// permute puts a command line that people type into the order that cli wants: the options of the
+// permuteArgs puts a command line that people type into the order that cli wants: the options of the
 // program, the command, the options of the command, "--", the arguments. People put options
 // anywhere:
 //
@@ -20,7 +20,7 @@ import (
 // The first line becomes the second. Options keep their order among themselves, so that the last of
 // two equal ones wins, and so do arguments. What follows "--" is arguments only. "help server add"
 // and "server add --help" are the same. An error is a usageError and names what was probably meant.
-func permute(app *cli.App, args []string) ([]string, error) {
+func permuteArgs(app *cli.App, args []string) ([]string, error) {
 	typed, err := readWords(app, args[1:])
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func permute(app *cli.App, args []string) ([]string, error) {
 		global, f := findFlag(app.Flags, o.name()), findFlag(c.Flags, o.name())
 		switch {
 		case global == nil && f == nil:
-			return nil, misplacedOption(app, c, o.name())
+			return nil, misplacedOptionError(app, c, o.name())
 		case o.lacksValue():
 			_, usage := flagWords(cmp.Or(global, f))
 			return nil, usagef("--%s needs a value: %s", o.name(), usage)
@@ -74,14 +74,14 @@ func checkArguments(c *cli.Command, args []string) error {
 		return usagef("something is missing: %s", argumentUsage(c))
 	}
 	if len(args) > len(known) && !takesMany(c) {
-		return unusedArgument(c, args[len(known)])
+		return unusedArgumentError(c, args[len(known)])
 	}
 	return nil
 }
 
 func takesMany(c *cli.Command) bool { return strings.HasSuffix(c.ArgsUsage, "...") }
 
-func unusedArgument(c *cli.Command, arg string) error {
+func unusedArgumentError(c *cli.Command, arg string) error {
 	return usagef("there is no use for %q: %s", arg, argumentUsage(c))
 }
 
@@ -135,7 +135,7 @@ func readWords(app *cli.App, args []string) (l typedLine, mistake error) {
 		for _, name := range names {
 			f := flags[name]
 			if f == nil {
-				mistake = cmp.Or(mistake, unknownOption(flags, name, arg))
+				mistake = cmp.Or(mistake, unknownOptionError(flags, name, arg))
 				continue
 			}
 			o := option{f, value, !glued}
@@ -215,7 +215,7 @@ func findCommand(app *cli.App, words []string) (c *cli.Command, arguments []stri
 			break
 		}
 		if next == nil {
-			return c, nil, unknownCommand(app, c, words)
+			return c, nil, unknownCommandError(app, c, words)
 		}
 		c, words = next, words[1:]
 	}

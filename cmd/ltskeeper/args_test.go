@@ -50,7 +50,7 @@ func TestPermute(t *testing.T) {
 		{"--help --dry-run", "help"},
 		{"server --version", "--version"},
 	} {
-		line, err := permute(testApp(), append([]string{"ltskeeper"}, strings.Fields(test.typed)...))
+		line, err := permuteArgs(testApp(), append([]string{"ltskeeper"}, strings.Fields(test.typed)...))
 		if err != nil {
 			t.Errorf("%s: %v", test.typed, err)
 			continue
@@ -119,7 +119,7 @@ func TestPermuteRefuses(t *testing.T) {
 		{"image diff a 1 2 3", `there is no use for "3": ltskeeper image diff [CHROOT] A B`},
 		{"help stauts", "there is no command stauts; did you mean status?"},
 	} {
-		_, err := permute(testApp(), append([]string{"ltskeeper"}, strings.Fields(test.typed)...))
+		_, err := permuteArgs(testApp(), append([]string{"ltskeeper"}, strings.Fields(test.typed)...))
 		got := ""
 		if err != nil {
 			got = err.Error()
@@ -136,7 +136,7 @@ func TestPermuteRefuses(t *testing.T) {
 // The command that shells ask is nothing that people type.
 func TestHiddenCommand(t *testing.T) {
 	t.Parallel()
-	_, err := permute(testApp(), []string{"ltskeeper", "complet"})
+	_, err := permuteArgs(testApp(), []string{"ltskeeper", "complet"})
 	if err == nil || strings.Contains(err.Error(), "complete") ||
 		bytes.Contains(explainCommand(testApp(), rootCommand(testApp())), []byte("complete ")) {
 		t.Error(err)
@@ -166,14 +166,14 @@ func TestPermuteAnyOrder(t *testing.T) {
 				line, o = append(line, o[0]...), o[1:]
 			}
 		}
-		got, err := permute(testApp(), line)
+		got, err := permuteArgs(testApp(), line)
 		if err != nil || !slices.Equal(got, want) {
 			t.Fatalf("%q\n got %q, %v\nwant %q", line, got, err, want)
 		}
 	}
 }
 
-// Whatever is typed, permute does not panic, and its outcome is in order already.
+// Whatever is typed, permuteArgs does not panic, and its outcome is in order already.
 func FuzzPermute(f *testing.F) {
 	for _, seed := range []string{
 		"", "--", "-", "--=", "--json=", "-q -v -n", "server add app04 --address 10.0.0.4", "help server",
@@ -182,18 +182,18 @@ func FuzzPermute(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, typed string) {
-		once, err := permute(testApp(), append([]string{"ltskeeper"}, strings.Split(typed, " ")...))
+		once, err := permuteArgs(testApp(), append([]string{"ltskeeper"}, strings.Split(typed, " ")...))
 		if err != nil {
 			return
 		}
-		twice, err := permute(testApp(), once)
+		twice, err := permuteArgs(testApp(), once)
 		if err != nil || !slices.Equal(once, twice) {
 			t.Fatalf("%q becomes %q, which becomes %q, %v", typed, once, twice, err)
 		}
 	})
 }
 
-// permute reads an option before it knows the command, so options of one name must be of one kind.
+// permuteArgs reads an option before it knows the command, so options of one name must be of one kind.
 func TestOptionsOfOneNameAreOfOneKind(t *testing.T) {
 	t.Parallel()
 	app := testApp()
@@ -204,7 +204,7 @@ func TestOptionsOfOneNameAreOfOneKind(t *testing.T) {
 				t.Errorf("%s: %s is %T here and %T elsewhere", owner, name, f, other)
 			}
 			if !strings.HasPrefix(name, "--") && takesValue(f) {
-				t.Errorf("%s: %s takes a value, which permute does not read", owner, name)
+				t.Errorf("%s: %s takes a value, which permuteArgs does not read", owner, name)
 			}
 		}
 	}

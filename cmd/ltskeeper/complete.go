@@ -49,34 +49,34 @@ type completion struct {
 // completions has every command that takes arguments or options with values. "" is the options of
 // every command.
 var completions = map[string]completion{
-	"": {options: map[string]source{"config": files}},
-	"server add": {map[string]source{"address": anything, "port": anything, "alias": anything, "group": groups,
+	"": {options: map[string]source{"config": listFiles}},
+	"server add": {map[string]source{"address": anything, "port": anything, "alias": anything, "group": listGroups,
 		"weight": anything, "pin": anything}, []source{anything}},
-	"server remove":  {arguments: []source{servers}},
-	"init":           {options: map[string]source{"chroot": files}},
-	"update-image":   {arguments: []source{chroots}},
-	"doctor":         {arguments: []source{chrootsAndServers}},
-	"keys collect":   {arguments: []source{servers}},
-	"keys list":      {arguments: []source{servers}},
-	"keys accept":    {arguments: []source{servers, pendingKeys}},
-	"keys reject":    {arguments: []source{servers, pendingKeys}},
-	"keys revoke":    {map[string]source{"file": files}, []source{servers, trustedKeys}},
-	"keys import":    {arguments: []source{servers, files}},
-	"keys export":    {options: map[string]source{"format": oneWordOf(derive.Formats), "ssh": files}},
-	"keys log":       {arguments: []source{servers}},
-	"image build":    {arguments: []source{chroots}},
-	"image verify":   {arguments: []source{chroots}},
-	"image diff":     {arguments: []source{chrootsAndGenerations, generations, afterChroot(generations)}},
-	"image rollback": {arguments: []source{chrootsAndGenerations, afterChroot(generations)}},
-	"image release":  {arguments: []source{chroots}},
-	"image pin":      {arguments: []source{chrootsAndGenerations, afterChroot(generations)}},
-	"image unpin":    {arguments: []source{chrootsAndGenerations, afterChroot(generations)}},
-	"image prune":    {arguments: []source{chroots}},
-	"lts-conf":       {arguments: []source{chroots}},
-	"lts-conf get": {map[string]source{"hostname": anything, "ip": anything, "mac": anything, "chroot": chroots},
-		[]source{settingKeys}},
-	"lts-conf check": {arguments: []source{files}},
-	"help":           {arguments: []source{commandWords}},
+	"server remove":  {arguments: []source{listServers}},
+	"init":           {options: map[string]source{"chroot": listFiles}},
+	"update-image":   {arguments: []source{listChroots}},
+	"doctor":         {arguments: []source{listChrootsAndServers}},
+	"keys collect":   {arguments: []source{listServers}},
+	"keys list":      {arguments: []source{listServers}},
+	"keys accept":    {arguments: []source{listServers, listPendingKeys}},
+	"keys reject":    {arguments: []source{listServers, listPendingKeys}},
+	"keys revoke":    {map[string]source{"file": listFiles}, []source{listServers, listTrustedKeys}},
+	"keys import":    {arguments: []source{listServers, listFiles}},
+	"keys export":    {options: map[string]source{"format": chooseFrom(derive.Formats), "ssh": listFiles}},
+	"keys log":       {arguments: []source{listServers}},
+	"image build":    {arguments: []source{listChroots}},
+	"image verify":   {arguments: []source{listChroots}},
+	"image diff":     {arguments: []source{listChrootsAndGenerations, listGenerations, afterChroot(listGenerations)}},
+	"image rollback": {arguments: []source{listChrootsAndGenerations, afterChroot(listGenerations)}},
+	"image release":  {arguments: []source{listChroots}},
+	"image pin":      {arguments: []source{listChrootsAndGenerations, afterChroot(listGenerations)}},
+	"image unpin":    {arguments: []source{listChrootsAndGenerations, afterChroot(listGenerations)}},
+	"image prune":    {arguments: []source{listChroots}},
+	"lts-conf":       {arguments: []source{listChroots}},
+	"lts-conf get": {map[string]source{"hostname": anything, "ip": anything, "mac": anything, "chroot": listChroots},
+		[]source{listSettings}},
+	"lts-conf check": {arguments: []source{listFiles}},
+	"help":           {arguments: []source{listCommands}},
 }
 
 func (t *tool) defineComplete() *cli.Command {
@@ -90,7 +90,7 @@ func (t *tool) defineComplete() *cli.Command {
 			var b strings.Builder
 			for _, c := range t.findCandidates(ctx.App, ctx.Args().Slice()) {
 				if isPlainWord(c.word) {
-					fmt.Fprintf(&b, "%s\t%s\n", c.word, visible(c.what))
+					fmt.Fprintf(&b, "%s\t%s\n", c.word, makeVisible(c.what))
 				}
 			}
 			return t.write([]byte(b.String()))
@@ -211,13 +211,13 @@ func (at *cursor) arguments() []candidate {
 	return slices.DeleteFunc(found, func(c candidate) bool { return slices.Contains(at.args, c.word) })
 }
 
-func files(*cursor) []candidate { return []candidate{anyFile} }
+func listFiles(*cursor) []candidate { return []candidate{anyFile} }
 
 // anything is what nobody can know beforehand.
 func anything(*cursor) []candidate { return nil }
 
-// oneWordOf is a fixed choice.
-func oneWordOf(words []string) source {
+// chooseFrom is a fixed choice.
+func chooseFrom(words []string) source {
 	return func(*cursor) []candidate {
 		var found []candidate
 		for _, w := range words {
@@ -227,7 +227,7 @@ func oneWordOf(words []string) source {
 	}
 }
 
-func commandWords(at *cursor) []candidate {
+func listCommands(at *cursor) []candidate {
 	c, rest, err := findCommand(at.app, at.args)
 	if err != nil || len(rest) > 0 {
 		return nil
@@ -235,7 +235,7 @@ func commandWords(at *cursor) []candidate {
 	return describeCommands(c)
 }
 
-func servers(at *cursor) []candidate {
+func listServers(at *cursor) []candidate {
 	var found []candidate
 	for _, s := range at.farm().Servers {
 		found = append(found, candidate{s.Name, strings.Join(slices.Concat(s.Addresses, s.Groups), " ")})
@@ -243,7 +243,7 @@ func servers(at *cursor) []candidate {
 	return found
 }
 
-func groups(at *cursor) []candidate {
+func listGroups(at *cursor) []candidate {
 	f := at.farm()
 	var words []string
 	for _, s := range f.Servers {
@@ -257,10 +257,10 @@ func groups(at *cursor) []candidate {
 	}
 	slices.Sort(words)
 	words = slices.DeleteFunc(slices.Compact(words), func(w string) bool { return w == "" })
-	return oneWordOf(words)(at)
+	return chooseFrom(words)(at)
 }
 
-func chroots(at *cursor) []candidate {
+func listChroots(at *cursor) []candidate {
 	var found []candidate
 	for _, c := range at.farm().Chroots {
 		found = append(found, candidate{c.Name, c.Path})
@@ -274,8 +274,8 @@ func (at *cursor) namesChroot() bool {
 		slices.ContainsFunc(at.farm().Chroots, func(c farm.Chroot) bool { return c.Name == at.args[0] })
 }
 
-// generations is those of the chroot that was typed, or of the only one.
-func generations(at *cursor) []candidate {
+// listGenerations is those of the chroot that was typed, or of the only one.
+func listGenerations(at *cursor) []candidate {
 	f := at.farm()
 	chroot := ""
 	switch {
@@ -293,7 +293,7 @@ func generations(at *cursor) []candidate {
 	}
 	var found []candidate
 	for _, g := range slices.Backward(list) {
-		what := "built " + stamp(g.Time)
+		what := "built " + formatTime(g.Time)
 		if g.Current {
 			what += ", current"
 		}
@@ -302,9 +302,13 @@ func generations(at *cursor) []candidate {
 	return found
 }
 
-func chrootsAndGenerations(at *cursor) []candidate { return append(chroots(at), generations(at)...) }
+func listChrootsAndGenerations(at *cursor) []candidate {
+	return append(listChroots(at), listGenerations(at)...)
+}
 
-func chrootsAndServers(at *cursor) []candidate { return append(chroots(at), servers(at)...) }
+func listChrootsAndServers(at *cursor) []candidate {
+	return append(listChroots(at), listServers(at)...)
+}
 
 // afterChroot is for what there is one more of behind the name of a chroot.
 func afterChroot(s source) source {
@@ -316,14 +320,14 @@ func afterChroot(s source) source {
 	}
 }
 
-func pendingKeys(at *cursor) []candidate { return at.keysOf((*trust.Store).Pending) }
+func listPendingKeys(at *cursor) []candidate { return at.listKeys((*trust.Store).Pending) }
 
-func trustedKeys(at *cursor) []candidate {
-	return at.keysOf(func(s *trust.Store, name string) ([]keys.Stored, error) { return s.Trusted(name, nil) })
+func listTrustedKeys(at *cursor) []candidate {
+	return at.listKeys(func(s *trust.Store, name string) ([]keys.Stored, error) { return s.Trusted(name, nil) })
 }
 
-// keysOf is the fingerprints of keys of the server that was typed first.
-func (at *cursor) keysOf(list func(s *trust.Store, name string) ([]keys.Stored, error)) []candidate {
+// listKeys is the fingerprints of keys of the server that was typed first.
+func (at *cursor) listKeys(list func(s *trust.Store, name string) ([]keys.Stored, error)) []candidate {
 	f := at.farm()
 	if len(at.args) == 0 {
 		return nil
@@ -347,8 +351,8 @@ func (at *cursor) keysOf(list func(s *trust.Store, name string) ([]keys.Stored, 
 	return found
 }
 
-// settingKeys is what every client's lts.conf sets.
-func settingKeys(at *cursor) []candidate {
+// listSettings is what every client's lts.conf sets.
+func listSettings(at *cursor) []candidate {
 	f := at.farm()
 	var found []candidate
 	for _, c := range f.Chroots {

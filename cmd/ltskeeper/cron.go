@@ -56,7 +56,7 @@ func (d reportDocument) cronKeys(p *page) []string {
 	added, removed := 0, 0
 	for _, s := range d.Servers {
 		if len(s.Added) > 0 {
-			changes = append(changes, change{s.Name, "now trusts", s.Added, ways(s.Added)})
+			changes = append(changes, change{s.Name, "now trusts", s.Added, describeOrigins(s.Added)})
 		}
 		if len(s.Removed) > 0 {
 			changes = append(changes, change{s.Name, "no longer trusts", s.Removed, ""})
@@ -66,15 +66,15 @@ func (d reportDocument) cronKeys(p *page) []string {
 	var parts []string
 	if len(changes) > some {
 		if added > 0 {
-			parts = append(parts, count(added, "key is", "keys are")+" trusted now")
+			parts = append(parts, countNoun(added, "key is", "keys are")+" trusted now")
 		}
 		if removed > 0 {
-			parts = append(parts, count(removed, "key is", "keys are")+" no longer trusted")
+			parts = append(parts, countNoun(removed, "key is", "keys are")+" no longer trusted")
 		}
 		return append(parts, "to see them: "+p.commandLine("keys log"))
 	}
 	for _, c := range changes {
-		what := count(len(c.keys), "key", "keys")
+		what := countNoun(len(c.keys), "key", "keys")
 		if added+removed <= few {
 			var each []string
 			for _, k := range c.keys {
@@ -87,8 +87,8 @@ func (d reportDocument) cronKeys(p *page) []string {
 	return parts
 }
 
-// ways is how keys came to be trusted, like " (first-use)".
-func ways(list []keeper.Key) string {
+// describeOrigins is how keys came to be trusted, like " (first-use)".
+func describeOrigins(list []keeper.Key) string {
 	var words []string
 	for _, k := range list {
 		word := k.Origin.What()
@@ -123,9 +123,9 @@ func (d reportDocument) cronChroot(name string) string {
 				part += " with new " + allOf(files)
 				files = nil
 			}
-			part += ", " + size(i.Size)
+			part += ", " + formatSize(i.Size)
 			if i.Reused > 0 {
-				part += fmt.Sprintf(", %s of it read anew", size(i.Read))
+				part += fmt.Sprintf(", %s of it read anew", formatSize(i.Read))
 			}
 			if i.Kernel != "" {
 				part += ", kernel " + i.Kernel

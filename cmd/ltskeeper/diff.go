@@ -10,9 +10,9 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 )
 
-// unified is what a dry run would change in a file, in the form that diff -u prints and patch
+// diffFile is what a dry run would change in a file, in the form that diff -u prints and patch
 // reads.
-func unified(f keeper.File) string {
+func diffFile(f keeper.File) string {
 	out := diff.Diff(f.Path, []byte(f.Old), f.Path, []byte(f.New))
 	_, out, _ = bytes.Cut(out, []byte("\n")) // the "diff old new" line says nothing more
 	return string(out)

@@ -71,11 +71,11 @@ func (d doctorDocument) text(p *page) {
 	switch {
 	case problems+advice > 0:
 		p.paragraph(0,
-			fmt.Sprintf("%s and %s. Looked at %s in %s.", count(problems, "problem", "problems"),
-				count(advice, "piece of advice", "pieces of advice"), checked, lasted(d.Duration)))
+			fmt.Sprintf("%s and %s. Looked at %s in %s.", countNoun(problems, "problem", "problems"),
+				countNoun(advice, "piece of advice", "pieces of advice"), checked, formatDuration(d.Duration)))
 	default:
 		p.paragraph(0,
-			fmt.Sprintf("Nothing is wrong that could be seen of %s in %s: %s.", checked, lasted(d.Duration), d.what()))
+			fmt.Sprintf("Nothing is wrong that could be seen of %s in %s: %s.", checked, formatDuration(d.Duration), d.what()))
 	}
 	d.nothing(p)
 	if len(d.Unseen) > 0 {
@@ -96,13 +96,13 @@ func (d doctorDocument) nothing(p *page) {
 		p.printf("No client root is declared. Put one into %s as [[chroot]].\n", p.config)
 	}
 	if d.Servers == 0 {
-		noServer(p)
+		printNoServer(p)
 	}
 }
 
 // checked says how much was looked at.
 func (d doctorDocument) checked() string {
-	parts := []string{count(d.Servers, "server", "servers"), count(d.Chroots, "chroot", "chroots")}
+	parts := []string{countNoun(d.Servers, "server", "servers"), countNoun(d.Chroots, "chroot", "chroots")}
 	if d.Machine {
 		return strings.Join(parts, ", ") + " and this machine"
 	}
@@ -156,7 +156,7 @@ func (d doctorDocument) section(p *page, heading string, colour style, severity 
 			told[same(f)] = true
 			p.printf("\n%s\n",
 				p.paint(bold,
-					strings.Join(of[same(f)][:alike-1], ", ")+" and "+count(len(of[same(f)])-alike+1, "more server",
+					strings.Join(of[same(f)][:alike-1], ", ")+" and "+countNoun(len(of[same(f)])-alike+1, "more server",
 						"more servers")))
 			p.finding(f, colour, f.Subject+": ")
 			p.paragraph(4, "The others are like it; --verbose shows each.")
@@ -199,7 +199,7 @@ func (p *page) labelled(indent int, label styled, plain, sentence string) {
 	}
 	line, width := strings.Repeat(" ", indent)+string(label), indent+len(plain)
 	empty := plain == ""
-	for _, word := range strings.Fields(visible(sentence)) {
+	for _, word := range strings.Fields(makeVisible(sentence)) {
 		if !empty && width+1+len(word) > columns {
 			p.WriteString(line + "\n")
 			line, width, empty = strings.Repeat(" ", hang), hang, true

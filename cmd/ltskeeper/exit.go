@@ -42,8 +42,8 @@ type outcome int
 
 func (o outcome) Error() string { return fmt.Sprintf("exit %d", int(o)) }
 
-// outcomeOf is what a report means for the exit code.
-func outcomeOf(r *keeper.Report) error {
+// decideOutcome is what a report means for the exit code.
+func decideOutcome(r *keeper.Report) error {
 	switch {
 	case r.NeedsDecision():
 		return outcome(exitDecision)
@@ -81,7 +81,7 @@ func (t *tool) complain(w io.Writer, err error) {
 		return
 	}
 	for line := range strings.Lines(t.explainError(err)) {
-		fmt.Fprintf(w, "ltskeeper: %s\n", visible(strings.TrimSuffix(line, "\n")))
+		fmt.Fprintf(w, "ltskeeper: %s\n", makeVisible(strings.TrimSuffix(line, "\n")))
 	}
 	if hint := t.hint(err); hint != "" {
 		fmt.Fprintf(w, "ltskeeper: %s\n", hint)
@@ -114,7 +114,7 @@ func (t *tool) hint(err error) string {
 	return ""
 }
 
-// warn writes what a person should know although the work is done. It is said even with --quiet.
-func warn(w io.Writer, warning string) {
-	fmt.Fprintf(w, "ltskeeper: warning: %s\n", visible(warning))
+// printWarning writes what a person should know although the work is done. It is said even with --quiet.
+func printWarning(w io.Writer, warning string) {
+	fmt.Fprintf(w, "ltskeeper: warning: %s\n", makeVisible(warning))
 }

@@ -89,12 +89,12 @@ func chrootAndNumber(f *farm.Farm, args []string) (chroot string, number int, er
 	case len(f.Chroots) == 1:
 		chroot = f.Chroots[0].Name
 	case len(f.Chroots) == 0:
-		return "", number, noChroot(f)
+		return "", number, missingChrootError(f)
 	default:
 		return "", number, usagef("there are several chroots, so name one: %s", oneOf(chrootNames(f)))
 	}
 	if len(args) > 0 {
-		number, err = generation(args[0])
+		number, err = parseGeneration(args[0])
 	}
 	return chroot, number, err
 }
@@ -119,12 +119,12 @@ type rolledBackDocument struct {
 
 func (d rolledBackDocument) text(p *page) {
 	p.printf("%s is at generation %d, built %s, and held there.\n", d.Chroot, d.Generation.Number,
-		stamp(d.Generation.Time))
+		formatTime(d.Generation.Time))
 	p.printf("To build from its tree again: %s\n", p.commandLine("image release", d.Chroot))
 }
 
 func (t *tool) imageRelease(ctx *cli.Context, k *keeper.Keeper) error {
-	args, err := chosenChroots(ctx, k)
+	args, err := chooseChroots(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (d pinnedDocument) text(p *page) {
 }
 
 func (t *tool) imagePrune(ctx *cli.Context, k *keeper.Keeper) error {
-	chroots, err := chosenChroots(ctx, k)
+	chroots, err := chooseChroots(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ type prunedDocument struct {
 
 func (d prunedDocument) text(p *page) {
 	for _, c := range d.Pruned {
-		p.printf("%s: deleted %s\n", c.Chroot, numbers(c.Generations))
+		p.printf("%s: deleted %s\n", c.Chroot, joinNumbers(c.Generations))
 	}
 	if len(d.Pruned) == 0 {
 		p.printf("Nothing to do: every generation is still needed.\n")

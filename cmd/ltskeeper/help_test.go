@@ -51,7 +51,7 @@ func TestExamples(t *testing.T) {
 			command, _, _ := strings.Cut(line, "  ") // and what is said about it
 			command, _, _ = strings.Cut(command, " | ")
 			command, _, _ = strings.Cut(command, " > ")
-			if _, err := permute(app, strings.Fields(command)); err != nil {
+			if _, err := permuteArgs(app, strings.Fields(command)); err != nil {
 				t.Errorf("%s: %s: %v", where, command, err)
 			}
 			tried++

@@ -73,12 +73,12 @@ func forceFlag() cli.Flag {
 }
 
 func (t *tool) imageBuild(ctx *cli.Context, k *keeper.Keeper) error {
-	chroots, err := chosenChroots(ctx, k)
+	chroots, err := chooseChroots(ctx, k)
 	if err != nil {
 		return err
 	}
 	if len(k.Farm().Chroots) == 0 {
-		return noChroot(k.Farm())
+		return missingChrootError(k.Farm())
 	}
 	report, stop := t.watch("image")
 	r, err := k.BuildImages(ctx.Context,
@@ -104,8 +104,8 @@ func (d imagesDocument) text(p *page) {
 	t := rows{p.head("CHROOT", "GENERATION", "", "BUILT", "SIZE", "FILES", "READ", "REUSED", "KERNEL")}
 	for _, i := range d.Images {
 		for _, g := range i.Generations {
-			t.add(i.Chroot, g.Number, p.standing(i, g), stamp(g.Time), size(g.Size),
-				g.Files, size(g.Read), size(g.Reused), cmp.Or(g.Kernel, "-"))
+			t.add(i.Chroot, g.Number, p.standing(i, g), formatTime(g.Time), formatSize(g.Size),
+				g.Files, formatSize(g.Read), formatSize(g.Reused), cmp.Or(g.Kernel, "-"))
 		}
 	}
 	switch {
@@ -117,7 +117,7 @@ func (d imagesDocument) text(p *page) {
 	}
 	for _, i := range d.Images {
 		if i.Problem != "" {
-			p.warning(i.Chroot + ": " + i.Problem)
+			p.printWarning(i.Chroot + ": " + i.Problem)
 		}
 	}
 }

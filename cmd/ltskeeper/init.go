@@ -200,7 +200,7 @@ func taken(a adopt.Taken) string {
 	if a.To == "" {
 		return ""
 	}
-	return count(a.Lines, "line", "lines")
+	return countNoun(a.Lines, "line", "lines")
 }
 
 // arrow names the file beside the declaration into which something went.

@@ -12,12 +12,12 @@ import (
 )
 
 func (t *tool) imageVerify(ctx *cli.Context, k *keeper.Keeper) error {
-	chroots, err := chosenChroots(ctx, k)
+	chroots, err := chooseChroots(ctx, k)
 	if err != nil {
 		return err
 	}
 	if len(k.Farm().Chroots) == 0 {
-		return noChroot(k.Farm())
+		return missingChrootError(k.Farm())
 	}
 	_, stop := t.watch("verify")
 	all, err := k.VerifyImages(ctx.Context, keeper.VerifyOptions{Chroots: chroots, Tree: ctx.Bool("tree")})
@@ -31,11 +31,11 @@ func (t *tool) imageVerify(ctx *cli.Context, k *keeper.Keeper) error {
 	if err := t.print(verifiedDocument{Images: notNil(all), tree: ctx.Bool("tree")}); err != nil {
 		return err
 	}
-	return t.unsound(all)
+	return t.reportUnsound(all)
 }
 
-// unsound is the error for images that are not what they should be, with what to do about each.
-func (t *tool) unsound(all []keeper.Verified) error {
+// reportUnsound is the error for images that are not what they should be, with what to do about each.
+func (t *tool) reportUnsound(all []keeper.Verified) error {
 	var found []error
 	for _, v := range all {
 		switch {
@@ -90,11 +90,11 @@ func (p *page) changes(indent int, changes []keeper.Change) {
 		sizes := ""
 		switch {
 		case c.Change == "added":
-			sizes = size(c.NewSize)
+			sizes = formatSize(c.NewSize)
 		case c.Change == "removed":
-			sizes = size(c.OldSize)
+			sizes = formatSize(c.OldSize)
 		case c.OldSize != c.NewSize:
-			sizes = size(c.OldSize) + " -> " + size(c.NewSize)
+			sizes = formatSize(c.OldSize) + " -> " + formatSize(c.NewSize)
 		}
 		t.add(p.paint(styles[c.Change], c.Change), c.Path, sizes, strings.Join(c.What, ", "))
 	}
@@ -106,7 +106,7 @@ func (t *tool) imageDiff(ctx *cli.Context, k *keeper.Keeper) error {
 	last := len(args) - 1
 	d := diffDocument{}
 	var err error
-	if d.B, err = generation(args[last]); err != nil {
+	if d.B, err = parseGeneration(args[last]); err != nil {
 		return err
 	}
 	if d.Chroot, d.A, err = chrootAndNumber(k.Farm(), args[:last]); err != nil {
@@ -125,7 +125,7 @@ func (t *tool) imageDiff(ctx *cli.Context, k *keeper.Keeper) error {
 	return t.print(d)
 }
 
-func generation(word string) (int, error) {
+func parseGeneration(word string) (int, error) {
 	n, err := strconv.Atoi(word)
 	if err != nil || n < 0 {
 		return 0, usagef("%q is no generation: ltskeeper image list shows their numbers", word)

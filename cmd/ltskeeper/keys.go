@@ -68,7 +68,7 @@ trusted one of its type. Without a terminal nothing is asked, and the fingerprin
 }
 
 func (t *tool) keysCollect(ctx *cli.Context, k *keeper.Keeper) error {
-	names, err := declaredNames(k.Farm(), ctx.Args().Slice())
+	names, err := findServers(k.Farm(), ctx.Args().Slice())
 	if err != nil {
 		return err
 	}
@@ -78,11 +78,11 @@ func (t *tool) keysCollect(ctx *cli.Context, k *keeper.Keeper) error {
 	return t.printReport(r, err)
 }
 
-// declaredNames checks the names that were typed, before any work is done.
-func declaredNames(f *farm.Farm, typed []string) ([]string, error) {
+// findServers checks the names that were typed, before any work is done.
+func findServers(f *farm.Farm, typed []string) ([]string, error) {
 	var names []string
 	for _, name := range typed {
-		s, err := declared(f, name)
+		s, err := findServer(f, name)
 		if err != nil {
 			return nil, err
 		}
@@ -92,7 +92,7 @@ func declaredNames(f *farm.Farm, typed []string) ([]string, error) {
 }
 
 func (t *tool) keysList(ctx *cli.Context, k *keeper.Keeper) error {
-	names, err := declaredNames(k.Farm(), ctx.Args().Slice())
+	names, err := findServers(k.Farm(), ctx.Args().Slice())
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (d keysDocument) text(p *page) {
 			for _, k := range group.keys {
 				seen := ""
 				if k.Seen != nil {
-					seen = "seen " + ago(p.now, *k.Seen)
+					seen = "seen " + formatAge(p.now, *k.Seen)
 				}
 				row := append([]any{group.label}, keyRow(k)...)
 				t.add(append(row, seen, k.Comment, p.paint(yellow, k.Weak))...)
@@ -152,41 +152,41 @@ func (t *tool) keysAccept(ctx *cli.Context, k *keeper.Keeper) error {
 	if err != nil {
 		return err
 	}
-	if err := t.acceptable(k.Farm(), s, chosen); err != nil {
+	if err := t.checkAcceptable(k.Farm(), s, chosen); err != nil {
 		return err
 	}
 	if len(args) == 1 && !t.term.person {
 		return usagef("there is no terminal to ask on, so name the keys that are right: %s",
-			t.commandLine("keys accept "+s.Name, fingerprints(chosen)...))
+			t.commandLine("keys accept "+s.Name, listFingerprints(chosen)...))
 	}
 	if t.term.person {
 		p := t.newPage()
 		p.printf("%s:\n", s.Name)
 		s := s
 		s.Pending, s.Rejected = chosen, nil
-		p.comparison(2, concerned(s))
+		p.comparison(2, keepConcerned(s))
 		p.printf("Compare with what its own console says: %s\n", consoleCommand(chosen))
 		refusal := errors.New("nothing is accepted; to refuse the keys: " + t.commandLine("keys reject", s.Name))
 		if err := t.term.confirm(ctx.Context, p, "Trust what it shows?", refusal); err != nil {
 			return err
 		}
 	}
-	accepted, err := k.AcceptKeys(s.Name, fingerprints(chosen))
+	accepted, err := k.AcceptKeys(s.Name, listFingerprints(chosen))
 	if err != nil {
 		return err
 	}
 	return t.announce(acceptedDocument{Server: s.Name, Accepted: accepted, Replaced: sameTypes(s.Keys, accepted)})
 }
 
-// acceptable says why nobody can accept these keys at once, and what to do instead.
-func (t *tool) acceptable(f *farm.Farm, s keeper.Server, chosen []keeper.Key) error {
+// checkAcceptable says why nobody can accept these keys at once, and what to do instead.
+func (t *tool) checkAcceptable(f *farm.Farm, s keeper.Server, chosen []keeper.Key) error {
 	for _, k := range chosen {
 		if len(s.Declared.Pins) > 0 && !slices.Contains(s.Declared.Pins, k.Fingerprint) {
 			return usagef("%s has pins, and %s is none of them; if it is right, add it to the pins in %s",
 				s.Name, k.Fingerprint, f.ServerPath(s.Name))
 		}
 	}
-	if twoOfOneType(chosen) {
+	if hasTwoOfOneType(chosen) {
 		return usagef("%s shows several keys of one type; name the one that is right: %s",
 			s.Name, t.commandLine("keys accept "+s.Name+" FINGERPRINT"))
 	}
@@ -195,7 +195,7 @@ func (t *tool) acceptable(f *farm.Farm, s keeper.Server, chosen []keeper.Key) er
 
 // choosePending finds the waiting keys that the arguments of accept or reject mean.
 func (t *tool) choosePending(k *keeper.Keeper, args []string) (s keeper.Server, chosen []keeper.Key, err error) {
-	declared, err := declared(k.Farm(), args[0])
+	declared, err := findServer(k.Farm(), args[0])
 	if err != nil {
 		return s, nil, err
 	}
@@ -255,7 +255,7 @@ func (t *tool) keysReject(ctx *cli.Context, k *keeper.Keeper) error {
 	if err != nil {
 		return err
 	}
-	rejected, err := k.RejectKeys(s.Name, fingerprints(chosen))
+	rejected, err := k.RejectKeys(s.Name, listFingerprints(chosen))
 	if err != nil {
 		return err
 	}

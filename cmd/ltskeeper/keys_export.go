@@ -46,7 +46,7 @@ func (t *tool) keysExport(ctx *cli.Context) error {
 		if format != "" {
 			return usagef("--own prints public key lines, and has no --format")
 		}
-		own, err := ownKeys(ctx.Context, ctx.String("ssh"))
+		own, err := readOwnKeys(ctx.Context, ctx.String("ssh"))
 		if err != nil {
 			return err
 		}
@@ -66,8 +66,8 @@ func (t *tool) keysExport(ctx *cli.Context) error {
 	return t.print(rawDocument{"export": string(data)})
 }
 
-// ownKeys is the public key lines of sshd on this machine.
-func ownKeys(ctx context.Context, folder string) ([]string, error) {
+// readOwnKeys is the public key lines of sshd on this machine.
+func readOwnKeys(ctx context.Context, folder string) ([]string, error) {
 	data, err := readKeyFiles(ctx, folder)
 	if err != nil {
 		return nil, fmt.Errorf("export this machine's keys: %w", err)

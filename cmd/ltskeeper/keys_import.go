@@ -33,7 +33,7 @@ and the exit code is 3.
 
 func (t *tool) keysImport(ctx *cli.Context, k *keeper.Keeper) error {
 	args := ctx.Args().Slice()
-	s, err := declared(k.Farm(), args[0])
+	s, err := findServer(k.Farm(), args[0])
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (t *tool) keysImport(ctx *cli.Context, k *keeper.Keeper) error {
 	}
 	lines, mistakes := keys.ReadLines(data)
 	for _, m := range mistakes {
-		warn(os.Stderr, fmt.Sprintf("%s:%v; the line is left out", source, m))
+		printWarning(os.Stderr, fmt.Sprintf("%s:%v; the line is left out", source, m))
 	}
 	done, err := k.ImportKeys(s.Name, lines)
 	if err != nil {
@@ -118,7 +118,7 @@ func (d importDocument) text(p *page) {
 	}
 	p.keyList("In conflict with another trusted or a rejected key, so they wait for your decision:", d.Conflicts)
 	if len(d.Conflicts) > 0 {
-		p.printf("  If they are right: %s\n", p.commandLine("keys accept "+d.Server, fingerprints(d.Conflicts)...))
+		p.printf("  If they are right: %s\n", p.commandLine("keys accept "+d.Server, listFingerprints(d.Conflicts)...))
 	}
 	for _, r := range d.Refused {
 		p.printf("Refused: %s %s: %s\n", keyType(r.Key), r.Fingerprint, r.Reason)
@@ -127,7 +127,7 @@ func (d importDocument) text(p *page) {
 		return
 	}
 	if d.Skipped > 0 {
-		p.printf("%s about others, or with a marker, left out.\n", count(d.Skipped, "line is", "lines are"))
+		p.printf("%s about others, or with a marker, left out.\n", countNoun(d.Skipped, "line is", "lines are"))
 	}
 	if len(d.New) > 0 {
 		p.nextUpdate("know it")

@@ -31,7 +31,7 @@ func (t *tool) keysLog(ctx *cli.Context, k *keeper.Keeper) error {
 		return err
 	}
 	for _, line := range unreadable {
-		warn(os.Stderr, fmt.Sprintf("line %d of the log cannot be read and is left out", line))
+		printWarning(os.Stderr, fmt.Sprintf("line %d of the log cannot be read and is left out", line))
 	}
 	d := logDocument{Log: []trust.Entry{}}
 	names := ctx.Args().Slice()
@@ -55,7 +55,7 @@ func (d logDocument) text(p *page) {
 		if server == "*" {
 			server = "any server"
 		}
-		t.add(stamp(e.Time), server, keyType(keeper.Key{Type: e.Type}), e.Key,
+		t.add(formatTime(e.Time), server, keyType(keeper.Key{Type: e.Type}), e.Key,
 			fmt.Sprintf("%s -> %s", e.From, e.To), e.By, e.Order)
 	}
 	if len(d.Log) > 0 {

@@ -34,7 +34,7 @@ revoked with it. On a terminal it asks first. A server without a trusted key nee
 }
 
 func (t *tool) keysRevoke(ctx *cli.Context, k *keeper.Keeper) error {
-	o, err := revokeOptions(ctx, k.Farm())
+	o, err := readRevokeOptions(ctx, k.Farm())
 	if err != nil {
 		return err
 	}
@@ -59,27 +59,27 @@ func (t *tool) keysRevoke(ctx *cli.Context, k *keeper.Keeper) error {
 	return errors.Join(err, t.announce(revokedDocument{done, "These keys are revoked:"}))
 }
 
-// revokeOptions reads the command line.
-func revokeOptions(ctx *cli.Context, f *farm.Farm) (o keeper.RevokeOptions, err error) {
+// readRevokeOptions reads the command line.
+func readRevokeOptions(ctx *cli.Context, f *farm.Farm) (o keeper.RevokeOptions, err error) {
 	o.SpareOffspring = ctx.Bool("keep-offspring")
 	args := ctx.Args()
 	if file := ctx.String("file"); file != "" {
 		if args.Present() {
-			return o, unusedArgument(ctx.Command, args.First())
+			return o, unusedArgumentError(ctx.Command, args.First())
 		}
-		o.Keys, err = keysOf(ctx.Context, file)
+		o.Keys, err = readKeysOf(ctx.Context, file)
 		return o, err
 	}
 	if err := checkArguments(ctx.Command, args.Slice()); err != nil {
 		return o, err
 	}
-	s, err := declared(f, args.First())
+	s, err := findServer(f, args.First())
 	o.Server, o.Fingerprints = s.Name, args.Tail()
 	return o, err
 }
 
-// keysOf reads all keys of a file, each line of which must be one.
-func keysOf(ctx context.Context, file string) ([]keys.Stored, error) {
+// readKeysOf reads all keys of a file, each line of which must be one.
+func readKeysOf(ctx context.Context, file string) ([]keys.Stored, error) {
 	data, err := regular.ReadGiven(ctx, file, maxImport)
 	if err != nil {
 		return nil, fmt.Errorf("read keys: %w", err)

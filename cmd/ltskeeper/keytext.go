@@ -31,8 +31,8 @@ func keyTypes(keys []keeper.Key) string {
 	return strings.Join(slices.Compact(types), " ")
 }
 
-// provenance is how a key came to be trusted.
-func provenance(k keeper.Key) string {
+// describeProvenance is how a key came to be trusted.
+func describeProvenance(k keeper.Key) string {
 	if k.Comment == "" {
 		return ""
 	}

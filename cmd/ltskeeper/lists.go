@@ -100,7 +100,7 @@ func renderLTSConf(k *keeper.Keeper, chroots []string) ([]byte, error) {
 		chroots = chrootNames(f)
 	}
 	if len(chroots) == 0 {
-		return nil, noChroot(f)
+		return nil, missingChrootError(f)
 	}
 	var first []byte
 	for i, name := range chroots {
@@ -124,7 +124,7 @@ func chrootNames(f *farm.Farm) []string {
 	return names
 }
 
-func noChroot(f *farm.Farm) error {
+func missingChrootError(f *farm.Farm) error {
 	return usagef("no chroot is declared: put one into %s as [[chroot]]", f.Path)
 }
 
@@ -200,7 +200,7 @@ func (t *tool) ltsConfCheck(ctx *cli.Context) error {
 		return err
 	}
 	if d.errors() > 0 {
-		return errors.New(args[0] + " is not fit for clients: " + count(d.errors(), "error", "errors"))
+		return errors.New(args[0] + " is not fit for clients: " + countNoun(d.errors(), "error", "errors"))
 	}
 	return nil
 }
@@ -219,12 +219,12 @@ func (t *tool) clientReader(file string) (readFile func(string) ([]byte, error),
 			}
 		}
 	}
-	return besideReader(file), func() {}
+	return readBeside(file), func() {}
 }
 
-// besideReader reads included files. A relative name is one beside the including file, as on a
+// readBeside reads included files. A relative name is one beside the including file, as on a
 // client whose getltscfg runs in that folder.
-func besideReader(file string) func(string) ([]byte, error) {
+func readBeside(file string) func(string) ([]byte, error) {
 	return func(path string) ([]byte, error) {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(filepath.Dir(file), path)

@@ -33,7 +33,7 @@ var version = ""
 const defaultConfig = "/etc/ltskeeper/ltskeeper.toml"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
+	ctx, stop := signal.NotifyContext(context.Background(), endingSignals()...)
 	context.AfterFunc(ctx, stop) // so that a second signal kills
 	t := &tool{out: os.Stdout, term: openTerminal()}
 	err := t.run(ctx, os.Args)
@@ -44,9 +44,9 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// endings is the signals that end a run in an orderly way. A terminal that goes away is one of
+// endingSignals is the signals that end a run in an orderly way. A terminal that goes away is one of
 // them, unless nohup has the run outlive it.
-func endings() []os.Signal {
+func endingSignals() []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
 		signals = append(signals, syscall.SIGHUP)
@@ -69,7 +69,7 @@ type tool struct {
 // run does what a command line says.
 func (t *tool) run(ctx context.Context, args []string) error {
 	app := t.defineApp()
-	line, err := permute(app, args)
+	line, err := permuteArgs(app, args)
 	if err != nil {
 		return err
 	}

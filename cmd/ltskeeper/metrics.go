@@ -29,7 +29,7 @@ func keepMetrics(k *keeper.Keeper, r *keeper.Report, failure error, began, ended
 	m, unknown := k.Measure(r)
 	code := exitCode(failure)
 	if failure == nil {
-		code = exitCode(outcomeOf(r))
+		code = exitCode(decideOutcome(r))
 	}
 	err := writeMetrics(path, collectMetrics(m, r, code, began, ended))
 	switch {

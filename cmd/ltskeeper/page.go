@@ -18,7 +18,7 @@ type document interface {
 // print puts a document on standard output.
 func (t *tool) print(d document) error {
 	if t.json {
-		data, err := encode(d)
+		data, err := encodeJSON(d)
 		if err != nil {
 			return err
 		}
@@ -79,13 +79,13 @@ type page struct {
 func (p *page) printf(format string, args ...any) {
 	for i, arg := range args {
 		switch arg := arg.(type) {
-		case styled: // made by styled, visible already
+		case styled: // made by paint, visible already
 		case string:
-			args[i] = visible(arg)
+			args[i] = makeVisible(arg)
 		case error:
-			args[i] = visible(arg.Error())
+			args[i] = makeVisible(arg.Error())
 		case fmt.Stringer:
-			args[i] = visible(arg.String())
+			args[i] = makeVisible(arg.String())
 		}
 	}
 	fmt.Fprintf(p, format, args...)
@@ -100,7 +100,7 @@ func (p *page) raw(text string) {
 	}
 	for line := range strings.Lines(text) {
 		body, ended := strings.CutSuffix(line, "\n")
-		p.WriteString(visible(body))
+		p.WriteString(makeVisible(body))
 		if ended {
 			p.WriteByte('\n')
 		}
@@ -122,7 +122,7 @@ const (
 type styled string
 
 func (p *page) paint(s style, text string) styled {
-	text = visible(text)
+	text = makeVisible(text)
 	if !p.term.color || s == plain || text == "" {
 		return styled(text)
 	}
@@ -137,7 +137,7 @@ func (p *page) heading(text string) {
 	p.printf("%s\n", p.paint(bold, text))
 }
 
-func (p *page) warning(text string) { p.printf("%s %s\n", p.paint(yellow, "Warning:"), text) }
+func (p *page) printWarning(text string) { p.printf("%s %s\n", p.paint(yellow, "Warning:"), text) }
 
 // nextUpdate is what to type to make the clients know or forget what was decided.
 func (p *page) nextUpdate(what string) {
@@ -182,7 +182,7 @@ func (p *page) fill(indent, hang, columns int, label styled, sentence string) {
 	line, width := renderCell(label)
 	line, width = strings.Repeat(" ", indent)+line, indent+width
 	empty := label == ""
-	for _, word := range strings.Fields(visible(sentence)) {
+	for _, word := range strings.Fields(makeVisible(sentence)) {
 		if !empty && width+1+len(word) > columns {
 			p.WriteString(line + "\n")
 			line, width, empty = strings.Repeat(" ", hang), hang, true
@@ -212,6 +212,6 @@ func renderCell(cell any) (text string, width int) {
 	if s, is := cell.(styled); is {
 		return string(s), len(colours.ReplaceAllString(string(s), ""))
 	}
-	text = visible(fmt.Sprint(cell))
+	text = makeVisible(fmt.Sprint(cell))
 	return text, len(text)
 }

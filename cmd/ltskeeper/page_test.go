@@ -24,7 +24,7 @@ func TestVisible(t *testing.T) {
 		"clown \U0001f921":     `clown \U0001f921`,
 		`quotes ' " and \back`: `quotes ' " and \back`,
 	} {
-		if got := visible(in); got != want {
+		if got := makeVisible(in); got != want {
 			t.Errorf("visible(%q) = %s, want %s", in, got, want)
 		}
 	}
@@ -90,13 +90,13 @@ func TestNumbersForPeople(t *testing.T) {
 		0: "0 B", 999: "999 B", 1000: "1.0 kB", 9949: "9.9 kB", 9951: "10 kB", 999_499: "999 kB",
 		999_600: "1.0 MB", 597_900_000: "598 MB", 1_600_000_000: "1.6 GB", 1 << 62: "4.6 EB",
 	} {
-		if got := size(n); got != want {
+		if got := formatSize(n); got != want {
 			t.Errorf("size(%d) = %s, want %s", n, got, want)
 		}
 	}
 	for n, want := range map[int]string{0: "0 files", 1: "1 file", 999: "999 files", 34913: "34,913 files",
 		1234567: "1,234,567 files"} {
-		if got := count(n, "file", "files"); got != want {
+		if got := countNoun(n, "file", "files"); got != want {
 			t.Errorf("count(%d) = %s, want %s", n, got, want)
 		}
 	}
@@ -106,7 +106,7 @@ func TestNumbersForPeople(t *testing.T) {
 		time.Minute: "1 min ago", 119 * time.Minute: "1 h ago",
 		47 * time.Hour: "47 h ago", 48 * time.Hour: "2 days ago",
 	} {
-		if got := ago(now, now.Add(-d)); got != want {
+		if got := formatAge(now, now.Add(-d)); got != want {
 			t.Errorf("ago(%s) = %s, want %s", d, got, want)
 		}
 	}
@@ -135,7 +135,7 @@ func (word) text(*page) {}
 func TestEncodeIsASCII(t *testing.T) {
 	t.Parallel()
 	in := nasty + "<gr\u00f6\u00dfe> \u2028 \U0001f921 \x7f"
-	data, err := encode(word{in})
+	data, err := encodeJSON(word{in})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func FuzzVisible(f *testing.F) {
 	f.Add(nasty)
 	f.Add("raw \xff\xfe \ufffd")
 	f.Fuzz(func(t *testing.T, s string) {
-		if got := visible(s); strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r > '~' }) {
+		if got := makeVisible(s); strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r > '~' }) {
 			t.Errorf("visible(%q) = %q", s, got)
 		}
 	})

@@ -29,7 +29,7 @@ func newReportDocument(r *keeper.Report) reportDocument {
 	d := reportDocument{Report: r}
 	for _, f := range r.Files {
 		if r.DryRun && f.Changed {
-			d.Diffs = append(d.Diffs, fileDiff{f.Path, unified(f)})
+			d.Diffs = append(d.Diffs, fileDiff{f.Path, diffFile(f)})
 		}
 	}
 	return d
@@ -45,7 +45,7 @@ func (d reportDocument) text(p *page) {
 		if p.verbose {
 			d.details(p)
 		}
-		extraKeys(p, d.Servers...)
+		printExtraKeys(p, d.Servers...)
 	}
 	if p.cron {
 		if line := d.cronLine(p); line != "" {
@@ -65,24 +65,24 @@ func (d reportDocument) decisions(p *page) {
 			continue
 		}
 		if open++; open <= screenful || p.verbose {
-			decision(p, s)
+			printDecision(p, s)
 		}
 	}
 	if more := open - screenful; more > 0 && !p.verbose {
-		p.heading(count(more, "more server needs a decision:", "more servers need a decision:"))
+		p.heading(countNoun(more, "more server needs a decision:", "more servers need a decision:"))
 		p.printf("  %s\n", p.commandLine("status"))
 	}
 	for _, i := range d.Images {
 		if i.Held != nil {
-			hold(p, i)
+			printHold(p, i)
 		}
 	}
 }
 
-// hold is what is to be said about a chroot that is held.
-func hold(p *page, i keeper.Image) {
+// printHold is what is to be said about a chroot that is held.
+func printHold(p *page, i keeper.Image) {
 	p.heading(fmt.Sprintf("%s is held at generation %d since %s: nothing is built or published for it.",
-		i.Chroot, i.Generation, stamp(*i.Held)))
+		i.Chroot, i.Generation, formatTime(*i.Held)))
 	if i.Problem != "" {
 		p.wrapped(2, i.Problem)
 	}
@@ -98,14 +98,14 @@ func (d reportDocument) changes(p *page) {
 	var t rows
 	for _, s := range d.Servers {
 		for _, k := range s.Added {
-			t.add(s.Name, trusts+" "+keyType(k), k.Fingerprint, provenance(k))
+			t.add(s.Name, trusts+" "+keyType(k), k.Fingerprint, describeProvenance(k))
 		}
 		for _, k := range s.Removed {
 			t.add(s.Name, retires+" "+keyType(k), k.Fingerprint)
 		}
 	}
 	if keys := len(t); keys > 3*screenful && !p.verbose {
-		p.printf("%s are or were trusted; to see them: %s\n", count(keys, "key", "keys"), p.commandLine("keys list"))
+		p.printf("%s are or were trusted; to see them: %s\n", countNoun(keys, "key", "keys"), p.commandLine("keys list"))
 	} else {
 		p.table(0, t)
 	}
@@ -121,7 +121,7 @@ func (d reportDocument) changes(p *page) {
 	for _, i := range d.Images {
 		switch {
 		case i.Changed:
-			p.printf("%s: %s\n", i.Chroot, imageChange(i, d.DryRun))
+			p.printf("%s: %s\n", i.Chroot, describeImageChange(i, d.DryRun))
 		case i.Repaired && d.DryRun:
 			p.printf("%s: would bring what clients fetch over TFTP back to generation %d\n", i.Chroot, i.Generation)
 		case i.Repaired:
@@ -130,16 +130,16 @@ func (d reportDocument) changes(p *page) {
 	}
 }
 
-// imageChange is what became of an image that is not as it was.
-func imageChange(i keeper.Image, dry bool) string {
+// describeImageChange is what became of an image that is not as it was.
+func describeImageChange(i keeper.Image, dry bool) string {
 	if dry {
 		return "would make a new generation of " + i.Path
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "made generation %d of %s: %s, %s", i.Generation, i.Path, size(i.Size),
-		count(i.Files, "file", "files"))
+	fmt.Fprintf(&b, "made generation %d of %s: %s, %s", i.Generation, i.Path, formatSize(i.Size),
+		countNoun(i.Files, "file", "files"))
 	if i.Reused > 0 {
-		fmt.Fprintf(&b, ", %s of it read anew", size(i.Read))
+		fmt.Fprintf(&b, ", %s of it read anew", formatSize(i.Read))
 	}
 	if i.Kernel != "" {
 		fmt.Fprintf(&b, ", kernel %s", i.Kernel)
@@ -148,13 +148,13 @@ func imageChange(i keeper.Image, dry bool) string {
 		fmt.Fprintf(&b, "; built from nothing: %s", i.Full)
 	}
 	if len(i.Pruned) > 0 {
-		fmt.Fprintf(&b, "; deleted what nobody needs any more: %s", numbers(i.Pruned))
+		fmt.Fprintf(&b, "; deleted what nobody needs any more: %s", joinNumbers(i.Pruned))
 	}
 	return b.String()
 }
 
-// numbers joins generations: "9, 10".
-func numbers(generations []int) string {
+// joinNumbers joins generations: "9, 10".
+func joinNumbers(generations []int) string {
 	words := make([]string, len(generations))
 	for i, n := range generations {
 		words[i] = strconv.Itoa(n)
@@ -166,7 +166,7 @@ func numbers(generations []int) string {
 func (d reportDocument) summary() string {
 	var parts []string
 	if len(d.Servers) > 0 {
-		parts = append(parts, stateCounts(d.Servers))
+		parts = append(parts, countStates(d.Servers))
 	}
 	for _, i := range d.Images {
 		if i.Generation >= 0 {
@@ -174,7 +174,7 @@ func (d reportDocument) summary() string {
 			if i.Held != nil {
 				at = "held at"
 			}
-			parts = append(parts, fmt.Sprintf("%s %s generation %d", visible(i.Chroot), at, i.Generation))
+			parts = append(parts, fmt.Sprintf("%s %s generation %d", makeVisible(i.Chroot), at, i.Generation))
 		}
 	}
 	what := strings.Join(parts, ", ")
@@ -189,7 +189,7 @@ func (d reportDocument) summary() string {
 	case d.DryRun && d.SomethingChanged():
 		return "Nothing was written: " + what + "."
 	case d.SomethingChanged():
-		return fmt.Sprintf("Done in %s: %s.", lasted(d.Duration), what)
+		return fmt.Sprintf("Done in %s: %s.", formatDuration(d.Duration), what)
 	}
 	return "Nothing to do: " + what + "."
 }
@@ -200,8 +200,8 @@ var allStates = []keeper.ServerState{
 	keeper.Unreadable, keeper.Unreachable, keeper.Throttled, keeper.Unscanned,
 }
 
-// stateCounts is like "12 servers (10 trusted, 1 changed, 1 unreachable)".
-func stateCounts(servers []keeper.Server) string {
+// countStates is like "12 servers (10 trusted, 1 changed, 1 unreachable)".
+func countStates(servers []keeper.Server) string {
 	counts := map[keeper.ServerState]int{}
 	for _, s := range servers {
 		counts[s.State]++
@@ -212,7 +212,7 @@ func stateCounts(servers []keeper.Server) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}
 	}
-	all := count(len(servers), "server", "servers")
+	all := countNoun(len(servers), "server", "servers")
 	if len(counts) == 1 {
 		return all + " " + string(servers[0].State)
 	}
@@ -223,7 +223,7 @@ func stateCounts(servers []keeper.Server) string {
 func (d reportDocument) details(p *page) {
 	var servers, files, steps rows
 	for _, s := range d.Servers {
-		servers.add(s.Name, p.state(s.State), keyTypes(s.Keys), note(s))
+		servers.add(s.Name, p.state(s.State), keyTypes(s.Keys), describeServer(s))
 	}
 	for _, f := range d.Files {
 		if !f.Changed {
@@ -238,9 +238,9 @@ func (d reportDocument) details(p *page) {
 	}
 }
 
-// extraKeys is about keys of further types beside a trusted one. They are no alarm, so that they
+// printExtraKeys is about keys of further types beside a trusted one. They are no alarm, so that they
 // are not in the mail of a cron job either.
-func extraKeys(p *page, servers ...keeper.Server) {
+func printExtraKeys(p *page, servers ...keeper.Server) {
 	for _, s := range servers {
 		if s.Decision || len(s.Pending) == 0 {
 			continue
@@ -277,31 +277,31 @@ func (d reportDocument) attention(p *page) {
 	}
 }
 
-// decision is what a person has to decide about a server's keys, and how.
-func decision(p *page, s keeper.Server) {
-	p.heading(s.Name + " " + needs(s) + ":")
+// printDecision is what a person has to decide about a server's keys, and how.
+func printDecision(p *page, s keeper.Server) {
+	p.heading(s.Name + " " + describeNeed(s) + ":")
 	p.reasons(s)
-	p.comparison(4, concerned(s))
+	p.comparison(4, keepConcerned(s))
 	if len(s.Pending) == 0 {
 		return
 	}
 	p.printf("  Compare with what the server's own console says: %s\n", consoleCommand(s.Pending))
-	reject := p.commandLine("keys reject "+s.Name, fingerprints(s.Pending)...)
+	reject := p.commandLine("keys reject "+s.Name, listFingerprints(s.Pending)...)
 	same, not := "If it is the same:", "If not:"
-	accept := p.commandLine("keys accept "+s.Name, fingerprints(s.Pending)...)
+	accept := p.commandLine("keys accept "+s.Name, listFingerprints(s.Pending)...)
 	switch {
 	case len(s.Declared.Pins) > 0:
 		accept = "add it to the pins in servers.d/" + s.Name + ".toml"
-	case twoOfOneType(s.Pending):
+	case hasTwoOfOneType(s.Pending):
 		same, not = "If one is the same:", "If none is:"
 		accept = p.commandLine("keys accept " + s.Name + " FINGERPRINT")
 	}
 	p.table(2, rows{{same, accept}, {not, reject}})
 }
 
-// needs says what a server wants of a person: a decision about keys that wait, else to be looked
+// describeNeed says what a server wants of a person: a decision about keys that wait, else to be looked
 // at.
-func needs(s keeper.Server) string {
+func describeNeed(s keeper.Server) string {
 	if len(s.Pending) == 0 {
 		return "needs attention"
 	}
@@ -315,26 +315,26 @@ func (p *page) reasons(s keeper.Server) {
 	}
 }
 
-// concerned is the server with those of its trusted keys that the decision is about: all, unless
+// keepConcerned is the server with those of its trusted keys that the decision is about: all, unless
 // the keys that wait are to replace only some.
-func concerned(s keeper.Server) keeper.Server {
+func keepConcerned(s keeper.Server) keeper.Server {
 	if same := sameTypes(s.Keys, s.Pending); len(same) > 0 {
 		s.Keys = same
 	}
 	return s
 }
 
-// note is what is to be said about a server in a row of a table.
-func note(s keeper.Server) string {
+// describeServer is what is to be said about a server in a row of a table.
+func describeServer(s keeper.Server) string {
 	switch {
 	case s.State == keeper.Unreadable:
 		return s.Message
 	case s.Quarantined != nil && s.Listed:
 		return "stays listed: too many others are out"
 	case s.Quarantined != nil:
-		return "kept out of the list since " + stamp(*s.Quarantined)
+		return "kept out of the list since " + formatTime(*s.Quarantined)
 	case s.Decision:
-		return needs(s)
+		return describeNeed(s)
 	case len(s.Pending) > 0:
 		return "shows further keys"
 	}

@@ -147,7 +147,7 @@ func TestStatusFitsAScreen(t *testing.T) {
 		status.Servers = append(status.Servers, s)
 	}
 	want := "SERVER  STATE    LISTED  SEEN   KEYS\n" +
-		"app03   changed  no      never  ED25519 RSA  kept out of the list since " + stamp(noon) + "\n" +
+		"app03   changed  no      never  ED25519 RSA  kept out of the list since " + formatTime(noon) + "\n" +
 		"999 servers are in order.\n\n" +
 		"CHROOT  GENERATION  BUILT      SIZE    KERNEL  IMAGE\n" +
 		"x86_64  12          5 min ago  598 MB  6.1.0   /srv/x86_64.img\n" +
@@ -202,7 +202,7 @@ func TestOutcome(t *testing.T) {
 		{[]keeper.Server{fine, silent}, exitUnreachable},
 		{[]keeper.Server{silent, changed}, exitDecision},
 	} {
-		if got := exitCode(outcomeOf(&keeper.Report{Servers: test.servers})); got != test.want {
+		if got := exitCode(decideOutcome(&keeper.Report{Servers: test.servers})); got != test.want {
 			t.Errorf("%d servers: exit code %d, want %d", len(test.servers), got, test.want)
 		}
 	}

@@ -113,7 +113,7 @@ func (t *tool) serverAdd(ctx *cli.Context, k *keeper.Keeper) error {
 	if err := t.print(newAddedDocument(all)); err != nil {
 		return err
 	}
-	return outcomeOf(&report)
+	return decideOutcome(&report)
 }
 
 func isAddress(word string) bool {
@@ -154,7 +154,7 @@ func (t *tool) firstLook(ctx context.Context, k *keeper.Keeper, name string) (s 
 		return s, false, err
 	}
 	s = r.Servers[0]
-	if !t.term.person || len(s.Pending) == 0 || twoOfOneType(s.Pending) || len(s.Declared.Pins) > 0 {
+	if !t.term.person || len(s.Pending) == 0 || hasTwoOfOneType(s.Pending) || len(s.Declared.Pins) > 0 {
 		return s, false, nil
 	}
 	p := t.newPage()
@@ -174,7 +174,7 @@ func (t *tool) firstLook(ctx context.Context, k *keeper.Keeper, name string) (s 
 	if err != nil || !right {
 		return s, true, err
 	}
-	accepted, err := k.AcceptKeys(s.Name, fingerprints(s.Pending))
+	accepted, err := k.AcceptKeys(s.Name, listFingerprints(s.Pending))
 	if err != nil {
 		return s, true, err
 	}
@@ -183,8 +183,8 @@ func (t *tool) firstLook(ctx context.Context, k *keeper.Keeper, name string) (s 
 	return s, true, nil
 }
 
-// twoOfOneType says whether keys contradict each other: the server's addresses show different ones.
-func twoOfOneType(shown []keeper.Key) bool {
+// hasTwoOfOneType says whether keys contradict each other: the server's addresses show different ones.
+func hasTwoOfOneType(shown []keeper.Key) bool {
 	types := map[string]bool{}
 	for _, k := range shown {
 		types[k.Type] = true
@@ -192,7 +192,7 @@ func twoOfOneType(shown []keeper.Key) bool {
 	return len(types) < len(shown)
 }
 
-func fingerprints(shown []keeper.Key) []string {
+func listFingerprints(shown []keeper.Key) []string {
 	var all []string
 	for _, k := range shown {
 		all = append(all, k.Fingerprint)
@@ -254,7 +254,7 @@ func (d addedServer) report(p *page) {
 			s.Keys)
 	}
 	if !p.quiet {
-		extraKeys(p, s)
+		printExtraKeys(p, s)
 	}
 	for _, a := range s.Addresses {
 		p.printf("No answer from %s: %s\n", a.Address, a.Error)
@@ -266,12 +266,12 @@ func (d addedServer) report(p *page) {
 		}
 	}
 	if s.Decision {
-		decision(p, s)
+		printDecision(p, s)
 	}
 }
 
 func (t *tool) serverRemove(ctx *cli.Context, k *keeper.Keeper) error {
-	s, err := declared(k.Farm(), ctx.Args().First())
+	s, err := findServer(k.Farm(), ctx.Args().First())
 	if err != nil {
 		return err
 	}
@@ -289,8 +289,8 @@ func (t *tool) serverRemove(ctx *cli.Context, k *keeper.Keeper) error {
 	return t.announce(removedDocument{s.Name})
 }
 
-// declared finds a server by the name that was typed.
-func declared(f *farm.Farm, name string) (farm.Server, error) {
+// findServer finds a server by the name that was typed.
+func findServer(f *farm.Farm, name string) (farm.Server, error) {
 	s, err := f.Server(name)
 	if err != nil {
 		return s, usageError(err.Error())
@@ -346,7 +346,7 @@ type declaredServer struct {
 func (d serversDocument) text(p *page) {
 	if len(d.Servers) == 0 {
 		if !p.quiet {
-			noServer(p)
+			printNoServer(p)
 		}
 		return
 	}
@@ -356,17 +356,17 @@ func (d serversDocument) text(p *page) {
 	}
 	for _, s := range d.Servers {
 		if s.Live != nil {
-			t.add(append([]any{s.Name, dash(s.Groups), s.Weight}, p.liveCells(s.Live)...)...)
+			t.add(append([]any{s.Name, joinOrDash(s.Groups), s.Weight}, p.liveCells(s.Live)...)...)
 			continue
 		}
-		t.add(s.Name, dash(s.Addresses), s.Port, dash(s.Aliases), dash(s.Groups), s.Weight, dash(s.Pins))
+		t.add(s.Name, joinOrDash(s.Addresses), s.Port, joinOrDash(s.Aliases), joinOrDash(s.Groups), s.Weight, joinOrDash(s.Pins))
 	}
 	p.table(0, t)
 }
 
-// noServer is what to type where no server is declared.
-func noServer(p *page) {
+// printNoServer is what to type where no server is declared.
+func printNoServer(p *page) {
 	p.printf("No server is declared. To declare one: %s\n", p.commandLine("server add NAME"))
 }
 
-func dash(words []string) string { return cmp.Or(strings.Join(words, " "), "-") }
+func joinOrDash(words []string) string { return cmp.Or(strings.Join(words, " "), "-") }

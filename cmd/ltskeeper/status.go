@@ -60,7 +60,7 @@ func (d statusDocument) text(p *page) {
 		}
 		seen := "never"
 		if s.Seen != nil {
-			seen = ago(p.now, *s.Seen)
+			seen = formatAge(p.now, *s.Seen)
 		}
 		listed := "yes"
 		if !s.Listed {
@@ -70,7 +70,7 @@ func (d statusDocument) text(p *page) {
 		if now != nil {
 			row = append(row, p.liveCells(now)...)
 		}
-		t.add(append(row, note(s))...)
+		t.add(append(row, describeServer(s))...)
 	}
 	shown := len(t) - 1
 	if shown > 0 {
@@ -82,15 +82,15 @@ func (d statusDocument) text(p *page) {
 	}
 	for _, i := range d.Images {
 		if i.Held != nil {
-			p.printf("%s is held since %s; to build from its tree again: %s\n", i.Chroot, stamp(*i.Held),
+			p.printf("%s is held since %s; to build from its tree again: %s\n", i.Chroot, formatTime(*i.Held),
 				p.commandLine("image release", i.Chroot))
 		}
 		if i.Problem != "" {
-			p.warning(i.Chroot + ": " + i.Problem)
+			p.printWarning(i.Chroot + ": " + i.Problem)
 		}
 	}
 	for _, w := range d.Warnings {
-		p.warning(w)
+		p.printWarning(w)
 	}
 	d.decisions(p)
 }
@@ -104,7 +104,7 @@ func (d statusDocument) decisions(p *page) {
 		}
 	}
 	if len(names) > screenful && !p.verbose {
-		p.printf("%s a decision: %s\n", count(len(names), "server needs", "servers need"),
+		p.printf("%s a decision: %s\n", countNoun(len(names), "server needs", "servers need"),
 			p.commandLine("keys accept NAME"))
 		return
 	}
@@ -117,9 +117,9 @@ func (d statusDocument) decisions(p *page) {
 func (d statusDocument) totals(p *page, left int) {
 	switch {
 	case len(d.Servers) == 0:
-		noServer(p)
+		printNoServer(p)
 	case left > 0:
-		p.printf("%s in order.\n", count(left, "server is", "servers are"))
+		p.printf("%s in order.\n", countNoun(left, "server is", "servers are"))
 	}
 }
 
@@ -133,7 +133,7 @@ func (p *page) images(images []keeper.ImageStatus) {
 		row := []any{i.Chroot, "none", "-", "-", "-", i.Path}
 		for _, g := range i.Generations {
 			if g.Current {
-				row = []any{i.Chroot, fmt.Sprint(g.Number), ago(p.now, g.Time), size(g.Size), cmp.Or(g.Kernel, "-"),
+				row = []any{i.Chroot, fmt.Sprint(g.Number), formatAge(p.now, g.Time), formatSize(g.Size), cmp.Or(g.Kernel, "-"),
 					i.Path}
 			}
 		}

@@ -12,9 +12,9 @@ import (
 
 // What was probably meant by a word that is wrong.
 
-// unknownOption is the error for an option that no command has, and that stands in a word like
+// unknownOptionError is the error for an option that no command has, and that stands in a word like
 // "-qx".
-func unknownOption(flags map[string]cli.Flag, name, word string) error {
+func unknownOptionError(flags map[string]cli.Flag, name, word string) error {
 	near := nearestOption(flags, name)
 	if near == "" && name != word { // -json
 		if near = nearestOption(flags, word); near != "" {
@@ -27,8 +27,8 @@ func unknownOption(flags map[string]cli.Flag, name, word string) error {
 	return usagef("there is no option %s; ltskeeper COMMAND --help lists them", name)
 }
 
-// misplacedOption is the error for an option that only other commands have.
-func misplacedOption(app *cli.App, c *cli.Command, name string) error {
+// misplacedOptionError is the error for an option that only other commands have.
+func misplacedOptionError(app *cli.App, c *cli.Command, name string) error {
 	var owners []string
 	for _, other := range allCommands(app) {
 		if findFlag(other.Flags, name) != nil {
@@ -45,8 +45,8 @@ func misplacedOption(app *cli.App, c *cli.Command, name string) error {
 	return usagef("%s has no option --%s; it belongs to %s", path, name, oneOf(owners))
 }
 
-// unknownCommand is the error for words of which the first is no command below c.
-func unknownCommand(app *cli.App, c *cli.Command, words []string) error {
+// unknownCommandError is the error for words of which the first is no command below c.
+func unknownCommandError(app *cli.App, c *cli.Command, words []string) error {
 	typed := strings.TrimSpace(commandPath(c) + " " + words[0])
 	if typed == "version" {
 		return usagef("there is no command version; did you mean --version?")

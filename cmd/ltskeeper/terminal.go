@@ -137,14 +137,14 @@ func drawProgress(line string) {
 
 // progressLine is like "scan servers  180 of 200  90 %  4 s".
 func progressLine(p keeper.Progress, elapsed time.Duration) string {
-	line := visible(p.Step)
+	line := makeVisible(p.Step)
 	switch {
 	case p.Total > 0 && p.Unit == "bytes":
-		line += fmt.Sprintf("  %s of %s", size(p.Done), size(p.Total))
+		line += fmt.Sprintf("  %s of %s", formatSize(p.Done), formatSize(p.Total))
 	case p.Total > 0:
 		line += fmt.Sprintf("  %d of %d", p.Done, p.Total)
 	case p.Done > 0 && p.Unit == "bytes":
-		line += "  " + size(p.Done)
+		line += "  " + formatSize(p.Done)
 	}
 	if p.Total > 0 {
 		line += fmt.Sprintf("  %d %%", 100*p.Done/p.Total)

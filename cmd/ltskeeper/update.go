@@ -59,7 +59,7 @@ func (t *tool) checkCron(ctx *cli.Context) error {
 }
 
 func (t *tool) updateImage(ctx *cli.Context, k *keeper.Keeper) error {
-	chroots, err := chosenChroots(ctx, k)
+	chroots, err := chooseChroots(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -76,23 +76,23 @@ func (t *tool) updateImage(ctx *cli.Context, k *keeper.Keeper) error {
 	stop()
 	f := k.Farm()
 	if len(f.Chroots) == 0 && err == nil {
-		r.Warnings = append(r.Warnings, noChroot(f).Error())
+		r.Warnings = append(r.Warnings, missingChrootError(f).Error())
 	}
 	if problem := keepMetrics(k, r, err, began, time.Now()); problem != nil && r != nil {
 		r.Warnings = append(r.Warnings, problem.Error())
 	} else if problem != nil {
-		warn(os.Stderr, problem.Error())
+		printWarning(os.Stderr, problem.Error())
 	}
 	if err := t.printReport(r, err); err != nil || len(f.Servers) > 0 || !r.SomethingChanged() || t.quiet || t.json {
 		return err
 	}
 	p := t.newPage()
-	noServer(p)
+	printNoServer(p)
 	return t.write(p.Bytes())
 }
 
-// chosenChroots is the chroots that a command line names.
-func chosenChroots(ctx *cli.Context, k *keeper.Keeper) ([]string, error) {
+// chooseChroots is the chroots that a command line names.
+func chooseChroots(ctx *cli.Context, k *keeper.Keeper) ([]string, error) {
 	chroots := ctx.Args().Slice()
 	return chroots, checkChroots(k.Farm(), chroots)
 }
@@ -114,7 +114,7 @@ func (t *tool) printReport(r *keeper.Report, failure error) error {
 		return failure
 	}
 	for _, w := range r.Warnings {
-		warn(os.Stderr, w)
+		printWarning(os.Stderr, w)
 	}
 	d := newReportDocument(r)
 	d.failed = failure != nil
@@ -124,5 +124,5 @@ func (t *tool) printReport(r *keeper.Report, failure error) error {
 	if failure != nil {
 		return failure
 	}
-	return outcomeOf(r)
+	return decideOutcome(r)
 }

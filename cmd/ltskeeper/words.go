@@ -22,8 +22,8 @@ func quoteWord(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// visible replaces whatever is not printable ASCII by an escape of Go's. A tab is kept as a blank.
-func visible(s string) string {
+// makeVisible replaces whatever is not printable ASCII by an escape of Go's. A tab is kept as a blank.
+func makeVisible(s string) string {
 	var b strings.Builder
 	for i, r := range s {
 		switch {
@@ -40,8 +40,8 @@ func visible(s string) string {
 	return b.String()
 }
 
-// size is a number of bytes for people, in units of a thousand, as disks and images are sold.
-func size(n int64) string {
+// formatSize is a number of bytes for people, in units of a thousand, as disks and images are sold.
+func formatSize(n int64) string {
 	if n < 1000 {
 		return fmt.Sprintf("%d B", n)
 	}
@@ -55,8 +55,8 @@ func size(n int64) string {
 	return fmt.Sprintf("%.0f %cB", f, units[0])
 }
 
-// count is a number and its noun: "1 server", "34,913 entries".
-func count(n int, one, many string) string {
+// countNoun is a number and its noun: "1 server", "34,913 entries".
+func countNoun(n int, one, many string) string {
 	digits := strconv.Itoa(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
@@ -67,8 +67,8 @@ func count(n int, one, many string) string {
 	return digits + " " + many
 }
 
-// ago is how long before now something was.
-func ago(now, then time.Time) string {
+// formatAge is how long before now something was.
+func formatAge(now, then time.Time) string {
 	d := now.Sub(then)
 	switch {
 	case d < -time.Minute:
@@ -83,11 +83,11 @@ func ago(now, then time.Time) string {
 	return fmt.Sprintf("%d days ago", d/(24*time.Hour))
 }
 
-// stamp is a time on this machine's clock, to the minute.
-func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }
+// formatTime is a time on this machine's clock, to the minute.
+func formatTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }
 
-// lasted is a duration for people.
-func lasted(d time.Duration) string {
+// formatDuration is a duration for people.
+func formatDuration(d time.Duration) string {
 	if d < time.Minute {
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	}
