@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"ltskeeper/internal/remedy"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -55,6 +57,12 @@ type SilentError struct {
 
 func (e *SilentError) Error() string {
 	return fmt.Sprintf("lock %s: its file system does not answer", e.File)
+}
+
+// Remedy is what a person can do about it.
+func (e *SilentError) Remedy() remedy.Remedy {
+	return remedy.Advice("bring back the file server that the chroot is on, and its lock service (findmnt -T " + e.File +
+		" names it; for NFS before version 4, rpcinfo -p SERVER must list nlockmgr); then run it again")
 }
 
 // An UnlockableError says that the file system of a lock file cannot lock files at all.

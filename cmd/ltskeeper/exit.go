@@ -93,11 +93,9 @@ func (t *tool) hint(err error) string {
 	var lock *chroot.SilentError
 	switch {
 	case errors.As(err, &lock):
-		return "bring back the file server that the chroot is on, and its lock service (findmnt -T " + lock.File +
-			" names it; for NFS " +
-			"before version 4, rpcinfo -p SERVER must list nlockmgr); then run it again"
+		return t.describeRemedy(lock.Remedy())
 	case errors.Is(err, mounts.ErrSilent):
-		return "what is mounted where: findmnt; bring back the server that it comes from, or unmount it (umount -l)"
+		return t.describeRemedy(mounts.SilentRemedy)
 	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
 		return "that takes root: put sudo in front of the command"
 	case errors.Is(err, fs.ErrPermission):
@@ -114,7 +112,8 @@ func (t *tool) hint(err error) string {
 	return ""
 }
 
-// printWarning writes what a person should know although the work is done. It is said even with --quiet.
+// printWarning writes what a person should know although the work is done. It is said even with
+// --quiet.
 func printWarning(w io.Writer, warning string) {
 	fmt.Fprintf(w, "ltskeeper: warning: %s\n", makeVisible(warning))
 }

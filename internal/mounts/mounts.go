@@ -9,11 +9,17 @@ import (
 	"sync"
 	"time"
 
+	"ltskeeper/internal/remedy"
+
 	"golang.org/x/sys/unix"
 )
 
 // ErrSilent means that a file system does not answer.
 var ErrSilent = errors.New("its file system does not answer, as NFS does not whose server is gone")
+
+// SilentRemedy is what a person can do about ErrSilent.
+const SilentRemedy = remedy.Advice("what is mounted where: findmnt; " +
+	"bring back the server that it comes from, or unmount it (umount -l)")
 
 // Patience is how long a run waits for a file system before it leaves it alone: a disk that sleeps
 // takes seconds to wake.
