@@ -11,10 +11,7 @@ import (
 
 	"ltskeeper/derive"
 	"ltskeeper/farm"
-	"ltskeeper/image"
 	"ltskeeper/keeper"
-	"ltskeeper/keys"
-	"ltskeeper/keys/trust"
 	"ltskeeper/ltsconf"
 
 	"github.com/urfave/cli/v2"
@@ -153,6 +150,15 @@ func expandHome(path string) string {
 	return path
 }
 
+// readStatus is what is on record, nothing if that is not sound.
+func (at *cursor) readStatus() *keeper.Status {
+	status, err := keeper.New(at.farm()).ReadStatus()
+	if err != nil {
+		return new(keeper.Status)
+	}
+	return status
+}
+
 // commands is those below the one that was typed.
 func (at *cursor) commands() []candidate {
 	if len(at.args) > 0 {
@@ -276,28 +282,19 @@ func (at *cursor) namesChroot() bool {
 
 // listGenerations is those of the chroot that was typed, or of the only one.
 func listGenerations(at *cursor) []candidate {
-	f := at.farm()
-	chroot := ""
-	switch {
-	case at.namesChroot():
-		chroot = at.args[0]
-	case len(f.Chroots) == 1:
-		chroot = f.Chroots[0].Name
-	default:
-		return nil
-	}
-	store := image.Store{Name: chroot, Images: f.Image.Directory, TFTP: f.TFTP.Directory}
-	list, err := store.List()
-	if err != nil {
-		return nil
-	}
 	var found []candidate
-	for _, g := range slices.Backward(list) {
-		what := "built " + formatTime(g.Time)
-		if g.Current {
-			what += ", current"
+	images := at.readStatus().Images
+	for _, i := range images {
+		if at.namesChroot() && i.Chroot != at.args[0] || !at.namesChroot() && len(images) > 1 {
+			continue
 		}
-		found = append(found, candidate{fmt.Sprint(g.Number), what})
+		for _, g := range slices.Backward(i.Generations) {
+			what := "built " + formatTime(g.Time)
+			if g.Current {
+				what += ", current"
+			}
+			found = append(found, candidate{fmt.Sprint(g.Number), what})
+		}
 	}
 	return found
 }
@@ -320,33 +317,26 @@ func afterChroot(s source) source {
 	}
 }
 
-func listPendingKeys(at *cursor) []candidate { return at.listKeys((*trust.Store).Pending) }
+func listPendingKeys(at *cursor) []candidate {
+	return at.listKeys(func(s keeper.Server) []keeper.Key { return s.Pending })
+}
 
 func listTrustedKeys(at *cursor) []candidate {
-	return at.listKeys(func(s *trust.Store, name string) ([]keys.Stored, error) { return s.Trusted(name, nil) })
+	return at.listKeys(func(s keeper.Server) []keeper.Key { return s.Keys })
 }
 
 // listKeys is the fingerprints of keys of the server that was typed first.
-func (at *cursor) listKeys(list func(s *trust.Store, name string) ([]keys.Stored, error)) []candidate {
-	f := at.farm()
+func (at *cursor) listKeys(choose func(keeper.Server) []keeper.Key) []candidate {
 	if len(at.args) == 0 {
 		return nil
 	}
-	server, err := f.Server(at.args[0])
-	if err != nil {
-		return nil
-	}
-	store, err := trust.Open(f.State.KeysPath(), true)
-	if err != nil {
-		return nil
-	}
-	all, err := list(store, server.Name)
-	if err != nil {
-		return nil
-	}
 	var found []candidate
-	for _, k := range all {
-		found = append(found, candidate{k.Fingerprint(), keyType(keeper.Key{Type: k.Type})})
+	for _, s := range at.readStatus().Servers {
+		if strings.EqualFold(s.Name, at.args[0]) {
+			for _, k := range choose(s) {
+				found = append(found, candidate{k.Fingerprint, keyType(k)})
+			}
+		}
 	}
 	return found
 }
