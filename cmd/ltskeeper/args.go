@@ -10,8 +10,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// permuteArgs puts a command line that people type into the order that cli wants: the options of the
-// program, the command, the options of the command, "--", the arguments. People put options
+// permuteArgs puts a command line that people type into the order that cli wants: the options of
+// the program, the command, the options of the command, "--", the arguments. People put options
 // anywhere:
 //
 //	ltskeeper server add --json app04 --address 10.0.0.14 --config lab.toml

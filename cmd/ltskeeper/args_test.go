@@ -193,7 +193,8 @@ func FuzzPermute(f *testing.F) {
 	})
 }
 
-// permuteArgs reads an option before it knows the command, so options of one name must be of one kind.
+// permuteArgs reads an option before it knows the command, so options of one name must be of one
+// kind.
 func TestOptionsOfOneNameAreOfOneKind(t *testing.T) {
 	t.Parallel()
 	app := testApp()

@@ -123,14 +123,7 @@ func (d reportDocument) cronChroot(name string) string {
 				part += " with new " + allOf(files)
 				files = nil
 			}
-			part += ", " + formatSize(i.Size)
-			if i.Reused > 0 {
-				part += fmt.Sprintf(", %s of it read anew", formatSize(i.Read))
-			}
-			if i.Kernel != "" {
-				part += ", kernel " + i.Kernel
-			}
-			parts = append(parts, part)
+			parts = append(parts, part+", "+formatSize(i.Size)+describeContent(i))
 		case i.Repaired:
 			parts = append(parts,
 				fmt.Sprintf("brought what clients fetch over TFTP back to generation %d", i.Generation))

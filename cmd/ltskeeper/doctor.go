@@ -75,7 +75,8 @@ func (d doctorDocument) text(p *page) {
 				countNoun(advice, "piece of advice", "pieces of advice"), checked, formatDuration(d.Duration)))
 	default:
 		p.paragraph(0,
-			fmt.Sprintf("Nothing is wrong that could be seen of %s in %s: %s.", checked, formatDuration(d.Duration), d.what()))
+			fmt.Sprintf("Nothing is wrong that could be seen of %s in %s: %s.", checked, formatDuration(d.Duration),
+				d.what()))
 	}
 	d.nothing(p)
 	if len(d.Unseen) > 0 {

@@ -50,8 +50,8 @@ Options of every command:{{template "options" app}}
   {{option .}}{{end}}{{end}}`
 )
 
-// defineHelp prints what the definitions of commands and options say. permuteArgs turns every way to
-// ask for help into this one.
+// defineHelp prints what the definitions of commands and options say. permuteArgs turns every way
+// to ask for help into this one.
 func (t *tool) defineHelp() *cli.Command {
 	return &cli.Command{
 		Name:      "help",

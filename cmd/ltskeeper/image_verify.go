@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"ltskeeper/keeper"
@@ -34,7 +33,8 @@ func (t *tool) imageVerify(ctx *cli.Context, k *keeper.Keeper) error {
 	return t.reportUnsound(all)
 }
 
-// reportUnsound is the error for images that are not what they should be, with what to do about each.
+// reportUnsound is the error for images that are not what they should be, with what to do about
+// each.
 func (t *tool) reportUnsound(all []keeper.Verified) error {
 	var found []error
 	for _, v := range all {
@@ -79,71 +79,5 @@ func (d verifiedDocument) text(p *page) {
 			p.printf("%s: the chroot has changed since:\n", v.Chroot)
 			p.changes(2, v.Tree)
 		}
-	}
-}
-
-// changes is a line for each path: what became of it, its sizes, and in what it changed.
-func (p *page) changes(indent int, changes []keeper.Change) {
-	styles := map[string]style{"added": green, "removed": red}
-	var t rows
-	for _, c := range changes {
-		sizes := ""
-		switch {
-		case c.Change == "added":
-			sizes = formatSize(c.NewSize)
-		case c.Change == "removed":
-			sizes = formatSize(c.OldSize)
-		case c.OldSize != c.NewSize:
-			sizes = formatSize(c.OldSize) + " -> " + formatSize(c.NewSize)
-		}
-		t.add(p.paint(styles[c.Change], c.Change), c.Path, sizes, strings.Join(c.What, ", "))
-	}
-	p.table(indent, t)
-}
-
-func (t *tool) imageDiff(ctx *cli.Context, k *keeper.Keeper) error {
-	args := ctx.Args().Slice()
-	last := len(args) - 1
-	d := diffDocument{}
-	var err error
-	if d.B, err = parseGeneration(args[last]); err != nil {
-		return err
-	}
-	if d.Chroot, d.A, err = chrootAndNumber(k.Farm(), args[:last]); err != nil {
-		return err
-	}
-	if d.A == keeper.NoGeneration {
-		return usagef("which generations? ltskeeper image list shows their numbers")
-	}
-	_, stop := t.watch("compare")
-	d.Changes, err = k.DiffGenerations(ctx.Context, d.Chroot, d.A, d.B)
-	stop()
-	if err != nil {
-		return err
-	}
-	d.Changes = notNil(d.Changes)
-	return t.print(d)
-}
-
-func parseGeneration(word string) (int, error) {
-	n, err := strconv.Atoi(word)
-	if err != nil || n < 0 {
-		return 0, usagef("%q is no generation: ltskeeper image list shows their numbers", word)
-	}
-	return n, nil
-}
-
-// A diffDocument is what changed between two generations.
-type diffDocument struct {
-	Chroot  string          `json:"chroot"`
-	A       int             `json:"a"`
-	B       int             `json:"b"`
-	Changes []keeper.Change `json:"changes"`
-}
-
-func (d diffDocument) text(p *page) {
-	p.changes(0, d.Changes)
-	if len(d.Changes) == 0 && !p.quiet {
-		p.printf("Generations %d and %d of %s hold the same files.\n", d.A, d.B, d.Chroot)
 	}
 }

@@ -16,9 +16,9 @@ func notNil[T any](list []T) []T {
 	return list
 }
 
-// encodeJSON is the JSON form of a document: its fields as their tags name them, indented, one document
-// to an output. It is ASCII: whatever else stands in names and files is escaped as \uXXXX, so that
-// it may be looked at on a terminal.
+// encodeJSON is the JSON form of a document: its fields as their tags name them, indented, one
+// document to an output. It is ASCII: whatever else stands in names and files is escaped as \uXXXX,
+// so that it may be looked at on a terminal.
 func encodeJSON(d document) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -16,26 +16,6 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (t *tool) defineKnownHosts() *cli.Command {
-	return &cli.Command{
-		Name:  "known-hosts",
-		Usage: "print the known_hosts that clients would get",
-		Description: `Derives it from what is on record: it asks no server and writes nothing.
-
-  ltskeeper known-hosts
-  ltskeeper known-hosts > /etc/ssh/ssh_known_hosts`,
-		Action: t.withKeeper(t.knownHosts),
-	}
-}
-
-func (t *tool) knownHosts(ctx *cli.Context, k *keeper.Keeper) error {
-	data, err := k.KnownHosts()
-	if err != nil {
-		return err
-	}
-	return t.print(rawDocument{"known_hosts": string(data)})
-}
-
 func (t *tool) defineLTSConf() *cli.Command {
 	return &cli.Command{
 		Name:      "lts-conf",
@@ -222,8 +202,8 @@ func (t *tool) clientReader(file string) (readFile func(string) ([]byte, error),
 	return readBeside(file), func() {}
 }
 
-// readBeside reads included files. A relative name is one beside the including file, as on a
-// client whose getltscfg runs in that folder.
+// readBeside reads included files. A relative name is one beside the including file, as on a client
+// whose getltscfg runs in that folder.
 func readBeside(file string) func(string) ([]byte, error) {
 	return func(path string) ([]byte, error) {
 		if !filepath.IsAbs(path) {

@@ -44,8 +44,8 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// endingSignals is the signals that end a run in an orderly way. A terminal that goes away is one of
-// them, unless nohup has the run outlive it.
+// endingSignals is the signals that end a run in an orderly way. A terminal that goes away is one
+// of them, unless nohup has the run outlive it.
 func endingSignals() []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {

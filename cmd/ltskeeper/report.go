@@ -1,13 +1,15 @@
 package main
 
 import (
-	"cmp"
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"ltskeeper/keeper"
+
+	"github.com/rogpeppe/go-internal/diff"
 )
 
 // A reportDocument is what update-image, image build and keys collect print. What needs a decision
@@ -105,7 +107,8 @@ func (d reportDocument) changes(p *page) {
 		}
 	}
 	if keys := len(t); keys > 3*screenful && !p.verbose {
-		p.printf("%s are or were trusted; to see them: %s\n", countNoun(keys, "key", "keys"), p.commandLine("keys list"))
+		p.printf("%s are or were trusted; to see them: %s\n", countNoun(keys, "key", "keys"),
+			p.commandLine("keys list"))
 	} else {
 		p.table(0, t)
 	}
@@ -138,12 +141,7 @@ func describeImageChange(i keeper.Image, dry bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "made generation %d of %s: %s, %s", i.Generation, i.Path, formatSize(i.Size),
 		countNoun(i.Files, "file", "files"))
-	if i.Reused > 0 {
-		fmt.Fprintf(&b, ", %s of it read anew", formatSize(i.Read))
-	}
-	if i.Kernel != "" {
-		fmt.Fprintf(&b, ", kernel %s", i.Kernel)
-	}
+	b.WriteString(describeContent(i))
 	if i.Full != "" {
 		fmt.Fprintf(&b, "; built from nothing: %s", i.Full)
 	}
@@ -151,6 +149,18 @@ func describeImageChange(i keeper.Image, dry bool) string {
 		fmt.Fprintf(&b, "; deleted what nobody needs any more: %s", joinNumbers(i.Pruned))
 	}
 	return b.String()
+}
+
+// describeContent is how much of an image was read anew, and its kernel: ", 1.2 MB of it read anew,
+// kernel 6.1.0-13-amd64".
+func describeContent(i keeper.Image) (text string) {
+	if i.Reused > 0 {
+		text += ", " + formatSize(i.Read) + " of it read anew"
+	}
+	if i.Kernel != "" {
+		text += ", kernel " + i.Kernel
+	}
+	return text
 }
 
 // joinNumbers joins generations: "9, 10".
@@ -194,31 +204,6 @@ func (d reportDocument) summary() string {
 	return "Nothing to do: " + what + "."
 }
 
-// allStates is every state of a server, in the order in which they are told.
-var allStates = []keeper.ServerState{
-	keeper.Trusted, keeper.Pending, keeper.Changed, keeper.Revoked,
-	keeper.Unreadable, keeper.Unreachable, keeper.Throttled, keeper.Unscanned,
-}
-
-// countStates is like "12 servers (10 trusted, 1 changed, 1 unreachable)".
-func countStates(servers []keeper.Server) string {
-	counts := map[keeper.ServerState]int{}
-	for _, s := range servers {
-		counts[s.State]++
-	}
-	var parts []string
-	for _, state := range allStates {
-		if n := counts[state]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, state))
-		}
-	}
-	all := countNoun(len(servers), "server", "servers")
-	if len(counts) == 1 {
-		return all + " " + string(servers[0].State)
-	}
-	return all + " (" + strings.Join(parts, ", ") + ")"
-}
-
 // details is what --verbose adds: every server, every file, and where the time went.
 func (d reportDocument) details(p *page) {
 	var servers, files, steps rows
@@ -235,21 +220,6 @@ func (d reportDocument) details(p *page) {
 	}
 	for _, t := range []rows{servers, files, steps} {
 		p.table(2, t)
-	}
-}
-
-// printExtraKeys is about keys of further types beside a trusted one. They are no alarm, so that they
-// are not in the mail of a cron job either.
-func printExtraKeys(p *page, servers ...keeper.Server) {
-	for _, s := range servers {
-		if s.Decision || len(s.Pending) == 0 {
-			continue
-		}
-		how := p.commandLine("keys accept", s.Name)
-		if len(s.Declared.Pins) > 0 {
-			how = "add them to the pins in servers.d/" + s.Name + ".toml"
-		}
-		p.keyList(s.Name+" also shows keys that nobody has trusted yet; to trust them: "+how, s.Pending)
 	}
 }
 
@@ -277,79 +247,27 @@ func (d reportDocument) attention(p *page) {
 	}
 }
 
-// printDecision is what a person has to decide about a server's keys, and how.
-func printDecision(p *page, s keeper.Server) {
-	p.heading(s.Name + " " + describeNeed(s) + ":")
-	p.reasons(s)
-	p.comparison(4, keepConcerned(s))
-	if len(s.Pending) == 0 {
-		return
-	}
-	p.printf("  Compare with what the server's own console says: %s\n", consoleCommand(s.Pending))
-	reject := p.commandLine("keys reject "+s.Name, listFingerprints(s.Pending)...)
-	same, not := "If it is the same:", "If not:"
-	accept := p.commandLine("keys accept "+s.Name, listFingerprints(s.Pending)...)
-	switch {
-	case len(s.Declared.Pins) > 0:
-		accept = "add it to the pins in servers.d/" + s.Name + ".toml"
-	case hasTwoOfOneType(s.Pending):
-		same, not = "If one is the same:", "If none is:"
-		accept = p.commandLine("keys accept " + s.Name + " FINGERPRINT")
-	}
-	p.table(2, rows{{same, accept}, {not, reject}})
+// diffFile is what a dry run would change in a file, in the form that diff -u prints and patch
+// reads.
+func diffFile(f keeper.File) string {
+	out := diff.Diff(f.Path, []byte(f.Old), f.Path, []byte(f.New))
+	_, out, _ = bytes.Cut(out, []byte("\n")) // the "diff old new" line says nothing more
+	return string(out)
 }
 
-// describeNeed says what a server wants of a person: a decision about keys that wait, else to be looked
-// at.
-func describeNeed(s keeper.Server) string {
-	if len(s.Pending) == 0 {
-		return "needs attention"
+// diffLines writes a diff with its removed and added lines coloured.
+func (p *page) diffLines(text string) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		style := plain
+		switch {
+		case strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "+++ "):
+			style = bold
+		case strings.HasPrefix(line, "-"):
+			style = red
+		case strings.HasPrefix(line, "+"):
+			style = green
+		}
+		p.printf("%s\n", p.paint(style, line))
 	}
-	return "needs a decision"
-}
-
-// reasons is a line for each thing that is said about a server.
-func (p *page) reasons(s keeper.Server) {
-	for reason := range strings.SplitSeq(cmp.Or(s.Message, string(s.State)), "; ") {
-		p.wrapped(2, reason)
-	}
-}
-
-// keepConcerned is the server with those of its trusted keys that the decision is about: all, unless
-// the keys that wait are to replace only some.
-func keepConcerned(s keeper.Server) keeper.Server {
-	if same := sameTypes(s.Keys, s.Pending); len(same) > 0 {
-		s.Keys = same
-	}
-	return s
-}
-
-// describeServer is what is to be said about a server in a row of a table.
-func describeServer(s keeper.Server) string {
-	switch {
-	case s.State == keeper.Unreadable:
-		return s.Message
-	case s.Quarantined != nil && s.Listed:
-		return "stays listed: too many others are out"
-	case s.Quarantined != nil:
-		return "kept out of the list since " + formatTime(*s.Quarantined)
-	case s.Decision:
-		return describeNeed(s)
-	case len(s.Pending) > 0:
-		return "shows further keys"
-	}
-	return ""
-}
-
-// state is a server's state in its colour.
-func (p *page) state(s keeper.ServerState) styled {
-	switch s {
-	case keeper.Trusted:
-		return p.paint(green, string(s))
-	case keeper.Changed, keeper.Revoked, keeper.Unreadable:
-		return p.paint(red, string(s))
-	case keeper.Unscanned:
-		return p.paint(plain, string(s))
-	}
-	return p.paint(yellow, string(s))
 }

@@ -183,7 +183,8 @@ func (t *tool) firstLook(ctx context.Context, k *keeper.Keeper, name string) (s 
 	return s, true, nil
 }
 
-// hasTwoOfOneType says whether keys contradict each other: the server's addresses show different ones.
+// hasTwoOfOneType says whether keys contradict each other: the server's addresses show different
+// ones.
 func hasTwoOfOneType(shown []keeper.Key) bool {
 	types := map[string]bool{}
 	for _, k := range shown {
@@ -359,7 +360,8 @@ func (d serversDocument) text(p *page) {
 			t.add(append([]any{s.Name, joinOrDash(s.Groups), s.Weight}, p.liveCells(s.Live)...)...)
 			continue
 		}
-		t.add(s.Name, joinOrDash(s.Addresses), s.Port, joinOrDash(s.Aliases), joinOrDash(s.Groups), s.Weight, joinOrDash(s.Pins))
+		t.add(s.Name, joinOrDash(s.Addresses), s.Port, joinOrDash(s.Aliases), joinOrDash(s.Groups), s.Weight,
+			joinOrDash(s.Pins))
 	}
 	p.table(0, t)
 }

@@ -133,7 +133,8 @@ func (p *page) images(images []keeper.ImageStatus) {
 		row := []any{i.Chroot, "none", "-", "-", "-", i.Path}
 		for _, g := range i.Generations {
 			if g.Current {
-				row = []any{i.Chroot, fmt.Sprint(g.Number), formatAge(p.now, g.Time), formatSize(g.Size), cmp.Or(g.Kernel, "-"),
+				row = []any{i.Chroot, fmt.Sprint(g.Number), formatAge(p.now, g.Time), formatSize(g.Size),
+					cmp.Or(g.Kernel, "-"),
 					i.Path}
 			}
 		}

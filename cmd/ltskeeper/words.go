@@ -22,7 +22,8 @@ func quoteWord(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// makeVisible replaces whatever is not printable ASCII by an escape of Go's. A tab is kept as a blank.
+// makeVisible replaces whatever is not printable ASCII by an escape of Go's. A tab is kept as a
+// blank.
 func makeVisible(s string) string {
 	var b strings.Builder
 	for i, r := range s {
