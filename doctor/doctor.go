@@ -22,6 +22,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/host"
+	"ltskeeper/internal/spelling"
 )
 
 // A Severity says whether a person has to do something.
@@ -135,7 +136,7 @@ func chosen(f *farm.Farm, names []string) (servers []farm.Server, chroots []farm
 		c, noChroot := f.Chroot(name)
 		if noServer != nil && noChroot != nil {
 			return nil, nil,
-				&farm.UnknownError{Kind: "server or chroot", Name: name, Nearest: farm.Nearest(name, known),
+				&farm.UnknownError{Kind: "server or chroot", Name: name, Nearest: spelling.FindNearest(name, known),
 					Known: known}
 		}
 		if noServer == nil {

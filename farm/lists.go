@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"ltskeeper/internal/spelling"
 	"ltskeeper/ltsconf"
 )
 
@@ -51,7 +52,7 @@ func (f *Farm) Server(name string) (Server, error) {
 		}
 		names = append(names, s.Name)
 	}
-	return Server{}, &UnknownError{"server", name, Nearest(name, names), names}
+	return Server{}, &UnknownError{"server", name, spelling.FindNearest(name, names), names}
 }
 
 // Chroot returns the chroot with that name, or an *UnknownError.
@@ -63,7 +64,7 @@ func (f *Farm) Chroot(name string) (Chroot, error) {
 		}
 		names = append(names, c.Name)
 	}
-	return Chroot{}, &UnknownError{"chroot", name, Nearest(name, names), names}
+	return Chroot{}, &UnknownError{"chroot", name, spelling.FindNearest(name, names), names}
 }
 
 // Names returns all names of a server that clients may use: never those that an address resolves

@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode"
 
+	"ltskeeper/internal/spelling"
+
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
@@ -65,7 +67,7 @@ func (s *source) readTable(key string, t *table, known readers) {
 		}
 		p.offset = f.offset
 		names := slices.Sorted(maps.Keys(known))
-		if near := Nearest(f.name, names); near != "" {
+		if near := spelling.FindNearest(f.name, names); near != "" {
 			p.mistake("there is no such key", "did you mean "+near+"?")
 		} else {
 			p.mistake("there is no such key",
@@ -196,7 +198,7 @@ func (p place) word(to *string, words ...string) {
 		return
 	}
 	remedy := "write " + strings.Join(words, " or ")
-	if near := Nearest(text, words); near != "" {
+	if near := spelling.FindNearest(text, words); near != "" {
 		remedy = "did you mean " + near + "?"
 	}
 	p.mistake(fmt.Sprintf("%q means nothing here", text), remedy)

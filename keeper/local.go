@@ -8,6 +8,7 @@ import (
 
 	"ltskeeper/derive"
 	"ltskeeper/farm"
+	"ltskeeper/internal/spelling"
 	"ltskeeper/keys"
 )
 
@@ -148,7 +149,7 @@ func (t *record) nearestGroup(group string) string {
 	for _, s := range t.Farm.Servers {
 		known = append(known, s.Groups...)
 	}
-	if near := farm.Nearest(group, known); near != "" {
+	if near := spelling.FindNearest(group, known); near != "" {
 		return "; did you mean " + near + "?"
 	}
 	return ""

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"ltskeeper/farm"
+	"ltskeeper/internal/spelling"
 
 	"github.com/urfave/cli/v2"
 )
@@ -157,7 +157,7 @@ func nearestWord(word string, candidates []string) string {
 	if len(word) > 1 && len(begun) == 1 {
 		return begun[0]
 	}
-	return farm.Nearest(word, candidates)
+	return spelling.FindNearest(word, candidates)
 }
 
 func commandNames(c *cli.Command) []string {

@@ -27,7 +27,7 @@ var layers = [][]string{
 	// ground
 	{"internal/state", "internal/durable", "internal/mounts", "internal/names", "internal/glob", "internal/remedy",
 		"internal/excludes", "internal/kernels", "internal/packages", "internal/host", "internal/clientfs",
-		"internal/inits",
+		"internal/inits", "internal/spelling",
 		"internal/regular"},
 }
 

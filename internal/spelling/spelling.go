@@ -1,14 +1,15 @@
-package farm
+// Package spelling finds out what a mistyped word was meant to be.
+package spelling
 
 import "strings"
 
-// Nearest returns the candidate that word was most likely meant to be: the one from which the
+// FindNearest returns the candidate that word was most likely meant to be: the one from which the
 // fewest slips of the keyboard lead to it, without regard to case. If every one is too far away for
 // a slip, it returns "".
-func Nearest(word string, candidates []string) string {
+func FindNearest(word string, candidates []string) string {
 	best, nearest := "", -1
 	for _, c := range candidates {
-		d := slips(strings.ToLower(word), strings.ToLower(c))
+		d := countSlips(strings.ToLower(word), strings.ToLower(c))
 		if d <= max(1, (max(len(word), len(c))+1)/3) && (nearest < 0 || d < nearest) {
 			best, nearest = c, d
 		}
@@ -16,9 +17,9 @@ func Nearest(word string, candidates []string) string {
 	return best
 }
 
-// slips counts the letters to insert, delete, replace or swap with their neighbour that make b out
+// countSlips counts the letters to insert, delete, replace or swap with their neighbour that make b out
 // of a (the optimal string alignment distance).
-func slips(a, b string) int {
+func countSlips(a, b string) int {
 	var older []int
 	above := make([]int, len(b)+1)
 	for j := range above {
