@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
+	"ltskeeper/internal/remedy"
 	"ltskeeper/keeper"
 
 	"golang.org/x/sys/unix"
@@ -30,15 +32,25 @@ func declaration(f *facts) (found []Finding) {
 		}
 		m.File, m.Msg = "", m.Msg+"."
 		fix := "Mend it there, and look again."
-		if m.Remedy != "" {
-			fix = sentence(m.Remedy)
+		if advice := joinAdvice(m.Remedies); advice != "" {
+			fix = sentence(advice)
 		}
-		m.Remedy = ""
 		found = append(found,
 			Finding{Kind: Declaration, Subject: file, Message: place(m.Line, m.Column, m.Key) + sentence(m.Msg),
 				Fix: fix})
 	}
 	return found
+}
+
+// joinAdvice returns the remedies that are mere advice.
+func joinAdvice(remedies []remedy.Remedy) string {
+	var words []string
+	for _, r := range remedies {
+		if advice, is := r.(remedy.Advice); is {
+			words = append(words, string(advice))
+		}
+	}
+	return strings.Join(words, ", or ")
 }
 
 // isForRoot tells whether this user may not read a file that root can.

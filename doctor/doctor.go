@@ -22,7 +22,6 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/host"
-	"ltskeeper/internal/spelling"
 )
 
 // A Severity says whether a person has to do something.
@@ -124,20 +123,12 @@ func chosen(f *farm.Farm, names []string) (servers []farm.Server, chroots []farm
 	if len(names) == 0 {
 		return f.Servers, f.Chroots, nil
 	}
-	var known []string
-	for _, s := range f.Servers {
-		known = append(known, s.Name)
-	}
-	for _, c := range f.Chroots {
-		known = append(known, c.Name)
-	}
+	known := append(f.ServerNames(), f.ChrootNames()...)
 	for _, name := range names {
-		s, noServer := f.Server(name)
-		c, noChroot := f.Chroot(name)
+		s, noServer := f.FindServer(name)
+		c, noChroot := f.FindChroot(name)
 		if noServer != nil && noChroot != nil {
-			return nil, nil,
-				&farm.UnknownError{Kind: "server or chroot", Name: name, Nearest: spelling.FindNearest(name, known),
-					Known: known}
+			return nil, nil, farm.NewUnknownError("server or chroot", name, known)
 		}
 		if noServer == nil {
 			servers = append(servers, s)

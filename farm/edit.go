@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"ltskeeper/internal/durable"
+	"ltskeeper/internal/remedy"
 )
 
 // AddServer declares s in a file of its own, and adds it to f. A zero Port or Weight is left to its
@@ -20,22 +21,19 @@ import (
 // if there is such a server or file already, nothing is written and the error is Mistakes.
 func (f *Farm) AddServer(s Server) error {
 	if problem := nameProblem(s.Name); problem != "" {
-		return Mistakes{{
-			File:   f.ServersDir(),
-			Msg:    fmt.Sprintf("%q cannot name a server: %s", s.Name, problem),
-			Remedy: "choose another name",
-		}}
+		return Mistakes{{File: f.ServersDir(), Msg: fmt.Sprintf("%q cannot name a server: %s", s.Name, problem),
+			Remedies: []remedy.Remedy{remedy.Advice("choose another name")}}}
 	}
 	path := f.ServerPath(s.Name)
-	if other, err := f.Server(s.Name); err == nil {
+	if other, err := f.FindServer(s.Name); err == nil {
 		path = f.ServerPath(other.Name)
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return Mistakes{{File: path, Msg: "the server is declared already",
-			Remedy: "edit this file, or remove the server first"}}
+			Remedies: []remedy.Remedy{remedy.Advice("edit this file, or remove the server first")}}}
 	}
-	text := s.declaration()
-	changed, err := load(f.Path, &change{name: s.Name, text: text})
+	text := s.format()
+	changed, err := loadChanged(f.Path, &change{name: s.Name, text: text})
 	if err != nil {
 		return err
 	}
@@ -55,11 +53,11 @@ func (f *Farm) AddServer(s Server) error {
 // The declaration is read again and checked without the server. If that shows mistakes, nothing is
 // removed and the error is Mistakes.
 func (f *Farm) RemoveServer(name string) error {
-	s, err := f.Server(name)
+	s, err := f.FindServer(name)
 	if err != nil {
 		return err
 	}
-	changed, err := load(f.Path, &change{name: s.Name})
+	changed, err := loadChanged(f.Path, &change{name: s.Name})
 	if err != nil {
 		return err
 	}
@@ -71,8 +69,8 @@ func (f *Farm) RemoveServer(name string) error {
 	return nil
 }
 
-// declaration returns the file that declares the server: what was given, and nothing else.
-func (s Server) declaration() []byte {
+// format returns the file that declares the server: what was given, and nothing else.
+func (s Server) format() []byte {
 	var b bytes.Buffer
 	list := func(key string, values []string) {
 		if len(values) > 0 {

@@ -48,7 +48,7 @@ pins = ["SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10E"]
 	if len(f.Servers) != 2 || f.Servers[0].Name != "app01" || f.Servers[1].Port != 22 {
 		t.Errorf("the servers are %+v", f.Servers)
 	}
-	if names := list(t, dir+"/servers.d"); names != "app01.toml app02.toml" {
+	if names := listFiles(t, dir+"/servers.d"); names != "app01.toml app02.toml" {
 		t.Errorf("there is %s", names)
 	}
 }
@@ -89,7 +89,7 @@ func TestAddServerRefuses(t *testing.T) {
 		if !reflect.DeepEqual(*f, before) {
 			t.Errorf("%+v: the farm has changed", c.server)
 		}
-		if names := list(t, dir+"/servers.d"); names != ".ltskeeper-x.tmp app01.toml" {
+		if names := listFiles(t, dir+"/servers.d"); names != ".ltskeeper-x.tmp app01.toml" {
 			t.Errorf("%+v: there is %s", c.server, names)
 		}
 	}
@@ -102,7 +102,7 @@ func TestAddServerAfterACrash(t *testing.T) {
 	if err := f.AddServer(Server{Name: "app01"}); err != nil {
 		t.Fatal(err)
 	}
-	if names := list(t, dir+"/servers.d"); names != "app01.toml" {
+	if names := listFiles(t, dir+"/servers.d"); names != "app01.toml" {
 		t.Errorf("there is %s", names)
 	}
 }
@@ -123,7 +123,7 @@ func TestRemoveServer(t *testing.T) {
 	if err := f.RemoveServer("App01"); err != nil {
 		t.Fatal(err)
 	}
-	if names := list(t, dir+"/servers.d"); names != "app02.toml" || len(f.Servers) != 1 {
+	if names := listFiles(t, dir+"/servers.d"); names != "app02.toml" || len(f.Servers) != 1 {
 		t.Errorf("there is %s, the farm has %v", names, f.Servers)
 	}
 	// The last of a group may go, and the first come: clients of an empty group get the default
@@ -131,13 +131,13 @@ func TestRemoveServer(t *testing.T) {
 	if err := f.RemoveServer("app02"); err != nil {
 		t.Fatal(err)
 	}
-	if names := list(t, dir+"/servers.d"); names != "" || len(f.Servers) != 0 {
+	if names := listFiles(t, dir+"/servers.d"); names != "" || len(f.Servers) != 0 {
 		t.Errorf("there is %s, the farm has %v", names, f.Servers)
 	}
 }
 
-// list returns the names in dir, separated by spaces.
-func list(t *testing.T, dir string) string {
+// listFiles returns the names in dir, separated by spaces.
+func listFiles(t *testing.T, dir string) string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {

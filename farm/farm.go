@@ -17,6 +17,7 @@ import (
 	"ltskeeper/internal/state"
 	"ltskeeper/keys"
 	"ltskeeper/ldm"
+	"ltskeeper/ltsconf"
 )
 
 // A Farm is a sound declaration. Every path in it is absolute; a relative one in ltskeeper.toml
@@ -47,7 +48,7 @@ type Farm struct {
 	// line of it.
 	KnownHostsLocal []byte
 
-	ltsConf map[string][]byte // the sources of lts.conf by path
+	ltsConfs map[string]*ltsconf.File // the sources of lts.conf by path
 }
 
 // Collect says how host keys are scanned.
@@ -113,6 +114,18 @@ type Metrics struct {
 	Textfile string // ends in .prom; empty: none are written
 }
 
+// A Login is the account on the servers in which they prove their host keys.
+type Login struct {
+	User     string
+	Identity string // path of a private key or of an agent's socket; "" is the agent of SSH_AUTH_SOCK
+}
+
+// LTSP says what is done for LTSP's own log-in, since 2019.
+type LTSP struct {
+	KnownHosts string // the file that clients' pamltsp and SSHFS read, "" for none
+	Initrd     bool   // run `ltsp initrd` after it changed
+}
+
 // A Client is a section of lts.conf.
 type Client struct {
 	Match string // MAC, IP address, host name, or a glob of one
@@ -123,6 +136,13 @@ type Client struct {
 // A Setting is a line of lts.conf. Its value is safe in a client's shell.
 type Setting struct {
 	Key, Value string
+}
+
+// An Alias is a name that several servers answer to, such as that of a floating address, or
+// `server`, by which LTSP's clients know where to log in.
+type Alias struct {
+	Name   string
+	Groups []string // of the servers; none: all servers
 }
 
 // A Server is an application server.

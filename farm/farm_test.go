@@ -2,6 +2,7 @@ package farm
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -9,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"ltskeeper/ldm"
-
 	"ltskeeper/keys"
+	"ltskeeper/ldm"
 )
 
 // write makes files below a new folder, by their paths.
@@ -37,8 +37,9 @@ func mustLoad(t *testing.T, dir string) *Farm {
 	return f
 }
 
-// mistakes returns what is wrong with a declaration, without its folder.
-func mistakes(t *testing.T, dir string) []string {
+// findMistakes returns what is wrong with a declaration and what would be right, without its
+// folder.
+func findMistakes(t *testing.T, dir string) []string {
 	t.Helper()
 	f, err := Load(filepath.Join(dir, "ltskeeper.toml"))
 	if err == nil {
@@ -48,7 +49,20 @@ func mistakes(t *testing.T, dir string) []string {
 	if !errors.As(err, &ms) || f != nil {
 		t.Fatalf("got %v, %v", f, err)
 	}
-	return strings.Split(strings.ReplaceAll(ms.Error(), dir+"/", ""), "\n")
+	var lines []string
+	for _, m := range ms {
+		lines = append(lines, strings.ReplaceAll(m.Error()+adviceOf(m), dir+"/", ""))
+	}
+	return lines
+}
+
+// adviceOf returns the remedies of a mistake as text.
+func adviceOf(m Mistake) string {
+	var b strings.Builder
+	for _, r := range m.Remedies {
+		fmt.Fprintf(&b, "; %v", r)
+	}
+	return b.String()
 }
 
 // everything is a declaration that leaves nothing out.
@@ -147,7 +161,7 @@ func TestLoad(t *testing.T) {
 	t.Parallel()
 	dir := write(t, everything)
 	got := mustLoad(t, dir)
-	got.ltsConf = nil
+	got.ltsConfs = nil
 	ca, err := keys.ParseKey("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ9tLyIqx6HTYuGkeVzBNHQ7YTtFnA4mAuS2BXuNcW3o the CA")
 	if err != nil {
 		t.Fatal(err)
@@ -204,7 +218,7 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{"ltskeeper.toml": ""})
 	got := mustLoad(t, dir)
-	got.ltsConf = nil
+	got.ltsConfs = nil
 	want := &Farm{
 		Path:    dir + "/ltskeeper.toml",
 		Dir:     dir,
@@ -222,14 +236,14 @@ func TestDefaults(t *testing.T) {
 func TestLookUp(t *testing.T) {
 	t.Parallel()
 	f := mustLoad(t, write(t, everything))
-	if s, err := f.Server("APP02"); err != nil || s.Name != "app02" {
+	if s, err := f.FindServer("APP02"); err != nil || s.Name != "app02" {
 		t.Errorf("got %v, %v", s, err)
 	}
-	if c, err := f.Chroot("i386"); err != nil || c.Name != "i386" {
+	if c, err := f.FindChroot("i386"); err != nil || c.Name != "i386" {
 		t.Errorf("got %v, %v", c, err)
 	}
-	_, noServer := f.Server("ap02")
-	_, noChroot := f.Chroot("amd64-fat")
+	_, noServer := f.FindServer("ap02")
+	_, noChroot := f.FindChroot("amd64-fat")
 	for err, want := range map[error]string{
 		noServer: `there is no server "ap02"; did you mean app02?`,
 		noChroot: `there is no chroot "amd64-fat"; there are x86_64, i386, i386-slim`,
@@ -308,7 +322,7 @@ func TestLTSConfSource(t *testing.T) {
 	dir := write(t, everything)
 	f := mustLoad(t, dir)
 	for name, want := range map[string]string{"x86_64": BuiltinLTSConf, "i386": everything["lab.conf"]} {
-		c, err := f.Chroot(name)
+		c, err := f.FindChroot(name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/spelling"
 	"ltskeeper/ltsconf"
 )
@@ -30,8 +31,6 @@ func (e *UnknownError) Error() string {
 	switch n := len(e.Known); {
 	case e.Nearest != "":
 		return text + fmt.Sprintf("; did you mean %s?", e.Nearest)
-	case n == 0 && e.Kind == "server" && nameProblem(e.Name) == "":
-		return text + "; to declare it: ltskeeper server add " + e.Name
 	case n == 0:
 		return text + ", nor any other"
 	case n == 1:
@@ -42,29 +41,50 @@ func (e *UnknownError) Error() string {
 	return text + fmt.Sprintf("; there are %d others", len(e.Known))
 }
 
-// Server returns the server with that name, without regard to case, or an
-// *UnknownError.
-func (f *Farm) Server(name string) (Server, error) {
-	var names []string
+// NewUnknownError returns an UnknownError with what may have been meant.
+func NewUnknownError(kind, name string, known []string) *UnknownError {
+	return &UnknownError{kind, name, spelling.FindNearest(name, known), known}
+}
+
+// FindServer returns the server with that name, without regard to case. If there is none, the error
+// wraps an *UnknownError.
+func (f *Farm) FindServer(name string) (Server, error) {
 	for _, s := range f.Servers {
 		if strings.EqualFold(s.Name, name) {
 			return s, nil
 		}
-		names = append(names, s.Name)
 	}
-	return Server{}, &UnknownError{"server", name, spelling.FindNearest(name, names), names}
+	var err error = NewUnknownError("server", name, f.ServerNames())
+	if len(f.Servers) == 0 && nameProblem(name) == "" {
+		err = remedy.AttachTo(err, remedy.If{Condition: "it is a new one", Then: remedy.Command{"server", "add", name}})
+	}
+	return Server{}, err
 }
 
-// Chroot returns the chroot with that name, or an *UnknownError.
-func (f *Farm) Chroot(name string) (Chroot, error) {
-	var names []string
+// FindChroot returns the chroot with that name, or an *UnknownError.
+func (f *Farm) FindChroot(name string) (Chroot, error) {
 	for _, c := range f.Chroots {
 		if c.Name == name {
 			return c, nil
 		}
+	}
+	return Chroot{}, NewUnknownError("chroot", name, f.ChrootNames())
+}
+
+// ServerNames returns the names of all servers, sorted.
+func (f *Farm) ServerNames() (names []string) {
+	for _, s := range f.Servers {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// ChrootNames returns the names of all chroots, as declared.
+func (f *Farm) ChrootNames() (names []string) {
+	for _, c := range f.Chroots {
 		names = append(names, c.Name)
 	}
-	return Chroot{}, &UnknownError{"chroot", name, spelling.FindNearest(name, names), names}
+	return names
 }
 
 // Names returns all names of a server that clients may use: never those that an address resolves
@@ -90,6 +110,17 @@ func (f *Farm) ListUndeclared(names []string) (undeclared []string) {
 		}
 	}
 	return undeclared
+}
+
+// Members returns the servers that an alias is for.
+func (f *Farm) Members(a Alias) (members []Server) {
+	isOf := func(group string) bool { return slices.Contains(a.Groups, group) }
+	for _, s := range f.Servers {
+		if len(a.Groups) == 0 || slices.ContainsFunc(s.Groups, isOf) {
+			members = append(members, s)
+		}
+	}
+	return members
 }
 
 // A List is the servers between which some clients choose.
@@ -135,13 +166,12 @@ func (f *Farm) ListEntry(s Server) string {
 // LTSConfSource returns what lts.conf of the chroot is derived from: the admin's own file, or a
 // small one without any settings to speak of. Each call returns a file of its own, to be edited.
 func (f *Farm) LTSConfSource(c Chroot) *ltsconf.File {
-	text, ok := f.ltsConf[c.LTSConf]
-	if !ok {
-		text = []byte(BuiltinLTSConf)
+	if file := f.ltsConfs[c.LTSConf]; file != nil {
+		return file.Clone()
 	}
-	file, err := ltsconf.Parse(c.LTSConf, text)
+	file, err := ltsconf.Parse(c.LTSConf, []byte(BuiltinLTSConf))
 	if err != nil {
-		panic(err) // Load has parsed it
+		panic(err) // it is always the same
 	}
 	return file
 }

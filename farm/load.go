@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/keys"
 	"ltskeeper/ldm"
 	"ltskeeper/ltsconf"
@@ -26,19 +27,7 @@ const (
 
 // Load reads the declaration whose ltskeeper.toml is at path, and all that belongs to it. If
 // anything in it is wrong, the error is Mistakes and names all of it.
-func Load(path string) (*Farm, error) { return load(path, nil) }
-
-// A loader reads a declaration.
-type loader struct {
-	farm     *Farm
-	change   *change
-	mistakes Mistakes
-
-	names map[string]owner // of names and addresses, by their canonical form
-	ports []portAt         // of the servers
-
-	aliases []aliasAt // in ltskeeper.toml
-}
+func Load(path string) (*Farm, error) { return loadChanged(path, nil) }
 
 // A change is a file of servers.d as it would be.
 type change struct {
@@ -46,108 +35,152 @@ type change struct {
 	text []byte // nil: there is no file
 }
 
-// load is Load for the declaration as it would be with the change.
-func load(path string, c *change) (*Farm, error) {
-	path, err := filepath.Abs(path)
+// loadChanged is Load for the declaration as it would be with the change.
+func loadChanged(path string, c *change) (*Farm, error) {
+	l, err := readDeclaration(path, c)
 	if err != nil {
-		return nil, fmt.Errorf("load declaration: %w", err)
+		return nil, err
 	}
-	l := read(path, c)
 	if len(l.mistakes) > 0 {
 		return nil, l.mistakes
 	}
 	return l.farm, nil
 }
 
-// read reads all of a declaration, whatever is wrong with it.
-func read(path string, c *change) *loader {
-	l := &loader{farm: defaults(path), change: c, names: map[string]owner{}}
-	l.settings()
-	l.servers()
+// Salvage returns what is sound of a declaration, and what is not: for callers that only read. Of a
+// file with mistakes nothing is used but what ltskeeper.toml says without one; where a setting is
+// wrong, its default is used. Nothing may be derived for clients from such a farm.
+func Salvage(path string) (*Farm, Mistakes, error) {
+	l, err := readDeclaration(path, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	f := l.farm
+	isWrong := map[string]bool{} // files
+	for _, m := range l.mistakes {
+		isWrong[m.File] = true
+	}
+	f.Servers = slices.DeleteFunc(f.Servers, func(s Server) bool { return isWrong[f.ServerPath(s.Name)] })
+	seen := map[string]bool{}
+	f.Chroots = slices.DeleteFunc(f.Chroots, func(c Chroot) bool {
+		isBad := c.Path == "" || chrootNameProblem(c.Name) != "" || seen[c.Name]
+		seen[c.Name] = true
+		return isBad
+	})
+	f.Aliases = slices.DeleteFunc(f.Aliases, func(a Alias) bool { return a.Name == "" })
+	f.Authorities = slices.DeleteFunc(f.Authorities, func(a keys.Authority) bool { return len(a.Key.Blob) == 0 })
+	if isWrong[f.KnownHostsLocalPath()] {
+		f.KnownHostsLocal = nil
+	}
+	return f, l.mistakes, nil
+}
+
+// A loader reads a declaration.
+type loader struct {
+	farm     *Farm
+	change   *change
+	mistakes Mistakes
+
+	owners  map[string]owner // of names and addresses, by their canonical form
+	ports   []portAt         // of the servers
+	aliases []aliasAt        // in ltskeeper.toml
+}
+
+// readDeclaration reads all of a declaration, whatever is wrong with it.
+func readDeclaration(path string, c *change) (*loader, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("load declaration: %w", err)
+	}
+	l := &loader{farm: newFarm(path), change: c, owners: map[string]owner{}}
+	l.readSettings()
+	l.readServers()
 	l.checkPorts()
 	l.checkAliases()
-	l.ltsConf(l.farm.ltsConfPath(), Mistake{})
-	l.knownHosts()
+	l.readLTSConf(l.farm.ltsConfPath(), nil)
+	l.readKnownHostsLocal()
 	slices.SortStableFunc(l.mistakes, func(a, b Mistake) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	return l
+	return l, nil
 }
 
-// defaults is the farm of an empty ltskeeper.toml.
-func defaults(path string) *Farm {
+// newFarm returns the farm of an empty ltskeeper.toml.
+func newFarm(path string) *Farm {
 	return &Farm{
-		Path:    path,
-		Dir:     filepath.Dir(path),
-		State:   "/var/lib/ltskeeper",
-		Collect: Collect{Timeout: 5 * time.Second, Parallel: 64, FirstUse: true, RetireAfter: 14 * 24 * time.Hour},
-		Image:   Image{Directory: "/srv/ltsp/images", Compression: "zstd", Keep: 3, KeepFor: 14 * 24 * time.Hour},
-		TFTP:    TFTP{Directory: "/srv/tftp/ltsp"},
-		Balance: Balance{Policy: ldm.Two},
-		ltsConf: map[string][]byte{},
+		Path:     path,
+		Dir:      filepath.Dir(path),
+		State:    "/var/lib/ltskeeper",
+		Collect:  Collect{Timeout: 5 * time.Second, Parallel: 64, FirstUse: true, RetireAfter: 14 * 24 * time.Hour},
+		Image:    Image{Directory: "/srv/ltsp/images", Compression: "zstd", Keep: 3, KeepFor: 14 * 24 * time.Hour},
+		TFTP:     TFTP{Directory: "/srv/tftp/ltsp"},
+		Balance:  Balance{Policy: ldm.Two},
+		ltsConfs: map[string]*ltsconf.File{},
 	}
 }
 
-// read reads a file of the declaration, of up to limit bytes. If there is none, ok is false, and
-// missing is a mistake unless it is the zero Mistake.
-func (l *loader) read(path string, limit int64, missing Mistake) (s *source, ok bool) {
+// readFile reads a file of the declaration, of up to limit bytes. It returns nil if there is none;
+// missing is the mistake that this is, nil if it is none.
+func (l *loader) readFile(path string, limit int64, missing *Mistake) *source {
 	text, err := regular.Read(path, limit)
 	switch {
 	case err == nil:
-		return &source{path: path, text: text, mistakes: &l.mistakes}, true
+		return &source{path: path, text: text, mistakes: &l.mistakes}
 	case !errors.Is(err, fs.ErrNotExist):
-		l.unreadable(path, err)
-	case missing != Mistake{}:
-		l.mistakes = append(l.mistakes, missing)
+		l.addUnreadable(path, err)
+	case missing != nil:
+		l.mistakes = append(l.mistakes, *missing)
 	}
-	return nil, false
+	return nil
 }
 
-func (l *loader) unreadable(path string, err error) {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+// addUnreadable adds the mistake that a file cannot be read.
+func (l *loader) addUnreadable(path string, err error) {
+	if p, is := errors.AsType[*fs.PathError](err); is {
 		err = p.Err
 	}
-	remedy := "it is needed to be sure of the rest"
+	var advice remedy.Advice = "make it readable: it is needed to be sure of the rest"
 	switch {
 	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
-		remedy = "it is for root: put sudo in front of the command"
+		advice = "put sudo in front of the command"
 	case regular.IsOdd(err):
-		remedy = "move it away, and put the file in its place"
+		advice = "move it away, and put the file in its place"
 	}
-	l.mistakes = append(l.mistakes, Mistake{File: path, Msg: "it cannot be read: " + err.Error(), Remedy: remedy})
+	l.mistakes = append(l.mistakes, Mistake{File: path, Msg: "it cannot be read: " + err.Error(),
+		Remedies: []remedy.Remedy{advice}})
 }
 
-// ltsConf reads a source of lts.conf. What would cost clients their settings, or run as code on
-// them, is a mistake; what they read otherwise than it was meant is not one, and `lts-conf check`
-// tells of it.
-func (l *loader) ltsConf(path string, missing Mistake) {
-	if _, ok := l.farm.ltsConf[path]; ok {
+// readLTSConf reads a source of lts.conf. What would cost clients their settings, or run as code on
+// them, is a mistake. What they read otherwise than it was meant is none; ltsconf.Check finds it.
+func (l *loader) readLTSConf(path string, missing *Mistake) {
+	if l.farm.ltsConfs[path] != nil {
 		return
 	}
-	s, ok := l.read(path, regular.MaxText, missing)
-	if !ok {
+	s := l.readFile(path, regular.MaxText, missing)
+	if s == nil {
 		return
 	}
-	l.farm.ltsConf[path] = s.text
+	isSound := true
 	for _, p := range ltsconf.Check(path, s.text, nil) {
 		if p.Severity == ltsconf.Error {
+			isSound = false
 			l.mistakes = append(l.mistakes, Mistake{File: path, Line: p.Line, Column: p.Column, Msg: p.Msg})
 		}
 	}
+	if file, err := ltsconf.Parse(path, s.text); isSound && err == nil { // Check reports what Parse does
+		l.farm.ltsConfs[path] = file
+	}
 }
 
-// knownHosts reads known_hosts.local.
-func (l *loader) knownHosts() {
-	s, ok := l.read(l.farm.KnownHostsLocalPath(), regular.MaxText, Mistake{})
-	if !ok {
+// readKnownHostsLocal reads known_hosts.local.
+func (l *loader) readKnownHostsLocal() {
+	s := l.readFile(l.farm.KnownHostsLocalPath(), regular.MaxText, nil)
+	if s == nil {
 		return
 	}
 	l.farm.KnownHostsLocal = s.text
 	for _, fault := range keys.CheckKnownHosts(s.text) {
-		l.mistakes = append(l.mistakes, Mistake{
-			File: s.path, Line: fault.Line, Msg: fault.Msg,
-			Remedy: "mend the line, or make it a comment with #",
-		})
+		l.mistakes = append(l.mistakes, Mistake{File: s.path, Line: fault.Line, Msg: fault.Msg,
+			Remedies: []remedy.Remedy{remedy.Advice("mend the line, or make it a comment with #")}})
 	}
 }

@@ -116,7 +116,7 @@ func TestManualExamples(t *testing.T) {
 			name, _, _ = strings.Cut(name, "\n")
 			files = map[string]string{"ltskeeper.toml": "", "servers.d/" + name: block}
 		}
-		if m := mistakes(t, write(t, files)); m != nil {
+		if m := findMistakes(t, write(t, files)); m != nil {
 			t.Errorf("%s\n\n%s", block, strings.Join(m, "\n"))
 		}
 	}
@@ -207,7 +207,8 @@ func try(t *testing.T, section, text string) Mistakes {
 func keysOf(t *testing.T, section string) (keys []string, ok bool) {
 	t.Helper()
 	for _, m := range try(t, section, "\"?\" = 1\n") {
-		if list, found := strings.CutPrefix(m.Remedy, "the keys here are "); found && strings.HasSuffix("."+m.Key, ".?") {
+		list, found := strings.CutPrefix(adviceOf(m), "; use one of these: ")
+		if found && strings.HasSuffix("."+m.Key, ".?") {
 			list, _, _ = strings.Cut(list, ";")
 			return strings.Split(list, ", "), true
 		}
@@ -295,7 +296,7 @@ func typeOf(t *testing.T, k manualKey) string {
 func wordsOf(t *testing.T, k manualKey) []string {
 	t.Helper()
 	for _, m := range about(t, k, `"?"`) {
-		if list, ok := strings.CutPrefix(m.Remedy, "write "); ok && strings.Contains(m.Msg, "means nothing here") {
+		if list, ok := strings.CutPrefix(adviceOf(m), "; write "); ok && strings.Contains(m.Msg, "means nothing here") {
 			return strings.Split(list, " or ")
 		}
 	}

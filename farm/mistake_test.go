@@ -18,7 +18,7 @@ func TestMistakes(t *testing.T) {
 	}{
 		"not TOML": {
 			toml: "state = \"here\"\n[collect\n",
-			want: []string{"ltskeeper.toml:2:9: it is not TOML: expected ']' to close table name; strings stand in double quotes, and every key once"},
+			want: []string{"ltskeeper.toml:2:9: it is not TOML: expected ']' to close table name; put strings in double quotes, and write every key once"},
 		},
 		"authorities": {
 			toml: "[[ca]]\nhosts = [\"*.example.org,x\", \"a b\"]\nkey = \"ssh-ed25519 AAAA\"\n[[ca]]\n",
@@ -26,8 +26,8 @@ func TestMistakes(t *testing.T) {
 				`ltskeeper.toml:2:10: ca.hosts: "*.example.org,x" is no pattern of host names; write one like "*.example.org"; ! in front excludes`,
 				`ltskeeper.toml:2:29: ca.hosts: "a b" is no pattern of host names; write one like "*.example.org"; ! in front excludes`,
 				`ltskeeper.toml:3:7: ca.key: parse key: key is cut off; write the CA's public key, as it stands in its .pub file`,
-				`ltskeeper.toml:4:3: ca: there is no hosts in it; every [[ca]] needs one`,
-				`ltskeeper.toml:4:3: ca: there is no key in it; every [[ca]] needs one`,
+				`ltskeeper.toml:4:3: ca: there is no hosts in it; add it: every [[ca]] needs one`,
+				`ltskeeper.toml:4:3: ca: there is no key in it; add it: every [[ca]] needs one`,
 			},
 		},
 		"aliases": {
@@ -35,7 +35,7 @@ func TestMistakes(t *testing.T) {
 			servers: map[string]string{"app01": ""},
 			want: []string{
 				`ltskeeper.toml:2:8: alias.name: "app01" is a name in servers.d/app01.toml already; choose another name`,
-				`ltskeeper.toml:6:8: alias.name: there is an alias "Server" already; make one [[alias]] of the two`,
+				`ltskeeper.toml:6:8: alias.name: there is an alias "Server" already; make one section of the two`,
 				`ltskeeper.toml:8:8: alias.name: "*" cannot name a server; write a host name or an address`,
 				`ltskeeper.toml:9:2: ltsp: initrd is of no use without known-hosts; write known-hosts = "/etc/ltsp/ssh_known_hosts"`,
 			},
@@ -78,7 +78,7 @@ func TestMistakes(t *testing.T) {
 		},
 		"a key twice": {
 			toml: "[collect]\nparallel = 1\nparallel = 2\n",
-			want: []string{"ltskeeper.toml:3:1: parallel: it is not TOML: key parallel is already defined; strings stand in double quotes, and every key once"},
+			want: []string{"ltskeeper.toml:3:1: parallel: it is not TOML: key parallel is already defined; put strings in double quotes, and write every key once"},
 		},
 		"unknown keys": {
 			toml: "stat = \"x\"\n[colect]\n[collect]\nparralel = 2\nzzz = 1\n[[chroot]]\nname = \"a\"\npath = \"a\"\n\"lts conf\".x = 3\n",
@@ -86,7 +86,7 @@ func TestMistakes(t *testing.T) {
 				"ltskeeper.toml:1:1: stat: there is no such key; did you mean state?",
 				"ltskeeper.toml:2:2: colect: there is no such key; did you mean collect?",
 				"ltskeeper.toml:4:1: collect.parralel: there is no such key; did you mean parallel?",
-				"ltskeeper.toml:5:1: collect.zzz: there is no such key; the keys here are first-use, login, parallel, retire-after, timeout; man ltskeeper.toml explains them",
+				"ltskeeper.toml:5:1: collect.zzz: there is no such key; use one of these: first-use, login, parallel, retire-after, timeout; man ltskeeper.toml explains them",
 				"ltskeeper.toml:9:1: chroot.lts conf: there is no such key; did you mean lts-conf?",
 			},
 		},
@@ -109,10 +109,10 @@ func TestMistakes(t *testing.T) {
 			want: []string{
 				"ltskeeper.toml:1:9: state: the path is empty; name a file or folder, or leave the key out for its default",
 				"ltskeeper.toml:3:11: collect.timeout: no server answers in no time; write a time above zero, like \"5s\"",
-				"ltskeeper.toml:4:12: collect.parallel: 0 is out of range; it is at least 1",
+				"ltskeeper.toml:4:12: collect.parallel: 0 is out of range; write at least 1",
 				"ltskeeper.toml:5:13: collect.first-use: \"acept\" means nothing here; did you mean accept?",
 				"ltskeeper.toml:7:15: image.compression: \"xz\" means nothing here; write zstd or gzip or lz4",
-				"ltskeeper.toml:8:8: image.keep: -1 is out of range; it is at least 1",
+				"ltskeeper.toml:8:8: image.keep: -1 is out of range; write at least 1",
 				"ltskeeper.toml:9:12: image.keep-for: there are no days in time spans; write hours: \"336h\"",
 				"ltskeeper.toml:11:8: lts-conf.list: \"names\" means nothing here; did you mean name?",
 				"ltskeeper.toml:13:13: tftp.directory: there is a control character in the path; take it out",
@@ -156,13 +156,13 @@ exclude = ["/tmp/*"]
 				`ltskeeper.toml:8:11: chroot.exclude: "tmp" is a string; write ["tmp"]`,
 				`ltskeeper.toml:10:8: chroot.name: "x.img" cannot name an image: that is what the image of another chroot is called; write one like x86_64`,
 				`ltskeeper.toml:12:9: chroot.write: "no" is a string; write true or false, without quotes`,
-				`ltskeeper.toml:16:3: chroot: its path is that of the chroot "x86", too; write = false in one of them keeps each from undoing what is written for the other`,
+				`ltskeeper.toml:16:3: chroot: its path is that of the chroot "x86", too, and each would undo what is written for the other; put write = false into one of them`,
 				`ltskeeper.toml:17:8: chroot.name: there is a chroot "x86" already; give every chroot a name of its own`,
 				`ltskeeper.toml:19:12: chroot.lts-conf: there is no gone.conf; write it, or leave the key out`,
-				`ltskeeper.toml:20:3: chroot: there is no path in it; every [[chroot]] needs one`,
+				`ltskeeper.toml:20:3: chroot: there is no path in it; add it: every [[chroot]] needs one`,
 				`ltskeeper.toml:22:12: chroot.exclude: `,
-				`ltskeeper.toml:23:3: chroot: there is no name in it; every [[chroot]] needs one`,
-				`ltskeeper.toml:23:3: chroot: there is no path in it; every [[chroot]] needs one`,
+				`ltskeeper.toml:23:3: chroot: there is no name in it; add it: every [[chroot]] needs one`,
+				`ltskeeper.toml:23:3: chroot: there is no path in it; add it: every [[chroot]] needs one`,
 			},
 		},
 		"clients": {
@@ -183,10 +183,10 @@ group = "cad"
 			servers: map[string]string{"app01": `groups = ["cad"]`},
 			want: []string{
 				`ltskeeper.toml:3:9: client.match: "lab]" matches no client; write a MAC, an IP address, a host name, or a glob of one, like "00:11:22:*"`,
-				`ltskeeper.toml:6:9: client.match: [default] is the section of all clients; write its settings into set of [lts-conf]`,
-				`ltskeeper.toml:10:9: client.match: "A*" is matched above already; make one [[client]] of the two`,
+				`ltskeeper.toml:6:9: client.match: [default] is the section of all clients; {lts-conf  set  its settings  }`,
+				`ltskeeper.toml:10:9: client.match: "A*" is matched above already; make one section of the two`,
 				`ltskeeper.toml:11:9: client.group: "no group" cannot name a group: names are letters, digits, dots, hyphens and underscores; choose another`,
-				`ltskeeper.toml:12:3: client: there is no match in it; every [[client]] needs one`,
+				`ltskeeper.toml:12:3: client: there is no match in it; add it: every [[client]] needs one`,
 			},
 		},
 		"settings": {
@@ -206,7 +206,7 @@ match = "lab"
 set = { SSH_OVERRIDE_PORT = "22", "A B" = "` + "`x`" + `", F = "a\\b" }
 `,
 			want: []string{
-				"ltskeeper.toml:3:1: lts-conf.set.LDM_SERVER: ltskeeper derives it from servers.d; take it out; group in a [[client]] chooses its servers",
+				"ltskeeper.toml:3:1: lts-conf.set.LDM_SERVER: ltskeeper derives it from servers.d; take it out; the group of a client's section chooses its servers",
 				"ltskeeper.toml:4:1: lts-conf.set.1X: ",
 				"ltskeeper.toml:5:5: lts-conf.set.A: 3 is a number; put it in double quotes",
 				"ltskeeper.toml:6:5: lts-conf.set.B: ",
@@ -214,7 +214,7 @@ set = { SSH_OVERRIDE_PORT = "22", "A B" = "` + "`x`" + `", F = "a\\b" }
 				"ltskeeper.toml:8:5: lts-conf.set.D: ",
 				"ltskeeper.toml:10:1: lts-conf.set.e: it is set as E already; take one out: clients do not tell them apart",
 				"ltskeeper.toml:11:1: lts-conf.set.include: ",
-				"ltskeeper.toml:14:9: client.set.SSH_OVERRIDE_PORT: ltskeeper derives it from servers.d; take it out; group in a [[client]] chooses its servers",
+				"ltskeeper.toml:14:9: client.set.SSH_OVERRIDE_PORT: ltskeeper derives it from servers.d; take it out; the group of a client's section chooses its servers",
 				"ltskeeper.toml:14:35: client.set.A B: ",
 				"ltskeeper.toml:14:43: client.set.A B: ",
 				"ltskeeper.toml:14:54: client.set.F: ",
@@ -231,7 +231,7 @@ set = { SSH_OVERRIDE_PORT = "22", "A B" = "` + "`x`" + `", F = "a\\b" }
 			want: []string{
 				`servers.d/a b.toml: "a b" cannot name a server: names are letters, digits, dots, hyphens and underscores; rename the file`,
 				`servers.d/app01.toml:1:1: adresses: there is no such key; did you mean addresses?`,
-				`servers.d/app01.toml:2:8: port: 0 is out of range; it is a number from 1 to 65535`,
+				`servers.d/app01.toml:2:8: port: 0 is out of range; write a number from 1 to 65535`,
 				`servers.d/app01.toml:3:10: weight: 0 is out of range; write a number above zero, like 2 or 0.5`,
 				`servers.d/app01.toml:4:12: aliases: "-x" cannot name a server: it begins with a hyphen, as options do; write a host name`,
 				`servers.d/app01.toml:4:18: aliases: "a b" cannot name a server: names are letters, digits, dots, hyphens and underscores; write a host name`,
@@ -242,7 +242,7 @@ set = { SSH_OVERRIDE_PORT = "22", "A B" = "` + "`x`" + `", F = "a\\b" }
 				`servers.d/app02.toml:1:47: addresses: "a:b" is no address: it looks like an IP address, and is none; write an IP address, like "10.0.0.11" or "fd00::11"`,
 				`servers.d/app02.toml:1:54: addresses: "fe80::1%eth0" is no address: an address that holds for one interface only means something else on each client; write an IP address, like "10.0.0.11" or "fd00::11"`,
 				`servers.d/app02.toml:1:70: addresses: "-v" is no address: it begins with a hyphen, as options do; write an IP address, like "10.0.0.11" or "fd00::11"`,
-				`servers.d/app02.toml:2:8: port: 65536 is out of range; it is a number from 1 to 65535`,
+				`servers.d/app02.toml:2:8: port: 65536 is out of range; write a number from 1 to 65535`,
 				`servers.d/app03.toml:1:9: pins: "MD5:00" is no fingerprint; write one as ssh-keygen -lf prints it: SHA256: and 43 characters`,
 				`servers.d/app03.toml:1:19: pins: "SHA256:short" is no fingerprint; write one as ssh-keygen -lf prints it: SHA256: and 43 characters`,
 				`servers.d/app03.toml:1:35: pins: "SHA256:nntmvzDwIGkvvfyiDdSlSaEK/GhqP4/+S3P5objo10F" is no fingerprint; write one as ssh-keygen -lf prints it: SHA256: and 43 characters`,
@@ -289,8 +289,8 @@ set = { SSH_OVERRIDE_PORT = "22", "A B" = "` + "`x`" + `", F = "a\\b" }
 				"app03": "addresses = [\"10.0.0.3\"]", "10.0.0.4": "",
 			},
 			want: []string{
-				`servers.d/app01.toml: there is no IP address to put into LDM_SERVER; begin addresses with one, or set list = "name" in ltskeeper.toml`,
-				`servers.d/app02.toml:2:1: addresses: there is no IP address to put into LDM_SERVER; begin addresses with one, or set list = "name" in ltskeeper.toml`,
+				`servers.d/app01.toml: there is no IP address to put into LDM_SERVER; begin addresses with one; {lts-conf  list "name"   }`,
+				`servers.d/app02.toml:2:1: addresses: there is no IP address to put into LDM_SERVER; begin addresses with one; {lts-conf  list "name"   }`,
 			},
 		},
 	} {
@@ -300,7 +300,7 @@ set = { SSH_OVERRIDE_PORT = "22", "A B" = "` + "`x`" + `", F = "a\\b" }
 			for name, text := range c.servers {
 				files["servers.d/"+name+".toml"] = text
 			}
-			got := mistakes(t, write(t, files))
+			got := findMistakes(t, write(t, files))
 			for i := range min(len(got), len(c.want)) {
 				if strings.HasSuffix(c.want[i], ": ") && strings.HasPrefix(got[i], c.want[i]) {
 					got[i] = c.want[i] // another package's words
@@ -325,7 +325,7 @@ func TestMistakesInOtherFiles(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "servers.d/folder.toml"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	got := mistakes(t, dir)
+	got := findMistakes(t, dir)
 	want := []string{
 		"known_hosts.local:2: ",
 		"lts.conf:1:1: ",
@@ -342,8 +342,8 @@ func TestMistakesInOtherFiles(t *testing.T) {
 
 func TestNoDeclaration(t *testing.T) {
 	t.Parallel()
-	got := mistakes(t, t.TempDir())
-	want := []string{"ltskeeper.toml: there is no such file; ltskeeper init writes one, --config names another"}
+	got := findMistakes(t, t.TempDir())
+	want := []string{"ltskeeper.toml: there is no such file; [init]; {it is elsewhere config}"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
 	}

@@ -33,13 +33,6 @@ func wordProblem(word string) string {
 	return ""
 }
 
-// checkWord checks the name of something, such as a group.
-func (p place) checkWord(word, what string) {
-	if problem := wordProblem(word); problem != "" {
-		p.mistake(fmt.Sprintf("%q cannot name a %s: %s", word, what, problem), "choose another")
-	}
-}
-
 // nameProblem says why a server cannot have that name or alias.
 func nameProblem(name string) string {
 	switch problem := wordProblem(name); {

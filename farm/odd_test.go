@@ -18,7 +18,7 @@ func TestOddFiles(t *testing.T) {
 				dir := write(t, map[string]string{"ltskeeper.toml": "", "servers.d/app01.toml": ""})
 				thing.Replace(t, filepath.Join(dir, file))
 				oddtest.Bounded(t, func() {
-					got := mistakes(t, dir)
+					got := findMistakes(t, dir)
 					if len(got) != 1 || !strings.HasPrefix(got[0], file+": it cannot be read: ") ||
 						!strings.Contains(got[0], thing.Want) ||
 						!strings.HasSuffix(got[0], "; move it away, and put the file in its place") {
@@ -37,7 +37,7 @@ func TestAServerLinkThatLeadsNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "servers.d/app02.toml: it is a symbolic link that leads nowhere; put the file in its place, or remove it"
-	if got := mistakes(t, dir); len(got) != 1 || got[0] != want {
+	if got := findMistakes(t, dir); len(got) != 1 || got[0] != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

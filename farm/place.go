@@ -12,13 +12,13 @@ import (
 	"time"
 	"unicode"
 
+	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/spelling"
-
-	"github.com/pelletier/go-toml/v2/unstable"
+	"ltskeeper/ldm"
 )
 
-// A place is a value where it stands. Its methods read it into Go values: if it is not what they
-// want, they note a mistake and leave what they point to.
+// A place is where a value is in a file. Its methods read the value into Go values: if it is not
+// what they want, they add a mistake and leave what they point to.
 type place struct {
 	source *source
 	key    string // from the root of the file
@@ -29,14 +29,16 @@ type place struct {
 // readers is what a table may hold, and how each key is read.
 type readers map[string]func(place)
 
-// mistake notes what is wrong with the value.
-func (p place) mistake(msg, remedy string) {
-	*p.source.mistakes = append(*p.source.mistakes, p.wrong(msg, remedy))
+// addMistake adds what is wrong with the value.
+func (p place) addMistake(msg string, advice remedy.Advice) { p.addMistakeWith(msg, advice) }
+
+// addMistakeWith is addMistake with remedies that are not a mere advice.
+func (p place) addMistakeWith(msg string, remedies ...remedy.Remedy) {
+	*p.source.mistakes = append(*p.source.mistakes, p.newMistake(msg, remedies...))
 }
 
-// wrong returns a mistake about the value.
-func (p place) wrong(msg, remedy string) Mistake {
-	m := Mistake{File: p.source.path, Key: p.key, Msg: msg, Remedy: remedy}
+func (p place) newMistake(msg string, remedies ...remedy.Remedy) Mistake {
+	m := Mistake{File: p.source.path, Key: p.key, Msg: msg, Remedies: remedies}
 	if p.offset >= 0 {
 		before := p.source.text[:p.offset]
 		m.Line = bytes.Count(before, []byte("\n")) + 1
@@ -45,61 +47,55 @@ func (p place) wrong(msg, remedy string) Mistake {
 	return m
 }
 
-// is tells whether the value has that kind.
-func (p place) is(kind unstable.Kind, remedy string) bool {
-	if p.value.kind == kind {
-		return true
+// checkKind returns whether the value has that kind, and adds a mistake if it has not.
+func (p place) checkKind(k kind, advice remedy.Advice) (isOK bool) {
+	if p.value.kind != k {
+		p.addMistake(p.value.describe(), advice)
 	}
-	p.mistake(p.value.describe(), remedy)
-	return false
+	return p.value.kind == k
 }
 
 // readTable reads a table. Keys that it may not hold are mistakes.
-func (s *source) readTable(key string, t *table, known readers) {
-	for _, f := range t.fields {
-		p := place{source: s, key: f.name, offset: f.value.offset, value: f.value}
-		if key != "" {
-			p.key = key + "." + f.name
+func (p place) readTable(known readers) {
+	if !p.checkKind(tableKind, remedy.Advice("write it as a section: ["+p.key+"]")) {
+		return
+	}
+	for _, f := range p.value.table.fields {
+		at := place{source: p.source, key: f.name, offset: f.value.offset, value: f.value}
+		if p.key != "" {
+			at.key = p.key + "." + f.name
 		}
 		if read, ok := known[f.name]; ok {
-			read(p)
+			read(at)
 			continue
 		}
-		p.offset = f.offset
+		at.offset = f.offset
 		names := slices.Sorted(maps.Keys(known))
+		advice := "use one of these: " + strings.Join(names, ", ") + "; man ltskeeper.toml explains them"
 		if near := spelling.FindNearest(f.name, names); near != "" {
-			p.mistake("there is no such key", "did you mean "+near+"?")
-		} else {
-			p.mistake("there is no such key",
-				"the keys here are "+strings.Join(names, ", ")+"; man ltskeeper.toml explains them")
+			advice = "did you mean " + near + "?"
 		}
+		at.addMistake("there is no such key", remedy.Advice(advice))
 	}
 }
 
-// table reads a table.
-func (p place) table(known readers) {
-	if p.is(unstable.InlineTable, "write it as a section: ["+p.key+"]") {
-		p.source.readTable(p.key, p.value.table, known)
-	}
-}
-
-// require notes which keys a table lacks.
-func (p place) require(names ...string) {
+// requireKeys adds which keys a table of an array lacks.
+func (p place) requireKeys(names ...string) {
 	for _, name := range names {
 		if p.value.table.find(name) == nil {
-			p.mistake("there is no "+name+" in it", "every [["+p.key+"]] needs one")
+			p.addMistake("there is no "+name+" in it", remedy.Advice("add it: every [["+p.key+"]] needs one"))
 		}
 	}
 }
 
-// tables calls read for each table of an array of tables.
-func (p place) tables(read func(place)) {
-	remedy := "write a section for each one: [[" + p.key + "]]"
-	if !p.is(unstable.Array, remedy) {
+// readTables calls read for each table of an array of tables.
+func (p place) readTables(read func(place)) {
+	advice := remedy.Advice("write a section for each one: [[" + p.key + "]]")
+	if !p.checkKind(arrayKind, advice) {
 		return
 	}
 	for item := range p.items {
-		if item.is(unstable.InlineTable, remedy) {
+		if item.checkKind(tableKind, advice) {
 			read(item)
 		}
 	}
@@ -114,121 +110,134 @@ func (p place) items(yield func(place) bool) {
 	}
 }
 
-// text reads a string.
-func (p place) text(to *string) bool {
-	if !p.is(unstable.String, "put it in double quotes") {
+// readText reads a string.
+func (p place) readText(to *string) (isOK bool) {
+	if !p.checkKind(stringKind, "put it in double quotes") {
 		return false
 	}
 	*to = p.value.text
 	return true
 }
 
-// texts calls read for each string of a list.
-func (p place) texts(read func(p place, text string)) {
-	remedy := `write a list of strings: ["..."]`
-	if p.value.kind == unstable.String {
-		remedy = fmt.Sprintf("write [%q]", p.value.text)
+// readTexts calls read for each string of a list.
+func (p place) readTexts(read func(p place, text string)) {
+	var advice remedy.Advice = `write a list of strings: ["..."]`
+	if p.value.kind == stringKind {
+		advice = remedy.Advice(fmt.Sprintf("write [%q]", p.value.text))
 	}
-	if !p.is(unstable.Array, remedy) {
+	if !p.checkKind(arrayKind, advice) {
 		return
 	}
 	for item := range p.items {
 		var text string
-		if item.text(&text) {
+		if item.readText(&text) {
 			read(item, text)
 		}
 	}
 }
 
-// bool reads true or false.
-func (p place) bool(to *bool) {
-	if p.is(unstable.Bool, "write true or false, without quotes") {
+// readBool reads true or false.
+func (p place) readBool(to *bool) {
+	if p.checkKind(boolKind, "write true or false, without quotes") {
 		*to = p.value.text == "true"
 	}
 }
 
-// int reads a number from least to most.
-func (p place) int(to *int, least, most int) {
-	if !p.is(unstable.Integer, "write a whole number, without quotes") {
+// readInt reads a number from least to most.
+func (p place) readInt(to *int, least, most int) {
+	if !p.checkKind(integerKind, "write a whole number, without quotes") {
 		return
 	}
 	n, err := strconv.ParseInt(p.value.text, 0, 0)
-	switch {
-	case err == nil && least <= int(n) && int(n) <= most:
+	if err == nil && least <= int(n) && int(n) <= most {
 		*to = int(n)
-	case most == math.MaxInt32:
-		p.mistake(p.value.text+" is out of range", fmt.Sprintf("it is at least %d", least))
-	default:
-		p.mistake(p.value.text+" is out of range", fmt.Sprintf("it is a number from %d to %d", least, most))
+		return
 	}
+	advice := fmt.Sprintf("write a number from %d to %d", least, most)
+	if most == math.MaxInt32 {
+		advice = fmt.Sprintf("write at least %d", least)
+	}
+	p.addMistake(p.value.text+" is out of range", remedy.Advice(advice))
 }
 
-// duration reads a time span that is not negative.
-func (p place) duration(to *time.Duration) bool {
-	const remedy = `write numbers with units, like "5s", "1m30s" or "336h"`
-	var text string
-	if p.value.kind != unstable.String {
-		p.mistake(p.value.describe(), remedy)
+// readDuration reads a time span that is not negative.
+func (p place) readDuration(to *time.Duration) (isOK bool) {
+	const advice = `write numbers with units, like "5s", "1m30s" or "336h"`
+	if !p.checkKind(stringKind, advice) {
 		return false
 	}
-	text = p.value.text
+	text := p.value.text
 	d, err := time.ParseDuration(text)
 	if days, found := strings.CutSuffix(text, "d"); err != nil && found {
 		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			p.mistake("there are no days in time spans", fmt.Sprintf("write hours: \"%dh\"", 24*n))
+			p.addMistake("there are no days in time spans", remedy.Advice(fmt.Sprintf("write hours: \"%dh\"", 24*n)))
 			return false
 		}
 	}
 	if err != nil || d < 0 {
-		p.mistake(fmt.Sprintf("%q is no time span", text), remedy)
+		p.addMistake(fmt.Sprintf("%q is no time span", text), advice)
 		return false
 	}
 	*to = d
 	return true
 }
 
-// word reads one of the words.
-func (p place) word(to *string, words ...string) {
+// readWord reads one of the words.
+func (p place) readWord(to *string, words ...string) {
 	var text string
-	if !p.text(&text) {
+	if !p.readText(&text) {
 		return
 	}
 	if slices.Contains(words, text) {
 		*to = text
 		return
 	}
-	remedy := "write " + strings.Join(words, " or ")
+	advice := "write " + strings.Join(words, " or ")
 	if near := spelling.FindNearest(text, words); near != "" {
-		remedy = "did you mean " + near + "?"
+		advice = "did you mean " + near + "?"
 	}
-	p.mistake(fmt.Sprintf("%q means nothing here", text), remedy)
+	p.addMistake(fmt.Sprintf("%q means nothing here", text), remedy.Advice(advice))
 }
 
-// choice reads one of two words: to becomes true for the first.
-func (p place) choice(to *bool, yes, no string) {
+// readChoice reads one of two words: to becomes true for the first.
+func (p place) readChoice(to *bool, yes, no string) {
 	word := no
 	if *to {
 		word = yes
 	}
-	p.word(&word, yes, no)
+	p.readWord(&word, yes, no)
 	*to = word == yes
 }
 
-// path reads a path. A relative one counts from the folder dir.
-func (p place) path(to *string, dir string) bool {
+// readPath reads a path. A relative one counts from the folder of ltskeeper.toml.
+func (p place) readPath(to *string) (isOK bool) {
 	var text string
 	switch {
-	case !p.text(&text):
+	case !p.readText(&text):
 		return false
 	case text == "":
-		p.mistake("the path is empty", "name a file or folder, or leave the key out for its default")
+		p.addMistake("the path is empty", "name a file or folder, or leave the key out for its default")
 		return false
 	case strings.ContainsFunc(text, unicode.IsControl):
-		p.mistake("there is a control character in the path", "take it out")
+		p.addMistake("there is a control character in the path", "take it out")
 		return false
 	case !filepath.IsAbs(text):
-		text = filepath.Join(dir, text)
+		text = filepath.Join(filepath.Dir(p.source.path), text)
 	}
 	*to = filepath.Clean(text)
 	return true
+}
+
+// readWeight reads how much a server takes beside others.
+func (p place) readWeight(to *float64) {
+	const advice = "write a number above zero, like 2 or 0.5"
+	if p.value.kind != integerKind && !p.checkKind(floatKind, advice) {
+		return
+	}
+	w, err := strconv.ParseFloat(strings.ReplaceAll(p.value.text, "_", ""), 64)
+	if err != nil || !ldm.ValidWeight(w) {
+		p.addMistake(p.value.text+" is out of range", advice)
+		return
+	}
+	*to = w
 }

@@ -4,182 +4,288 @@ import (
 	"fmt"
 	"math"
 	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"unicode"
 
-	"github.com/pelletier/go-toml/v2/unstable"
-
 	"ltskeeper/internal/excludes"
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/remedy"
+	"ltskeeper/keys"
 	"ltskeeper/ldm"
 	"ltskeeper/ltsconf"
 )
 
-// settings reads ltskeeper.toml.
-func (l *loader) settings() {
-	s, ok := l.read(l.farm.Path, regular.MaxText, Mistake{
-		File:   l.farm.Path,
-		Msg:    "there is no such file",
-		Remedy: "ltskeeper init writes one, --config names another",
-	})
-	if !ok {
+// readSettings reads ltskeeper.toml.
+func (l *loader) readSettings() {
+	s := l.readFile(l.farm.Path, regular.MaxText, &Mistake{File: l.farm.Path, Msg: "there is no such file",
+		Remedies: []remedy.Remedy{remedy.Command{"init"},
+			remedy.If{Condition: "it is elsewhere", Then: remedy.Option("config")}}})
+	if s == nil {
 		return
 	}
-	root, ok := s.parse()
-	if !ok {
+	root, isOK := s.parse()
+	if !isOK {
 		return
 	}
 	f := l.farm
-	s.readTable("", root, readers{
-		"state":    func(p place) { p.path((*string)(&f.State), f.Dir) },
-		"collect":  l.collect,
-		"image":    l.image,
-		"tftp":     l.tftp,
-		"chroot":   func(p place) { p.tables(l.chroot) },
-		"lts-conf": l.ltsConfSettings,
-		"balance":  l.balance,
-		"client":   l.clients,
-		"ca":       func(p place) { p.tables(l.authority) },
-		"alias":    func(p place) { p.tables(l.alias) },
-		"ltsp":     l.ltsp,
-		"metrics":  l.metrics,
-
-		"known-hosts": l.knownHostsSettings,
+	root.readTable(readers{
+		"state":    func(p place) { p.readPath((*string)(&f.State)) },
+		"collect":  l.readCollect,
+		"image":    l.readImage,
+		"tftp":     func(p place) { p.readTable(readers{"directory": pathReader(&f.TFTP.Directory)}) },
+		"chroot":   func(p place) { p.readTables(l.readChroot) },
+		"lts-conf": l.readLTSConfSettings,
+		"balance":  l.readBalance,
+		"client":   l.readClients,
+		"ca":       func(p place) { p.readTables(l.readAuthority) },
+		"alias":    func(p place) { p.readTables(l.readAlias) },
+		"ltsp":     l.readLTSP,
+		"metrics":  l.readMetrics,
+		"known-hosts": func(p place) {
+			p.readTable(readers{"hash": func(p place) { p.readBool(&f.HashKnownHosts) }})
+		},
 	})
 }
 
-func (l *loader) collect(p place) {
+// pathReader returns what reads a path.
+func pathReader(to *string) func(place) { return func(p place) { p.readPath(to) } }
+
+func (l *loader) readCollect(p place) {
 	to := &l.farm.Collect
-	p.table(readers{
+	p.readTable(readers{
 		"timeout": func(p place) {
-			if d := to.Timeout; p.duration(&d) && d == 0 {
-				p.mistake("no server answers in no time", `write a time above zero, like "5s"`)
+			if d := to.Timeout; p.readDuration(&d) && d == 0 {
+				p.addMistake("no server answers in no time", `write a time above zero, like "5s"`)
 			} else {
 				to.Timeout = d
 			}
 		},
-		"parallel":     func(p place) { p.int(&to.Parallel, 1, math.MaxInt32) },
-		"first-use":    func(p place) { p.choice(&to.FirstUse, "accept", "refuse") },
-		"login":        l.login,
-		"retire-after": func(p place) { p.duration(&to.RetireAfter) },
+		"parallel":     func(p place) { p.readInt(&to.Parallel, 1, math.MaxInt32) },
+		"first-use":    func(p place) { p.readChoice(&to.FirstUse, "accept", "refuse") },
+		"login":        l.readLogin,
+		"retire-after": func(p place) { p.readDuration(&to.RetireAfter) },
 	})
 }
 
-func (l *loader) image(p place) {
+// agent is the identity that is not a path.
+const agent = "agent"
+
+// userName is what useradd takes, and what cannot be an option.
+var userName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9._-]{0,31}\$?$`)
+
+// readLogin reads the login of [collect].
+func (l *loader) readLogin(p place) {
+	login := Login{}
+	p.readTable(readers{
+		"user": func(p place) {
+			if p.readText(&login.User) && !userName.MatchString(login.User) {
+				p.addMistake(fmt.Sprintf("%q is no user's name", login.User), `write one like "ltskeeper"`)
+			}
+		},
+		"identity": func(p place) {
+			if p.value.text != agent {
+				p.readPath(&login.Identity)
+			}
+		},
+	})
+	if p.value.table == nil {
+		return
+	}
+	for _, name := range []string{"user", "identity"} {
+		if p.value.table.find(name) == nil {
+			p.addMistake("there is no "+name+" in it",
+				`write { user = "ltskeeper", identity = "/etc/ltskeeper/id_ed25519" }`)
+		}
+	}
+	l.farm.Collect.Login = &login
+}
+
+func (l *loader) readImage(p place) {
 	to := &l.farm.Image
-	p.table(readers{
-		"directory":   func(p place) { p.path(&to.Directory, l.farm.Dir) },
-		"compression": func(p place) { p.word(&to.Compression, "zstd", "gzip", "lz4") },
-		"keep":        func(p place) { p.int(&to.Keep, 1, math.MaxInt32) },
-		"keep-for":    func(p place) { p.duration(&to.KeepFor) },
+	p.readTable(readers{
+		"directory":   pathReader(&to.Directory),
+		"compression": func(p place) { p.readWord(&to.Compression, "zstd", "gzip", "lz4") },
+		"keep":        func(p place) { p.readInt(&to.Keep, 1, math.MaxInt32) },
+		"keep-for":    func(p place) { p.readDuration(&to.KeepFor) },
 		"allow-secrets": func(p place) {
-			p.texts(func(p place, s string) { to.AllowSecrets = append(to.AllowSecrets, p.exclude(s)) })
+			p.readTexts(func(p place, s string) { to.AllowSecrets = append(to.AllowSecrets, p.checkExclude(s)) })
 		},
 	})
 }
 
-func (l *loader) tftp(p place) {
-	p.table(readers{
-		"directory": func(p place) { p.path(&l.farm.TFTP.Directory, l.farm.Dir) },
-	})
-}
-
-// metrics reads [metrics]. node_exporter takes no notice of a file with another ending.
-func (l *loader) metrics(p place) {
-	p.table(readers{
+// readMetrics reads [metrics]. node_exporter takes no notice of a file with another ending.
+func (l *loader) readMetrics(p place) {
+	to := &l.farm.Metrics.Textfile
+	p.readTable(readers{
 		"textfile": func(p place) {
-			to := &l.farm.Metrics.Textfile
-			if p.path(to, l.farm.Dir) && !strings.HasSuffix(*to, ".prom") {
-				p.mistake("node_exporter reads only files that end in .prom",
+			if p.readPath(to) && !strings.HasSuffix(*to, ".prom") {
+				p.addMistake("node_exporter reads only files that end in .prom",
 					`write one like "/var/lib/prometheus/node-exporter/ltskeeper.prom"`)
 			}
 		},
 	})
 }
 
-func (l *loader) ltsConfSettings(p place) {
+func (l *loader) readLTSConfSettings(p place) {
 	to := &l.farm.LTSConf
-	p.table(readers{
-		"list": func(p place) { p.choice(&to.ByAddress, "address", "name") },
-		"set":  func(p place) { p.settings(&to.Set) },
+	p.readTable(readers{
+		"list": func(p place) { p.readChoice(&to.ByAddress, "address", "name") },
+		"set":  func(p place) { p.readSettings(&to.Set) },
 	})
 }
 
-func (l *loader) balance(p place) {
+func (l *loader) readBalance(p place) {
 	to := &l.farm.Balance
-	p.table(readers{
+	p.readTable(readers{
 		"policy": func(p place) {
 			var words []string
 			for _, policy := range ldm.Policies {
 				words = append(words, string(policy))
 			}
-			p.word((*string)(&to.Policy), words...)
+			p.readWord((*string)(&to.Policy), words...)
 		},
-		"binaries": l.binaries,
+		"binaries": pathReader(&to.Binaries),
 	})
 }
 
-func (l *loader) binaries(p place) { p.path(&l.farm.Balance.Binaries, l.farm.Dir) }
-
-// clients reads each [[client]]. Where there is none, binaries of [balance] may stand in [client]
-// as well.
-func (l *loader) clients(p place) {
-	if p.value.kind == unstable.InlineTable && p.value.table.find("match") == nil {
-		p.table(readers{"binaries": l.binaries})
-		return
+// readLTSP reads [ltsp].
+func (l *loader) readLTSP(p place) {
+	to := &l.farm.LTSP
+	p.readTable(readers{
+		"known-hosts": pathReader(&to.KnownHosts),
+		"initrd":      func(p place) { p.readBool(&to.Initrd) },
+	})
+	if to.Initrd && to.KnownHosts == "" && p.value.table != nil {
+		p.addMistake("initrd is of no use without known-hosts", `write known-hosts = "/etc/ltsp/ssh_known_hosts"`)
 	}
-	p.tables(l.client)
 }
 
-// chroot reads a [[chroot]].
-func (l *loader) chroot(p place) {
-	dir := l.farm.Dir
-	c := Chroot{ExcludeDefaults: true, Write: true, LTSConf: l.farm.ltsConfPath()}
-	p.require("name", "path")
-	p.table(readers{
+// readAuthority reads a [[ca]].
+func (l *loader) readAuthority(p place) {
+	var a keys.Authority
+	p.requireKeys("hosts", "key")
+	p.readTable(readers{
+		"hosts": func(p place) {
+			p.readTexts(func(p place, text string) {
+				if !keys.ValidPattern(strings.TrimPrefix(text, "!")) {
+					p.addMistake(fmt.Sprintf("%q is no pattern of host names", text),
+						`write one like "*.example.org"; ! in front excludes`)
+					return
+				}
+				a.Hosts = append(a.Hosts, text)
+			})
+		},
+		"key": func(p place) {
+			var line string
+			if !p.readText(&line) {
+				return
+			}
+			var err error
+			if a.Key, a.Comment, err = keys.ParseKeyLine(line); err == nil {
+				err = a.Key.Weakness()
+			}
+			if err != nil {
+				p.addMistake(err.Error(), "write the CA's public key, as it stands in its .pub file")
+			}
+		},
+	})
+	l.farm.Authorities = append(l.farm.Authorities, a)
+}
+
+// readAlias reads an [[alias]].
+func (l *loader) readAlias(p place) {
+	var a Alias
+	p.requireKeys("name")
+	p.readTable(readers{
 		"name": func(p place) {
-			if p.text(&c.Name) {
+			if !p.readText(&a.Name) {
+				return
+			}
+			if problem := addressProblem(a.Name); problem != "" || a.Name[0] == '.' {
+				p.addMistake(fmt.Sprintf("%q cannot name a server", a.Name), "write a host name or an address")
+				return
+			}
+			l.aliases = append(l.aliases, aliasAt{p, a.Name})
+		},
+		"groups": func(p place) { p.readGroups(&a.Groups) },
+	})
+	l.farm.Aliases = append(l.farm.Aliases, a)
+}
+
+// An aliasAt is the name of an alias, and its place.
+type aliasAt struct {
+	place
+	name string
+}
+
+// checkAliases makes sure that an alias is no server's own name: keys of several would be trusted
+// for it.
+func (l *loader) checkAliases() {
+	seen := map[string]bool{}
+	for _, a := range l.aliases {
+		c := canonical(a.name)
+		o, isTaken := l.owners[c]
+		switch {
+		case isTaken:
+			a.addMistake(fmt.Sprintf("%q is %s in %s already", a.name, o.role, nameFile(o.file)), "choose another name")
+		case seen[c]:
+			a.addMistake(fmt.Sprintf("there is an alias %q already", a.name), "make one section of the two")
+		default:
+			seen[c] = true
+		}
+	}
+}
+
+// readChroot reads a [[chroot]].
+func (l *loader) readChroot(p place) {
+	c := Chroot{ExcludeDefaults: true, Write: true, LTSConf: l.farm.ltsConfPath()}
+	p.requireKeys("name", "path")
+	p.readTable(readers{
+		"name": func(p place) {
+			if p.readText(&c.Name) {
 				l.checkChrootName(p, c.Name)
 			}
 		},
-		"path": func(p place) { p.path(&c.Path, dir) },
+		"path": pathReader(&c.Path),
 		"exclude": func(p place) {
-			p.texts(func(p place, s string) { c.Exclude = append(c.Exclude, p.exclude(s)) })
+			p.readTexts(func(p place, s string) { c.Exclude = append(c.Exclude, p.checkExclude(s)) })
 		},
-		"exclude-defaults": func(p place) { p.bool(&c.ExcludeDefaults) },
-		"write":            func(p place) { p.bool(&c.Write) },
+		"exclude-defaults": func(p place) { p.readBool(&c.ExcludeDefaults) },
+		"write":            func(p place) { p.readBool(&c.Write) },
 		"mounts": func(p place) {
 			c.NoMounts = true
-			p.texts(func(p place, s string) {
+			p.readTexts(func(p place, s string) {
 				c.NoMounts = false
-				c.Mounts = append(c.Mounts, p.mountPoint(s))
+				c.Mounts = append(c.Mounts, p.checkMountPoint(s))
 			})
 		},
 		"id-offset": func(p place) {
 			offset := 0
-			p.int(&offset, 0, math.MaxUint32-idRange+1)
+			p.readInt(&offset, 0, math.MaxUint32-idRange+1)
 			c.IDOffset = uint32(offset)
 		},
 		"lts-conf": func(p place) {
-			if p.path(&c.LTSConf, dir) {
-				l.ltsConf(c.LTSConf, p.wrong("there is no "+c.LTSConf, "write it, or leave the key out"))
+			if p.readPath(&c.LTSConf) {
+				missing := p.newMistake("there is no "+c.LTSConf, remedy.Advice("write it, or leave the key out"))
+				l.readLTSConf(c.LTSConf, &missing)
 			}
 		},
 	})
 	for _, other := range l.farm.Chroots {
 		if c.Path != "" && c.Path == other.Path && c.Write && other.Write {
-			p.mistake(fmt.Sprintf("its path is that of the chroot %q, too", other.Name),
-				"write = false in one of them keeps each from undoing what is written for the other")
+			p.addMistake(fmt.Sprintf("its path is that of the chroot %q, too, and each would undo what is written for the "+
+				"other", other.Name), "put write = false into one of them")
 		}
 	}
 	l.farm.Chroots = append(l.farm.Chroots, c)
 }
 
-// exclude checks a pattern and returns it.
-func (p place) exclude(pattern string) string {
+// checkExclude checks a pattern and returns it.
+func (p place) checkExclude(pattern string) string {
 	if _, err := excludes.Parse([]string{pattern}); err != nil {
-		p.mistake(err.Error(), "patterns are those of mksquashfs -wildcards, from the client's root")
+		p.addMistake(err.Error(), "write one that mksquashfs -wildcards takes, from the client's root")
 	}
 	return pattern
 }
@@ -187,109 +293,133 @@ func (p place) exclude(pattern string) string {
 // idRange is how many ids a user namespace has.
 const idRange = 1 << 16
 
-// mountPoint checks where in a client root something is mounted, and returns that relative to the
-// root.
-func (p place) mountPoint(text string) string {
+// checkMountPoint checks where in a client root something is mounted, and returns that relative to
+// the root.
+func (p place) checkMountPoint(text string) string {
 	switch {
 	case !path.IsAbs(text) || path.Clean(text) != text || text == "/":
-		p.mistake(fmt.Sprintf("%q is not a path inside the client root", text),
+		p.addMistake(fmt.Sprintf("%q is not a path inside the client root", text),
 			`write it as clients have it, like "/data/apps"`)
 	case strings.ContainsFunc(text, unicode.IsControl):
-		p.mistake("there is a control character in the path", "take it out")
+		p.addMistake("there is a control character in the path", "take it out")
 	}
 	return strings.TrimPrefix(text, "/")
 }
 
 func (l *loader) checkChrootName(p place, name string) {
 	if problem := chrootNameProblem(name); problem != "" {
-		p.mistake(fmt.Sprintf("%q cannot name an image: %s", name, problem), "write one like x86_64")
+		p.addMistake(fmt.Sprintf("%q cannot name an image: %s", name, problem), "write one like x86_64")
 		return
 	}
 	for _, other := range l.farm.Chroots {
 		if strings.EqualFold(name, other.Name) {
-			p.mistake(fmt.Sprintf("there is a chroot %q already", other.Name), "give every chroot a name of its own")
+			p.addMistake(fmt.Sprintf("there is a chroot %q already", other.Name), "give every chroot a name of its own")
 		}
 	}
 }
 
-// sectionName is what may stand between the brackets of a section of lts.conf: MACs, IP addresses,
+// readClients reads each [[client]]. Where there is none, binaries of [balance] may be in [client]
+// as well.
+func (l *loader) readClients(p place) {
+	if p.value.kind == tableKind && p.value.table.find("match") == nil {
+		p.readTable(readers{"binaries": pathReader(&l.farm.Balance.Binaries)})
+		return
+	}
+	p.readTables(l.readClient)
+}
+
+// sectionName is what may be between the brackets of a section of lts.conf: MACs, IP addresses,
 // host names, and globs of them.
 var sectionName = regexp.MustCompile(`^[A-Za-z0-9._:*?-]+$`)
 
-// client reads a [[client]].
-func (l *loader) client(p place) {
+// readClient reads a [[client]].
+func (l *loader) readClient(p place) {
 	var c Client
-	p.require("match")
-	p.table(readers{
+	p.requireKeys("match")
+	p.readTable(readers{
 		"match": func(p place) {
-			if p.text(&c.Match) {
+			if p.readText(&c.Match) {
 				l.checkMatch(p, c.Match)
 			}
 		},
 		"group": func(p place) {
-			if p.text(&c.Group) {
-				p.checkWord(c.Group, "group")
+			if p.readText(&c.Group) {
+				p.checkGroup(c.Group)
 			}
 		},
-		"set": func(p place) { p.settings(&c.Set) },
+		"set": func(p place) { p.readSettings(&c.Set) },
 	})
 	l.farm.Clients = append(l.farm.Clients, c)
 }
 
 func (l *loader) checkMatch(p place, match string) {
 	if !sectionName.MatchString(match) {
-		p.mistake(fmt.Sprintf("%q matches no client", match),
+		p.addMistake(fmt.Sprintf("%q matches no client", match),
 			`write a MAC, an IP address, a host name, or a glob of one, like "00:11:22:*"`)
 	}
 	if strings.EqualFold(match, "default") {
-		p.mistake("[default] is the section of all clients", "write its settings into set of [lts-conf]")
+		p.addMistakeWith("[default] is the section of all clients",
+			remedy.Setting{Section: "lts-conf", Key: "set", Add: "its settings"})
 	}
 	for _, other := range l.farm.Clients {
 		if strings.EqualFold(match, other.Match) {
-			p.mistake(fmt.Sprintf("%q is matched above already", match), "make one [[client]] of the two")
+			p.addMistake(fmt.Sprintf("%q is matched above already", match), "make one section of the two")
 		}
 	}
 }
 
-// settings reads settings of lts.conf, which clients hand to a shell as root.
-func (p place) settings(to *[]Setting) {
-	if !p.is(unstable.InlineTable, `write it as { KEY = "value" }`) {
+// readSettings reads settings of lts.conf, which clients hand to a shell as root.
+func (p place) readSettings(to *[]Setting) {
+	if !p.checkKind(tableKind, `write it as { KEY = "value" }`) {
 		return
 	}
 	for _, f := range p.value.table.fields {
 		key := place{source: p.source, key: p.key + "." + f.name, offset: f.offset}
 		value := place{source: p.source, key: key.key, offset: f.value.offset, value: f.value}
-		var s Setting
-		if !value.text(&s.Value) {
+		s := Setting{Key: f.name}
+		if !value.readText(&s.Value) {
 			continue
 		}
-		s.Key = f.name
 		key.checkSettingKey(s.Key, *to)
-		value.checkSettingValue(s.Value)
+		if err := ltsconf.CheckValue(s.Value); err != nil {
+			value.addMistake(err.Error(), "take it out")
+		}
 		*to = append(*to, s)
 	}
 }
 
 func (p place) checkSettingKey(key string, before []Setting) {
 	if err := ltsconf.CheckKey(key); err != nil {
-		p.mistake(err.Error(), "write a key like LDM_DIRECTX")
+		p.addMistake(err.Error(), "write a key like LDM_DIRECTX")
 	}
-	if strings.EqualFold(key, "LDM_SERVER") || strings.EqualFold(key, "SSH_OVERRIDE_PORT") {
-		p.mistake("ltskeeper derives it from servers.d", "take it out; group in a [[client]] chooses its servers")
-	}
+	const isDerived = "ltskeeper derives it from servers.d"
 	switch strings.ToUpper(key) {
+	case "LDM_SERVER", "SSH_OVERRIDE_PORT":
+		p.addMistake(isDerived, "take it out; the group of a client's section chooses its servers")
 	case "LDM_SERVER_WEIGHTS", "LDM_SERVER_GROUPS":
-		p.mistake("ltskeeper derives it from servers.d", "take it out; weight and groups in a server's file say it")
+		p.addMistake(isDerived, "take it out; weight and groups in a server's file say it")
 	}
 	for _, s := range before {
 		if strings.EqualFold(key, s.Key) {
-			p.mistake("it is set as "+s.Key+" already", "take one out: clients do not tell them apart")
+			p.addMistake("it is set as "+s.Key+" already", "take one out: clients do not tell them apart")
 		}
 	}
 }
 
-func (p place) checkSettingValue(value string) {
-	if err := ltsconf.CheckValue(value); err != nil {
-		p.mistake(err.Error(), "take it out")
+// readGroups reads names of groups.
+func (p place) readGroups(to *[]string) {
+	p.readTexts(func(p place, name string) {
+		p.checkGroup(name)
+		*to = append(*to, name)
+	})
+}
+
+// checkGroup checks the name of a group.
+func (p place) checkGroup(name string) {
+	if problem := wordProblem(name); problem != "" {
+		p.addMistake(fmt.Sprintf("%q cannot name a group: %s", name, problem), "choose another")
 	}
 }
+
+// nameFile returns how a file of servers.d is called in a sentence.
+func nameFile(file string) string { return serversDir + "/" + filepath.Base(file) }

@@ -232,7 +232,7 @@ func (k *Keeper) chooseServers(names []string) ([]farm.Server, error) {
 	}
 	chosen := map[string]bool{}
 	for _, name := range names {
-		s, err := k.farm.Server(name)
+		s, err := k.farm.FindServer(name)
 		if err != nil {
 			return nil, err
 		}

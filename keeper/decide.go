@@ -22,7 +22,7 @@ func (k *Keeper) AddServer(s farm.Server) error {
 // RemoveServer removes a server's declaration and retires its keys.
 func (k *Keeper) RemoveServer(name string) error {
 	return k.changeServers(func(store *trust.Store) error {
-		s, err := k.farm.Server(name)
+		s, err := k.farm.FindServer(name)
 		if err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func (k *Keeper) decide(server string,
 // changeKeys changes what is on record of one server's keys, under the lock.
 func (k *Keeper) changeKeys(server string, change func(farm.Server, *trust.Store) error) error {
 	return k.RunLocked(func() error {
-		s, err := k.farm.Server(server)
+		s, err := k.farm.FindServer(server)
 		if err != nil {
 			return err
 		}

@@ -103,7 +103,7 @@ func (k *Keeper) Repair() error {
 
 // changeGenerations works on the store of one chroot, under the lock and repaired.
 func (k *Keeper) changeGenerations(chroot string, work func(*image.Store) error) error {
-	if _, err := k.farm.Chroot(chroot); err != nil {
+	if _, err := k.farm.FindChroot(chroot); err != nil {
 		return err
 	}
 	return k.eachStore([]string{chroot}, func(store *image.Store) error {

@@ -93,7 +93,7 @@ func (k *Keeper) chooseChroots(names []string) ([]farm.Chroot, error) {
 	}
 	var chosen []farm.Chroot
 	for _, name := range names {
-		c, err := k.farm.Chroot(name)
+		c, err := k.farm.FindChroot(name)
 		if err != nil {
 			return nil, err
 		}

@@ -202,7 +202,7 @@ func (k *Keeper) ExportKeys(format string) ([]byte, error) {
 
 // LTSConf is the lts.conf that clients of a chroot would get, from the record.
 func (k *Keeper) LTSConf(chroot string) ([]byte, error) {
-	c, err := k.farm.Chroot(chroot)
+	c, err := k.farm.FindChroot(chroot)
 	if err != nil {
 		return nil, err
 	}

@@ -59,6 +59,12 @@ func Parse(name string, src []byte) (*File, error) {
 	return f, nil
 }
 
+// Clone returns a copy, to be edited.
+func (f *File) Clone() *File {
+	g := *f // Set and Delete replace what it holds, and change nothing in it
+	return &g
+}
+
 // Bytes returns the file's text: what was parsed, but for what Set and Delete changed.
 func (f *File) Bytes() []byte { return bytes.Clone(f.text) }
 

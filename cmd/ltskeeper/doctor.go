@@ -1,13 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"ltskeeper/doctor"
-	"ltskeeper/farm"
 
 	"github.com/urfave/cli/v2"
 )
@@ -30,10 +28,6 @@ takes no lock, and asks each server for one key. What needs a person is exit cod
 
 func (t *tool) doctor(ctx *cli.Context) error {
 	r, err := doctor.Examine(ctx.Context, t.config, ctx.Args().Slice())
-	var unknown *farm.UnknownError
-	if errors.As(err, &unknown) {
-		return usagef("%v", err)
-	}
 	if err != nil {
 		return err
 	}

@@ -59,6 +59,7 @@ func exitCode(err error) int {
 		code     outcome
 		usage    usageError
 		mistakes farm.Mistakes
+		unknown  *farm.UnknownError
 	)
 	switch {
 	case err == nil:
@@ -67,7 +68,7 @@ func exitCode(err error) int {
 		return int(code)
 	case errors.Is(err, state.ErrLocked):
 		return exitLocked
-	case errors.As(err, &usage), errors.As(err, &mistakes):
+	case errors.As(err, &usage), errors.As(err, &mistakes), errors.As(err, &unknown):
 		return exitUsage
 	}
 	return exitFailed

@@ -91,7 +91,7 @@ func chrootAndNumber(f *farm.Farm, args []string) (chroot string, number int, er
 	case len(f.Chroots) == 0:
 		return "", number, missingChrootError(f)
 	default:
-		return "", number, usagef("there are several chroots, so name one: %s", oneOf(chrootNames(f)))
+		return "", number, usagef("there are several chroots, so name one: %s", oneOf(f.ChrootNames()))
 	}
 	if len(args) > 0 {
 		number, err = parseGeneration(args[0])

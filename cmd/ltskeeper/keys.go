@@ -82,7 +82,7 @@ func (t *tool) keysCollect(ctx *cli.Context, k *keeper.Keeper) error {
 func findServers(f *farm.Farm, typed []string) ([]string, error) {
 	var names []string
 	for _, name := range typed {
-		s, err := findServer(f, name)
+		s, err := f.FindServer(name)
 		if err != nil {
 			return nil, err
 		}
@@ -195,7 +195,7 @@ func (t *tool) checkAcceptable(f *farm.Farm, s keeper.Server, chosen []keeper.Ke
 
 // choosePending finds the waiting keys that the arguments of accept or reject mean.
 func (t *tool) choosePending(k *keeper.Keeper, args []string) (s keeper.Server, chosen []keeper.Key, err error) {
-	declared, err := findServer(k.Farm(), args[0])
+	declared, err := k.Farm().FindServer(args[0])
 	if err != nil {
 		return s, nil, err
 	}

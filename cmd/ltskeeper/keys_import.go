@@ -33,7 +33,7 @@ and the exit code is 3.
 
 func (t *tool) keysImport(ctx *cli.Context, k *keeper.Keeper) error {
 	args := ctx.Args().Slice()
-	s, err := findServer(k.Farm(), args[0])
+	s, err := k.Farm().FindServer(args[0])
 	if err != nil {
 		return err
 	}

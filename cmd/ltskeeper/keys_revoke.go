@@ -73,7 +73,7 @@ func readRevokeOptions(ctx *cli.Context, f *farm.Farm) (o keeper.RevokeOptions, 
 	if err := checkArguments(ctx.Command, args.Slice()); err != nil {
 		return o, err
 	}
-	s, err := findServer(f, args.First())
+	s, err := f.FindServer(args.First())
 	o.Server, o.Fingerprints = s.Name, args.Tail()
 	return o, err
 }

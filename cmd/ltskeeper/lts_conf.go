@@ -77,7 +77,7 @@ func renderLTSConf(k *keeper.Keeper, chroots []string) ([]byte, error) {
 		return nil, err
 	}
 	if len(chroots) == 0 {
-		chroots = chrootNames(f)
+		chroots = f.ChrootNames()
 	}
 	if len(chroots) == 0 {
 		return nil, missingChrootError(f)
@@ -89,19 +89,11 @@ func renderLTSConf(k *keeper.Keeper, chroots []string) ([]byte, error) {
 		case err != nil:
 			return nil, err
 		case i > 0 && !bytes.Equal(data, first):
-			return nil, usagef("the chroots get different ones, so name one: %s", oneOf(chrootNames(f)))
+			return nil, usagef("the chroots get different ones, so name one: %s", oneOf(f.ChrootNames()))
 		}
 		first = data
 	}
 	return first, nil
-}
-
-func chrootNames(f *farm.Farm) []string {
-	var names []string
-	for _, c := range f.Chroots {
-		names = append(names, c.Name)
-	}
-	return names
 }
 
 func missingChrootError(f *farm.Farm) error {

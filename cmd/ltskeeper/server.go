@@ -272,7 +272,7 @@ func (d addedServer) report(p *page) {
 }
 
 func (t *tool) serverRemove(ctx *cli.Context, k *keeper.Keeper) error {
-	s, err := findServer(k.Farm(), ctx.Args().First())
+	s, err := k.Farm().FindServer(ctx.Args().First())
 	if err != nil {
 		return err
 	}
@@ -288,15 +288,6 @@ func (t *tool) serverRemove(ctx *cli.Context, k *keeper.Keeper) error {
 		return err
 	}
 	return t.announce(removedDocument{s.Name})
-}
-
-// findServer finds a server by the name that was typed.
-func findServer(f *farm.Farm, name string) (farm.Server, error) {
-	s, err := f.Server(name)
-	if err != nil {
-		return s, usageError(err.Error())
-	}
-	return s, nil
 }
 
 // A removedDocument is a server that was removed.

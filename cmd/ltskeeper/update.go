@@ -100,8 +100,8 @@ func chooseChroots(ctx *cli.Context, k *keeper.Keeper) ([]string, error) {
 // checkChroots checks the names that were typed, before any work is done.
 func checkChroots(f *farm.Farm, typed []string) error {
 	for _, name := range typed {
-		if _, err := f.Chroot(name); err != nil {
-			return usageError(err.Error())
+		if _, err := f.FindChroot(name); err != nil {
+			return err
 		}
 	}
 	return nil

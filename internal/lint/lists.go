@@ -11,7 +11,6 @@ var unfinished = []string{
 	"cmd/ltskeeper",
 	"docs",
 	"doctor",
-	"farm",
 	"image",
 	"internal/durable",
 	"internal/remedy",

@@ -17,8 +17,8 @@ func FindNearest(word string, candidates []string) string {
 	return best
 }
 
-// countSlips counts the letters to insert, delete, replace or swap with their neighbour that make b out
-// of a (the optimal string alignment distance).
+// countSlips counts the letters to insert, delete, replace or swap with their neighbour that make b
+// out of a (the optimal string alignment distance).
 func countSlips(a, b string) int {
 	var older []int
 	above := make([]int, len(b)+1)

@@ -6,9 +6,29 @@ import (
 	"slices"
 	"strings"
 
+	"ltskeeper/internal/remedy"
+
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 )
+
+// A kind is what a TOML value is. This file alone knows the parser.
+type kind int
+
+const (
+	dateKind kind = iota // or a time
+	stringKind
+	integerKind
+	floatKind
+	boolKind
+	arrayKind
+	tableKind
+)
+
+var kinds = map[unstable.Kind]kind{
+	unstable.String: stringKind, unstable.Integer: integerKind, unstable.Float: floatKind, unstable.Bool: boolKind,
+	unstable.Array: arrayKind, unstable.InlineTable: tableKind,
+}
 
 // A source is a file of the declaration.
 type source struct {
@@ -18,10 +38,7 @@ type source struct {
 }
 
 // A table is a TOML table that remembers where everything in it stands.
-type table struct {
-	offset int // of its header, or of its first key
-	fields []field
-}
+type table struct{ fields []field }
 
 // A field is a key of a table with its value.
 type field struct {
@@ -33,30 +50,30 @@ type field struct {
 // A value is a TOML value.
 type value struct {
 	offset int
-	kind   unstable.Kind // InlineTable for every table
-	text   string        // of a string, or the literal as it is written
-	items  []value       // of an array
-	table  *table        // of a table
+	kind   kind
+	text   string  // of a string, or the literal as it is written
+	items  []value // of an array
+	table  *table  // of a table
 }
 
-// parse reads the text as TOML. A syntax error is the only mistake that it notes, and the only one
-// that can be told of such a file.
-func (s *source) parse() (root *table, ok bool) {
+// parse reads the text as TOML and returns its root table. A syntax error is the only mistake that
+// it adds, and the only one that can be told of such a file.
+func (s *source) parse() (root place, isOK bool) {
+	root = place{source: s, offset: -1, value: newTable(0)}
 	var valid map[string]any
 	if err := toml.Unmarshal(s.text, &valid); err != nil {
-		s.syntaxMistake(err)
-		return nil, false
+		s.addSyntaxMistake(err)
+		return root, false
 	}
-	root = &table{}
-	here := root
+	here := root.value.table
 	var p unstable.Parser
 	p.Reset(s.text)
 	for p.NextExpression() {
 		switch e := p.Expression(); e.Kind {
 		case unstable.Table:
-			here = root.descend(keyParts(e))
+			here = root.value.table.descend(keyParts(e))
 		case unstable.ArrayTable:
-			here = root.appendTable(keyParts(e))
+			here = root.value.table.appendTable(keyParts(e))
 		case unstable.KeyValue:
 			here.set(e)
 		}
@@ -64,23 +81,15 @@ func (s *source) parse() (root *table, ok bool) {
 	return root, true
 }
 
-// syntaxMistake notes why go-toml does not take the text.
-func (s *source) syntaxMistake(err error) {
-	var d *toml.DecodeError
-	if !errors.As(err, &d) {
-		*s.mistakes = append(*s.mistakes, Mistake{File: s.path, Msg: "it is not TOML: " + err.Error(), Syntax: true})
-		return
+// addSyntaxMistake adds why go-toml does not take the text.
+func (s *source) addSyntaxMistake(err error) {
+	m := Mistake{File: s.path, Msg: "it is not TOML: " + strings.TrimPrefix(err.Error(), "toml: "), Syntax: true}
+	if d, is := errors.AsType[*toml.DecodeError](err); is {
+		m.Line, m.Column = d.Position()
+		m.Key = strings.Join(d.Key(), ".")
+		m.Remedies = []remedy.Remedy{remedy.Advice("put strings in double quotes, and write every key once")}
 	}
-	line, column := d.Position()
-	*s.mistakes = append(*s.mistakes, Mistake{
-		File:   s.path,
-		Line:   line,
-		Column: column,
-		Key:    strings.Join(d.Key(), "."),
-		Msg:    "it is not TOML: " + strings.TrimPrefix(d.Error(), "toml: "),
-		Remedy: "strings stand in double quotes, and every key once",
-		Syntax: true,
-	})
+	*s.mistakes = append(*s.mistakes, m)
 }
 
 // keyParts returns the parts of a dotted key.
@@ -127,7 +136,7 @@ func (t *table) appendTable(parts []field) *table {
 	t = t.descend(parts[:len(parts)-1])
 	f := t.find(last.name)
 	if f == nil {
-		last.value = value{offset: last.offset, kind: unstable.Array}
+		last.value = value{offset: last.offset, kind: arrayKind}
 		t.fields = append(t.fields, last)
 		f = &t.fields[len(t.fields)-1]
 	}
@@ -146,13 +155,13 @@ func (t *table) set(e *unstable.Node) {
 }
 
 func newTable(offset int) value {
-	return value{offset: offset, kind: unstable.InlineTable, table: &table{offset: offset}}
+	return value{offset: offset, kind: tableKind, table: &table{}}
 }
 
 // newValue copies a value out of the parser. One that the parser keeps no position of gets that of
 // its key.
 func newValue(n *unstable.Node, key int) value {
-	v := value{offset: key, kind: n.Kind, text: string(n.Data)}
+	v := value{offset: key, kind: kinds[n.Kind], text: string(n.Data)}
 	if n.Raw.Length > 0 {
 		v.offset = int(n.Raw.Offset)
 	}
@@ -162,7 +171,7 @@ func newValue(n *unstable.Node, key int) value {
 			v.items = append(v.items, newValue(it.Node(), key))
 		}
 	case unstable.InlineTable:
-		v.table = &table{offset: v.offset}
+		v.table = &table{}
 		for it := n.Children(); it.Next(); {
 			v.table.set(it.Node())
 		}
@@ -173,15 +182,15 @@ func newValue(n *unstable.Node, key int) value {
 // describe says what kind of value it is.
 func (v value) describe() string {
 	switch v.kind {
-	case unstable.String:
+	case stringKind:
 		return fmt.Sprintf("%q is a string", v.text)
-	case unstable.Integer, unstable.Float:
+	case integerKind, floatKind:
 		return v.text + " is a number"
-	case unstable.Bool:
+	case boolKind:
 		return v.text + " is true or false"
-	case unstable.Array:
+	case arrayKind:
 		return "it is a list"
-	case unstable.InlineTable:
+	case tableKind:
 		return "it is a table"
 	default:
 		return v.text + " is a date or time"
