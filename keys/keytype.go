@@ -1,6 +1,10 @@
 package keys
 
-import "golang.org/x/crypto/ssh"
+import (
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
 
 // A KeyType is a type of host keys, and of certificates for them.
 type KeyType struct {
@@ -50,4 +54,17 @@ func IsKeyType(s string) bool {
 		}
 	}
 	return s[0] != '@'
+}
+
+// ShortType returns a key type as ssh-keygen -l names it: "ED25519" for "ssh-ed25519".
+func ShortType(keyType string) string {
+	switch {
+	case keyType == ssh.KeyAlgoED25519:
+		return "ED25519"
+	case keyType == ssh.KeyAlgoRSA:
+		return "RSA"
+	case strings.HasPrefix(keyType, "ecdsa-sha2-"):
+		return "ECDSA"
+	}
+	return keyType
 }

@@ -40,16 +40,17 @@ func permuteArgs(app *cli.App, args []string) ([]string, error) {
 	case typed.hasOption("version"):
 		return append(line, "--version"), nil
 	}
+	global, ofCommand := flagsByName(app.Flags), flagsByName(c.Flags)
 	var own []string
 	for _, o := range typed.options {
-		global, f := findFlag(app.Flags, o.name()), findFlag(c.Flags, o.name())
-		switch {
-		case global == nil && f == nil:
-			return nil, misplacedOptionError(app, c, o.name())
+		name := "--" + o.name()
+		switch f := cmp.Or(global[name], ofCommand[name]); {
+		case f == nil:
+			return nil, misplacedOptionError(app, c, name)
 		case o.lacksValue():
-			_, usage := flagWords(cmp.Or(global, f))
-			return nil, usagef("--%s needs a value: %s", o.name(), usage)
-		case global != nil:
+			_, usage := flagWords(f)
+			return nil, usagef("%s needs a value: %s", name, usage)
+		case global[name] != nil:
 			line = append(line, o.String())
 		default:
 			own = append(own, o.String())
@@ -243,16 +244,6 @@ func allCommands(app *cli.App) []*cli.Command {
 // runnableCommands is those of all commands that do something by themselves.
 func runnableCommands(app *cli.App) []*cli.Command {
 	return slices.DeleteFunc(allCommands(app), func(c *cli.Command) bool { return !isRunnable(c) })
-}
-
-// findFlag is the option with a name, nil if there is none.
-func findFlag(flags []cli.Flag, name string) cli.Flag {
-	for _, f := range flags {
-		if f.Names()[0] == name {
-			return f
-		}
-	}
-	return nil
 }
 
 // allFlags is every option there is, by each way to type it, like "--quiet" and "-q". An option of

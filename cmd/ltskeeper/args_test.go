@@ -213,8 +213,8 @@ func TestOptionsOfOneNameAreOfOneKind(t *testing.T) {
 	for _, c := range allCommands(app) {
 		check(c.HelpName, c.Flags)
 		for _, f := range c.Flags {
-			if findFlag(app.Flags, f.Names()[0]) != nil {
-				t.Errorf("%s: --%s is an option of every command already", c.HelpName, f.Names()[0])
+			if name := "--" + f.Names()[0]; flagsByName(app.Flags)[name] != nil {
+				t.Errorf("%s: %s is an option of every command already", c.HelpName, name)
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"ltskeeper/derive"
 	"ltskeeper/farm"
 	"ltskeeper/keeper"
+	"ltskeeper/keys"
 	"ltskeeper/ltsconf"
 
 	"github.com/urfave/cli/v2"
@@ -334,7 +335,7 @@ func (at *cursor) listKeys(choose func(keeper.Server) []keeper.Key) []candidate 
 	for _, s := range at.readStatus().Servers {
 		if strings.EqualFold(s.Name, at.args[0]) {
 			for _, k := range choose(s) {
-				found = append(found, candidate{k.Fingerprint, keyType(k)})
+				found = append(found, candidate{k.Fingerprint, keys.ShortType(k.Type)})
 			}
 		}
 	}

@@ -17,7 +17,8 @@ const cronPatience = 30 * time.Minute
 
 // cronLine is what changed, in a line for the mail of a cron job; "" if nothing did.
 //
-//	ltskeeper: app04 now trusts ED25519 SHA256:8Xk... (first-use); x86_64: generation 13 with new ssh_known_hosts and lts.conf, 598 MB, 1.2 MB of it read anew
+//	ltskeeper: app04 now trusts ED25519 SHA256:8Xk... (first-use); x86_64: generation 13 with
+//	new ssh_known_hosts and lts.conf, 598 MB, 1.2 MB of it read anew
 func (d reportDocument) cronLine(p *page) string {
 	if !d.SomethingChanged() {
 		return ""
@@ -78,7 +79,7 @@ func (d reportDocument) cronKeys(p *page) []string {
 		if added+removed <= few {
 			var each []string
 			for _, k := range c.keys {
-				each = append(each, keyType(k)+" "+k.Fingerprint)
+				each = append(each, keys.ShortType(k.Type)+" "+k.Fingerprint)
 			}
 			what = allOf(each)
 		}

@@ -107,8 +107,8 @@ func flagWords(f cli.Flag) (left, right string) {
 	return left, strings.ReplaceAll(right, "`", "")
 }
 
-// flagParts is an option's names, the name of its value, if it takes one, and what it is for, where the name of its
-// value stands in backquotes.
+// flagParts is an option's names, the name of its value, if it takes one, and what it is for, where
+// the name of its value stands in backquotes.
 func flagParts(f cli.Flag) (names, value, text string) {
 	names = "--" + f.Names()[0]
 	for _, name := range f.Names()[1:] {

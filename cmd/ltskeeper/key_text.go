@@ -7,26 +7,14 @@ import (
 	"strings"
 
 	"ltskeeper/keeper"
+	"ltskeeper/keys"
 )
 
-// keyType is a key's type as ssh-keygen -l names it.
-func keyType(k keeper.Key) string {
-	switch t := k.Type; {
-	case t == "ssh-ed25519":
-		return "ED25519"
-	case t == "ssh-rsa":
-		return "RSA"
-	case strings.HasPrefix(t, "ecdsa-sha2-"):
-		return "ECDSA"
-	default:
-		return t
-	}
-}
-
-func keyTypes(keys []keeper.Key) string {
+// joinTypes is the types of keys, each once.
+func joinTypes(list []keeper.Key) string {
 	var types []string
-	for _, k := range keys {
-		types = append(types, keyType(k))
+	for _, k := range list {
+		types = append(types, keys.ShortType(k.Type))
 	}
 	return strings.Join(slices.Compact(types), " ")
 }
@@ -45,13 +33,13 @@ func keyRow(k keeper.Key) []any {
 	if k.Bits > 0 {
 		bits = fmt.Sprint(k.Bits)
 	}
-	return []any{bits, k.Fingerprint, "(" + keyType(k) + ")"}
+	return []any{bits, k.Fingerprint, "(" + keys.ShortType(k.Type) + ")"}
 }
 
 // keyList is a title and keys below it, if there are any.
-func (p *page) keyList(title string, keys []keeper.Key) {
+func (p *page) keyList(title string, list []keeper.Key) {
 	var t rows
-	for _, k := range keys {
+	for _, k := range list {
 		t.add(keyRow(k)...)
 	}
 	if len(t) > 0 {
@@ -88,12 +76,11 @@ func (p *page) comparison(indent int, s keeper.Server) {
 }
 
 // consoleCommand prints a server's fingerprints, typed on the server's own console.
-func consoleCommand(keys []keeper.Key) string {
-	files := map[string]string{"ED25519": "ed25519", "RSA": "rsa", "ECDSA": "ecdsa"}
-	file, known := files[keyType(keys[0])]
-	one := !slices.ContainsFunc(keys, func(k keeper.Key) bool { return k.Type != keys[0].Type })
-	if one && known {
-		return "ssh-keygen -lf /etc/ssh/ssh_host_" + file + "_key.pub"
+func consoleCommand(list []keeper.Key) string {
+	first := list[0].Type
+	name := keys.ShortType(first)
+	if name == first || slices.ContainsFunc(list, func(k keeper.Key) bool { return k.Type != first }) {
+		return "for k in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $k; done"
 	}
-	return "for k in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $k; done"
+	return "ssh-keygen -lf /etc/ssh/ssh_host_" + strings.ToLower(name) + "_key.pub"
 }

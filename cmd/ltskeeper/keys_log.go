@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"ltskeeper/keeper"
+	"ltskeeper/keys"
 	"ltskeeper/keys/trust"
 
 	"github.com/urfave/cli/v2"
@@ -55,7 +56,7 @@ func (d logDocument) text(p *page) {
 		if server == "*" {
 			server = "any server"
 		}
-		t.add(formatTime(e.Time), server, keyType(keeper.Key{Type: e.Type}), e.Key,
+		t.add(formatTime(e.Time), server, keys.ShortType(e.Type), e.Key,
 			fmt.Sprintf("%s -> %s", e.From, e.To), e.By, e.Order)
 	}
 	if len(d.Log) > 0 {

@@ -44,7 +44,8 @@ func TestManual(t *testing.T) {
 			t.Fatal(err)
 		}
 	default:
-		t.Errorf("%s is not what the commands' definitions say; go test ./cmd/ltskeeper -run TestManual -update writes it anew", manualSource)
+		t.Errorf("%s is not what the commands' definitions say; "+
+			"go test ./cmd/ltskeeper -run TestManual -update writes it anew", manualSource)
 	}
 	for code := exitDone; code <= exitLocked; code++ {
 		if !bytes.Contains(page, fmt.Appendf(nil, "\n**%d**\n: ", code)) {

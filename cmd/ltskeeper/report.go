@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ltskeeper/keeper"
+	"ltskeeper/keys"
 
 	"github.com/rogpeppe/go-internal/diff"
 )
@@ -100,14 +101,14 @@ func (d reportDocument) changes(p *page) {
 	var t rows
 	for _, s := range d.Servers {
 		for _, k := range s.Added {
-			t.add(s.Name, trusts+" "+keyType(k), k.Fingerprint, describeProvenance(k))
+			t.add(s.Name, trusts+" "+keys.ShortType(k.Type), k.Fingerprint, describeProvenance(k))
 		}
 		for _, k := range s.Removed {
-			t.add(s.Name, retires+" "+keyType(k), k.Fingerprint)
+			t.add(s.Name, retires+" "+keys.ShortType(k.Type), k.Fingerprint)
 		}
 	}
-	if keys := len(t); keys > 3*screenful && !p.verbose {
-		p.printf("%s are or were trusted; to see them: %s\n", countNoun(keys, "key", "keys"),
+	if len(t) > 3*screenful && !p.verbose {
+		p.printf("%s are or were trusted; to see them: %s\n", countNoun(len(t), "key", "keys"),
 			p.commandLine("keys list"))
 	} else {
 		p.table(0, t)
@@ -208,7 +209,7 @@ func (d reportDocument) summary() string {
 func (d reportDocument) details(p *page) {
 	var servers, files, steps rows
 	for _, s := range d.Servers {
-		servers.add(s.Name, p.state(s.State), keyTypes(s.Keys), describeServer(s))
+		servers.add(s.Name, p.state(s.State), joinTypes(s.Keys), describeServer(s))
 	}
 	for _, f := range d.Files {
 		if !f.Changed {

@@ -66,7 +66,7 @@ func (d statusDocument) text(p *page) {
 		if !s.Listed {
 			listed = "no"
 		}
-		row := []any{s.Name, p.state(s.State), listed, seen, cmp.Or(keyTypes(s.Keys), "-")}
+		row := []any{s.Name, p.state(s.State), listed, seen, cmp.Or(joinTypes(s.Keys), "-")}
 		if now != nil {
 			row = append(row, p.liveCells(now)...)
 		}

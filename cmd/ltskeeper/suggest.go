@@ -12,17 +12,12 @@ import (
 
 // What was probably meant by a word that is wrong.
 
-// unknownOptionError is the error for an option that no command has, and that stands in a word like
-// "-qx".
+// unknownOptionError is the error for an option that no command has, in a word like "-qx".
 func unknownOptionError(flags map[string]cli.Flag, name, word string) error {
-	near := nearestOption(flags, name)
-	if near == "" && name != word { // -json
-		if near = nearestOption(flags, word); near != "" {
-			name = word
+	for _, typed := range []string{name, word} { // "-j" and "-json"
+		if near := nearestOption(flags, typed); near != "" {
+			return usagef("there is no option %s; did you mean %s?", typed, near)
 		}
-	}
-	if near != "" {
-		return usagef("there is no option %s; did you mean %s?", name, near)
 	}
 	return usagef("there is no option %s; ltskeeper COMMAND --help lists them", name)
 }
@@ -31,18 +26,18 @@ func unknownOptionError(flags map[string]cli.Flag, name, word string) error {
 func misplacedOptionError(app *cli.App, c *cli.Command, name string) error {
 	var owners []string
 	for _, other := range allCommands(app) {
-		if findFlag(other.Flags, name) != nil {
+		if flagsByName(other.Flags)[name] != nil {
 			owners = append(owners, commandPath(other))
 		}
 	}
 	path := commandPath(c)
 	if path == "" {
-		return usagef("--%s belongs to a command: %s", name, oneOf(owners))
+		return usagef("%s belongs to a command: %s", name, oneOf(owners))
 	}
 	if near := nearestOption(flagsByName(c.Flags), name); near != "" {
-		return usagef("%s has no option --%s; did you mean %s?", path, name, near)
+		return usagef("%s has no option %s; did you mean %s?", path, name, near)
 	}
-	return usagef("%s has no option --%s; it belongs to %s", path, name, oneOf(owners))
+	return usagef("%s has no option %s; it belongs to %s", path, name, oneOf(owners))
 }
 
 // unknownCommandError is the error for words of which the first is no command below c.

@@ -16,8 +16,8 @@ import (
 
 // This is the only file that talks to the terminal. Its rules:
 //
-//   - A person is there if standard input is a terminal. Cron, pipes and "</dev/null" have none: nothing
-//     is asked then.
+//   - A person is there if standard input is a terminal. Cron, pipes and "</dev/null" have none:
+//     nothing is asked then.
 //   - Questions and answers go through /dev/tty, so that a person sees the question wherever the
 //     output goes. Only "yes" and "y" are yes, the end of input is no.
 //   - Progress is one line on standard error, if that is a terminal which can erase it. It appears

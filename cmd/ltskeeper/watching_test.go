@@ -53,7 +53,8 @@ func TestPageExplainsEveryMetric(t *testing.T) {
 		want[f.GetName()] = strings.Join(names, ", ")
 	}
 	got := map[string]string{}
-	for _, row := range regexp.MustCompile("(?m)^\\| `(ltskeeper_[a-z_]+)` \\| (.*?) ?\\| .+ \\|$").FindAllStringSubmatch(page, -1) {
+	metric := regexp.MustCompile("(?m)^\\| `(ltskeeper_[a-z_]+)` \\| (.*?) ?\\| .+ \\|$")
+	for _, row := range metric.FindAllStringSubmatch(page, -1) {
 		got[row[1]] = row[2]
 	}
 	if !maps.Equal(got, want) {

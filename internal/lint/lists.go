@@ -8,7 +8,6 @@ var unfinished = []string{
 	"cmd/get_hosts",
 	"cmd/ldminfod",
 	"cmd/ldmselect",
-	"cmd/ltskeeper",
 	"docs",
 	"doctor",
 	"image",
