@@ -14,9 +14,9 @@ import (
 )
 
 // silences are the addresses of a server that showed no key, and why.
-func silences(s *server, kinds ...scan.ErrorKind) (found []*scan.Error) {
+func silences(s *server, kinds ...scan.ErrorKind) (found []*scan.AddressError) {
 	for _, a := range s.sighting.Addresses {
-		var e *scan.Error
+		var e *scan.AddressError
 		if len(a.Keys) > 0 || !errors.As(a.Err, &e) {
 			continue
 		}
@@ -29,7 +29,7 @@ func silences(s *server, kinds ...scan.ErrorKind) (found []*scan.Error) {
 	return found
 }
 
-func at(e *scan.Error) string { return net.JoinHostPort(e.Address, strconv.Itoa(e.Port)) }
+func at(e *scan.AddressError) string { return net.JoinHostPort(e.Address, strconv.Itoa(e.Port)) }
 
 func sshClosed(f *facts) (found []Finding) {
 	for _, s := range f.servers {
@@ -47,7 +47,7 @@ func sshClosed(f *facts) (found []Finding) {
 }
 
 // closed tells of an address by the way in which it does not answer, for each has another cause.
-func closed(s *server, e *scan.Error) Finding {
+func closed(s *server, e *scan.AddressError) Finding {
 	finding := Finding{Kind: Server, Subject: s.Name,
 		Message: sentence(fmt.Sprintf("SSH does not answer at %s: %v", at(e), e.Err))}
 	var errno syscall.Errno

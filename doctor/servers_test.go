@@ -16,16 +16,16 @@ import (
 func TestWaysOfNotAnswering(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		err            scan.Error
+		err            scan.AddressError
 		cause, command string
 	}{
-		{scan.Error{Kind: scan.KindUnreachable, Err: syscall.ECONNREFUSED}, "refused",
+		{scan.AddressError{Kind: scan.KindUnreachable, Err: syscall.ECONNREFUSED}, "refused",
 			"# on app01: systemctl status ssh"},
-		{scan.Error{Kind: scan.KindUnreachable, Err: syscall.EHOSTUNREACH}, "unreachable",
+		{scan.AddressError{Kind: scan.KindUnreachable, Err: syscall.EHOSTUNREACH}, "unreachable",
 			"ip route get 192.0.2.1"},
-		{scan.Error{Kind: scan.KindUnreachable, Err: errors.New("no answer within 3s")}, "silent",
+		{scan.AddressError{Kind: scan.KindUnreachable, Err: errors.New("no answer within 3s")}, "silent",
 			"ping -c 3 192.0.2.1"},
-		{scan.Error{Kind: scan.KindTimeout, Err: errors.New("connected, but no SSH version within 3s")}, "hangs",
+		{scan.AddressError{Kind: scan.KindTimeout, Err: errors.New("connected, but no SSH version within 3s")}, "hangs",
 			"# on app01: uptime"},
 	} {
 		c.err.Address, c.err.Port = "192.0.2.1", 22

@@ -53,7 +53,7 @@ func (l look) state() ServerState {
 		return Pending
 	}
 	for _, a := range l.sighting.Addresses {
-		var e *scan.Error
+		var e *scan.AddressError
 		if errors.As(a.Err, &e) && e.Kind == scan.KindThrottled {
 			return Throttled
 		}
@@ -94,7 +94,7 @@ func (l look) why() string {
 // explainSilence returns what went wrong with an address, without the server's name and address
 // before it.
 func explainSilence(a keys.AddressSighting) AddressProblem {
-	var e *scan.Error
+	var e *scan.AddressError
 	if errors.As(a.Err, &e) {
 		return AddressProblem{Address: a.Address, Error: e.Err.Error(), Kind: e.Kind}
 	}

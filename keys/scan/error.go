@@ -28,8 +28,8 @@ const (
 	KindLogin       ErrorKind = "login"       // it showed a trusted key, but lets nobody in
 )
 
-// Error is why an address showed no keys, or not all of them.
-type Error struct {
+// AddressError is why an address showed no keys, or not all of them.
+type AddressError struct {
 	Name    string // the target's
 	Address string // as in AddressSighting
 	Port    int
@@ -37,12 +37,20 @@ type Error struct {
 	Err     error // one short line, nothing in it that a terminal would obey
 }
 
-func (e *Error) Error() string {
+func (e *AddressError) Error() string {
 	at := net.JoinHostPort(e.Address, strconv.Itoa(e.Port))
 	return fmt.Sprintf("scan %s at %s: %v", e.Name, at, e.Err)
 }
 
-func (e *Error) Unwrap() error { return e.Err }
+func (e *AddressError) Unwrap() error { return e.Err }
+
+// failWith returns a function that returns the sighting with an error about the target.
+func (t Target) failWith(seen *keys.AddressSighting) func(ErrorKind, error) keys.AddressSighting {
+	return func(kind ErrorKind, err error) keys.AddressSighting {
+		seen.Err = &AddressError{Name: t.Name, Address: seen.Address, Port: t.Port, Kind: kind, Err: err}
+		return *seen
+	}
+}
 
 var (
 	errGotKey    = errors.New("the key is known")
@@ -54,8 +62,8 @@ type dialError struct{ error }
 
 func (e dialError) Unwrap() error { return e.error }
 
-// explain says in one line why a connection showed no key.
-func explain(err error, open opening, timeout time.Duration) (ErrorKind, error) {
+// explainFailure says in one line why a connection showed no key.
+func explainFailure(err error, open opening, timeout time.Duration) (ErrorKind, error) {
 	var dial dialError
 	var negotiation *ssh.AlgorithmNegotiationError
 	var errno syscall.Errno
@@ -67,7 +75,7 @@ func explain(err error, open opening, timeout time.Duration) (ErrorKind, error) 
 	case errors.As(err, &dial) && errors.As(err, &errno):
 		return KindUnreachable, errno
 	case errors.As(err, &dial):
-		return KindUnreachable, clean(err)
+		return KindUnreachable, cleanError(err)
 	case isTimeout(err) && open.version == "":
 		return KindTimeout, fmt.Errorf("connected, but no SSH version within %v", timeout)
 	case isTimeout(err):
@@ -80,11 +88,11 @@ func explain(err error, open opening, timeout time.Duration) (ErrorKind, error) 
 		return KindProtocol, errors.New("closed the connection during the key exchange")
 	case errors.As(err, &negotiation) && negotiation.What == "host key":
 		return KindProtocol, fmt.Errorf("has no host key that can be verified here, only %.200s",
-			strings.Join(keyTypes(open.algorithms), ", "))
+			strings.Join(listKeyTypes(open.algorithms), ", "))
 	case errors.As(err, &negotiation):
 		return KindProtocol, fmt.Errorf("no common algorithm for %s", negotiation.What)
 	}
-	return KindProtocol, clean(err)
+	return KindProtocol, cleanError(err)
 }
 
 // explainNoVersion tells a busy sshd from something else. Under MaxStartups and PerSourcePenalties
@@ -98,7 +106,7 @@ func explainNoVersion(err error, preface string) (ErrorKind, error) {
 	case said == "" && isClosed(err):
 		return KindThrottled, errors.New("closed the connection before a word, as sshd does with too many of them")
 	case said == "":
-		return KindProtocol, clean(err)
+		return KindProtocol, cleanError(err)
 	}
 	return KindProtocol, fmt.Errorf("no SSH server: it says %.60q", said)
 }
@@ -113,7 +121,22 @@ func explainLookup(err error, timeout time.Duration) error {
 	case errors.As(err, &dns):
 		return errors.New("the name service does not answer; /etc/resolv.conf says which one is asked")
 	}
-	return clean(err)
+	return cleanError(err)
+}
+
+// explainLogin says in one line why somebody who showed a trusted key did not tell about the
+// others.
+func explainLogin(err error, user string, timeout time.Duration) (ErrorKind, error) {
+	var list listError
+	switch {
+	case errors.As(err, &list):
+		return KindProtocol, list
+	case isTimeout(err):
+		return KindTimeout, fmt.Errorf("showed a trusted key, but did not log %s in within %v", user, timeout)
+	case errors.Is(err, errFlood):
+		return KindProtocol, errFlood
+	}
+	return KindLogin, fmt.Errorf("does not log %s in: %w", user, cleanError(err))
 }
 
 func isTimeout(err error) bool {
@@ -126,8 +149,8 @@ func isClosed(err error) bool {
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// clean shortens an error that may quote the server, and takes away what is not plain text.
-func clean(err error) error {
+// cleanError shortens an error that may quote the server, and takes away what is not plain text.
+func cleanError(err error) error {
 	text := strings.TrimPrefix(err.Error(), "ssh: handshake failed: ")
 	text = strings.TrimPrefix(text, "ssh: ")
 	text = strings.Map(func(r rune) rune {

@@ -51,8 +51,8 @@ func parseHostKeys(payload []byte) ([]keys.Key, error) {
 // none that is refused anyway.
 func isProvable(k keys.Key) bool { return keys.CanVerify(k.Type) && k.Weakness() == nil }
 
-// proofRequest is the payload of hostkeys-prove-00 for these keys.
-func proofRequest(list []keys.Key) []byte {
+// formatProofRequest is the payload of hostkeys-prove-00 for these keys.
+func formatProofRequest(list []keys.Key) []byte {
 	var b []byte
 	for _, k := range list {
 		b = appendString(b, k.Blob)
@@ -60,8 +60,8 @@ func proofRequest(list []keys.Key) []byte {
 	return b
 }
 
-// proofText is what a server signs with a key to prove that it has it in the session.
-func proofText(session []byte, k keys.Key) []byte {
+// formatProof is what a server signs with a key to prove that it has it in the session.
+func formatProof(session []byte, k keys.Key) []byte {
 	b := appendString(nil, []byte(proveRequest))
 	b = appendString(b, session)
 	return appendString(b, k.Blob)
@@ -91,22 +91,18 @@ func checkProofs(reply, session []byte, asked []keys.Key) []error {
 
 // checkProof checks one signature. An RSA key signs with SHA-2, or proves nothing.
 func checkProof(signature, session []byte, k keys.Key) error {
-	format, rest, ok := cutString(signature)
-	if !ok {
+	var sig ssh.Signature
+	if ssh.Unmarshal(signature, &sig) != nil || len(sig.Rest) > 0 {
 		return errors.New("the signature cannot be read")
 	}
-	blob, rest, ok := cutString(rest)
-	if !ok || len(rest) > 0 {
-		return errors.New("the signature cannot be read")
-	}
-	if !slices.Contains(keys.SignatureAlgorithms(k.Type), string(format)) {
-		return fmt.Errorf("the signature is of the kind %.40q", format)
+	if !slices.Contains(keys.SignatureAlgorithms(k.Type), sig.Format) {
+		return fmt.Errorf("the signature is of the kind %.40q", sig.Format)
 	}
 	public, err := ssh.ParsePublicKey(k.Blob)
 	if err != nil {
-		return clean(err)
+		return cleanError(err)
 	}
-	if public.Verify(proofText(session, k), &ssh.Signature{Format: string(format), Blob: blob}) != nil {
+	if public.Verify(formatProof(session, k), &sig) != nil {
 		return errors.New("the signature is not of this key and this session")
 	}
 	return nil

@@ -57,9 +57,9 @@ const (
 	maxAddresses = 16
 )
 
-// algorithmsFor asks for keys of these types, in their order: for certificates before plain keys,
+// listAlgorithms asks for keys of these types, in their order: for certificates before plain keys,
 // if they are wanted, as OpenSSH's clients do.
-func algorithmsFor(types []keys.KeyType, certificates bool) (all []string) {
+func listAlgorithms(types []keys.KeyType, certificates bool) (all []string) {
 	for _, t := range types {
 		if certificates {
 			all = append(all, t.CertificateAlgorithms...)
@@ -77,7 +77,7 @@ func algorithmsFor(types []keys.KeyType, certificates bool) (all []string) {
 // wrong with one address stands in its sighting; Scan itself fails only if ctx ends. progress, if
 // not nil, is called after each target, one call at a time.
 func (s *Scanner) Scan(ctx context.Context, targets []Target, progress func(done, total int)) ([]keys.Sighting, error) {
-	run := s.start()
+	r := s.start()
 	sightings := make([]keys.Sighting, len(targets))
 	var (
 		wg   sync.WaitGroup
@@ -86,7 +86,7 @@ func (s *Scanner) Scan(ctx context.Context, targets []Target, progress func(done
 	)
 	for i, target := range targets {
 		wg.Go(func() {
-			sightings[i] = run.target(ctx, target)
+			sightings[i] = r.scanTarget(ctx, target)
 			if progress != nil && ctx.Err() == nil {
 				mu.Lock()
 				defer mu.Unlock()
@@ -102,8 +102,8 @@ func (s *Scanner) Scan(ctx context.Context, targets []Target, progress func(done
 	return sightings, nil
 }
 
-// search is one run of a Scanner.
-type search struct {
+// run is one run of a Scanner.
+type run struct {
 	timeout     time.Duration
 	brief       bool
 	login       *Login
@@ -115,40 +115,40 @@ type search struct {
 	endpoints map[netip.AddrPort]slots
 }
 
-func (s *Scanner) start() *search {
-	run := &search{
+func (s *Scanner) start() *run {
+	r := &run{
 		timeout:   s.Timeout,
 		brief:     s.Brief,
 		login:     s.Login,
 		resolve:   s.Resolve,
 		endpoints: make(map[netip.AddrPort]slots),
 	}
-	if run.timeout <= 0 {
-		run.timeout = defaultTimeout
+	if r.timeout <= 0 {
+		r.timeout = defaultTimeout
 	}
 	parallel := s.Parallel
 	if parallel <= 0 {
 		parallel = defaultParallel
 	}
-	run.lookups, run.connections = make(slots, parallel), make(slots, parallel)
-	if run.resolve == nil {
-		run.resolve = func(ctx context.Context, name string) ([]netip.Addr, error) {
+	r.lookups, r.connections = make(slots, parallel), make(slots, parallel)
+	if r.resolve == nil {
+		r.resolve = func(ctx context.Context, name string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
 		}
 	}
-	return run
+	return r
 }
 
-// target asks all addresses of a target at once.
-func (s *search) target(ctx context.Context, target Target) keys.Sighting {
+// scanTarget asks all addresses of a target at once.
+func (r *run) scanTarget(ctx context.Context, target Target) keys.Sighting {
 	if target.Port == 0 {
 		target.Port = keys.DefaultPort
 	}
-	found := s.addresses(ctx, target)
+	found := r.resolveTarget(ctx, target)
 	sightings := make([]keys.AddressSighting, len(found))
 	var wg sync.WaitGroup
 	for i, a := range found {
-		wg.Go(func() { sightings[i] = s.address(ctx, target, a) })
+		wg.Go(func() { sightings[i] = r.scanAddress(ctx, target, a) })
 	}
 	wg.Wait()
 	return keys.Sighting{Addresses: dropUnroutable(found, sightings)}
@@ -162,8 +162,8 @@ type address struct {
 	err      error
 }
 
-// addresses resolves the target: each address once, the declared ones in their order.
-func (s *search) addresses(ctx context.Context, target Target) []address {
+// resolveTarget resolves the target: each address once, the declared ones in their order.
+func (r *run) resolveTarget(ctx context.Context, target Target) []address {
 	names := target.Addresses
 	if len(names) == 0 {
 		names = []string{target.Name}
@@ -171,7 +171,7 @@ func (s *search) addresses(ctx context.Context, target Target) []address {
 	lookups := make([][]address, len(names))
 	var wg sync.WaitGroup
 	for i, name := range names {
-		wg.Go(func() { lookups[i] = s.lookup(ctx, name) })
+		wg.Go(func() { lookups[i] = r.lookUp(ctx, name) })
 	}
 	wg.Wait()
 
@@ -187,18 +187,18 @@ func (s *search) addresses(ctx context.Context, target Target) []address {
 	return found
 }
 
-func (s *search) lookup(ctx context.Context, name string) []address {
+func (r *run) lookUp(ctx context.Context, name string) []address {
 	if ip, err := netip.ParseAddr(name); err == nil {
 		return []address{{ip: ip.Unmap(), name: name, declared: true}}
 	}
-	leave, err := s.lookups.enter(ctx)
+	leave, err := r.lookups.enter(ctx)
 	if err != nil {
 		return []address{{name: name, err: err}}
 	}
 	defer leave()
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	ips, err := s.resolve(ctx, name)
+	ips, err := r.resolve(ctx, name)
 	if err == nil && len(ips) == 0 {
 		err = errNoAddress
 	}
@@ -216,42 +216,39 @@ func (s *search) lookup(ctx context.Context, name string) []address {
 	return found
 }
 
-// address asks one address for its keys, one after the other.
-func (s *search) address(ctx context.Context, target Target, a address) keys.AddressSighting {
+// scanAddress asks one address for its keys, one after the other.
+func (r *run) scanAddress(ctx context.Context, target Target, a address) keys.AddressSighting {
 	seen := keys.AddressSighting{Address: a.name}
-	fail := func(kind ErrorKind, err error) keys.AddressSighting {
-		seen.Err = &Error{Name: target.Name, Address: seen.Address, Port: target.Port, Kind: kind, Err: err}
-		return seen
-	}
+	fail := target.failWith(&seen)
 	if a.err != nil {
-		return fail(KindUnresolved, explainLookup(a.err, s.timeout))
+		return fail(KindUnresolved, explainLookup(a.err, r.timeout))
 	}
 	seen.Address = a.ip.String()
 	if target.Port < 1 || target.Port > 65535 {
 		return fail(KindUnreachable, fmt.Errorf("%d is no port", target.Port))
 	}
 	endpoint := netip.AddrPortFrom(a.ip, uint16(target.Port))
-	if s.login != nil && len(target.Trusted) > 0 {
-		return s.visit(ctx, target, endpoint)
+	if r.login != nil && len(target.Trusted) > 0 {
+		return r.askOverLogin(ctx, target, endpoint)
 	}
 
-	first, open, err := s.ask(ctx, endpoint, algorithmsFor(keys.KeyTypes, target.Certificates))
-	seen.Offered = keyTypes(open.algorithms)
+	first, open, err := r.askForKey(ctx, endpoint, listAlgorithms(keys.KeyTypes, target.Certificates))
+	seen.Offered = listKeyTypes(open.algorithms)
 	if err != nil {
-		return fail(explain(err, open, s.timeout))
+		return fail(explainFailure(err, open, r.timeout))
 	}
 	addShown(&seen, first)
-	if s.brief {
+	if r.brief {
 		return seen
 	}
 	for _, t := range keys.KeyTypes {
-		algorithms := algorithmsFor([]keys.KeyType{t}, target.Certificates)
+		algorithms := listAlgorithms([]keys.KeyType{t}, target.Certificates)
 		if t.Name == first.key.Type || !open.offers(algorithms) {
 			continue
 		}
-		another, open, err := s.ask(ctx, endpoint, algorithms)
+		another, open, err := r.askForKey(ctx, endpoint, algorithms)
 		if err != nil {
-			return fail(explain(err, open, s.timeout))
+			return fail(explainFailure(err, open, r.timeout))
 		}
 		addShown(&seen, another)
 	}
@@ -264,7 +261,7 @@ type shownKey struct {
 	key, certificate keys.Key
 }
 
-func readShown(public ssh.PublicKey) (s shownKey, err error) {
+func readShownKey(public ssh.PublicKey) (s shownKey, err error) {
 	if cert, ok := public.(*ssh.Certificate); ok {
 		if s.certificate, err = keys.ParseBlob(cert.Marshal()); err != nil {
 			return shownKey{}, err
@@ -284,24 +281,40 @@ func addShown(a *keys.AddressSighting, s shownKey) {
 	}
 }
 
-// ask opens one connection and returns the key that the server signs the key exchange with.
-func (s *search) ask(ctx context.Context, endpoint netip.AddrPort, algorithms []string) (shownKey, opening, error) {
-	leave, err := s.enter(ctx, endpoint)
+// askForKey opens one connection and returns the key that the server signs the key exchange with.
+func (r *run) askForKey(ctx context.Context, endpoint netip.AddrPort,
+	algorithms []string) (shown shownKey, open opening, err error) {
+	err = r.connect(ctx, endpoint, func(w *wire) (err error) {
+		shown, open, err = exchangeKeys(w, endpoint, algorithms)
+		return err
+	})
+	return shown, open, err
+}
+
+// connect opens a connection for as long as use takes, or until its deadline.
+func (r *run) connect(ctx context.Context, endpoint netip.AddrPort, use func(*wire) error) error {
+	leave, err := r.enter(ctx, endpoint)
 	if err != nil {
-		return shownKey{}, opening{}, err
+		return err
 	}
 	defer leave()
-	conn, err := s.dial(ctx, endpoint)
+	deadline := time.Now().Add(r.timeout)
+	dialer := net.Dialer{Deadline: deadline}
+	conn, err := dialer.DialContext(ctx, "tcp", endpoint.String())
 	if err != nil {
-		return shownKey{}, opening{}, err
+		return dialError{err}
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	return exchange(conn, endpoint, algorithms)
+	if err := conn.SetDeadline(deadline); err != nil {
+		return err
+	}
+	return use(newWire(conn))
 }
 
-// exchange runs a key exchange up to the point where the key is known and its signature verified.
-func exchange(conn net.Conn, endpoint netip.AddrPort, algorithms []string) (shownKey, opening, error) {
+// exchangeKeys runs a key exchange up to the point where the key is known and its signature
+// verified.
+func exchangeKeys(w *wire, endpoint netip.AddrPort, algorithms []string) (shownKey, opening, error) {
 	var shown shownKey
 	config := &ssh.ClientConfig{
 		Config:            ssh.Config{KeyExchanges: keyExchanges},
@@ -309,15 +322,14 @@ func exchange(conn net.Conn, endpoint netip.AddrPort, algorithms []string) (show
 		// Called once the signature is verified; the error ends the exchange.
 		HostKeyCallback: func(_ string, _ net.Addr, public ssh.PublicKey) error {
 			var err error
-			if shown, err = readShown(public); err != nil {
+			if shown, err = readShownKey(public); err != nil {
 				return err
 			}
 			return errGotKey
 		},
 	}
-	w := newWire(conn)
 	_, _, _, err := ssh.NewClientConn(w, endpoint.String(), config)
-	open := w.opening()
+	open := w.parseStart()
 	if shown.key.Type == "" {
 		return shownKey{}, open, err
 	}
@@ -350,19 +362,19 @@ func (s slots) enter(ctx context.Context) (leave func(), err error) {
 }
 
 // enter waits until a connection to the endpoint may be opened.
-func (s *search) enter(ctx context.Context, endpoint netip.AddrPort) (leave func(), err error) {
-	s.mu.Lock()
-	here, ok := s.endpoints[endpoint]
+func (r *run) enter(ctx context.Context, endpoint netip.AddrPort) (leave func(), err error) {
+	r.mu.Lock()
+	here, ok := r.endpoints[endpoint]
 	if !ok {
 		here = make(slots, perEndpoint)
-		s.endpoints[endpoint] = here
+		r.endpoints[endpoint] = here
 	}
-	s.mu.Unlock()
+	r.mu.Unlock()
 	leaveHere, err := here.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
-	leaveAll, err := s.connections.enter(ctx)
+	leaveAll, err := r.connections.enter(ctx)
 	if err != nil {
 		leaveHere()
 		return nil, err

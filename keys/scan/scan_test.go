@@ -30,7 +30,7 @@ import (
 // patient waits longer than a busy machine takes.
 var patient = &Scanner{Timeout: time.Minute}
 
-func target(name string, s *sshdtest.Server) Target {
+func targetOf(name string, s *sshdtest.Server) Target {
 	return Target{Name: name, Addresses: []string{s.Address}, Port: s.Port}
 }
 
@@ -44,10 +44,10 @@ func scanOne(t *testing.T, s *Scanner, target Target) keys.Sighting {
 	return sightings[0]
 }
 
-// lines are the keys as public key lines.
-func lines(keys []keys.Key) []string {
+// formatLines are the keys as public key lines.
+func formatLines(list []keys.Key) []string {
 	var all []string
-	for _, k := range keys {
+	for _, k := range list {
 		all = append(all, k.Line())
 	}
 	return all
@@ -56,8 +56,8 @@ func lines(keys []keys.Key) []string {
 func TestScanShowsEveryHostKey(t *testing.T) {
 	t.Parallel()
 	s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519", "ecdsa", "ecdsa384", "ecdsa521", "rsa"}})
-	seen := scanOne(t, patient, target("app01", s)).Addresses
-	if len(seen) != 1 || seen[0].Err != nil || !slices.Equal(lines(seen[0].Keys), s.PublicKeys()) {
+	seen := scanOne(t, patient, targetOf("app01", s)).Addresses
+	if len(seen) != 1 || seen[0].Err != nil || !slices.Equal(formatLines(seen[0].Keys), s.PublicKeys()) {
 		t.Errorf("sighting %+v, want %q", seen, s.PublicKeys())
 	}
 	want := []string{"ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa"}
@@ -78,8 +78,8 @@ func TestScanAgreesOnAKeyExchange(t *testing.T) {
 			t.Parallel()
 			s := sshdtest.Start(t,
 				sshdtest.Options{KeyTypes: []string{"ed25519"}, Config: []string{"KexAlgorithms " + kex}})
-			seen := scanOne(t, patient, target("app01", s)).Addresses[0]
-			if seen.Err != nil || !slices.Equal(lines(seen.Keys), s.PublicKeys()) {
+			seen := scanOne(t, patient, targetOf("app01", s)).Addresses[0]
+			if seen.Err != nil || !slices.Equal(formatLines(seen.Keys), s.PublicKeys()) {
 				t.Errorf("%v, %v", seen.Keys, seen.Err)
 			}
 		})
@@ -91,14 +91,14 @@ func TestScanNeverAsksForSHA1(t *testing.T) {
 	s := sshdtest.Start(t,
 		sshdtest.Options{KeyTypes: []string{"rsa", "ed25519"},
 			Config: []string{"HostKeyAlgorithms ssh-rsa,ssh-ed25519"}})
-	seen := scanOne(t, patient, target("app01", s)).Addresses[0]
+	seen := scanOne(t, patient, targetOf("app01", s)).Addresses[0]
 	if seen.Err != nil || len(seen.Keys) != 1 || seen.Keys[0].Type != "ssh-ed25519" ||
 		!slices.Contains(seen.Offered, "ssh-rsa") {
 		t.Errorf("beside another key: %+v", seen)
 	}
 	s = sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"rsa"}, Config: []string{"HostKeyAlgorithms ssh-rsa"}})
-	seen = scanOne(t, patient, target("app01", s)).Addresses[0]
-	var e *Error
+	seen = scanOne(t, patient, targetOf("app01", s)).Addresses[0]
+	var e *AddressError
 	if !errors.As(seen.Err, &e) || e.Kind != KindProtocol || !strings.Contains(e.Error(), "only ssh-rsa") ||
 		len(seen.Keys) > 0 {
 		t.Errorf("alone: %+v", seen)
@@ -108,7 +108,7 @@ func TestScanNeverAsksForSHA1(t *testing.T) {
 func TestScanWeakKey(t *testing.T) {
 	t.Parallel()
 	s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"rsa1024"}})
-	seen := scanOne(t, patient, target("app01", s)).Addresses[0]
+	seen := scanOne(t, patient, targetOf("app01", s)).Addresses[0]
 	if seen.Err != nil || len(seen.Keys) != 1 || seen.Keys[0].Weakness() == nil {
 		t.Errorf("%+v", seen)
 	}
@@ -135,7 +135,7 @@ func TestScanSeveralAddresses(t *testing.T) {
 		for _, a := range seen.Addresses {
 			got = append(got, a.Address)
 			server := map[string]*sshdtest.Server{one.Address: one, two.Address: two}[a.Address]
-			if server != nil && !slices.Equal(lines(a.Keys), server.PublicKeys()) {
+			if server != nil && !slices.Equal(formatLines(a.Keys), server.PublicKeys()) {
 				t.Errorf("%s shows %v, %v", a.Address, a.Keys, a.Err)
 			}
 		}
@@ -171,8 +171,8 @@ func TestScanIPv6(t *testing.T) {
 	port := probe.Addr().(*net.TCPAddr).Port
 	probe.Close()
 	s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}, Address: "::1", Port: port})
-	seen := scanOne(t, patient, target("app01", s))
-	if !slices.Equal(lines(seen.Addresses[0].Keys), s.PublicKeys()) {
+	seen := scanOne(t, patient, targetOf("app01", s))
+	if !slices.Equal(formatLines(seen.Addresses[0].Keys), s.PublicKeys()) {
 		t.Errorf("%+v", seen.Addresses)
 	}
 }
@@ -181,7 +181,7 @@ func TestScanIPv6(t *testing.T) {
 func TestScanLeavesOutWhatHasNoRoute(t *testing.T) {
 	t.Parallel()
 	unroutable := keys.AddressSighting{Address: "2001:db8::1",
-		Err: &Error{Kind: KindUnreachable, Err: os.NewSyscallError("connect", errNoRoute)}}
+		Err: &AddressError{Kind: KindUnreachable, Err: os.NewSyscallError("connect", errNoRoute)}}
 	answered := keytest.Sight("e1").Addresses[0]
 	resolved, declared := []address{{}, {}}, []address{{declared: true}, {declared: true}}
 	both := []keys.AddressSighting{answered, unroutable}
@@ -215,7 +215,7 @@ func TestScanManyTargets(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, seen := range sightings {
-		var failed *Error
+		var failed *AddressError
 		if errors.As(seen.Addresses[0].Err, &failed) != (i == 7) || i == 7 && failed.Name != targets[i].Name {
 			t.Errorf("sighting %d: %v", i, seen.Addresses[0].Err)
 		}
@@ -229,9 +229,9 @@ func TestScanManyTargets(t *testing.T) {
 	}
 }
 
-// listen starts a server that does with each connection what it is told to. It stops, and waits for
-// what it has begun, when the test ends.
-func listen(t testing.TB, serve func(conn net.Conn, n int)) Target {
+// listenWith starts a server that does with each connection what it is told to. It stops, and waits
+// for what it has begun, when the test ends.
+func listenWith(t testing.TB, serve func(conn net.Conn, n int)) Target {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -283,8 +283,8 @@ func kexInit(hostKeys string) []byte {
 	return packet(append(b, 0, 0, 0, 0, 0))
 }
 
-// drain reads what the client sends, so that closing is no reset.
-func drain(conn net.Conn) { go io.Copy(io.Discard, conn) }
+// drainConn reads what the client sends, so that closing is no reset.
+func drainConn(conn net.Conn) { go io.Copy(io.Discard, conn) }
 
 func TestScanHostileServers(t *testing.T) {
 	t.Parallel()
@@ -294,12 +294,12 @@ func TestScanHostileServers(t *testing.T) {
 		kind  ErrorKind
 		msg   string
 	}{
-		{"web server", func(c net.Conn, _ int) { drain(c); io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") },
+		{"web server", func(c net.Conn, _ int) { drainConn(c); io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") },
 			KindProtocol, `no SSH server: it says "HTTP/1.1 400 Bad Request"`},
-		{"colours", func(c net.Conn, _ int) { drain(c); io.WriteString(c, "\x1b[31mred\a\r\n") },
+		{"colours", func(c net.Conn, _ int) { drainConn(c); io.WriteString(c, "\x1b[31mred\a\r\n") },
 			KindProtocol, `it says "\x1b[31mred\a"`},
 		{"colours in the version", func(c net.Conn, _ int) {
-			drain(c)
+			drainConn(c)
 			io.WriteString(c, "SSH-1.5-\x1b[31mred\r\n")
 			c.Write(packet([]byte("\x1b[31mred")))
 		}, KindProtocol, ""},
@@ -312,20 +312,20 @@ func TestScanHostileServers(t *testing.T) {
 			c.Write(kexInit("ssh-ed25519"))
 			io.Copy(io.Discard, c)
 		}, KindTimeout, "connected, but no host key within"},
-		{"endless line", func(c net.Conn, _ int) { drain(c); repeat(c, "AAAA") },
+		{"endless line", func(c net.Conn, _ int) { drainConn(c); repeat(c, "AAAA") },
 			KindProtocol, "no SSH server: it says"},
-		{"endless lines", func(c net.Conn, _ int) { drain(c); repeat(c, "welcome to the banner\n") },
+		{"endless lines", func(c net.Conn, _ int) { drainConn(c); repeat(c, "welcome to the banner\n") },
 			KindProtocol, "no SSH server: it says"},
-		{"endless empty lines", func(c net.Conn, _ int) { drain(c); repeat(c, "\n") },
+		{"endless empty lines", func(c net.Conn, _ int) { drainConn(c); repeat(c, "\n") },
 			KindProtocol, ""},
 		{"endless messages", func(c net.Conn, _ int) {
-			drain(c)
+			drainConn(c)
 			io.WriteString(c, version)
 			c.Write(kexInit("ssh-ed25519"))
 			repeat(c, string(packet(append([]byte{2}, keytest.SSHString(strings.Repeat("x", 1000))...))))
 		}, KindProtocol, ""},
 		{"giant packet", func(c net.Conn, _ int) {
-			drain(c)
+			drainConn(c)
 			io.WriteString(c, version)
 			c.Write([]byte{0xff, 0xff, 0xff, 0xff, 4, 20})
 			repeat(c, "AAAA")
@@ -336,7 +336,7 @@ func TestScanHostileServers(t *testing.T) {
 			io.Copy(io.Discard, c)
 		}, KindProtocol, "has no host key that can be verified here"},
 		{"one byte at a time", func(c net.Conn, _ int) {
-			drain(c)
+			drainConn(c)
 			for {
 				if _, err := c.Write([]byte("A")); err != nil {
 					return
@@ -344,18 +344,21 @@ func TestScanHostileServers(t *testing.T) {
 				time.Sleep(20 * time.Millisecond)
 			}
 		}, KindTimeout, "connected, but no SSH version within"},
-		{"closes at once", func(c net.Conn, _ int) { drain(c) },
+		{"closes at once", func(c net.Conn, _ int) { drainConn(c) },
 			KindThrottled, "closed the connection before a word"},
 		{"resets at once", func(c net.Conn, _ int) { c.(*net.TCPConn).SetLinger(0) },
 			KindThrottled, "closed the connection before a word"},
-		{"MaxStartups", func(c net.Conn, _ int) { drain(c); io.WriteString(c, "Exceeded MaxStartups\r\n") },
+		{"MaxStartups", func(c net.Conn, _ int) { drainConn(c); io.WriteString(c, "Exceeded MaxStartups\r\n") },
 			KindThrottled, `turned away by sshd: "Exceeded MaxStartups"`},
-		{"PerSourcePenalties", func(c net.Conn, _ int) { drain(c); io.WriteString(c, "Not allowed at this time\r\n") },
+		{"PerSourcePenalties", func(c net.Conn, _ int) {
+			drainConn(c)
+			io.WriteString(c, "Not allowed at this time\r\n")
+		},
 			KindThrottled, `turned away by sshd: "Not allowed at this time"`},
-		{"closes after the version", func(c net.Conn, _ int) { drain(c); io.WriteString(c, version) },
+		{"closes after the version", func(c net.Conn, _ int) { drainConn(c); io.WriteString(c, version) },
 			KindProtocol, "closed the connection during the key exchange"},
 		{"closes after KEXINIT", func(c net.Conn, _ int) {
-			drain(c)
+			drainConn(c)
 			io.WriteString(c, version)
 			c.Write(kexInit("ssh-ed25519"))
 		},
@@ -366,20 +369,20 @@ func TestScanHostileServers(t *testing.T) {
 			io.Copy(io.Discard, c)
 		}, KindProtocol, "only ssh-mldsa-44@openssh.com, ssh-dss"},
 		{"no first KEXINIT", func(c net.Conn, _ int) {
-			drain(c)
+			drainConn(c)
 			io.WriteString(c, version)
 			c.Write(packet([]byte{21}))
 		}, KindProtocol, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			hostile := listen(t, test.serve)
+			hostile := listenWith(t, test.serve)
 			timeout := patient.Timeout
 			if test.kind == KindTimeout {
 				timeout = 2 * time.Second
 			}
 			seen := scanOne(t, &Scanner{Timeout: timeout}, hostile).Addresses[0]
-			var e *Error
+			var e *AddressError
 			if !errors.As(seen.Err, &e) || e.Kind != test.kind || !strings.Contains(e.Error(), test.msg) {
 				t.Errorf("got %v, want %s with %q", seen.Err, test.kind, test.msg)
 			}
@@ -440,7 +443,7 @@ func TestScanUnreachable(t *testing.T) {
 			timeout = 300 * time.Millisecond
 		}
 		seen := scanOne(t, &Scanner{Timeout: timeout, Resolve: resolve}, test.target).Addresses
-		var e *Error
+		var e *AddressError
 		if len(seen) != 1 || !errors.As(seen[0].Err, &e) || e.Kind != test.kind ||
 			!strings.HasPrefix(e.Error(), test.msg) {
 			t.Errorf("%+v: %+v, want %q", test.target, seen, test.msg)
@@ -460,8 +463,8 @@ func TestScanThrottledBySSHD(t *testing.T) {
 	if _, err := stranger.Read(make([]byte, 1)); err != nil { // sshd has counted it
 		t.Fatal(err)
 	}
-	seen := scanOne(t, patient, target("app01", s)).Addresses[0]
-	var e *Error
+	seen := scanOne(t, patient, targetOf("app01", s)).Addresses[0]
+	var e *AddressError
 	if !errors.As(seen.Err, &e) || e.Kind != KindThrottled {
 		t.Errorf("%v", seen.Err)
 	}
@@ -501,13 +504,13 @@ func (i impostor) PublicKey() ssh.PublicKey { return i.public }
 func TestScanWantsProofOfPossession(t *testing.T) {
 	t.Parallel()
 	victim, own := newSigner(t), newSigner(t)
-	honest := listen(t, func(c net.Conn, _ int) { sshServer(c, victim) })
+	honest := listenWith(t, func(c net.Conn, _ int) { sshServer(c, victim) })
 	if seen := scanOne(t, patient, honest).Addresses[0]; len(seen.Keys) != 1 {
 		t.Fatalf("an honest server: %+v", seen)
 	}
-	thief := listen(t, func(c net.Conn, _ int) { sshServer(c, impostor{own, victim.PublicKey()}) })
+	thief := listenWith(t, func(c net.Conn, _ int) { sshServer(c, impostor{own, victim.PublicKey()}) })
 	seen := scanOne(t, patient, thief).Addresses[0]
-	var e *Error
+	var e *AddressError
 	if len(seen.Keys) > 0 || !errors.As(seen.Err, &e) || e.Kind != KindProtocol {
 		t.Errorf("a key was shown by somebody who does not have it: %+v", seen)
 	}
@@ -520,15 +523,15 @@ func TestScanKeepsWhatItSawBeforeAFailure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	half := listen(t, func(c net.Conn, n int) {
+	half := listenWith(t, func(c net.Conn, n int) {
 		if n == 1 {
 			sshServer(c, s, impostor{s, other})
 		} else {
-			drain(c)
+			drainConn(c)
 		}
 	})
 	seen := scanOne(t, patient, half).Addresses[0]
-	var e *Error
+	var e *AddressError
 	if len(seen.Keys) != 1 || !slices.Contains(seen.Offered, "ecdsa-sha2-nistp256") ||
 		!errors.As(seen.Err, &e) || e.Kind != KindThrottled {
 		t.Errorf("%+v", seen)
@@ -550,13 +553,13 @@ func TestScanBoundsConnections(t *testing.T) {
 	}
 	var targets []Target
 	for i := range 5 {
-		targets = append(targets, listen(t, func(c net.Conn, _ int) {
+		targets = append(targets, listenWith(t, func(c net.Conn, _ int) {
 			defer count(&now, &most)()
 			if i == 0 {
 				defer count(&here, &mostHere)()
 			}
 			time.Sleep(20 * time.Millisecond)
-			drain(c)
+			drainConn(c)
 		}))
 	}
 	for range 12 {
@@ -574,7 +577,7 @@ func TestScanBoundsConnections(t *testing.T) {
 // Not parallel: other tests' goroutines would be in the way.
 func TestScanEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
-	hang := listen(t, func(c net.Conn, n int) {
+	hang := listenWith(t, func(c net.Conn, n int) {
 		if n == 2 {
 			cancel(errors.New("ctrl-c"))
 		}
@@ -599,10 +602,10 @@ func TestScanEndsWithItsContext(t *testing.T) {
 func TestScanLeavesNoGoroutines(t *testing.T) {
 	s := newSigner(t)
 	targets := []Target{
-		listen(t, func(c net.Conn, _ int) { sshServer(c, s) }),
-		listen(t, func(c net.Conn, _ int) { drain(c); repeat(c, "\n") }),
-		listen(t, func(c net.Conn, _ int) { io.WriteString(c, version); io.Copy(io.Discard, c) }),
-		listen(t, func(c net.Conn, _ int) {}),
+		listenWith(t, func(c net.Conn, _ int) { sshServer(c, s) }),
+		listenWith(t, func(c net.Conn, _ int) { drainConn(c); repeat(c, "\n") }),
+		listenWith(t, func(c net.Conn, _ int) { io.WriteString(c, version); io.Copy(io.Discard, c) }),
+		listenWith(t, func(c net.Conn, _ int) {}),
 	}
 	if _, err := (&Scanner{Timeout: 100 * time.Millisecond}).Scan(t.Context(), targets, nil); err != nil {
 		t.Fatal(err)
@@ -661,7 +664,7 @@ func TestHostileCertificates(t *testing.T) {
 	t.Parallel()
 	signer := newSigner(t)
 	for _, length := range []int{100, 30 << 10} {
-		target := listen(t, func(c net.Conn, _ int) { sshServer(c, impostor{signer, hugeKey(length)}) })
+		target := listenWith(t, func(c net.Conn, _ int) { sshServer(c, impostor{signer, hugeKey(length)}) })
 		target.Certificates = true
 		if seen := scanOne(t, patient, target).Addresses[0]; seen.Err == nil || len(seen.Certificates) > 0 {
 			t.Errorf("%d bytes: %+v", length, seen)

@@ -35,8 +35,8 @@ type wire struct {
 	failure error  // the first that Read returned
 }
 
-// opening is how the server opened the connection.
-func (w *wire) opening() opening {
+// parseStart is how the server opened the connection.
+func (w *wire) parseStart() opening {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return parseOpening(w.start)
@@ -142,9 +142,9 @@ func appendString(b, s []byte) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 }
 
-// keyTypes turns host key algorithms into key types: RSA keys sign under several names. A hostile
-// server's list is cut short.
-func keyTypes(algorithms string) []string {
+// listKeyTypes turns host key algorithms into key types: RSA keys sign under several names. A
+// hostile server's list is cut short.
+func listKeyTypes(algorithms string) []string {
 	const most = 64
 	var types []string
 	for name := range strings.SplitSeq(algorithms, ",") {

@@ -45,7 +45,7 @@ func TestParseOpening(t *testing.T) {
 
 func TestKeyTypes(t *testing.T) {
 	t.Parallel()
-	got := keyTypes("rsa-sha2-512,rsa-sha2-256,ssh-ed25519,,\x1b[31m,ssh-ed25519,ssh-mldsa-44@openssh.com")
+	got := listKeyTypes("rsa-sha2-512,rsa-sha2-256,ssh-ed25519,,\x1b[31m,ssh-ed25519,ssh-mldsa-44@openssh.com")
 	if want := []string{"ssh-rsa", "ssh-ed25519", "ssh-mldsa-44@openssh.com"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -57,7 +57,7 @@ func TestKeyTypesAreFew(t *testing.T) {
 	for i := range 1000 {
 		many = append(many, fmt.Sprintf("type-%d", i))
 	}
-	if got := keyTypes(strings.Join(many, ",")); len(got) != 64 {
+	if got := listKeyTypes(strings.Join(many, ",")); len(got) != 64 {
 		t.Errorf("%d types", len(got))
 	}
 }
@@ -88,7 +88,7 @@ func FuzzParseOpening(f *testing.F) {
 		if o.version != "" && !strings.HasPrefix(o.version, "SSH-") {
 			t.Fatalf("version %q", o.version)
 		}
-		for _, typ := range keyTypes(o.algorithms) {
+		for _, typ := range listKeyTypes(o.algorithms) {
 			if !keys.IsKeyType(typ) {
 				t.Fatalf("key type %q", typ)
 			}
@@ -119,11 +119,12 @@ func FuzzExchange(f *testing.F) {
 			server.Close()
 		}()
 		defer client.Close()
-		k, open, err := exchange(client, netip.MustParseAddrPort("127.0.0.1:22"), algorithmsFor(keys.KeyTypes, true))
+		k, open, err := exchangeKeys(newWire(client), netip.MustParseAddrPort("127.0.0.1:22"),
+			listAlgorithms(keys.KeyTypes, true))
 		if err == nil {
 			t.Fatalf("a key without a signature: %s", k.key.Line())
 		}
-		if _, err := explain(err, open, 0); strings.ContainsFunc(err.Error(), unicode.IsControl) {
+		if _, err := explainFailure(err, open, 0); strings.ContainsFunc(err.Error(), unicode.IsControl) {
 			t.Fatalf("no line for a terminal: %q", err)
 		}
 	})

@@ -74,12 +74,12 @@ func rsaSigner(t testing.TB, bits int) ssh.Signer {
 }
 
 // listOf is the payload of hostkeys-00.
-func listOf(keys ...keys.Key) []byte { return proofRequest(keys) }
+func listOf(list ...keys.Key) []byte { return formatProofRequest(list) }
 
 // signed is the reply to hostkeys-prove-00 by these signers, for a session.
 func signed(t testing.TB, session []byte, algorithm string, k keys.Key, signer ssh.Signer) []byte {
 	t.Helper()
-	sig, err := signer.(ssh.AlgorithmSigner).SignWithAlgorithm(rand.Reader, proofText(session, k), algorithm)
+	sig, err := signer.(ssh.AlgorithmSigner).SignWithAlgorithm(rand.Reader, formatProof(session, k), algorithm)
 	if err != nil {
 		t.Error(err)
 		return nil
@@ -150,7 +150,7 @@ func TestHostileWitnesses(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.witness.shows = trusted
-			to := listen(t, test.witness.serve)
+			to := listenWith(t, test.witness.serve)
 			to.Trusted = []keys.Key{own}
 			timeout := time.Minute
 			if test.kind == KindTimeout {
@@ -176,7 +176,7 @@ func TestHostileWitnesses(t *testing.T) {
 				}
 				return
 			}
-			e, ok := seen.Err.(*Error)
+			e, ok := seen.Err.(*AddressError)
 			if !ok || e.Kind != test.kind || !strings.Contains(e.Error(), test.msg) || seen.Testimony != nil {
 				t.Errorf("%+v, want %s %q", seen, test.kind, test.msg)
 			}
@@ -189,7 +189,7 @@ func TestNobodyLogsInToAStranger(t *testing.T) {
 	t.Parallel()
 	stranger := newSigner(t)
 	asked := make(chan string, 10)
-	to := listen(t, func(c net.Conn, _ int) {
+	to := listenWith(t, func(c net.Conn, _ int) {
 		config := &ssh.ServerConfig{PublicKeyCallback: func(m ssh.ConnMetadata, _ ssh.PublicKey) (*ssh.Permissions,
 			error) {
 			asked <- m.User()
@@ -284,7 +284,7 @@ func TestOnlyProofProves(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			to := listen(t,
+			to := listenWith(t,
 				witness{shows: trusted, lists: listOf(keytest.KeyOf(t, trusted), k), proves: test.proves}.serve)
 			to.Trusted = []keys.Key{keytest.KeyOf(t, trusted)}
 			seen := scanOne(t, &Scanner{Timeout: time.Minute, Login: anyLogin(t)}, to)
@@ -304,7 +304,7 @@ func TestOnlyProofProves(t *testing.T) {
 func TestUnknownTypesAreNotProven(t *testing.T) {
 	t.Parallel()
 	trusted := newSigner(t)
-	to := listen(t,
+	to := listenWith(t,
 		witness{shows: trusted, lists: listOf(keytest.KeyOf(t, trusted), keytest.Key("x1"), keytest.Key("w1"))}.serve)
 	to.Trusted = []keys.Key{keytest.KeyOf(t, trusted)}
 	said := scanOne(t, &Scanner{Timeout: time.Minute, Login: anyLogin(t)}, to).Addresses[0].Testimony
@@ -318,10 +318,10 @@ func TestUnknownTypesAreNotProven(t *testing.T) {
 // stands beside what the server says.
 func TestManInTheMiddleForOneType(t *testing.T) {
 	t.Parallel()
-	thief, real, other := newSigner(t), newSigner(t), rsaSigner(t, 2048)
-	trusted := []keys.Key{keytest.KeyOf(t, real), keytest.KeyOf(t, other)}
+	thief, honestSigner, other := newSigner(t), newSigner(t), rsaSigner(t, 2048)
+	trusted := []keys.Key{keytest.KeyOf(t, honestSigner), keytest.KeyOf(t, other)}
 	honest := witness{shows: other, lists: listOf(trusted...)}
-	to := listen(t, func(c net.Conn, n int) {
+	to := listenWith(t, func(c net.Conn, n int) {
 		if n%2 == 1 {
 			sshServer(c, thief, other)
 		} else {

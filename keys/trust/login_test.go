@@ -314,7 +314,7 @@ func TestLoginRefused(t *testing.T) {
 	}
 	k.login.Auth = auth
 	v := k.collect()
-	failed, ok := v.seen.Addresses[0].Err.(*scan.Error)
+	failed, ok := v.seen.Addresses[0].Err.(*scan.AddressError)
 	if v.State != StateTrusted || v.Decision || !ok || failed.Kind != scan.KindLogin ||
 		!strings.Contains(failed.Error(), "does not log "+k.server.User+" in") {
 		t.Errorf("%s, %v", summary(v), failed)

@@ -60,7 +60,7 @@ func TestScansArePenalised(t *testing.T) {
 	k.collect()
 	for i := range 4 {
 		v := k.collect()
-		failed, _ := v.seen.Addresses[0].Err.(*scan.Error)
+		failed, _ := v.seen.Addresses[0].Err.(*scan.AddressError)
 		switch {
 		case v.Suspect || v.Decision || len(v.Trusted) != 5:
 			t.Fatalf("scan %d: %s, %v", i+2, summary(v), failed)
