@@ -235,9 +235,6 @@ func keyUnknown(f *facts) (found []Finding) {
 	return found
 }
 
-// expiresSoon is how long before its end a certificate is spoken of.
-const expiresSoon = 14 * 24 * time.Hour
-
 func certificate(f *facts) (found []Finding) {
 	for _, s := range f.servers {
 		certs := s.certs
@@ -251,11 +248,11 @@ func certificate(f *facts) (found []Finding) {
 			certs = shown
 		}
 		policy := trust.Policy{Name: s.Name, Authorities: f.farm.Authorities,
-			Listed: append([]string{s.entry}, s.Aliases...)}
+			ClientNames: append([]string{s.entry}, s.Aliases...)}
 		sign := func(of keys.Key) []string {
 			return []string{elsewhere("the machine of its CA",
 				fmt.Sprintf("ssh-keygen -s CA -h -I %s -n %s -V +52w ssh_host_%s_key.pub", s.Name,
-					strings.Join(policy.Listed, ","), strings.ToLower(keyType(of.Type))))}
+					strings.Join(policy.ClientNames, ","), strings.ToLower(keyType(of.Type))))}
 		}
 		if plain := s.shown(); len(plain) > 0 && len(shown) == 0 && s.record.Certified && len(s.trusted()) == 0 {
 			found = append(found, Finding{
@@ -292,7 +289,7 @@ func certificate(f *facts) (found []Finding) {
 			case refused != nil:
 				finding.Message = fmt.Sprintf("Its certificate (of %s) %v.", name(of), refused)
 				finding.Why = "Clients do not take it."
-			case !ends.IsZero() && ends.Sub(f.now) < expiresSoon:
+			case !ends.IsZero() && ends.Sub(f.now) < trust.ExpiresSoon:
 				finding.Severity = Advice
 				finding.Message = fmt.Sprintf("Its certificate (of %s) expires at %s, in %s.", name(of),
 					ends.Format(time.RFC3339), span(ends.Sub(f.now)))

@@ -110,7 +110,7 @@ func (r *run) look(ctx context.Context, store *trust.Store, servers []farm.Serve
 	}
 	var suspects []farm.Server
 	for _, l := range looks {
-		if l.verdict.Suspect {
+		if l.verdict.IsSuspect {
 			suspects = append(suspects, l.server)
 		}
 	}
@@ -124,9 +124,9 @@ func (r *run) look(ctx context.Context, store *trust.Store, servers []farm.Serve
 	for _, second := range again {
 		i := slices.IndexFunc(looks, func(l look) bool { return l.server.Name == second.server.Name })
 		switch {
-		case second.verdict.Suspect:
+		case second.verdict.IsSuspect:
 			looks[i].confirmed = true
-		case second.verdict.State == trust.StateTrusted:
+		case second.verdict.IsConfirmed:
 			second.note = "showed another key first and its trusted key a moment later: someone may be answering in its place at times"
 			looks[i] = second
 		}
@@ -193,9 +193,9 @@ func (t *record) place(l look, now time.Time) {
 	switch v := l.verdict; {
 	case len(v.Trusted)+len(v.Certified) == 0:
 		t.quarantine.release(l.server.Name) // no list has it anyway
-	case v.Suspect && l.confirmed:
+	case v.IsSuspect && l.confirmed:
 		t.quarantine.add(l.server.Name, now, l.why())
-	case v.State == trust.StateTrusted || v.State == trust.StateFirstUse:
+	case v.IsConfirmed || v.IsFirstUse:
 		t.quarantine.release(l.server.Name)
 	}
 }
@@ -220,7 +220,7 @@ func keep(t *record, looks []look, now time.Time) error {
 	}
 	seen := trust.OpenSeen(t.Farm.State.Seen())
 	for _, v := range verdicts {
-		seen.Record(v, now)
+		seen.Update(v, now)
 	}
 	return errors.Join(t.quarantine.save(), seen.Save())
 }
@@ -247,6 +247,6 @@ func (k *Keeper) policy(s farm.Server) trust.Policy {
 	return trust.Policy{
 		Name: s.Name, Names: s.Names(), Pins: s.Pins, FirstUse: f.Collect.FirstUse,
 		RetireAfter: f.Collect.RetireAfter,
-		Authorities: f.Authorities, Listed: append([]string{f.ListEntry(s)}, s.Aliases...),
+		Authorities: f.Authorities, ClientNames: append([]string{f.ListEntry(s)}, s.Aliases...),
 	}
 }

@@ -89,7 +89,7 @@ func revokedOf(store *trust.Store) (map[string][]keys.Stored, error) {
 	had := map[string][]keys.Stored{}
 	for _, e := range entries {
 		k, is := byFingerprint[e.Key]
-		if is && e.To == trust.Revoked && !slices.ContainsFunc(keys.Plain(had[e.Server]), k.Equal) {
+		if is && e.To == trust.StateRevoked && !slices.ContainsFunc(keys.Plain(had[e.Server]), k.Equal) {
 			had[e.Server] = append(had[e.Server], k)
 		}
 	}
@@ -131,7 +131,9 @@ func (t *record) onRecord(s farm.Server, seen *trust.Seen, listed map[string]boo
 	if e, in := t.quarantine.entries[s.Name]; in {
 		server.State, server.Quarantined, server.Message = Changed, &e.since, e.why
 	}
-	server.Decision = server.Decision || trust.Undecided(t.Trusted[s.Name], pending, t.Certified[s.Name])
+	for _, k := range pending {
+		server.Decision = server.Decision || trust.IsUndecided(k, t.Trusted[s.Name], t.Certified[s.Name])
+	}
 	server.Seen = latest(seen, s.Name, slices.Concat(t.Trusted[s.Name], certs))
 	return server
 }

@@ -8,7 +8,6 @@ import (
 
 	"ltskeeper/keys"
 	"ltskeeper/keys/scan"
-	"ltskeeper/keys/trust"
 )
 
 // report is what the run says about one server.
@@ -18,7 +17,7 @@ func (l look) report(t *record, listed map[string]bool) Server {
 		Name:     l.server.Name,
 		Declared: l.server,
 		State:    l.state(),
-		Decision: v.Decision,
+		Decision: v.NeedsDecision,
 		Listed:   listed[l.server.Name],
 		Keys:     reportKeys(v.Trusted),
 		Added:    reportKeys(v.Added),
@@ -43,11 +42,11 @@ func (l look) report(t *record, listed map[string]bool) Server {
 // state is the conclusion in one word.
 func (l look) state() ServerState {
 	switch v := l.verdict; {
-	case len(v.Revoked) > 0:
+	case v.ShowsRevoked:
 		return Revoked
-	case v.Suspect:
+	case v.IsSuspect:
 		return Changed
-	case v.State == trust.StateTrusted || v.State == trust.StateFirstUse || len(v.Added) > 0:
+	case v.IsConfirmed || v.IsFirstUse || len(v.Added) > 0:
 		return Trusted
 	case shown(l.sighting) && len(v.Trusted)+len(v.Certified) == 0:
 		return Pending
@@ -76,7 +75,7 @@ func (l look) message(s Server) string {
 	if l.note != "" {
 		parts = append(parts, l.note)
 	}
-	parts = append(parts, l.verdict.Reasons()...)
+	parts = append(parts, l.verdict.Reasons...)
 	switch {
 	case s.Quarantined != nil && s.Listed:
 		parts = append(parts, "it stays in the list, because too many others are out of it already")
@@ -88,7 +87,7 @@ func (l look) message(s Server) string {
 
 // why is the reason that the quarantine's record gives, on one line.
 func (l look) why() string {
-	return strings.Join(strings.Fields(strings.Join(l.verdict.Reasons(), "; ")), " ")
+	return strings.Join(strings.Fields(strings.Join(l.verdict.Reasons, "; ")), " ")
 }
 
 // explainSilence returns what went wrong with an address, without the server's name and address

@@ -58,9 +58,9 @@ const (
 	goneMark = " gone "
 )
 
-// StampOrigin returns the origin of a key that something happens to now.
-func StampOrigin(how How, now time.Time) Origin {
-	return Origin{How: how, At: now.UTC().Truncate(time.Second)}
+// Stamp returns the key with what happens to it now as its origin.
+func (k Key) Stamp(how How, now time.Time) Stored {
+	return Stored{Key: k, Origin: Origin{How: how, At: now.UTC().Truncate(time.Second)}}
 }
 
 // ParseOrigin reads the comment of a stored key. Every text is one: what is not in this package's

@@ -12,21 +12,27 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// expiresSoon is how long before its end a certificate is spoken of.
-const expiresSoon = 14 * 24 * time.Hour
+// ExpiresSoon is how long before its end a certificate is reported.
+const ExpiresSoon = 14 * 24 * time.Hour
 
 // A certFault is why clients do not take a certificate.
 type certFault struct {
 	what    string // the end of a sentence that begins with the certificate
-	foreign bool   // no declared authority has signed it
+	foreign bool
 }
 
 func (f *certFault) Error() string { return f.what }
 
+// isForeign reports whether no declared authority has signed the certificate.
+func isForeign(err error) bool {
+	fault, ok := errors.AsType[*certFault](err)
+	return ok && fault.foreign
+}
+
 // checkCertificate judges a host certificate for a name as OpenSSH's clients do
 // (sshkey_cert_check_host), all of them: a principal that is a pattern and an empty list, which
 // only some take, are refused.
-func checkCertificate(k keys.Stored, name string, authorities []keys.Authority, revoked func(keys.Key) bool,
+func checkCertificate(k keys.Stored, name string, authorities []keys.Authority, revoked []keys.Stored,
 	now time.Time) (until time.Time, err error) {
 	fault := func(format string, args ...any) error { return &certFault{what: fmt.Sprintf(format, args...)} }
 	cert, err := keys.ParseCertificate(k.Key)
@@ -50,12 +56,12 @@ func checkCertificate(k keys.Stored, name string, authorities []keys.Authority, 
 	}
 	switch {
 	case !declared:
-		return until, &certFault{fmt.Sprintf("is signed by somebody else, %s", describe(signer)), true}
+		return until, &certFault{fmt.Sprintf("is signed by somebody else, %s", describeKeys(signer)), true}
 	case cert.CertType != ssh.HostCert:
 		return until, fault("is one for users, not for hosts")
-	case revoked(signer):
-		return until, fault("is signed by a revoked key, %s", describe(signer))
-	case revoked(certified):
+	case keys.Contains(revoked, signer):
+		return until, fault("is signed by a revoked key, %s", describeKeys(signer))
+	case keys.Contains(revoked, certified):
 		return until, fault("is of a revoked key")
 	case certified.Weakness() != nil:
 		return until, fault("is of a key that is refused: %v", certified.Weakness())
@@ -83,57 +89,77 @@ func checkCertificate(k keys.Stored, name string, authorities []keys.Authority, 
 	return cert.Ends, nil
 }
 
-// certify judges the certificates that were shown, and those on record, for the names that clients
-// use.
-func (v *Verdict) certify(p Policy, r record, revoked func(keys.Key) bool, now time.Time) {
-	if len(p.Authorities) == 0 || len(p.Listed) == 0 {
-		return
+// certification are what clients take of those that a server showed, and of those on record.
+type certification struct {
+	good    []keys.Stored
+	vouched []keys.Key // shown with a good one
+	notes   []string   // what is to be said about them, a sentence each
+	alarm   bool       // somebody has to see to them
+}
+
+// judgeCertificates judges the certificates that were shown, and those on record, for the names
+// that clients use. The keys in them are not trusted otherwise: OpenSSH would take a plain line
+// after the certificate has expired.
+func (in input) judgeCertificates(hasTrusted bool) (c certification) {
+	p, r, now := in.policy, in.record, in.now
+	if len(p.Authorities) == 0 || len(p.ClientNames) == 0 {
+		return c
 	}
-	v.covered = p.Covered()
+	isCovered := p.IsCovered()
 	note := func(alarm bool, format string, args ...any) {
-		said := fmt.Sprintf(format, args...)
-		if !slices.Contains(v.CertNotes, said) {
-			v.CertNotes = append(v.CertNotes, said)
+		if said := fmt.Sprintf(format, args...); !slices.Contains(c.notes, said) {
+			c.notes = append(c.notes, said)
 		}
-		v.certAlarm = v.certAlarm || alarm
+		c.alarm = c.alarm || alarm
 	}
 	for _, k := range r.certs { // what was good once may be so no more
-		if _, err := checkCertificate(k, p.Listed[0], p.Authorities, revoked, now); err == nil {
-			v.Certified = append(v.Certified, k)
+		if _, err := checkCertificate(k, p.ClientNames[0], p.Authorities, r.revoked, now); err == nil {
+			c.good = append(c.good, k)
 		}
 	}
-	for _, a := range v.seen.Addresses {
+	for _, a := range in.addresses {
 		shown, found := keys.PreferredCertificate(a.Certificates)
 		if !found {
-			if v.covered && len(a.Types()) > 0 && a.Err == nil {
-				note(len(v.Trusted) == 0, "%s shows no certificate, though a CA covers it", v.Name)
+			if isCovered && len(a.Types()) > 0 && a.Err == nil {
+				note(!hasTrusted, "%s shows no certificate, though a CA covers it", p.Name)
 			}
 			continue
 		}
-		best := remember(shown, r.certs, keys.Origin{})
-		for _, name := range p.Listed {
-			until, err := checkCertificate(best, name, p.Authorities, revoked, now)
-			var fault *certFault
+		best := recallOrigin(shown, r.certs)
+		for _, name := range p.ClientNames {
+			until, err := checkCertificate(best, name, p.Authorities, r.revoked, now)
 			switch {
-			case errors.As(err, &fault) && fault.foreign && !v.covered:
+			case isForeign(err) && !isCovered:
 			case err != nil:
-				note(true, "%s shows a certificate that %v (for the name %s, of %s)", v.Name, err, name,
-					certifiedName(shown))
-			case !until.IsZero() && until.Sub(now) < expiresSoon:
-				note(true, "%s shows a certificate that expires at %s (of %s)", v.Name, until.Format(time.RFC3339),
-					certifiedName(shown))
+				note(true, "%s shows a certificate that %v (for the name %s, of %s)", p.Name, err, name,
+					describeCertified(shown))
+			case !until.IsZero() && until.Sub(now) < ExpiresSoon:
+				note(true, "%s shows a certificate that expires at %s (of %s)", p.Name, until.Format(time.RFC3339),
+					describeCertified(shown))
 			}
-			if name == p.Listed[0] && err == nil {
-				v.takeCertificate(best, now)
+			if name == p.ClientNames[0] && err == nil {
+				c.take(best, now)
 			}
 		}
 	}
+	return c
 }
 
-// Covered says whether a declared CA is to vouch for the server, under one of the names that
+// take records a good certificate in place of an older one of its type.
+func (c *certification) take(k keys.Stored, now time.Time) {
+	cert, _ := keys.ParseCertificate(k.Key)
+	c.vouched = append(c.vouched, cert.Certified)
+	if keys.Contains(c.good, k) {
+		return
+	}
+	c.good = slices.DeleteFunc(c.good, func(old keys.Stored) bool { return old.Type == k.Type })
+	c.good = append(c.good, k.Stamp(keys.HowCertified, now))
+}
+
+// IsCovered reports whether a declared CA is to vouch for the server, under one of the names that
 // clients use.
-func (p Policy) Covered() bool {
-	return slices.ContainsFunc(p.Listed, func(name string) bool {
+func (p Policy) IsCovered() bool {
+	return slices.ContainsFunc(p.ClientNames, func(name string) bool {
 		return slices.ContainsFunc(p.Authorities, func(a keys.Authority) bool { return a.Covers(name) })
 	})
 }
@@ -142,10 +168,9 @@ func (p Policy) Covered() bool {
 // that begins with it; nil if they do. What another CA has signed is nobody's concern where no
 // declared one covers the server.
 func (s *Store) Refused(p Policy, certificate keys.Stored, now time.Time) error {
-	for _, name := range p.Listed {
-		_, err := checkCertificate(certificate, name, p.Authorities, s.isRevoked, now)
-		var fault *certFault
-		if err == nil || errors.As(err, &fault) && fault.foreign && !p.Covered() {
+	for _, name := range p.ClientNames {
+		_, err := checkCertificate(certificate, name, p.Authorities, s.revoked, now)
+		if err == nil || isForeign(err) && !p.IsCovered() {
 			continue
 		}
 		return fmt.Errorf("%w (for the name %s)", err, name)
@@ -153,28 +178,11 @@ func (s *Store) Refused(p Policy, certificate keys.Stored, now time.Time) error 
 	return nil
 }
 
-// takeCertificate records a good one in place of an older one of its type.
-func (v *Verdict) takeCertificate(k keys.Stored, now time.Time) {
-	cert, _ := keys.ParseCertificate(k.Key)
-	v.vouched = append(v.vouched, cert.Certified)
-	if keys.Contains(v.Certified, k) {
-		return
-	}
-	v.Certified = slices.DeleteFunc(v.Certified, func(old keys.Stored) bool { return old.Type == k.Type })
-	k.Origin = keys.StampOrigin(keys.HowCertified, now)
-	v.Certified = append(v.Certified, k)
-}
-
-// certifiedName names the key of a certificate.
-func certifiedName(k keys.Key) string {
+// describeCertified names the key of a certificate.
+func describeCertified(k keys.Key) string {
 	cert, err := keys.ParseCertificate(k)
 	if err != nil {
 		return k.Type
 	}
-	return describe(cert.Certified)
-}
-
-// certified reports whether an address shows a key that a good certificate vouches for.
-func (v *Verdict) certified(a keys.AddressSighting) bool {
-	return slices.ContainsFunc(a.Keys, func(k keys.Key) bool { return keys.Contains(v.vouched, k) })
+	return describeKeys(cert.Certified)
 }

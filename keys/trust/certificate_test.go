@@ -86,8 +86,9 @@ func TestCertificatesAsOpenSSHJudgesThem(t *testing.T) {
 				t.Fatalf("%+v", seen)
 			}
 			_, err := checkCertificate(keys.Stored{Key: seen.Addresses[0].Certificates[0]}, keytest.AppName,
-				[]keys.Authority{a},
-				func(keys.Key) bool { return false }, time.Now())
+				[]keys.Authority{a}, nil,
+				time.Now())
+
 			if (err == nil) != (test.fault == "") || err != nil && !strings.Contains(err.Error(), test.fault) {
 				t.Errorf("%v, want %q", err, test.fault)
 			}
@@ -107,7 +108,7 @@ func certified(t *testing.T, o sshdtest.Options) (k *keeper, ca string) {
 	k.login = nil
 	ca, a := authority(t, "*.example.org")
 	k.policy.Names = append(k.policy.Names, keytest.AppName)
-	k.policy.Authorities, k.policy.Listed = []keys.Authority{a}, []string{keytest.AppName}
+	k.policy.Authorities, k.policy.ClientNames = []keys.Authority{a}, []string{keytest.AppName}
 	k.now = time.Now()
 	return k, ca
 }
@@ -115,7 +116,7 @@ func certified(t *testing.T, o sshdtest.Options) (k *keeper, ca string) {
 func (k *keeper) known(v Verdict) []byte {
 	return keys.RenderKnownHosts(keys.KnownHosts{
 		Hosts:       []keys.Host{{Names: k.policy.Names, Keys: keys.Plain(v.Trusted)}},
-		Authorities: k.policy.Authorities, Revoked: keys.Plain(open(k.t, k.dir).Revoked()),
+		Authorities: k.policy.Authorities, Revoked: keys.Plain(openStore(k.t, k.dir).Revoked()),
 	})
 }
 
@@ -129,9 +130,10 @@ func TestTrustedByCertificateAlone(t *testing.T) {
 	}
 	for range 2 {
 		v := k.collect()
-		if v.State != StateTrusted || len(v.Certified) != 1 || len(v.Trusted)+len(v.Pending) > 0 || v.Decision ||
-			len(v.CertNotes) > 0 {
-			t.Fatalf("%s, %q", summary(v), v.Reasons())
+		if describeState(v) != "trusted" || len(v.Certified) != 1 || len(v.Trusted)+len(v.Pending) > 0 ||
+			v.NeedsDecision ||
+			len(v.decision.certs.notes) > 0 {
+			t.Fatalf("%s, %q", summary(v), v.Reasons)
 		}
 		if known := string(k.known(v)); strings.Contains("\n"+known, "\napp01") {
 			t.Errorf("a plain line:\n%s", known)
@@ -153,21 +155,21 @@ func TestTrustedByCertificateAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := k.collect()
-	if v.State != StateTrusted || len(v.Pending) > 0 || !v.Decision || len(v.CertNotes) != 1 ||
-		!strings.Contains(v.CertNotes[0], "expires at") {
-		t.Errorf("a new key, expiring soon: %s, %q", summary(v), v.Reasons())
+	if describeState(v) != "trusted" || len(v.Pending) > 0 || !v.NeedsDecision || len(v.decision.certs.notes) != 1 ||
+		!strings.Contains(v.decision.certs.notes[0], "expires at") {
+		t.Errorf("a new key, expiring soon: %s, %q", summary(v), v.Reasons)
 	}
 
 	// While it is silent, the certificate on record counts as long as it is valid.
 	k.server.Stop()
-	if v := k.collect(); v.State != StateSilent || len(v.Certified) != 1 {
+	if v := k.collect(); describeState(v) != "silent" || len(v.Certified) != 1 {
 		t.Errorf("silent: %s", summary(v))
 	}
-	good, until, err := open(t, k.dir).Certified(k.policy, k.now.AddDate(0, 0, 9))
+	good, until, err := openStore(t, k.dir).Certified(k.policy, k.now.AddDate(0, 0, 9))
 	if left := until.Sub(k.now); !good || err != nil || left < 9*24*time.Hour || left > 11*24*time.Hour {
 		t.Errorf("on record: %v until %v, %v", good, until, err)
 	}
-	if good, _, err := open(t, k.dir).Certified(k.policy, k.now.AddDate(0, 0, 11)); good || err != nil {
+	if good, _, err := openStore(t, k.dir).Certified(k.policy, k.now.AddDate(0, 0, 11)); good || err != nil {
 		t.Errorf("on record and expired: %v, %v", good, err)
 	}
 
@@ -176,8 +178,8 @@ func TestTrustedByCertificateAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	v = k.collect()
-	if !v.Suspect || !v.Decision || len(v.Added) > 0 || len(v.Pending) != 1 {
-		t.Errorf("an impostor: %s, %q", summary(v), v.Reasons())
+	if !v.IsSuspect || !v.NeedsDecision || len(v.Added) > 0 || len(v.Pending) != 1 {
+		t.Errorf("an impostor: %s, %q", summary(v), v.Reasons)
 	}
 	if out, err := loginAs(t, k.server, keytest.AppName, k.known(v)); err == nil {
 		t.Errorf("ssh lets the impostor in\n%s", out)
@@ -189,9 +191,9 @@ func TestNoFirstUseUnderACA(t *testing.T) {
 	t.Parallel()
 	k, _ := certified(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
 	v := k.collect()
-	if v.State != StatePending || !v.Decision ||
-		!strings.Contains(strings.Join(v.Reasons(), "\n"), "shows no certificate, though a CA covers it") {
-		t.Errorf("%s, %q", summary(v), v.Reasons())
+	if describeState(v) != "pending" || !v.NeedsDecision ||
+		!strings.Contains(strings.Join(v.Reasons, "\n"), "shows no certificate, though a CA covers it") {
+		t.Errorf("%s, %q", summary(v), v.Reasons)
 	}
 }
 
@@ -211,11 +213,12 @@ func TestPlainKeyWithABadCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := k.collect()
-	if v.State != StateTrusted || !v.Decision || len(v.Trusted) != 1 || len(v.Certified) > 0 {
-		t.Errorf("%s, %q", summary(v), v.Reasons())
+	if describeState(v) != "trusted" || !v.NeedsDecision || len(v.Trusted) != 1 || len(v.Certified) > 0 {
+		t.Errorf("%s, %q", summary(v), v.Reasons)
 	}
-	want := fmt.Sprintf("app01 shows a certificate that has expired at 2020-02-01T00:00:00Z (for the name %s, of ssh-ed25519 %s)", keytest.AppName, v.Trusted[0].Fingerprint())
-	if said := strings.Join(v.Reasons(), "\n"); said != want {
+	want := fmt.Sprintf("app01 shows a certificate that has expired at 2020-02-01T00:00:00Z "+
+		"(for the name %s, of ssh-ed25519 %s)", keytest.AppName, v.Trusted[0].Fingerprint())
+	if said := strings.Join(v.Reasons, "\n"); said != want {
 		t.Errorf("it says %q, want %q", said, want)
 	}
 	if out, err := loginAs(t, k.server, keytest.AppName, k.known(v)); err != nil {
@@ -231,22 +234,22 @@ func TestClockSetBackBeforeACertificate(t *testing.T) {
 	if err := k.server.Certify(ca, "-n", keytest.AppName, "-V", "-1h:+1d"); err != nil {
 		t.Fatal(err)
 	}
-	if v := k.collect(); v.State != StateTrusted {
-		t.Fatalf("%s, %q", summary(v), v.Reasons())
+	if v := k.collect(); describeState(v) != "trusted" {
+		t.Fatalf("%s, %q", summary(v), v.Reasons)
 	}
 	k.now = k.now.AddDate(-20, 0, 0)
-	if v := k.collect(); v.State != StateTrusted || v.Decision || len(v.Certified) != 1 {
-		t.Errorf("shown: %s, %q", summary(v), v.Reasons())
+	if v := k.collect(); describeState(v) != "trusted" || v.NeedsDecision || len(v.Certified) != 1 {
+		t.Errorf("shown: %s, %q", summary(v), v.Reasons)
 	}
-	if good, _, err := open(t, k.dir).Certified(k.policy, k.now); !good || err != nil {
+	if good, _, err := openStore(t, k.dir).Certified(k.policy, k.now); !good || err != nil {
 		t.Errorf("on record: %v, %v", good, err)
 	}
 	if err := k.server.Certify(ca, "-n", keytest.AppName, "-V", "-1h:+1d"); err != nil {
 		t.Fatal(err)
 	}
-	if v := k.collect(); !v.Decision || !strings.Contains(strings.Join(v.Reasons(), "\n"), "is not yet valid") ||
+	if v := k.collect(); !v.NeedsDecision || !strings.Contains(strings.Join(v.Reasons, "\n"), "is not yet valid") ||
 		len(v.Certified) != 1 {
-		t.Errorf("a new one: %s, %q", summary(v), v.Reasons())
+		t.Errorf("a new one: %s, %q", summary(v), v.Reasons)
 	}
 }
 
@@ -258,18 +261,18 @@ func TestRevokedKeyWithACertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := k.collect()
-	if _, err := open(t, k.dir).Revoke("app01", v.vouched, k.now); err != nil {
+	if _, err := openStore(t, k.dir).Revoke("app01", v.decision.certs.vouched, k.now); err != nil {
 		t.Fatal(err)
 	}
 	v = k.collect()
-	if !v.Suspect || len(v.Revoked) != 1 || len(v.Certified) > 0 {
-		t.Errorf("%s, %q", summary(v), v.Reasons())
+	if !v.IsSuspect || len(v.decision.revoked) != 1 || len(v.Certified) > 0 {
+		t.Errorf("%s, %q", summary(v), v.Reasons)
 	}
 	if out, err := loginAs(t, k.server, keytest.AppName, k.known(v)); err == nil {
 		t.Errorf("ssh lets it in\n%s", out)
 	}
 	// So is that of the CA's own key.
-	if _, err := open(t, k.dir).Revoke("", []keys.Key{k.policy.Authorities[0].Key}, k.now); err != nil {
+	if _, err := openStore(t, k.dir).Revoke("", []keys.Key{k.policy.Authorities[0].Key}, k.now); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.server.ChangeKeys(); err != nil {
@@ -279,8 +282,8 @@ func TestRevokedKeyWithACertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	v = k.collect()
-	if len(v.Certified) > 0 || !strings.Contains(strings.Join(v.Reasons(), "\n"), "is signed by a revoked key") {
-		t.Errorf("a revoked CA: %s, %q", summary(v), v.Reasons())
+	if len(v.Certified) > 0 || !strings.Contains(strings.Join(v.Reasons, "\n"), "is signed by a revoked key") {
+		t.Errorf("a revoked CA: %s, %q", summary(v), v.Reasons)
 	}
 	if out, err := loginAs(t, k.server, keytest.AppName, k.known(v)); err == nil {
 		t.Errorf("ssh lets it in\n%s", out)
@@ -301,12 +304,13 @@ func TestLoginAndCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := k.collect()
-	if v.State != StateTrusted || len(v.Certified) != 1 || v.Certified[0].Type != "ssh-ed25519-cert-v01@openssh.com" ||
-		len(v.Added) != 1 || v.Decision {
-		t.Errorf("%s, %q", summary(v), v.Reasons())
+	if describeState(v) != "trusted" || len(v.Certified) != 1 ||
+		v.Certified[0].Type != "ssh-ed25519-cert-v01@openssh.com" ||
+		len(v.Added) != 1 || v.NeedsDecision {
+		t.Errorf("%s, %q", summary(v), v.Reasons)
 	}
 	v = k.collect()
-	if a := v.seen.Addresses[0]; len(a.Keys) != 1 || len(a.Certificates) != 1 || a.Testimony == nil {
+	if a := k.seen.Addresses[0]; len(a.Keys) != 1 || len(a.Certificates) != 1 || a.Testimony == nil {
 		t.Errorf("the second time: %+v", a)
 	}
 }
@@ -317,8 +321,7 @@ func TestForgedCertificate(t *testing.T) {
 	ca := keytest.Signer("two")
 	k := keytest.Certificate(t)
 	declared := []keys.Authority{{Hosts: []string{"*"}, Key: keytest.KeyOf(t, ca)}}
-	none := func(keys.Key) bool { return false }
-	if _, err := checkCertificate(keys.Stored{Key: k}, keytest.AppName, declared, none, keytest.Noon); err != nil {
+	if _, err := checkCertificate(keys.Stored{Key: k}, keytest.AppName, declared, nil, keytest.Noon); err != nil {
 		t.Fatalf("a good one: %v", err)
 	}
 	cert, err := keys.ParseCertificate(k)
@@ -333,8 +336,8 @@ func TestForgedCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := checkCertificate(keys.Stored{Key: forged}, keytest.AppName, declared, none,
-		keytest.Noon); err == nil ||
+	if _, err := checkCertificate(keys.Stored{Key: forged}, keytest.AppName, declared,
+		nil, keytest.Noon); err == nil ||
 		!strings.Contains(err.Error(), "not its CA's") {
 		t.Errorf("a forged one: %v", err)
 	}
@@ -348,7 +351,7 @@ func FuzzCertificate(f *testing.F) {
 		k := keys.Key{Type: "ssh-ed25519-cert-v01@openssh.com", Blob: blob}
 		if _, err := checkCertificate(keys.Stored{Key: k}, keytest.AppName,
 			[]keys.Authority{{Hosts: []string{"*"}, Key: keytest.Key("e1")}},
-			func(keys.Key) bool { return false }, keytest.Noon); err == nil {
+			nil, keytest.Noon); err == nil {
 			t.Errorf("%x is taken, which e1 has not signed", blob)
 		}
 	})

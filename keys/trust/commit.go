@@ -12,7 +12,7 @@ import (
 // A change is what becomes of one server's keys.
 type change struct {
 	server        string
-	names         []string // to be known from now on
+	names         []string // that have no first use from now on
 	before, after record
 }
 
@@ -23,19 +23,17 @@ const byScan = "scan"
 // the first key of theirs, the log before what it tells of, and a revocation before the files that
 // it takes keys from. Nothing is written for what stays as it is.
 func (s *Store) commit(now time.Time, by string, revoked []keys.Stored, changes ...change) error {
-	var names []string
+	var used []string
 	for _, c := range changes {
-		names = append(names, c.names...)
+		used = append(used, c.names...)
 	}
-	if err := s.addNames(names); err != nil {
+	if err := s.rememberNames(used); err != nil {
 		return err
 	}
-	if err := s.log(s.entries(now, by, revoked, changes)); err != nil {
+	if err := s.appendLog(s.logEntries(now, by, revoked, changes)); err != nil {
 		return err
 	}
-	changed := false
 	if len(revoked) > 0 {
-		changed = true
 		all := append(s.Revoked(), revoked...)
 		if err := s.write(revokedFile, formatKeyFile(all)); err != nil {
 			return err
@@ -45,39 +43,37 @@ func (s *Store) commit(now time.Time, by string, revoked []keys.Stored, changes 
 			return err
 		}
 	}
+	hasChanged := false
 	for _, c := range changes {
-		if !sameEntries(c.before.trusted, c.after.trusted) {
-			changed = true
-			if err := s.write(c.server+trustedSuffix, formatKeyFile(c.after.trusted)); err != nil {
-				return err
+		for _, f := range []struct {
+			suffix        string
+			before, after []keys.Stored
+		}{
+			{trustedSuffix, c.before.trusted, c.after.trusted},
+			{certSuffix, c.before.certs, c.after.certs},
+			{pendingSuffix, c.before.untrusted(), c.after.untrusted()},
+		} {
+			if haveSameEntries(f.before, f.after) {
+				continue
 			}
-		}
-		if !sameEntries(c.before.certs, c.after.certs) {
-			changed = true
-			if err := s.write(c.server+certSuffix, formatKeyFile(c.after.certs)); err != nil {
-				return err
-			}
-		}
-		before, after := c.before.untrusted(), c.after.untrusted()
-		if !sameEntries(before, after) {
-			changed = true
-			if err := s.write(c.server+pendingSuffix, formatKeyFile(after)); err != nil {
+			hasChanged = true
+			if err := s.write(c.server+f.suffix, formatKeyFile(f.after)); err != nil {
 				return err
 			}
 		}
 	}
-	if !changed {
+	if !hasChanged {
 		return nil
 	}
 	return s.sync()
 }
 
 // untrusted is what stands in NAME.pending.
-func (r record) untrusted() []keys.Stored { return slices.Concat(r.waiting, r.rejected) }
+func (r record) untrusted() []keys.Stored { return slices.Concat(r.pending, r.rejected) }
 
-// sameEntries reports whether two lists hold the same keys with the same comments, in whatever
+// haveSameEntries reports whether two lists hold the same keys with the same comments, in whatever
 // order.
-func sameEntries(a, b []keys.Stored) bool {
+func haveSameEntries(a, b []keys.Stored) bool {
 	missing := func(k keys.Stored) bool {
 		same := func(other keys.Stored) bool {
 			return other.Equal(k.Key) && other.Origin.Comment() == k.Origin.Comment()
@@ -87,19 +83,19 @@ func sameEntries(a, b []keys.Stored) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, missing)
 }
 
-// entries is what the log says about the changes: a line for each key that comes to be trusted,
+// logEntries are what the log says about the changes: a line for each key that comes to be trusted,
 // rejected or revoked, or ceases to be so. That a key waits is no decision, and anybody can bring
 // it about.
-func (s *Store) entries(now time.Time, by string, revoked []keys.Stored, changes []change) []Entry {
+func (s *Store) logEntries(now time.Time, by string, revoked []keys.Stored, changes []change) []Entry {
 	var entries []Entry
-	add := func(server string, k keys.Key, from, to Standing, by string) {
+	add := func(server string, k keys.Key, from, to State, by string) {
 		entries = append(entries, Entry{
 			Time: now.UTC().Truncate(time.Second), Server: server, Type: k.Type, Key: k.Fingerprint(),
 			From: from, To: to, By: by, Order: s.order,
 		})
 	}
 	for _, k := range revoked {
-		add(anyServer, k.Key, Unknown, Revoked, by)
+		add(anyServer, k.Key, StateUnknown, StateRevoked, by)
 	}
 	isRevoked := func(k keys.Key) bool { return s.isRevoked(k) || keys.Contains(revoked, k) }
 	for _, c := range changes {
@@ -110,17 +106,17 @@ func (s *Store) entries(now time.Time, by string, revoked []keys.Stored, changes
 			}
 		}
 		for _, k := range all {
-			from, to := c.before.standing(k), c.after.standing(k)
-			if to == Unknown && isRevoked(k) {
-				to = Revoked
+			from, to := c.before.stateOf(k), c.after.stateOf(k)
+			if to == StateUnknown && isRevoked(k) {
+				to = StateRevoked
 			}
 			why := by
 			switch {
-			case to == Trusted:
-				why = remember(k, c.after.trusted, keys.Origin{}).Origin.What()
-			case by == byScan && !remember(k, c.before.trusted, keys.Origin{}).Origin.Gone.IsZero():
+			case to == StateTrusted:
+				why = recallOrigin(k, c.after.trusted).Origin.What()
+			case by == byScan && !recallOrigin(k, c.before.trusted).Origin.Gone.IsZero():
 				why = "retired"
-			case by == byScan && to == Rejected:
+			case by == byScan && to == StateRejected:
 				why = "recalled" // from the log: NAME.pending was lost
 			}
 			if from != to {
@@ -131,7 +127,7 @@ func (s *Store) entries(now time.Time, by string, revoked []keys.Stored, changes
 	for _, c := range changes {
 		for _, k := range c.after.certs {
 			if cert, err := keys.ParseCertificate(k.Key); err == nil && !keys.Contains(c.before.certs, k) {
-				add(c.server, cert.Certified, c.before.standing(cert.Certified), Certified,
+				add(c.server, cert.Certified, c.before.stateOf(cert.Certified), StateCertified,
 					"certificate of "+ssh.FingerprintSHA256(cert.SignatureKey))
 			}
 		}
@@ -139,15 +135,15 @@ func (s *Store) entries(now time.Time, by string, revoked []keys.Stored, changes
 	return entries
 }
 
-// standing is what a record says about a key.
-func (r record) standing(k keys.Key) Standing {
+// stateOf returns what a record says about a key.
+func (r record) stateOf(k keys.Key) State {
 	switch {
 	case keys.Contains(r.trusted, k):
-		return Trusted
+		return StateTrusted
 	case keys.Contains(r.rejected, k):
-		return Rejected
-	case keys.Contains(r.waiting, k):
-		return Pending
+		return StateRejected
+	case keys.Contains(r.pending, k):
+		return StatePending
 	}
-	return Unknown
+	return StateUnknown
 }

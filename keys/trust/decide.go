@@ -16,66 +16,50 @@ func (s *Store) Apply(verdicts ...Verdict) error {
 	var now time.Time
 	for _, v := range verdicts {
 		if v.Err == nil {
-			changes = append(changes, v.change())
-			now = v.at
+			changes = append(changes, v.decision.change)
+			now = v.decision.at
 		}
 	}
 	return s.commit(now, byScan, nil, changes...)
-}
-
-func (v *Verdict) change() change {
-	return change{
-		server: v.Name, names: v.names, before: v.before,
-		after: record{trusted: v.Trusted, waiting: v.Pending, rejected: v.rejected, certs: v.Certified},
-	}
 }
 
 // Accept trusts pending or rejected keys, each in place of the trusted keys of its type. Without
 // fingerprints it accepts all pending ones; two of one type are then an error, as are keys that are
 // not pinned though others are.
 func (s *Store) Accept(p Policy, fingerprints []string, now time.Time) (accepted, replaced []keys.Stored, err error) {
-	r, err := s.record(p)
+	r, err := s.readRecord(p)
 	if err != nil {
 		return nil, nil, err
 	}
-	accepted, err = choose(r, fingerprints)
+	accepted, err = choosePending(r, fingerprints)
 	if err != nil {
 		return nil, nil, fmt.Errorf("accept keys of %s: %w", p.Name, err)
 	}
 	for i, k := range accepted {
-		if err := s.acceptable(p, k.Key, accepted[:i]); err != nil {
+		if err := s.checkAcceptable(p, k.Key, accepted[:i]); err != nil {
 			return nil, nil, fmt.Errorf("accept key %s of %s: %w", k.Fingerprint(), p.Name, err)
 		}
-		accepted[i].Origin = keys.StampOrigin(keys.HowAccepted, now)
+		accepted[i] = k.Stamp(keys.HowAccepted, now)
 	}
-	after := record{trusted: slices.Clone(accepted), certs: r.certs}
-	for _, k := range r.trusted {
-		if keys.HasType(accepted, k.Type) {
-			replaced = append(replaced, k)
-		} else {
-			after.trusted = append(after.trusted, k)
-		}
+	kept := withoutTypes(r.trusted, accepted)
+	after := record{
+		trusted: sortKeys(slices.Concat(accepted, kept)), certs: r.certs,
+		pending: withoutTypes(r.pending, accepted), rejected: withoutKeys(r.rejected, accepted),
 	}
-	sortKeys(after.trusted)
-	for _, k := range r.waiting {
-		if !keys.HasType(accepted, k.Type) {
-			after.waiting = append(after.waiting, k)
-		}
-	}
-	for _, k := range r.rejected {
-		if !keys.Contains(accepted, k) {
-			after.rejected = append(after.rejected, k)
-		}
-	}
-	c := change{server: p.Name, names: append([]string{p.Name}, p.Names...), before: r, after: after}
-	return accepted, replaced, s.commit(now, "replaced", nil, c)
+	c := change{server: p.Name, names: p.allNames(), before: r, after: after}
+	return accepted, withoutKeys(r.trusted, kept), s.commit(now, "replaced", nil, c)
 }
 
-func (s *Store) acceptable(p Policy, k keys.Key, others []keys.Stored) error {
+// withoutTypes returns the keys of a list whose types no other has.
+func withoutTypes(list, others []keys.Stored) []keys.Stored {
+	return slices.DeleteFunc(slices.Clone(list), func(k keys.Stored) bool { return keys.HasType(others, k.Type) })
+}
+
+func (s *Store) checkAcceptable(p Policy, k keys.Key, others []keys.Stored) error {
 	switch {
 	case s.isRevoked(k):
 		return errors.New("it is revoked")
-	case !pinned(p.Pins, k):
+	case !p.isPinned(k):
 		return fmt.Errorf("%s has pins, and this is none of them: add it to the pins instead", p.Name)
 	case keys.HasType(others, k.Type):
 		return fmt.Errorf("there are several %s keys: name the one to accept", k.Type)
@@ -86,48 +70,52 @@ func (s *Store) acceptable(p Policy, k keys.Key, others []keys.Stored) error {
 // Reject ends the wait of pending keys without trusting them: they are not offered again. Without
 // fingerprints it rejects all of them.
 func (s *Store) Reject(name string, fingerprints []string, now time.Time) (rejected []keys.Stored, err error) {
-	r, err := s.record(Policy{Name: name})
+	r, err := s.readRecord(Policy{Name: name})
 	if err != nil {
 		return nil, err
 	}
-	rejected, err = choose(record{waiting: r.waiting}, fingerprints)
+	rejected, err = choosePending(record{pending: r.pending}, fingerprints)
 	if err != nil {
 		return nil, fmt.Errorf("reject keys of %s: %w", name, err)
 	}
-	for i := range rejected {
-		rejected[i].Origin = keys.StampOrigin(keys.HowRejected, now)
+	for i, k := range rejected {
+		rejected[i] = k.Stamp(keys.HowRejected, now)
 	}
-	after := record{trusted: r.trusted, certs: r.certs, rejected: slices.Concat(r.rejected, rejected)}
+	after := record{trusted: r.trusted, certs: r.certs, pending: withoutKeys(r.pending, rejected),
+		rejected: slices.Concat(r.rejected, rejected)}
 	after.rejected = after.rejected[max(0, len(after.rejected)-maxRejected):]
-	for _, k := range r.waiting {
-		if !keys.Contains(rejected, k) {
-			after.waiting = append(after.waiting, k)
-		}
-	}
 	return rejected, s.commit(now, "rejected", nil, change{server: name, before: r, after: after})
 }
 
-// choose finds the keys with these fingerprints, or all that wait.
-func choose(r record, fingerprints []string) ([]keys.Stored, error) {
+// choosePending returns the pending or rejected keys with these fingerprints; without any, all that
+// wait.
+func choosePending(r record, fingerprints []string) ([]keys.Stored, error) {
 	if len(fingerprints) == 0 {
-		if len(r.waiting) == 0 {
+		if len(r.pending) == 0 {
 			return nil, errors.New("no key is pending")
 		}
-		return slices.Clone(r.waiting), nil
+		return slices.Clone(r.pending), nil
 	}
-	var chosen []keys.Stored
-	for _, fingerprint := range fingerprints {
-		has := func(k keys.Stored) bool { return k.Fingerprint() == fingerprint }
-		all := slices.Concat(r.waiting, r.rejected)
-		i := slices.IndexFunc(all, has)
-		if i < 0 {
-			return nil, fmt.Errorf("no pending key has the fingerprint %s", fingerprint)
-		}
-		if !keys.Contains(chosen, all[i]) {
-			chosen = append(chosen, all[i])
-		}
+	chosen, missing := findKeys(slices.Concat(r.pending, r.rejected), fingerprints)
+	if missing != "" {
+		return nil, fmt.Errorf("no pending key has the fingerprint %s", missing)
 	}
 	return chosen, nil
+}
+
+// findKeys returns the keys with these fingerprints, each once, or the first fingerprint that none
+// has.
+func findKeys(list []keys.Stored, fingerprints []string) (found []keys.Stored, missing string) {
+	for _, fingerprint := range fingerprints {
+		i := slices.IndexFunc(list, func(k keys.Stored) bool { return k.Fingerprint() == fingerprint })
+		if i < 0 {
+			return nil, fingerprint
+		}
+		if !keys.Contains(found, list[i]) {
+			found = append(found, list[i])
+		}
+	}
+	return found, ""
 }
 
 // Retire forgets the keys of a server that is no more, even if its files are damaged. Its names
@@ -136,23 +124,22 @@ func (s *Store) Retire(name string, now time.Time) error {
 	if err := checkServer(name); err != nil {
 		return err
 	}
-	held := false
-	for _, suffix := range []string{trustedSuffix, pendingSuffix, certSuffix} {
+	suffixes := []string{trustedSuffix, pendingSuffix, certSuffix}
+	if !slices.ContainsFunc(suffixes, func(suffix string) bool {
 		_, err := os.Lstat(s.path(name + suffix))
-		held = held || err == nil
-	}
-	if !held {
+		return err == nil
+	}) {
 		return nil
 	}
 	var before record // what can be read of it
 	before.trusted, _ = s.load(name, trustedSuffix)
 	before.certs, _ = s.Certificates(name)
 	pending, _ := s.load(name, pendingSuffix)
-	before.waiting, before.rejected = splitPending(pending)
+	before.pending, before.rejected = splitRejected(pending)
 	if err := s.commit(now, "retired", nil, change{server: name, names: []string{name}, before: before}); err != nil {
 		return err
 	}
-	for _, suffix := range []string{trustedSuffix, pendingSuffix, certSuffix} { // one that is damaged is still there
+	for _, suffix := range suffixes { // one that is damaged is still there
 		if err := s.write(name+suffix, nil); err != nil {
 			return err
 		}

@@ -23,61 +23,55 @@ type RefusedKey struct {
 	Err error // why
 }
 
-// Import trusts keys that a person brought from elsewhere, as far as they replace none: one of a
-// type of which another key is trusted, or that a person has rejected, waits to be accepted.
+// Import trusts keys that a person brought from elsewhere, if they replace none: one of a type of
+// which another key is trusted, or that a person has rejected, waits to be accepted.
 func (s *Store) Import(p Policy, offered []keys.Stored, now time.Time) (Imported, error) {
 	var done Imported
-	r, err := s.record(p)
+	r, err := s.readRecord(p)
 	if err != nil {
 		return done, err
 	}
-	r.rejected = slices.Concat(r.rejected, r.recall(keys.Plain(offered)))
-	after := record{trusted: slices.Clone(r.trusted), waiting: slices.Clone(r.waiting), certs: r.certs}
+	r.rejected = slices.Concat(r.rejected, r.recallRejected(keys.Plain(offered)))
+	after := record{trusted: slices.Clone(r.trusted), pending: slices.Clone(r.pending), certs: r.certs}
 	for _, k := range offered {
-		switch reason := s.refusal(p, k.Key); {
+		switch reason := s.checkImportable(p, k.Key); {
 		case reason != nil:
 			done.Refused = append(done.Refused, RefusedKey{k, reason})
 		case keys.Contains(r.trusted, k):
-			done.Known = append(done.Known, remember(k.Key, r.trusted, keys.Origin{}))
+			done.Known = append(done.Known, recallOrigin(k.Key, r.trusted))
 		case keys.Contains(after.trusted, k), keys.Contains(done.Conflicts, k): // twice in what is imported
 		case keys.HasType(after.trusted, k.Type), keys.Contains(r.rejected, k):
-			imported := keys.Stored{Key: k.Key, Origin: keys.StampOrigin(keys.HowImported, now)}
+			imported := k.Stamp(keys.HowImported, now)
 			done.Conflicts = append(done.Conflicts, imported)
-			if !keys.Contains(after.waiting, k) {
-				after.waiting = append(after.waiting, imported)
+			if !keys.Contains(after.pending, k) {
+				after.pending = append(after.pending, imported)
 			}
 		default:
-			imported := keys.Stored{Key: k.Key, Origin: keys.StampOrigin(keys.HowImported, now)}
+			imported := k.Stamp(keys.HowImported, now)
 			done.New = append(done.New, imported)
 			after.trusted = append(after.trusted, imported)
 		}
 	}
-	if len(after.waiting) > maxPending {
+	if len(after.pending) > maxPending {
 		return Imported{}, fmt.Errorf("import keys of %s: more than %d would wait for a decision", p.Name, maxPending)
 	}
-	after.waiting = slices.DeleteFunc(after.waiting, func(k keys.Stored) bool {
-		return keys.Contains(after.trusted, k)
-	})
-	for _, k := range r.rejected {
-		if !keys.Contains(after.waiting, k) {
-			after.rejected = append(after.rejected, k)
-		}
-	}
-	sortKeys(after.trusted)
+	after.pending = withoutKeys(after.pending, after.trusted)
+	after.rejected = withoutKeys(r.rejected, after.pending)
+	after.trusted = sortKeys(after.trusted)
 	c := change{server: p.Name, before: r, after: after}
 	if len(done.New)+len(done.Conflicts) > 0 {
-		c.names = append([]string{p.Name}, p.Names...)
+		c.names = p.allNames()
 	}
 	return done, s.commit(now, "imported", nil, c)
 }
 
-func (s *Store) refusal(p Policy, k keys.Key) error {
+func (s *Store) checkImportable(p Policy, k keys.Key) error {
 	switch {
 	case s.isRevoked(k):
 		return errors.New("it is revoked")
 	case k.Weakness() != nil:
 		return k.Weakness()
-	case !pinned(p.Pins, k):
+	case !p.isPinned(k):
 		return fmt.Errorf("%s has pins, and this is none of them", p.Name)
 	}
 	return nil

@@ -51,7 +51,7 @@ func TestImport(t *testing.T) {
 			for _, k := range keytest.Keys(test.pins) {
 				p.Pins = append(p.Pins, k.Fingerprint())
 			}
-			done, err := open(t, dir).Import(p, keytest.Stored(test.offered, ""), keytest.Noon)
+			done, err := openStore(t, dir).Import(p, keytest.Stored(test.offered, ""), keytest.Noon)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,7 +59,7 @@ func TestImport(t *testing.T) {
 			for _, r := range done.Refused {
 				refused = append(refused, r.Key)
 			}
-			s := open(t, dir)
+			s := openStore(t, dir)
 			pending, err := s.Pending("app01")
 			if err != nil {
 				t.Fatal(err)
@@ -83,13 +83,13 @@ func TestImport(t *testing.T) {
 func TestImportEndsFirstUse(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if _, err := open(t, dir).Import(app01, keytest.Stored("e1", ""), keytest.Noon); err != nil {
+	if _, err := openStore(t, dir).Import(app01, keytest.Stored("e1", ""), keytest.Noon); err != nil {
 		t.Fatal(err)
 	}
-	if err := open(t, dir).Retire("app01", keytest.Noon); err != nil {
+	if err := openStore(t, dir).Retire("app01", keytest.Noon); err != nil {
 		t.Fatal(err)
 	}
-	if v := collect(t, dir, app01, "e2"); v.State != StatePending {
+	if v := collect(t, dir, app01, "e2"); describeState(v) != "pending" {
 		t.Errorf("%s", summary(v))
 	}
 	if told := strings.Join(story(t, dir), "\n"); !strings.Contains(told, "app01 e1 unknown trusted imported") {

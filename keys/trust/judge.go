@@ -1,11 +1,3 @@
-// Package trust judges what servers show against what is trusted already, and keeps the outcome on
-// disk.
-//
-//	Sighting -> Store.Judge -> Verdict -> Store.Apply
-//
-// A scan proves nothing. It makes a key trusted only on a name's first use, or where the key is
-// pinned; from then on a key that is not trusted waits for a person. The package does not know
-// where a server is declared, how it was scanned, or who is asked for a decision.
 package trust
 
 import (
@@ -17,350 +9,278 @@ import (
 	"ltskeeper/keys"
 )
 
-// Policy is what is declared about a server's keys.
-type Policy struct {
-	Name     string   // the server's name, which is also its file's
-	Names    []string // name, aliases, declared addresses
-	Pins     []string // fingerprints; if there are any, only keys with these are trusted
-	FirstUse bool     // a server that never had a key is trusted with what it shows
-
-	// Adopted are the keys that the admin's own known_hosts has for the server. Clients take them
-	// already, so one that never had a key is trusted with them, and with nothing that it shows
-	// beside.
-	Adopted []keys.Key
-
-	// RetireAfter is how long a key stays trusted after its server stopped listing it: a server may
-	// be rolled back.
-	RetireAfter time.Duration
-
-	// Authorities are those whose certificates clients take, and Listed the names that they know
-	// the server by: first the one in their list.
-	Authorities []keys.Authority
-	Listed      []string
-}
-
-// State is a server's keys in one word.
-type State string
-
-const (
-	StateNone       State = "none"       // no key is trusted and none was shown
-	StateFirstUse   State = "first-use"  // its keys are trusted from now on
-	StateTrusted    State = "trusted"    // it showed a trusted key and nothing against it
-	StateSilent     State = "silent"     // keys are trusted, but none of them was shown this time
-	StatePending    State = "pending"    // no key is trusted; those it showed wait for a person
-	StateSuspect    State = "suspect"    // Verdict.Suspect
-	StateUnreadable State = "unreadable" // Verdict.Err
-)
-
-// Verdict is what a sighting means for a server. Keys that are in the store have the origins that
-// they have there.
-type Verdict struct {
-	Name  string
-	State State
-
-	Trusted []keys.Stored // to be trusted from now on; these belong into known_hosts
-	Added   []keys.Stored // of Trusted: those that were not before (first use, a pin, a proof)
-	Removed []keys.Stored // trusted before, and not any more (revoked, not pinned, or retired)
-	Pending []keys.Stored // waiting for a person, whether shown now or earlier
-	Leaving []keys.Stored // of Trusted: those that the server does not list any more, for the first time
-
-	Confirmed []keys.Stored // trusted keys that were shown
-	Changed   []keys.Stored // shown instead of a trusted key of the same type
-	New       []keys.Stored // shown, of a type that no trusted key has
-	Rejected  []keys.Stored // shown, though a person has rejected them
-	Revoked   []keys.Key    // shown, though revoked
-	Weak      []keys.Key    // shown, but refused: Key.Weakness says why
-
-	// Certified are certificates, shown now or on record, that clients take for the server's name.
-	// The keys in them are not in Trusted: OpenSSH would take a plain line after the certificate
-	// has expired.
-	Certified []keys.Stored
-	CertNotes []string // what is to be said about its certificates, a sentence each
-
-	Unproven []keys.Refusal // listed by the server, which failed to prove that it has them
-
-	Conflict   bool   // addresses disagree on keys that are not trusted: none of these becomes so
-	Withheld   bool   // some address has keys, but none of a trusted type
-	Suspect    bool   // a changed or revoked key, or Withheld: may not be the server at all
-	Decision   bool   // a person has to decide, or look
-	NoFirstUse string // why the keys of a server that has none are not trusted by first use
-
-	// Err is set if the server's key files cannot be read. Nothing is then decided or written.
-	// Trusted still holds the keys if only the pending ones are unreadable.
-	Err error
-
-	seen     keys.Sighting
-	policy   Policy
-	at       time.Time
-	before   record
-	rejected []keys.Stored // all that a person rejected
-	names    []string      // to be known from now on
-
-	covered   bool       // a declared authority is for one of its names
-	vouched   []keys.Key // shown with a certificate that clients take
-	certAlarm bool       // somebody has to see to its certificates
-}
-
 // record is what the store holds about a server.
 type record struct {
 	trusted  []keys.Stored // all of NAME.pub
-	waiting  []keys.Stored // NAME.pending
+	pending  []keys.Stored // NAME.pending
 	rejected []keys.Stored // NAME.pending
 	certs    []keys.Stored // NAME.cert
-	// fingerprints of the rejected, and since when, in the log: it remembers them if NAME.pending
-	// is lost
+	revoked  []keys.Stored // of whatever server
+
+	// logged are the fingerprints of the rejected keys, and since when they are so, from the log.
+	// It remembers them if NAME.pending is lost.
 	logged map[string]time.Time
-	past   string // why there is no first use; "" if nothing speaks against it
+
+	past    string // why there is no first use; "" if nothing speaks against it
+	inDoubt bool   // names are missing from the list, and nobody knows which
+}
+
+func (r record) isRevoked(k keys.Key) bool { return keys.Contains(r.revoked, k) }
+
+// recallRejected returns those of the keys that a person rejected, as the log says, though
+// NAME.pending lacks that.
+func (r record) recallRejected(list []keys.Key) (recalled []keys.Stored) {
+	for _, k := range list {
+		at, is := r.logged[k.Fingerprint()]
+		if is && !keys.Contains(r.rejected, k) && !keys.Contains(recalled, k) {
+			recalled = append(recalled, k.Stamp(keys.HowRejected, at))
+		}
+	}
+	return recalled
+}
+
+// decision is what a sighting changes for a server, and why.
+type decision struct {
+	change
+	at time.Time
+
+	isFirstUse     bool
+	added, removed []keys.Stored // to and from the trusted keys
+	leaving        []keys.Stored // trusted, and not listed by the server for the first time
+	retireAt       time.Time     // when they cease to be trusted
+
+	classes
+	revoked, weak []keys.Key     // shown or listed, though never trusted
+	unproven      []keys.Refusal // listed by the server, which failed to prove that it has them
+	certs         certification
+
+	withheld        bool   // some address has keys, but none of a trusted type
+	conflict        string // what the addresses show, if they disagree on keys that are not trusted
+	refusedFirstUse string // why the keys of a server that has none are not trusted by first use
+}
+
+// classes are what a server shows and lists, by what it means beside the trusted keys.
+type classes struct {
+	confirmed []keys.Stored // trusted
+	changed   []keys.Stored // shown instead of a trusted key of the same type
+	others    []keys.Stored // not decided about, either
+	rejected  []keys.Stored // shown, though a person has rejected them
+}
+
+// input is all that a decision depends on.
+type input struct {
+	policy Policy
+	record record
+	evidence
+	now time.Time
 }
 
 // judge decides what a sighting means for a server. The rules, strongest first:
 //
 //   - A revoked key and a weak one are never trusted.
 //   - With pins, exactly the pinned keys are trusted.
-//   - A server that never had a key is trusted with those that the admin's own
+//   - A server that never had a key is trusted with those that the administrator's own
 //     known_hosts has for it.
-//   - One for which there are none, and shows the same at all addresses that
-//     answer, is trusted with what it shows, if first use is allowed.
-//   - A key that the server proves to have, over a connection that a trusted key
-//     authenticated, is trusted beside the others, unless a person rejected it.
+//   - One for which there are none, and shows the same at all addresses that answer, is trusted
+//     with what it shows, if first use is allowed (first_use.go).
+//   - A key that the server proves to have, over a connection that a trusted key authenticated, is
+//     trusted beside the others, unless a person rejected it (testimony.go).
+//   - A certificate of a declared CA counts as the strictest of the clients would count it. It
+//     makes no key trusted beyond itself (certificate.go).
 //   - Nothing else makes a key trusted; what is shown waits for a person.
 //
 // A trusted key ceases to be one, beside those, only if the server has said for long that it does
 // not have it any more.
-func judge(p Policy, r record, revoked func(keys.Key) bool, seen keys.Sighting, now time.Time) Verdict {
-	v := Verdict{Name: p.Name, seen: seen, policy: p, at: now, before: r}
-	shown := v.sift(revoked)
-	r.rejected = slices.Concat(r.rejected, r.recall(slices.Concat(shown, v.listed(revoked))))
-	v.keepTrusted(p, r, revoked)
-	v.trustPinned(p, shown, now)
-	v.adopt(p, r, revoked, shown, now)
-	listed := v.hear(p, r, revoked, now)
-	v.retire(p, now)
-	v.certify(p, r, revoked, now)
+func judge(p Policy, r record, seen keys.Sighting, now time.Time) decision {
+	before := r
+	in := input{p, r, sortEvidence(seen, r), now}
+	in.record.rejected = slices.Concat(r.rejected, r.recallRejected(slices.Concat(in.shown, in.listed)))
 
-	var fresh []keys.Stored
-	for _, k := range shown {
-		if !keys.Contains(v.Trusted, k) && !keys.Contains(r.rejected, k) && !keys.Contains(v.vouched, k) {
-			fresh = append(fresh, remember(k, r.waiting, keys.StampOrigin(keys.HowShown, now)))
-		}
+	kept, removed := in.keepTrusted()
+	added := slices.Concat(in.trustPinned(kept), in.trustAdopted(kept))
+	said := in.hearTestimony(slices.Concat(kept, added))
+	added = append(added, said.proven...)
+	trusted, leaving, retired := in.retireUnlisted(slices.Concat(kept, added), said)
+	certs := in.judgeCertificates(len(trusted) > 0)
+	undecided := in.findUndecided(trusted, certs.vouched)
+	conflict := in.describeConflict(trusted, undecided, certs.vouched)
+	refused, isFirstUse := "", false
+	if len(trusted) == 0 && len(undecided) > 0 {
+		refused = in.refuseFirstUse(conflict != "")
+		isFirstUse = refused == ""
 	}
-	v.Conflict = len(fresh) > 0 && (disagree(seen.Addresses, v.Trusted) || v.someLack(slices.Concat(v.Trusted, fresh)))
-
-	first := false
-	if len(v.Trusted) == 0 && len(fresh) > 0 {
-		v.NoFirstUse = noFirstUse(p, r, &v)
-		first = v.NoFirstUse == ""
-	}
-	if first {
-		for _, k := range fresh {
-			v.trust(k.Key, keys.StampOrigin(keys.HowFirstUse, now))
+	if isFirstUse {
+		for _, k := range undecided {
+			added = append(added, k.Stamp(keys.HowFirstUse, now))
 		}
-		fresh = nil
-	}
-	v.classify(shown, fresh, r.rejected)
-	for _, k := range listed {
-		if !keys.Contains(fresh, k) {
-			v.New = append(v.New, k)
-			fresh = append(fresh, k)
-		}
-	}
-	for _, t := range v.testimonies() {
-		for _, k := range t.Listed {
-			if keys.Contains(v.Trusted, k) && !keys.Contains(v.Confirmed, k) {
-				v.Confirmed = append(v.Confirmed, remember(k, v.Trusted, keys.Origin{}))
-			}
-		}
+		trusted, undecided = added, nil
 	}
 
-	v.Pending = append(fresh, v.stillWaiting(r.waiting, fresh, revoked)...)
-	v.Pending = v.Pending[:min(len(v.Pending), maxPending)]
-	for _, k := range r.rejected {
-		if !keys.Contains(v.Trusted, k) {
-			v.rejected = append(v.rejected, k)
+	after := record{
+		trusted: sortKeys(trusted), rejected: withoutKeys(in.record.rejected, trusted), certs: certs.good,
+		pending: in.findPending(trusted, slices.Concat(undecided, withoutKeys(said.pending, undecided)), said),
+	}
+	d := decision{
+		change: change{server: p.Name, before: before, after: after}, at: now,
+		isFirstUse: isFirstUse, refusedFirstUse: refused,
+		added: added, removed: slices.Concat(removed, retired), leaving: leaving, retireAt: now.Add(p.RetireAfter),
+		revoked: slices.Concat(in.revoked, withoutKeys(said.revoked, in.revoked)), weak: in.weak,
+		unproven: said.unproven, certs: certs, conflict: conflict,
+		classes:  in.classify(trusted, undecided, said, certs.vouched),
+		withheld: len(trusted)+len(certs.good) > 0 && in.lacksAll(trusted, certs.vouched),
+	}
+	held := len(after.trusted) + len(after.pending) + len(after.rejected) + len(after.certs)
+	if r.inDoubt || held+len(d.removed)+len(d.revoked) > 0 {
+		d.names = p.allNames()
+	}
+	return d
+}
+
+// keepTrusted carries over what the store trusts, if it is still allowed.
+func (in input) keepTrusted() (kept, removed []keys.Stored) {
+	for _, k := range in.record.trusted {
+		if in.record.isRevoked(k.Key) || !in.policy.isPinned(k.Key) {
+			removed = append(removed, k)
+		} else {
+			kept = append(kept, k)
 		}
 	}
-	sortKeys(v.Trusted)
-	sortKeys(v.Pending)
+	return kept, removed
+}
 
-	v.Withheld = len(v.Trusted)+len(v.Certified) > 0 && v.someLack(v.Trusted)
-	v.Suspect = v.suspect()
-	v.Decision = v.decision()
-	v.State = v.state(first)
-
-	if len(v.Trusted)+len(v.Removed)+len(v.Pending)+len(v.rejected)+len(v.Revoked)+len(v.Certified) > 0 {
-		v.names = append([]string{p.Name}, p.Names...)
+func (in input) trustPinned(trusted []keys.Stored) (added []keys.Stored) {
+	for _, k := range in.shown {
+		if len(in.policy.Pins) > 0 && in.policy.isPinned(k) && !keys.Contains(trusted, k) {
+			added = append(added, k.Stamp(keys.HowPinned, in.now))
+		}
 	}
-	return v
+	return added
+}
+
+// trustAdopted trusts a server that never had a key with those of the policy. Of several of one
+// type, those count that it shows, if it shows one of them.
+func (in input) trustAdopted(trusted []keys.Stored) (added []keys.Stored) {
+	if len(in.policy.Pins) > 0 || len(trusted) > 0 || in.record.past != "" {
+		return nil
+	}
+	for _, k := range in.policy.Adopted {
+		isSuperseded := !keys.Contains(in.shown, k) &&
+			slices.ContainsFunc(in.policy.Adopted, func(other keys.Key) bool {
+				return other.Type == k.Type && keys.Contains(in.shown, other)
+			})
+		if !isSuperseded && !in.record.isRevoked(k) && k.Weakness() == nil && !keys.Contains(added, k) {
+			added = append(added, k.Stamp(keys.HowAdopted, in.now))
+		}
+	}
+	return added
+}
+
+// findUndecided returns the keys that were shown and that nothing is known about but that they may
+// have waited before.
+func (in input) findUndecided(trusted []keys.Stored, vouched []keys.Key) (undecided []keys.Stored) {
+	for _, k := range in.shown {
+		switch {
+		case keys.Contains(trusted, k), keys.Contains(in.record.rejected, k), keys.Contains(vouched, k):
+		case keys.Contains(in.record.pending, k):
+			undecided = append(undecided, recallOrigin(k, in.record.pending))
+		default:
+			undecided = append(undecided, k.Stamp(keys.HowShown, in.now))
+		}
+	}
+	return undecided
+}
+
+// describeConflict says what the addresses show if they disagree on keys that are not trusted.
+func (in input) describeConflict(trusted, undecided []keys.Stored, vouched []keys.Key) string {
+	if len(undecided) == 0 || !in.disagree(trusted) && !in.lacksAll(slices.Concat(trusted, undecided), vouched) {
+		return ""
+	}
+	var parts []string
+	for _, a := range in.addresses {
+		if len(a.Keys) > 0 {
+			parts = append(parts, a.Address+" "+describeKeys(a.Keys...))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (in input) classify(trusted, undecided []keys.Stored, said testimony, vouched []keys.Key) (c classes) {
+	for _, k := range slices.Concat(in.shown, said.listed) {
+		if keys.Contains(trusted, k) && !keys.Contains(c.confirmed, k) {
+			c.confirmed = append(c.confirmed, recallOrigin(k, trusted))
+		}
+	}
+	for _, k := range in.shown {
+		if !keys.Contains(trusted, k) && !keys.Contains(vouched, k) && keys.Contains(in.record.rejected, k) {
+			c.rejected = append(c.rejected, recallOrigin(k, in.record.rejected))
+		}
+	}
+	for _, k := range undecided {
+		if keys.HasType(trusted, k.Type) {
+			c.changed = append(c.changed, k)
+		} else {
+			c.others = append(c.others, k)
+		}
+	}
+	c.others = append(c.others, withoutKeys(said.pending, undecided)...)
+	return c
 }
 
 // maxPending is more than a server has keys. Only one whose addresses disagree comes near it.
 const maxPending = 16
 
-// sift collects the keys that were shown, each once, and sets those aside that are never trusted.
-func (v *Verdict) sift(revoked func(keys.Key) bool) (shown []keys.Key) {
-	for _, a := range v.seen.Addresses {
-		for _, k := range a.Keys {
-			switch {
-			case keys.Contains(shown, k), keys.Contains(v.Revoked, k), keys.Contains(v.Weak, k):
-			case revoked(k):
-				v.Revoked = append(v.Revoked, k)
-			case k.Weakness() != nil:
-				v.Weak = append(v.Weak, k)
-			default:
-				shown = append(shown, k)
-			}
-		}
-	}
-	return shown
-}
-
-// listed returns the keys that the server listed, without those that are never trusted.
-func (v *Verdict) listed(revoked func(keys.Key) bool) (listed []keys.Key) {
-	for _, a := range v.seen.Addresses {
-		if a.Testimony != nil {
-			listed = append(listed, a.Testimony.Listed...)
-		}
-	}
-	return slices.DeleteFunc(listed, func(k keys.Key) bool { return revoked(k) || k.Weakness() != nil })
-}
-
-// recall returns those of the keys that a person rejected, says the log, though NAME.pending lacks
-// that.
-func (r record) recall(all []keys.Key) (recalled []keys.Stored) {
-	for _, k := range all {
-		at, is := r.logged[k.Fingerprint()]
-		if is && !keys.Contains(r.rejected, k) && !keys.Contains(recalled, k) {
-			recalled = append(recalled, keys.Stored{Key: k, Origin: keys.StampOrigin(keys.HowRejected, at)})
-		}
-	}
-	return recalled
-}
-
-// keepTrusted carries over what the store trusts, as far as it still may.
-func (v *Verdict) keepTrusted(p Policy, r record, revoked func(keys.Key) bool) {
-	for _, k := range r.trusted {
-		if revoked(k.Key) || !pinned(p.Pins, k.Key) {
-			v.Removed = append(v.Removed, k)
-		} else {
-			v.Trusted = append(v.Trusted, k)
-		}
-	}
-}
-
-func (v *Verdict) trustPinned(p Policy, shown []keys.Key, now time.Time) {
-	for _, k := range shown {
-		if len(p.Pins) > 0 && pinned(p.Pins, k) && !keys.Contains(v.Trusted, k) {
-			v.trust(k, keys.StampOrigin(keys.HowPinned, now))
-		}
-	}
-}
-
-// adopt trusts a server that never had a key with those of the policy. Of several of one type,
-// those count that it shows, if it shows one of them.
-func (v *Verdict) adopt(p Policy, r record, revoked func(keys.Key) bool, shown []keys.Key, now time.Time) {
-	if len(p.Pins) > 0 || len(v.Trusted) > 0 || r.past != "" {
-		return
-	}
-	for _, k := range p.Adopted {
-		superseded := !keys.Contains(shown, k) && slices.ContainsFunc(p.Adopted, func(other keys.Key) bool {
-			return other.Type == k.Type && keys.Contains(shown, other)
-		})
-		if !superseded && !revoked(k) && k.Weakness() == nil && !keys.Contains(v.Trusted, k) {
-			v.trust(k, keys.StampOrigin(keys.HowAdopted, now))
-		}
-	}
-}
-
-func (v *Verdict) trust(k keys.Key, origin keys.Origin) {
-	v.Trusted = append(v.Trusted, keys.Stored{Key: k, Origin: origin})
-	v.Added = append(v.Added, keys.Stored{Key: k, Origin: origin})
-}
-
-// classify sorts what was shown by what it means beside the trusted keys.
-func (v *Verdict) classify(shown []keys.Key, fresh, rejected []keys.Stored) {
-	for _, k := range shown {
-		switch {
-		case keys.Contains(v.Trusted, k):
-			v.Confirmed = append(v.Confirmed, remember(k, v.Trusted, keys.Origin{}))
-		case keys.Contains(v.vouched, k):
-		case keys.Contains(rejected, k):
-			v.Rejected = append(v.Rejected, remember(k, rejected, keys.Origin{}))
-		case keys.HasType(v.Trusted, k.Type):
-			v.Changed = append(v.Changed, remember(k, fresh, keys.Origin{}))
-		default:
-			v.New = append(v.New, remember(k, fresh, keys.Origin{}))
-		}
-	}
-}
-
-// noFirstUse says why a server without trusted keys is not trusted with what it shows.
-func noFirstUse(p Policy, r record, v *Verdict) string {
-	switch {
-	case len(p.Pins) > 0:
-		return "it has pins, and shows no key that is pinned"
-	case r.past != "":
-		return r.past
-	case len(v.Revoked) > 0:
-		return "it shows a revoked key"
-	case v.Conflict:
-		return "its addresses show different keys"
-	case v.covered:
-		return "a CA covers it, and it shows no certificate that clients take"
-	case !p.FirstUse:
-		return "first use is refused"
-	}
-	return ""
-}
-
-// stillWaiting returns the keys that have waited and that the sighting does not settle. A server's
-// pending keys are the latest it showed.
-func (v *Verdict) stillWaiting(waiting, fresh []keys.Stored, revoked func(keys.Key) bool) (still []keys.Stored) {
-	answered := false
-	var offered, shown []string
-	for _, a := range v.seen.Addresses {
-		types := a.Types()
-		answered = answered || len(types) > 0
-		offered = append(offered, types...)
+// findPending returns the keys that wait from now on: the latest that the server showed or listed,
+// and those that have waited and that the sighting does not settle.
+func (in input) findPending(trusted, latest []keys.Stored, said testimony) []keys.Stored {
+	var types, shown []string
+	for _, a := range in.addresses {
+		types = append(types, a.Types()...)
 		for _, k := range a.Keys {
 			shown = append(shown, k.Type)
 		}
 	}
-	for _, k := range waiting {
+	for _, k := range in.record.pending {
 		switch {
-		case keys.Contains(v.Trusted, k), keys.Contains(fresh, k), revoked(k.Key), v.told():
-		case slices.Contains(shown, k.Type): // by the trusted key, or by a later one
-		case answered && !slices.Contains(offered, k.Type):
+		case keys.Contains(trusted, k), keys.Contains(latest, k), in.record.isRevoked(k.Key), said.complete:
+		case slices.Contains(shown, k.Type): // settled by the trusted key, or by a later one
+		case len(types) > 0 && !slices.Contains(types, k.Type):
 		default:
-			still = append(still, k)
+			latest = append(latest, k)
 		}
 	}
-	return still
+	return sortKeys(latest[:min(len(latest), maxPending)])
 }
 
-// someLack reports whether an address answered that has no key of the types of these, nor a
-// certificate that clients take.
-func (v *Verdict) someLack(wanted []keys.Stored) bool {
-	return slices.ContainsFunc(v.seen.Addresses, func(a keys.AddressSighting) bool {
-		types := a.Types()
-		return len(types) > 0 && !v.certified(a) &&
-			!slices.ContainsFunc(types, func(t string) bool { return keys.HasType(wanted, t) })
-	})
+// isSuspect reports whether what answers may not be the server at all.
+func (d decision) isSuspect() bool {
+	return len(d.revoked) > 0 || len(d.changed) > 0 || d.withheld ||
+		shareType(keys.Plain(d.rejected), d.after.trusted) || shareType(d.weak, d.after.trusted)
 }
 
-func (v *Verdict) suspect() bool {
-	return len(v.Revoked) > 0 || len(v.Changed) > 0 || v.Withheld ||
-		shareType(keys.Plain(v.Rejected), v.Trusted) || shareType(v.Weak, v.Trusted)
+// isConfirmed reports whether the server showed what is trusted, and nothing against it.
+func (d decision) isConfirmed() bool {
+	return !d.isSuspect() && !d.isFirstUse && len(d.confirmed)+len(d.certs.vouched) > 0
 }
 
-func (v *Verdict) decision() bool {
-	onlyRejected := len(v.Rejected) > 0 && len(v.New) == 0 && len(v.Weak) == 0
-	return len(v.Revoked) > 0 || v.Conflict || v.Withheld && !onlyRejected ||
-		len(v.Leaving) > 0 || v.certAlarm || len(v.Unproven) > 0 || v.undecided(v.Pending) ||
-		v.undecided(withoutOrigin(v.Weak))
+// needsDecision reports whether a person has to decide, or look.
+func (d decision) needsDecision() bool {
+	onlyRejected := len(d.rejected) > 0 && len(d.others) == 0 && len(d.weak) == 0
+	return len(d.revoked) > 0 || d.conflict != "" || d.withheld && !onlyRejected ||
+		len(d.leaving) > 0 || d.certs.alarm || len(d.unproven) > 0 ||
+		slices.ContainsFunc(d.after.pending, d.isUndecided) ||
+		slices.ContainsFunc(d.weak, func(k keys.Key) bool { return d.isUndecided(keys.Stored{Key: k}) })
 }
 
-func (v *Verdict) undecided(pending []keys.Stored) bool {
-	return Undecided(v.Trusted, pending, len(v.Certified) > 0)
+func (d decision) isUndecided(pending keys.Stored) bool {
+	return IsUndecided(pending, d.after.trusted, len(d.after.certs) > 0)
+}
+
+// IsUndecided reports whether a person has to decide about a key that waits beside these trusted
+// ones: the server has no other, nor a certificate, or they are of the same type. A key that the
+// server itself lists, logged in over a trusted key, can wait.
+func IsUndecided(pending keys.Stored, trusted []keys.Stored, certified bool) bool {
+	return len(trusted) == 0 && !certified ||
+		keys.HasType(trusted, pending.Type) && pending.Origin.How != keys.HowListed
 }
 
 // shareType reports whether a key of one list has the type of one in the other.
@@ -368,80 +288,23 @@ func shareType(list []keys.Key, others []keys.Stored) bool {
 	return slices.ContainsFunc(list, func(k keys.Key) bool { return keys.HasType(others, k.Type) })
 }
 
-// Undecided reports whether a person has to decide about keys that wait beside these trusted ones:
-// a server has no other, nor a certificate, or they are of the same type. One that the server
-// itself lists, logged in over a trusted key, can wait.
-func Undecided(trusted, pending []keys.Stored, certified bool) bool {
-	return slices.ContainsFunc(pending, func(k keys.Stored) bool {
-		return len(trusted) == 0 && !certified || keys.HasType(trusted, k.Type) && k.Origin.How != keys.HowListed
-	})
-}
-
-func (v *Verdict) state(first bool) State {
-	switch {
-	case v.Suspect:
-		return StateSuspect
-	case first:
-		return StateFirstUse
-	case len(v.Confirmed)+len(v.vouched) > 0:
-		return StateTrusted
-	case len(v.Trusted)+len(v.Certified) > 0:
-		return StateSilent
-	case len(v.Pending)+len(v.Rejected)+len(v.Weak) > 0:
-		return StatePending
-	}
-	return StateNone
-}
-
-// disagree reports whether two addresses show different keys of one type that are not both trusted,
-// or different types although nothing was left out.
-func disagree(addresses []keys.AddressSighting, trusted []keys.Stored) bool {
-	byType := make(map[string]keys.Key)
-	whole := -1 // an address that has shown all it has
-	for i, a := range addresses {
-		for _, k := range a.Keys {
-			other, ok := byType[k.Type]
-			if ok && !other.Equal(k) && !(keys.Contains(trusted, k) && keys.Contains(trusted, other)) {
-				return true
-			}
-			byType[k.Type] = k
-		}
-		if a.Err != nil || len(a.Keys) == 0 {
-			continue
-		}
-		if whole >= 0 && len(a.Keys) != len(addresses[whole].Keys) {
-			return true
-		}
-		whole = i
-	}
-	return whole >= 0 && len(byType) != len(addresses[whole].Keys)
-}
-
-func pinned(pins []string, k keys.Key) bool {
-	return len(pins) == 0 || slices.Contains(pins, k.Fingerprint())
-}
-
-func sortKeys(list []keys.Stored) {
-	slices.SortFunc(list, func(a, b keys.Stored) int {
+func sortKeys(list []keys.Stored) []keys.Stored {
+	return slices.SortedFunc(slices.Values(list), func(a, b keys.Stored) int {
 		return cmp.Or(strings.Compare(a.Type, b.Type), slices.Compare(a.Blob, b.Blob))
 	})
 }
 
-// remember returns the key with the origin that it has among the stored ones.
-func remember(k keys.Key, stored []keys.Stored, otherwise keys.Origin) keys.Stored {
-	for _, other := range stored {
-		if other.Equal(k) {
-			return keys.Stored{Key: k, Origin: other.Origin}
-		}
-	}
-	return keys.Stored{Key: k, Origin: otherwise}
+// withoutKeys returns the keys of a list that are not in the other.
+func withoutKeys[K, L keys.AnyKey](list []K, others []L) []K {
+	return slices.DeleteFunc(slices.Clone(list), func(k K) bool { return keys.Contains(others, k) })
 }
 
-// withoutOrigin returns keys of which no store knows anything.
-func withoutOrigin(list []keys.Key) []keys.Stored {
-	var all []keys.Stored
-	for _, k := range list {
-		all = append(all, keys.Stored{Key: k})
+// recallOrigin returns the key with the origin that it has among the stored ones, if it is there.
+func recallOrigin(k keys.Key, stored []keys.Stored) keys.Stored {
+	for _, other := range stored {
+		if other.Equal(k) {
+			return other
+		}
 	}
-	return all
+	return keys.Stored{Key: k}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ltskeeper/internal/testkit/keytest"
 	"ltskeeper/keys"
@@ -15,15 +16,16 @@ import (
 // summary is a verdict in short names: what is trusted, what became so, what waits, and what is
 // wrong.
 func summary(v Verdict) string {
-	words := []string{string(v.State), "[" + keytest.Names(v.Trusted) + "]"}
+	words := []string{describeState(v), "[" + keytest.Names(v.Trusted) + "]"}
 	for _, list := range []struct {
 		name string
 		keys []keys.Key
 	}{
 		{"added", keys.Plain(v.Added)}, {"removed", keys.Plain(v.Removed)}, {"pending",
 			keys.Plain(v.Pending)}, {"changed",
-			keys.Plain(v.Changed)},
-		{"new", keys.Plain(v.New)}, {"rejected", keys.Plain(v.Rejected)}, {"revoked", v.Revoked}, {"weak", v.Weak},
+			keys.Plain(v.decision.changed)},
+		{"new", keys.Plain(v.decision.others)}, {"rejected", keys.Plain(v.decision.rejected)}, {"revoked",
+			v.decision.revoked}, {"weak", v.decision.weak},
 	} {
 		if len(list.keys) > 0 {
 			words = append(words, list.name+"["+keytest.Names(list.keys)+"]")
@@ -33,13 +35,37 @@ func summary(v Verdict) string {
 		name string
 		set  bool
 	}{
-		{"conflict", v.Conflict}, {"withheld", v.Withheld}, {"suspect", v.Suspect}, {"decision", v.Decision},
+		{"conflict", v.decision.conflict != ""}, {"withheld", v.decision.withheld}, {"suspect",
+			v.IsSuspect}, {"decision", v.NeedsDecision},
 	} {
-		if flag.set && flag.name != string(v.State) {
+		if flag.set && flag.name != describeState(v) {
 			words = append(words, flag.name)
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// describeState is what a verdict means in one word.
+func describeState(v Verdict) string {
+	switch d := v.decision; {
+	case v.Err != nil:
+		return "unreadable"
+	case v.IsSuspect:
+		return "suspect"
+	case v.IsFirstUse:
+		return "first-use"
+	case v.IsConfirmed:
+		return "trusted"
+	case len(v.Trusted)+len(v.Certified) > 0:
+		return "silent"
+	case len(v.Pending)+len(d.rejected)+len(d.weak) > 0:
+		return "pending"
+	}
+	return "none"
+}
+
+func judged(p Policy, r record, seen keys.Sighting, now time.Time) Verdict {
+	return judge(p, r, seen, now).summarize()
 }
 
 func TestJudge(t *testing.T) {
@@ -47,7 +73,7 @@ func TestJudge(t *testing.T) {
 	const past = "it had a key before"
 	for _, test := range []struct {
 		name                       string
-		trusted, waiting, rejected string // in the store
+		trusted, pending, rejected string // in the store
 		revoked, pins, adopted     string
 		past                       string
 		refuse                     bool // first-use = "refuse"
@@ -66,7 +92,7 @@ func TestJudge(t *testing.T) {
 			want: "pending [] pending[e1] new[e1] decision"},
 		{name: "no second first use", past: past, seen: []string{"e1"},
 			want: "pending [] pending[e1] new[e1] decision"},
-		{name: "no first use while keys wait", waiting: "e1", past: past, seen: []string{"e1"},
+		{name: "no first use while keys wait", pending: "e1", past: past, seen: []string{"e1"},
 			want: "pending [] pending[e1] new[e1] decision"},
 		{name: "no first use of different keys", seen: []string{"e1", "e2"},
 			want: "pending [] pending[e1 e2] new[e1 e2] conflict decision"},
@@ -120,15 +146,15 @@ func TestJudge(t *testing.T) {
 			want: "suspect [r1] weak[w1] decision"},
 
 		// What waits.
-		{name: "the alarm lasts while the server is silent", trusted: "e1", waiting: "e2", seen: []string{"!"},
+		{name: "the alarm lasts while the server is silent", trusted: "e1", pending: "e2", seen: []string{"!"},
 			want: "silent [e1] pending[e2] decision"},
-		{name: "the alarm goes with the trusted key", trusted: "e1", waiting: "e2", seen: []string{"e1"},
+		{name: "the alarm goes with the trusted key", trusted: "e1", pending: "e2", seen: []string{"e1"},
 			want: "trusted [e1]"},
-		{name: "the latest key waits", trusted: "e1", waiting: "e2", seen: []string{"e3"},
+		{name: "the latest key waits", trusted: "e1", pending: "e2", seen: []string{"e3"},
 			want: "suspect [e1] pending[e3] changed[e3] decision"},
-		{name: "a type that is gone waits no more", trusted: "e1", waiting: "r1", seen: []string{"e1"},
+		{name: "a type that is gone waits no more", trusted: "e1", pending: "r1", seen: []string{"e1"},
 			want: "trusted [e1]"},
-		{name: "a type that was not reached still waits", trusted: "e1", waiting: "r1", seen: []string{"e1 +r !"},
+		{name: "a type that was not reached still waits", trusted: "e1", pending: "r1", seen: []string{"e1 +r !"},
 			want: "trusted [e1] pending[r1]"},
 		{name: "a rejected key that is shown instead", trusted: "e1", rejected: "e2", seen: []string{"e2"},
 			want: "suspect [e1] rejected[e2]"},
@@ -192,7 +218,7 @@ func TestJudge(t *testing.T) {
 			want: "trusted [r1] removed[e1]"},
 		{name: "revoked and still shown", revoked: "e1", trusted: "e1 r1", seen: []string{"e1 r1"},
 			want: "suspect [r1] removed[e1] revoked[e1] decision"},
-		{name: "revoked and waiting", revoked: "e2", trusted: "e1", waiting: "e2", seen: []string{"!"},
+		{name: "revoked and waiting", revoked: "e2", trusted: "e1", pending: "e2", seen: []string{"!"},
 			want: "silent [e1]"},
 		{name: "the last key is revoked", revoked: "e1", trusted: "e1", past: past, seen: []string{"e2"},
 			want: "pending [] removed[e1] pending[e2] new[e2] decision"},
@@ -203,20 +229,20 @@ func TestJudge(t *testing.T) {
 			for _, k := range keytest.Keys(test.pins) {
 				p.Pins = append(p.Pins, k.Fingerprint())
 			}
-			r := record{trusted: keytest.Stored(test.trusted, ""), waiting: keytest.Stored(test.waiting, ""),
+			r := record{trusted: keytest.Stored(test.trusted, ""), pending: keytest.Stored(test.pending, ""),
 				rejected: keytest.Stored(test.rejected, ""), past: test.past}
-			revoked := func(k keys.Key) bool { return keys.Contains(keytest.Keys(test.revoked), k) }
-			v := judge(p, r, revoked, keytest.Sight(test.seen...), keytest.Noon)
+			r.revoked = keytest.Stored(test.revoked, "")
+			v := judged(p, r, keytest.Sight(test.seen...), keytest.Noon)
 			if got := summary(v); got != test.want {
 				t.Errorf("\n got %s\nwant %s", got, test.want)
 			}
-			for _, k := range v.rejected {
+			for _, k := range v.decision.after.rejected {
 				if keys.Contains(v.Trusted, k) || keys.Contains(v.Pending, k) {
 					t.Errorf("%s is rejected and not rejected", keytest.Names([]keys.Stored{k}))
 				}
 			}
-			attention := v.Suspect || v.Decision || len(v.Trusted) == 0 && len(v.Rejected) > 0
-			if said := v.Reasons(); attention != (len(said) > 0) {
+			attention := v.IsSuspect || v.NeedsDecision || len(v.Trusted) == 0 && len(v.decision.rejected) > 0
+			if said := v.Reasons; attention != (len(said) > 0) {
 				t.Errorf("needs attention: %v, but the reasons are %q", attention, said)
 			}
 		})
@@ -229,9 +255,7 @@ func TestPendingKeysAreFew(t *testing.T) {
 	for i := range 40 {
 		addresses = append(addresses, fmt.Sprintf("e%d", i))
 	}
-	v := judge(Policy{Name: "app01", FirstUse: true}, record{}, func(keys.Key) bool {
-		return false
-	}, keytest.Sight(addresses...), keytest.Noon)
+	v := judged(Policy{Name: "app01", FirstUse: true}, record{}, keytest.Sight(addresses...), keytest.Noon)
 	if len(v.Pending) != maxPending {
 		t.Errorf("%d keys are pending", len(v.Pending))
 	}
@@ -240,20 +264,19 @@ func TestPendingKeysAreFew(t *testing.T) {
 // The comments say when and how: they are set once and then kept.
 func TestComments(t *testing.T) {
 	t.Parallel()
-	none := func(keys.Key) bool { return false }
 	p := Policy{Name: "app01", FirstUse: true}
-	first := judge(p, record{}, none, keytest.Sight("e1"), keytest.Noon)
+	first := judged(p, record{}, keytest.Sight("e1"), keytest.Noon)
 	if got := first.Trusted[0].Origin.Comment(); got != "first-use 2026-11-20T12:00:00Z" {
 		t.Errorf("first use: %q", got)
 	}
-	second := judge(p, record{trusted: first.Trusted}, none, keytest.Sight("e1 r1"), keytest.Noon.AddDate(0, 0, 1))
-	if got := second.Confirmed[0].Origin.Comment(); got != "first-use 2026-11-20T12:00:00Z" {
+	second := judged(p, record{trusted: first.Trusted}, keytest.Sight("e1 r1"), keytest.Noon.AddDate(0, 0, 1))
+	if got := second.decision.confirmed[0].Origin.Comment(); got != "first-use 2026-11-20T12:00:00Z" {
 		t.Errorf("confirmed: %q", got)
 	}
 	if got := second.Pending[0].Origin.Comment(); got != "shown 2026-11-21T12:00:00Z" {
 		t.Errorf("pending: %q", got)
 	}
-	third := judge(p, record{trusted: first.Trusted, waiting: second.Pending}, none, keytest.Sight("e1 r1"),
+	third := judged(p, record{trusted: first.Trusted, pending: second.Pending}, keytest.Sight("e1 r1"),
 		keytest.Noon.AddDate(0, 0, 2))
 	if got := third.Pending[0].Origin.Comment(); got != "shown 2026-11-21T12:00:00Z" {
 		t.Errorf("still pending: %q", got)
@@ -268,8 +291,9 @@ func TestComments(t *testing.T) {
 
 // writes tells which of a server's files a verdict changes.
 func writes(v Verdict) (trusted, pending bool) {
-	c := v.change()
-	return !sameEntries(c.before.trusted, c.after.trusted), !sameEntries(c.before.untrusted(), c.after.untrusted())
+	c := v.decision.change
+	return !haveSameEntries(c.before.trusted, c.after.trusted),
+		!haveSameEntries(c.before.untrusted(), c.after.untrusted())
 }
 
 // history lets a name live through random scans, as a person who never decides anything would.
@@ -301,15 +325,15 @@ func (h *history) randomSighting() keys.Sighting {
 }
 
 func (h *history) step(p Policy, seen keys.Sighting) Verdict {
-	h.record.past = ""
+	h.record.past, h.record.revoked = "", keytest.Stored("r3", "")
 	for _, name := range append([]string{p.Name}, p.Names...) {
 		if h.names[name] {
 			h.record.past = name
 		}
 	}
-	v := judge(p, h.record, func(k keys.Key) bool { return k.Equal(keytest.Key("r3")) }, seen, keytest.Noon)
-	h.record = record{trusted: v.Trusted, waiting: v.Pending, rejected: v.rejected}
-	for _, name := range v.names {
+	v := judged(p, h.record, seen, keytest.Noon)
+	h.record = record{trusted: v.Trusted, pending: v.Pending, rejected: v.decision.after.rejected}
+	for _, name := range v.decision.names {
 		h.names[name] = true
 	}
 	return v
@@ -330,7 +354,7 @@ func TestNoScanAddsKeysToAServerThatHadOne(t *testing.T) {
 			case 1: // a key file is lost
 				h.record.trusted = nil
 			case 2:
-				h.record.waiting, h.record.rejected = nil, h.record.waiting
+				h.record.pending, h.record.rejected = nil, h.record.pending
 			}
 			before := slices.Clone(h.record.trusted)
 			known := maps.Clone(h.names)
@@ -352,7 +376,8 @@ func TestNoScanAddsKeysToAServerThatHadOne(t *testing.T) {
 				t.Fatalf("seed %d: first use for the second time: %s", seed, summary(v))
 			case !p.FirstUse:
 				t.Fatalf("seed %d: first use although it is refused", seed)
-			case v.Conflict, v.Suspect, v.Decision && len(v.Weak) == 0, keys.Contains(v.Trusted, keytest.Key("r3")),
+			case v.decision.conflict != "", v.IsSuspect, v.NeedsDecision &&
+				len(v.decision.weak) == 0, keys.Contains(v.Trusted, keytest.Key("r3")),
 				slices.ContainsFunc(v.Trusted, func(k keys.Stored) bool { return k.Weakness() != nil }):
 				t.Fatalf("seed %d: %+v gives %s", seed, seen, summary(v))
 			}
@@ -389,7 +414,7 @@ func TestJudgeSettles(t *testing.T) {
 			t.Fatalf("seed %d: %d keys are pending", seed, len(second.Pending))
 		}
 		for _, k := range second.Pending {
-			if keys.Contains(second.Trusted, k) || keys.Contains(second.rejected, k) {
+			if keys.Contains(second.Trusted, k) || keys.Contains(second.decision.after.rejected, k) {
 				t.Fatalf("seed %d: %s is pending and decided", seed, k.Fingerprint())
 			}
 		}

@@ -14,17 +14,17 @@ import (
 	"ltskeeper/internal/regular"
 )
 
-// A Standing is what a store says about a key.
-type Standing string
+// State is what a store says about a key.
+type State string
 
+// What a key can be. In the log a retired key becomes unknown, with the reason "retired".
 const (
-	Unknown  Standing = "unknown"
-	Pending  Standing = "pending"
-	Trusted  Standing = "trusted"
-	Rejected Standing = "rejected"
-	Revoked  Standing = "revoked"
-
-	Certified Standing = "certified" // by a certificate
+	StateUnknown   State = "unknown"
+	StatePending   State = "pending"
+	StateTrusted   State = "trusted"
+	StateRejected  State = "rejected"
+	StateRevoked   State = "revoked"
+	StateCertified State = "certified" // by a certificate
 )
 
 // An Entry of the log is one change of trust in one key.
@@ -33,8 +33,8 @@ type Entry struct {
 	Server string    `json:"server"` // its name, or "*" for a revocation
 	Type   string    `json:"type"`
 	Key    string    `json:"key"` // fingerprint
-	From   Standing  `json:"from"`
-	To     Standing  `json:"to"`
+	From   State     `json:"from"`
+	To     State     `json:"to"`
 	By     string    `json:"by"`              // what brought it about: "first-use", "accepted", "revoked", ...
 	Order  string    `json:"order,omitempty"` // on whose order, if somebody gave one
 }
@@ -50,8 +50,8 @@ const (
 // OnOrderOf says whose name stands in the log beside what is changed from now on.
 func (s *Store) OnOrderOf(who string) { s.order = who }
 
-// log appends the entries to the log, whole lines in one write, and syncs it.
-func (s *Store) log(entries []Entry) error {
+// appendLog appends the entries to the log, whole lines in one write, and syncs it.
+func (s *Store) appendLog(entries []Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}

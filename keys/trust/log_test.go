@@ -18,7 +18,7 @@ import (
 // story is what the log says, in short.
 func story(t *testing.T, dir string) []string {
 	t.Helper()
-	entries, unreadable, err := open(t, dir).Log()
+	entries, unreadable, err := openStore(t, dir).Log()
 	if err != nil || len(unreadable) > 0 {
 		t.Fatalf("lines %v, %v", unreadable, err)
 	}
@@ -54,15 +54,16 @@ func TestLogTellsEveryChangeOfTrust(t *testing.T) {
 	tell("nothing new")
 	collect(t, dir, app01, "e2 r1")
 	tell("a key waits")
-	if _, err := open(t, dir).Reject("app01", nil, keytest.Noon); err != nil {
+	if _, err := openStore(t, dir).Reject("app01", nil, keytest.Noon); err != nil {
 		t.Fatal(err)
 	}
 	tell("rejected", "app01 e2 pending rejected rejected")
-	if _, _, err := open(t, dir).Accept(app01, []string{keytest.Key("e2").Fingerprint()}, keytest.Noon); err != nil {
+	if _, _, err := openStore(t, dir).Accept(app01, []string{keytest.Key("e2").Fingerprint()},
+		keytest.Noon); err != nil {
 		t.Fatal(err)
 	}
 	tell("accepted", "app01 e2 rejected trusted accepted", "app01 e1 trusted unknown replaced")
-	if _, err := open(t, dir).Revoke("app01", keytest.Keys("r1"), keytest.Noon); err != nil {
+	if _, err := openStore(t, dir).Revoke("app01", keytest.Keys("r1"), keytest.Noon); err != nil {
 		t.Fatal(err)
 	}
 	tell("revoked", "* r1 unknown revoked revoked", "app01 r1 trusted revoked revoked")
@@ -70,7 +71,7 @@ func TestLogTellsEveryChangeOfTrust(t *testing.T) {
 	pins.Pins = []string{keytest.Key("c1").Fingerprint()}
 	collect(t, dir, pins, "c1 e2")
 	tell("a pin", "app01 c1 unknown trusted pinned", "app01 e2 trusted pending scan")
-	if err := open(t, dir).Retire("app01", keytest.Noon); err != nil {
+	if err := openStore(t, dir).Retire("app01", keytest.Noon); err != nil {
 		t.Fatal(err)
 	}
 	tell("retired", "app01 c1 trusted unknown retired")
@@ -80,7 +81,7 @@ func TestLogSaysOnWhoseOrder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	collect(t, dir, app01, "e1")
-	s := open(t, dir)
+	s := openStore(t, dir)
 	s.OnOrderOf("alice")
 	if _, err := s.Revoke("app01", keytest.Keys("e1"), keytest.Noon); err != nil {
 		t.Fatal(err)
@@ -106,10 +107,10 @@ func TestLogAfterACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	if _, err := open(t, dir).Revoke("app01", keytest.Keys("e1"), keytest.Noon); err != nil {
+	if _, err := openStore(t, dir).Revoke("app01", keytest.Keys("e1"), keytest.Noon); err != nil {
 		t.Fatal(err)
 	}
-	entries, unreadable, err := open(t, dir).Log()
+	entries, unreadable, err := openStore(t, dir).Log()
 	if err != nil || len(entries) != 3 || !slices.Equal(unreadable, []int{2}) {
 		t.Errorf("%+v, lines %v, %v", entries, unreadable, err)
 	}
@@ -123,14 +124,15 @@ func TestNoChangeWithoutItsLine(t *testing.T) {
 	disk := disktest.Failing(t, dir)
 	for _, op := range []string{"write", "sync"} {
 		disk.FailAt(op, logFile, syscall.EIO)
-		if _, err := open(t, dir).Revoke("app01", keytest.Keys("e1"), keytest.Noon); !errors.Is(err, syscall.EIO) ||
+		if _, err := openStore(t, dir).Revoke("app01", keytest.Keys("e1"), keytest.Noon); !errors.Is(err,
+			syscall.EIO) ||
 			!strings.Contains(err.Error(), filepath.Join(dir, logFile)) {
 			t.Errorf("%s: %v", op, err)
 		}
 		disk.Mend()
-		s := open(t, dir)
-		if keys, err := s.Trusted("app01", nil); err != nil || keytest.Names(keys) != "e1" || len(s.Lost()) > 0 {
-			t.Errorf("%s: trusts %q, lost %v, %v", op, keytest.Names(keys), s.Lost(), err)
+		s := openStore(t, dir)
+		if list, err := s.Trusted("app01", nil); err != nil || keytest.Names(list) != "e1" || len(s.Lost()) > 0 {
+			t.Errorf("%s: trusts %q, lost %v, %v", op, keytest.Names(list), s.Lost(), err)
 		}
 		if entries, unreadable, err := s.Log(); err != nil || len(entries) != 1 || len(unreadable) > 0 {
 			t.Errorf("%s: %+v, lines %v, %v", op, entries, unreadable, err)
@@ -152,11 +154,12 @@ func TestUnreadableLog(t *testing.T) {
 		}
 	}
 	disk.Mend()
-	open(t, dir)
+	openStore(t, dir)
 }
 
 func FuzzLog(f *testing.F) {
-	f.Add([]byte(`{"time":"2026-11-20T12:00:00Z","server":"app01","type":"ssh-ed25519","key":"SHA256:x","from":"unknown","to":"trusted","by":"first-use"}` + "\n"))
+	f.Add([]byte(`{"time":"2026-11-20T12:00:00Z","server":"app01","type":"ssh-ed25519","key":"SHA256:x",` +
+		`"from":"unknown","to":"trusted","by":"first-use"}` + "\n"))
 	f.Add([]byte("{}\nnull\n\n{\"server\":1}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		entries, unreadable, err := parseLog(bytes.NewReader(data))

@@ -36,6 +36,7 @@ type keeper struct {
 	login  *scan.Login
 	policy Policy
 	now    time.Time
+	seen   keys.Sighting // the latest
 }
 
 func keep(t *testing.T, o sshdtest.Options) *keeper {
@@ -50,7 +51,7 @@ func keep(t *testing.T, o sshdtest.Options) *keeper {
 
 func (k *keeper) collect() Verdict {
 	k.t.Helper()
-	store := open(k.t, k.dir)
+	store := openStore(k.t, k.dir)
 	trusted, err := store.Trusted("app01", k.policy.Pins)
 	if err != nil {
 		k.t.Fatal(err)
@@ -58,7 +59,8 @@ func (k *keeper) collect() Verdict {
 	to := scan.Target{Name: "app01", Addresses: []string{k.server.Address}, Port: k.server.Port,
 		Trusted:      keys.Plain(trusted),
 		Certificates: len(k.policy.Authorities) > 0}
-	v := store.Judge(k.policy, scanServer(k.t, &scan.Scanner{Login: k.login}, to), k.now)
+	k.seen = scanServer(k.t, &scan.Scanner{Login: k.login}, to)
+	v := store.Judge(k.policy, k.seen, k.now)
 	if err := store.Apply(v); err != nil {
 		k.t.Fatal(err)
 	}
@@ -80,7 +82,7 @@ func (k *keeper) logins(v Verdict, want map[string]bool) {
 	k.t.Helper()
 	known := keys.RenderKnownHosts(keys.KnownHosts{
 		Hosts:   []keys.Host{{Names: k.policy.Names, Port: k.server.Port, Keys: keys.Plain(v.Trusted)}},
-		Revoked: keys.Plain(open(k.t, k.dir).Revoked()),
+		Revoked: keys.Plain(openStore(k.t, k.dir).Revoked()),
 	})
 	for algorithm, right := range want {
 		out, err := runSSH(k.t, k.server, known, "-o", "HostKeyAlgorithms="+algorithm)
@@ -101,13 +103,14 @@ const (
 func TestProofLetsKeysRotate(t *testing.T) {
 	t.Parallel()
 	k := keep(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
-	if v := k.collect(); v.State != StateFirstUse {
+	if v := k.collect(); describeState(v) != "first-use" {
 		t.Fatalf("first use: %s", summary(v))
 	}
-	if v := k.collect(); v.State != StateTrusted || len(v.Confirmed) != 1 || v.seen.Addresses[0].Testimony == nil {
+	if v := k.collect(); describeState(v) != "trusted" || len(v.decision.confirmed) != 1 ||
+		k.seen.Addresses[0].Testimony == nil {
 		t.Fatalf("with a login: %+v", v)
 	}
-	first := open(t, k.dir).mustTrust(t)[0]
+	first := openStore(t, k.dir).mustTrust(t)[0]
 
 	for _, typ := range []string{"rsa", "ecdsa", "ed25519"} {
 		if err := k.server.AddKey(typ); err != nil {
@@ -115,9 +118,9 @@ func TestProofLetsKeysRotate(t *testing.T) {
 		}
 	}
 	v := k.collect()
-	if v.State != StateTrusted || v.Decision || len(v.Added) != 3 ||
+	if describeState(v) != "trusted" || v.NeedsDecision || len(v.Added) != 3 ||
 		typesOf(v.Trusted) != "ecdsa-sha2-nistp256 ssh-ed25519 ssh-ed25519 ssh-rsa" {
-		t.Fatalf("proven: %s, %v", summary(v), v.Reasons())
+		t.Fatalf("proven: %s, %v", summary(v), v.Reasons)
 	}
 	for _, added := range v.Added {
 		if by := added.Origin.VouchedBy; by == "" || by == added.Fingerprint() {
@@ -135,20 +138,20 @@ func TestProofLetsKeysRotate(t *testing.T) {
 		t.Fatal(err)
 	}
 	v = k.collect()
-	if len(v.Leaving) != 1 || !v.Decision || v.Suspect || len(v.Trusted) != 4 {
+	if len(v.decision.leaving) != 1 || !v.NeedsDecision || v.IsSuspect || len(v.Trusted) != 4 {
 		t.Fatalf("gone: %s", summary(v))
 	}
-	if said := strings.Join(v.Reasons(), "\n"); !strings.Contains(said,
+	if said := strings.Join(v.Reasons, "\n"); !strings.Contains(said,
 		"app01 has no ssh-ed25519 "+first.Fingerprint()+" any more, which is trusted until 2026-12-04") {
 		t.Errorf("it says %q", said)
 	}
 	k.now = k.now.AddDate(0, 0, 13)
-	if v := k.collect(); len(v.Leaving) > 0 || v.Decision || len(v.Trusted) != 4 {
+	if v := k.collect(); len(v.decision.leaving) > 0 || v.NeedsDecision || len(v.Trusted) != 4 {
 		t.Fatalf("a day before its time: %s", summary(v))
 	}
 	k.now = k.now.AddDate(0, 0, 1)
 	v = k.collect()
-	if len(v.Removed) != 1 || v.Decision || typesOf(v.Trusted) != "ecdsa-sha2-nistp256 ssh-ed25519 ssh-rsa" {
+	if len(v.Removed) != 1 || v.NeedsDecision || typesOf(v.Trusted) != "ecdsa-sha2-nistp256 ssh-ed25519 ssh-rsa" {
 		t.Fatalf("retired: %s", summary(v))
 	}
 	k.logins(v, map[string]bool{ed25519Algorithm: true, ecdsaAlgorithm: true, rsaAlgorithm: true})
@@ -177,8 +180,7 @@ func TestKeyThatComesBackStays(t *testing.T) {
 		return s
 	}
 	p := Policy{Name: "app01", RetireAfter: time.Hour}
-	none := func(keys.Key) bool { return false }
-	r := record{trusted: withoutOrigin([]keys.Key{one, two})}
+	r := record{trusted: keytest.Stored("e1 r1", "")}
 	for i, step := range []struct {
 		after  time.Duration
 		seen   keys.Sighting
@@ -193,11 +195,11 @@ func TestKeyThatComesBackStays(t *testing.T) {
 		{5 * time.Hour, testify(), "trusted [e1 r1]", false},           // nor does a server that says nothing
 		{6 * time.Hour, testify(one), "trusted [e1] removed[r1]", false},
 	} {
-		v := judge(p, r, none, step.seen, keytest.Noon.Add(step.after))
-		if got := summary(v); got != step.want || (len(v.Leaving) > 0) != step.leaves {
-			t.Errorf("step %d: %s, leaving %q; want %s", i, got, keytest.Names(v.Leaving), step.want)
+		v := judged(p, r, step.seen, keytest.Noon.Add(step.after))
+		if got := summary(v); got != step.want || (len(v.decision.leaving) > 0) != step.leaves {
+			t.Errorf("step %d: %s, leaving %q; want %s", i, got, keytest.Names(v.decision.leaving), step.want)
 		}
-		r = v.change().after
+		r = v.decision.change.after
 	}
 }
 
@@ -210,8 +212,8 @@ func TestRotationWithoutTheOldKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := k.collect()
-	if v.State != StateSuspect || !v.Decision || len(v.Changed) != 1 || len(v.Added) > 0 ||
-		v.seen.Addresses[0].Testimony != nil {
+	if describeState(v) != "suspect" || !v.NeedsDecision || len(v.decision.changed) != 1 || len(v.Added) > 0 ||
+		k.seen.Addresses[0].Testimony != nil {
 		t.Errorf("%s", summary(v))
 	}
 	k.logins(v, map[string]bool{ed25519Algorithm: false})
@@ -229,7 +231,8 @@ func TestAnotherTypeVouches(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := k.collect()
-	if v.State != StateTrusted || len(v.Added) != 1 || len(v.Leaving) != 1 || v.Added[0].Type != "ssh-ed25519" {
+	if describeState(v) != "trusted" || len(v.Added) != 1 || len(v.decision.leaving) != 1 ||
+		v.Added[0].Type != "ssh-ed25519" {
 		t.Fatalf("%s", summary(v))
 	}
 	k.logins(v, map[string]bool{ed25519Algorithm: true, rsaAlgorithm: true})
@@ -258,7 +261,7 @@ func TestProofAndPins(t *testing.T) {
 	k.collect()
 	k.now = k.now.AddDate(1, 0, 0)
 	if v := k.collect(); typesOf(v.Trusted) != "ssh-ed25519 ssh-rsa" || typesOf(v.Pending) != "ecdsa-sha2-nistp256" ||
-		v.Decision {
+		v.NeedsDecision {
 		t.Errorf("%s", summary(v))
 	}
 }
@@ -280,8 +283,8 @@ func TestThiefIsRevokedWithHisKeys(t *testing.T) {
 	}
 	k.logins(v, map[string]bool{rsaAlgorithm: true})
 
-	store := open(t, k.dir)
-	stolen := v.seen.Addresses[0].Testimony.By
+	store := openStore(t, k.dir)
+	stolen := k.seen.Addresses[0].Testimony.By
 	offspring, err := store.Offspring([]keys.Key{stolen})
 	if err != nil || !keytest.Same(offspring, v.Added) {
 		t.Fatalf("offspring %v, %v", offspring, err)
@@ -290,7 +293,7 @@ func TestThiefIsRevokedWithHisKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	v = k.collect()
-	if !v.Suspect || !v.Decision || len(v.Revoked) == 0 || typesOf(v.Trusted) != "ssh-rsa" {
+	if !v.IsSuspect || !v.NeedsDecision || len(v.decision.revoked) == 0 || typesOf(v.Trusted) != "ssh-rsa" {
 		t.Errorf("afterwards: %s", summary(v))
 	}
 	k.logins(v, map[string]bool{rsaAlgorithm: false, ed25519Algorithm: false})
@@ -314,8 +317,8 @@ func TestLoginRefused(t *testing.T) {
 	}
 	k.login.Auth = auth
 	v := k.collect()
-	failed, ok := v.seen.Addresses[0].Err.(*scan.AddressError)
-	if v.State != StateTrusted || v.Decision || !ok || failed.Kind != scan.KindLogin ||
+	failed, ok := k.seen.Addresses[0].Err.(*scan.AddressError)
+	if describeState(v) != "trusted" || v.NeedsDecision || !ok || failed.Kind != scan.KindLogin ||
 		!strings.Contains(failed.Error(), "does not log "+k.server.User+" in") {
 		t.Errorf("%s, %v", summary(v), failed)
 	}
@@ -360,7 +363,7 @@ func TestLoginWithAnAgent(t *testing.T) {
 	defer end()
 	k.login.Auth = auth
 	k.collect()
-	if v := k.collect(); v.seen.Addresses[0].Testimony == nil {
-		t.Errorf("%+v", v.seen)
+	if k.collect(); k.seen.Addresses[0].Testimony == nil {
+		t.Errorf("%+v", k.seen)
 	}
 }

@@ -26,7 +26,7 @@ func TestOddFiles(t *testing.T) {
 					s, err := Open(dir, false)
 					if strings.HasPrefix(file, "app01") && err == nil {
 						v := s.Judge(app01, keytest.Sight("e2"), keytest.Noon)
-						if err = v.Err; v.State != StateUnreadable || s.Apply(v) != nil {
+						if err = v.Err; describeState(v) != "unreadable" || s.Apply(v) != nil {
 							t.Errorf("%s", summary(v))
 						}
 					}
@@ -66,7 +66,7 @@ func TestALogThatIsALink(t *testing.T) {
 	if err := os.Symlink(other, log); err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, dir)
+	s := openStore(t, dir)
 	err = s.Apply(s.Judge(Policy{Name: "app02", FirstUse: true}, keytest.Sight("r1"), keytest.Noon))
 	if err == nil ||
 		!strings.Contains(err.Error(), log+": it is a symbolic link and not a regular file; put the log itself there") {
@@ -86,7 +86,7 @@ func TestALogOfHoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	oddtest.Bounded(t, func() {
-		entries, unreadable, err := open(t, dir).Log()
+		entries, unreadable, err := openStore(t, dir).Log()
 		if err != nil || len(entries) != 1 || len(unreadable) != 1 || unreadable[0] != 2 {
 			t.Errorf("%+v, %v, %v", entries, unreadable, err)
 		}

@@ -21,7 +21,8 @@ func TestStoreKeepsCommentsWrittenByHand(t *testing.T) {
 	put(t, dir, "app01.pending",
 		append(keytest.Stored("e2", "listed 2026-11-20T12:00:00+00:00"),
 			keytest.Stored("r2", "rejected  for now")...)...)
-	if _, _, err := open(t, dir).Accept(app01, []string{keytest.Key("e2").Fingerprint()}, keytest.Noon); err != nil {
+	if _, _, err := openStore(t, dir).Accept(app01, []string{keytest.Key("e2").Fingerprint()},
+		keytest.Noon); err != nil {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{
@@ -44,12 +45,13 @@ func TestLinesKeepTheirComments(t *testing.T) {
 	if len(lines) != 2 || lines[0].KeyWithOrigin().Origin.Comment() != "root@app01" {
 		t.Fatalf("%+v", lines)
 	}
-	done, err := open(t, t.TempDir()).Import(app01, []keys.Stored{lines[0].KeyWithOrigin(), lines[1].KeyWithOrigin()},
+	done, err := openStore(t, t.TempDir()).Import(app01,
+		[]keys.Stored{lines[0].KeyWithOrigin(), lines[1].KeyWithOrigin()},
 		keytest.Noon)
 	if err != nil || len(done.Refused) != 1 || done.Refused[0].Origin.Comment() != "root@app01" {
 		t.Errorf("refused %+v, %v", done.Refused, err)
 	}
-	if len(done.New) != 1 || done.New[0].Origin != keys.StampOrigin(keys.HowImported, keytest.Noon) {
+	if len(done.New) != 1 || done.New[0].Origin != done.New[0].Stamp(keys.HowImported, keytest.Noon).Origin {
 		t.Errorf("new %+v", done.New)
 	}
 }

@@ -42,12 +42,13 @@ func trixie(t *testing.T, types ...string) *keeper {
 // Whoever logs in is no stranger, however often he comes.
 func TestLoginsAreNotPenalised(t *testing.T) {
 	k := trixie(t, "ed25519", "ecdsa", "rsa")
-	if v := k.collect(); v.State != StateFirstUse || len(v.Trusted) != 3 {
+	if v := k.collect(); describeState(v) != "first-use" || len(v.Trusted) != 3 {
 		t.Fatalf("first use: %s", summary(v))
 	}
 	for i := range 20 {
-		if v := k.collect(); v.State != StateTrusted || v.seen.Addresses[0].Testimony == nil || len(v.Confirmed) != 3 {
-			t.Fatalf("collect %d: %s, %v", i+1, summary(v), v.seen.Addresses[0].Err)
+		if v := k.collect(); describeState(v) != "trusted" || k.seen.Addresses[0].Testimony == nil ||
+			len(v.decision.confirmed) != 3 {
+			t.Fatalf("collect %d: %s, %v", i+1, summary(v), k.seen.Addresses[0].Err)
 		}
 	}
 }
@@ -60,9 +61,9 @@ func TestScansArePenalised(t *testing.T) {
 	k.collect()
 	for i := range 4 {
 		v := k.collect()
-		failed, _ := v.seen.Addresses[0].Err.(*scan.AddressError)
+		failed, _ := k.seen.Addresses[0].Err.(*scan.AddressError)
 		switch {
-		case v.Suspect || v.Decision || len(v.Trusted) != 5:
+		case v.IsSuspect || v.NeedsDecision || len(v.Trusted) != 5:
 			t.Fatalf("scan %d: %s, %v", i+2, summary(v), failed)
 		case failed != nil && failed.Kind == scan.KindThrottled:
 			t.Logf("scan %d is turned away: %v", i+2, failed)

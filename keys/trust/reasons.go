@@ -8,75 +8,63 @@ import (
 	"ltskeeper/keys"
 )
 
-// Reasons says what in the verdict needs attention, a sentence each, naming the server. Trusted and
-// pending keys are named by their type only: they stand in the verdict. It is empty for a server in
-// order. Addresses that did not answer are not in it: they stand in the sighting.
-func (v Verdict) Reasons() []string {
+// reasons says what in a decision needs attention, a sentence each, naming the server. Trusted and
+// pending keys are named by their type only.
+func (d decision) reasons() []string {
 	var reasons []string
 	say := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
-	if v.Err != nil {
-		say("%s: %v", v.Name, v.Err)
+	trusted := d.after.trusted
+	for _, k := range d.revoked {
+		say("%s shows a revoked key, %s", d.server, describeKeys(k))
 	}
-	for _, k := range v.Revoked {
-		say("%s shows a revoked key, %s", v.Name, describe(k))
+	for _, k := range d.changed {
+		say("%s shows another %s key than the trusted one", d.server, k.Type)
 	}
-	for _, k := range v.Changed {
-		say("%s shows another %s key than the trusted one", v.Name, k.Type)
-	}
-	for _, k := range v.Rejected {
-		if v.Suspect || len(v.Trusted) == 0 {
-			say("%s still shows a rejected key, %s", v.Name, describe(k.Key))
+	for _, k := range d.rejected {
+		if d.isSuspect() || len(trusted) == 0 {
+			say("%s still shows a rejected key, %s", d.server, describeKeys(k.Key))
 		}
 	}
-	for _, k := range v.Weak {
-		if len(v.Trusted) > 0 && !keys.HasType(v.Trusted, k.Type) {
+	for _, k := range d.weak {
+		if len(trusted) > 0 && !keys.HasType(trusted, k.Type) {
 			continue
 		}
-		say("%s shows a key that is refused, %s: %v", v.Name, describe(k), k.Weakness())
+		say("%s shows a key that is refused, %s: %v", d.server, describeKeys(k), k.Weakness())
 	}
-	if v.Withheld && len(v.Trusted) == 0 {
-		say("%s shows no certificate that clients take, as it did before", v.Name)
-	} else if v.Withheld {
-		say("%s shows none of its trusted keys: %s", v.Name, describe(keys.Plain(v.Trusted)...))
+	if d.withheld && len(trusted) == 0 {
+		say("%s shows no certificate that clients take, as it did before", d.server)
+	} else if d.withheld {
+		say("%s shows none of its trusted keys: %s", d.server, describeKeys(keys.Plain(trusted)...))
 	}
-	if v.Conflict {
-		say("%s shows different keys at different addresses: %s", v.Name, v.atAddresses())
+	if d.conflict != "" {
+		say("%s shows different keys at different addresses: %s", d.server, d.conflict)
 	}
-	reasons = append(reasons, v.CertNotes...)
-	for _, refusal := range v.Unproven {
-		say("%s lists %s as its key and does not prove to have it: %v", v.Name, describe(refusal.Key), refusal.Err)
+	reasons = append(reasons, d.certs.notes...)
+	for _, refusal := range d.unproven {
+		say("%s lists %s as its key and does not prove to have it: %v", d.server, describeKeys(refusal.Key),
+			refusal.Err)
 	}
-	for _, k := range v.Leaving {
+	for _, k := range d.leaving {
 		say("%s has no %s any more, which is trusted until %s unless it comes back",
-			v.Name, describe(k.Key), v.at.Add(v.policy.RetireAfter).UTC().Format(time.DateOnly))
+			d.server, describeKeys(k.Key), d.retireAt.UTC().Format(time.DateOnly))
 	}
-	for _, k := range v.Pending {
-		if !keys.Contains(v.Changed, k) && v.undecided([]keys.Stored{k}) && len(v.Trusted) > 0 {
-			say("%s has shown another %s key, and nobody has decided about it", v.Name, k.Type)
+	for _, k := range d.after.pending {
+		if !keys.Contains(d.changed, k) && d.isUndecided(k) && len(trusted) > 0 {
+			say("%s has shown another %s key, and nobody has decided about it", d.server, k.Type)
 		}
 	}
-	if len(v.Trusted)+len(v.Certified) == 0 && len(v.Pending) > 0 {
-		why := v.NoFirstUse
+	if len(trusted)+len(d.after.certs) == 0 && len(d.after.pending) > 0 {
+		why := d.refusedFirstUse
 		if why == "" {
 			why = "nobody has decided about those it showed"
 		}
-		say("%s has no trusted key: %s", v.Name, why)
+		say("%s has no trusted key: %s", d.server, why)
 	}
 	return reasons
 }
 
-func (v *Verdict) atAddresses() string {
-	var at []string
-	for _, a := range v.seen.Addresses {
-		if len(a.Keys) > 0 {
-			at = append(at, a.Address+" "+describe(a.Keys...))
-		}
-	}
-	return strings.Join(at, "; ")
-}
-
-// describe names keys for a person to compare.
-func describe(list ...keys.Key) string {
+// describeKeys names keys for a person to compare.
+func describeKeys(list ...keys.Key) string {
 	var all []string
 	for _, k := range list {
 		all = append(all, k.Type+" "+k.Fingerprint())

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"ltskeeper/internal/testkit/keytest"
-	"ltskeeper/keys"
 )
 
 func TestReasons(t *testing.T) {
@@ -15,7 +14,7 @@ func TestReasons(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		trusted string
-		waiting string
+		pending string
 		seen    []string
 		want    string
 	}{
@@ -33,15 +32,13 @@ func TestReasons(t *testing.T) {
 		{"waiting", "", "r1", []string{"!"},
 			"app01 has no trusted key: nobody has decided about those it showed"},
 	} {
-		r := record{trusted: keytest.Stored(test.trusted, ""), waiting: keytest.Stored(test.waiting, "")}
-		v := judge(Policy{Name: "app01", FirstUse: true}, r, func(keys.Key) bool {
-			return false
-		}, keytest.Sight(test.seen...), keytest.Noon)
+		r := record{trusted: keytest.Stored(test.trusted, ""), pending: keytest.Stored(test.pending, "")}
+		v := judged(Policy{Name: "app01", FirstUse: true}, r, keytest.Sight(test.seen...), keytest.Noon)
 		want := strings.Split(test.want, "\n")
 		if test.want == "" {
 			want = nil
 		}
-		got := v.Reasons()
+		got := v.Reasons
 		slices.Sort(got)
 		slices.Sort(want)
 		if !slices.Equal(got, want) {

@@ -3,6 +3,7 @@ package trust
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -20,37 +21,35 @@ func (s *Store) Revoke(name string, list []keys.Key, now time.Time) (revoked []k
 			return nil, fmt.Errorf("revoke key %s: it is no plain host key", k.Fingerprint())
 		}
 		if !s.isRevoked(k) && !keys.Contains(revoked, k) {
-			revoked = append(revoked, keys.Stored{Key: k, Origin: keys.StampOrigin(keys.HowRevoked, now)})
+			revoked = append(revoked, k.Stamp(keys.HowRevoked, now))
 		}
 	}
-	changes, unreadable := s.without(revoked)
+	changes, unreadable := s.changesWithout(revoked)
 	if name != "" {
 		changes = append(changes, change{server: name, names: []string{name}})
 	}
 	return revoked, errors.Join(s.commit(now, "revoked", revoked, changes...), unreadable)
 }
 
-// without returns the changes that take keys out of the servers' files.
-func (s *Store) without(list []keys.Stored) (changes []change, unreadable error) {
-	servers, err := s.servers()
+// changesWithout returns the changes that take keys out of the servers' files.
+func (s *Store) changesWithout(list []keys.Stored) (changes []change, unreadable error) {
+	servers, err := s.listServers()
 	if err != nil {
 		return nil, err
 	}
 	var faults []error
-	gone := func(k keys.Stored) bool { return keys.Contains(list, k) }
 	for _, name := range servers {
-		before, err := s.record(Policy{Name: name})
+		before, err := s.readRecord(Policy{Name: name})
 		if err != nil {
 			faults = append(faults, err)
 			continue
 		}
 		after := record{
-			trusted:  slices.DeleteFunc(slices.Clone(before.trusted), gone),
-			waiting:  slices.DeleteFunc(slices.Clone(before.waiting), gone),
-			rejected: slices.DeleteFunc(slices.Clone(before.rejected), gone),
+			trusted: withoutKeys(before.trusted, list), pending: withoutKeys(before.pending, list),
+			rejected: withoutKeys(before.rejected, list),
 			certs:    before.certs, // checkCertificate refuses those of revoked keys
 		}
-		if !sameEntries(before.trusted, after.trusted) || !sameEntries(before.untrusted(), after.untrusted()) {
+		if !haveSameEntries(before.trusted, after.trusted) || !haveSameEntries(before.untrusted(), after.untrusted()) {
 			changes = append(changes, change{server: name, names: []string{name}, before: before, after: after})
 		}
 	}
@@ -60,7 +59,7 @@ func (s *Store) without(list []keys.Stored) (changes []change, unreadable error)
 // Offspring returns the trusted keys of whatever server that these vouched for, themselves or
 // through others. Those of files that can be read are returned with an error, too.
 func (s *Store) Offspring(ancestors []keys.Key) ([]keys.Stored, error) {
-	servers, err := s.servers()
+	servers, err := s.listServers()
 	if err != nil {
 		return nil, err
 	}
@@ -91,36 +90,31 @@ func (s *Store) Offspring(ancestors []keys.Key) ([]keys.Stored, error) {
 
 // Find returns the keys of a server with these fingerprints, whether trusted, pending or rejected.
 func (s *Store) Find(name string, fingerprints []string) ([]keys.Stored, error) {
-	r, err := s.record(Policy{Name: name})
+	r, err := s.readRecord(Policy{Name: name})
 	if err != nil {
 		return nil, err
 	}
-	var found []keys.Stored
-	for _, fingerprint := range fingerprints {
-		all := slices.Concat(r.trusted, r.waiting, r.rejected)
-		i := slices.IndexFunc(all, func(k keys.Stored) bool { return k.Fingerprint() == fingerprint })
-		if i < 0 {
-			return nil, fmt.Errorf("find key %s: %s has none with this fingerprint", fingerprint, name)
-		}
-		found = append(found, all[i])
+	found, missing := findKeys(slices.Concat(r.trusted, r.pending, r.rejected), fingerprints)
+	if missing != "" {
+		return nil, fmt.Errorf("find key %s: %s has none with this fingerprint", missing, name)
 	}
 	return found, nil
 }
 
-// servers are the names that have a file.
-func (s *Store) servers() ([]string, error) {
+// listServers returns the names that have a file.
+func (s *Store) listServers() ([]string, error) {
 	entries, err := os.ReadDir(s.dir)
-	if err != nil && !os.IsNotExist(err) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list servers with keys: %w", err)
 	}
-	var names []string
+	var servers []string
 	for _, e := range entries {
 		for _, suffix := range []string{trustedSuffix, pendingSuffix} {
 			if name, ok := strings.CutSuffix(e.Name(), suffix); ok && checkServer(name) == nil {
-				names = append(names, name)
+				servers = append(servers, name)
 			}
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
+	slices.Sort(servers)
+	return slices.Compact(servers), nil
 }

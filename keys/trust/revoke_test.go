@@ -46,22 +46,22 @@ func TestRevokeTakesAKeyFromEverybody(t *testing.T) {
 	put(t, dir, "app03.pub", keytest.Key("e3"))
 	put(t, dir, "app03.pending", keytest.Key("e1"), keytest.Key("r3"))
 	before := tree(t, dir)
-	s := open(t, dir)
+	s := openStore(t, dir)
 	revoked, err := s.Revoke("app01", keytest.Keys("e1 e1"), keytest.Noon)
 	if err != nil || keytest.Names(revoked) != "e1" || keytest.Names(s.Revoked()) != "e1" {
 		t.Fatalf("revoked %q, in the store %q, %v", keytest.Names(revoked), keytest.Names(s.Revoked()), err)
 	}
-	s = open(t, dir)
+	s = openStore(t, dir)
 	if got := keytest.Names(s.Revoked()); got != "e1" {
 		t.Errorf("on disk: %q", got)
 	}
 	for name, want := range map[string]string{"app01": "r1", "app02": "", "app03": "e3"} {
-		if keys, err := s.Trusted(name, nil); err != nil || keytest.Names(keys) != want {
-			t.Errorf("%s trusts %q, %v; want %q", name, keytest.Names(keys), err, want)
+		if list, err := s.Trusted(name, nil); err != nil || keytest.Names(list) != want {
+			t.Errorf("%s trusts %q, %v; want %q", name, keytest.Names(list), err, want)
 		}
 	}
-	if keys, err := s.Pending("app03"); err != nil || keytest.Names(keys) != "r3" {
-		t.Errorf("pending %q, %v", keytest.Names(keys), err)
+	if list, err := s.Pending("app03"); err != nil || keytest.Names(list) != "r3" {
+		t.Errorf("pending %q, %v", keytest.Names(list), err)
 	}
 	if after := tree(t, dir); after["app03.pub"] != before["app03.pub"] {
 		t.Error("a file without the key was rewritten")
@@ -77,13 +77,13 @@ func TestRevocationLasts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	collect(t, dir, app01, "e1 r1")
-	if _, err := open(t, dir).Revoke("app01", keytest.Keys("e1 r1"), keytest.Noon); err != nil {
+	if _, err := openStore(t, dir).Revoke("app01", keytest.Keys("e1 r1"), keytest.Noon); err != nil {
 		t.Fatal(err)
 	}
 	if v := collect(t, dir, app01, "e2"); summary(v) != "pending [] pending[e2] new[e2] decision" {
 		t.Errorf("first use came back: %s", summary(v))
 	}
-	if err := open(t, dir).Retire("app01", keytest.Noon); err != nil {
+	if err := openStore(t, dir).Retire("app01", keytest.Noon); err != nil {
 		t.Fatal(err)
 	}
 	other := Policy{Name: "app09", Names: []string{"app09"}, FirstUse: true}
@@ -100,15 +100,15 @@ func TestRevocationLasts(t *testing.T) {
 func TestRevokeUnknownKeys(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "keys")
-	if _, err := open(t, dir).Revoke("", keytest.Keys("e1 w1 x1"), keytest.Noon); err != nil {
+	if _, err := openStore(t, dir).Revoke("", keytest.Keys("e1 w1 x1"), keytest.Noon); err != nil {
 		t.Fatal(err)
 	}
-	if got := keytest.Names(open(t, dir).Revoked()); got != "e1 w1 x1" {
+	if got := keytest.Names(openStore(t, dir).Revoked()); got != "e1 w1 x1" {
 		t.Errorf("revoked %q", got)
 	}
 	cert := keys.Key{Type: "ssh-ed25519-cert-v01@openssh.com",
 		Blob: keytest.SSHString("ssh-ed25519-cert-v01@openssh.com")}
-	if _, err := open(t, dir).Revoke("", []keys.Key{cert}, keytest.Noon); err == nil {
+	if _, err := openStore(t, dir).Revoke("", []keys.Key{cert}, keytest.Noon); err == nil {
 		t.Error("a certificate was taken for a key")
 	}
 }
@@ -120,14 +120,14 @@ func TestRevokeGoesOnWhereAFileIsDamaged(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "app02.pub"), []byte("ssh-ed25519 AAAA"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := open(t, dir).Revoke("app01", keytest.Keys("e1"), keytest.Noon); err == nil ||
+	if _, err := openStore(t, dir).Revoke("app01", keytest.Keys("e1"), keytest.Noon); err == nil ||
 		!strings.Contains(err.Error(), "app02.pub") {
 		t.Errorf("error %v", err)
 	}
-	s := open(t, dir)
-	if keys, err := s.Trusted("app01", nil); err != nil || keytest.Names(keys) != "r1" ||
+	s := openStore(t, dir)
+	if list, err := s.Trusted("app01", nil); err != nil || keytest.Names(list) != "r1" ||
 		keytest.Names(s.Revoked()) != "e1" {
-		t.Errorf("app01 trusts %q, %v", keytest.Names(keys), err)
+		t.Errorf("app01 trusts %q, %v", keytest.Names(list), err)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestOffspring(t *testing.T) {
 	put(t, dir, "app02.pub", vouched("e2", "c1"), vouched("e1", "e2")) // in a circle
 	for parents, want := range map[string]string{"e1": "c1 e2 r1", "r1": "c1 e1 e2", "c2": "", "e2": "c1 e1 r1",
 		"e1 r1": "c1 e2"} {
-		if got, err := open(t, dir).Offspring(keytest.Keys(parents)); err != nil || keytest.Names(got) != want {
+		if got, err := openStore(t, dir).Offspring(keytest.Keys(parents)); err != nil || keytest.Names(got) != want {
 			t.Errorf("offspring of %s: %q, %v; want %q", parents, keytest.Names(got), err, want)
 		}
 	}
@@ -151,12 +151,12 @@ func TestFind(t *testing.T) {
 	put(t, dir, "app01.pub", keytest.Key("e1"))
 	put(t, dir, "app01.pending", append(keytest.Stored("e2", ""), keytest.Stored("e3", "rejected")...)...)
 	for _, name := range []string{"e1", "e2", "e3"} {
-		if found, err := open(t, dir).Find("app01", []string{keytest.Key(name).Fingerprint()}); err != nil ||
+		if found, err := openStore(t, dir).Find("app01", []string{keytest.Key(name).Fingerprint()}); err != nil ||
 			keytest.Names(found) != name {
 			t.Errorf("found %q, %v; want %s", keytest.Names(found), err, name)
 		}
 	}
-	if _, err := open(t, dir).Find("app01", []string{keytest.Key("r1").Fingerprint()}); err == nil {
+	if _, err := openStore(t, dir).Find("app01", []string{keytest.Key("r1").Fingerprint()}); err == nil {
 		t.Error("found what is not there")
 	}
 }

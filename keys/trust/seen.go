@@ -48,23 +48,24 @@ func (s *Seen) set(server, fingerprint string, at time.Time) {
 	s.last[server][fingerprint] = at
 }
 
-// Record notes the keys that were shown and are trusted, pending or in a certificate that clients
-// take, and forgets those of the server's that the store does not hold any more.
-func (s *Seen) Record(v Verdict, now time.Time) {
+// Update notes the keys that were shown or listed and are trusted, pending or in a certificate that
+// clients take, and forgets those of the server that the store does not hold any more.
+func (s *Seen) Update(v Verdict, now time.Time) {
 	held := make(map[string]bool)
 	for _, k := range slices.Concat(v.Trusted, v.Pending, v.Certified) {
 		held[seenAs(k.Key)] = true
 	}
-	for fingerprint := range s.last[v.Name] {
+	for fingerprint := range s.last[v.Server] {
 		if !held[fingerprint] {
-			delete(s.last[v.Name], fingerprint)
+			delete(s.last[v.Server], fingerprint)
 			s.changed = true
 		}
 	}
-	for _, k := range slices.Concat(keys.Plain(v.Confirmed), keys.Plain(v.Changed), keys.Plain(v.New), v.vouched) {
+	d := v.decision
+	for _, k := range slices.Concat(keys.Plain(slices.Concat(d.confirmed, d.changed, d.others)), d.certs.vouched) {
 		fingerprint := seenAs(k)
-		if held[fingerprint] && now.Sub(s.last[v.Name][fingerprint]).Abs() >= seenPrecision {
-			s.set(v.Name, fingerprint, now.UTC().Truncate(time.Second))
+		if held[fingerprint] && now.Sub(s.last[v.Server][fingerprint]).Abs() >= seenPrecision {
+			s.set(v.Server, fingerprint, now.UTC().Truncate(time.Second))
 			s.changed = true
 		}
 	}

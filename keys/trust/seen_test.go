@@ -8,23 +8,21 @@ import (
 
 	"ltskeeper/internal/state"
 	"ltskeeper/internal/testkit/keytest"
-	"ltskeeper/keys"
 )
 
 func TestSeen(t *testing.T) {
 	t.Parallel()
 	file := state.Folder(filepath.Join(t.TempDir(), "state")).Seen()
 	judged := func(trusted string, seen string) Verdict {
-		return judge(Policy{Name: "app01"}, record{trusted: keytest.Stored(trusted, "")}, func(keys.Key) bool {
-			return false
-		}, keytest.Sight(seen), keytest.Noon)
+		return judged(Policy{Name: "app01"}, record{trusted: keytest.Stored(trusted, "")}, keytest.Sight(seen),
+			keytest.Noon)
 	}
 	// run is one run of the program: whether it wrote the file.
 	run := func(v Verdict, at time.Time) bool {
 		t.Helper()
 		before, _ := os.Stat(file.Path())
 		s := OpenSeen(file)
-		s.Record(v, at)
+		s.Update(v, at)
 		if err := s.Save(); err != nil {
 			t.Fatal(err)
 		}
@@ -57,9 +55,7 @@ func TestSeenForgets(t *testing.T) {
 	t.Parallel()
 	file := state.Folder(t.TempDir()).Seen()
 	s := OpenSeen(file)
-	s.Record(judge(Policy{Name: "app01", FirstUse: true}, record{}, func(keys.Key) bool {
-		return false
-	}, keytest.Sight("e1"), keytest.Noon), keytest.Noon)
+	s.Update(judged(Policy{Name: "app01", FirstUse: true}, record{}, keytest.Sight("e1"), keytest.Noon), keytest.Noon)
 	if s.Last("app01", keytest.Key("e1")).IsZero() || !s.Last("app02", keytest.Key("e1")).IsZero() {
 		t.Error("not recorded, or for the wrong server")
 	}

@@ -40,7 +40,7 @@ func TestLoginWithWhatWasCollected(t *testing.T) {
 	dir := t.TempDir()
 	look := func() Verdict {
 		t.Helper()
-		store := open(t, dir)
+		store := openStore(t, dir)
 		v := store.Judge(policy, scanServer(t, &scan.Scanner{}, target), time.Now())
 		if err := store.Apply(v); err != nil {
 			t.Fatal(err)
@@ -54,7 +54,7 @@ func TestLoginWithWhatWasCollected(t *testing.T) {
 	}
 
 	first := look()
-	if first.State != StateFirstUse || len(first.Trusted) != 3 {
+	if describeState(first) != "first-use" || len(first.Trusted) != 3 {
 		t.Fatalf("first use: %+v", first)
 	}
 	for _, algorithm := range []string{"ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256"} {
@@ -73,19 +73,19 @@ func TestLoginWithWhatWasCollected(t *testing.T) {
 		t.Fatal(err)
 	}
 	changed := look()
-	if changed.State != StateSuspect || !changed.Decision || len(changed.Changed) != 3 ||
+	if describeState(changed) != "suspect" || !changed.NeedsDecision || len(changed.decision.changed) != 3 ||
 		!keytest.Same(changed.Trusted, first.Trusted) {
 		t.Fatalf("changed: %+v", changed)
 	}
 	if out, err := runSSH(t, s, render(changed)); err == nil || !strings.Contains(out, "HAS CHANGED") {
 		t.Errorf("with the old keys: %v\n%s", err, out)
 	}
-	if _, replaced, err := open(t, dir).Accept(policy, nil, time.Now()); err != nil ||
+	if _, replaced, err := openStore(t, dir).Accept(policy, nil, time.Now()); err != nil ||
 		!keytest.Same(replaced, first.Trusted) {
 		t.Fatalf("accept: replaced %v, %v", replaced, err)
 	}
 	accepted := look()
-	if accepted.State != StateTrusted || len(accepted.Confirmed) != 3 || accepted.Decision {
+	if describeState(accepted) != "trusted" || len(accepted.decision.confirmed) != 3 || accepted.NeedsDecision {
 		t.Fatalf("accepted: %+v", accepted)
 	}
 	if out, err := runSSH(t, s, render(accepted)); err != nil || out != "hello\n" {

@@ -32,11 +32,9 @@ type Store struct {
 	dir      string
 	readonly bool
 	revoked  []keys.Stored
-	names    map[string]bool
-	listed   int                             // names in the file; more are known from the log
-	doubt    string                          // why the file seems to have lost names; "" if it does not
+	used     usedNames
 	lost     []string                        // fingerprints of keys that were revoked, and that the file lacks
-	rejected map[string]map[string]time.Time // what the log says: server in its one spelling, fingerprint, since when
+	rejected map[string]map[string]time.Time // what the log says: canonical name, fingerprint, since when
 	order    string                          // on whose order things change
 }
 
@@ -62,22 +60,33 @@ func Open(dir string, readonly bool) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.names, err = readFile(s, namesFile, parseNames,
+	s.used.known, err = readFile(s, namesFile, parseNames,
 		"restore it from a backup, or mend the line: it keeps servers from a second first use")
 	if err != nil {
 		return nil, err
 	}
-	s.listed = len(s.names)
-	if err := s.recall(); err != nil {
+	s.used.listed = len(s.used.known)
+	if err := s.recallLog(); err != nil {
 		return nil, err
 	}
-	return s, s.survey()
+	if !readonly {
+		if err := durable.SweepFolder(dir); err != nil { // what a crash has left
+			return nil, fmt.Errorf("open key store: %w", err)
+		}
+	}
+	servers, err := s.listServers()
+	for _, name := range servers {
+		if !s.used.known[names.Canonical(name)] {
+			s.doubtNames(name)
+		}
+	}
+	return s, err
 }
 
-// recall takes the servers that the log tells of for known, too: a list of names that was lost must
-// not bring first use back to a server whose files are gone. It also finds the revocations that
-// were lost, and remembers all rejections.
-func (s *Store) recall() error {
+// recallLog takes the servers that the log tells of for known, too: a list of names that was lost
+// must not bring first use back to a server whose files are gone. It also finds the revocations
+// that were lost, and remembers all rejections.
+func (s *Store) recallLog() error {
 	revoked := map[string]bool{}
 	for _, k := range s.revoked {
 		revoked[k.Fingerprint()] = true
@@ -90,53 +99,22 @@ func (s *Store) recall() error {
 	for _, e := range entries {
 		name := names.Canonical(e.Server)
 		switch e.To {
-		case Rejected:
+		case StateRejected:
 			if s.rejected[name] == nil {
 				s.rejected[name] = map[string]time.Time{}
 			}
 			s.rejected[name][e.Key] = e.Time
-		case Certified: // which leaves it rejected
+		case StateCertified: // which leaves it rejected
 		default:
 			delete(s.rejected[name], e.Key)
 		}
-		if e.Server == anyServer && e.To == Revoked && !revoked[e.Key] {
+		if e.Server == anyServer && e.To == StateRevoked && !revoked[e.Key] {
 			revoked[e.Key] = true
 			s.lost = append(s.lost, e.Key)
 		}
-		if names.IsValid(e.Server) && !s.names[name] {
-			s.names[name] = true
-			s.doubt = s.unlisted(e.Server)
-		}
-	}
-	return nil
-}
-
-func (s *Store) unlisted(name string) string {
-	return fmt.Sprintf("%s does not list %s, which has had keys", s.path(namesFile), name)
-}
-
-// survey looks at the files that are there: it removes what a crash has left, and finds out whether
-// the list of names has lost some.
-func (s *Store) survey() error {
-	if !s.readonly {
-		if err := durable.SweepFolder(s.dir); err != nil {
-			return fmt.Errorf("open key store: %w", err)
-		}
-	}
-	entries, err := os.ReadDir(s.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("open key store: %w", err)
-	}
-	for _, entry := range entries {
-		file := entry.Name()
-		for _, suffix := range []string{trustedSuffix, pendingSuffix} {
-			name, ok := strings.CutSuffix(file, suffix)
-			if ok && names.IsValid(name) && !s.names[names.Canonical(name)] {
-				s.doubt = s.unlisted(name)
-			}
+		if names.IsValid(e.Server) && !s.used.known[name] {
+			s.used.known[name] = true
+			s.doubtNames(e.Server)
 		}
 	}
 	return nil
@@ -149,7 +127,9 @@ func (s *Store) Trusted(name string, pins []string) ([]keys.Stored, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(list, func(k keys.Stored) bool { return s.isRevoked(k.Key) || !pinned(pins, k.Key) }), nil
+	return slices.DeleteFunc(list, func(k keys.Stored) bool {
+		return s.isRevoked(k.Key) || !Policy{Pins: pins}.isPinned(k.Key)
+	}), nil
 }
 
 // Certificates returns the certificates on record of a server. What they are worth now, Judge or
@@ -162,14 +142,14 @@ func (s *Store) Certificates(name string) ([]keys.Stored, error) {
 }
 
 // Certified reports whether clients take a certificate on record of a server for its name, the
-// first in Listed, and when the first of those that they take ends: zero if none ever does.
+// first in ClientNames, and when the first of those that they take ends: zero if none ever does.
 func (s *Store) Certified(p Policy, now time.Time) (good bool, until time.Time, err error) {
-	if len(p.Authorities) == 0 || len(p.Listed) == 0 {
+	if len(p.Authorities) == 0 || len(p.ClientNames) == 0 {
 		return false, until, nil
 	}
 	certs, err := s.Certificates(p.Name)
 	for _, k := range certs {
-		end, err := checkCertificate(k, p.Listed[0], p.Authorities, s.isRevoked, now)
+		end, err := checkCertificate(k, p.ClientNames[0], p.Authorities, s.revoked, now)
 		if err != nil {
 			continue
 		}
@@ -184,14 +164,14 @@ func (s *Store) Certified(p Policy, now time.Time) (good bool, until time.Time, 
 // Pending returns the keys that wait for a person.
 func (s *Store) Pending(name string) ([]keys.Stored, error) {
 	list, err := s.load(name, pendingSuffix)
-	waiting, _ := splitPending(list)
-	return waiting, err
+	pending, _ := splitRejected(list)
+	return pending, err
 }
 
 // Rejected returns the keys that a person has rejected.
 func (s *Store) Rejected(name string) ([]keys.Stored, error) {
 	list, err := s.load(name, pendingSuffix)
-	_, rejected := splitPending(list)
+	_, rejected := splitRejected(list)
 	return rejected, err
 }
 
@@ -210,73 +190,32 @@ func (s *Store) isRevoked(k keys.Key) bool { return keys.Contains(s.revoked, k) 
 // Judge decides what a sighting means for a server. It reads the store and changes nothing; calls
 // may run at the same time.
 func (s *Store) Judge(p Policy, seen keys.Sighting, now time.Time) Verdict {
-	r, err := s.record(p)
+	r, err := s.readRecord(p)
 	if err != nil {
-		v := Verdict{Name: p.Name, State: StateUnreadable, Decision: true, Err: err, seen: seen}
+		v := Verdict{Server: p.Name, NeedsDecision: true, Err: err,
+			Reasons: []string{fmt.Sprintf("%s: %v", p.Name, err)}}
 		v.Trusted, _ = s.Trusted(p.Name, p.Pins)
 		return v
 	}
-	v := judge(p, r, s.isRevoked, seen, now)
-	if s.doubt != "" {
-		// Names are missing, nobody knows which: whoever is declared now has no first use later.
-		v.names = append([]string{p.Name}, p.Names...)
-	}
-	return v
+	return judge(p, r, seen, now).summarize()
 }
 
-// record reads what the store holds about a server.
-func (s *Store) record(p Policy) (record, error) {
-	trusted, err := s.load(p.Name, trustedSuffix)
-	if err != nil {
+// readRecord reads what the store holds about a server.
+func (s *Store) readRecord(p Policy) (r record, err error) {
+	r = record{revoked: s.revoked, logged: s.rejected[names.Canonical(p.Name)],
+		past: s.used.findPast(p), inDoubt: s.used.doubt != ""}
+	if r.trusted, err = s.load(p.Name, trustedSuffix); err != nil {
 		return record{}, err
 	}
 	pending, err := s.load(p.Name, pendingSuffix)
 	if err != nil {
 		return record{}, err
 	}
-	r := record{trusted: trusted, logged: s.rejected[names.Canonical(p.Name)]}
+	r.pending, r.rejected = splitRejected(pending)
 	if r.certs, err = s.Certificates(p.Name); err != nil {
 		return record{}, err
 	}
-	r.waiting, r.rejected = splitPending(pending)
-	r.past = s.past(p)
 	return r, nil
-}
-
-// past says why a server has no first use any more: "" if it has. One that has a file is among the
-// names, or else names are missing.
-func (s *Store) past(p Policy) string {
-	for _, name := range append([]string{p.Name}, p.Names...) {
-		if s.names[names.Canonical(name)] {
-			return fmt.Sprintf("%s had a key before, and first use happens once", name)
-		}
-	}
-	if s.doubt != "" {
-		return "first use is off, because " + s.doubt
-	}
-	return ""
-}
-
-// addNames makes names known that are not yet.
-func (s *Store) addNames(more []string) error {
-	all := make(map[string]bool, len(s.names)+len(more))
-	for _, name := range more {
-		if !names.IsValid(name) {
-			return fmt.Errorf("remember name %.80q: it is no name or address", name)
-		}
-		all[names.Canonical(name)] = true
-	}
-	for name := range s.names {
-		all[name] = true
-	}
-	if len(all) == s.listed {
-		return nil
-	}
-	if err := s.write(namesFile, formatNames(all)); err != nil {
-		return err
-	}
-	s.names, s.listed = all, len(all)
-	return s.sync()
 }
 
 // load reads a server's file; no file means no keys.

@@ -19,7 +19,7 @@ import (
 
 var app01 = Policy{Name: "app01", Names: []string{"App01.example.org", "10.0.0.1", "FD00::0011"}, FirstUse: true}
 
-func open(t *testing.T, dir string) *Store {
+func openStore(t *testing.T, dir string) *Store {
 	t.Helper()
 	s, err := Open(dir, false)
 	if err != nil {
@@ -31,7 +31,7 @@ func open(t *testing.T, dir string) *Store {
 // collect judges a sighting and applies the verdict, as one run would.
 func collect(t *testing.T, dir string, p Policy, addresses ...string) Verdict {
 	t.Helper()
-	s := open(t, dir)
+	s := openStore(t, dir)
 	v := s.Judge(p, keytest.Sight(addresses...), keytest.Noon)
 	if err := s.Apply(v); err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func tree(t *testing.T, dir string) map[string]string {
 func TestStoreFiles(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "state", "keys")
-	if v := collect(t, dir, app01, "!"); v.State != StateNone {
+	if v := collect(t, dir, app01, "!"); describeState(v) != "none" {
 		t.Fatalf("silent: %s", summary(v))
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
@@ -129,12 +129,12 @@ func TestFirstUseHappensOnce(t *testing.T) {
 	}{
 		{"key file lost", remove("app01.pub"), app01},
 		{"removed and added again", func(t *testing.T, dir string) {
-			if err := open(t, dir).Retire("app01", keytest.Noon); err != nil {
+			if err := openStore(t, dir).Retire("app01", keytest.Noon); err != nil {
 				t.Fatal(err)
 			}
 		}, app01},
 		{"removed and added in capitals", func(t *testing.T, dir string) {
-			if err := open(t, dir).Retire("app01", keytest.Noon); err != nil {
+			if err := openStore(t, dir).Retire("app01", keytest.Noon); err != nil {
 				t.Fatal(err)
 			}
 		}, other("APP01")},
@@ -155,13 +155,13 @@ func TestFirstUseHappensOnce(t *testing.T) {
 			remove("app01.pub")(t, dir)
 		}, app01},
 		{"removed, and the names are lost", func(t *testing.T, dir string) {
-			if err := open(t, dir).Retire("app01", keytest.Noon); err != nil {
+			if err := openStore(t, dir).Retire("app01", keytest.Noon); err != nil {
 				t.Fatal(err)
 			}
 			remove("names")(t, dir)
 		}, app01},
 		{"removed, and the names are emptied and then begun anew", func(t *testing.T, dir string) {
-			if err := open(t, dir).Retire("app01", keytest.Noon); err != nil {
+			if err := openStore(t, dir).Retire("app01", keytest.Noon); err != nil {
 				t.Fatal(err)
 			}
 			if err := os.Truncate(filepath.Join(dir, "names"), 0); err != nil {
@@ -181,15 +181,16 @@ func TestFirstUseHappensOnce(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			if v := collect(t, dir, app01, "e1 r1"); v.State != StateFirstUse {
+			if v := collect(t, dir, app01, "e1 r1"); describeState(v) != "first-use" {
 				t.Fatalf("first use: %s", summary(v))
 			}
 			if test.before != nil {
 				test.before(t, dir)
 			}
 			v := collect(t, dir, test.policy, "e2")
-			if v.State != StatePending || len(v.Trusted) > 0 || !v.Decision || v.NoFirstUse == "" {
-				t.Errorf("%s (%s)", summary(v), v.NoFirstUse)
+			if describeState(v) != "pending" || len(v.Trusted) > 0 || !v.NeedsDecision ||
+				v.decision.refusedFirstUse == "" {
+				t.Errorf("%s (%s)", summary(v), v.decision.refusedFirstUse)
 			}
 			if again := collect(t, dir, test.policy, "e2"); len(again.Trusted) > 0 {
 				t.Errorf("trusted the second time: %s", summary(again))
@@ -205,7 +206,7 @@ func TestFirstUseRefusedIsNotTakenLater(t *testing.T) {
 	refuse := app01
 	refuse.FirstUse = false
 	collect(t, dir, refuse, "e1")
-	if !open(t, dir).names["app01"] {
+	if !openStore(t, dir).used.known["app01"] {
 		t.Error("a pending key, but the name is not known")
 	}
 	if v := collect(t, dir, app01, "e1"); len(v.Trusted) > 0 {
@@ -256,7 +257,7 @@ func TestDamagedFiles(t *testing.T) {
 				}
 				before := tree(t, dir)
 				v := collect(t, dir, app01, "e2")
-				if v.State != StateUnreadable || v.Err == nil || !strings.Contains(v.Err.Error(), damage.msg) ||
+				if describeState(v) != "unreadable" || v.Err == nil || !strings.Contains(v.Err.Error(), damage.msg) ||
 					!strings.Contains(v.Err.Error(), path) || len(v.Added) > 0 {
 					t.Errorf("%s: %s, %v", file, summary(v), v.Err)
 				}
@@ -266,11 +267,11 @@ func TestDamagedFiles(t *testing.T) {
 				if fmt.Sprint(tree(t, dir)) != fmt.Sprint(before) {
 					t.Errorf("%s: something was written", file)
 				}
-				if _, _, err := open(t, dir).Accept(app01, nil, keytest.Noon); err == nil {
+				if _, _, err := openStore(t, dir).Accept(app01, nil, keytest.Noon); err == nil {
 					t.Errorf("%s: accepted", file)
 				}
 				// Retiring works, and does not bring first use back.
-				if err := open(t, dir).Retire("app01", keytest.Noon); err != nil {
+				if err := openStore(t, dir).Retire("app01", keytest.Noon); err != nil {
 					t.Errorf("%s: %v", file, err)
 				}
 				if v := collect(t, dir, app01, "e2"); len(v.Trusted) > 0 || v.Err != nil {
@@ -352,7 +353,7 @@ func TestAccept(t *testing.T) {
 				accept = append(accept, k.Fingerprint())
 			}
 			before := fmt.Sprint(tree(t, dir))
-			_, replaced, err := open(t, dir).Accept(p, accept, keytest.Noon)
+			_, replaced, err := openStore(t, dir).Accept(p, accept, keytest.Noon)
 			if test.err != "" {
 				if err == nil || !strings.Contains(err.Error(), test.err) {
 					t.Errorf("error %v, want %q", err, test.err)
@@ -365,11 +366,11 @@ func TestAccept(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			trusted, err := open(t, dir).Trusted("app01", nil)
+			trusted, err := openStore(t, dir).Trusted("app01", nil)
 			if err != nil || keytest.Names(trusted) != test.want {
 				t.Errorf("trusted %q, %v; want %q", keytest.Names(trusted), err, test.want)
 			}
-			pending, err := open(t, dir).Pending("app01")
+			pending, err := openStore(t, dir).Pending("app01")
 			if err != nil || keytest.Names(pending) != test.stillPending {
 				t.Errorf("pending %q, %v; want %q", keytest.Names(pending), err, test.stillPending)
 			}
@@ -388,7 +389,7 @@ func TestAcceptRefusesRevokedKeys(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "revoked"), formatKeyFile(keytest.Stored("e2", "")), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := open(t, dir).Accept(app01, nil, keytest.Noon); err == nil ||
+	if _, _, err := openStore(t, dir).Accept(app01, nil, keytest.Noon); err == nil ||
 		!strings.Contains(err.Error(), "it is revoked") {
 		t.Errorf("error %v", err)
 	}
@@ -398,10 +399,10 @@ func TestReject(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	collect(t, dir, app01, "e1")
-	if v := collect(t, dir, app01, "e2"); !v.Decision {
+	if v := collect(t, dir, app01, "e2"); !v.NeedsDecision {
 		t.Fatalf("changed: %s", summary(v))
 	}
-	rejected, err := open(t, dir).Reject("app01", nil, keytest.Noon)
+	rejected, err := openStore(t, dir).Reject("app01", nil, keytest.Noon)
 	if err != nil || keytest.Names(rejected) != "e2" {
 		t.Fatalf("rejected %q, %v", keytest.Names(rejected), err)
 	}
@@ -411,17 +412,18 @@ func TestReject(t *testing.T) {
 			t.Errorf("still shown: %s; want %s", got, want)
 		}
 	}
-	if pending, err := open(t, dir).Pending("app01"); err != nil || len(pending) > 0 {
+	if pending, err := openStore(t, dir).Pending("app01"); err != nil || len(pending) > 0 {
 		t.Errorf("offered again: %q, %v", keytest.Names(pending), err)
 	}
-	if _, err := open(t, dir).Reject("app01", nil, keytest.Noon); err == nil {
+	if _, err := openStore(t, dir).Reject("app01", nil, keytest.Noon); err == nil {
 		t.Error("rejected what does not wait")
 	}
 	// A person may think again, but then has to name the key.
-	if _, _, err := open(t, dir).Accept(app01, nil, keytest.Noon); err == nil {
+	if _, _, err := openStore(t, dir).Accept(app01, nil, keytest.Noon); err == nil {
 		t.Error("accepted without naming it")
 	}
-	if _, _, err := open(t, dir).Accept(app01, []string{keytest.Key("e2").Fingerprint()}, keytest.Noon); err != nil {
+	if _, _, err := openStore(t, dir).Accept(app01, []string{keytest.Key("e2").Fingerprint()},
+		keytest.Noon); err != nil {
 		t.Error(err)
 	}
 	if v := collect(t, dir, app01, "e2"); summary(v) != "trusted [e2]" {
@@ -440,7 +442,7 @@ func TestRejectionOutlivesItsFile(t *testing.T) {
 		dir := t.TempDir()
 		collect(t, dir, app01, "e1")
 		collect(t, dir, app01, "e2 r2")
-		if _, err := open(t, dir).Reject("app01", nil, keytest.Noon); err != nil {
+		if _, err := openStore(t, dir).Reject("app01", nil, keytest.Noon); err != nil {
 			t.Fatal(err)
 		}
 		lose := func() {
@@ -453,7 +455,7 @@ func TestRejectionOutlivesItsFile(t *testing.T) {
 			}
 		}
 		lose()
-		if r, err := open(t, dir).record(Policy{Name: "APP01"}); err != nil || len(r.logged) != 2 {
+		if r, err := openStore(t, dir).readRecord(Policy{Name: "APP01"}); err != nil || len(r.logged) != 2 {
 			t.Errorf("in other letters: %v rejected, %v", r.logged, err)
 		}
 		for range 2 {
@@ -472,7 +474,7 @@ func TestRejectionOutlivesItsFile(t *testing.T) {
 		proof := keytest.Sight("e1")
 		proof.Addresses[0].Testimony = &keys.Testimony{By: keytest.Key("e1"), Listed: keytest.Keys("e1 e2 r2"),
 			Proven: keytest.Keys("e2 r2")}
-		s := open(t, dir)
+		s := openStore(t, dir)
 		v := s.Judge(app01, proof, keytest.Noon)
 		if err := s.Apply(v); err != nil || summary(v) != "trusted [e1]" {
 			t.Errorf("proven: %s, %v", summary(v), err)
@@ -480,11 +482,11 @@ func TestRejectionOutlivesItsFile(t *testing.T) {
 
 		// Nor does an import; a person who names it does, for good.
 		lose()
-		if done, err := open(t, dir).Import(app01, keytest.Stored("r2", ""), keytest.Noon); err != nil ||
+		if done, err := openStore(t, dir).Import(app01, keytest.Stored("r2", ""), keytest.Noon); err != nil ||
 			keytest.Names(done.Conflicts) != "r2" {
 			t.Errorf("imported: %+v, %v", done, err)
 		}
-		if _, _, err := open(t, dir).Accept(app01, []string{keytest.Key("r2").Fingerprint()},
+		if _, _, err := openStore(t, dir).Accept(app01, []string{keytest.Key("r2").Fingerprint()},
 			keytest.Noon); err != nil {
 			t.Error(err)
 		}
@@ -505,11 +507,11 @@ func TestRejectedKeysAreFew(t *testing.T) {
 	collect(t, dir, app01, "e0")
 	for i := range 12 {
 		collect(t, dir, app01, fmt.Sprintf("e%d", 10+i))
-		if _, err := open(t, dir).Reject("app01", nil, keytest.Noon.Add(time.Duration(i)*time.Hour)); err != nil {
+		if _, err := openStore(t, dir).Reject("app01", nil, keytest.Noon.Add(time.Duration(i)*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	rejected, err := open(t, dir).Rejected("app01")
+	rejected, err := openStore(t, dir).Rejected("app01")
 	if err != nil || len(rejected) != maxRejected || !keys.Contains(rejected, keytest.Key("e21")) {
 		t.Errorf("%d keys, %v; want the last %d", len(rejected), err, maxRejected)
 	}
@@ -528,7 +530,7 @@ func TestReadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := s.Judge(app01, keytest.Sight("e2"), keytest.Noon)
-	if len(v.Changed) != 1 {
+	if len(v.decision.changed) != 1 {
 		t.Errorf("judged %s", summary(v))
 	}
 	if err := s.Apply(v); err == nil {
@@ -555,7 +557,7 @@ func TestLeftoversOfACrashAreRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	open(t, dir)
+	openStore(t, dir)
 	var left []string
 	for file := range tree(t, dir) {
 		left = append(left, file)
@@ -573,8 +575,8 @@ func TestNamesComeBeforeKeys(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "names"), 0o755); err != nil { // in the way
 		t.Fatal(err)
 	}
-	s := &Store{dir: dir}
-	v := judge(app01, record{}, s.isRevoked, keytest.Sight("e1"), keytest.Noon)
+	s := &Store{dir: dir, used: usedNames{known: map[string]bool{}}}
+	v := judged(app01, record{}, keytest.Sight("e1"), keytest.Noon)
 	if err := s.Apply(v); err == nil {
 		t.Fatal("a folder was replaced")
 	}
@@ -590,7 +592,7 @@ func TestRetireRemembersKeysFromElsewhere(t *testing.T) {
 		0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := open(t, dir).Retire("app01", keytest.Noon); err != nil {
+	if err := openStore(t, dir).Retire("app01", keytest.Noon); err != nil {
 		t.Fatal(err)
 	}
 	if v := collect(t, dir, app01, "e2"); len(v.Trusted) > 0 {
@@ -603,13 +605,13 @@ func TestPinEndsARejection(t *testing.T) {
 	dir := t.TempDir()
 	collect(t, dir, app01, "e1")
 	collect(t, dir, app01, "e2")
-	if _, err := open(t, dir).Reject("app01", nil, keytest.Noon); err != nil {
+	if _, err := openStore(t, dir).Reject("app01", nil, keytest.Noon); err != nil {
 		t.Fatal(err)
 	}
 	p := app01
 	p.Pins = []string{keytest.Key("e2").Fingerprint()}
 	collect(t, dir, p, "e2")
-	rejected, err := open(t, dir).Rejected("app01")
+	rejected, err := openStore(t, dir).Rejected("app01")
 	if err != nil || len(rejected) > 0 {
 		t.Errorf("rejected are %q, %v", keytest.Names(rejected), err)
 	}
@@ -619,7 +621,7 @@ func TestServerNamesStayInTheStore(t *testing.T) {
 	t.Parallel()
 	outside := t.TempDir()
 	dir := filepath.Join(outside, "keys")
-	s := open(t, dir)
+	s := openStore(t, dir)
 	for _, name := range []string{"", ".", "..", "../evil", "a/b", "/etc/passwd", "-rf", ".hidden", "a\x00b", "a b",
 		"*", "app01:22", strings.Repeat("a", 300)} {
 		p := Policy{Name: name, FirstUse: true}
@@ -647,7 +649,7 @@ func TestServerNamesStayInTheStore(t *testing.T) {
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := open(t, dir)
+	s := openStore(t, dir)
 	var verdicts []Verdict
 	for i := range 30 {
 		p := Policy{Name: fmt.Sprintf("app%02d", i), Names: []string{fmt.Sprintf("10.0.0.%d", i)}, FirstUse: true}
@@ -678,7 +680,7 @@ func TestNoAccidentAddsKeysToAServerThatHadOne(t *testing.T) {
 					os.WriteFile(file, data[:random.IntN(len(data)+1)], 0o644)
 				}
 			case 2:
-				if err := open(t, dir).Retire("app01", keytest.Noon); err != nil {
+				if err := openStore(t, dir).Retire("app01", keytest.Noon); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -726,16 +728,16 @@ func FuzzKeyFile(f *testing.F) {
 	f.Add([]byte("# a comment\n\n" + keytest.Key("x1").Line() + " rejected 2026-11-20T12:00:00Z\n"))
 	f.Add(formatKeyFile(keytest.Stored("e1", ""))[:50])
 	f.Fuzz(func(t *testing.T, data []byte) {
-		keys, err := parseServerKeys(data)
+		list, err := parseServerKeys(data)
 		if err != nil {
 			return
 		}
-		again, err := parseServerKeys(formatKeyFile(keys))
-		if err != nil || len(again) != len(keys) || !bytes.Equal(formatKeyFile(again), formatKeyFile(keys)) {
-			t.Fatalf("%q became %q: %v", formatKeyFile(keys), formatKeyFile(again), err)
+		again, err := parseServerKeys(formatKeyFile(list))
+		if err != nil || len(again) != len(list) || !bytes.Equal(formatKeyFile(again), formatKeyFile(list)) {
+			t.Fatalf("%q became %q: %v", formatKeyFile(list), formatKeyFile(again), err)
 		}
-		waiting, rejected := splitPending(keys)
-		if len(waiting)+len(rejected) != len(keys) {
+		pending, rejected := splitRejected(list)
+		if len(pending)+len(rejected) != len(list) {
 			t.Fatal("a key is neither pending nor rejected")
 		}
 	})

@@ -4,16 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
-	"ltskeeper/internal/names"
 	"ltskeeper/keys"
 )
-
-// errCut is what is wrong with a file that something else than this package wrote, or that was not
-// written to its end.
-var errCut = errors.New("it is cut off in the middle of a line")
 
 // parseKeyFile reads a file of public key lines. Empty lines and lines that begin with # are
 // comments. The last line, too, ends in a newline: a file that does not is cut off.
@@ -63,46 +57,22 @@ func parseServerKeys(data []byte) ([]keys.Stored, error) {
 	return list, nil
 }
 
-// splitPending parts the keys that wait from those that are rejected.
-func splitPending(list []keys.Stored) (waiting, rejected []keys.Stored) {
+// splitRejected parts the keys that wait from those that are rejected.
+func splitRejected(list []keys.Stored) (pending, rejected []keys.Stored) {
 	for _, k := range list {
 		if k.Origin.How == keys.HowRejected {
 			rejected = append(rejected, k)
 		} else {
-			waiting = append(waiting, k)
+			pending = append(pending, k)
 		}
 	}
-	return waiting, rejected
+	return pending, rejected
 }
 
-// parseNames reads the names file: one name or address a line.
-func parseNames(data []byte) (map[string]bool, error) {
-	known := make(map[string]bool)
-	err := eachLine(data, func(line string) error {
-		if !names.IsValid(line) {
-			return fmt.Errorf("%.80q is not a name", line)
-		}
-		known[names.Canonical(line)] = true
-		return nil
-	})
-	return known, err
-}
-
-const namesHeader = "# Every name and address that ever had a host key: none of them has a first use again.\n"
-
-// formatNames is the inverse of parseNames.
-func formatNames(known map[string]bool) []byte {
-	sorted := make([]string, 0, len(known))
-	for name := range known {
-		sorted = append(sorted, name)
-	}
-	slices.Sort(sorted)
-	return []byte(namesHeader + strings.Join(sorted, "\n") + "\n")
-}
-
+// eachLine calls f with each line that is neither empty nor a comment.
 func eachLine(data []byte, f func(line string) error) error {
 	if len(data) > 0 && data[len(data)-1] != '\n' {
-		return errCut
+		return errors.New("it is cut off in the middle of a line")
 	}
 	n := 0
 	for line := range strings.Lines(string(data)) {

@@ -16,17 +16,15 @@ func TestProofDoesNotOverrideAPerson(t *testing.T) {
 	seen := keytest.Sight("e1")
 	seen.Addresses[0].Testimony = &keys.Testimony{By: keytest.Key("e1"), Listed: keytest.Keys("e1 r1 c1"),
 		Proven: keytest.Keys("r1 c1")}
-	revoked := func(k keys.Key) bool { return k.Equal(keytest.Key("c1")) }
-	v := judge(Policy{Name: "app01"}, record{trusted: keytest.Stored("e1", ""), rejected: keytest.Stored("r1", "")},
-		revoked,
-		seen, keytest.Noon)
+	r := record{trusted: keytest.Stored("e1", ""), rejected: keytest.Stored("r1", ""),
+		revoked: keytest.Stored("c1", "")}
+	v := judged(Policy{Name: "app01"}, r, seen, keytest.Noon)
 	if got, want := summary(v), "suspect [e1] revoked[c1] decision"; got != want {
 		t.Errorf("%s; want %s", got, want)
 	}
 	// A key that is revoked vouches for nothing.
-	v = judge(Policy{Name: "app01"}, record{trusted: keytest.Stored("e1 c2", "")}, func(k keys.Key) bool {
-		return k.Equal(keytest.Key("e1"))
-	}, seen, keytest.Noon)
+	r = record{trusted: keytest.Stored("e1 c2", ""), revoked: keytest.Stored("e1", "")}
+	v = judged(Policy{Name: "app01"}, r, seen, keytest.Noon)
 	if got, want := summary(v), "suspect [c2] removed[e1] revoked[e1] withheld decision"; got != want {
 		t.Errorf("%s; want %s", got, want)
 	}
@@ -43,21 +41,21 @@ func testify(said keys.Testimony) keys.Sighting {
 // What is proven is trusted; what is listed without a proof waits, and that is said.
 func TestOnlyWhatIsProvenIsTrusted(t *testing.T) {
 	t.Parallel()
-	none := func(keys.Key) bool { return false }
 	r := record{trusted: keytest.Stored("e1", "")}
-	v := judge(Policy{Name: "app01"}, r, none,
+	v := judged(Policy{Name: "app01"}, r,
 		testify(keys.Testimony{Listed: keytest.Keys("e1 r1"), Proven: keytest.Keys("r1")}), keytest.Noon)
 	if got, want := summary(v), "trusted [e1 r1] added[r1]"; got != want {
 		t.Errorf("proven: %s; want %s", got, want)
 	}
-	v = judge(Policy{Name: "app01"}, r, none, testify(keys.Testimony{Listed: keytest.Keys("e1 r1"),
+	v = judged(Policy{Name: "app01"}, r, testify(keys.Testimony{Listed: keytest.Keys("e1 r1"),
 		Unproven: []keys.Refusal{{Key: keytest.Key("r1"), Err: errors.New("the server refuses to")}}}), keytest.Noon)
-	if got, want := summary(v), "trusted [e1] pending[r1] new[r1] decision"; got != want || len(v.Unproven) != 1 {
+	if got, want := summary(v), "trusted [e1] pending[r1] new[r1] decision"; got != want ||
+		len(v.decision.unproven) != 1 {
 		t.Errorf("not proven: %s; want %s", got, want)
 	}
 	want := []string{"app01 lists ssh-rsa " + keytest.Key("r1").Fingerprint() +
 		" as its key and does not prove to have it: the server refuses to"}
-	if said := v.Reasons(); !slices.Equal(said, want) {
+	if said := v.Reasons; !slices.Equal(said, want) {
 		t.Errorf("it says %q", said)
 	}
 }
@@ -66,19 +64,18 @@ func TestOnlyWhatIsProvenIsTrusted(t *testing.T) {
 // that type is trusted, nor while the server is silent.
 func TestUnknownTypesWait(t *testing.T) {
 	t.Parallel()
-	none := func(keys.Key) bool { return false }
 	p := Policy{Name: "app01", RetireAfter: time.Hour}
 	for _, before := range []string{"e1", "x2 e1"} {
-		v := judge(p, record{trusted: keytest.Stored(before, "")}, none,
+		v := judged(p, record{trusted: keytest.Stored(before, "")},
 			testify(keys.Testimony{Listed: keytest.Keys("e1 x1 w1")}),
 			keytest.Noon)
-		if !keytest.Same(v.Pending, keytest.Keys("x1")) || v.Suspect || len(v.Unproven) > 0 ||
-			v.Decision != (len(v.Leaving) > 0) {
-			t.Errorf("%s, %q", summary(v), v.Reasons())
+		if !keytest.Same(v.Pending, keytest.Keys("x1")) || v.IsSuspect || len(v.decision.unproven) > 0 ||
+			v.NeedsDecision != (len(v.decision.leaving) > 0) {
+			t.Errorf("%s, %q", summary(v), v.Reasons)
 		}
-		later := judge(p, v.change().after, none, keytest.Sight("!"), keytest.Noon)
-		if !keytest.Same(later.Pending, keytest.Keys("x1")) || later.Decision {
-			t.Errorf("silent: %s, %q", summary(later), later.Reasons())
+		later := judged(p, v.decision.change.after, keytest.Sight("!"), keytest.Noon)
+		if !keytest.Same(later.Pending, keytest.Keys("x1")) || later.NeedsDecision {
+			t.Errorf("silent: %s, %q", summary(later), later.Reasons)
 		}
 	}
 }
@@ -89,14 +86,12 @@ func TestTestimonyDoesNotMakeUpForAnotherKey(t *testing.T) {
 	t.Parallel()
 	seen := keytest.Sight("e2 r1")
 	seen.Addresses[0].Testimony = &keys.Testimony{By: keytest.Key("r1"), Listed: keytest.Keys("e1 r1")}
-	v := judge(Policy{Name: "app01"}, record{trusted: keytest.Stored("e1 r1", "")}, func(keys.Key) bool {
-		return false
-	}, seen,
+	v := judged(Policy{Name: "app01"}, record{trusted: keytest.Stored("e1 r1", "")}, seen,
 		keytest.Noon)
 	if got, want := summary(v), "suspect [e1 r1] pending[e2] changed[e2] decision"; got != want {
 		t.Errorf("%s; want %s", got, want)
 	}
-	if said := v.Reasons(); len(said) != 1 || said[0] != "app01 shows another ssh-ed25519 key than the trusted one" {
+	if said := v.Reasons; len(said) != 1 || said[0] != "app01 shows another ssh-ed25519 key than the trusted one" {
 		t.Errorf("it says %q", said)
 	}
 }
