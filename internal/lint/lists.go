@@ -17,7 +17,6 @@ var unfinished = []string{
 	"keeper",
 	"keys",
 	"keys/scan",
-	"keys/trust",
 	"ldm",
 	"ltsconf",
 	"secrets",
