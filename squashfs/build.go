@@ -1,6 +1,7 @@
 package squashfs
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -85,9 +87,6 @@ type Result struct {
 	Read   int64 // bytes of files read for it
 }
 
-// buildTries is how often a tree that changes while it is read is begun anew.
-const buildTries = 5
-
 // Build writes an image of the directory root to out, from out's start on, and cuts out off behind
 // it. It does not sync. The same tree and options give the same bytes.
 //
@@ -99,33 +98,19 @@ func Build(ctx context.Context, out *os.File, root string, options Options) (Res
 	}
 	defer unix.Close(b.root)
 	b.openPrevious()
-	for try := 1; ; try++ {
-		err := b.buildOnce(ctx)
-		var changed *changedError
-		var rot *rotError
-		switch {
-		case errors.As(err, &rot) && b.old != nil:
-			b.dropPrevious(rot)
-		case errors.As(err, &changed) && try < buildTries && ctx.Err() == nil:
-			b.hold[changed.path] = true
-			b.holdChanged()
-		case err != nil:
-			return Result{}, fmt.Errorf("build image of %s: %w", root, err)
-		default:
-			if !b.result.Unchanged {
-				b.warnACLs()
-				b.warnOfMounts()
-				b.warnOfSnapshots()
-			}
-			return b.result, nil
-		}
+	if err := b.retry(ctx, b.buildOnce); err != nil {
+		return Result{}, fmt.Errorf("build image of %s: %w", root, err)
 	}
+	if !b.result.Unchanged {
+		b.warnOfOmissions()
+	}
+	return b.result, nil
 }
 
 // IsUnchanged reports whether Build would make the image that options.Previous is once more, and
 // shows options.Inspector what Build would show it. It writes nothing. Without an index that can be
 // used the answer is no: only a build would tell.
-func IsUnchanged(ctx context.Context, root string, options Options) (bool, error) {
+func IsUnchanged(ctx context.Context, root string, options Options) (isSame bool, err error) {
 	b, err := newBuilder(nil, root, options)
 	if err != nil {
 		return false, err
@@ -135,22 +120,39 @@ func IsUnchanged(ctx context.Context, root string, options Options) (bool, error
 	if b.old == nil && b.options.Inspector == nil {
 		return false, nil
 	}
+	err = b.retry(ctx, func(ctx context.Context) (err error) {
+		isSame, err = b.compareOnce(ctx)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", root, err)
+	}
+	return isSame, nil
+}
+
+// buildTries is how often a tree that changes while it is read is begun anew.
+const buildTries = 5
+
+// retry makes attempts, the next one if the tree changed while it was read, or if the image to
+// build upon proved to be damaged.
+func (b *builder) retry(ctx context.Context, attempt func(context.Context) error) error {
 	for try := 1; ; try++ {
-		same, err := b.compareOnce(ctx)
+		err := attempt(ctx)
 		var changed *changedError
+		var rot *rotError
 		switch {
+		case errors.As(err, &rot) && b.old != nil:
+			b.dropPrevious(rot)
 		case errors.As(err, &changed) && try < buildTries && ctx.Err() == nil:
 			b.hold[changed.path] = true
 			b.holdChanged()
-		case err != nil:
-			return false, fmt.Errorf("read %s: %w", root, err)
 		default:
-			return same, nil
+			return err
 		}
 	}
 }
 
-// compareOnce makes one attempt.
+// compareOnce makes one attempt of IsUnchanged.
 func (b *builder) compareOnce(ctx context.Context) (bool, error) {
 	t, p, err := b.planImage(ctx)
 	if err != nil {
@@ -179,12 +181,7 @@ type builder struct {
 }
 
 func newBuilder(out *os.File, root string, o Options) (*builder, error) {
-	if o.Compression == 0 {
-		o.Compression = Zstd
-	}
-	if o.BlockSize == 0 {
-		o.BlockSize = defaultBlockSize
-	}
+	o.Compression, o.BlockSize = cmp.Or(o.Compression, Zstd), cmp.Or(o.BlockSize, defaultBlockSize)
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)
 	}
@@ -217,19 +214,38 @@ func (b *builder) holdChanged() {
 	}
 }
 
-// warnACLs tells what of a tree squashfs cannot hold.
-func (b *builder) warnACLs() {
-	var paths []string
+// warnOfOmissions tells what of the tree is not in the image.
+func (b *builder) warnOfOmissions() {
+	var acls, covered []string
 	for _, i := range b.tree.inodes {
 		if i.hasACL && !slices.Contains(b.options.SetAnew, i.first.path) {
-			paths = append(paths, i.first.path)
+			acls = append(acls, i.first.path)
 		}
 	}
-	switch n := len(paths); {
+	switch n := len(acls); {
 	case n == 1:
-		b.warn(fmt.Sprintf("the ACL of %s is left out: squashfs cannot hold it", paths[0]))
+		b.warn(fmt.Sprintf("the ACL of %s is left out: squashfs cannot hold it", acls[0]))
 	case n > 1:
-		b.warn(fmt.Sprintf("the ACLs of %s and %d more are left out: squashfs cannot hold them", paths[0], n-1))
+		b.warn(fmt.Sprintf("the ACLs of %s and %d more are left out: squashfs cannot hold them", acls[0], n-1))
+	}
+	for _, e := range b.tree.names {
+		if e.inode.mounted && !b.options.Exclude.Empties(e.path) {
+			covered = append(covered, e.path)
+		}
+	}
+	b.warnOfPaths(covered, " is empty in the image: another file system is mounted there",
+		" are empty in the image: other file systems are mounted there")
+	b.warnOfPaths(b.tree.snapshots, " is left out of the image: it holds snapshots",
+		" are left out of the image: they hold snapshots")
+}
+
+// warnOfPaths warns of paths, if there are any: what follows them in the sentence is one or several.
+func (b *builder) warnOfPaths(paths []string, one, several string) {
+	if len(paths) > 1 {
+		one = several
+	}
+	if len(paths) > 0 {
+		b.warn("/" + strings.Join(paths, ", /") + one)
 	}
 }
 
@@ -342,16 +358,13 @@ func (b *builder) planImage(ctx context.Context) (*tree, *plan, error) {
 
 // readTree reads the tree as it is now and lays the overlay over it.
 func (b *builder) readTree(ctx context.Context) (*tree, error) {
-	w := &treeWalker{
-		exclude: b.options.Exclude, mounts: mapMounts(b.options.Mounts), skip: b.options.SkipSnapshots,
-		old: b.old, hold: b.hold,
-	}
-	root, err := w.walk(ctx, b.root, b.options.Jobs)
+	w := &treeWalker{options: &b.options, old: b.old, hold: b.hold}
+	root, err := w.walk(ctx, b.root)
 	if err != nil {
 		return nil, err
 	}
 	inspect := newInspection(b.options.Inspector)
-	l := &linker{walker: w, files: treeOpener{root: b.root, inspect: inspect}, options: &b.options}
+	l := &linker{walker: w, files: treeOpener{root: b.root, inspect: inspect}}
 	if err := l.linkNames(ctx, root); err != nil {
 		return nil, err
 	}
@@ -360,8 +373,8 @@ func (b *builder) readTree(ctx context.Context) (*tree, error) {
 			return nil, err
 		}
 	}
-	for n := range b.options.Overlay {
-		if err := b.options.Overlay[n].putInto(root); err != nil {
+	for _, file := range b.options.Overlay {
+		if err := file.putInto(root); err != nil {
 			return nil, err
 		}
 	}

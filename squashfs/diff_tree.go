@@ -57,9 +57,7 @@ func (t *tree) listEntries() iter.Seq2[*Entry, error] {
 					e.Path = "."
 				}
 			case unix.S_IFREG:
-				if e.Size = i.stat.size; i.held {
-					e.Size = int64(len(i.data))
-				}
+				e.Size = i.contentSize()
 			case unix.S_IFBLK, unix.S_IFCHR:
 				e.Device = decodeDevice(encodeDevice(i.device))
 			}

@@ -15,14 +15,20 @@ func newImageDigest() imageDigest { return imageDigest{sha256.New()} }
 
 func (d imageDigest) add(b []byte) { d.hash.Write(b) }
 
-// addRange adds a part of an image.
-func (d imageDigest) addRange(image io.ReaderAt, from, to int64) error {
-	n, err := io.Copy(d.hash, io.NewSectionReader(image, from, to-from))
+// hashRange feeds a part of a file to a hash, by way of buf, which may be nil. It returns how far it
+// came; the error is io.EOF where the file ends before.
+func hashRange(h hash.Hash, file io.ReaderAt, from, to int64, buf []byte) (int64, error) {
+	n, err := io.CopyBuffer(h, io.NewSectionReader(file, from, to-from), buf)
 	if err == nil && n < to-from {
 		err = io.EOF
 	}
-	if err != nil {
-		return newReadError(from+n, err)
+	return from + n, err
+}
+
+// addRange adds a part of an image.
+func (d imageDigest) addRange(image io.ReaderAt, from, to int64) error {
+	if at, err := hashRange(d.hash, image, from, to, nil); err != nil {
+		return newReadError(at, err)
 	}
 	return nil
 }

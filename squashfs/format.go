@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -43,20 +44,12 @@ const (
 	maxNameLen = 256
 )
 
-// Superblock flags. Linux looks at flagCompressorOptions alone; the others tell how the image was
-// made.
+// Superblock flags that images of this package have. Linux looks at flagCompressorOptions alone; the
+// others tell how the image was made.
 const (
-	flagUncompressedInodes    = 0x0001
-	flagUncompressedData      = 0x0002
-	flagUncompressedFragments = 0x0008
-	flagNoFragments           = 0x0010
-	flagAlwaysFragments       = 0x0020
-	flagDuplicates            = 0x0040
-	flagExportable            = 0x0080
-	flagUncompressedXattrs    = 0x0100
-	flagNoXattrs              = 0x0200
-	flagCompressorOptions     = 0x0400
-	flagUncompressedIDs       = 0x0800
+	flagDuplicates        = 0x0040
+	flagExportable        = 0x0080
+	flagCompressorOptions = 0x0400
 )
 
 // superblock is the first 96 bytes of an image.
@@ -246,50 +239,39 @@ func splitXattr(name string) (prefix uint16, rest string, ok bool) {
 // offset in there.
 func packInodeRef(start uint64, offset int) uint64 { return start<<16 | uint64(offset) }
 
+// fileTypes are the S_IFMT parts of st_mode, by basic inode type.
+var fileTypes = [...]uint32{
+	typeDirectory:   unix.S_IFDIR,
+	typeFile:        unix.S_IFREG,
+	typeSymlink:     unix.S_IFLNK,
+	typeBlockDevice: unix.S_IFBLK,
+	typeCharDevice:  unix.S_IFCHR,
+	typeFifo:        unix.S_IFIFO,
+	typeSocket:      unix.S_IFSOCK,
+}
+
 // chooseInodeType returns the basic type for a st_mode.
 func chooseInodeType(mode uint32) (uint16, error) {
-	switch mode & unix.S_IFMT {
-	case unix.S_IFDIR:
-		return typeDirectory, nil
-	case unix.S_IFREG:
-		return typeFile, nil
-	case unix.S_IFLNK:
-		return typeSymlink, nil
-	case unix.S_IFBLK:
-		return typeBlockDevice, nil
-	case unix.S_IFCHR:
-		return typeCharDevice, nil
-	case unix.S_IFIFO:
-		return typeFifo, nil
-	case unix.S_IFSOCK:
-		return typeSocket, nil
+	if kind := slices.Index(fileTypes[:], mode&unix.S_IFMT); kind > 0 {
+		return uint16(kind), nil
 	}
 	return 0, fmt.Errorf("no squashfs type for mode %#o", mode)
 }
 
-// decodeFileType is the S_IFMT part of st_mode for an inode type, basic or extended; 0 for an
+// decodeFileType returns the S_IFMT part of st_mode for an inode type, basic or extended; 0 for an
 // unknown one.
 func decodeFileType(inodeType uint16) uint32 {
-	if inodeType >= typeExtDirectory {
-		inodeType -= extended
-	}
-	switch inodeType {
-	case typeDirectory:
-		return unix.S_IFDIR
-	case typeFile:
-		return unix.S_IFREG
-	case typeSymlink:
-		return unix.S_IFLNK
-	case typeBlockDevice:
-		return unix.S_IFBLK
-	case typeCharDevice:
-		return unix.S_IFCHR
-	case typeFifo:
-		return unix.S_IFIFO
-	case typeSocket:
-		return unix.S_IFSOCK
+	if basic := int(toBasicType(inodeType)); basic < len(fileTypes) {
+		return fileTypes[basic]
 	}
 	return 0
+}
+
+func toBasicType(inodeType uint16) uint16 {
+	if inodeType >= typeExtDirectory {
+		return inodeType - extended
+	}
+	return inodeType
 }
 
 // encodeDevice packs a device number as Linux's new_encode_dev does; what is too large for it is

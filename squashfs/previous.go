@@ -119,8 +119,7 @@ func (b *builder) openPrevious() {
 func (b *builder) dropPrevious(reason error) {
 	b.old = nil
 	b.result.Reason = "cannot build upon the previous image: " + reason.Error()
-	var rot *rotError
-	if errors.As(reason, &rot) {
+	if _, isRot := errors.AsType[*rotError](reason); isRot {
 		b.result.Damaged = true
 		b.warn("the previous image is damaged, or its index is another's: " + reason.Error() + "; built clean instead")
 	}
@@ -144,7 +143,7 @@ func readPrevious(from *Previous) (*oldImage, error) {
 		}
 	}
 	b := make([]byte, info.Size())
-	if _, err := io.ReadFull(io.NewSectionReader(from.Index, 0, info.Size()), b); err != nil {
+	if _, err := from.Index.ReadAt(b, 0); err != nil {
 		return nil, fmt.Errorf("read index: %w", err)
 	}
 	p, err := decodeIndex(b)
@@ -180,13 +179,12 @@ const largeIndex = 64 << 20
 func checkIndexSum(index io.ReaderAt, size int64) error {
 	h := sha256.New()
 	body := size - sha256.Size
-	if n, err := io.Copy(h, io.NewSectionReader(index, 0, body)); err != nil {
-		return fmt.Errorf("read index: %w", err)
-	} else if n < body {
-		return errIndexDamaged
-	}
+	_, err := hashRange(h, index, 0, body, nil)
 	var sum [sha256.Size]byte
-	if _, err := index.ReadAt(sum[:], body); err != nil && err != io.EOF {
+	if err == nil {
+		_, err = index.ReadAt(sum[:], body)
+	}
+	if err != nil && err != io.EOF {
 		return fmt.Errorf("read index: %w", err)
 	}
 	if !bytes.Equal(h.Sum(nil), sum[:]) {
@@ -400,16 +398,11 @@ func (from *Previous) verifyRegions(ctx context.Context, most int) (digest [sha2
 }
 
 func (p *oldImage) verifyRegion(r *oldRegion, buf []byte) error {
-	var sum uint32
-	for at, end := r.start, r.start+r.length; at < end; {
-		b := buf[:min(uint64(len(buf)), end-at)]
-		if _, err := p.image.ReadAt(b, int64(at)); err != nil {
-			return err
-		}
-		sum = crc32.Update(sum, castagnoli, b)
-		at += uint64(len(b))
+	h := crc32.New(castagnoli)
+	if _, err := hashRange(h, p.image, int64(r.start), int64(r.start+r.length), buf); err != nil {
+		return err
 	}
-	if sum != r.sum {
+	if h.Sum32() != r.sum {
 		return newRegionRotError(r)
 	}
 	return nil

@@ -95,32 +95,24 @@ func (r *Reader) readInodeBody(e *Entry, c *cursor) (err error) {
 	switch e.inodeType {
 	case typeDirectory:
 		var i directoryInode
-		if err := c.readStruct(&i); err != nil {
-			return err
+		if err = c.readStruct(&i); err == nil {
+			e.Links, e.parent = i.Links, i.Parent
+			err = r.setListing(e, i.Start, i.Offset, uint32(i.Size))
 		}
-		e.Links, e.parent = i.Links, i.Parent
-		return r.setListing(e, i.Start, i.Offset, uint32(i.Size))
 	case typeExtDirectory:
 		var i extDirectoryInode
-		if err := c.readStruct(&i); err != nil {
-			return err
+		if err = c.readStruct(&i); err == nil {
+			e.Links, e.parent, e.xattrs, e.indexCount = i.Links, i.Parent, i.Xattrs, int(i.IndexCount)
+			err = r.setListing(e, i.Start, i.Offset, i.Size)
 		}
-		e.Links, e.parent, e.xattrs = i.Links, i.Parent, i.Xattrs
-		e.indexCount = int(i.IndexCount)
-		return r.setListing(e, i.Start, i.Offset, i.Size)
 	case typeFile:
 		var i fileInode
-		if err := c.readStruct(&i); err != nil {
-			return err
-		}
+		err = c.readStruct(&i)
 		e.Links, e.Size, e.start = 1, int64(i.Size), uint64(i.Start)
 		e.fragment, e.fragmentOffset = i.Fragment, i.FragmentOffset
 	case typeExtFile:
 		var i extFileInode
-		if err := c.readStruct(&i); err != nil {
-			return err
-		}
-		if int64(i.Size) < 0 {
+		if err = c.readStruct(&i); int64(i.Size) < 0 {
 			return fmt.Errorf("size %d", i.Size)
 		}
 		e.Links, e.Size, e.start = i.Links, int64(i.Size), i.Start
@@ -409,13 +401,6 @@ func (l *directoryReader) readEntry(d *dirent) (*Entry, error) {
 	}
 	e.Path = name
 	return e, nil
-}
-
-func toBasicType(inodeType uint16) uint16 {
-	if inodeType >= typeExtDirectory {
-		return inodeType - extended
-	}
-	return inodeType
 }
 
 // comparePaths orders paths as Entries does: component by component, so that what is in "a" comes

@@ -17,7 +17,7 @@ import (
 // be UTF-8.
 func (r *Reader) FS() fs.ReadLinkFS { return imageFS{r} }
 
-// imageFS is fs.ReadLinkFS and fs.ReadDirFS. Sys of what it describes is the *Entry.
+// imageFS is fs.ReadLinkFS. Sys of what it describes is the *Entry.
 type imageFS struct{ r *Reader }
 
 // find returns the entry at name.
@@ -52,14 +52,6 @@ func (f imageFS) ReadLink(name string) (string, error) {
 		return "", &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
 	}
 	return e.Target, nil
-}
-
-func (f imageFS) ReadDir(name string) ([]fs.DirEntry, error) {
-	e, err := f.find("readdir", name)
-	if err != nil {
-		return nil, err
-	}
-	return (&fsEntry{r: f.r, entry: e}).ReadDir(-1)
 }
 
 func (f imageFS) Open(name string) (fs.File, error) {
@@ -138,28 +130,24 @@ func (i fsInfo) ModTime() time.Time { return time.Unix(int64(i.entry.Mtime), 0) 
 func (i fsInfo) IsDir() bool        { return i.entry.IsDir() }
 func (i fsInfo) Sys() any           { return i.entry }
 
-func (i fsInfo) Mode() fs.FileMode {
-	mode := fs.FileMode(i.entry.Mode & 0o777)
-	for bit, flag := range map[uint32]fs.FileMode{
+// modeBits are bits of st_mode above the permission bits, and fileModes its kinds, as package fs has
+// them.
+var (
+	modeBits = map[uint32]fs.FileMode{
 		unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky,
-	} {
+	}
+	fileModes = map[uint32]fs.FileMode{
+		unix.S_IFDIR: fs.ModeDir, unix.S_IFLNK: fs.ModeSymlink, unix.S_IFBLK: fs.ModeDevice,
+		unix.S_IFCHR: fs.ModeDevice | fs.ModeCharDevice, unix.S_IFIFO: fs.ModeNamedPipe, unix.S_IFSOCK: fs.ModeSocket,
+	}
+)
+
+func (i fsInfo) Mode() fs.FileMode {
+	mode := fs.FileMode(i.entry.Mode&0o777) | fileModes[i.entry.kind()]
+	for bit, flag := range modeBits {
 		if i.entry.Mode&bit != 0 {
 			mode |= flag
 		}
-	}
-	switch i.entry.kind() {
-	case unix.S_IFDIR:
-		mode |= fs.ModeDir
-	case unix.S_IFLNK:
-		mode |= fs.ModeSymlink
-	case unix.S_IFBLK:
-		mode |= fs.ModeDevice
-	case unix.S_IFCHR:
-		mode |= fs.ModeDevice | fs.ModeCharDevice
-	case unix.S_IFIFO:
-		mode |= fs.ModeNamedPipe
-	case unix.S_IFSOCK:
-		mode |= fs.ModeSocket
 	}
 	return mode
 }

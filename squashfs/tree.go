@@ -14,9 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
-
-	"ltskeeper/internal/excludes"
 )
 
 // A tree is what goes into an image, in the order of the image: depth first, names bytewise within
@@ -90,6 +89,14 @@ type inode struct {
 func (i *inode) isDir() bool     { return i.mode&unix.S_IFMT == unix.S_IFDIR }
 func (i *inode) isRegular() bool { return i.mode&unix.S_IFMT == unix.S_IFREG }
 
+// contentSize is how many bytes a regular file has in the image.
+func (i *inode) contentSize() int64 {
+	if i.held {
+		return int64(len(i.data))
+	}
+	return i.stat.size
+}
+
 // isIndexed reports whether a later build may take the inode for unchanged if its stat is as it
 // was.
 func (i *inode) isIndexed() bool {
@@ -117,16 +124,13 @@ func (e *changedError) Error() string {
 
 // A treeWalker reads a tree's attributes, several directories at a time.
 type treeWalker struct {
-	exclude *excludes.Patterns
+	options *Options
 	old     *oldImage        // may be nil
 	hold    map[string]bool  // regular files to read into memory at once, because they keep changing
 	mounts  map[string]Mount // what is mounted in the tree, by path; nil if that is not known
-	skip    bool             // snapshots stay out
-	slots   chan struct{}
-	wait    sync.WaitGroup
+	group   *errgroup.Group  // reads directories
 
 	mu        sync.Mutex
-	err       error
 	sets      map[string]*xattrSet
 	room      int64 // bytes that hold may still take
 	volumes   []*volume
@@ -137,13 +141,17 @@ type treeWalker struct {
 const maxHeld = 32 << 20
 
 // walk reads everything below the directory that is open as root.
-func (w *treeWalker) walk(ctx context.Context, root, jobs int) (*treeEntry, error) {
-	w.slots = make(chan struct{}, jobs-1)
-	w.sets = make(map[string]*xattrSet)
-	w.room = maxHeld
+func (w *treeWalker) walk(ctx context.Context, root int) (*treeEntry, error) {
+	w.sets, w.room = make(map[string]*xattrSet), maxHeld
 	if w.old != nil {
 		for _, set := range w.old.sets {
 			w.sets[set.key] = set
+		}
+	}
+	if w.options.Mounts != nil {
+		w.mounts = make(map[string]Mount)
+		for _, m := range w.options.Mounts {
+			w.mounts[m.Path] = m
 		}
 	}
 	var st unix.Statx_t
@@ -162,43 +170,26 @@ func (w *treeWalker) walk(ctx context.Context, root, jobs int) (*treeEntry, erro
 	if err != nil {
 		return nil, fmt.Errorf("open the tree's root: %w", err)
 	}
-	w.readDirectory(ctx, fd, e)
-	w.wait.Wait()
-	return e, w.err
-}
-
-func (w *treeWalker) fail(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.err == nil {
-		w.err = err
-	}
-}
-
-func (w *treeWalker) failed() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.err != nil
+	w.group, ctx = errgroup.WithContext(ctx)
+	w.group.SetLimit(w.options.Jobs)
+	w.group.Go(func() error { return w.readDirectory(ctx, fd, e) })
+	return e, w.group.Wait()
 }
 
 // readDirectory reads the directory that is open as fd, closes it, and goes on with those below.
-func (w *treeWalker) readDirectory(ctx context.Context, fd int, dir *treeEntry) {
+func (w *treeWalker) readDirectory(ctx context.Context, fd int, dir *treeEntry) error {
 	defer unix.Close(fd)
 	if err := ctx.Err(); err != nil {
-		w.fail(err)
-		return
+		return err
 	}
 	if dir.parent != nil && strings.Count(dir.path, "/")+1 >= maxDepth {
-		w.fail(fmt.Errorf("%.100s...: more than %d directories deep", dir.path, maxDepth))
-		return
+		return fmt.Errorf("%.100s...: more than %d directories deep", dir.path, maxDepth)
 	}
 	if err := w.detectVolume(fd, dir); err != nil {
-		w.fail(err)
-		return
+		return err
 	}
 	if err := w.listDirectory(fd, dir); err != nil {
-		w.fail(err)
-		return
+		return err
 	}
 	for _, e := range dir.entries {
 		if !e.inode.isDir() || e.inode.mounted {
@@ -206,22 +197,17 @@ func (w *treeWalker) readDirectory(ctx context.Context, fd int, dir *treeEntry) 
 		}
 		sub, err := openAt(fd, e.name(), unix.O_DIRECTORY)
 		if err != nil {
-			w.fail(wrapVanished(e.path, "open", err))
-			return
+			return wrapVanished(e.path, "open", err)
 		}
-		select {
-		case w.slots <- struct{}{}:
-			w.wait.Go(func() {
-				w.readDirectory(ctx, sub, e)
-				<-w.slots
-			})
-		default:
-			w.readDirectory(ctx, sub, e)
+		read := func() error { return w.readDirectory(ctx, sub, e) }
+		if w.group.TryGo(read) {
+			continue
 		}
-		if w.failed() {
-			return
+		if err := read(); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // detectVolume finds out which volume a folder begins, if it is on another one than the folder
@@ -306,10 +292,10 @@ func (w *treeWalker) listOnce(fd int, dir *treeEntry) error {
 	}
 	slices.Sort(names)
 	dir.entries = make([]*treeEntry, 0, len(names))
-	dir.inode.borrowed = w.exclude.Empties(dir.path)
+	dir.inode.borrowed = w.options.Exclude.Empties(dir.path)
 	for _, name := range names {
 		e := &treeEntry{path: path.Join(dir.path, name), parent: dir}
-		if w.exclude.Match(e.path) {
+		if w.options.Exclude.Match(e.path) {
 			dir.inode.borrowed = true
 			continue
 		}
@@ -317,8 +303,10 @@ func (w *treeWalker) listOnce(fd int, dir *treeEntry) error {
 		if err := statAt(fd, name, &st); err != nil {
 			return fmt.Errorf("stat %s: %w", e.path, err)
 		}
-		if w.skip && holdsSnapshots(dir, name, &st) {
-			w.skipSnapshots(e.path)
+		if w.options.SkipSnapshots && holdsSnapshots(dir, name, &st) {
+			w.mu.Lock()
+			w.snapshots = append(w.snapshots, e.path)
+			w.mu.Unlock()
 			dir.inode.borrowed = true
 			continue
 		}
@@ -345,20 +333,19 @@ func (w *treeWalker) fillInode(dirfd int, name string, e *treeEntry, st *unix.St
 		return fmt.Errorf("%s: %w", e.path, err)
 	}
 	if i.mode&unix.S_IFMT == unix.S_IFLNK {
-		target, err := readTarget(dirfd, name, int(i.stat.size))
-		if err != nil {
+		var err error
+		if i.target, err = readTarget(dirfd, name, int(i.stat.size)); err != nil {
 			return fmt.Errorf("read link %s: %w", e.path, err)
 		}
-		i.target = target
 	}
 	if i.isRegular() {
 		if err := i.volume.checkHoles(e.path, st); err != nil {
 			return err
 		}
-	}
-	if i.isRegular() && w.hold[e.path] {
-		if err := w.holdFile(dirfd, name, e); err != nil {
-			return err
+		if w.hold[e.path] {
+			if err := w.holdFile(dirfd, name, e); err != nil {
+				return err
+			}
 		}
 	}
 	if err := w.readXattrs(dirfd, name, i); err != nil {

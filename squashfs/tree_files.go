@@ -21,12 +21,7 @@ type openTreeDir struct {
 	fd  int
 }
 
-func (o *treeOpener) close() {
-	for _, d := range o.path {
-		unix.Close(d.fd)
-	}
-	o.path = nil
-}
+func (o *treeOpener) close() { o.leave(0) }
 
 // hasChanged says whether a file is not any more what the walk has seen.
 func (o *treeOpener) hasChanged(i *inode) bool {

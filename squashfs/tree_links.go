@@ -37,9 +37,8 @@ func (i *inode) identityIn(mount mountID) identity {
 
 // A linker finds the names that stand for one file, and has them share an inode.
 type linker struct {
-	walker  *treeWalker
-	files   treeOpener
-	options *Options
+	walker *treeWalker
+	files  treeOpener
 }
 
 // linkNames joins the names of a walked tree that stand for the same file. Where the numbers alone
@@ -257,10 +256,7 @@ func (l *linker) hashSuspects(ctx context.Context, suspects []suspect) error {
 	var unknown []*content
 	for n := range suspects {
 		i := suspects[n].inode
-		size := i.stat.size
-		if i.held {
-			size = int64(len(i.data))
-		}
+		size := i.contentSize()
 		if !i.isRegular() || size == 0 {
 			continue
 		}
@@ -272,5 +268,6 @@ func (l *linker) hashSuspects(ctx context.Context, suspects []suspect) error {
 			unknown = append(unknown, c)
 		}
 	}
-	return hashContents(ctx, unknown, l.files.root, l.options.BlockSize, l.options.Jobs, l.files.inspect)
+	o := l.walker.options
+	return hashContents(ctx, unknown, l.files.root, o.BlockSize, o.Jobs, l.files.inspect)
 }

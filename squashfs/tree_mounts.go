@@ -2,7 +2,6 @@ package squashfs
 
 import (
 	"fmt"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,18 +22,6 @@ func findMountID(st *unix.Statx_t) mountID {
 		return mountID{number: st.Mnt_id}
 	}
 	return mountID{device: unix.Mkdev(st.Dev_major, st.Dev_minor)}
-}
-
-// mapMounts is nil if the mounts are not known.
-func mapMounts(list []Mount) map[string]Mount {
-	if list == nil {
-		return nil
-	}
-	byPath := make(map[string]Mount, len(list))
-	for _, m := range list {
-		byPath[m.Path] = m
-	}
-	return byPath
 }
 
 // crossMount compares where an entry is mounted with the table of mounts, which was read before. It
@@ -78,37 +65,4 @@ var snapshotFolders = map[string]bool{".snapshots": true, "timeshift": true, "ti
 func holdsSnapshots(dir *treeEntry, name string, st *unix.Statx_t) bool {
 	isTop := dir.parent == nil || dir.inode.volume != dir.parent.inode.volume
 	return isTop && snapshotFolders[name] && uint32(st.Mode)&unix.S_IFMT == unix.S_IFDIR
-}
-
-func (w *treeWalker) skipSnapshots(path string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.snapshots = append(w.snapshots, path)
-}
-
-// warnOfMounts names the folders that are empty in the image because something is mounted there
-// that is not of the tree.
-func (b *builder) warnOfMounts() {
-	var paths []string
-	for _, e := range b.tree.names {
-		if e.inode.mounted && !b.options.Exclude.Empties(e.path) {
-			paths = append(paths, "/"+e.path)
-		}
-	}
-	switch n := len(paths); {
-	case n == 1:
-		b.warn(paths[0] + " is empty in the image: another file system is mounted there")
-	case n > 1:
-		b.warn(strings.Join(paths, ", ") + " are empty in the image: other file systems are mounted there")
-	}
-}
-
-// warnOfSnapshots names the folders of snapshots that are not in the image.
-func (b *builder) warnOfSnapshots() {
-	switch n := len(b.tree.snapshots); {
-	case n == 1:
-		b.warn("/" + b.tree.snapshots[0] + " is left out of the image: it holds snapshots")
-	case n > 1:
-		b.warn("/" + strings.Join(b.tree.snapshots, ", /") + " are left out of the image: they hold snapshots")
-	}
 }

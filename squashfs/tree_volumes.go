@@ -16,7 +16,7 @@ import (
 type volume struct {
 	mount   mountID
 	device  uint64            // of what is on it, as this build sees it
-	id      [sha256.Size]byte // identifies it for good: see fileSystemID
+	id      [sha256.Size]byte // identifies it for good: see identifyFileSystem
 	scanned int64             // a change from then on, in nanoseconds since 1970, may leave a ctime as it is
 	traits  traits
 	old     int // where the previous index has it; noVolume if nowhere
@@ -41,10 +41,8 @@ func openVolume(fd int, st *unix.Statx_t) (*volume, error) {
 	if err := retryInterrupted(func() error { return unix.Fstatfs(fd, &fs) }); err != nil {
 		return nil, err
 	}
-	v.traits = findTraits(uint32(fs.Type), v.mount)
-	var err error
-	v.id, err = identifyFileSystem(fd)
-	return v, err
+	v.traits, v.id = findTraits(uint32(fs.Type), v.mount), identifyFileSystem(fd, &fs, v.device)
+	return v, nil
 }
 
 // findTraits knows the kinds of file systems by the numbers that statfs gives them.
@@ -128,11 +126,7 @@ func (v *volume) checkHoles(path string, st *unix.Statx_t) error {
 // another device number: by its UUID where the kernel tells that, else by the id that statfs gives,
 // which many file systems make of their UUID. One that has neither is identified by its device
 // number.
-func identifyFileSystem(fd int) ([sha256.Size]byte, error) {
-	var fs unix.Statfs_t
-	if err := retryInterrupted(func() error { return unix.Fstatfs(fd, &fs) }); err != nil {
-		return [sha256.Size]byte{}, err
-	}
+func identifyFileSystem(fd int, fs *unix.Statfs_t, device uint64) [sha256.Size]byte {
 	id := appendStruct(nil, int64(fs.Type))
 	uuid, ok := readFileSystemUUID(fd)
 	if ok {
@@ -143,13 +137,9 @@ func identifyFileSystem(fd int) ([sha256.Size]byte, error) {
 		id = appendStruct(id, fs.Fsid.Val)
 	}
 	if !ok && fs.Fsid == (unix.Fsid{}) {
-		var st unix.Stat_t
-		if err := unix.Fstat(fd, &st); err != nil {
-			return [sha256.Size]byte{}, err
-		}
-		id = appendStruct(id, uint64(st.Dev))
+		id = appendStruct(id, device)
 	}
-	return sha256.Sum256(id), nil
+	return sha256.Sum256(id)
 }
 
 // readFileSystemUUID asks for FS_IOC_GETFSUUID, which Linux has since 6.9.

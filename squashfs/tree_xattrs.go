@@ -51,7 +51,7 @@ func (w *treeWalker) readXattrs(dirfd int, name string, i *inode) error {
 		case !ok || name == "security.selinux":
 			continue // of the file system, or of the host
 		}
-		value, err := getXattr(file, name)
+		value, err := readGrowing(func(buf []byte) (int, error) { return unix.Lgetxattr(file, name, buf) })
 		if errors.Is(err, unix.ENODATA) {
 			return unix.ENOENT // removed since: the directory is listed again
 		}
@@ -90,10 +90,6 @@ func listXattrs(file string) ([]string, error) {
 		names = append(names, string(name))
 	}
 	return names, nil
-}
-
-func getXattr(file, name string) ([]byte, error) {
-	return readGrowing(func(buf []byte) (int, error) { return unix.Lgetxattr(file, name, buf) })
 }
 
 // readGrowing calls with larger buffers until one is large enough.

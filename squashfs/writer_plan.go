@@ -110,10 +110,7 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 		if !i.isRegular() {
 			continue
 		}
-		size := i.stat.size
-		if i.held {
-			size = int64(len(i.data))
-		}
+		size := i.contentSize()
 		if size == 0 {
 			continue
 		}
