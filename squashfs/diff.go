@@ -5,7 +5,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"iter"
+	"slices"
 )
 
 // A Difference is a path that is not the same on both sides of a comparison.
@@ -152,19 +154,11 @@ func (d *comparer) sameXattrs(a, b *Entry) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if len(as) != len(bs) {
-		return false, nil
-	}
-	values := make(map[string][]byte)
-	for _, x := range as {
-		values[x.Name] = x.Value
-	}
-	for _, x := range bs {
-		if value, ok := values[x.Name]; !ok || !bytes.Equal(value, x.Value) {
-			return false, nil
-		}
-	}
-	return true, nil
+	slices.SortFunc(as, compareXattrNames)
+	slices.SortFunc(bs, compareXattrNames)
+	return slices.EqualFunc(as, bs, func(a, b Xattr) bool {
+		return a.Name == b.Name && bytes.Equal(a.Value, b.Value)
+	}), nil
 }
 
 // compareContent reports whether two regular files have equal content.
@@ -188,8 +182,8 @@ func (d *comparer) compareContent(a, b *Entry) (same bool, err error) {
 
 // imageComparer compares the content of files in two images.
 type imageComparer struct {
-	a, b             *Reader
-	bufferA, bufferB [maxBlockSize]byte
+	a, b   *Reader
+	buffer blockPair
 	// The fragment blocks that were compared last, by where they begin.
 	fragmentA, fragmentB uint64
 	fragmentsSame        bool
@@ -206,7 +200,7 @@ func (p *imageComparer) sameFile(a, b *Entry) (bool, error) {
 	}
 	sa, sb := &p.a.super, &p.b.super
 	if sa.BlockSize != sb.BlockSize || sa.Compression != sb.Compression || ca.list.count != cb.list.count {
-		return compareStreams(ca, cb)
+		return p.buffer.compareStreams(ca, cb, a.Size)
 	}
 	for i := int64(0); i < ca.list.count; {
 		if err := cmp.Or(ca.seek(i), cb.seek(i)); err != nil {
@@ -252,7 +246,7 @@ func (p *imageComparer) sameStored(a, b dataBlock) (bool, error) {
 	if a.size != b.size || a.stored != b.stored {
 		return false, nil
 	}
-	bufferA, bufferB := p.bufferA[:a.size], p.bufferB[:b.size]
+	bufferA, bufferB := p.buffer.a[:a.size], p.buffer.b[:b.size]
 	if err := p.a.read(a.at, bufferA); err != nil {
 		return false, err
 	}
@@ -295,30 +289,37 @@ func (p *imageComparer) sameFragments(a, b fragmentEntry) (bool, error) {
 	return p.fragmentsSame, err
 }
 
+// A blockPair is room for a block of each side.
+type blockPair struct{ a, b [maxBlockSize]byte }
+
+// A stream is what a regular file holds, in an image or in a tree.
+type stream interface {
+	io.ReaderAt
+	// countZeros returns how many bytes from an offset on are zeros that are not stored.
+	countZeros(off int64) (int64, error)
+}
+
 // compareStreams compares two contents of one size, whatever their blocks are.
-func compareStreams(a, b *fileReader) (bool, error) {
-	bufA, bufB := make([]byte, 64<<10), make([]byte, 64<<10)
-	for off := int64(0); off < a.size; {
-		zerosA, err := a.countZeros(off)
-		if err != nil {
-			return false, err
-		}
-		zerosB, err := b.countZeros(off)
-		if err != nil {
+func (p *blockPair) compareStreams(a, b stream, size int64) (bool, error) {
+	const most = 64 << 10
+	for off := int64(0); off < size; {
+		zerosA, errA := a.countZeros(off)
+		zerosB, errB := b.countZeros(off)
+		if err := cmp.Or(errA, errB); err != nil {
 			return false, err
 		}
 		if n := min(zerosA, zerosB); n > 0 {
 			off += n
 			continue
 		}
-		n := min(int64(len(bufA)), a.size-off)
-		if k, err := a.ReadAt(bufA[:n], off); int64(k) < n {
+		n := min(most, size-off)
+		if k, err := a.ReadAt(p.a[:n], off); int64(k) < n {
 			return false, err
 		}
-		if k, err := b.ReadAt(bufB[:n], off); int64(k) < n {
+		if k, err := b.ReadAt(p.b[:n], off); int64(k) < n {
 			return false, err
 		}
-		if !bytes.Equal(bufA[:n], bufB[:n]) {
+		if !bytes.Equal(p.a[:n], p.b[:n]) {
 			return false, nil
 		}
 		off += n

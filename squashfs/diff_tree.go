@@ -1,7 +1,6 @@
 package squashfs
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +72,7 @@ type treeComparer struct {
 	r      *Reader
 	tree   *tree
 	opener treeOpener
-	buffer [maxBlockSize]byte
+	buffer blockPair
 }
 
 func (f *treeComparer) sameFile(old, now *Entry) (bool, error) {
@@ -84,8 +83,7 @@ func (f *treeComparer) sameFile(old, now *Entry) (bool, error) {
 	if now.Size == 0 {
 		return true, nil
 	}
-	i := f.tree.inodes[now.Inode-1]
-	same, err := f.compareToTree(c, &content{inode: i, size: now.Size})
+	same, err := f.compareToTree(c, &content{inode: f.tree.inodes[now.Inode-1], size: now.Size})
 	if _, changed := errors.AsType[*changedError](err); changed {
 		return false, nil
 	}
@@ -98,31 +96,8 @@ func (f *treeComparer) compareToTree(c *fileReader, on *content) (bool, error) {
 		return false, err
 	}
 	defer disk.close()
-	for off := int64(0); off < c.size; {
-		i := off / int64(f.r.super.BlockSize)
-		b := f.buffer[:c.blockLen(i)]
-		n, zero, err := disk.readNext(b, off)
-		if err != nil {
-			return false, err
-		}
-		if zero { // perhaps for many blocks, on both sides
-			zeros, err := c.countZeros(off)
-			if err != nil {
-				return false, err
-			}
-			if zeros > 0 {
-				off += min(n, zeros)
-				continue
-			}
-		}
-		want, err := c.readBlock(i)
-		if err != nil {
-			return false, err
-		}
-		if zero && !allZero(want) || !zero && !bytes.Equal(b, want) {
-			return false, nil
-		}
-		off += int64(len(b))
+	if same, err := f.buffer.compareStreams(c, disk, c.size); err != nil || !same {
+		return same, err
 	}
 	return true, disk.checkUnchanged()
 }

@@ -39,10 +39,7 @@ func (d imageDigest) addRegion(length uint64, sum uint32) {
 	}
 }
 
-func (d imageDigest) sum() (sum [sha256.Size]byte) {
-	d.hash.Sum(sum[:0])
-	return sum
-}
+func (d imageDigest) sum() [sha256.Size]byte { return [sha256.Size]byte(d.hash.Sum(nil)) }
 
 // A contentHash tells contents apart: SHA-256 over each block behind a byte of 1, and, where blocks
 // are all zeros, a byte of 0 and how many there are in a row, 64 bits. So it does not depend on
@@ -76,15 +73,14 @@ func (h *contentHash) endZeros() {
 	}
 }
 
-func (h *contentHash) sum() (sum [sha256.Size]byte) {
+func (h *contentHash) sum() [sha256.Size]byte {
 	h.endZeros()
-	h.hash.Sum(sum[:0])
-	return sum
+	return [sha256.Size]byte(h.hash.Sum(nil))
 }
 
 // digest is the SHA-256 of all that decides an image but for the bytes of its contents: trees with
 // the same one, and with the same contents in the same order, have the same image.
-func (t *tree) digest() (sum [sha256.Size]byte) {
+func (t *tree) digest() [sha256.Size]byte {
 	h := sha256.New()
 	le := binary.LittleEndian
 	b := le.AppendUint32(nil, t.time)
@@ -113,6 +109,5 @@ func (t *tree) digest() (sum [sha256.Size]byte) {
 		}
 	}
 	h.Write(b)
-	h.Sum(sum[:0])
-	return sum
+	return [sha256.Size]byte(h.Sum(nil))
 }

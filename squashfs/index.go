@@ -42,21 +42,43 @@ type indexHeader struct {
 	SetBytes    uint32            // of all their names and values, each behind its 32-bit length
 }
 
+// The sections of an index, in order.
+const (
+	volumeSection = iota
+	inodeSection
+	contentSection
+	blockSection
+	groupSection
+	setSection
+	sectionCount
+)
+
+// sectionSizes returns the size in bytes of each section.
+func (h *indexHeader) sectionSizes() [sectionCount]uint64 {
+	inode, content := binary.Size(indexInode{}), binary.Size(indexContent{})
+	if h.Version == indexVersion2 {
+		inode, content = binary.Size(index2Inode{}), binary.Size(index2Content{})
+	}
+	return [sectionCount]uint64{
+		uint64(h.Volumes) * uint64(binary.Size(indexVolume{})), uint64(h.Inodes) * uint64(inode),
+		uint64(h.Contents) * uint64(content), uint64(h.Blocks) * 4,
+		uint64(h.Groups) * uint64(binary.Size(indexGroup{})), uint64(h.SetBytes),
+	}
+}
+
+// size returns the size in bytes of what an index begins with.
+func (h *indexHeader) size() uint64 {
+	if h.Version == indexVersion2 {
+		return uint64(binary.Size(index2Header{}))
+	}
+	return uint64(binary.Size(h))
+}
+
 // totalSize returns the size in bytes of the index that begins with a header.
 func (h *indexHeader) totalSize() uint64 {
-	header, inode, content := any(*h), any(indexInode{}), any(indexContent{})
-	if h.Version == indexVersion2 {
-		header, inode, content = index2Header{}, index2Inode{}, index2Content{}
-	}
-	size := uint64(binary.Size(header)) + uint64(h.SetBytes) + sha256.Size
-	for _, section := range []struct {
-		count  uint32
-		record any
-	}{
-		{h.Volumes, indexVolume{}}, {h.Inodes, inode}, {h.Contents, content}, {h.Blocks, uint32(0)}, {h.Groups,
-			indexGroup{}},
-	} {
-		size += uint64(section.count) * uint64(binary.Size(section.record))
+	size := h.size() + sha256.Size
+	for _, section := range h.sectionSizes() {
+		size += section
 	}
 	return size
 }
@@ -212,57 +234,31 @@ func decodeIndex(b []byte) (*oldImage, error) {
 		h.BlockSize&(h.BlockSize-1) != 0 {
 		return nil, errIndexDamaged
 	}
-	isSound := false
-	if h.Version == indexVersion2 {
-		isSound = p.decodeVersion2(body[binary.Size(index2Header{}):])
-	} else {
-		isSound = p.decodeSections(body[binary.Size(h):])
+	var sections [sectionCount][]byte
+	body = body[h.size():]
+	for n, size := range h.sectionSizes() {
+		sections[n], body = body[:size], body[size:]
 	}
-	if !isSound {
+	decode := p.decodeSections
+	if h.Version == indexVersion2 {
+		decode = p.decodeVersion2
+	}
+	if !decode(sections) {
 		return nil, errIndexDamaged
 	}
 	return p, nil
 }
 
 // decodeSections reads what follows the header.
-func (p *oldImage) decodeSections(b []byte) bool {
-	h := &p.header
-	s := indexSections{rest: b}
-	volumes := s.take(h.Volumes, indexVolume{})
-	inodes := s.take(h.Inodes, indexInode{})
-	contents := s.take(h.Contents, indexContent{})
-	blocks := s.take(h.Blocks, uint32(0))
-	groups := s.take(h.Groups, indexGroup{})
-	sets := s.take(h.SetBytes, byte(0))
-	if s.short || len(s.rest) > 0 {
-		return false
-	}
-	p.volumes = make([]indexVolume, h.Volumes)
-	if _, err := binary.Decode(volumes, binary.LittleEndian, p.volumes); err != nil {
-		return false
-	}
-	return p.decodeGroups(groups) && p.decodeContents(contents, cutWords(blocks)) && p.decodeSets(sets) &&
-		p.decodeInodes(inodes)
+func (p *oldImage) decodeSections(sections [sectionCount][]byte) bool {
+	p.volumes = make([]indexVolume, p.header.Volumes)
+	_, err := binary.Decode(sections[volumeSection], binary.LittleEndian, p.volumes)
+	return err == nil && p.decodeGroups(sections[groupSection]) &&
+		p.decodeContents(sections[contentSection], cutWords(sections[blockSection])) &&
+		p.decodeSets(sections[setSection]) && p.decodeInodes(sections[inodeSection])
 }
 
-// indexSections cuts an index into its parts.
-type indexSections struct {
-	rest  []byte
-	short bool
-}
-
-// take cuts n records off.
-func (s *indexSections) take(n uint32, record any) []byte {
-	size := uint64(n) * uint64(binary.Size(record))
-	if s.short = s.short || size > uint64(len(s.rest)); s.short {
-		return nil
-	}
-	b := s.rest[:size]
-	s.rest = s.rest[size:]
-	return b
-}
-
-// cut takes a number of 32 or 64 bits off the front of b.
+// cutUint32 takes a number of 32 bits off the front of b, cutUint64 one of 64 bits.
 func cutUint32(b *[]byte) (v uint32) {
 	v = binary.LittleEndian.Uint32(*b)
 	*b = (*b)[4:]

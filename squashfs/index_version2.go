@@ -68,23 +68,14 @@ func parseIndexHeader(b []byte) (h indexHeader, err error) {
 
 // decodeVersion2 reads what follows the header in an index of indexVersion2: only what says where
 // data is in the image.
-func (p *oldImage) decodeVersion2(b []byte) bool {
-	h := &p.header
-	s := indexSections{rest: b}
-	s.take(h.Inodes, index2Inode{})
-	contents := s.take(h.Contents, index2Content{})
-	words := cutWords(s.take(h.Blocks, uint32(0)))
-	groups := s.take(h.Groups, indexGroup{})
-	s.take(h.SetBytes, byte(0))
-	if s.short || len(s.rest) > 0 {
-		return false
-	}
+func (p *oldImage) decodeVersion2(sections [sectionCount][]byte) bool {
+	contents, words := sections[contentSection], cutWords(sections[blockSection])
 	var converted []byte
 	var sizes []uint32
 	for len(contents) > 0 {
 		var c index2Content
 		n, err := binary.Decode(contents, binary.LittleEndian, &c)
-		count := countOwnBlocks(c.Size, int(h.BlockSize))
+		count := countOwnBlocks(c.Size, int(p.header.BlockSize))
 		if err != nil || c.Size > math.MaxInt64/2 || count > int64(len(words)) {
 			return false
 		}
@@ -103,5 +94,5 @@ func (p *oldImage) decodeVersion2(b []byte) bool {
 		}
 		words, sizes = words[count:], append(sizes, runs...)
 	}
-	return len(words) == 0 && p.decodeGroups(groups) && p.decodeContents(converted, sizes)
+	return len(words) == 0 && p.decodeGroups(sections[groupSection]) && p.decodeContents(converted, sizes)
 }

@@ -133,6 +133,18 @@ func (f *treeFile) holeLength(offset int64) int64 {
 	return min(f.data, f.size) - offset
 }
 
+// countZeros returns how many bytes from the offset on are in a hole.
+func (f *treeFile) countZeros(offset int64) (int64, error) { return f.holeLength(offset), nil }
+
+// ReadAt fills b from the offset on. Like readNext, it is made for reading forward; inspectors see
+// nothing of it.
+func (f *treeFile) ReadAt(b []byte, offset int64) (int, error) {
+	if _, err := f.read(b, offset); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
 // read fills b from the offset on and says whether it is all zeros.
 func (f *treeFile) read(b []byte, offset int64) (zero bool, err error) {
 	if f.fd < 0 {

@@ -17,8 +17,10 @@ type xattrSet struct {
 	index uint32 // in the image's table, once it is written
 }
 
+func compareXattrNames(a, b Xattr) int { return strings.Compare(a.Name, b.Name) }
+
 func newXattrSet(attrs []Xattr) *xattrSet {
-	slices.SortFunc(attrs, func(a, b Xattr) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(attrs, compareXattrNames)
 	var key []byte
 	for _, a := range attrs {
 		key = appendString(appendString(key, a.Name), string(a.Value))
