@@ -175,7 +175,7 @@ func (s *Store) readFindings(g *Generation) (f findings) {
 		return f
 	}
 	f.lacksModules = kernels.CheckModules(old.FS(), *kernel) != nil
-	f.isUnreadable = checkCompression(old.FS(), *kernel, old.Info().Compression) != nil
+	f.isUnreadable = checkCompression(old.FS(), *kernel, old.Compressor()) != nil
 	return f
 }
 
@@ -211,9 +211,9 @@ func (s *Store) checkSize(current *Generation, dir string) error {
 		return err
 	}
 	defer img.Close()
-	if before := old.Info().Size; img.Info().Size < before/2 {
+	if before := old.Size(); img.Size() < before/2 {
 		return fmt.Errorf("the image would shrink from %d MB to %d MB: is the tree complete?", before>>20,
-			img.Info().Size>>20)
+			img.Size()>>20)
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func (i *openedImage) holds(e *squashfs.Entry, path string) (bool, error) {
 // lends reports whether an entry may be a folder that has its time from the image, as one that was
 // left empty has.
 func (i *openedImage) lends(e *squashfs.Entry) bool {
-	return e.IsDir() && e.Links == 2 && int64(e.Mtime) == i.Info().Time.Unix()
+	return e.IsDir() && e.Links == 2 && int64(e.Mtime) == i.Time().Unix()
 }
 
 // ReadFile returns the content of a file of the current image, nil if there is no such file or no

@@ -165,7 +165,7 @@ func TestMounts(t *testing.T) {
 		}
 	}
 	for _, dir := range []string{"proc", "tmp", "bind"} {
-		if e := mustLookup(t, r, dir); !e.IsDir() || int64(e.Mtime) != r.Info().Time.Unix() {
+		if e := mustLookup(t, r, dir); !e.IsDir() || int64(e.Mtime) != r.Time().Unix() {
 			t.Errorf("%s: got %+v", dir, e)
 		}
 	}
@@ -403,7 +403,7 @@ func TestSuperblockTime(t *testing.T) {
 		1000: {Exclude: exclude}, 2000: {}, 77: {Time: time.Unix(77, 0)}, 0: {Time: time.Unix(0, 0)},
 		5000: {Overlay: []OverlayFile{{Path: "x", Mtime: time.Unix(5000, 0)}}},
 	} {
-		if got := buildAndOpen(t, c.root, o).Info().Time.Unix(); got != want {
+		if got := buildAndOpen(t, c.root, o).Time().Unix(); got != want {
 			t.Errorf("got %d, want %d", got, want)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 func DiffTree(ctx context.Context, r *Reader, root string, o Options) ([]Difference, error) {
 	b, err := newBuilder(nil, root, Options{
 		Exclude: o.Exclude, Mounts: o.Mounts, SkipSnapshots: o.SkipSnapshots, Overlay: o.Overlay, IDOffset: o.IDOffset,
-		Time: r.Info().Time,
+		Time: r.Time(),
 	})
 	if err != nil {
 		return nil, err

@@ -35,17 +35,6 @@ type Reader struct {
 	zeroMetadata  atomic.Pointer[[]byte] // what a metadata block of zeros is before it is expanded
 }
 
-// ImageInfo is what an image says of itself.
-type ImageInfo struct {
-	Compression Compression
-	BlockSize   int
-	Time        time.Time // when it was made, or the time that stands for it
-	Inodes      int
-	Fragments   int   // fragment blocks
-	IDs         int   // different users and groups
-	Size        int64 // in bytes, without the padding at the end
-}
-
 // Open reads the superblock and the tables' outlines of an image of size bytes, padding included.
 func Open(src io.ReaderAt, size int64) (*Reader, error) {
 	r := &Reader{
@@ -80,19 +69,17 @@ func (r *Reader) open(size int64) error {
 	case s.BlockSize < minBlockSize || s.BlockSize > maxBlockSize || s.BlockSize != 1<<log || int(s.BlockLog) != log:
 		return fmt.Errorf("block size %d (log %d)", s.BlockSize, s.BlockLog)
 	}
-	d, err := newDecoder(s.compressor())
+	d, err := newDecoder(r.Compressor())
 	if err != nil {
 		return err
 	}
 	r.decoders.New = func() any {
-		d, _ := newDecoder(s.compressor()) // no error, as there was none above
+		d, _ := newDecoder(r.Compressor()) // no error, as there was none above
 		return d
 	}
 	r.decoders.Put(d)
 	return r.openTables()
 }
-
-func (s *superblock) compressor() Compression { return Compression(s.Compression) }
 
 // openTables finds the tables from the image's end to its middle, each of which must end before the
 // one that follows.
@@ -162,18 +149,14 @@ func (r *Reader) openXattrTables(end uint64) (start uint64, err error) {
 	return header.KeysStart, r.openMetadataTable(&r.xattrKeys)
 }
 
-// Info returns what the superblock says.
-func (r *Reader) Info() ImageInfo {
-	return ImageInfo{
-		Compression: r.super.compressor(),
-		BlockSize:   int(r.super.BlockSize),
-		Time:        time.Unix(int64(r.super.Time), 0),
-		Inodes:      int(r.super.Inodes),
-		Fragments:   int(r.super.Fragments),
-		IDs:         int(r.super.IDs),
-		Size:        int64(r.super.BytesUsed),
-	}
-}
+// Compressor returns what the image's blocks are compressed by.
+func (r *Reader) Compressor() Compression { return Compression(r.super.Compression) }
+
+// Time returns when the image was made, or the time that stands for it.
+func (r *Reader) Time() time.Time { return time.Unix(int64(r.super.Time), 0) }
+
+// Size returns the image's size in bytes, without the padding at the end.
+func (r *Reader) Size() int64 { return int64(r.super.BytesUsed) }
 
 // read fills p from the image at offset at.
 func (r *Reader) read(at uint64, p []byte) error {

@@ -1,6 +1,7 @@
 package squashfs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -62,16 +63,14 @@ func (r *Reader) readInode(ref uint64) (*Entry, error) {
 		return nil, err
 	}
 	kind := decodeFileType(header.Type)
-	if kind == 0 {
+	switch {
+	case kind == 0:
 		return nil, fmt.Errorf("inode %d: unknown type %d", header.Number, header.Type)
-	}
-	if header.Number == 0 || header.Number > r.super.Inodes {
+	case header.Number == 0 || header.Number > r.super.Inodes:
 		return nil, fmt.Errorf("inode %d is not one of %d", header.Number, r.super.Inodes)
-	}
-	if header.Mode&^0o7777 != 0 {
+	case header.Mode&^0o7777 != 0:
 		return nil, fmt.Errorf("inode %d: mode %#o", header.Number, header.Mode)
-	}
-	if int(header.UID) >= len(r.ids) || int(header.GID) >= len(r.ids) {
+	case int(header.UID) >= len(r.ids) || int(header.GID) >= len(r.ids):
 		return nil,
 			fmt.Errorf("inode %d: owner %d or group %d of %d", header.Number, header.UID, header.GID, len(r.ids))
 	}
@@ -332,10 +331,7 @@ func (l *directoryReader) next() (*dirent, error) {
 
 func (l *directoryReader) readDirent() (*dirent, error) {
 	if l.count == 0 {
-		if err := l.consume(12); err != nil {
-			return nil, err
-		}
-		if err := l.at.readStruct(&l.header); err != nil {
+		if err := cmp.Or(l.consume(12), l.at.readStruct(&l.header)); err != nil {
 			return nil, err
 		}
 		if l.header.Count >= maxHeaderEntries {
@@ -344,10 +340,7 @@ func (l *directoryReader) readDirent() (*dirent, error) {
 		l.count = int(l.header.Count) + 1
 	}
 	var entry directoryEntry
-	if err := l.consume(8); err != nil {
-		return nil, err
-	}
-	if err := l.at.readStruct(&entry); err != nil {
+	if err := cmp.Or(l.consume(8), l.at.readStruct(&entry)); err != nil {
 		return nil, err
 	}
 	size := int(entry.NameSize) + 1

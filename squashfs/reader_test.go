@@ -158,13 +158,13 @@ func TestEntriesStops(t *testing.T) {
 	}
 }
 
-func TestInfo(t *testing.T) {
+func TestSuperblock(t *testing.T) {
 	t.Parallel()
 	image := mksquashfs(t, smallTree(t).root, "-comp", "gzip", "-b", "65536", "-mkfs-time", "1234567890")
-	info := openImage(t, image).Info()
-	if info.Compression != Gzip || info.BlockSize != 65536 || !info.Time.Equal(time.Unix(1234567890, 0)) ||
-		info.Inodes != 42 || info.IDs != 1 || info.Size == 0 {
-		t.Errorf("%+v", info)
+	r := openImage(t, image)
+	if s := r.super; r.Compressor() != Gzip || s.BlockSize != 65536 || !r.Time().Equal(time.Unix(1234567890, 0)) ||
+		s.Inodes != 42 || s.IDs != 1 || r.Size() == 0 {
+		t.Errorf("%+v", s)
 	}
 }
 

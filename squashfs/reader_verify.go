@@ -31,13 +31,13 @@ func (r *Reader) Verify(ctx context.Context) error {
 		layouts: make(map[blockLayout]bool),
 		seed:    maphash.MakeSeed(),
 	}
-	for _, step := range []func(context.Context){v.checkTables, v.checkInodes, v.checkFragments, v.checkEntries,
-		v.checkLinks} {
+	for _, step := range []func(context.Context){v.checkTables, v.checkInodes, v.checkFragments, v.checkEntries} {
 		step(ctx)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
+	v.checkLinks()
 	return errors.Join(v.problems...)
 }
 
@@ -356,7 +356,7 @@ func (v *verifier) readLayout(c *fileReader) (blockLayout, error) {
 }
 
 // checkLinks checks that each inode has as many names as it says.
-func (v *verifier) checkLinks(context.Context) {
+func (v *verifier) checkLinks() {
 	if len(v.problems) > 0 {
 		return // names may be missing for another reason
 	}

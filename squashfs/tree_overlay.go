@@ -38,10 +38,8 @@ func (f *OverlayFile) putBelow(dir *treeEntry) error {
 		return errors.New("no path from the root, without a slash in front")
 	}
 	components := strings.Split(f.Path, "/")
-	for _, c := range components {
-		if len(c) > maxNameLen {
-			return errors.New("name too long")
-		}
+	if slices.ContainsFunc(components, func(name string) bool { return len(name) > maxNameLen }) {
+		return errors.New("name too long")
 	}
 	last := len(components) - 1
 	for i, name := range components[:last] {
@@ -55,16 +53,20 @@ func (f *OverlayFile) putBelow(dir *treeEntry) error {
 			return fmt.Errorf("%s is no directory", path)
 		}
 	}
-	if f.ContentOnly {
-		at, found := dir.find(components[last])
-		if !found || !dir.entries[at].inode.isRegular() {
-			return errors.New("the tree has no regular file there")
-		}
+	at, found := dir.find(components[last])
+	switch {
+	case f.ContentOnly && (!found || !dir.entries[at].inode.isRegular()):
+		return errors.New("the tree has no regular file there")
+	case f.ContentOnly:
 		i := dir.entries[at].inode
 		i.held, i.data, i.replaced = true, f.Content, true
 		return nil
+	case found && dir.entries[at].inode.isDir():
+		return errors.New("the tree has a directory there")
+	case !found:
+		dir.entries = slices.Insert(dir.entries, at, nil)
 	}
-	e := &treeEntry{path: f.Path, parent: dir, inode: &inode{
+	dir.entries[at] = &treeEntry{path: f.Path, parent: dir, inode: &inode{
 		mode:     unix.S_IFREG | uint32(f.Mode.Perm()),
 		mtime:    clampTime(f.Mtime.Unix()),
 		borrowed: f.Mtime.IsZero(),
@@ -72,15 +74,6 @@ func (f *OverlayFile) putBelow(dir *treeEntry) error {
 		held:     true,
 		data:     f.Content,
 	}}
-	at, found := dir.find(components[last])
-	if !found {
-		dir.entries = slices.Insert(dir.entries, at, e)
-		return nil
-	}
-	if dir.entries[at].inode.isDir() {
-		return errors.New("the tree has a directory there")
-	}
-	dir.entries[at] = e
 	return nil
 }
 

@@ -20,8 +20,8 @@ func (w *treeWalker) mapOwners(e *treeEntry, offset uint32) error {
 			case i.mounted:
 				*id = 0 // of a file system that is not in the image
 			default:
-				return fmt.Errorf("%s belongs to user %d and group %d, and id-offset says that ids are %d to %d: change its owner, or exclude it",
-					e.shown(), i.uid, i.gid, offset, offset+idRange-1)
+				return fmt.Errorf("/%s belongs to user %d and group %d, and id-offset says that ids are %d to %d: change its owner, or exclude it",
+					e.path, i.uid, i.gid, offset, offset+idRange-1)
 			}
 		}
 		if err := w.mapCapabilities(e, offset); err != nil {
@@ -35,9 +35,6 @@ func (w *treeWalker) mapOwners(e *treeEntry, offset uint32) error {
 	}
 	return nil
 }
-
-// shown is an entry's path for a person.
-func (e *treeEntry) shown() string { return "/" + e.path }
 
 // The value of security.capability, from linux/capability.h: revision 3 is revision 2 with the user
 // that is root in the namespace behind it, in 32 bits.
@@ -64,8 +61,8 @@ func (w *treeWalker) mapCapabilities(e *treeEntry, offset uint32) error {
 			continue
 		}
 		if len(value) != capabilityV3Size || binary.LittleEndian.Uint32(value[capabilityV2Size:]) != offset {
-			return fmt.Errorf("the capabilities of %s are those of another user namespace than id-offset says: set them anew with setcap, or exclude it",
-				e.shown())
+			return fmt.Errorf("the capabilities of /%s are those of another user namespace than id-offset says: set them anew with setcap, or exclude it",
+				e.path)
 		}
 		magic := binary.LittleEndian.Uint32(value)&^uint32(capabilityRevision) | capabilityV2
 		binary.LittleEndian.PutUint32(value, magic)

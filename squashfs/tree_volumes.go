@@ -41,15 +41,16 @@ func openVolume(fd int, st *unix.Statx_t) (*volume, error) {
 	if err := retryInterrupted(func() error { return unix.Fstatfs(fd, &fs) }); err != nil {
 		return nil, err
 	}
-	v.traits, v.id = findTraits(uint32(fs.Type), v.mount), identifyFileSystem(fd, &fs, v.device)
+	v.traits, v.id = findTraits(uint32(fs.Type), v.mount, maxOverlays), identifyFileSystem(fd, &fs, v.device)
 	return v, nil
 }
 
-// findTraits knows the kinds of file systems by the numbers that statfs gives them.
-func findTraits(kind uint32, mount mountID) traits {
+// findTraits knows the kinds of file systems by the numbers that statfs gives them. Overlays may be
+// stacked depth times.
+func findTraits(kind uint32, mount mountID, depth int) traits {
 	switch kind {
 	case unix.OVERLAYFS_SUPER_MAGIC:
-		return findOverlayTraits(mount, maxOverlays)
+		return findOverlayTraits(mount, depth)
 	case unix.FUSE_SUPER_MAGIC:
 		// What a FUSE file system shows is its server's invention. virtiofs has the same number,
 		// and the host's ctimes.
@@ -103,10 +104,7 @@ func findLayerTraits(folder string, depth int) (t traits, known bool) {
 	if unix.Statfs(folder, &fs) != nil || statAt(unix.AT_FDCWD, folder, &st) != nil {
 		return traits{}, false
 	}
-	if kind := uint32(fs.Type); kind != unix.OVERLAYFS_SUPER_MAGIC {
-		return findTraits(kind, findMountID(&st)), true
-	}
-	return findOverlayTraits(findMountID(&st), depth-1), true
+	return findTraits(uint32(fs.Type), findMountID(&st), depth-1), true
 }
 
 // maxUnbelievedHoles is how many bytes more than it takes on the disk a file is read where holes

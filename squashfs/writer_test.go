@@ -258,7 +258,7 @@ func TestDepth(t *testing.T) {
 	if err := r.Verify(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if n := r.Info().Inodes; n != maxDepth {
+	if n := r.super.Inodes; n != maxDepth {
 		t.Errorf("%d inodes, want %d", n, maxDepth)
 	}
 	deeper(1)
@@ -311,7 +311,7 @@ func TestDebianRoot(t *testing.T) {
 		}
 		for _, d := range different {
 			if d.Old == nil || d.New == nil || !d.New.IsDir() || !slices.Equal(d.What, []string{"mtime"}) ||
-				int64(d.New.Mtime) != ours.Info().Time.Unix() {
+				int64(d.New.Mtime) != ours.Time().Unix() {
 				t.Errorf("%s: %v", d.Path, d.What)
 			}
 		}
