@@ -239,7 +239,8 @@ func (b *builder) warnOfOmissions() {
 		" are left out of the image: they hold snapshots")
 }
 
-// warnOfPaths warns of paths, if there are any: what follows them in the sentence is one or several.
+// warnOfPaths warns of paths, if there are any: what follows them in the sentence is one or
+// several.
 func (b *builder) warnOfPaths(paths []string, one, several string) {
 	if len(paths) > 1 {
 		one = several

@@ -15,8 +15,8 @@ func newImageDigest() imageDigest { return imageDigest{sha256.New()} }
 
 func (d imageDigest) add(b []byte) { d.hash.Write(b) }
 
-// hashRange feeds a part of a file to a hash, by way of buf, which may be nil. It returns how far it
-// came; the error is io.EOF where the file ends before.
+// hashRange feeds a part of a file to a hash, by way of buf, which may be nil. It returns how far
+// it came; the error is io.EOF where the file ends before.
 func hashRange(h hash.Hash, file io.ReaderAt, from, to int64, buf []byte) (int64, error) {
 	n, err := io.CopyBuffer(h, io.NewSectionReader(file, from, to-from), buf)
 	if err == nil && n < to-from {

@@ -44,8 +44,8 @@ const (
 	maxNameLen = 256
 )
 
-// Superblock flags that images of this package have. Linux looks at flagCompressorOptions alone; the
-// others tell how the image was made.
+// Superblock flags that images of this package have. Linux looks at flagCompressorOptions alone;
+// the others tell how the image was made.
 const (
 	flagDuplicates        = 0x0040
 	flagExportable        = 0x0080

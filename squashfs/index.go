@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 )
@@ -57,7 +58,7 @@ const (
 func (h *indexHeader) sectionSizes() [sectionCount]uint64 {
 	inode, content := binary.Size(indexInode{}), binary.Size(indexContent{})
 	if h.Version == indexVersion2 {
-		inode, content = binary.Size(index2Inode{}), binary.Size(index2Content{})
+		inode, content = index2InodeSize, index2ContentSize
 	}
 	return [sectionCount]uint64{
 		uint64(h.Volumes) * uint64(binary.Size(indexVolume{})), uint64(h.Inodes) * uint64(inode),
@@ -69,7 +70,7 @@ func (h *indexHeader) sectionSizes() [sectionCount]uint64 {
 // size returns the size in bytes of what an index begins with.
 func (h *indexHeader) size() uint64 {
 	if h.Version == indexVersion2 {
-		return uint64(binary.Size(index2Header{}))
+		return index2HeaderSize
 	}
 	return uint64(binary.Size(h))
 }
@@ -239,18 +240,36 @@ func decodeIndex(b []byte) (*oldImage, error) {
 	for n, size := range h.sectionSizes() {
 		sections[n], body = body[:size], body[size:]
 	}
-	decode := p.decodeSections
-	if h.Version == indexVersion2 {
-		decode = p.decodeVersion2
-	}
-	if !decode(sections) {
+	if !p.decodeSections(sections) {
 		return nil, errIndexDamaged
 	}
 	return p, nil
 }
 
+// parseIndexHeader reads what an index begins with. That of indexVersion2 is converted, but for its
+// version.
+func parseIndexHeader(b []byte) (h indexHeader, err error) {
+	if _, err = binary.Decode(b, binary.LittleEndian, &h); err != nil || h.Magic != indexMagic {
+		return h, errIndexDamaged
+	}
+	switch {
+	case h.Version == indexVersion:
+		return h, nil
+	case h.Version != indexVersion2:
+		return h, fmt.Errorf("its index has version %d, and this program reads %d", h.Version, indexVersion)
+	case len(b) < index2HeaderSize:
+		return h, errIndexDamaged
+	}
+	_, err = binary.Decode(convertIndex2Header(b[:index2HeaderSize]), binary.LittleEndian, &h)
+	return h, err
+}
+
 // decodeSections reads what follows the header.
 func (p *oldImage) decodeSections(sections [sectionCount][]byte) bool {
+	if p.header.Version == indexVersion2 {
+		return p.decodeGroups(sections[groupSection]) &&
+			p.decodeContents(sections[contentSection], cutWords(sections[blockSection]))
+	}
 	p.volumes = make([]indexVolume, p.header.Volumes)
 	_, err := binary.Decode(sections[volumeSection], binary.LittleEndian, p.volumes)
 	return err == nil && p.decodeGroups(sections[groupSection]) &&
@@ -297,12 +316,19 @@ func cutWords(b []byte) []uint32 {
 // decodeContents reads contents, whose blocks have the sizes that are given, one list after the
 // other.
 func (p *oldImage) decodeContents(b []byte, sizes []uint32) bool {
+	cutSizes, isVersion2 := cutBlockSizes, p.header.Version == indexVersion2
+	if isVersion2 {
+		cutSizes = cutBlockWords
+	}
 	p.contents = make([]oldContent, p.header.Contents)
 	for n := range p.contents {
 		c := &p.contents[n]
 		c.number = uint32(n)
 		c.size = int64(cutUint64(&b))
 		region := oldRegion{start: cutUint64(&b)}
+		if isVersion2 {
+			cutUint64(&b) // how many bytes are zeros
+		}
 		region.sum = cutUint32(&b)
 		group := cutUint32(&b)
 		c.offset, c.hashed = int(cutUint32(&b)), cutUint32(&b) != 0
@@ -319,7 +345,7 @@ func (p *oldImage) decodeContents(b []byte, sizes []uint32) bool {
 			continue
 		}
 		var ok bool
-		if c.blocks, region.length, ok = cutBlockSizes(&sizes, count, p.header.BlockSize); !ok {
+		if c.blocks, region.length, ok = cutSizes(&sizes, count, p.header.BlockSize); !ok {
 			return false
 		}
 		c.region = &region

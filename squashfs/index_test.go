@@ -47,6 +47,25 @@ func TestOldIndex(t *testing.T) {
 	}
 }
 
+// index2Header begins an index of indexVersion2.
+type index2Header struct {
+	Magic       uint64
+	Version     uint32
+	Encoder     uint32
+	Compression uint32
+	BlockSize   uint32
+	Image       [sha256.Size]byte
+	Tree        [sha256.Size]byte
+	FileSystem  [sha256.Size]byte
+	Scanned     int64
+	Inodes      uint32
+	Contents    uint32
+	Blocks      uint32
+	Groups      uint32
+	Sets        uint32
+	SetBytes    uint32
+}
+
 // oldIndex makes an index of indexVersion2 of one that a build has written.
 func oldIndex(t testing.TB, index []byte) []byte {
 	t.Helper()
@@ -56,7 +75,7 @@ func oldIndex(t testing.TB, index []byte) []byte {
 	}
 	rest := index[binary.Size(indexHeader{}) : len(index)-sha256.Size]
 	rest = rest[len(p.volumes)*binary.Size(indexVolume{})+len(p.inodes)*binary.Size(indexInode{}):]
-	inodes := make([]byte, len(p.inodes)*binary.Size(index2Inode{}))
+	inodes := make([]byte, len(p.inodes)*index2InodeSize)
 	var contents, blocks []byte
 	h := index2Header{
 		Magic: indexMagic, Version: indexVersion2, Encoder: p.header.Encoder, Compression: p.header.Compression,

@@ -157,7 +157,7 @@ func readPrevious(from *Previous) (*oldImage, error) {
 // checkIndexSize makes sure that an index has the size that its header tells. One that was
 // replaced, or is as long as somebody made it, costs no memory and no time.
 func checkIndexSize(index io.ReaderAt, size int64) error {
-	b := make([]byte, min(size, int64(binary.Size(index2Header{})))) // the longer of the two
+	b := make([]byte, min(size, index2HeaderSize)) // the longer of the two
 	if _, err := index.ReadAt(b, 0); err != nil && err != io.EOF {
 		return fmt.Errorf("read index: %w", err)
 	}
@@ -207,16 +207,15 @@ func (p *oldImage) checkImage() error {
 	if _, err := binary.Decode(b[:], binary.LittleEndian, &p.super); err != nil {
 		return err
 	}
-	head := superblockSize + len(encodeCompressorOptions(Compression(p.header.Compression)))
-	sb := &p.super
-	if sb.Magic != magic || sb.InodeTable < uint64(head) || sb.BytesUsed < sb.InodeTable ||
+	head, sb := p.headSize(), &p.super
+	if sb.Magic != magic || sb.InodeTable < head || sb.BytesUsed < sb.InodeTable ||
 		sb.BytesUsed > uint64(info.Size()) {
 		return newRotError("its superblock")
 	}
 	if info.Size() != padSize(int64(sb.BytesUsed)) {
 		return newRotError("its length")
 	}
-	regions, err := p.listRegions(uint64(head))
+	regions, err := p.listRegions(head)
 	if err != nil {
 		return err
 	}
@@ -234,6 +233,11 @@ func (p *oldImage) checkImage() error {
 		return newRotError("its superblock or a table")
 	}
 	return nil
+}
+
+// headSize is how many bytes stand in front of the data.
+func (p *oldImage) headSize() uint64 {
+	return uint64(superblockSize + len(encodeCompressorOptions(Compression(p.header.Compression))))
 }
 
 // listRegions lists all regions that are not empty in the order of the image, where they must touch
@@ -376,23 +380,20 @@ func (from *Previous) Sample(ctx context.Context, regions int) error {
 }
 
 func (from *Previous) verifyRegions(ctx context.Context, most int) (digest [sha256.Size]byte, err error) {
+	var regions []*oldRegion
 	p, err := readPrevious(from)
-	if err != nil {
-		return digest, fmt.Errorf("verify image: %w", err)
-	}
-	regions,
-		err := p.listRegions(uint64(superblockSize + len(encodeCompressorOptions(Compression(p.header.Compression)))))
-	if err != nil {
-		return digest, fmt.Errorf("verify image: %w", err)
+	if err == nil {
+		regions, err = p.listRegions(p.headSize())
 	}
 	buf := make([]byte, 1<<20)
-	for n := 0; n < len(regions); n += max(1, len(regions)/most) {
+	for n := 0; err == nil && n < len(regions); n += max(1, len(regions)/most) {
 		if err := ctx.Err(); err != nil {
 			return digest, err
 		}
-		if err := p.verifyRegion(regions[n], buf); err != nil {
-			return digest, fmt.Errorf("verify image: %w", err)
-		}
+		err = p.verifyRegion(regions[n], buf)
+	}
+	if err != nil {
+		return digest, fmt.Errorf("verify image: %w", err)
 	}
 	return p.header.Image, nil
 }

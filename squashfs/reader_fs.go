@@ -130,8 +130,8 @@ func (i fsInfo) ModTime() time.Time { return time.Unix(int64(i.entry.Mtime), 0) 
 func (i fsInfo) IsDir() bool        { return i.entry.IsDir() }
 func (i fsInfo) Sys() any           { return i.entry }
 
-// modeBits are bits of st_mode above the permission bits, and fileModes its kinds, as package fs has
-// them.
+// modeBits are bits of st_mode above the permission bits, and fileModes its kinds, as package fs
+// has them.
 var (
 	modeBits = map[uint32]fs.FileMode{
 		unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky,
