@@ -3,8 +3,6 @@ package clientfs
 import (
 	"io/fs"
 	"os"
-	"slices"
-	"strings"
 	"syscall"
 )
 
@@ -47,21 +45,6 @@ func (f folderFS) Open(name string) (fs.File, error) {
 	return f.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
-func (f folderFS) ReadDir(name string) ([]fs.DirEntry, error) {
-	d, err := f.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	dir, ok := d.(fs.ReadDirFile)
-	if !ok {
-		return nil, &fs.PathError{Op: "readdir", Path: name, Err: syscall.ENOTDIR}
-	}
-	entries, err := dir.ReadDir(-1)
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
-	return entries, err
-}
-
 // unopened is a file that was not opened.
 type unopened struct{ info fs.FileInfo }
 
@@ -70,4 +53,8 @@ func (d unopened) Close() error               { return nil }
 
 func (d unopened) Read([]byte) (int, error) {
 	return 0, &fs.PathError{Op: "read", Path: d.info.Name(), Err: syscall.EINVAL}
+}
+
+func (d unopened) ReadDir(int) ([]fs.DirEntry, error) {
+	return nil, &fs.PathError{Op: "readdir", Path: d.info.Name(), Err: syscall.ENOTDIR}
 }

@@ -104,7 +104,7 @@ func (m *globMatch) matchNode(n *globNode, from positions) (to positions) {
 		}
 	case globAny, globSet:
 		for p := range from.all {
-			if p < len(m.name) && !m.leadingPeriod(p) && (n.op == globAny || n.set.has(m.name[p])) {
+			if p < len(m.name) && !m.leadingPeriod(p) && (n.op == globAny || n.set[m.name[p]]) {
 				to.add(p + 1)
 			}
 		}
@@ -212,10 +212,7 @@ func (s positions) all(yield func(int) bool) {
 	}
 }
 
-type byteSet [4]uint64
-
-func (s *byteSet) add(c byte)      { s[c/64] |= 1 << (c % 64) }
-func (s *byteSet) has(c byte) bool { return s[c/64]>>(c%64)&1 == 1 }
+type byteSet [256]bool
 
 // parseGlob compiles one component of a pattern. Brackets and groups that are never closed, which
 // fnmatch takes for ordinary characters, are errors: an exclude that means something else than it
@@ -330,9 +327,7 @@ func (p *globParser) parseSet() (*byteSet, error) {
 				return nil, fmt.Errorf("[:%s:] is no character class", name)
 			}
 			for c := range 128 {
-				if class(byte(c)) {
-					set.add(byte(c))
-				}
+				set[c] = set[c] || class(byte(c))
 			}
 			p.rest = rest
 			continue
@@ -352,12 +347,12 @@ func (p *globParser) parseSet() (*byteSet, error) {
 			}
 		}
 		for c := int(low); c <= int(high); c++ {
-			set.add(byte(c))
+			set[c] = true
 		}
 	}
 	if not {
 		for i := range set {
-			set[i] = ^set[i]
+			set[i] = !set[i]
 		}
 	}
 	return set, nil
