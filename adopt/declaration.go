@@ -67,7 +67,7 @@ func separateConfs(dir string, found Found) error {
 			data = []byte(farm.BuiltinLTSConf) // which is so without it
 		}
 		own := found.Chroots[i].Name + ".lts.conf"
-		if path := filepath.Join(dir, own); !exists(path) {
+		if path := filepath.Join(dir, own); !isThere(path) {
 			if err := writeFile(path, data, 0o644); err != nil {
 				return err
 			}
@@ -77,7 +77,7 @@ func separateConfs(dir string, found Found) error {
 	return nil
 }
 
-// readConfToday reads the lts.conf that the clients of a chroot use, nil if there is none.
+// readConfToday reads the lts.conf that the clients of a chroot use, or nil.
 func readConfToday(dir, tftp string, c farm.Chroot) ([]byte, error) {
 	if !filepath.IsAbs(tftp) {
 		tftp = filepath.Join(dir, tftp)

@@ -62,8 +62,8 @@ func Discover(m *host.Machine) Found {
 	found.findRoots(bases)
 	found.TFTP = findTFTP(m, conf)
 	found.findExcludes(m, conf)
-	found.Initrd = exists(m.Path("usr/share/ltsp/ltsp"))
-	if path := m.Path("etc/ltsp/ssh_known_hosts"); found.Initrd || exists(path) {
+	found.Initrd = isThere(m.Path("usr/share/ltsp/ltsp"))
+	if path := m.Path("etc/ltsp/ssh_known_hosts"); found.Initrd || isThere(path) {
 		found.KnownHosts = path
 	}
 	for _, s := range conf.Settings {
@@ -91,7 +91,7 @@ func (found *Found) findRoots(bases []string) {
 				continue
 			}
 			found.Chroots = append(found.Chroots, farm.Chroot{Name: name, Path: path})
-			if exists(filepath.Join(images, name+".img")) {
+			if isThere(filepath.Join(images, name+".img")) {
 				own++
 			}
 		}
@@ -254,7 +254,7 @@ func isFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-func exists(path string) bool {
+func isThere(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
 }

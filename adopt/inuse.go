@@ -11,7 +11,7 @@ import (
 // InUse is what clients are sent to today and is not declared.
 type InUse struct {
 	Servers []string
-	Port    string // the one SSH port of theirs, "" if none is said
+	Port    string // their SSH port, "" if lts.conf does not set it
 	Notes   []Note
 }
 

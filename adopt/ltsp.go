@@ -72,11 +72,11 @@ func (found *Found) findExcludes(m *host.Machine, conf host.LTSPConf) {
 	found.Include = slices.DeleteFunc(fewer, func(p string) bool { return !slices.Contains(usual, p) })
 }
 
-// readPatterns reads a list of excludes. isThere is false if there is no such file; one that cannot
-// be read is empty.
-func readPatterns(path string) (list []string, isThere bool) {
+// readPatterns reads a list of excludes. isGiven is false if the file does not exist; one that
+// cannot be read is empty.
+func readPatterns(path string) (list []string, isGiven bool) {
 	text, _ := regular.Read(path, regular.MaxText)
-	return parsePatterns(string(text)), exists(path)
+	return parsePatterns(string(text)), isThere(path)
 }
 
 // parsePatterns returns the lines of a list of excludes that can be taken over.

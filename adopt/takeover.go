@@ -33,7 +33,7 @@ type Taken struct {
 // ltskeeper writes their files: the lines of every known_hosts in a chroot or in etc/ltsp of the
 // machine, and the machine's own public host keys under the name `server`, go to known_hosts.local;
 // the lts.conf that clients use, the one under TFTP before the root's, becomes the admin's own, if
-// there is none yet.
+// that does not exist yet.
 //
 // An exact copy of each file that a later update may replace is kept in the folder `adopted` beside
 // the declaration; that copy is what allows the update to replace it.
@@ -73,7 +73,7 @@ func (t *transfer) takeChroot(c farm.Chroot) error {
 		return err
 	}
 	defer root.Close()
-	// take hands on what was read, unless it is not there or ltskeeper's own.
+	// take calls do, unless the file that was read does not exist or is ltskeeper's own.
 	take := func(data []byte, err error, do func() error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist), err == nil && derive.IsOurs(data):

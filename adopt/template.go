@@ -16,15 +16,15 @@ import (
 var templateText string
 
 var declarationTemplate = template.Must(template.New("ltskeeper.toml").Funcs(template.FuncMap{
-	"quote": farm.Quote, "join": strings.Join, "setting": formatSetting, "excludes": Found.listExcludes,
+	"quote": farm.QuoteTOML, "join": strings.Join, "setting": formatSetting, "excludes": Found.listExcludes,
 }).Parse(templateText))
 
 // formatSetting returns a setting, as a comment with its default if there is no value.
 func formatSetting(key, value, byDefault string) string {
 	if value == "" {
-		return fmt.Sprintf("# %s = %s", key, farm.Quote(byDefault))
+		return fmt.Sprintf("# %s = %s", key, farm.QuoteTOML(byDefault))
 	}
-	return fmt.Sprintf("%s = %s", key, farm.Quote(value))
+	return fmt.Sprintf("%s = %s", key, farm.QuoteTOML(value))
 }
 
 // listExcludes returns the patterns of a chroot. If some of the usual ones are not to be left out,

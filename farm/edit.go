@@ -48,7 +48,7 @@ func (f *Farm) AddServer(s Server) error {
 }
 
 // RemoveServer removes the file that declares the server, and the server from f. If no server has
-// that name, the error is an *UnknownError.
+// that name, the error wraps an *UnknownError.
 //
 // The declaration is read again and checked without the server. If that shows mistakes, nothing is
 // removed and the error is Mistakes.
@@ -76,7 +76,7 @@ func (s Server) format() []byte {
 		if len(values) > 0 {
 			quoted := make([]string, len(values))
 			for i, v := range values {
-				quoted[i] = Quote(v)
+				quoted[i] = QuoteTOML(v)
 			}
 			fmt.Fprintf(&b, "%s = [%s]\n", key, strings.Join(quoted, ", "))
 		}
@@ -100,8 +100,8 @@ func (s Server) format() []byte {
 	return b.Bytes()
 }
 
-// Quote returns s as a TOML string. Those of JSON are a subset.
-func Quote(s string) string {
+// QuoteTOML returns s as a TOML string. Those of JSON are a subset.
+func QuoteTOML(s string) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

@@ -7,8 +7,8 @@
 // and RemoveServer change one file of servers.d, and only if the declaration is sound with the
 // change.
 //
-// It opens no network connection, and looks at no key and into no client root: whether a server
-// answers or a chroot is one is found out by others.
+// It opens no network connection, and reads no key and no client root: other packages find out
+// whether a server answers and whether a chroot is one.
 package farm
 
 import (
@@ -41,10 +41,10 @@ type Farm struct {
 	Aliases     []Alias // as declared
 	LTSP        LTSP
 	Metrics     Metrics
-	// HashKnownHosts tells whether names stand in known_hosts as hashes.
+	// HashKnownHosts reports whether names are hashed in known_hosts.
 	HashKnownHosts bool
 
-	// KnownHostsLocal is what stands in known_hosts.local, nil without one. OpenSSH reads every
+	// KnownHostsLocal is the content of known_hosts.local, nil without one. OpenSSH reads every
 	// line of it.
 	KnownHostsLocal []byte
 

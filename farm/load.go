@@ -17,14 +17,6 @@ import (
 	"ltskeeper/ltsconf"
 )
 
-// The files beside ltskeeper.toml.
-const (
-	serversDir      = "servers.d"
-	ltsConfName     = "lts.conf"
-	knownHostsLocal = "known_hosts.local"
-	adoptedDir      = "adopted"
-)
-
 // Load reads the declaration whose ltskeeper.toml is at path, and all that belongs to it. If
 // anything in it is wrong, the error is Mistakes and names all of it.
 func Load(path string) (*Farm, error) { return loadChanged(path, nil) }
@@ -119,8 +111,8 @@ func newFarm(path string) *Farm {
 	}
 }
 
-// readFile reads a file of the declaration, of up to limit bytes. It returns nil if there is none;
-// missing is the mistake that this is, nil if it is none.
+// readFile reads a file of the declaration, of up to limit bytes. It returns nil if the file does
+// not exist and adds missing, unless that is nil.
 func (l *loader) readFile(path string, limit int64, missing *Mistake) *source {
 	text, err := regular.Read(path, limit)
 	switch {
@@ -151,7 +143,8 @@ func (l *loader) addUnreadable(path string, err error) {
 }
 
 // readLTSConf reads a source of lts.conf. What would cost clients their settings, or run as code on
-// them, is a mistake. What they read otherwise than it was meant is none; ltsconf.Check finds it.
+// them, is a mistake. What they read differently from what was meant is not; ltsconf.Check finds
+// it.
 func (l *loader) readLTSConf(path string, missing *Mistake) {
 	if l.farm.ltsConfs[path] != nil {
 		return

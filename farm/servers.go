@@ -43,8 +43,8 @@ func (l *loader) readServers() {
 	}
 }
 
-// readServerFiles reads the files of servers.d that declare a server. Editors and package managers
-// leave others there, hidden or with another ending.
+// readServerFiles reads the files of servers.d that declare a server. It ignores what editors and
+// package managers leave there: hidden files, and files with another ending.
 func (l *loader) readServerFiles() (sources []*source) {
 	dir := l.farm.ServersDir()
 	entries, err := os.ReadDir(dir)
@@ -142,8 +142,8 @@ func (l *loader) readServer(s *source) {
 	l.farm.Servers = append(l.farm.Servers, server)
 }
 
-// claimName notes who has a name or an address. Each leads to one server: keys are trusted for all
-// names of theirs.
+// claimName records which server has a name or an address. Each may belong to one server only,
+// because keys are trusted for all names of a server.
 func (l *loader) claimName(p place, name, role string) {
 	c := canonical(name)
 	o, isTaken := l.owners[c]
@@ -176,11 +176,11 @@ func (p place) checkPin(pin string) {
 	}
 }
 
-// checkPorts makes sure that the servers of each list have one port, which they do only if all
-// have: the default list holds every server. It is the few that differ that are mistaken.
+// checkPorts checks that all servers have the same port: clients know one port per list, and the
+// default list holds every server. The mistake is in the files of the minority.
 func (l *loader) checkPorts() {
 	count := map[int]int{}
-	var common portAt
+	var common portAt // the port of most servers
 	for _, p := range l.ports {
 		count[p.port]++
 	}

@@ -49,7 +49,7 @@ func (l *loader) readSettings() {
 	})
 }
 
-// pathReader returns what reads a path.
+// pathReader returns a function that reads a path.
 func pathReader(to *string) func(place) { return func(p place) { p.readPath(to) } }
 
 func (l *loader) readCollect(p place) {
@@ -72,7 +72,7 @@ func (l *loader) readCollect(p place) {
 // agent is the identity that is not a path.
 const agent = "agent"
 
-// userName is what useradd takes, and what cannot be an option.
+// userName matches what useradd accepts and what cannot be taken for an option.
 var userName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9._-]{0,31}\$?$`)
 
 // readLogin reads the login of [collect].
@@ -220,8 +220,8 @@ type aliasAt struct {
 	name string
 }
 
-// checkAliases makes sure that an alias is no server's own name: keys of several would be trusted
-// for it.
+// checkAliases checks that an alias is not a server's own name: the keys of several servers would
+// be trusted for it.
 func (l *loader) checkAliases() {
 	seen := map[string]bool{}
 	for _, a := range l.aliases {
@@ -290,7 +290,7 @@ func (p place) checkExclude(pattern string) string {
 	return pattern
 }
 
-// idRange is how many ids a user namespace has.
+// idRange is the number of ids that a user namespace has.
 const idRange = 1 << 16
 
 // checkMountPoint checks where in a client root something is mounted, and returns that relative to
@@ -318,8 +318,7 @@ func (l *loader) checkChrootName(p place, name string) {
 	}
 }
 
-// readClients reads each [[client]]. Where there is none, binaries of [balance] may be in [client]
-// as well.
+// readClients reads each [[client]]. Without one, [client] may hold the binaries of [balance].
 func (l *loader) readClients(p place) {
 	if p.value.kind == tableKind && p.value.table.find("match") == nil {
 		p.readTable(readers{"binaries": pathReader(&l.farm.Balance.Binaries)})
@@ -328,8 +327,8 @@ func (l *loader) readClients(p place) {
 	p.readTables(l.readClient)
 }
 
-// sectionName is what may be between the brackets of a section of lts.conf: MACs, IP addresses,
-// host names, and globs of them.
+// sectionName matches what may be between the brackets of a section of lts.conf: MACs, IP
+// addresses, host names, and globs of them.
 var sectionName = regexp.MustCompile(`^[A-Za-z0-9._:*?-]+$`)
 
 // readClient reads a [[client]].
@@ -421,5 +420,5 @@ func (p place) checkGroup(name string) {
 	}
 }
 
-// nameFile returns how a file of servers.d is called in a sentence.
+// nameFile returns the name of a file of servers.d for a sentence.
 func nameFile(file string) string { return serversDir + "/" + filepath.Base(file) }

@@ -37,7 +37,7 @@ type source struct {
 	mistakes *Mistakes // of all files
 }
 
-// A table is a TOML table that remembers where everything in it stands.
+// A table is a TOML table that knows the position of everything in it.
 type table struct{ fields []field }
 
 // A field is a key of a table with its value.
@@ -102,7 +102,7 @@ func keyParts(e *unstable.Node) []field {
 	return parts
 }
 
-// find returns the field with that name, nil if there is none.
+// find returns the field with that name, or nil.
 func (t *table) find(name string) *field {
 	i := slices.IndexFunc(t.fields, func(f field) bool { return f.name == name })
 	if i < 0 {

@@ -10,14 +10,14 @@ import (
 // on Debian, and with older TFTP servers.
 var LTSPTFTPFolders = []string{"srv/tftp/ltsp", "var/lib/tftpboot/ltsp", "tftpboot/ltsp"}
 
-// A TFTPFolder is a folder that a TFTP server is told to serve.
+// A TFTPFolder is a folder that a TFTP server is configured to serve.
 type TFTPFolder struct {
-	Path string // as the server is told, not below the root of the machine
-	File string // the file that tells it
+	Path string // as it is configured, not below the root of the machine
+	File string // the file that configures it
 }
 
-// ReadTFTPFolders returns the folders that dnsmasq and tftpd-hpa are told to serve, in the order in
-// which they are told. Files that cannot be read are returned as errors.
+// ReadTFTPFolders returns the folders that dnsmasq and tftpd-hpa are configured to serve, in the
+// order of the files. Files that cannot be read are returned as errors.
 func (m *Machine) ReadTFTPFolders() (folders []TFTPFolder, unread []error) {
 	files, unread := m.readDnsmasqFiles()
 	others, unreadOthers := m.ReadAll("etc/default/tftpd-hpa")

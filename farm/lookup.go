@@ -1,0 +1,118 @@
+package farm
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"ltskeeper/internal/remedy"
+	"ltskeeper/internal/spelling"
+)
+
+// An UnknownError says that something of that name is not declared.
+type UnknownError struct {
+	Kind    string // "server" or "chroot"
+	Name    string
+	Nearest string   // what may have been meant, or ""
+	Known   []string // what is declared
+}
+
+// maxKnown is how many names fit into a sentence.
+const maxKnown = 10
+
+func (e *UnknownError) Error() string {
+	text := fmt.Sprintf("there is no %s %q", e.Kind, e.Name)
+	switch n := len(e.Known); {
+	case e.Nearest != "":
+		return text + fmt.Sprintf("; did you mean %s?", e.Nearest)
+	case n == 0:
+		return text + ", nor any other"
+	case n == 1:
+		return text + "; there is " + e.Known[0]
+	case n <= maxKnown:
+		return text + "; there are " + strings.Join(e.Known, ", ")
+	}
+	return text + fmt.Sprintf("; there are %d others", len(e.Known))
+}
+
+// NewUnknownError returns an UnknownError with what may have been meant.
+func NewUnknownError(kind, name string, known []string) *UnknownError {
+	return &UnknownError{kind, name, spelling.FindNearest(name, known), known}
+}
+
+// FindServer returns the server with that name, without regard to case. If there is none, the error
+// wraps an *UnknownError.
+func (f *Farm) FindServer(name string) (Server, error) {
+	for _, s := range f.Servers {
+		if strings.EqualFold(s.Name, name) {
+			return s, nil
+		}
+	}
+	var err error = NewUnknownError("server", name, f.ServerNames())
+	if len(f.Servers) == 0 && nameProblem(name) == "" {
+		err = remedy.AttachTo(err, remedy.If{Condition: "it is a new one", Then: remedy.Command{"server", "add", name}})
+	}
+	return Server{}, err
+}
+
+// FindChroot returns the chroot with that name, or an *UnknownError.
+func (f *Farm) FindChroot(name string) (Chroot, error) {
+	for _, c := range f.Chroots {
+		if c.Name == name {
+			return c, nil
+		}
+	}
+	return Chroot{}, NewUnknownError("chroot", name, f.ChrootNames())
+}
+
+// ServerNames returns the names of all servers, sorted.
+func (f *Farm) ServerNames() (names []string) {
+	for _, s := range f.Servers {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// ChrootNames returns the names of all chroots, as declared.
+func (f *Farm) ChrootNames() (names []string) {
+	for _, c := range f.Chroots {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// Names returns all names of a server that clients may use: never those that an address resolves
+// to.
+func (s Server) Names() []string { return slices.Concat([]string{s.Name}, s.Aliases, s.Addresses) }
+
+// ListUndeclared returns those of the names that no server and no alias has, each once. What a
+// shell would work out is not a name.
+func (f *Farm) ListUndeclared(names []string) (undeclared []string) {
+	known := map[string]bool{}
+	for _, s := range f.Servers {
+		for _, name := range s.Names() {
+			known[strings.ToLower(name)] = true
+		}
+	}
+	for _, a := range f.Aliases {
+		known[strings.ToLower(a.Name)] = true
+	}
+	for _, name := range names {
+		if c := strings.ToLower(name); !known[c] && !strings.ContainsAny(name, "\"$`\\") {
+			known[c] = true
+			undeclared = append(undeclared, name)
+		}
+	}
+	return undeclared
+}
+
+// Members returns the servers that an alias is for.
+func (f *Farm) Members(a Alias) (members []Server) {
+	isOf := func(group string) bool { return slices.Contains(a.Groups, group) }
+	for _, s := range f.Servers {
+		if len(a.Groups) == 0 || slices.ContainsFunc(s.Groups, isOf) {
+			members = append(members, s)
+		}
+	}
+	return members
+}
