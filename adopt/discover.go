@@ -59,7 +59,7 @@ func Discover(m *host.Machine) Found {
 	if dir := conf.ServerValue("BASE_DIR"); dir != "" {
 		bases = slices.Insert(bases, 0, m.Path(dir))
 	}
-	found.findRoots(bases)
+	found.findRoots(m, bases)
 	found.TFTP = findTFTP(m, conf)
 	found.findExcludes(m, conf)
 	found.Initrd = isThere(m.Path("usr/share/ltsp/ltsp"))
@@ -78,7 +78,7 @@ func Discover(m *host.Machine) Found {
 }
 
 // findRoots finds the client roots, and chooses the folder that holds the most images of them.
-func (found *Found) findRoots(bases []string) {
+func (found *Found) findRoots(m *host.Machine, bases []string) {
 	most := 0
 	for _, base := range bases {
 		entries, _ := os.ReadDir(base)
@@ -100,7 +100,7 @@ func (found *Found) findRoots(bases []string) {
 		}
 	}
 	if found.Images == "" && len(found.Chroots) > 0 {
-		if base := filepath.Dir(found.Chroots[0].Path); base != bases[0] {
+		if base := filepath.Dir(found.Chroots[0].Path); base != m.Path("srv/ltsp") {
 			found.Images = filepath.Join(base, "images")
 		}
 	}

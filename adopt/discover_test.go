@@ -76,6 +76,14 @@ func TestDiscover(t *testing.T) {
 				},
 			},
 		},
+		"LTSP elsewhere, without an image yet": {
+			roots: []string{"data/ltsp/x86_64"},
+			files: map[string]string{"etc/ltsp/ltsp.conf": "[server]\nBASE_DIR=/data/ltsp\n"},
+			want: Found{
+				Chroots: []farm.Chroot{{Name: "x86_64", Path: "/data/ltsp/x86_64"}},
+				Images:  "/data/ltsp/images",
+			},
+		},
 		"LTSP's own excludes replaced": {
 			roots: []string{"srv/ltsp/a"},
 			files: map[string]string{
