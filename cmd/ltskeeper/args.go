@@ -152,7 +152,8 @@ func readWords(app *cli.App, args []string) (l typedLine, mistake error) {
 	return l, mistake
 }
 
-// splitOption is the options in a word with their dashes, and what is glued to it as a value.
+// splitOption returns the options in a word, with their dashes, and the value after "=", if there
+// is one.
 func splitOption(word string) (names []string, value string, glued bool) {
 	if strings.HasPrefix(word, "--") {
 		name, value, glued := strings.Cut(word, "=")
@@ -196,12 +197,12 @@ func (o option) check() error {
 	return nil
 }
 
-// rootCommand is the program itself as a command, which has the others below it.
+// rootCommand returns the program itself as a command above all others.
 func rootCommand(app *cli.App) *cli.Command {
 	return &cli.Command{HelpName: app.Name, Subcommands: app.Commands}
 }
 
-// commandPath is how a command is typed, without the program's name: "server add".
+// commandPath returns how a command is typed, without the program's name: "server add".
 func commandPath(c *cli.Command) string {
 	_, path, _ := strings.Cut(c.HelpName, " ")
 	return path
@@ -227,7 +228,7 @@ func findCommand(app *cli.App, words []string) (c *cli.Command, arguments []stri
 // it.
 func isRunnable(c *cli.Command) bool { return len(c.Subcommands) == 0 || c.ArgsUsage != "" }
 
-// allCommands is every command that people type, each before those below it.
+// allCommands returns every command that people type, each before those below it.
 func allCommands(app *cli.App) []*cli.Command {
 	var all []*cli.Command
 	var add func(above *cli.Command)
@@ -241,14 +242,13 @@ func allCommands(app *cli.App) []*cli.Command {
 	return all
 }
 
-// runnableCommands is those of all commands that do something by themselves.
+// runnableCommands returns the commands that do something by themselves.
 func runnableCommands(app *cli.App) []*cli.Command {
 	return slices.DeleteFunc(allCommands(app), func(c *cli.Command) bool { return !isRunnable(c) })
 }
 
-// allFlags is every option there is, by each way to type it, like "--quiet" and "-q". An option of
-// one name is the same kind of option for every command, so that it can be read before the command
-// is known.
+// allFlags returns every option by each way to type it, such as "--quiet" and "-q". Options of one
+// name are of one kind in all commands, so that they can be read before the command is known.
 func allFlags(app *cli.App) map[string]cli.Flag {
 	all := flagsByName(app.Flags)
 	for _, c := range allCommands(app) {

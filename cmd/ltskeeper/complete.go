@@ -143,7 +143,7 @@ func (t *tool) findCandidates(app *cli.App, words []string) []candidate {
 	return append(at.commands(), at.arguments()...)
 }
 
-// expandHome is a path as a shell will take it, for which it is not yet time.
+// expandHome expands a leading ~/, as the shell will when the line is run.
 func expandHome(path string) string {
 	if rest, ok := strings.CutPrefix(path, "~/"); ok {
 		return filepath.Join(os.Getenv("HOME"), rest)
@@ -151,7 +151,7 @@ func expandHome(path string) string {
 	return path
 }
 
-// readStatus is what is on record, nothing if that is not sound.
+// readStatus returns what is on record. It is empty if the record cannot be read.
 func (at *cursor) readStatus() *keeper.Status {
 	status, err := keeper.New(at.farm()).ReadStatus()
 	if err != nil {
@@ -160,7 +160,7 @@ func (at *cursor) readStatus() *keeper.Status {
 	return status
 }
 
-// commands is those below the one that was typed.
+// commands returns the commands below the one that was typed.
 func (at *cursor) commands() []candidate {
 	if len(at.args) > 0 {
 		return nil
@@ -176,8 +176,8 @@ func describeCommands(above *cli.Command) []candidate {
 	return found
 }
 
-// options is those of the command, and those of every command, but for what was given and cannot be
-// given twice.
+// options returns the options of the command and those of every command. Those that were given and
+// cannot be repeated are left out.
 func (at *cursor) options(typed typedLine) []candidate {
 	var found []candidate
 	for _, f := range slices.Concat(at.command.Flags, at.app.Flags) {
@@ -190,7 +190,8 @@ func (at *cursor) options(typed typedLine) []candidate {
 	return found
 }
 
-// values is what the value of an option may be, in a word that begins with something else.
+// values returns what the value of an option may be. Each candidate begins with prefix, such as
+// "--format=".
 func (at *cursor) values(o option, prefix string) []candidate {
 	s, own := completions[commandPath(at.command)].options[o.name()]
 	if !own {
@@ -208,7 +209,7 @@ func (at *cursor) values(o option, prefix string) []candidate {
 	return found
 }
 
-// arguments is what may stand in the place that the cursor is at.
+// arguments returns what the argument at the cursor may be.
 func (at *cursor) arguments() []candidate {
 	sources, n := completions[commandPath(at.command)].arguments, len(at.args)
 	if len(sources) == 0 || n >= len(sources) && !takesMany(at.command) {
@@ -220,10 +221,10 @@ func (at *cursor) arguments() []candidate {
 
 func listFiles(*cursor) []candidate { return []candidate{anyFile} }
 
-// anything is what nobody can know beforehand.
+// anything is the source for values that cannot be known beforehand.
 func anything(*cursor) []candidate { return nil }
 
-// chooseFrom is a fixed choice.
+// chooseFrom is the source for a fixed list of words.
 func chooseFrom(words []string) source {
 	return func(*cursor) []candidate {
 		var found []candidate
@@ -275,13 +276,13 @@ func listChroots(at *cursor) []candidate {
 	return found
 }
 
-// namesChroot says whether a chroot was typed first.
+// namesChroot reports whether the first argument is a chroot.
 func (at *cursor) namesChroot() bool {
 	return len(at.args) > 0 &&
 		slices.ContainsFunc(at.farm().Chroots, func(c farm.Chroot) bool { return c.Name == at.args[0] })
 }
 
-// listGenerations is those of the chroot that was typed, or of the only one.
+// listGenerations returns the generations of the chroot that was typed, or of the only one.
 func listGenerations(at *cursor) []candidate {
 	var found []candidate
 	images := at.readStatus().Images
@@ -308,7 +309,7 @@ func listChrootsAndServers(at *cursor) []candidate {
 	return append(listChroots(at), listServers(at)...)
 }
 
-// afterChroot is for what there is one more of behind the name of a chroot.
+// afterChroot is the source for an argument that is there only if the first one is a chroot.
 func afterChroot(s source) source {
 	return func(at *cursor) []candidate {
 		if !at.namesChroot() {
@@ -326,7 +327,7 @@ func listTrustedKeys(at *cursor) []candidate {
 	return at.listKeys(func(s keeper.Server) []keeper.Key { return s.Keys })
 }
 
-// listKeys is the fingerprints of keys of the server that was typed first.
+// listKeys returns fingerprints of keys of the server that is the first argument.
 func (at *cursor) listKeys(choose func(keeper.Server) []keeper.Key) []candidate {
 	if len(at.args) == 0 {
 		return nil
@@ -342,7 +343,7 @@ func (at *cursor) listKeys(choose func(keeper.Server) []keeper.Key) []candidate 
 	return found
 }
 
-// listSettings is what every client's lts.conf sets.
+// listSettings returns what lts.conf sets for every client.
 func listSettings(at *cursor) []candidate {
 	f := at.farm()
 	var found []candidate

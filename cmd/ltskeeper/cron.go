@@ -45,7 +45,8 @@ func (d reportDocument) cronLine(p *page) string {
 	return begin + strings.Join(parts, "; ")
 }
 
-// cronKeys names keys that came to be trusted or ceased to be, as far as a line can hold them.
+// cronKeys names the keys that are newly trusted or no longer trusted, or counts them if they are
+// too many for a line.
 func (d reportDocument) cronKeys(p *page) []string {
 	const few, some = 3, 6 // keys with their fingerprints, servers with their names
 	type change struct {
@@ -88,7 +89,7 @@ func (d reportDocument) cronKeys(p *page) []string {
 	return parts
 }
 
-// describeOrigins is how keys came to be trusted, like " (first-use)".
+// describeOrigins says how keys came to be trusted: " (first-use)".
 func describeOrigins(list []keeper.Key) string {
 	var words []string
 	for _, k := range list {
@@ -106,7 +107,7 @@ func describeOrigins(list []keeper.Key) string {
 	return " (" + strings.Join(words, ", ") + ")"
 }
 
-// cronChroot is what became of a chroot and its image; "" if that is nothing.
+// cronChroot says what changed in a chroot and its image. It returns "" if nothing did.
 func (d reportDocument) cronChroot(name string) string {
 	var files []string
 	for _, f := range d.Files {

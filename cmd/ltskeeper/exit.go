@@ -42,7 +42,7 @@ type outcome int
 
 func (o outcome) Error() string { return fmt.Sprintf("exit %d", int(o)) }
 
-// decideOutcome is what a report means for the exit code.
+// decideOutcome returns an outcome if a report asks for an exit code other than 0.
 func decideOutcome(r *keeper.Report) error {
 	switch {
 	case r.NeedsDecision():
@@ -53,7 +53,7 @@ func decideOutcome(r *keeper.Report) error {
 	return nil
 }
 
-// exitCode is the exit code for what a command returned.
+// exitCode returns the exit code for what a command returned.
 func exitCode(err error) int {
 	var (
 		code     outcome
@@ -89,7 +89,8 @@ func (t *tool) complain(w io.Writer, err error) {
 	}
 }
 
-// hint is what to do about an error that may come from anywhere, or "".
+// hint says what to do about an error of the operating system, which any command may return. It
+// returns "" for other errors, and where the error has remedies that say it better.
 func (t *tool) hint(err error) string {
 	var lock *chroot.SilentError
 	switch {

@@ -67,7 +67,7 @@ func (t *tool) defineHelp() *cli.Command {
 	}
 }
 
-// explainCommand is the help for a command, or for the program.
+// explainCommand returns the help for a command, or for the program.
 func explainCommand(app *cli.App, c *cli.Command) []byte {
 	template, data := commandHelp, any(c)
 	if commandPath(c) == "" {
@@ -87,7 +87,7 @@ func explainCommand(app *cli.App, c *cli.Command) []byte {
 	return b.Bytes()
 }
 
-// usageLine is how a command is typed.
+// usageLine returns how a command is typed: "ltskeeper server add [OPTION]... NAME...".
 func usageLine(c *cli.Command) string {
 	line := c.HelpName
 	switch {
@@ -107,8 +107,8 @@ func flagWords(f cli.Flag) (left, right string) {
 	return left, strings.ReplaceAll(right, "`", "")
 }
 
-// flagParts is an option's names, the name of its value, if it takes one, and what it is for, where
-// the name of its value stands in backquotes.
+// flagParts returns how an option is typed, the name of its value, if it takes one, and what it is
+// for. The name of the value is in backquotes there.
 func flagParts(f cli.Flag) (names, value, text string) {
 	names = "--" + f.Names()[0]
 	for _, name := range f.Names()[1:] {

@@ -122,7 +122,7 @@ func (d imagesDocument) text(p *page) {
 	}
 }
 
-// standing is what is special about a generation.
+// standing says what is special about a generation: "current held pinned".
 func (p *page) standing(i keeper.ImageStatus, g image.Generation) styled {
 	var words []string
 	if g.Current {

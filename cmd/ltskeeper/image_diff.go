@@ -56,7 +56,7 @@ func (d diffDocument) text(p *page) {
 	}
 }
 
-// changes is a line for each path: what became of it, its sizes, and in what it changed.
+// changes writes a line for each path: what became of it, its sizes, and what differs.
 func (p *page) changes(indent int, changes []keeper.Change) {
 	styles := map[string]style{"added": green, "removed": red}
 	var t rows

@@ -10,7 +10,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// defineGenerations are those that say which generations clients boot, and which are kept.
+// defineGenerations defines the commands that say which generations clients boot and which are
+// kept.
 func (t *tool) defineGenerations() []*cli.Command {
 	return []*cli.Command{
 		{

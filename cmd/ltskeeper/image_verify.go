@@ -33,8 +33,7 @@ func (t *tool) imageVerify(ctx *cli.Context, k *keeper.Keeper) error {
 	return t.reportUnsound(all)
 }
 
-// reportUnsound is the error for images that are not what they should be, with what to do about
-// each.
+// reportUnsound returns an error if images are not what they should be, with what to do about each.
 func (t *tool) reportUnsound(all []keeper.Verified) error {
 	var found []error
 	for _, v := range all {

@@ -16,9 +16,8 @@ func notNil[T any](list []T) []T {
 	return list
 }
 
-// encodeJSON is the JSON form of a document: its fields as their tags name them, indented, one
-// document to an output. It is ASCII: whatever else stands in names and files is escaped as \uXXXX,
-// so that it may be looked at on a terminal.
+// encodeJSON returns a document as indented JSON. It is ASCII, so that it can be looked at on a
+// terminal: other characters in names and files are escaped as \uXXXX.
 func encodeJSON(d document) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -10,7 +10,7 @@ import (
 	"ltskeeper/keys"
 )
 
-// joinTypes is the types of keys, each once.
+// joinTypes names the types of keys, each once: "ED25519 RSA".
 func joinTypes(list []keeper.Key) string {
 	var types []string
 	for _, k := range list {
@@ -19,7 +19,7 @@ func joinTypes(list []keeper.Key) string {
 	return strings.Join(slices.Compact(types), " ")
 }
 
-// describeProvenance is how a key came to be trusted.
+// describeProvenance says how a key came to be trusted.
 func describeProvenance(k keeper.Key) string {
 	if k.Comment == "" {
 		return ""
@@ -27,7 +27,7 @@ func describeProvenance(k keeper.Key) string {
 	return "(" + k.Comment + ")"
 }
 
-// keyRow is a key as ssh-keygen -l prints it, but with its columns under each other.
+// keyRow returns the cells of a table that show a key as ssh-keygen -l does.
 func keyRow(k keeper.Key) []any {
 	bits := ""
 	if k.Bits > 0 {
@@ -36,7 +36,7 @@ func keyRow(k keeper.Key) []any {
 	return []any{bits, k.Fingerprint, "(" + keys.ShortType(k.Type) + ")"}
 }
 
-// keyList is a title and keys below it, if there are any.
+// keyList writes a title and keys below it. It writes nothing if there are no keys.
 func (p *page) keyList(title string, list []keeper.Key) {
 	var t rows
 	for _, k := range list {
@@ -54,8 +54,8 @@ type keyGroup struct {
 	keys  []keeper.Key
 }
 
-// comparison puts the keys of a server under each other, type by type, the trusted before what it
-// showed instead, so that the eye can compare them.
+// comparison writes the keys of a server type by type, the trusted ones before what it showed
+// instead, so that they can be compared.
 func (p *page) comparison(indent int, s keeper.Server) {
 	byType := map[string]rows{}
 	for _, group := range []keyGroup{
@@ -75,7 +75,8 @@ func (p *page) comparison(indent int, s keeper.Server) {
 	p.table(indent, all)
 }
 
-// consoleCommand prints a server's fingerprints, typed on the server's own console.
+// consoleCommand returns the command that shows the fingerprints of these keys on the server's own
+// console.
 func consoleCommand(list []keeper.Key) string {
 	first := list[0].Type
 	name := keys.ShortType(first)

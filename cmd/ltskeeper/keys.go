@@ -78,7 +78,8 @@ func (t *tool) keysCollect(ctx *cli.Context, k *keeper.Keeper) error {
 	return t.printReport(r, err)
 }
 
-// findServers checks the names that were typed, before any work is done.
+// findServers returns the declared names of servers, before any work is done. An unknown one is a
+// usageError.
 func findServers(f *farm.Farm, typed []string) ([]string, error) {
 	var names []string
 	for _, name := range typed {
@@ -178,7 +179,7 @@ func (t *tool) keysAccept(ctx *cli.Context, k *keeper.Keeper) error {
 	return t.announce(acceptedDocument{Server: s.Name, Accepted: accepted, Replaced: sameTypes(s.Keys, accepted)})
 }
 
-// checkAcceptable says why nobody can accept these keys at once, and what to do instead.
+// checkAcceptable refuses keys that cannot be accepted together, and says what to do instead.
 func (t *tool) checkAcceptable(f *farm.Farm, s keeper.Server, chosen []keeper.Key) error {
 	for _, k := range chosen {
 		if len(s.Declared.Pins) > 0 && !slices.Contains(s.Declared.Pins, k.Fingerprint) {
@@ -193,7 +194,7 @@ func (t *tool) checkAcceptable(f *farm.Farm, s keeper.Server, chosen []keeper.Ke
 	return nil
 }
 
-// choosePending finds the waiting keys that the arguments of accept or reject mean.
+// choosePending finds the pending keys that the arguments of accept or reject mean.
 func (t *tool) choosePending(k *keeper.Keeper, args []string) (s keeper.Server, chosen []keeper.Key, err error) {
 	declared, err := k.Farm().FindServer(args[0])
 	if err != nil {
@@ -224,7 +225,7 @@ func (t *tool) choosePending(k *keeper.Keeper, args []string) (s keeper.Server, 
 	return s, chosen, nil
 }
 
-// sameTypes is the keys for which there is another of the same type.
+// sameTypes returns the keys of which others has a different one of the same type.
 func sameTypes(keys, others []keeper.Key) []keeper.Key {
 	var same []keeper.Key
 	for _, k := range keys {

@@ -66,7 +66,7 @@ func (t *tool) keysExport(ctx *cli.Context) error {
 	return t.print(rawDocument{"export": string(data)})
 }
 
-// readOwnKeys is the public key lines of sshd on this machine.
+// readOwnKeys returns the public key lines of this machine's sshd.
 func readOwnKeys(ctx context.Context, folder string) ([]string, error) {
 	data, err := readKeyFiles(ctx, folder)
 	if err != nil {

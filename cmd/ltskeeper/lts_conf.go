@@ -69,8 +69,8 @@ func (t *tool) ltsConf(ctx *cli.Context, k *keeper.Keeper) error {
 	return t.print(rawDocument{"lts_conf": string(data)})
 }
 
-// renderLTSConf is the lts.conf for the chroot that was named. If none was, all chroots must get
-// the same.
+// renderLTSConf renders the lts.conf for the chroots that were named, or for all of them. It must
+// be the same for each.
 func renderLTSConf(k *keeper.Keeper, chroots []string) ([]byte, error) {
 	f := k.Farm()
 	if err := checkChroots(f, chroots); err != nil {
@@ -177,8 +177,8 @@ func (t *tool) ltsConfCheck(ctx *cli.Context) error {
 	return nil
 }
 
-// clientReader reads what an lts.conf includes where clients find it: in the chroot that the file
-// is declared for, or in which it stands; of another file, beside it.
+// clientReader returns a reader of included files that finds them where clients do: in the chroot
+// that the file is declared for or that it is in, otherwise beside the file.
 func (t *tool) clientReader(file string) (readFile func(string) ([]byte, error), done func()) {
 	if k, err := keeper.Open(t.config); err == nil {
 		abs, _ := filepath.Abs(file)
@@ -194,8 +194,8 @@ func (t *tool) clientReader(file string) (readFile func(string) ([]byte, error),
 	return readBeside(file), func() {}
 }
 
-// readBeside reads included files. A relative name is one beside the including file, as on a client
-// whose getltscfg runs in that folder.
+// readBeside returns a reader of included files. A relative name is beside the including file, as
+// on a client whose getltscfg runs in that folder.
 func readBeside(file string) func(string) ([]byte, error) {
 	return func(path string) ([]byte, error) {
 		if !filepath.IsAbs(path) {

@@ -44,8 +44,8 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// endingSignals is the signals that end a run in an orderly way. A terminal that goes away is one
-// of them, unless nohup has the run outlive it.
+// endingSignals returns the signals that end a run in an orderly way. The hangup of a terminal is
+// one of them, unless nohup ignores it.
 func endingSignals() []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -66,7 +66,7 @@ type tool struct {
 	cron bool // update-image --cron: quiet, but for a line about what changed
 }
 
-// run does what a command line says.
+// run runs a command line.
 func (t *tool) run(ctx context.Context, args []string) error {
 	app := t.defineApp()
 	line, err := permuteArgs(app, args)
@@ -76,7 +76,7 @@ func (t *tool) run(ctx context.Context, args []string) error {
 	return app.RunContext(ctx, line)
 }
 
-// defineApp is the definition of every command and option.
+// defineApp defines every command and option.
 func (t *tool) defineApp() *cli.App {
 	app := &cli.App{
 		Name:        "ltskeeper",
@@ -152,7 +152,8 @@ func (t *tool) withoutCommand(ctx *cli.Context) error {
 	return usagef("what to do? ltskeeper --help lists the commands; ltskeeper status shows the farm")
 }
 
-// versionString is the version that was linked in, else the commit that the binary was built from.
+// versionString returns the version that was linked in, or the commit that the binary was built
+// from.
 func versionString() string {
 	if version != "" {
 		return version
@@ -167,7 +168,7 @@ func versionString() string {
 // farm loads the declaration.
 func (t *tool) farm() (*farm.Farm, error) { return farm.Load(t.config) }
 
-// withKeeper is a command that begins with loading the declaration.
+// withKeeper returns an action that loads the declaration first.
 func (t *tool) withKeeper(action func(*cli.Context, *keeper.Keeper) error) cli.ActionFunc {
 	return func(ctx *cli.Context) error {
 		k, err := keeper.Open(t.config)

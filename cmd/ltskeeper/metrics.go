@@ -18,8 +18,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// keepMetrics writes what an update-image did, and how the farm is after it, for node_exporter's
-// textfile collector, if [metrics] wants that. An error does not make the run a failed one.
+// keepMetrics writes what an update-image did and how the farm is after it for node_exporter's
+// textfile collector, if [metrics] asks for that. An error does not fail the run.
 func keepMetrics(k *keeper.Keeper, r *keeper.Report, failure error, began, ended time.Time) error {
 	f := k.Farm()
 	path := f.Metrics.Textfile
@@ -77,8 +77,8 @@ func writeMetrics(path string, families []*dto.MetricFamily) error {
 	return err
 }
 
-// collectMetrics is all that is told, in the order of docs/watching.md. The report is nil if the
-// run failed before it had one.
+// collectMetrics returns all metrics in the order of docs/watching.md. The report is nil if the run
+// failed before it had one.
 func collectMetrics(m *keeper.Measured, r *keeper.Report, code int, began, ended time.Time) []*dto.MetricFamily {
 	var e exposition
 	e.addGauge("ltskeeper_build_info", "The ltskeeper that wrote this.").
@@ -97,7 +97,7 @@ func collectMetrics(m *keeper.Measured, r *keeper.Report, code int, began, ended
 	return e.families
 }
 
-// addRun is about the run itself.
+// addRun adds what is about the run itself.
 func (e *exposition) addRun(m *keeper.Measured, r *keeper.Report, code int, began, ended time.Time) {
 	e.addGauge("ltskeeper_last_run_timestamp_seconds", "When update-image last ended.").
 		set(unixSeconds(ended))
@@ -118,8 +118,8 @@ func (e *exposition) addRun(m *keeper.Measured, r *keeper.Report, code int, bega
 		set(unixSeconds(m.Succeeded))
 }
 
-// addServers is about the servers: counts, which are always there, and a series for each that is
-// not in order.
+// addServers adds the counts of servers, which are always there, and a series for each server that
+// is not in order.
 func (e *exposition) addServers(m *keeper.Measured) {
 	counts := map[keeper.ServerState]int{}
 	listed, quarantined, silent, undecided := 0, 0, 0, 0
@@ -172,7 +172,7 @@ func (e *exposition) addServers(m *keeper.Measured) {
 	}
 }
 
-// addImages is about the current generation of each chroot's image.
+// addImages adds what is about the current generation of each chroot.
 func (e *exposition) addImages(m *keeper.Measured) {
 	generation := e.addGauge("ltskeeper_image_generation", "The current generation.")
 	bytes := e.addGauge("ltskeeper_image_size_bytes", "Size of the current image.")
@@ -227,7 +227,7 @@ func (g gauge) set(value float64, labels ...string) {
 	g.family.Metric = append(g.family.Metric, series)
 }
 
-// unixSeconds is a time as Prometheus counts it; the zero time is 0.
+// unixSeconds returns a time as Prometheus counts it; the zero time is 0.
 func unixSeconds(t time.Time) float64 {
 	if t.IsZero() {
 		return 0

@@ -53,8 +53,8 @@ func (d rawDocument) text(p *page) {
 	}
 }
 
-// commandLine is a line that a person can type to go on with the same declaration: a command of
-// ltskeeper's, like "keys accept", and its arguments.
+// commandLine returns a line that can be typed to go on with the same declaration: a command such
+// as "keys accept" and its arguments.
 func (t *tool) commandLine(command string, arguments ...string) string {
 	words := []string{"ltskeeper"}
 	if t.config != "" && t.config != defaultConfig && t.config != os.Getenv("LTSKEEPER_CONFIG") {
@@ -139,7 +139,7 @@ func (p *page) heading(text string) {
 
 func (p *page) printWarning(text string) { p.printf("%s %s\n", p.paint(yellow, "Warning:"), text) }
 
-// nextUpdate is what to type to make the clients know or forget what was decided.
+// nextUpdate says how to make the clients know, or forget, what was decided.
 func (p *page) nextUpdate(what string) {
 	p.printf("To make the clients %s: %s\n", what, p.commandLine("update-image"))
 }
@@ -195,7 +195,7 @@ func (p *page) fill(indent, hang, columns int, label styled, sentence string) {
 	p.WriteString(line + "\n")
 }
 
-// head is the first row of a table.
+// head returns the first row of a table.
 func (p *page) head(names ...string) []any {
 	var row []any
 	for _, name := range names {
@@ -207,7 +207,7 @@ func (p *page) head(names ...string) []any {
 // colours is what paint puts around a text.
 var colours = regexp.MustCompile("\x1b\\[[0-9]*m")
 
-// renderCell is a cell's text and the columns that it takes on a terminal.
+// renderCell returns a cell's text and the columns that it takes on a terminal.
 func renderCell(cell any) (text string, width int) {
 	if s, is := cell.(styled); is {
 		return string(s), len(colours.ReplaceAllString(string(s), ""))

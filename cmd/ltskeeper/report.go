@@ -59,8 +59,8 @@ func (d reportDocument) text(p *page) {
 	d.decisions(p)
 }
 
-// decisions is what a person has to decide: of a few servers all there is to know, of more the way
-// to it.
+// decisions writes what a person has to decide: in full for a few servers, for more of them the
+// command that lists them.
 func (d reportDocument) decisions(p *page) {
 	open := 0
 	for _, s := range d.Servers {
@@ -82,7 +82,7 @@ func (d reportDocument) decisions(p *page) {
 	}
 }
 
-// printHold is what is to be said about a chroot that is held.
+// printHold writes that a chroot is held, and how to end that.
 func printHold(p *page, i keeper.Image) {
 	p.heading(fmt.Sprintf("%s is held at generation %d since %s: nothing is built or published for it.",
 		i.Chroot, i.Generation, formatTime(*i.Held)))
@@ -92,7 +92,7 @@ func printHold(p *page, i keeper.Image) {
 	p.printf("  To build from its tree again: %s\n", p.commandLine("image release", i.Chroot))
 }
 
-// changes is a line for each thing that is not as it was before.
+// changes writes a line for each thing that changed.
 func (d reportDocument) changes(p *page) {
 	trusts, retires, wrote := "now trusts", "no longer trusts", "wrote"
 	if d.DryRun {
@@ -134,7 +134,7 @@ func (d reportDocument) changes(p *page) {
 	}
 }
 
-// describeImageChange is what became of an image that is not as it was.
+// describeImageChange says what became of an image that changed.
 func describeImageChange(i keeper.Image, dry bool) string {
 	if dry {
 		return "would make a new generation of " + i.Path
@@ -152,8 +152,8 @@ func describeImageChange(i keeper.Image, dry bool) string {
 	return b.String()
 }
 
-// describeContent is how much of an image was read anew, and its kernel: ", 1.2 MB of it read anew,
-// kernel 6.1.0-13-amd64".
+// describeContent says how much of an image was read anew, and its kernel: ", 1.2 MB of it read
+// anew, kernel 6.1.0-13-amd64".
 func describeContent(i keeper.Image) (text string) {
 	if i.Reused > 0 {
 		text += ", " + formatSize(i.Read) + " of it read anew"
@@ -173,7 +173,7 @@ func joinNumbers(generations []int) string {
 	return strings.Join(words, ", ")
 }
 
-// summary is one line about all of it.
+// summary returns one line about the whole run.
 func (d reportDocument) summary() string {
 	var parts []string
 	if len(d.Servers) > 0 {
@@ -205,7 +205,7 @@ func (d reportDocument) summary() string {
 	return "Nothing to do: " + what + "."
 }
 
-// details is what --verbose adds: every server, every file, and where the time went.
+// details writes what --verbose adds: every server, every file, and how long each step took.
 func (d reportDocument) details(p *page) {
 	var servers, files, steps rows
 	for _, s := range d.Servers {
@@ -224,7 +224,8 @@ func (d reportDocument) details(p *page) {
 	}
 }
 
-// attention is what is not in order and no decision about a key: servers without an answer.
+// attention writes what is not in order but needs no decision about a key: servers that did not
+// answer.
 func (d reportDocument) attention(p *page) {
 	var t rows
 	for _, s := range d.Servers {
@@ -248,7 +249,7 @@ func (d reportDocument) attention(p *page) {
 	}
 }
 
-// diffFile is what a dry run would change in a file, in the form that diff -u prints and patch
+// diffFile returns what a dry run would change in a file, in the form that diff -u prints and patch
 // reads.
 func diffFile(f keeper.File) string {
 	out := diff.Diff(f.Path, []byte(f.Old), f.Path, []byte(f.New))

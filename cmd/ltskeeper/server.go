@@ -75,7 +75,7 @@ alive (SSH answers, ldminfod does not), or down.
 	}
 }
 
-// checkAdd refuses options of server add that do not fit its names, or each other.
+// checkAdd refuses options of server add that do not fit its names or each other.
 func (t *tool) checkAdd(ctx *cli.Context) error {
 	args := ctx.Args().Slice()
 	for _, flag := range []string{"address", "alias", "pin"} {
@@ -143,7 +143,7 @@ func (t *tool) addServer(ctx *cli.Context, k *keeper.Keeper, name string) (d add
 	return d, nil
 }
 
-// firstLook collects a new server's keys and, where there is a person, asks whether they are right.
+// firstLook collects a new server's keys and, if a person is there, asks whether they are right.
 func (t *tool) firstLook(ctx context.Context, k *keeper.Keeper, name string) (s keeper.Server, asked bool, err error) {
 	report, stop := t.watch("scan " + name)
 	r, err := k.CollectKeys(ctx, keeper.CollectOptions{
@@ -183,8 +183,8 @@ func (t *tool) firstLook(ctx context.Context, k *keeper.Keeper, name string) (s 
 	return s, true, nil
 }
 
-// hasTwoOfOneType says whether keys contradict each other: the server's addresses show different
-// ones.
+// hasTwoOfOneType reports whether keys contradict each other: the addresses of the server show
+// different ones.
 func hasTwoOfOneType(shown []keeper.Key) bool {
 	types := map[string]bool{}
 	for _, k := range shown {
@@ -237,7 +237,7 @@ func (d addedDocument) text(p *page) {
 	}
 }
 
-// report tells of one server.
+// report writes what became of one server.
 func (d addedServer) report(p *page) {
 	s := d.Server
 	switch {
@@ -357,7 +357,7 @@ func (d serversDocument) text(p *page) {
 	p.table(0, t)
 }
 
-// printNoServer is what to type where no server is declared.
+// printNoServer writes how to declare a server where there is none.
 func printNoServer(p *page) {
 	p.printf("No server is declared. To declare one: %s\n", p.commandLine("server add NAME"))
 }

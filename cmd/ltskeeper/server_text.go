@@ -14,7 +14,7 @@ var allStates = []keeper.ServerState{
 	keeper.Unreadable, keeper.Unreachable, keeper.Throttled, keeper.Unscanned,
 }
 
-// countStates is like "12 servers (10 trusted, 1 changed, 1 unreachable)".
+// countStates counts servers by state: "12 servers (10 trusted, 1 changed, 1 unreachable)".
 func countStates(servers []keeper.Server) string {
 	counts := map[keeper.ServerState]int{}
 	for _, s := range servers {
@@ -33,8 +33,8 @@ func countStates(servers []keeper.Server) string {
 	return all + " (" + strings.Join(parts, ", ") + ")"
 }
 
-// printExtraKeys is about keys of further types beside a trusted one. They are no alarm, so that
-// they are not in the mail of a cron job either.
+// printExtraKeys writes the pending keys of further types beside trusted ones. They are no alarm,
+// so the mail of a cron job does not have them.
 func printExtraKeys(p *page, servers ...keeper.Server) {
 	for _, s := range servers {
 		if s.Decision || len(s.Pending) == 0 {
@@ -48,7 +48,7 @@ func printExtraKeys(p *page, servers ...keeper.Server) {
 	}
 }
 
-// printDecision is what a person has to decide about a server's keys, and how.
+// printDecision writes what a person has to decide about a server's keys, and how.
 func printDecision(p *page, s keeper.Server) {
 	p.heading(s.Name + " " + describeNeed(s) + ":")
 	p.reasons(s)
@@ -70,8 +70,7 @@ func printDecision(p *page, s keeper.Server) {
 	p.table(2, rows{{same, accept}, {not, reject}})
 }
 
-// describeNeed says what a server wants of a person: a decision about keys that wait, else to be
-// looked at.
+// describeNeed says what a server needs from a person: a decision about pending keys, or a look.
 func describeNeed(s keeper.Server) string {
 	if len(s.Pending) == 0 {
 		return "needs attention"
@@ -79,15 +78,15 @@ func describeNeed(s keeper.Server) string {
 	return "needs a decision"
 }
 
-// reasons is a line for each thing that is said about a server.
+// reasons writes a line for each thing that is wrong with a server.
 func (p *page) reasons(s keeper.Server) {
 	for reason := range strings.SplitSeq(cmp.Or(s.Message, string(s.State)), "; ") {
 		p.wrapped(2, reason)
 	}
 }
 
-// keepConcerned is the server with those of its trusted keys that the decision is about: all,
-// unless the keys that wait are to replace only some.
+// keepConcerned returns the server with those trusted keys that the decision is about: all of them,
+// unless the pending keys replace only some.
 func keepConcerned(s keeper.Server) keeper.Server {
 	if same := sameTypes(s.Keys, s.Pending); len(same) > 0 {
 		s.Keys = same
@@ -95,7 +94,7 @@ func keepConcerned(s keeper.Server) keeper.Server {
 	return s
 }
 
-// describeServer is what is to be said about a server in a row of a table.
+// describeServer returns the remark about a server in a row of a table.
 func describeServer(s keeper.Server) string {
 	switch {
 	case s.State == keeper.Unreadable:
@@ -112,7 +111,7 @@ func describeServer(s keeper.Server) string {
 	return ""
 }
 
-// state is a server's state in its colour.
+// state returns a server's state in its colour.
 func (p *page) state(s keeper.ServerState) styled {
 	switch s {
 	case keeper.Trusted:

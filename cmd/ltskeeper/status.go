@@ -95,7 +95,7 @@ func (d statusDocument) text(p *page) {
 	d.decisions(p)
 }
 
-// decisions says what to type about keys that wait.
+// decisions writes the commands that decide about pending keys.
 func (d statusDocument) decisions(p *page) {
 	var names []string
 	for _, s := range d.Servers {
@@ -113,7 +113,7 @@ func (d statusDocument) decisions(p *page) {
 	}
 }
 
-// totals says what the table leaves out.
+// totals writes how many servers the table leaves out.
 func (d statusDocument) totals(p *page, left int) {
 	switch {
 	case len(d.Servers) == 0:
@@ -123,7 +123,7 @@ func (d statusDocument) totals(p *page, left int) {
 	}
 }
 
-// images is a line for each chroot and its current generation.
+// images writes a line for each chroot and its current generation.
 func (p *page) images(images []keeper.ImageStatus) {
 	if len(images) == 0 {
 		return

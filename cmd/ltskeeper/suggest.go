@@ -12,7 +12,7 @@ import (
 
 // What was probably meant by a word that is wrong.
 
-// unknownOptionError is the error for an option that no command has, in a word like "-qx".
+// unknownOptionError refuses an option that no command has, in a word such as "-qx".
 func unknownOptionError(flags map[string]cli.Flag, name, word string) error {
 	for _, typed := range []string{name, word} { // "-j" and "-json"
 		if near := nearestOption(flags, typed); near != "" {
@@ -22,7 +22,7 @@ func unknownOptionError(flags map[string]cli.Flag, name, word string) error {
 	return usagef("there is no option %s; ltskeeper COMMAND --help lists them", name)
 }
 
-// misplacedOptionError is the error for an option that only other commands have.
+// misplacedOptionError refuses an option that only other commands have.
 func misplacedOptionError(app *cli.App, c *cli.Command, name string) error {
 	var owners []string
 	for _, other := range allCommands(app) {
@@ -40,7 +40,7 @@ func misplacedOptionError(app *cli.App, c *cli.Command, name string) error {
 	return usagef("%s has no option %s; it belongs to %s", path, name, oneOf(owners))
 }
 
-// unknownCommandError is the error for words of which the first is no command below c.
+// unknownCommandError refuses words of which the first is not a command below c.
 func unknownCommandError(app *cli.App, c *cli.Command, words []string) error {
 	typed := strings.TrimSpace(commandPath(c) + " " + words[0])
 	if typed == "version" {
@@ -53,9 +53,10 @@ func unknownCommandError(app *cli.App, c *cli.Command, words []string) error {
 		strings.Join(commandNames(c), ", "), c.HelpName)
 }
 
-// suggestCommands is the commands that were most likely meant by words of which the first is none
-// below c, whatever their order, what stands between them and how they are joined: "image update",
-// "server-add", "keys app01 accept", "list". There is none if that is anybody's guess.
+// suggestCommands returns the commands that were most likely meant by words of which the first is
+// not a command below c. Their order, other words between them and how they are joined do not
+// matter: "image update", "server-add", "keys app01 accept", "list". It returns none if there is no
+// clear match.
 func suggestCommands(app *cli.App, c *cli.Command, words []string) (best []string) {
 	path := strings.Fields(commandPath(c))
 	typed := append(slices.Clone(path), words...)
@@ -81,8 +82,8 @@ func suggestCommands(app *cli.App, c *cli.Command, words []string) (best []strin
 	return best
 }
 
-// compareName is how clearly words mean a command's name: 2 for each part of it that they have, or
-// for another word for it, 1 for what looks like it, 0 for nothing.
+// compareName rates how clearly words mean a command's name: 2 for each of its parts that is among
+// them, 2 for a synonym, 1 for something similar, 0 for nothing.
 func compareName(name string, words []string) int {
 	split := func(r rune) bool { return strings.ContainsRune(" -_", r) }
 	parts, said := strings.FieldsFunc(name, split), strings.FieldsFunc(strings.Join(words, " "), split)
@@ -97,8 +98,8 @@ func compareName(name string, words []string) int {
 	return 0
 }
 
-// joinCommands is "server list, keys list or image list", or "server add, remove or list" for
-// commands that are all in the same place.
+// joinCommands returns "server list, keys list or image list", or "server add, remove or list" if
+// all commands have the same parent.
 func joinCommands(paths []string) string {
 	first := strings.Fields(paths[0])
 	parent := strings.Join(first[:len(first)-1], " ") + " "
@@ -126,7 +127,8 @@ var otherWords = map[string][]string{
 	"ip":   {"address"}, "host": {"address"},
 }
 
-// nearestOption is the long option, like "--json", that a word was most likely meant to be, or "".
+// nearestOption returns the long option, such as "--json", that a word was most likely meant to be,
+// or "".
 func nearestOption(flags map[string]cli.Flag, word string) string {
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(flags)) {
@@ -140,8 +142,8 @@ func nearestOption(flags map[string]cli.Flag, word string) string {
 	return ""
 }
 
-// nearestWord is the candidate that word was most likely meant to be: one that means the same, one
-// that it begins, or one a few letters away.
+// nearestWord returns the candidate that word was most likely meant to be, or "": a synonym, the
+// only one that begins with it, or one a few letters away.
 func nearestWord(word string, candidates []string) string {
 	for _, other := range otherWords[word] {
 		if slices.Contains(candidates, other) {

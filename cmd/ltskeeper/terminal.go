@@ -135,7 +135,7 @@ func drawProgress(line string) {
 	fmt.Fprintf(os.Stderr, "\r%s\x1b[K", line)
 }
 
-// progressLine is like "scan servers  180 of 200  90 %  4 s".
+// progressLine returns a line like "scan servers  180 of 200  90 %  4 s".
 func progressLine(p keeper.Progress, elapsed time.Duration) string {
 	line := makeVisible(p.Step)
 	switch {

@@ -37,13 +37,13 @@ before, or too little room on the disk. --force overrides all of that but the in
 			fullFlag(),
 			forceFlag(),
 		},
-		Before: t.checkCron,
+		Before: t.readCron,
 		Action: t.withKeeper(t.updateImage),
 	}
 }
 
-// checkCron reads --cron, and refuses what it excludes.
-func (t *tool) checkCron(ctx *cli.Context) error {
+// readCron reads --cron and refuses what excludes it.
+func (t *tool) readCron(ctx *cli.Context) error {
 	if t.cron = ctx.Bool("cron"); t.cron {
 		switch {
 		case t.verbose:
@@ -91,13 +91,13 @@ func (t *tool) updateImage(ctx *cli.Context, k *keeper.Keeper) error {
 	return t.write(p.Bytes())
 }
 
-// chooseChroots is the chroots that a command line names.
+// chooseChroots returns the chroots that a command line names. An unknown one is a usageError.
 func chooseChroots(ctx *cli.Context, k *keeper.Keeper) ([]string, error) {
 	chroots := ctx.Args().Slice()
 	return chroots, checkChroots(k.Farm(), chroots)
 }
 
-// checkChroots checks the names that were typed, before any work is done.
+// checkChroots refuses names that are not declared, before any work is done.
 func checkChroots(f *farm.Farm, typed []string) error {
 	for _, name := range typed {
 		if _, err := f.FindChroot(name); err != nil {
@@ -107,7 +107,7 @@ func checkChroots(f *farm.Farm, typed []string) error {
 	return nil
 }
 
-// printReport prints what a run did, also where it failed half-way, and returns what that means for
+// printReport prints what a run did, even if it failed half-way, and returns what that means for
 // the exit code.
 func (t *tool) printReport(r *keeper.Report, failure error) error {
 	if r == nil || errors.Is(failure, context.Canceled) {

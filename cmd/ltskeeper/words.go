@@ -11,10 +11,10 @@ import (
 // unquoted is the characters that mean nothing to a shell.
 const unquoted = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./:+=,@%"
 
-// isPlainWord reports whether a shell takes a word for nothing else.
+// isPlainWord reports whether a shell takes every character of a word as it is.
 func isPlainWord(word string) bool { return strings.Trim(word, unquoted) == "" }
 
-// quoteWord is a word as it is typed in a shell.
+// quoteWord quotes a word for a shell, if that is necessary.
 func quoteWord(word string) string {
 	if isPlainWord(word) {
 		return word
@@ -22,8 +22,7 @@ func quoteWord(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// makeVisible replaces whatever is not printable ASCII by an escape of Go's. A tab is kept as a
-// blank.
+// makeVisible escapes, as Go does, whatever is not printable ASCII. A tab becomes a blank.
 func makeVisible(s string) string {
 	var b strings.Builder
 	for i, r := range s {
@@ -41,7 +40,7 @@ func makeVisible(s string) string {
 	return b.String()
 }
 
-// formatSize is a number of bytes for people, in units of a thousand, as disks and images are sold.
+// formatSize returns a number of bytes in units of a thousand: "598 MB".
 func formatSize(n int64) string {
 	if n < 1000 {
 		return fmt.Sprintf("%d B", n)
@@ -56,7 +55,7 @@ func formatSize(n int64) string {
 	return fmt.Sprintf("%.0f %cB", f, units[0])
 }
 
-// countNoun is a number and its noun: "1 server", "34,913 entries".
+// countNoun returns a number and its noun: "1 server", "34,913 entries".
 func countNoun(n int, one, many string) string {
 	digits := strconv.Itoa(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {
@@ -68,7 +67,7 @@ func countNoun(n int, one, many string) string {
 	return digits + " " + many
 }
 
-// formatAge is how long before now something was.
+// formatAge says how long ago something was: "2 days ago".
 func formatAge(now, then time.Time) string {
 	d := now.Sub(then)
 	switch {
@@ -84,10 +83,10 @@ func formatAge(now, then time.Time) string {
 	return fmt.Sprintf("%d days ago", d/(24*time.Hour))
 }
 
-// formatTime is a time on this machine's clock, to the minute.
+// formatTime returns a time on this machine's clock, to the minute.
 func formatTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }
 
-// formatDuration is a duration for people.
+// formatDuration returns a duration: "4.2 s".
 func formatDuration(d time.Duration) string {
 	if d < time.Minute {
 		return fmt.Sprintf("%.1f s", d.Seconds())
@@ -95,7 +94,7 @@ func formatDuration(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// joinWords joins words as a sentence does: a, b or c.
+// joinWords joins words as a sentence does: "a, b or c".
 func joinWords(words []string, last string) string {
 	n := len(words) - 1
 	if n < 1 {
