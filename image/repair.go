@@ -1,7 +1,6 @@
 package image
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -208,7 +207,7 @@ func (s *Store) staleBoot(n int) ([]string, error) {
 		if !isRegular(ours) {
 			continue
 		}
-		same, err := sameContent(ours, filepath.Join(s.bootFolder(n), b.file))
+		same, err := isCopy(filepath.Join(s.bootFolder(n), b.file), ours)
 		if err != nil {
 			return nil, err
 		}
@@ -219,30 +218,22 @@ func (s *Store) staleBoot(n int) ([]string, error) {
 	return stale, nil
 }
 
-// sameContent compares an lts.conf byte by byte, and a kernel or initrd, which only a failing disk
-// changes, by its size. On the second path, a file that is missing is different, and so is what is
-// not a regular file.
-func sameContent(a, b string) (bool, error) {
-	infoA, err := os.Stat(a)
+// isCopy reports whether the file at copied is a copy of a boot file, whose path is original: an
+// lts.conf byte by byte, and a kernel or initrd, which only a failing disk changes, by its size. What
+// is missing or not a regular file is no copy.
+func isCopy(copied, original string) (bool, error) {
+	infoA, err := os.Stat(original)
 	if err != nil {
 		return false, err
 	}
-	infoB, err := regular.Stat(b)
+	infoB, err := regular.Stat(copied)
 	if errors.Is(err, fs.ErrNotExist) || regular.IsOdd(err) {
 		return false, nil
 	}
-	if err != nil || infoA.Size() != infoB.Size() {
-		return false, err
+	if err != nil || infoA.Size() != infoB.Size() || filepath.Base(original) != confFile {
+		return err == nil && infoA.Size() == infoB.Size(), err
 	}
-	if filepath.Base(a) != confFile {
-		return true, nil
-	}
-	dataA, err := regular.Read(a, regular.MaxText)
-	if err != nil {
-		return false, err
-	}
-	dataB, err := regular.Read(b, regular.MaxText)
-	return bytes.Equal(dataA, dataB), err
+	return regular.HaveSameContent(original, copied)
 }
 
 // clean removes what begins like a temporary name of ours, and generations that were complete but

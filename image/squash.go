@@ -61,7 +61,7 @@ func (s *Store) squash(ctx context.Context, from Source, current *Generation, di
 		m.full = full
 	}
 	if !m.Unchanged && current != nil {
-		if m.Unchanged, err = s.sameImage(current.Number, out); err != nil {
+		if m.Unchanged, err = s.isSameImage(current.Number, out); err != nil {
 			return m, err
 		}
 	}
@@ -116,9 +116,9 @@ func (s *Store) previous(current *Generation, full bool) (p *squashfs.Previous, 
 	return p, done, err
 }
 
-// sameImage says whether a new image is byte for byte the one of generation n. One that is not a
-// regular file is another.
-func (s *Store) sameImage(n int, image *os.File) (bool, error) {
+// isSameImage reports whether a new image is byte for byte the one of generation n. One that is not a
+// regular file, or cannot be read, is another.
+func (s *Store) isSameImage(n int, image *os.File) (bool, error) {
 	old, err := regular.Open(filepath.Join(s.folder(n), imageFile))
 	if errors.Is(err, fs.ErrNotExist) || regular.IsOdd(err) {
 		return false, nil
@@ -127,11 +127,6 @@ func (s *Store) sameImage(n int, image *os.File) (bool, error) {
 		return false, err
 	}
 	defer old.Close()
-	return sameBytes(old, image)
-}
-
-// sameBytes compares two files from their start. What cannot be read of old is not the same.
-func sameBytes(old, image *os.File) (bool, error) {
 	oldInfo, err := old.Stat()
 	if err != nil {
 		return false, err
@@ -140,16 +135,6 @@ func sameBytes(old, image *os.File) (bool, error) {
 	if err != nil || oldInfo.Size() != info.Size() {
 		return false, err
 	}
-	const chunk = 1 << 20
-	oldBuf, buf := make([]byte, chunk), make([]byte, chunk)
-	for at := int64(0); at < info.Size(); at += chunk {
-		n, err := image.ReadAt(buf, at)
-		if err != nil && err != io.EOF {
-			return false, err
-		}
-		if m, _ := old.ReadAt(oldBuf, at); !bytes.Equal(oldBuf[:m], buf[:n]) {
-			return false, nil
-		}
-	}
-	return true, nil
+	same, err := regular.GiveSameBytes(old, io.NewSectionReader(image, 0, info.Size()))
+	return same && err == nil, nil
 }
