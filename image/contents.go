@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ import (
 )
 
 // contents is what the image of a tree will hold, as a file system for package clientfs: the tree
-// as the excludes leave it, with the overlay, and without what is mounted in it and stays out.
+// without what is excluded and without mounts that stay out, and with the overlay.
 type contents struct {
 	tree    fs.ReadLinkFS
 	exclude *excludes.Patterns
@@ -26,9 +27,7 @@ type contents struct {
 }
 
 func newContents(tree fs.ReadLinkFS, o squashfs.Options) *contents {
-	c := &contents{tree: tree, exclude: o.Exclude, covered: map[string]bool{},
-		overlay: map[string]*squashfs.OverlayFile{},
-		folders: map[string]bool{}}
+	c := &contents{tree, o.Exclude, map[string]bool{}, map[string]*squashfs.OverlayFile{}, map[string]bool{}}
 	for _, m := range o.Mounts {
 		c.covered[m.Path] = !m.IsTaken
 	}
@@ -101,11 +100,11 @@ func (c *contents) Open(name string) (fs.File, error) {
 	switch f := c.overlay[name]; {
 	case info.IsDir():
 		entries, err := c.ReadDir(name)
-		return &openFolder{info, entries}, err
+		return &memoryFolder{info, entries}, err
 	case f != nil:
-		return openFile{bytes.NewReader(f.Content), info}, nil
+		return memoryFile{bytes.NewReader(f.Content), info}, nil
 	case info.Mode().IsRegular() && c.covered[name]:
-		return openFile{bytes.NewReader(nil), info}, nil
+		return memoryFile{bytes.NewReader(nil), info}, nil
 	}
 	return c.tree.Open(name)
 }
@@ -125,7 +124,9 @@ func (c *contents) ReadDir(name string) ([]fs.DirEntry, error) {
 			return nil, err
 		}
 		for _, e := range entries {
-			names[e.Name()] = !c.exclude.Match(path.Join(name, e.Name()))
+			if !c.exclude.Match(path.Join(name, e.Name())) {
+				names[e.Name()] = true
+			}
 		}
 	}
 	prefix := name + "/"
@@ -139,17 +140,13 @@ func (c *contents) ReadDir(name string) ([]fs.DirEntry, error) {
 		}
 	}
 	var entries []fs.DirEntry
-	for child, isIn := range names {
-		if !isIn {
-			continue
-		}
+	for _, child := range slices.Sorted(maps.Keys(names)) {
 		info, err := c.Lstat(path.Join(name, child))
 		if err != nil {
 			return nil, err
 		}
 		entries = append(entries, fs.FileInfoToDirEntry(info))
 	}
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return entries, nil
 }
 
@@ -168,29 +165,29 @@ func (i fileInfo) ModTime() time.Time { return i.mtime }
 func (i fileInfo) IsDir() bool        { return i.mode.IsDir() }
 func (i fileInfo) Sys() any           { return nil }
 
-// openFile is a file with the content that it has in the image only.
-type openFile struct {
+// memoryFile is a file with the content that it has in the image only.
+type memoryFile struct {
 	*bytes.Reader
 	info fs.FileInfo
 }
 
-func (f openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
-func (f openFile) Close() error               { return nil }
+func (f memoryFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f memoryFile) Close() error               { return nil }
 
-// openFolder is a folder with the entries that are still to be read.
-type openFolder struct {
+// memoryFolder is a folder with the entries that are still to be read.
+type memoryFolder struct {
 	info    fs.FileInfo
 	entries []fs.DirEntry
 }
 
-func (f *openFolder) Stat() (fs.FileInfo, error) { return f.info, nil }
-func (f *openFolder) Close() error               { return nil }
+func (f *memoryFolder) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *memoryFolder) Close() error               { return nil }
 
-func (f *openFolder) Read([]byte) (int, error) {
+func (f *memoryFolder) Read([]byte) (int, error) {
 	return 0, &fs.PathError{Op: "read", Path: f.info.Name(), Err: syscall.EISDIR}
 }
 
-func (f *openFolder) ReadDir(n int) ([]fs.DirEntry, error) {
+func (f *memoryFolder) ReadDir(n int) ([]fs.DirEntry, error) {
 	if n <= 0 {
 		n = len(f.entries)
 	} else if len(f.entries) == 0 {

@@ -119,7 +119,7 @@ func TestContentsAsTheImage(t *testing.T) {
 		t.Cleanup(func() { syscall.Unmount(target, syscall.MNT_DETACH) })
 	}
 	p.write("root/data/inside", "x")
-	from := p.source("one")
+	from := p.newSource("one")
 	from.Options.Exclude = parseExcludes(t, "home/*")
 	from.Options.Overlay = []squashfs.OverlayFile{
 		{Path: "etc/hostname", Content: []byte("other"), ContentOnly: true}, {Path: "etc/new/file",

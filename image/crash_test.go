@@ -122,7 +122,7 @@ var deeds = map[string]deed{
 				p.stateOfTree(n)
 				p.update("conf " + n)
 			}
-			must(p.t, p.disk.Relink("1", filepath.Join(p.boot(), "current")))
+			must(p.t, p.disk.Relink("1", filepath.Join(p.bootSide(), "current")))
 			must(p.t, os.RemoveAll(p.bootFolder(2)))
 			p.unpublish(2)
 			p.write("images/x86_64/.ltskeeper-new/root.img", "half")
@@ -170,7 +170,7 @@ func (p *place) tryUpdateTo(conf string) error {
 	if err := p.Repair(p.now); err != nil {
 		return err
 	}
-	from := p.source(conf)
+	from := p.newSource(conf)
 	from.Force = true // no question whether there is room: that is to be found out
 	b, err := p.Build(context.Background(), from, p.now)
 	if err == nil && !b.Unchanged {
@@ -213,8 +213,9 @@ func (p *place) stopAfter(steps int, h *history, do func(p *place) error) (done 
 func (p *place) served() map[string]string {
 	p.t.Helper()
 	all := map[string]string{}
-	for _, path := range []string{p.Link(), filepath.Join(p.boot(), "vmlinuz"), filepath.Join(p.boot(), "initrd.img"),
-		filepath.Join(p.boot(), "lts.conf")} {
+	for _, path := range []string{p.Link(), filepath.Join(p.bootSide(), "vmlinuz"),
+		filepath.Join(p.bootSide(), "initrd.img"),
+		filepath.Join(p.bootSide(), "lts.conf")} {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			data = []byte("none")
@@ -239,13 +240,13 @@ func (p *place) generations() []map[string]string {
 	list, err := p.List()
 	must(p.t, err)
 	for _, g := range list {
-		all = append(all, p.generation(g.Number))
+		all = append(all, p.readGenerationFiles(g.Number))
 	}
 	return all
 }
 
-// generation reads what a rollback to generation n would serve.
-func (p *place) generation(n int) map[string]string {
+// readGenerationFiles reads what a rollback to generation n would serve.
+func (p *place) readGenerationFiles(n int) map[string]string {
 	files := map[string]string{}
 	for _, name := range []string{imageFile, kernelFile, initrdFile, confFile} {
 		dir := p.folder(n)
@@ -283,7 +284,7 @@ func (o *outcome) checkRepaired(p *place) {
 	}
 	current, err := p.Current()
 	must(p.t, err)
-	at, err := os.Readlink(filepath.Join(p.boot(), "current"))
+	at, err := os.Readlink(filepath.Join(p.bootSide(), "current"))
 	if current != nil && err == nil && at != strconv.Itoa(current.Number) {
 		p.t.Errorf("after Repair the image is generation %d, the TFTP side %s", current.Number, at)
 	}
@@ -297,10 +298,10 @@ func (o *outcome) checkGenerations(p *place) {
 	list, err := p.List()
 	must(p.t, err)
 	for _, g := range list {
-		files := p.generation(g.Number)
+		files := p.readGenerationFiles(g.Number)
 		if len(list) == 1 && g.Number == 0 { // what is still in its first place was not kept yet
 			for _, b := range bootFiles {
-				if at := filepath.Join(p.boot(), b.link); files[b.file] == "" && isRegular(at) {
+				if at := filepath.Join(p.bootSide(), b.link); files[b.file] == "" && isRegular(at) {
 					files[b.file] = p.served()[b.link]
 				}
 			}
@@ -404,7 +405,7 @@ func newCrasher(t *testing.T, d deed) *crasher {
 	must(t, os.Rename(c.first.TFTP, filepath.Join(base, "tftp")))
 	c.tree = photograph(t, base)
 
-	p := c.place(t, c.tree)
+	p := c.layPlace(t, c.tree)
 	c.old, c.whole = p.served(), p.generations()
 	if _, err := os.Readlink(p.Link()); err != nil {
 		c.whole = append(c.whole, firstDay(c.old))
@@ -431,8 +432,8 @@ func firstDay(served map[string]string) map[string]string {
 	return files
 }
 
-// place lays a tree out in a folder of its own.
-func (c *crasher) place(t *testing.T, all tree) *place {
+// layPlace lays a tree out in a folder of its own.
+func (c *crasher) layPlace(t *testing.T, all tree) *place {
 	t.Helper()
 	dir := memoryDir(t)
 	all.lay(t, dir)
@@ -456,7 +457,7 @@ func (c *crasher) stop(n int) bool {
 	if n > len(c.steps) {
 		return false
 	}
-	p := c.place(c.t, c.tree)
+	p := c.layPlace(c.t, c.tree)
 	h, err := newHistory(filepath.Dir(p.Images))
 	must(c.t, err)
 	done := p.stopAfter(n, h, c.do)
@@ -497,7 +498,7 @@ func (c *crasher) again(n int, last string, p *place, h *history) {
 func (c *crasher) lasts(when string, want map[string]string, h *history) {
 	c.t.Helper()
 	for _, cut := range h.cuts() {
-		if after := c.place(c.t, cut).served(); !maps.Equal(after, want) {
+		if after := c.layPlace(c.t, cut).served(); !maps.Equal(after, want) {
 			c.t.Errorf("%s: a power cut then leaves %.60q, want %.60q", when, after, want)
 		}
 	}
@@ -510,8 +511,8 @@ func (c *crasher) look(when string, all tree) {
 	}
 	c.met = append(c.met, all)
 	c.t.Run(when, func(t *testing.T) {
-		p := c.place(t, all)
-		if since, err := p.Held(); c.holds && maps.Equal(p.served(), c.new) && (err != nil || since.IsZero()) {
+		p := c.layPlace(t, all)
+		if since, err := p.HeldSince(); c.holds && maps.Equal(p.served(), c.new) && (err != nil || since.IsZero()) {
 			t.Errorf("gone back, but not held: %v, %v", since, err)
 		}
 		c.checkAfter(p)

@@ -40,7 +40,7 @@ func TestFailingDisk(t *testing.T) {
 // fail does the deed where the nth operation of a kind fails on a side, and those after it unless
 // once. It says whether there were so many.
 func (c *crasher) fail(side, op string, n int, once bool) (struck bool) {
-	p := c.place(c.t, c.tree)
+	p := c.layPlace(c.t, c.tree)
 	dir := p.Images
 	if side == "tftp" {
 		dir = p.TFTP

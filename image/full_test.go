@@ -76,7 +76,7 @@ func (c *crasher) fill(n int, side string) (failed bool) {
 		if got := p.served(); !maps.Equal(got, c.old) {
 			c.t.Errorf("%s: after %v\n\t%.60q are served, want the old %.60q", when, err, got, c.old)
 		}
-		if since, err := p.Held(); err != nil || !since.IsZero() {
+		if since, err := p.HeldSince(); err != nil || !since.IsZero() {
 			c.t.Errorf("%s: a rollback that failed holds: %v, %v", when, since, err)
 		}
 		c.checkLitter(p)

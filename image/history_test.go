@@ -304,7 +304,9 @@ func TestHistory(t *testing.T) {
 	_, err = f.WriteString("new")
 	must(t, err)
 	check("written", tree{"old": "file old"}, tree{"old": "file old", "new": "file " + unsynced})
-	must(t, d.Rename(f.Name(), filepath.Join(dir, "old")))
+	old := filepath.Join(dir, "old")
+	must(t, os.Rename(f.Name(), old))
+	d.Did(durable.Step{Op: "rename", Path: old, From: f.Name()})
 	check("renamed, not synced", tree{"old": "file old"}, tree{"old": "file old", "new": "file " + unsynced},
 		tree{"old": "file " + unsynced})
 	must(t, d.SyncFolder(dir))

@@ -73,7 +73,9 @@ func (p *place) read(name string) string {
 	return string(data)
 }
 
-func (p *place) source(conf string) Source { return Source{Root: p.root, Conf: &LTSConf{[]byte(conf)}} }
+func (p *place) newSource(conf string) Source {
+	return Source{Root: p.root, Conf: &LTSConf{[]byte(conf)}}
+}
 
 // update does what the main job does with one image.
 func (p *place) update(conf string) *Built {
@@ -82,7 +84,7 @@ func (p *place) update(conf string) *Built {
 	if err := p.Repair(p.now); err != nil {
 		p.t.Fatal(err)
 	}
-	b, err := p.Build(context.Background(), p.source(conf), p.now)
+	b, err := p.Build(context.Background(), p.newSource(conf), p.now)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -132,8 +134,8 @@ func (p *place) wantFiles(want ...string) {
 	}
 }
 
-// generation lists the files of one on both sides.
-func generation(n int) []string {
+// listGenerationFiles lists the files of one on both sides.
+func listGenerationFiles(n int) []string {
 	var names []string
 	for _, f := range []string{"build.json", "index", "initrd", "kernel", "lts.conf", "root.img"} {
 		names = append(names, fmt.Sprintf("images/x86_64/%d/%s", n, f))
@@ -158,7 +160,7 @@ func TestFirstImage(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	b := p.update("one")
-	p.wantFiles(append(generation(1), links(1)...)...)
+	p.wantFiles(append(listGenerationFiles(1), links(1)...)...)
 	if b.Generation.Number != 1 || b.Generation.Kernel != "6.1.0-9-amd64" || !b.Generation.Current {
 		t.Errorf("published %+v", b.Generation)
 	}
@@ -221,7 +223,7 @@ func TestWouldChange(t *testing.T) {
 	check := func(what, conf string, want bool) {
 		t.Helper()
 		before := p.files()
-		got, _, err := p.WouldChange(context.Background(), p.source(conf))
+		got, _, err := p.WouldChange(context.Background(), p.newSource(conf))
 		if err != nil || got != want {
 			t.Errorf("%s: WouldChange = %t, %v, want %t", what, got, err, want)
 		}
@@ -259,7 +261,7 @@ func TestALostIndexCostsTimeNotAGeneration(t *testing.T) {
 	if got, err := os.ReadFile(index); err != nil || len(got) == 0 || len(want) == 0 {
 		t.Errorf("the index was not made again: %d bytes, %v", len(got), err)
 	}
-	p.wantFiles(append(generation(1), links(1)...)...)
+	p.wantFiles(append(listGenerationFiles(1), links(1)...)...)
 }
 
 func TestEachChangeIsAGeneration(t *testing.T) {
@@ -278,7 +280,7 @@ func TestEachChangeIsAGeneration(t *testing.T) {
 	p.write("root/etc/hostname", "changed\n")
 	p.update("one")
 	p.update("two") // the same tree, another lts.conf
-	p.wantFiles(slices.Concat(generation(1), generation(2), generation(3), links(3))...)
+	p.wantFiles(slices.Concat(listGenerationFiles(1), listGenerationFiles(2), listGenerationFiles(3), links(3))...)
 	if got := p.read("tftp/x86_64/lts.conf"); got != "two" {
 		t.Errorf("TFTP serves lts.conf %q", got)
 	}
@@ -325,7 +327,7 @@ func TestFirstDayKeepsWhatStoodThere(t *testing.T) {
 			t.Errorf("%s is not the file that was %s (%v)", kept, name, err)
 		}
 	}
-	p.wantFiles(slices.Concat(zero, generation(1), links(1))...)
+	p.wantFiles(slices.Concat(zero, listGenerationFiles(1), links(1))...)
 	list, err := p.List()
 	if err != nil || len(list) != 2 || list[0].Number != 0 || list[0].Replaced.IsZero() {
 		t.Errorf("List: %+v, %v", list, err)
@@ -357,11 +359,11 @@ func TestAKernelIsNotLost(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(p.root, "boot")); err != nil {
 		t.Fatal(err)
 	}
-	_, err := p.Build(context.Background(), p.source("one"), p.now)
+	_, err := p.Build(context.Background(), p.newSource("one"), p.now)
 	if err == nil || !strings.Contains(err.Error(), "no longer has a kernel") {
 		t.Errorf("Build of a tree that lost its kernel: %v", err)
 	}
-	p.wantFiles(append(generation(1), links(1)...)...)
+	p.wantFiles(append(listGenerationFiles(1), links(1)...)...)
 }
 
 func TestAFailedBuildLeavesNothing(t *testing.T) {
@@ -371,15 +373,15 @@ func TestAFailedBuildLeavesNothing(t *testing.T) {
 	p.write("root/etc/hostname", "changed\n")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := p.Build(ctx, p.source("one"), p.now); !errors.Is(err, context.Canceled) {
+	if _, err := p.Build(ctx, p.newSource("one"), p.now); !errors.Is(err, context.Canceled) {
 		t.Errorf("Build: %v, want context.Canceled", err)
 	}
-	from := p.source("one")
+	from := p.newSource("one")
 	from.Options.Overlay = []squashfs.OverlayFile{{Path: "etc/hostname/below", Mode: 0o644}}
 	if _, err := p.Build(context.Background(), from, p.now); err == nil {
 		t.Error("Build with an impossible overlay succeeded")
 	}
-	p.wantFiles(append(generation(1), links(1)...)...)
+	p.wantFiles(append(listGenerationFiles(1), links(1)...)...)
 }
 
 // After a crash the image's link is right, and Repair brings the rest to it.
@@ -387,17 +389,17 @@ func TestRepair(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(p *place){
 		"between the two renames": func(p *place) {
-			must(p.t, p.disk.Relink("1", filepath.Join(p.boot(), "current")))
+			must(p.t, p.disk.Relink("1", filepath.Join(p.bootSide(), "current")))
 			p.unpublish(2)
 		},
 		"TFTP side not staged": func(p *place) {
-			must(p.t, p.disk.Relink("1", filepath.Join(p.boot(), "current")))
+			must(p.t, p.disk.Relink("1", filepath.Join(p.bootSide(), "current")))
 			must(p.t, os.RemoveAll(p.bootFolder(2)))
 		},
-		"TFTP side lost":  func(p *place) { must(p.t, os.RemoveAll(p.boot())) },
+		"TFTP side lost":  func(p *place) { must(p.t, os.RemoveAll(p.bootSide())) },
 		"lts.conf edited": func(p *place) { p.write("tftp/x86_64/2/lts.conf", "edited") },
 		"a link replaced": func(p *place) {
-			must(p.t, p.disk.Relink("elsewhere", filepath.Join(p.boot(), "vmlinuz")))
+			must(p.t, p.disk.Relink("elsewhere", filepath.Join(p.bootSide(), "vmlinuz")))
 		},
 		"unfinished build":  func(p *place) { p.write("images/x86_64/.ltskeeper-new/root.img", "half") },
 		"unfinished link":   func(p *place) { p.write("images/.ltskeeper-x86_64.img.tmp", "") },
@@ -428,7 +430,7 @@ func TestRepair(t *testing.T) {
 				t.Error("Check changed something")
 			}
 			must(t, p.Repair(p.now))
-			want := slices.Concat(generation(1), generation(2), links(2))
+			want := slices.Concat(listGenerationFiles(1), listGenerationFiles(2), links(2))
 			if name == "TFTP side lost" {
 				want = slices.DeleteFunc(want, func(f string) bool { return strings.HasPrefix(f, "tftp/x86_64/1/") })
 			}
@@ -439,7 +441,7 @@ func TestRepair(t *testing.T) {
 					t.Errorf("TFTP serves %q as %s, want %q", got, name, want)
 				}
 			}
-			if g := p.record(2); !g.Published {
+			if g := p.readGeneration(2); !g.Published {
 				t.Error("generation 2 is current but not published")
 			}
 		})
@@ -448,7 +450,7 @@ func TestRepair(t *testing.T) {
 
 // unpublish is the state of a run that was killed before it wrote down what it published.
 func (p *place) unpublish(n int) {
-	g := p.record(n)
+	g := p.readGeneration(n)
 	g.Published = false
 	must(p.t, p.writeRecord(p.folder(n), g))
 }
@@ -483,7 +485,7 @@ func TestALostGenerationIsFollowedByAnother(t *testing.T) {
 				t.Errorf("built %+v, want generation 2", b)
 			}
 			must(t, p.Repair(p.now)) // until the new one was there, TFTP served what was left of the lost one
-			p.wantFiles(append(generation(2), links(2)...)...)
+			p.wantFiles(append(listGenerationFiles(2), links(2)...)...)
 		})
 	}
 }
@@ -493,7 +495,7 @@ func TestAStrangersLinkIsLeftAlone(t *testing.T) {
 	p := newPlace(t)
 	must(t, os.MkdirAll(p.Images, 0o755))
 	must(t, os.Symlink("/srv/other.img", p.Link()))
-	if _, err := p.Build(context.Background(), p.source("one"), p.now); err == nil ||
+	if _, err := p.Build(context.Background(), p.newSource("one"), p.now); err == nil ||
 		!strings.Contains(err.Error(), p.Link()) {
 		t.Errorf("Build: %v, want an error that names %s", err, p.Link())
 	}
@@ -523,7 +525,7 @@ func TestPrune(t *testing.T) {
 			t.Errorf("Prune(%d, %s) = %v, %v, want %v", c.keep, c.keepFor, got, err, c.want)
 		}
 	}
-	p.wantFiles(append(generation(6), links(6)...)...)
+	p.wantFiles(append(listGenerationFiles(6), links(6)...)...)
 }
 
 func TestChooseKernel(t *testing.T) {
@@ -566,7 +568,7 @@ func TestChooseKernel(t *testing.T) {
 			if c.want != "" {
 				p.modules(c.want)
 			}
-			b, err := p.Build(context.Background(), p.source("one"), p.now)
+			b, err := p.Build(context.Background(), p.newSource("one"), p.now)
 			must(t, err)
 			if b.Generation.Kernel != c.want {
 				t.Errorf("kernel %q, want %q", b.Generation.Kernel, c.want)

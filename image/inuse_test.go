@@ -21,7 +21,7 @@ func TestInUseSilent(t *testing.T) {
 	defer unix.Close(fd)
 	done := make(chan bool)
 	go func() {
-		inUse()
+		listFilesInUse()
 		close(done)
 	}()
 	select {

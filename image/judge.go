@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -17,12 +16,12 @@ import (
 	"ltskeeper/squashfs"
 )
 
-// judge says before anything is written which kernel the image of a tree will have, nil if none,
-// and refuses an image that clients could not use: without an init whatever the source says, and
-// without a kernel that clients boot now, without that kernel's modules or in a compression that it
-// cannot read unless the source forces it. What is wrong with the current generation already is not
-// held against the next one.
-func (s *Store) judge(current *Generation, from Source) (*kernels.Kernel, error) {
+// checkTree returns which kernel the image of a tree will have, nil if none, and refuses an image
+// that clients could not use, before anything is written. Without an init it is always refused;
+// unless the source forces it, also without a kernel if clients boot one now, without that kernel's
+// modules, or in a compression that the kernel cannot read. What is wrong with the current
+// generation already is not held against the next one.
+func (s *Store) checkTree(current *Generation, from Source) (*kernels.Kernel, error) {
 	root, err := os.OpenRoot(from.Root)
 	if err != nil {
 		return nil, err
@@ -54,20 +53,20 @@ func (s *Store) judge(current *Generation, from Source) (*kernels.Kernel, error)
 			doubts = errors.Join(doubts, err)
 		}
 	}
-	return kernel, forceable(doubts)
+	return kernel, adviseForce(doubts)
 }
 
-// forceable says of an error, if there is one, that Source.Force overrides it.
-func forceable(err error) error {
+// adviseForce says of an error, if there is one, that Source.Force overrides it.
+func adviseForce(err error) error {
 	return remedy.AttachTo(err, remedy.If{Condition: "it is meant so", Then: remedy.Option("force")})
 }
 
-// Judge is what Build asks before it writes anything, for callers that write something themselves
-// before they call it. The error is Build's.
-func (s *Store) Judge(from Source) error {
+// CheckSource fails if Build would refuse the source before it writes anything, with the same
+// error. It is for callers that write something themselves before they call Build.
+func (s *Store) CheckSource(from Source) error {
 	current, err := s.Current()
 	if err == nil {
-		_, err = s.judge(current, from)
+		_, err = s.checkTree(current, from)
 	}
 	if err != nil {
 		return fmt.Errorf("build image: %w", err)
@@ -75,8 +74,8 @@ func (s *Store) Judge(from Source) error {
 	return nil
 }
 
-// checkInit returns the path of the init in an image, and refuses one without an init that a client
-// could start. What is wrong is found in the tree already, or comes of what is left out.
+// checkInit returns the path of the init in an image, and refuses an image without an init that a
+// client could start. The fault is in the tree already, or comes from what is left out.
 func checkInit(tree, image fs.FS) (string, error) {
 	init, err := inits.FindInit(image)
 	if err == nil {
@@ -90,9 +89,9 @@ func checkInit(tree, image fs.FS) (string, error) {
 	return "", remedy.AttachTo(err, remedy.Advice("put it into the tree"))
 }
 
-// checkOwners refuses an image of which root on a client would not own what root has to: the tree
-// belongs to a user namespace, or to somebody who has copied it. Who is not root cannot make trees
-// of root's, and may image their own.
+// checkOwners refuses an image in which root on a client would not own what root has to own,
+// because the tree belongs to a user namespace, or to somebody who has copied it. Other users than
+// root cannot make such trees, and may image their own.
 func checkOwners(image fs.FS, init string, offset uint32) error {
 	for _, name := range []string{".", "etc", "usr", init} {
 		place, info, err := clientfs.Stat(image, name)
@@ -108,18 +107,14 @@ func checkOwners(image fs.FS, init string, offset uint32) error {
 		}
 		path := "/" + strings.TrimPrefix(place, ".")
 		if offset != 0 {
-			return remedy.AttachTo(
-				fmt.Errorf("%s belongs to user %d, and root is user %d by the tree's id offset, which nothing overrides", path, st.Uid, offset),
-				remedy.Setting{Section: "chroot", Key: "id-offset", Change: "right"})
+			err := fmt.Errorf("%s belongs to user %d, and root is user %d by the tree's id offset, "+
+				"which nothing overrides", path, st.Uid, offset)
+			return remedy.AttachTo(err, remedy.Setting{Section: "chroot", Key: "id-offset", Change: "right"})
 		}
-		return remedy.AttachTo(
-			fmt.Errorf("%s belongs to user %d and not to root, so clients could not use it, which nothing overrides",
-				path, st.Uid),
-			remedy.If{
-				Condition: "the tree belongs to a user namespace",
-				Then: remedy.Setting{Section: "chroot", Key: "id-offset",
-					Value: strconv.FormatUint(uint64(st.Uid), 10)},
-			},
+		err = fmt.Errorf("%s belongs to user %d and not to root, so clients could not use it, "+
+			"which nothing overrides", path, st.Uid)
+		offset := remedy.Setting{Section: "chroot", Key: "id-offset", Value: fmt.Sprint(st.Uid)}
+		return remedy.AttachTo(err, remedy.If{Condition: "the tree belongs to a user namespace", Then: offset},
 			remedy.Advice("change the owner"))
 	}
 	return nil
@@ -128,7 +123,8 @@ func checkOwners(image fs.FS, init string, offset uint32) error {
 // checkModules refuses an image without the modules of the kernel that clients boot.
 func checkModules(image fs.FS, k kernels.Kernel) error {
 	if err := kernels.CheckModules(image, k); err != nil {
-		return fmt.Errorf("the image would lack the modules of %s, which clients boot (its package may be only half installed): %w", describe(k), err)
+		return fmt.Errorf("the image would lack the modules of %s, which clients boot "+
+			"(its package may be only half installed): %w", describeKernel(k), err)
 	}
 	return nil
 }
@@ -142,21 +138,21 @@ func checkCompression(image fs.FS, k kernels.Kernel, c squashfs.Compression) err
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("%s, which clients boot, cannot read an image compressed with %v: %w", describe(k), c, err)
+	err = fmt.Errorf("%s, which clients boot, cannot read an image compressed with %v: %w", describeKernel(k), c, err)
 	if kernels.CheckSquashfs(image, k, squashfs.Gzip.String()) == nil {
 		return remedy.AttachTo(err, remedy.Setting{Section: "image", Key: "compression", Value: `"gzip"`})
 	}
 	return err
 }
 
-func describe(k kernels.Kernel) string {
+func describeKernel(k kernels.Kernel) string {
 	if k.Version == "" {
 		return "/" + k.Path
 	}
 	return "kernel " + k.Version
 }
 
-// findings are what is wrong with a generation.
+// findings are the faults of a generation that are not held against the next one.
 type findings struct{ lacksModules, isUnreadable bool }
 
 // readFindings looks at the kernel of a generation. One that does not exist, or cannot be read, or
@@ -179,10 +175,10 @@ func (s *Store) readFindings(g *Generation) (f findings) {
 	return f
 }
 
-// checkKeepsKernel refuses an image without a kernel where clients boot the one of the generation
+// checkKeepsKernel refuses an image without a kernel if clients boot the one of the generation
 // before.
 func (s *Store) checkKeepsKernel(current *Generation, kernel *kernels.Kernel) error {
-	served, err := os.Readlink(filepath.Join(s.boot(), "vmlinuz"))
+	served, err := os.Readlink(filepath.Join(s.bootSide(), "vmlinuz"))
 	if err != nil || served != filepath.Join("current", kernelFile) || kernel != nil {
 		return nil
 	}
@@ -195,9 +191,9 @@ func (s *Store) checkKeepsKernel(current *Generation, kernel *kernels.Kernel) er
 		remedy.Advice("install a kernel in it"))
 }
 
-// checkSize refuses the image in the folder dir if it is less than half as large as the current
-// one.
-func (s *Store) checkSize(current *Generation, dir string) error {
+// checkNotShrunk refuses the image in the folder dir if it is less than half as large as the
+// current one.
+func (s *Store) checkNotShrunk(current *Generation, dir string) error {
 	if current == nil {
 		return nil
 	}

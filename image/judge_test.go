@@ -96,7 +96,8 @@ func TestJudgeFirstImage(t *testing.T) {
 		"no modules": {func(p *place, _ *Source) {
 			must(p.t, os.RemoveAll(filepath.Join(p.root, "lib")))
 		},
-			"would lack the modules of kernel 6.1.0-9-amd64, which clients boot (its package may be only half installed): /lib/modules/6.1.0-9-amd64 does not exist", true},
+			"would lack the modules of kernel 6.1.0-9-amd64, which clients boot (its package may be only half " +
+				"installed): /lib/modules/6.1.0-9-amd64 does not exist", true},
 		"modules are half unpacked": {func(p *place, _ *Source) {
 			must(p.t, os.Remove(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/modules.dep")))
 		}, "/lib/modules/6.1.0-9-amd64 has no modules.dep", true},
@@ -114,7 +115,8 @@ func TestJudgeFirstImage(t *testing.T) {
 		"zstd is beyond the kernel": {func(p *place, _ *Source) {
 			p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
 		},
-			`kernel 6.1.0-9-amd64, which clients boot, cannot read an image compressed with zstd: it was built without CONFIG_SQUASHFS_ZSTD`, true},
+			"kernel 6.1.0-9-amd64, which clients boot, cannot read an image compressed with zstd: " +
+				"it was built without CONFIG_SQUASHFS_ZSTD", true},
 		"gzip is not": {func(p *place, from *Source) {
 			p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
 			from.Options.Compression = squashfs.Gzip
@@ -156,7 +158,7 @@ func TestJudgeFirstImage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
-			from := p.source("one")
+			from := p.newSource("one")
 			c.prepare(p, &from)
 			steps := 0
 			p.disk.Did = func(durable.Step) { steps++ }
@@ -206,7 +208,7 @@ func TestJudgeMounts(t *testing.T) {
 	p.program("usr/bin/busybox", string(busybox))
 	p.link("usr/bin/sh", "busybox")
 	p.program("sbin/init", "#!/bin/sh\nexec sleep 1000\n")
-	b, err := p.Build(t.Context(), p.source("one"), p.now)
+	b, err := p.Build(t.Context(), p.newSource("one"), p.now)
 	must(t, err)
 	_, err = p.Publish(b, p.now)
 	must(t, err)
@@ -216,7 +218,7 @@ func TestJudgeMounts(t *testing.T) {
 	t.Cleanup(func() { syscall.Unmount(usr, syscall.MNT_DETACH) })
 	p.program("usr/bin/busybox", string(busybox))
 	p.link("usr/bin/sh", "busybox")
-	from := p.source("one")
+	from := p.newSource("one")
 	from.Force = true
 	from.Options.Mounts = p.mounts()
 	_, err = p.Build(t.Context(), from, p.now)
@@ -225,7 +227,7 @@ func TestJudgeMounts(t *testing.T) {
 			"/sbin/init is a script whose interpreter /bin/sh leads to /usr/bin/sh, which does not exist: the tree has /sbin/init") {
 		t.Errorf("Build without /usr: %v", err)
 	}
-	p.wantFiles(append(generation(1), links(1)...)...)
+	p.wantFiles(append(listGenerationFiles(1), links(1)...)...)
 }
 
 // What a generation was forced with is not asked again, but what is new is.
@@ -233,7 +235,7 @@ func TestJudgeWhatIsNew(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	must(t, os.RemoveAll(filepath.Join(p.root, "lib")))
-	from := p.source("one")
+	from := p.newSource("one")
 	from.Force = true
 	b, err := p.Build(t.Context(), from, p.now)
 	must(t, err)
@@ -242,7 +244,8 @@ func TestJudgeWhatIsNew(t *testing.T) {
 	p.write("root/etc/hostname", "changed\n")
 	p.update("one")
 	p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
-	if _, err := p.Build(t.Context(), p.source("one"), p.now); err == nil || strings.Contains(err.Error(), "modules") ||
+	if _, err := p.Build(t.Context(), p.newSource("one"), p.now); err == nil ||
+		strings.Contains(err.Error(), "modules") ||
 		!strings.Contains(err.Error(), "zstd") {
 		t.Errorf("Build: %v", err)
 	}
@@ -257,7 +260,7 @@ func TestKernelChangesWhileBuilding(t *testing.T) {
 		p.write("root/boot/vmlinuz-6.1.0-10-amd64", "kernel ten")
 		p.write("root/boot/initrd.img-6.1.0-10-amd64", "initrd ten")
 	}
-	if _, err := p.Build(t.Context(), p.source("one"), p.now); err == nil ||
+	if _, err := p.Build(t.Context(), p.newSource("one"), p.now); err == nil ||
 		!strings.Contains(err.Error(), "the kernels in the tree changed while the image was built") {
 		t.Errorf("Build: %v", err)
 	}
@@ -291,9 +294,9 @@ func TestJudgeRemedies(t *testing.T) {
 			}},
 	} {
 		p := newPlace(t)
-		from := p.source("one")
+		from := p.newSource("one")
 		c.prepare(p, &from)
-		if err := p.Judge(from); !reflect.DeepEqual(remedy.FindIn(err), c.want) {
+		if err := p.CheckSource(from); !reflect.DeepEqual(remedy.FindIn(err), c.want) {
 			t.Errorf("%s: %v: %v, want %v", name, err, remedy.FindIn(err), c.want)
 		}
 	}

@@ -54,7 +54,7 @@ func TestOddIndex(t *testing.T) {
 		if _, err := p.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "index") {
 			t.Errorf("Verify: %v", err)
 		}
-		if _, _, err := p.WouldChange(t.Context(), p.source("conf 2")); err != nil {
+		if _, _, err := p.WouldChange(t.Context(), p.newSource("conf 2")); err != nil {
 			t.Errorf("WouldChange: %v", err)
 		}
 		b := p.update("conf 2")
@@ -105,7 +105,7 @@ func TestOddImage(t *testing.T) {
 			must(t, p.Release())
 			must(t, p.disk.Relink("x86_64/2/root.img", p.Link()))
 		}
-		from := p.source("conf 2")
+		from := p.newSource("conf 2")
 		from.Force = thing.Name == "900 GB" // for which there may be no room
 		if changed, _, err := p.WouldChange(t.Context(), from); err != nil || !changed {
 			t.Errorf("WouldChange: %v, %v", changed, err)
@@ -137,7 +137,7 @@ func TestALongImage(t *testing.T) {
 			!strings.Contains(err.Error(), "its length is not what was written") {
 			t.Errorf("Verify: %v", err)
 		}
-		from := p.source("conf 1")
+		from := p.newSource("conf 1")
 		from.Force = true // there may be no room for another of that size
 		b, err := p.Build(t.Context(), from, p.now)
 		must(t, err)
@@ -264,10 +264,10 @@ func TestADamagedKernelIsNotServed(t *testing.T) {
 func TestOddConf(t *testing.T) {
 	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {
 		thing.Replace(t, filepath.Join(p.folder(2), confFile))
-		if changed, _, err := p.WouldChange(t.Context(), p.source("conf 2")); err != nil || !changed {
+		if changed, _, err := p.WouldChange(t.Context(), p.newSource("conf 2")); err != nil || !changed {
 			t.Errorf("WouldChange: %v, %v", changed, err)
 		}
-		b, err := p.Build(t.Context(), p.source("conf 2"), p.now)
+		b, err := p.Build(t.Context(), p.newSource("conf 2"), p.now)
 		must(t, err)
 		_, err = p.Publish(b, p.now)
 		must(t, err)
@@ -280,8 +280,8 @@ func TestOddConf(t *testing.T) {
 // In the place of the file that says that the current generation is held, it is held.
 func TestOddHeld(t *testing.T) {
 	eachThing(t, func(t *testing.T, p *place, thing oddtest.Thing) {
-		thing.Replace(t, filepath.Join(p.dir(), heldFile))
-		if since, err := p.Held(); err != nil || since.IsZero() {
+		thing.Replace(t, filepath.Join(p.imageSide(), heldFile))
+		if since, err := p.HeldSince(); err != nil || since.IsZero() {
 			t.Errorf("%v, %v", since, err)
 		}
 		if err := p.Release(); (err != nil) != (thing.Name == "folder") {
@@ -303,7 +303,7 @@ func TestOddLink(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), p.Link()) || len(remedy.FindIn(err)) != 1 {
 			t.Errorf("Current: %v", err)
 		}
-		if _, err := p.Build(t.Context(), p.source("conf 3"), p.now); err == nil {
+		if _, err := p.Build(t.Context(), p.newSource("conf 3"), p.now); err == nil {
 			t.Error("Build goes on")
 		}
 	})
@@ -331,14 +331,14 @@ func TestOddFolders(t *testing.T) {
 		if thing.Name == "folder" {
 			return
 		}
-		for _, folder := range []string{p.bootFolder(2), p.boot(), p.Images} {
+		for _, folder := range []string{p.bootFolder(2), p.bootSide(), p.Images} {
 			thing.Replace(t, folder)
 			err := p.Repair(p.now)
 			if folder != p.Images && (err == nil || !strings.Contains(err.Error(), folder+" is not a folder")) {
 				t.Errorf("Repair with %s: %v", folder, err)
 			}
 			if err == nil {
-				_, err = p.Build(t.Context(), p.source("conf 3"), p.now)
+				_, err = p.Build(t.Context(), p.newSource("conf 3"), p.now)
 			}
 			if err == nil {
 				t.Errorf("%s: no error", folder)
@@ -353,7 +353,7 @@ func TestAFolderInTheWayOfALink(t *testing.T) {
 	t.Parallel()
 	p := threeGenerations(t)
 	for _, name := range []string{"current", "vmlinuz", "initrd.img", "lts.conf"} {
-		link := filepath.Join(p.boot(), name)
+		link := filepath.Join(p.bootSide(), name)
 		must(t, os.Remove(link))
 		must(t, os.Mkdir(link, 0o755))
 		if err := p.Repair(p.now); err == nil || !strings.Contains(err.Error(), link+" is a folder and not a link") {

@@ -16,65 +16,60 @@ import (
 )
 
 // Publish makes a built generation the current one: its image, kernel, initrd and lts.conf become
-// visible together, each side by one rename, the image first. What stood at those names before
-// ltskeeper came is kept as generation 0, and an image that somebody else put there later as one of
-// its own. It returns the generation as published.
+// visible together, each side by one rename, the image first. What was at those names before
+// ltskeeper came is kept as generation 0, and an image that somebody else put there later as a
+// generation of its own. It returns the generation as published.
 //
-// An error leaves what clients see as it was, or, if it struck between the two renames, to Repair.
-// A full disk does not strike there: by then all is made that takes room.
+// An error leaves what clients see as it was, or, if it occurs between the two renames, to Repair.
+// A full disk cannot fail there: everything that takes room is made by then.
 func (s *Store) Publish(b *Built, now time.Time) (Generation, error) {
-	g, err := s.publish(b, now)
-	if err != nil {
-		return g, fmt.Errorf("publish image: %w", errors.Join(explainFull(err), s.clean()))
-	}
-	return g, nil
-}
-
-func (s *Store) publish(b *Built, now time.Time) (Generation, error) {
-	if err := s.disk.MkdirAll(s.boot()); err != nil {
-		return Generation{}, err
-	}
-	if err := s.takeOver(b.dir); err != nil {
-		return Generation{}, err
+	if err := s.publishBuilt(b, now); err != nil {
+		return Generation{}, fmt.Errorf("publish image: %w", errors.Join(explainFull(err), s.clean()))
 	}
 	g := b.Generation
-	if err := s.stageBoot(g.Number, b.dir); err != nil {
-		return Generation{}, err
-	}
-	if err := s.disk.Rename(b.dir, s.folder(g.Number)); err != nil {
-		return Generation{}, err
-	}
-	if err := s.disk.SyncFolder(s.dir()); err != nil {
-		return Generation{}, err
-	}
-	if err := s.switchTo(g.Number, now); err != nil {
-		return Generation{}, err
-	}
 	g.Published, g.Current = true, true
 	return g, nil
 }
 
-// switchTo makes generation n current, the image first, and writes that down, after what else is
-// ready. All that takes room on a disk is done before the first change.
+func (s *Store) publishBuilt(b *Built, now time.Time) error {
+	if err := s.disk.MkdirAll(s.bootSide()); err != nil {
+		return err
+	}
+	if err := s.takeOver(b.dir); err != nil {
+		return err
+	}
+	n := b.Generation.Number
+	if err := s.stageBoot(n, b.dir); err != nil {
+		return err
+	}
+	if err := s.disk.Rename(b.dir, s.folder(n)); err != nil {
+		return err
+	}
+	return s.switchTo(n, now)
+}
+
+// switchTo makes generation n current, the image first, and writes that down, after the first
+// replacements that the caller has ready. All that takes room on a disk is done before the first
+// change.
 func (s *Store) switchTo(n int, now time.Time, ready ...durable.Replacement) error {
-	link, err := s.disk.PrepareLink(filepath.Join(s.Name, strconv.Itoa(n), imageFile), s.Link())
+	link, err := s.disk.PrepareLink(s.linkTarget(n), s.Link())
 	if err != nil {
 		return err
 	}
-	boot, err := s.readyBoot(n)
+	boot, err := s.prepareBoot(n)
 	if err != nil {
 		return err
 	}
-	records, err := s.readyRecords(n, now)
+	records, err := s.prepareRecords(n, now)
 	if err != nil {
 		return err
 	}
 	return s.disk.Replace(slices.Concat(ready, []durable.Replacement{link}, boot, records)...)
 }
 
-// takeOver makes generation 0 of the regular files that stand at the published names on the first
-// day, of those that the generation in dir brings anew. The names go on meaning the same bytes, in
-// the same inodes: clients have them open.
+// takeOver makes generation 0 of the regular files that are at the published names on the first
+// day, if the generation in dir replaces them. The names go on meaning the same bytes, in the same
+// inodes: clients have them open.
 func (s *Store) takeOver(dir string) error {
 	stranger, found, err := s.numberStranger()
 	if err != nil {
@@ -87,13 +82,13 @@ func (s *Store) takeOver(dir string) error {
 		if err := s.keepAs(s.Link(), filepath.Join(s.folder(0), imageFile)); err != nil {
 			return err
 		}
-		if err := s.writeRecord(s.folder(0), s.record(0)); err != nil {
+		if err := s.writeRecord(s.folder(0), s.readGeneration(0)); err != nil {
 			return err
 		}
-		if err := s.disk.SyncFolder(s.dir()); err != nil {
+		if err := s.disk.SyncFolder(s.imageSide()); err != nil {
 			return err
 		}
-		if err := s.disk.Relink(filepath.Join(s.Name, "0", imageFile), s.Link()); err != nil {
+		if err := s.disk.Relink(s.linkTarget(0), s.Link()); err != nil {
 			return err
 		}
 	}
@@ -101,8 +96,8 @@ func (s *Store) takeOver(dir string) error {
 }
 
 // numberStranger returns the number for the image that somebody else put at the published name, if
-// there is one: that of the generation which has the same file already, 0 on the first day, and one
-// that no generation has ever had on a later day.
+// there is one: that of the generation which has the same file already, otherwise 0 on the first
+// day, and a number that no generation has ever had on a later day.
 func (s *Store) numberStranger() (n int, found bool, err error) {
 	if !isRegular(s.Link()) {
 		return 0, false, nil
@@ -111,7 +106,7 @@ func (s *Store) numberStranger() (n int, found bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
-	numbers, err := numbered(s.dir())
+	numbers, err := listNumbers(s.imageSide())
 	if err != nil {
 		return 0, false, err
 	}
@@ -130,22 +125,22 @@ func (s *Store) takeIn(n int) error {
 	if _, err := os.Stat(s.folder(n)); err == nil {
 		return nil
 	}
-	temp := filepath.Join(s.dir(), strangerFolder)
-	if err := s.disk.RemoveAll(temp); err != nil {
+	temp := filepath.Join(s.imageSide(), strangerFolder)
+	if err := s.disk.MkdirNew(temp); err != nil {
 		return err
 	}
 	if err := s.keepAs(s.Link(), filepath.Join(temp, imageFile)); err != nil {
 		return err
 	}
 	for _, b := range bootFiles {
-		served := filepath.Join(s.boot(), b.link)
+		served := filepath.Join(s.bootSide(), b.link)
 		if target, err := os.Readlink(served); err == nil && target == filepath.Join("current", b.file) {
-			served = filepath.Join(s.boot(), target)
+			served = filepath.Join(s.bootSide(), target)
 		}
 		if !isRegular(served) {
 			continue
 		}
-		if err := copyBy(s.disk.Create, served, filepath.Join(temp, b.file)); err != nil {
+		if err := copyFile(s.disk.Create, served, filepath.Join(temp, b.file)); err != nil {
 			return err
 		}
 	}
@@ -153,23 +148,19 @@ func (s *Store) takeIn(n int) error {
 	if err != nil {
 		return err
 	}
-	if err := s.writeRecord(temp,
-		Generation{Number: n, Time: info.ModTime().UTC(), Size: info.Size(), Foreign: true,
-			Published: true}); err != nil {
+	g := Generation{Number: n, Time: info.ModTime().UTC(), Size: info.Size(), Foreign: true, Published: true}
+	if err := s.writeRecord(temp, g); err != nil {
 		return err
 	}
 	if err := s.stageBoot(n, temp); err != nil {
 		return err
 	}
-	if err := s.disk.Rename(temp, s.folder(n)); err != nil {
-		return err
-	}
-	return s.disk.SyncFolder(s.dir())
+	return s.disk.Rename(temp, s.folder(n))
 }
 
-// takeOverBoot does the same for kernel, initrd and lts.conf under TFTP. The names become links
-// once `current` is in place, so that one rename can switch them all. What somebody puts there
-// later is no part of the first day's generation.
+// takeOverBoot is takeOver for kernel, initrd and lts.conf under TFTP. The names become links once
+// `current` is in place, so that one rename can switch them all. What somebody puts there later is
+// not part of the first day's generation.
 func (s *Store) takeOverBoot(dir string) error {
 	current, err := s.Current()
 	if err != nil {
@@ -178,13 +169,13 @@ func (s *Store) takeOverBoot(dir string) error {
 	if _, err := os.Stat(s.folder(0)); current != nil && current.Number > 0 && err == nil {
 		return nil
 	}
-	var found []string
+	found := false
 	for _, b := range bootFiles {
-		at := filepath.Join(s.boot(), b.link)
+		at := filepath.Join(s.bootSide(), b.link)
 		if !isRegular(at) || !isRegular(filepath.Join(dir, b.file)) {
 			continue
 		}
-		found = append(found, at)
+		found = true
 		kept := filepath.Join(s.bootFolder(0), b.file)
 		if isRegular(kept) {
 			continue // kept on an earlier day, or by a run that was cut off
@@ -193,20 +184,20 @@ func (s *Store) takeOverBoot(dir string) error {
 			return err
 		}
 	}
-	if len(found) == 0 {
+	if !found {
 		return nil
 	}
-	// for what a run kept that was killed before it came to this
+	// A run may have been killed before it synced what it had kept.
 	if err := s.disk.SyncFolder(s.bootFolder(0)); err != nil {
 		return err
 	}
-	if target, err := os.Readlink(filepath.Join(s.boot(), "current")); err == nil && target != "0" {
+	if target, err := os.Readlink(filepath.Join(s.bootSide(), "current")); err == nil && target != "0" {
 		return nil
 	}
 	return s.switchBoot(0)
 }
 
-// keepAs gives the file at path a second name, in a folder that is made if need be.
+// keepAs gives the file at path a second name, in a folder that is made if it does not exist.
 func (s *Store) keepAs(path, second string) error {
 	if err := s.disk.MkdirAll(filepath.Dir(second)); err != nil {
 		return err
@@ -220,11 +211,8 @@ func (s *Store) keepAs(path, second string) error {
 // stageBoot puts what clients fetch over TFTP from the generation folder dir into the TFTP side's
 // folder n, complete and synced, where no link leads to it yet.
 func (s *Store) stageBoot(n int, dir string) error {
-	temp := filepath.Join(s.boot(), newFolder)
-	if err := s.disk.RemoveAll(temp); err != nil {
-		return err
-	}
-	if err := s.disk.MkdirAll(temp); err != nil {
+	temp := filepath.Join(s.bootSide(), newFolder)
+	if err := s.disk.MkdirNew(temp); err != nil {
 		return err
 	}
 	for _, b := range bootFiles {
@@ -232,7 +220,7 @@ func (s *Store) stageBoot(n int, dir string) error {
 		if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := copyBy(s.disk.Create, from, filepath.Join(temp, b.file)); err != nil {
+		if err := copyFile(s.disk.Create, from, filepath.Join(temp, b.file)); err != nil {
 			return err
 		}
 	}
@@ -242,19 +230,16 @@ func (s *Store) stageBoot(n int, dir string) error {
 	if err := s.disk.RemoveAll(s.bootFolder(n)); err != nil {
 		return err
 	}
-	if err := s.disk.Rename(temp, s.bootFolder(n)); err != nil {
-		return err
-	}
-	return s.disk.SyncFolder(s.boot())
+	return s.disk.Rename(temp, s.bootFolder(n))
 }
 
 // maxCopied is how large a file that clients fetch over TFTP may be, in bytes. They hold it in
 // memory.
 const maxCopied = 4 << 30
 
-// copyBy writes what is in a file to another path, by one of the disk's ways to write. What is
-// added to the file meanwhile is not copied.
-func copyBy(write func(path string, content io.Reader) error, from, to string) error {
+// copyFile writes what is in a file to another path, with one of the disk's methods. What is added
+// to the file meanwhile is not copied.
+func copyFile(write func(path string, content io.Reader) error, from, to string) error {
 	in, err := regular.Open(from)
 	if err != nil {
 		return err
@@ -272,67 +257,67 @@ func copyBy(write func(path string, content io.Reader) error, from, to string) e
 
 // switchBoot makes generation n current on the TFTP side.
 func (s *Store) switchBoot(n int) error {
-	ready, err := s.readyBoot(n)
+	ready, err := s.prepareBoot(n)
 	if err != nil {
 		return err
 	}
 	return s.disk.Replace(ready...)
 }
 
-// readyBoot makes ready what makes generation n current on the TFTP side, and the names which boot
-// menus know lead there. A name whose file this generation lacks stays as it is.
-func (s *Store) readyBoot(n int) (ready []durable.Replacement, err error) {
-	link := func(target, path string) {
-		if have, readErr := os.Readlink(path); err != nil || readErr == nil && have == target {
-			return
-		}
-		var sw durable.Replacement
-		sw, err = s.disk.PrepareLink(target, path)
-		ready = append(ready, sw)
-	}
-	link(strconv.Itoa(n), filepath.Join(s.boot(), "current"))
+// prepareBoot prepares the links that make generation n current on the TFTP side, and those by
+// which boot menus know its files. A name whose file this generation lacks stays as it is.
+func (s *Store) prepareBoot(n int) (ready []durable.Replacement, err error) {
+	links := []struct{ name, target string }{{"current", strconv.Itoa(n)}}
 	for _, b := range bootFiles {
-		if _, statErr := os.Stat(filepath.Join(s.bootFolder(n), b.file)); statErr == nil {
-			link(filepath.Join("current", b.file), filepath.Join(s.boot(), b.link))
+		if _, err := os.Stat(filepath.Join(s.bootFolder(n), b.file)); err == nil {
+			links = append(links, struct{ name, target string }{b.link, filepath.Join("current", b.file)})
 		}
 	}
-	return ready, err
+	for _, l := range links {
+		path := filepath.Join(s.bootSide(), l.name)
+		if have, err := os.Readlink(path); err == nil && have == l.target {
+			continue
+		}
+		link, err := s.disk.PrepareLink(l.target, path)
+		if err != nil {
+			return nil, err
+		}
+		ready = append(ready, link)
+	}
+	return ready, nil
 }
 
-// settle writes down that the generation current is published, and since when the others are not.
-func (s *Store) settle(current int, now time.Time) error {
-	ready, err := s.readyRecords(current, now)
+// settleRecords notes that the generation current is published, and since when the others are not.
+func (s *Store) settleRecords(current int, now time.Time) error {
+	ready, err := s.prepareRecords(current, now)
 	if err != nil {
 		return err
 	}
 	return s.disk.Replace(ready...)
 }
 
-// readyRecords makes ready the records that change when the generation current takes its place. One
-// that cannot be read stays as it is, for it may say that the generation is pinned.
-func (s *Store) readyRecords(current int, now time.Time) (ready []durable.Replacement, err error) {
-	numbers, err := numbered(s.dir())
+// prepareRecords prepares the records that change when the generation current takes its place. A
+// record that cannot be read stays as it is: it may say that the generation is pinned.
+func (s *Store) prepareRecords(current int, now time.Time) (ready []durable.Replacement, err error) {
+	numbers, err := listNumbers(s.imageSide())
 	if err != nil {
 		return nil, err
 	}
 	for _, n := range numbers {
 		g, unread := s.readRecord(n)
-		settled := false
-		if n == current {
-			settled = g.Published && g.Replaced.IsZero()
-			g.Published, g.Replaced = true, time.Time{}
-		} else {
-			settled = !g.Published || !g.Replaced.IsZero()
-			g.Replaced = now.UTC().Truncate(time.Second)
-		}
-		if settled || unread != nil {
+		isRecordedCurrent := g.Published && g.Replaced.IsZero()
+		if unread != nil || isRecordedCurrent == (n == current) {
 			continue
 		}
-		sw, err := s.readyRecord(s.folder(n), g)
+		g.Published, g.Replaced = true, time.Time{}
+		if n != current {
+			g.Replaced = now.UTC().Truncate(time.Second)
+		}
+		record, err := s.prepareRecord(s.folder(n), g)
 		if err != nil {
 			return nil, err
 		}
-		ready = append(ready, sw)
+		ready = append(ready, record)
 	}
 	return ready, nil
 }

@@ -126,5 +126,5 @@ func (s *Store) ReadConf(n int) (*LTSConf, error) {
 	return &LTSConf{data}, nil
 }
 
-// digest names a content: its SHA-256 in hexadecimal.
-func digest(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) }
+// hashContent names a content: its SHA-256 in hexadecimal.
+func hashContent(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) }

@@ -58,7 +58,7 @@ func TestRollback(t *testing.T) {
 		t.Fatalf("Rollback = %+v, %v", g, err)
 	}
 	p.wantServed("1")
-	if since, err := p.Held(); err != nil || !since.Equal(p.now) {
+	if since, err := p.HeldSince(); err != nil || !since.Equal(p.now) {
 		t.Errorf("Held = %v, %v, want %v", since, err, p.now)
 	}
 	if _, err := p.Before(); err == nil || !strings.Contains(err.Error(), "no generation before 1") {
@@ -72,7 +72,7 @@ func TestRollback(t *testing.T) {
 		}
 	}
 	must(t, p.Release())
-	if since, err := p.Held(); err != nil || !since.IsZero() {
+	if since, err := p.HeldSince(); err != nil || !since.IsZero() {
 		t.Errorf("Held after Release = %v, %v", since, err)
 	}
 	must(t, p.Release()) // once more is no error
@@ -98,7 +98,7 @@ func TestRollbackToNothing(t *testing.T) {
 		t.Errorf("Rollback to 9: %v", err)
 	}
 	p.wantServed("3")
-	if since, err := p.Held(); err != nil || !since.IsZero() {
+	if since, err := p.HeldSince(); err != nil || !since.IsZero() {
 		t.Errorf("a rollback that failed holds: %v, %v", since, err)
 	}
 }
@@ -146,7 +146,7 @@ func TestStrangersAreGenerations(t *testing.T) {
 	p.stranger("0")
 	p.stateOfTree("1")
 	p.update("conf 1")
-	want := map[int]map[string]string{0: p.generation(0), 1: p.generation(1)}
+	want := map[int]map[string]string{0: p.readGenerationFiles(0), 1: p.readGenerationFiles(1)}
 	for n := 2; n < 6; n += 2 {
 		p.stranger(fmt.Sprint(n))
 		clients, err := os.Open(p.Link())
@@ -168,10 +168,10 @@ func TestStrangersAreGenerations(t *testing.T) {
 		state := fmt.Sprint(n)
 		want[n] = map[string]string{imageFile: "image " + state, kernelFile: "kernel " + state,
 			initrdFile: "initrd " + state, confFile: "conf 1"}
-		want[n+1] = p.generation(n + 1)
+		want[n+1] = p.readGenerationFiles(n + 1)
 	}
 	for n, files := range want {
-		if got := p.generation(n); !maps.Equal(got, files) {
+		if got := p.readGenerationFiles(n); !maps.Equal(got, files) {
 			t.Errorf("generation %d has become %.60q, was %.60q", n, got, files)
 		}
 	}
@@ -223,14 +223,14 @@ func TestPinnedAndUsedGenerationsStay(t *testing.T) {
 // What Linux prints of an NFSv4 client with a file open, a delegation, and a lock.
 func TestNFSStates(t *testing.T) {
 	t.Parallel()
-	got := nfsStates([]byte(`- 0x8a2d3b5a0100000001000000: { type: open, access: r-, deny: --, superblock: "fe:01:1838", filename: "x86_64/12/root.img", owner: "open id:\x00\x01" }
+	got := parseNFSStates([]byte(`- 0x8a2d3b5a0100000001000000: { type: open, access: r-, deny: --, superblock: "fe:01:1838", filename: "x86_64/12/root.img", owner: "open id:\x00\x01" }
 - 0x8a2d3b5a0200000001000000: { type: deleg, access: r, superblock: "fe:01:99", filename: "x" }
 - 0x8a2d3b5a0300000001000000: { type: open, access: r-, deny: --, superblock: "fe:01", filename: "superblock: " }
 nonsense superblock: "x:y:z"
 `))
 	want := map[fileID]bool{{unix.Mkdev(0xfe, 1), 1838}: true, {unix.Mkdev(0xfe, 1), 99}: true}
 	if len(got) != len(want) || !got[fileID{unix.Mkdev(0xfe, 1), 1838}] || !got[fileID{unix.Mkdev(0xfe, 1), 99}] {
-		t.Errorf("nfsStates = %v, want %v", got, want)
+		t.Errorf("parseNFSStates = %v, want %v", got, want)
 	}
 }
 
@@ -249,12 +249,12 @@ func TestAnImageIsReadBack(t *testing.T) {
 		data[100] ^= 1
 		must(t, os.WriteFile(s.Path, data, 0o644))
 	}
-	if _, err := p.Build(context.Background(), p.source("one"), p.now); err == nil ||
+	if _, err := p.Build(context.Background(), p.newSource("one"), p.now); err == nil ||
 		!strings.Contains(err.Error(), "is not read as it was written") {
 		t.Errorf("Build on a disk that rots: %v", err)
 	}
 	p.disk.Did = nil
-	p.wantFiles(append(generation(1), links(1)...)...)
+	p.wantFiles(append(listGenerationFiles(1), links(1)...)...)
 }
 
 func TestAnImageThatClientsCannotUseIsRefused(t *testing.T) {
@@ -294,12 +294,12 @@ func TestAnImageThatClientsCannotUseIsRefused(t *testing.T) {
 			p.write("root/usr/share/data", string(noise))
 			p.update("one")
 			c.damage(p)
-			_, err := p.Build(context.Background(), p.source("one"), p.now)
+			_, err := p.Build(context.Background(), p.newSource("one"), p.now)
 			if err == nil || !strings.Contains(err.Error(), c.want) || isForceable(err) == (name == "init") {
 				t.Errorf("Build: %v, %v, want %q", err, remedy.FindIn(err), c.want)
 			}
-			p.wantFiles(append(generation(1), links(1)...)...)
-			from := p.source("one")
+			p.wantFiles(append(listGenerationFiles(1), links(1)...)...)
+			from := p.newSource("one")
 			from.Force = true
 			if _, err := p.Build(context.Background(), from, p.now); (err == nil) == (name == "init") {
 				t.Errorf("Build with force: %v", err) // an image that nothing can start from is not to be had

@@ -30,32 +30,33 @@ func explainFull(err error) error {
 	return err
 }
 
-// room fails if the file systems of images and of TFTP have less free space than the next
+// checkFreeSpace fails if the file systems of images and of TFTP have less free space than the next
 // generation is likely to need, going by the one before.
-func (s *Store) room(current *Generation) error {
+func (s *Store) checkFreeSpace(current *Generation) error {
 	if current == nil {
 		return nil
 	}
-	need := map[string]int64{s.Images: 0, s.TFTP: 0}
-	for side, folder := range map[string]string{s.Images: s.folder(current.Number),
-		s.TFTP: s.bootFolder(current.Number)} {
+	need := map[string]int64{}
+	for side, folder := range map[string]string{
+		s.Images: s.folder(current.Number), s.TFTP: s.bootFolder(current.Number),
+	} {
 		entries, err := os.ReadDir(folder)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		for _, e := range entries {
 			var st unix.Stat_t
-			if err := unix.Lstat(filepath.Join(folder, e.Name()), &st); err == nil &&
-				st.Mode&unix.S_IFMT == unix.S_IFREG {
-				size := st.Size
-				if e.Name() != imageFile {
-					size = min(size, st.Blocks*512) // an index that is one hole needs no room
-				}
-				need[side] += size + size/16
+			if !e.Type().IsRegular() || unix.Lstat(filepath.Join(folder, e.Name()), &st) != nil {
+				continue
 			}
+			size := st.Size
+			if e.Name() != imageFile {
+				size = min(size, st.Blocks*512) // an index that is one hole needs no room
+			}
+			need[side] += size + size/16
 		}
 	}
-	if sameFileSystem(s.Images, s.TFTP) {
+	if areOnSameFileSystem(s.Images, s.TFTP) {
 		need[s.Images] += need[s.TFTP]
 		delete(need, s.TFTP)
 	}
@@ -65,16 +66,15 @@ func (s *Store) room(current *Generation) error {
 			continue // it is made when it is written to
 		}
 		if free := int64(st.Bavail) * st.Bsize; free < bytes {
-			err := fmt.Errorf("%s has %d MB free, and the next generation needs about %d MB", dir, free>>20,
-				bytes>>20+1)
-			return remedy.AttachTo(err, makeRoom...)
+			return remedy.AttachTo(fmt.Errorf("%s has %d MB free, and the next generation needs about %d MB",
+				dir, free>>20, bytes>>20+1), makeRoom...)
 		}
 	}
 	return nil
 }
 
-func sameFileSystem(a, b string) bool {
-	idA, okA := idOf(a)
-	idB, okB := idOf(b)
+func areOnSameFileSystem(a, b string) bool {
+	idA, okA := readFileID(a)
+	idB, okB := readFileID(b)
 	return okA && okB && idA.device == idB.device
 }

@@ -20,13 +20,13 @@ func TestNoRoom(t *testing.T) {
 	must(t, os.Truncate(filepath.Join(p.folder(1), imageFile), 8<<40))
 	steps := 0
 	p.disk.Did = func(durable.Step) { steps++ }
-	_, err := p.Build(context.Background(), p.source("one"), p.now)
-	if err == nil ||
-		!regexp.MustCompile(regexp.QuoteMeta(p.Images)+` has \d+ MB free, .* needs about 89128\d\d MB`).MatchString(err.Error()) {
+	_, err := p.Build(context.Background(), p.newSource("one"), p.now)
+	want := regexp.QuoteMeta(p.Images) + ` has \d+ MB free, .* needs about 89128\d\d MB`
+	if err == nil || !regexp.MustCompile(want).MatchString(err.Error()) {
 		t.Errorf("Build without room: %v", err)
 	}
 	if steps != 0 {
 		t.Errorf("%d steps were done before it was asked", steps)
 	}
-	p.wantFiles(append(generation(1), links(1)...)...)
+	p.wantFiles(append(listGenerationFiles(1), links(1)...)...)
 }

@@ -34,9 +34,9 @@ func TestBlame(t *testing.T) {
 			p := newPlace(t)
 			p.update("conf")
 			dir := p.folder(1)
-			must(t, p.sound(t.Context(), dir))
+			must(t, p.verifyWritten(t.Context(), dir))
 			test.spoil(t, dir)
-			if err := p.sound(t.Context(), dir); err == nil || !strings.Contains(err.Error(), test.want) {
+			if err := p.verifyWritten(t.Context(), dir); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v, want %q", err, test.want)
 			}
 		})

@@ -2,6 +2,7 @@ package image
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -13,28 +14,27 @@ import (
 	"ltskeeper/squashfs"
 )
 
-// made is what squash did.
-type made struct {
+// squashed is the result of squash.
+type squashed struct {
 	squashfs.Result
-	full     string // why nothing was taken over from the image before
+	full     string // why nothing was taken over from the previous image
 	warnings []string
 }
 
 // squash makes the image file and its index in the folder dir, upon the generation current, and
 // syncs them.
-func (s *Store) squash(ctx context.Context, from Source, current *Generation, dir string) (made, error) {
-	var m made
-	full := ""
+func (s *Store) squash(ctx context.Context, from Source, current *Generation, dir string) (squashed, error) {
+	var m squashed
 	switch {
 	case !current.isBuilt():
 	case from.Full:
-		full = "asked for"
-	case current.Inspection != from.inspection():
-		full = "every file is to be inspected, because what to look for has changed"
+		m.full = "asked for"
+	case current.Inspection != from.inspectorName():
+		m.full = "every file is to be inspected, because what to look for has changed"
 	}
-	previous, done, err := s.previous(current, full != "")
+	previous, done, err := s.openPrevious(current, m.full != "")
 	if regular.IsOdd(err) {
-		full, err = "cannot build upon the previous image: "+err.Error(), nil
+		m.full, err = "cannot build upon the previous image: "+err.Error(), nil
 	}
 	if err != nil {
 		return m, err
@@ -57,9 +57,7 @@ func (s *Store) squash(ctx context.Context, from Source, current *Generation, di
 	if m.Result, err = squashfs.Build(ctx, out, from.Root, options); err != nil {
 		return m, err
 	}
-	if m.full = m.Reason; full != "" {
-		m.full = full
-	}
+	m.full = cmp.Or(m.full, m.Reason)
 	if !m.Unchanged && current != nil {
 		if m.Unchanged, err = s.isSameImage(current.Number, out); err != nil {
 			return m, err
@@ -69,7 +67,7 @@ func (s *Store) squash(ctx context.Context, from Source, current *Generation, di
 		if index.Len() == 0 {
 			return m, nil
 		}
-		// The same image again, at a price: the index that was there was of little use.
+		// The same image, but the index was of little use.
 		path := filepath.Join(s.folder(current.Number), indexFile)
 		if isFolder(path) {
 			m.warnings = append(m.warnings,
@@ -84,10 +82,10 @@ func (s *Store) squash(ctx context.Context, from Source, current *Generation, di
 	return m, s.disk.Sync(out)
 }
 
-// previous opens the generation to build upon. There is none on the first day, nor where everything
-// is to be made anew; one of somebody else's has no index, and is no image of ours. An error for
-// which regular.IsOdd is true says why there is none, or why it has no index.
-func (s *Store) previous(current *Generation, full bool) (p *squashfs.Previous, done func(), err error) {
+// openPrevious opens the generation to build upon. It returns nil on the first day, if everything
+// is to be made anew, and for somebody else's image, which has no index. An error for which
+// regular.IsOdd is true says why it returns nil, or why there is no index.
+func (s *Store) openPrevious(current *Generation, full bool) (p *squashfs.Previous, done func(), err error) {
 	if full || !current.isBuilt() {
 		return nil, func() {}, nil
 	}
@@ -102,7 +100,7 @@ func (s *Store) previous(current *Generation, full bool) (p *squashfs.Previous, 
 	}
 	if p.Image, err = regular.Open(filepath.Join(dir, imageFile)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, func() {}, nil // its folder was lost; the new one takes its place
+			return nil, func() {}, nil // its folder is gone; the new one takes its place
 		}
 		return nil, func() {}, err
 	}
@@ -116,8 +114,8 @@ func (s *Store) previous(current *Generation, full bool) (p *squashfs.Previous, 
 	return p, done, err
 }
 
-// isSameImage reports whether a new image is byte for byte the one of generation n. One that is not a
-// regular file, or cannot be read, is another.
+// isSameImage reports whether a new image is byte for byte that of generation n, which is another
+// if it is not a regular file or cannot be read.
 func (s *Store) isSameImage(n int, image *os.File) (bool, error) {
 	old, err := regular.Open(filepath.Join(s.folder(n), imageFile))
 	if errors.Is(err, fs.ErrNotExist) || regular.IsOdd(err) {
@@ -127,12 +125,9 @@ func (s *Store) isSameImage(n int, image *os.File) (bool, error) {
 		return false, err
 	}
 	defer old.Close()
-	oldInfo, err := old.Stat()
-	if err != nil {
-		return false, err
-	}
-	info, err := image.Stat()
-	if err != nil || oldInfo.Size() != info.Size() {
+	oldInfo, err1 := old.Stat()
+	info, err2 := image.Stat()
+	if err := errors.Join(err1, err2); err != nil || oldInfo.Size() != info.Size() {
 		return false, err
 	}
 	same, err := regular.GiveSameBytes(old, io.NewSectionReader(image, 0, info.Size()))

@@ -3,18 +3,17 @@
 //
 // For a chroot called x86_64 the images' folder and the TFTP folder hold
 //
-//	images/x86_64.img -> x86_64/12/root.img    which generation is current; nothing else says so
-//	images/x86_64/12/                          root.img, index, build.json, kernel, initrd, lts.conf
-//	images/x86_64/held                         there while the current generation is held
-//	tftp/x86_64/12/                            kernel, initrd, lts.conf: the same bytes
+//	images/x86_64.img -> x86_64/12/root.img  which generation is current; nothing else says so
+//	images/x86_64/12/                        root.img, index, build.json, kernel, initrd, lts.conf
+//	images/x86_64/held                       exists while the current generation is held
+//	tftp/x86_64/12/                          kernel, initrd, lts.conf: the same bytes
 //	tftp/x86_64/current -> 12
-//	tftp/x86_64/vmlinuz -> current/kernel      and initrd.img, lts.conf
+//	tftp/x86_64/vmlinuz -> current/kernel    and initrd.img, lts.conf
 //
 // All links are relative, so that a TFTP server confined to its root can follow them. The two
-// folders may lie on different file systems. A generation never changes once it is there.
+// folders may be on different file systems. A published generation never changes.
 //
-// The package does no locking: whoever calls Repair, Build, Publish or Prune holds the lock of the
-// farm. List, Current and Check only look.
+// The package does no locking: callers of methods that change something hold the lock of the farm.
 package image
 
 import (
@@ -27,7 +26,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"ltskeeper/internal/durable"
@@ -45,15 +43,14 @@ const (
 	confFile   = "lts.conf"
 )
 
-// bootFiles are what clients fetch over TFTP: the file of a generation, and the name that boot
-// menus know it by.
+// bootFiles are what clients fetch over TFTP: the file of a generation, and its name in boot menus.
 var bootFiles = []struct{ file, link string }{
 	{kernelFile, "vmlinuz"},
 	{initrdFile, "initrd.img"},
 	{confFile, "lts.conf"},
 }
 
-// Names of what a run makes and has not finished. Whatever begins so is litter to a later run.
+// Names of what a run makes and has not finished. To a later run it is litter.
 const (
 	newFolder      = durable.TempPrefix + "new"
 	strangerFolder = durable.TempPrefix + "stranger"
@@ -69,18 +66,19 @@ type Store struct {
 	disk durable.Disk
 }
 
-// Link is the path that serves the current image.
+// Link returns the path that serves the current image.
 func (s *Store) Link() string { return filepath.Join(s.Images, s.Name+".img") }
 
-// ServedConf is the path of the lts.conf that clients fetch.
-func (s *Store) ServedConf() string { return filepath.Join(s.boot(), "lts.conf") }
+// ServedConf returns the path of the lts.conf that clients fetch.
+func (s *Store) ServedConf() string { return filepath.Join(s.bootSide(), "lts.conf") }
 
-func (s *Store) dir() string         { return filepath.Join(s.Images, s.Name) }
-func (s *Store) folder(n int) string { return filepath.Join(s.dir(), strconv.Itoa(n)) }
-func (s *Store) boot() string        { return filepath.Join(s.TFTP, s.Name) }
-func (s *Store) bootFolder(n int) string {
-	return filepath.Join(s.boot(), strconv.Itoa(n))
-}
+func (s *Store) imageSide() string       { return filepath.Join(s.Images, s.Name) }
+func (s *Store) folder(n int) string     { return filepath.Join(s.imageSide(), strconv.Itoa(n)) }
+func (s *Store) bootSide() string        { return filepath.Join(s.TFTP, s.Name) }
+func (s *Store) bootFolder(n int) string { return filepath.Join(s.bootSide(), strconv.Itoa(n)) }
+
+// linkTarget returns where Link leads while generation n is current.
+func (s *Store) linkTarget(n int) string { return filepath.Join(s.Name, strconv.Itoa(n), imageFile) }
 
 // A Generation is one build of the image, as its build.json describes it.
 type Generation struct {
@@ -96,7 +94,7 @@ type Generation struct {
 	Replaced time.Time `json:"replaced,omitzero"`  // when another generation took its place
 
 	Pinned  bool `json:"pinned,omitempty"`  // never pruned
-	Foreign bool `json:"foreign,omitempty"` // somebody else's image, that stood where the current one belongs
+	Foreign bool `json:"foreign,omitempty"` // somebody else's image, which was in the place of the current one
 
 	Inspection string `json:"inspection,omitempty"` // the name of Source.Inspector
 
@@ -104,11 +102,11 @@ type Generation struct {
 	Published bool `json:"published"`
 }
 
-// replaceLink is what to do about something else in the place of the link.
+// replaceLink is what to do about anything else in the place of the link.
 var replaceLink = remedy.Steps{remedy.Advice("move it away"), remedy.Command{"update-image"}}
 
-// Current returns the generation that NAME.img names, or nil if there is no such link. A regular
-// file in its place is one that ltskeeper has not taken over yet: nil as well.
+// Current returns the generation that NAME.img names, or nil if there is no such link, or a regular
+// file in its place that ltskeeper has not taken over yet.
 func (s *Store) Current() (*Generation, error) {
 	target, err := os.Readlink(s.Link())
 	switch {
@@ -123,37 +121,35 @@ func (s *Store) Current() (*Generation, error) {
 		}
 		return nil, fmt.Errorf("read which generation is current: %w", err)
 	}
-	folder, ok := strings.CutSuffix(target, "/"+imageFile)
-	number, ok2 := strings.CutPrefix(folder, s.Name+"/")
-	n, err := strconv.Atoi(number)
-	if !ok || !ok2 || err != nil || n < 0 {
+	n, err := strconv.Atoi(filepath.Base(filepath.Dir(target)))
+	if err != nil || n < 0 || target != s.linkTarget(n) {
 		err := fmt.Errorf("%s is a link to %s, which is no generation of ltskeeper's", s.Link(), target)
 		return nil, remedy.AttachTo(err, replaceLink)
 	}
-	g := s.record(n)
+	g := s.readGeneration(n)
 	g.Current = true
 	return &g, nil
 }
 
-// isNumber reports whether g is generation n. No generation, nil, has a number.
+// isNumber reports whether g is generation n, and not nil.
 func (g *Generation) isNumber(n int) bool { return g != nil && g.Number == n }
 
-// isBuilt reports whether Build has made the generation, so that there is an index of its image.
+// isBuilt reports whether Build has made the generation, so that its image has an index.
 func (g *Generation) isBuilt() bool { return g != nil && g.Number > 0 && !g.Foreign }
 
-// List returns the generations, oldest first. Folders that are none are passed over.
+// List returns the generations, oldest first. Other folders are ignored.
 func (s *Store) List() ([]Generation, error) {
 	current, err := s.Current()
 	if err != nil {
 		return nil, err
 	}
-	numbers, err := numbered(s.dir())
+	numbers, err := listNumbers(s.imageSide())
 	if err != nil {
 		return nil, fmt.Errorf("list generations: %w", err)
 	}
 	var list []Generation
 	for _, n := range numbers {
-		g := s.record(n)
+		g := s.readGeneration(n)
 		g.Current = current.isNumber(n)
 		if g.Published || g.Current {
 			list = append(list, g)
@@ -162,16 +158,9 @@ func (s *Store) List() ([]Generation, error) {
 	return list, nil
 }
 
-// numbered lists the folders of dir whose names are numbers, ascending; none if dir is not there.
-func numbered(dir string) ([]int, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var numbers []int
+// listNumbers lists the folders of dir whose names are numbers, ascending.
+func listNumbers(dir string) (numbers []int, err error) {
+	entries, err := listFolder(dir)
 	for _, e := range entries {
 		n, err := strconv.Atoi(e.Name())
 		if err == nil && e.IsDir() && strconv.Itoa(n) == e.Name() {
@@ -179,46 +168,47 @@ func numbered(dir string) ([]int, error) {
 		}
 	}
 	slices.Sort(numbers)
-	return numbers, nil
+	return numbers, err
 }
 
-// record reads what is known of a generation. One without a readable build.json is described by its
-// image alone: the record is for people, and its loss must not stop the work nor cost the image.
-func (s *Store) record(n int) Generation {
+// readGeneration reads what is known of a generation. Without a readable build.json, that is what
+// its image tells: the record is for people, and its loss must neither stop the work nor cost the
+// image.
+func (s *Store) readGeneration(n int) Generation {
 	g, _ := s.readRecord(n)
 	return g
 }
 
-// readRecord is record for who writes it anew. The error is that of a disk which does not give back
-// what may still be there, or says that something stands there which no run has written: that is
-// left to a person.
-func (s *Store) readRecord(n int) (g Generation, unread error) {
+// readRecord is readGeneration for callers that write the record anew. They must not if there is an
+// error: the disk does not give back a record that may still exist, or something that no run has
+// written is in its place.
+func (s *Store) readRecord(n int) (Generation, error) {
+	g := Generation{Number: n}
 	data, err := regular.Read(filepath.Join(s.folder(n), recordFile), regular.MaxRecord)
-	if err == nil {
-		err = json.Unmarshal(data, &g)
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		unread = err
+	if err == nil && json.Unmarshal(data, &g) == nil {
+		g.Number = n
+		return g, nil
 	}
-	if err != nil {
-		g = Generation{}
-		if info, statErr := os.Stat(filepath.Join(s.folder(n), imageFile)); statErr == nil {
-			g.Time, g.Size, g.Published = info.ModTime().UTC(), info.Size(), true
-		}
+	g = Generation{Number: n}
+	if info, err := os.Stat(filepath.Join(s.folder(n), imageFile)); err == nil {
+		g.Time, g.Size, g.Published = info.ModTime().UTC(), info.Size(), true
 	}
-	g.Number = n
-	return g, unread
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return g, err
 }
 
 // writeRecord replaces a generation's build.json.
 func (s *Store) writeRecord(dir string, g Generation) error {
-	ready, err := s.readyRecord(dir, g)
+	ready, err := s.prepareRecord(dir, g)
 	if err != nil {
 		return err
 	}
 	return s.disk.Replace(ready)
 }
 
-func (s *Store) readyRecord(dir string, g Generation) (durable.Replacement, error) {
+func (s *Store) prepareRecord(dir string, g Generation) (durable.Replacement, error) {
 	g.Current = false // the link says so, nothing else
 	data, err := json.MarshalIndent(g, "", "\t")
 	if err != nil {

@@ -29,7 +29,7 @@ func TestUnreadable(t *testing.T) {
 		if _, err := p.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), image) {
 			t.Errorf("Verify: %v", err)
 		}
-		from := p.source("conf 1")
+		from := p.newSource("conf 1")
 		if from.Full = full; !full {
 			p.write("root/etc/hostname", "new")
 		}
@@ -59,7 +59,7 @@ func TestUnreadableRecord(t *testing.T) {
 		!strings.Contains(err.Error(), filepath.Join(p.folder(1), recordFile)) {
 		t.Error(err)
 	}
-	from := p.source("conf 1")
+	from := p.newSource("conf 1")
 	from.Inspector = lookingFor("something else")
 	if b, err := p.Build(t.Context(), from, p.now); err != nil || !b.Unchanged {
 		t.Errorf("%+v, %v", b, err)
@@ -67,7 +67,7 @@ func TestUnreadableRecord(t *testing.T) {
 	p.update("conf 2")
 	disk.Mend()
 	p.update("conf 3")
-	if g := p.record(1); !g.Pinned || g.Replaced.IsZero() {
+	if g := p.readGeneration(1); !g.Pinned || g.Replaced.IsZero() {
 		t.Errorf("%+v", g)
 	}
 }

@@ -22,44 +22,34 @@ import (
 // ErrNone means that there is no image yet.
 var ErrNone = remedy.AttachTo(errors.New("there is no image yet"), remedy.Command{"update-image"})
 
-// Verify reads all of the current image back and fails if it is not what was built: byte for byte
-// as its index has it, an image that holds together, the kernel and initrd in it those that clients
-// boot, and the lts.conf that they fetch the one that was published. It returns the generation it
-// looked at, nil if it found none.
+// Verify reads all of the current image back, and fails if it is not byte for byte what was built,
+// if it is not a sound image, if its kernel and initrd are not those that clients boot, or if the
+// lts.conf that they fetch is not the one that was published. It returns the generation that it
+// verified, nil if there is none.
 func (s *Store) Verify(ctx context.Context) (*Generation, error) {
 	current, img, err := s.openCurrent()
 	if err != nil {
 		return current, err
 	}
 	defer img.Close()
-	previous, done, err := s.previous(current, false)
+	previous, done, err := s.openPrevious(current, false)
 	if err != nil && !regular.IsOdd(err) {
 		return current, err
 	}
 	defer done()
-	var problems []error
 	switch {
-	case err != nil:
-		problems = append(problems, err)
-	case previous == nil: // one that nobody here has built
+	case err != nil || previous == nil: // somebody else has built it
 	case previous.Index == nil:
-		problems = append(problems,
-			fmt.Errorf("its index is gone (%s), so that nothing says what was built",
-				filepath.Join(s.folder(current.Number), indexFile)))
+		err = fmt.Errorf("its index is gone (%s), so that nothing says what was built",
+			filepath.Join(s.folder(current.Number), indexFile))
 	default:
-		if _, err := previous.Verify(ctx); err != nil {
-			problems = append(problems, err)
-		}
+		_, err = previous.Verify(ctx)
 	}
-	if err := img.Verify(ctx); err != nil {
-		problems = append(problems, err)
-	} else if err := s.verifyKernel(current, img); err != nil {
-		problems = append(problems, err)
+	imageErr := img.Verify(ctx)
+	if imageErr == nil {
+		imageErr = s.verifyKernel(current, img)
 	}
-	if err := s.verifyConf(*current); err != nil {
-		problems = append(problems, err)
-	}
-	return current, errors.Join(problems...)
+	return current, errors.Join(err, imageErr, s.verifyConf(*current))
 }
 
 // verifyConf fails if the lts.conf of a generation, in its folder or under TFTP, is not the one
@@ -72,11 +62,10 @@ func (s *Store) verifyConf(g Generation) error {
 	for _, dir := range []string{s.folder(g.Number), s.bootFolder(g.Number)} {
 		path := filepath.Join(dir, confFile)
 		data, err := regular.Read(path, regular.MaxText)
-		if err != nil {
-			problems = append(problems, err)
-		} else if digest(data) != g.Conf {
-			problems = append(problems, fmt.Errorf("%s is not what was published", path))
+		if err == nil && hashContent(data) != g.Conf {
+			err = fmt.Errorf("%s is not what was published", path)
 		}
+		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
 }
@@ -97,11 +86,10 @@ func (s *Store) verifyKernel(g *Generation, img *openedImage) error {
 		for _, dir := range []string{s.folder(g.Number), s.bootFolder(g.Number)} {
 			path := filepath.Join(dir, f.name)
 			same, err := img.holds(entry, path)
-			if err != nil {
-				problems = append(problems, err)
-			} else if !same {
-				problems = append(problems, fmt.Errorf("%s is not %s of the image", path, f.place))
+			if err == nil && !same {
+				err = fmt.Errorf("%s is not %s of the image", path, f.place)
 			}
+			problems = append(problems, err)
 		}
 	}
 	return errors.Join(problems...)
@@ -117,12 +105,12 @@ func (s *Store) DiffTree(ctx context.Context, from Source) ([]squashfs.Differenc
 	return squashfs.DiffTree(ctx, img.Reader, from.Root, from.Options)
 }
 
-// Diff says what changed from generation a to generation b. A folder that both leave empty is not
-// told of for the time that its image lends it.
+// Diff returns what changed from generation a to generation b. The times of a folder that both
+// leave empty are not compared, because they come from the image.
 func (s *Store) Diff(ctx context.Context, a, b int) ([]squashfs.Difference, error) {
 	var images [2]*openedImage
 	for i, n := range []int{a, b} {
-		if err := s.exists(n); err != nil {
+		if err := s.checkExists(n); err != nil {
 			return nil, err
 		}
 		img, err := s.open(n)
@@ -133,31 +121,31 @@ func (s *Store) Diff(ctx context.Context, a, b int) ([]squashfs.Difference, erro
 		images[i] = img
 	}
 	differences, err := squashfs.DiffImages(ctx, images[0].Reader, images[1].Reader)
-	var told []squashfs.Difference
+	var shown []squashfs.Difference
 	for i, d := range differences {
-		within := i+1 < len(differences) && strings.HasPrefix(differences[i+1].Path, d.Path+"/")
-		if within || !slices.Equal(d.What, []string{"mtime"}) || !images[0].lends(d.Old) || !images[1].lends(d.New) {
-			told = append(told, d)
+		isInside := i+1 < len(differences) && strings.HasPrefix(differences[i+1].Path, d.Path+"/")
+		if isInside || !slices.Equal(d.What, []string{"mtime"}) || !images[0].lends(d.Old) || !images[1].lends(d.New) {
+			shown = append(shown, d)
 		}
 	}
-	return told, err
+	return shown, err
 }
 
-// exists fails, and names those that do, if there is no generation n.
-func (s *Store) exists(n int) error {
+// checkExists fails if there is no generation n, and names those that exist.
+func (s *Store) checkExists(n int) error {
 	list, err := s.List()
 	if err != nil {
 		return err
 	}
+	if len(list) == 0 {
+		return ErrNone
+	}
 	var have []string
 	for _, g := range list {
+		if g.Number == n {
+			return nil
+		}
 		have = append(have, strconv.Itoa(g.Number))
-	}
-	if slices.Contains(have, strconv.Itoa(n)) {
-		return nil
-	}
-	if len(have) == 0 {
-		return ErrNone
 	}
 	return fmt.Errorf("%s has no generation %d; it has %s", s.Name, n, strings.Join(have, ", "))
 }
@@ -165,9 +153,9 @@ func (s *Store) exists(n int) error {
 // sampled is how many regions of a new image's data are read back before it is published.
 const sampled = 256
 
-// sound reads a new image in the folder dir back from the disk, past the page cache: superblock,
-// tables and a sample of its data must be what was written.
-func (s *Store) sound(ctx context.Context, dir string) error {
+// verifyWritten reads a new image in the folder dir back from the disk, past the page cache. It
+// fails if superblock, tables or a sample of its data are not what was written.
+func (s *Store) verifyWritten(ctx context.Context, dir string) error {
 	var opened [2]*os.File
 	for i, name := range []string{imageFile, indexFile} {
 		f, err := os.Open(filepath.Join(dir, name))
@@ -184,13 +172,13 @@ func (s *Store) sound(ctx context.Context, dir string) error {
 	return explainRot(written.Sample(ctx, sampled))
 }
 
-// explainRot says of an image that is not read as it was written what a person can do about that. A
-// disk is to blame only if it reported an error.
+// explainRot adds to the error of an image that is not read as it was written what a person can do
+// about it. A disk is to blame only if it reported an error.
 func explainRot(err error) error {
-	switch errno := syscall.Errno(0); {
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
-	case errors.As(err, &errno):
+	}
+	if _, isDisk := errors.AsType[syscall.Errno](err); isDisk {
 		return fmt.Errorf("the disk does not give back what was written; see what the kernel says of it (dmesg): %w",
 			err)
 	}

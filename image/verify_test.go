@@ -99,7 +99,7 @@ func TestDiffs(t *testing.T) {
 	p.update("one")
 	p.write("root/etc/hostname", "changed\n")
 	p.write("root/etc/added", "new\n")
-	differences, err := p.DiffTree(ctx, p.source("one"))
+	differences, err := p.DiffTree(ctx, p.newSource("one"))
 	must(t, err)
 	want := []string{"etc mtime", "etc/added ", "etc/hostname content,mtime"}
 	if got := paths(differences); !slices.Equal(trimTimes(got), trimTimes(want)) {
@@ -111,7 +111,7 @@ func TestDiffs(t *testing.T) {
 	if got := paths(differences); !slices.Equal(trimTimes(got), trimTimes(want)) {
 		t.Errorf("Diff = %q, want %q", got, want)
 	}
-	if differences, err = p.DiffTree(ctx, p.source("one")); err != nil || len(differences) != 0 {
+	if differences, err = p.DiffTree(ctx, p.newSource("one")); err != nil || len(differences) != 0 {
 		t.Errorf("DiffTree of what was just built: %q, %v", paths(differences), err)
 	}
 	if _, err := p.Diff(ctx, 1, 7); err == nil || !strings.Contains(err.Error(), "no generation 7") {

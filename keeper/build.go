@@ -173,7 +173,7 @@ func (r *run) checkTree(root *clientRoot) error {
 	if err != nil {
 		return err
 	}
-	return root.store.Judge(image.Source{Root: root.Path(), Options: options, Force: r.Force})
+	return root.store.CheckSource(image.Source{Root: root.Path(), Options: options, Force: r.Force})
 }
 
 // treeOptions say what of a chroot's tree is in its image, and how that is made.

@@ -162,7 +162,7 @@ func (k *Keeper) readImageStatus(s *ImageStatus, c farm.Chroot) {
 		s.setProblem(err)
 		return
 	}
-	if since, err := store.Held(); err != nil {
+	if since, err := store.HeldSince(); err != nil {
 		s.setProblem(err)
 		return
 	} else if !since.IsZero() {

@@ -115,7 +115,7 @@ func (r *run) eachChroot(ctx context.Context, chroots []farm.Chroot, work func(f
 		err := r.checkImagesAnswer()
 		var held time.Time
 		if err == nil {
-			held, err = r.imageStore(c).Held()
+			held, err = r.imageStore(c).HeldSince()
 		}
 		switch {
 		case err != nil:

@@ -56,8 +56,8 @@ func (d *Disk) Open(path string) (*os.File, error) {
 
 // Create makes a new file with that content, and syncs it. A file that is there is litter.
 func (d *Disk) Create(path string, content io.Reader) error {
-	return inFolder(path, func(dir *os.Root, name string) error {
-		return d.create(dir, name, content, attributes{perm: 0o644})
+	return workInFolder(path, func(dir *os.Root, name string) error {
+		return d.createIn(dir, name, content, attributes{perm: 0o644})
 	})
 }
 
@@ -81,8 +81,8 @@ func (d *Disk) PrepareFile(path string, content io.Reader) (Replacement, error) 
 }
 
 func (d *Disk) prepare(path string, content io.Reader, a attributes) (Replacement, error) {
-	err := inFolder(path, func(dir *os.Root, name string) error { return d.createTemp(dir, name, content, a) })
-	return Replacement{tempPath(path), path}, err
+	err := workInFolder(path, func(dir *os.Root, name string) error { return d.createTemp(dir, name, content, a) })
+	return Replacement{joinTempName(path), path}, err
 }
 
 // Relink points the link at path to target.
@@ -92,7 +92,7 @@ func (d *Disk) Relink(target, path string) error {
 
 // PrepareLink makes ready to point the link at path to target.
 func (d *Disk) PrepareLink(target, path string) (Replacement, error) {
-	r := Replacement{tempPath(path), path}
+	r := Replacement{joinTempName(path), path}
 	if info, err := os.Lstat(path); err == nil && info.IsDir() {
 		return r, remedy.AttachTo(fmt.Errorf("%s is a folder and not a link", path), remedy.Advice("move it away"))
 	}
@@ -100,7 +100,7 @@ func (d *Disk) PrepareLink(target, path string) (Replacement, error) {
 		return r, err
 	}
 	if err := os.Symlink(target, r.temp); err != nil {
-		return r, nameFinished(path, err)
+		return r, nameFinishedFile(path, err)
 	}
 	d.done("symlink", r.temp, target)
 	return r, nil
@@ -110,10 +110,7 @@ func (d *Disk) PrepareLink(target, path string) (Replacement, error) {
 func (d *Disk) Replace(ready ...Replacement) error {
 	for _, r := range ready {
 		if err := d.Rename(r.temp, r.path); err != nil {
-			return errors.Join(nameFinished(r.path, err), d.Remove(r.temp))
-		}
-		if err := d.SyncFolder(filepath.Dir(r.path)); err != nil {
-			return err
+			return errors.Join(nameFinishedFile(r.path, err), d.Remove(r.temp))
 		}
 	}
 	return nil
@@ -127,13 +124,13 @@ func (d *Disk) replaceIf(r Replacement, err error) error {
 	return d.Replace(r)
 }
 
-// Rename is os.Rename.
+// Rename renames what is at from, within its folder, durably.
 func (d *Disk) Rename(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}
 	d.done("rename", to, from)
-	return nil
+	return d.SyncFolder(filepath.Dir(to))
 }
 
 // Link gives the file from a second name, in place of a file that is there.
@@ -166,6 +163,14 @@ func (d *Disk) MkdirAll(dir string) error {
 	}
 	d.done("mkdir", dir, "")
 	return d.SyncFolder(filepath.Dir(dir))
+}
+
+// MkdirNew makes a folder in the place of what is there, and those above it.
+func (d *Disk) MkdirNew(dir string) error {
+	if err := d.RemoveAll(dir); err != nil {
+		return err
+	}
+	return d.MkdirAll(dir)
 }
 
 // Remove removes a file or an empty folder, if it exists. It looks first, because removing what

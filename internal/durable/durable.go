@@ -28,7 +28,7 @@ const tempSuffix = ".tmp"
 // TempName returns the name that a file has until it is finished.
 func TempName(name string) string { return TempPrefix + name + tempSuffix }
 
-func tempPath(path string) string {
+func joinTempName(path string) string {
 	return filepath.Join(filepath.Dir(path), TempName(filepath.Base(path)))
 }
 
@@ -42,8 +42,8 @@ type attributes struct {
 	mustOwn  bool // otherwise a file system may refuse the owner, as NFS does where root is nobody
 }
 
-// WriteFile gives the file at path this content and these permission bits, whatever was in its place,
-// and root as its owner if the process is root's and its file system lets it.
+// WriteFile gives the file at path this content and these permission bits, whatever was in its
+// place, and root as its owner if the process is root's and its file system lets it.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	return plain.replaceIf(plain.prepare(path, bytes.NewReader(data), attributes{perm: perm}))
 }
@@ -54,31 +54,32 @@ func CreateFile(path string, data []byte, perm fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(os.Link(r.temp, path), os.Remove(r.temp)); err != nil { // unlike a rename, a link replaces nothing
-		return nameFinished(path, err)
+	// unlike a rename, a link replaces nothing
+	if err := errors.Join(os.Link(r.temp, path), os.Remove(r.temp)); err != nil {
+		return nameFinishedFile(path, err)
 	}
 	return plain.SyncFolder(filepath.Dir(path))
 }
 
 // PutFile is Write for the file name in dir, which the caller syncs. The zero mtime is now.
 func PutFile(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time) error {
-	return putFile(dir, name, data, attributes{perm: perm, mtime: mtime})
+	return putWith(dir, name, data, attributes{perm: perm, mtime: mtime})
 }
 
-// PutOwnedFile is Put for a file of another user and group, both called id. It fails where they cannot
-// own the file.
+// PutOwnedFile is Put for a file of another user and group, both called id. It fails where they
+// cannot own the file.
 func PutOwnedFile(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, id int) error {
-	return putFile(dir, name, data, attributes{perm, mtime, id, id, true})
+	return putWith(dir, name, data, attributes{perm, mtime, id, id, true})
 }
 
-func putFile(dir *os.Root, name string, data []byte, a attributes) error {
+func putWith(dir *os.Root, name string, data []byte, a attributes) error {
 	err := plain.createTemp(dir, name, bytes.NewReader(data), a)
 	if err == nil {
 		if err = dir.Rename(TempName(name), name); err != nil {
 			dir.Remove(TempName(name))
 		}
 	}
-	return nameFinished(filepath.Join(dir.Name(), name), err)
+	return nameFinishedFile(filepath.Join(dir.Name(), name), err)
 }
 
 // ReadPerm returns the permission bits of the file at path, which somebody may have chosen, and
@@ -90,23 +91,23 @@ func ReadPerm(path string, otherwise fs.FileMode) fs.FileMode {
 	return otherwise
 }
 
-// inFolder works on the file at path in its folder.
-func inFolder(path string, work func(dir *os.Root, name string) error) error {
+// workInFolder works on the file at path in its folder.
+func workInFolder(path string, work func(dir *os.Root, name string) error) error {
 	dir, err := regular.OpenRoot(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	return nameFinished(path, work(dir, filepath.Base(path)))
+	return nameFinishedFile(path, work(dir, filepath.Base(path)))
 }
 
-// nameFinished says of an error about a file that is being made which file it is about, and not
+// nameFinishedFile says of an error about a file that is being made which file it is about, and not
 // what that is called until it is finished.
-func nameFinished(path string, err error) error {
+func nameFinishedFile(path string, err error) error {
 	if e, ok := errors.AsType[*os.LinkError](err); ok {
 		return &fs.PathError{Op: "write", Path: path, Err: e.Err}
 	}
-	names := []string{path, tempPath(path), filepath.Base(path), TempName(filepath.Base(path))}
+	names := []string{path, joinTempName(path), filepath.Base(path), TempName(filepath.Base(path))}
 	e, ok := errors.AsType[*fs.PathError](err)
 	if ok && slices.Contains(names, filepath.Clean(e.Path)) { // and not what the content is read from
 		return &fs.PathError{Op: "write", Path: path, Err: e.Err}
@@ -116,15 +117,15 @@ func nameFinished(path string, err error) error {
 
 // createTemp makes the file name in dir, under the name that it has until it is finished.
 func (d *Disk) createTemp(dir *os.Root, name string, content io.Reader, a attributes) error {
-	err := d.create(dir, TempName(name), content, a)
+	err := d.createIn(dir, TempName(name), content, a)
 	if err != nil {
 		d.removeIn(dir, TempName(name))
 	}
 	return err
 }
 
-// create makes the file name in dir, in place of litter, and syncs it.
-func (d *Disk) create(dir *os.Root, name string, content io.Reader, a attributes) error {
+// createIn makes the file name in dir, in place of litter, and syncs it.
+func (d *Disk) createIn(dir *os.Root, name string, content io.Reader, a attributes) error {
 	if err := d.removeIn(dir, name); err != nil {
 		return err
 	}
@@ -167,7 +168,8 @@ func (d *Disk) removeIn(dir *os.Root, name string) error {
 	return err
 }
 
-// SweepFolder removes the files that killed processes have left in the folder at path, if there is one.
+// SweepFolder removes the files that killed processes have left in the folder at path, if there is
+// one.
 func SweepFolder(path string) error {
 	entries, err := os.ReadDir(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -10,8 +10,6 @@ var unfinished = []string{
 	"cmd/ldmselect",
 	"docs",
 	"doctor",
-	"image",
-	"internal/durable",
 	"internal/remedy",
 	"internal/state",
 	"keeper",

@@ -20,7 +20,8 @@ func TestGiveSameBytes(t *testing.T) {
 		a, b []byte
 		want bool
 	}{
-		{nil, nil, true}, {nil, []byte("a"), false}, {[]byte("a"), []byte("a"), true}, {[]byte("a"), []byte("b"), false},
+		{nil, nil, true}, {nil, []byte("a"), false},
+		{[]byte("a"), []byte("a"), true}, {[]byte("a"), []byte("b"), false},
 		{long, bytes.Clone(long), true}, {long, other, false}, {long, long[:len(long)-1], false},
 		{long, append(bytes.Clone(long), 0), false}, {long[:1<<20], long[:1<<20], true},
 	} {
@@ -51,7 +52,8 @@ func TestHaveSameContent(t *testing.T) {
 	if err := syscall.Mkfifo(at("fifo"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]bool{"a": true, "same": true, "b": false, "long": false, "fifo": false, ".": false} {
+	wants := map[string]bool{"a": true, "same": true, "b": false, "long": false, "fifo": false, ".": false}
+	for name, want := range wants {
 		for _, pair := range [][2]string{{"a", name}, {name, "a"}} {
 			if same, err := HaveSameContent(at(pair[0]), at(pair[1])); same != want || err != nil {
 				t.Errorf("%s and %s: %v, %v", pair[0], pair[1], same, err)
