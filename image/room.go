@@ -74,7 +74,6 @@ func (s *Store) checkFreeSpace(current *Generation) error {
 }
 
 func areOnSameFileSystem(a, b string) bool {
-	idA, okA := readFileID(a)
-	idB, okB := readFileID(b)
-	return okA && okB && idA.device == idB.device
+	var statA, statB unix.Stat_t
+	return unix.Stat(a, &statA) == nil && unix.Stat(b, &statB) == nil && statA.Dev == statB.Dev
 }

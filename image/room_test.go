@@ -10,6 +10,19 @@ import (
 	"ltskeeper/internal/durable"
 )
 
+func TestAreOnSameFileSystem(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if !areOnSameFileSystem(dir, filepath.Dir(dir)) {
+		t.Error("a folder is not on its parent's file system")
+	}
+	for _, other := range []string{"/proc", filepath.Join(dir, "none")} {
+		if areOnSameFileSystem(dir, other) {
+			t.Errorf("%s is on the file system of %s", other, dir)
+		}
+	}
+}
+
 // Whether there is room is asked before anything is written, with the number that is needed.
 func TestNoRoom(t *testing.T) {
 	t.Parallel()
