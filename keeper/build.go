@@ -117,7 +117,7 @@ func (r *run) buildImage(ctx context.Context, root *clientRoot, overlay derivedF
 		return nil, err
 	}
 	for _, w := range built.Warnings {
-		r.warn("image of %s: %s", root.declared.Name, w)
+		r.warn(fmt.Errorf("image of %s: %s", root.declared.Name, w))
 	}
 	return built, nil
 }

@@ -146,7 +146,10 @@ func (k *Keeper) checkOwned(root *clientRoot, files derivedFiles) error {
 			return err
 		}
 		if root.exclude.Match(place) {
-			return fmt.Errorf("clients look for /%s at /%s, which is left out of the image: take the symbolic link or the exclude away", file.path, place)
+			return remedy.AttachTo(
+				fmt.Errorf("clients look for /%s at /%s, which is left out of the image", file.path, place),
+				remedy.Advice("remove the symbolic link"),
+				remedy.Setting{Section: "chroot", Name: root.declared.Name, Key: "exclude", Remove: "what matches it"})
 		}
 		data, err := root.Read(file.path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -234,16 +237,17 @@ func ReadServed(path string) (data []byte, fetched bool, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, err
 	}
-	if err != nil {
-		return nil, false, fmt.Errorf("read what clients fetch over TFTP: %w; move it away", err)
+	var info fs.FileInfo
+	if err == nil {
+		defer f.Close()
+		if info, err = f.Stat(); err != nil {
+			return nil, false, err
+		}
+		data, err = regular.ReadOpened(f, regular.MaxText)
 	}
-	defer f.Close()
-	info, err := f.Stat()
 	if err != nil {
-		return nil, false, err
-	}
-	if data, err = regular.ReadOpened(f, regular.MaxText); err != nil {
-		return nil, false, fmt.Errorf("read what clients fetch over TFTP: %w; move it away", err)
+		return nil, false,
+			remedy.AttachTo(fmt.Errorf("read what clients fetch over TFTP: %w", err), remedy.Advice("move it away"))
 	}
 	return data, info.Mode()&0o004 != 0, nil
 }

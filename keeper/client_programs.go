@@ -16,6 +16,7 @@ import (
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/state"
 )
 
@@ -90,10 +91,11 @@ func (p clientProgram) find(f *farm.Farm, root *chroot.Root, bin string) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	folder, remedy := f.Balance.Binaries, "take binaries out of "+f.Path
+	folder, instead := f.Balance.Binaries, remedy.Remedy(
+		remedy.Setting{Section: "balance", Key: "binaries", Change: "to another folder"})
 	if folder == "" {
 		folder = filepath.Join(bin, "..", "lib", "ltskeeper", "client") // where make install puts them
-		remedy = "remove " + folder
+		instead = remedy.Advice("remove " + folder)
 		if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
 			if !p.isNeeded {
 				return nil, nil
@@ -116,8 +118,8 @@ func (p clientProgram) find(f *farm.Farm, root *chroot.Root, bin string) ([]byte
 		if !p.isNeeded {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("install %s in %s: there is no %s: build one for %s (make install CLIENTS=%s), or %s",
-			p.name, root.Path(), path, architecture, architecture, remedy)
+		return nil, remedy.AttachTo(fmt.Errorf("install %s in %s: there is no %s", p.name, root.Path(), path),
+			remedy.Advice(fmt.Sprintf("build one for %[1]s (make install CLIENTS=%[1]s)", architecture)), instead)
 	}
 	return program, err
 }
@@ -134,10 +136,12 @@ func (p clientProgram) findBeside(f *farm.Farm, root *chroot.Root, bin string, w
 		return nil, err
 	}
 	if have := readMachine(program); have != want {
-		return nil,
-			fmt.Errorf("install %s in %s: %s is for %v, and the root for %v: put one for each architecture into a folder, "+
-				"like client/i386/get_hosts, and name that in %s: [balance] binaries = \"client\"", p.name, root.Path(),
-				path, have, want, f.Path)
+		return nil, remedy.AttachTo(
+			fmt.Errorf("install %s in %s: %s is for %v, and the root for %v", p.name, root.Path(), path, have, want),
+			remedy.Steps{
+				remedy.Advice("put one for each architecture into a folder, like client/i386/get_hosts"),
+				remedy.Setting{Section: "balance", Key: "binaries", Value: `"client"`},
+			})
 	}
 	return program, nil
 }
@@ -185,7 +189,9 @@ func loadWrittenPrograms(folder state.Folder) (writtenPrograms, error) {
 	data, err := folder.Programs().Read()
 	if regular.IsOdd(err) {
 		return writtenPrograms{},
-			fmt.Errorf("read the record of programs in roots: %w; restore it from a backup, or remove it: programs in roots then count as somebody else's", err)
+			remedy.AttachTo(fmt.Errorf("read the record of programs in roots: %w", err),
+				remedy.Advice("restore it from a backup"),
+				remedy.Advice("remove it: programs in roots then count as somebody else's"))
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return writtenPrograms{}, fmt.Errorf("read the record of programs in roots: %w", err)

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/state"
 	"ltskeeper/internal/testkit/elftest"
 )
@@ -54,7 +56,7 @@ func TestGetHostsFor(t *testing.T) {
 	}{
 		{elf.EM_X86_64, "amd64", ""},
 		{elf.EM_386, "i386", ""},
-		{elf.EM_AARCH64, "", "there is no " + dir + "/arm64/get_hosts: build one for arm64"},
+		{elf.EM_AARCH64, "", "there is no " + dir + "/arm64/get_hosts"},
 		{elf.EM_PPC64, "", "its architecture, EM_PPC64, is none that clients have programs for"},
 	} {
 		got, err := getHosts.find(f, openTestRoot(t, test.machine).Root, "/nonexistent")
@@ -74,23 +76,27 @@ func TestGetHostsInstalled(t *testing.T) {
 	f := &farm.Farm{Path: "/etc/ltskeeper/ltskeeper.toml"}
 	prefix := t.TempDir()
 	sbin := filepath.Join(prefix, "sbin")
-	expect := func(m elf.Machine, want, wantErr string) {
+	expect := func(m elf.Machine, want string, wantRemedies ...remedy.Remedy) {
 		t.Helper()
 		got, err := getHosts.find(f, openTestRoot(t, m).Root, sbin)
 		if !bytes.HasSuffix(got, []byte(want)) || want == "" && got != nil {
 			t.Errorf("%v: %q, want %q", m, got, want)
 		}
-		if wantErr == "" && err != nil || wantErr != "" && (err == nil || !strings.Contains(err.Error(), wantErr)) {
-			t.Errorf("%v: %v, want %q", m, err, wantErr)
+		if (err != nil) != (len(wantRemedies) > 0) || !reflect.DeepEqual(remedy.FindIn(err), wantRemedies) {
+			t.Errorf("%v: %v, %v, want %v", m, err, remedy.FindIn(err), wantRemedies)
 		}
 	}
-	expect(elf.EM_X86_64, "", "")
+	expect(elf.EM_X86_64, "")
 	put(t, filepath.Join(sbin, "get_hosts"), program(elf.EM_X86_64, "beside"))
-	expect(elf.EM_X86_64, "beside", "")
-	expect(elf.EM_386, "", `[balance] binaries = "client"`)
+	expect(elf.EM_X86_64, "beside")
+	expect(elf.EM_386, "", remedy.Steps{
+		remedy.Advice("put one for each architecture into a folder, like client/i386/get_hosts"),
+		remedy.Setting{Section: "balance", Key: "binaries", Value: `"client"`},
+	})
 	put(t, filepath.Join(prefix, "lib/ltskeeper/client/amd64/get_hosts"), program(elf.EM_X86_64, "installed"))
-	expect(elf.EM_X86_64, "installed", "")
-	expect(elf.EM_386, "", "make install CLIENTS=i386")
+	expect(elf.EM_X86_64, "installed")
+	expect(elf.EM_386, "", remedy.Advice("build one for i386 (make install CLIENTS=i386)"),
+		remedy.Advice("remove "+filepath.Join(prefix, "lib/ltskeeper/client")))
 }
 
 // putPrograms puts the clients' programs into a root, and returns those that belong into the image.

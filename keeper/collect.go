@@ -59,15 +59,13 @@ func (r *run) collect(ctx context.Context, only []string) (*record, error) {
 	for _, l := range looks {
 		for _, k := range l.verdict.Added {
 			if caution := k.Caution(); caution != "" {
-				r.warn("%s: %s is %s", l.server.Name, k.Fingerprint(), caution)
+				r.warn(fmt.Errorf("%s: %s is %s", l.server.Name, k.Fingerprint(), caution))
 			}
 		}
 		r.report.Servers = append(r.report.Servers, l.report(t, listed))
 	}
 	if len(only) == 0 {
-		for _, sentence := range t.emptyLists() {
-			r.warn("%s", sentence)
-		}
+		r.report.Warnings = append(r.report.Warnings, t.findEmptyLists()...)
 	}
 	return t, nil
 }
@@ -127,7 +125,8 @@ func (r *run) look(ctx context.Context, store *trust.Store, servers []farm.Serve
 		case second.verdict.IsSuspect:
 			looks[i].confirmed = true
 		case second.verdict.IsConfirmed:
-			second.note = "showed another key first and its trusted key a moment later: someone may be answering in its place at times"
+			second.note = "showed another key first and its trusted key a moment later: " +
+				"someone may be answering in its place at times"
 			looks[i] = second
 		}
 	}
@@ -161,7 +160,7 @@ func (r *run) scan(ctx context.Context, store *trust.Store, servers []farm.Serve
 	for i, s := range servers {
 		policy := r.policy(s)
 		if len(targets[i].Trusted) == 0 {
-			policy.Adopted = adopted(local, s)
+			policy.Adopted = findAdoptedKeys(local, s)
 		}
 		policy.FirstUse = policy.FirstUse && !r.holdFirstUse
 		looks[i] = look{server: s, sighting: sightings[i], verdict: store.Judge(policy, sightings[i], r.started)}
@@ -249,4 +248,15 @@ func (k *Keeper) policy(s farm.Server) trust.Policy {
 		RetireAfter: f.Collect.RetireAfter,
 		Authorities: f.Authorities, ClientNames: append([]string{f.ListEntry(s)}, s.Aliases...),
 	}
+}
+
+// findAdoptedKeys returns the keys that known_hosts.local has for a server, under its own names.
+func findAdoptedKeys(local []keys.Line, s farm.Server) []keys.Key {
+	var all []keys.Key
+	for _, l := range local {
+		if l.Names(s.Names(), s.Port) {
+			all = append(all, l.Key)
+		}
+	}
+	return all
 }

@@ -7,8 +7,11 @@ import (
 	"io/fs"
 
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/state"
 )
+
+const removeSecret = remedy.Advice("remove it: known_hosts is then hashed anew")
 
 // loadSecret reads the secret of hashed names. Where there is none yet and none can be made, as in
 // a dry run of the first day, it is another one each time.
@@ -20,14 +23,13 @@ func loadSecret(file state.File) ([]byte, error) {
 		rand.Read(fresh)
 		return fresh, nil
 	case regular.IsOdd(err):
-		return nil,
-			fmt.Errorf("read the secret of hashed names: %w; restore it from a backup, or remove it, and known_hosts is hashed anew", err)
+		return nil, remedy.AttachTo(fmt.Errorf("read the secret of hashed names: %w", err),
+			remedy.Advice("restore it from a backup"), removeSecret)
 	case err != nil:
 		return nil, fmt.Errorf("read the secret of hashed names: %w", err)
 	case len(data) < 16:
 		return nil,
-			fmt.Errorf("read the secret of hashed names: %s is too short; remove it, and known_hosts is hashed anew",
-				file.Path())
+			remedy.AttachTo(fmt.Errorf("read the secret of hashed names: %s is too short", file.Path()), removeSecret)
 	}
 	return data, nil
 }

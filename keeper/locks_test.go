@@ -84,8 +84,8 @@ func TestUnlockableRoot(t *testing.T) {
 		if len(r.Warnings) != 1 || len(r.Images) != 2 {
 			t.Fatalf("dry %v: %q, %d images", dry, r.Warnings, len(r.Images))
 		}
-		wantContains(t, "the warning", r.Warnings[0],
+		wantContains(t, "the warning", r.Warnings[0].Error(),
 			"chroot client: lock "+p.path("client/var/lib/dpkg/lock-frontend")+": no locks available: ")
-		wantContains(t, "the warning", r.Warnings[0], "keeps dpkg and apt from")
+		wantContains(t, "the warning", r.Warnings[0].Error(), "keeps dpkg and apt from")
 	}
 }

@@ -15,7 +15,7 @@ import (
 type Status struct {
 	Servers  []Server      `json:"servers"`
 	Images   []ImageStatus `json:"images"`
-	Warnings []string      `json:"warnings,omitempty"`
+	Warnings []error       `json:"-"`
 }
 
 // An ImageStatus is a chroot and its generations.
@@ -46,10 +46,10 @@ func (k *Keeper) ReadStatus() (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	strays := t.strays()
-	status := Status{Warnings: tellOfStrays(f, strays)}
+	strays := t.findStrays()
+	status := Status{Warnings: describeStrays(f, strays)}
 	if err := checkRevocations(store); err != nil {
-		status.Warnings = append(status.Warnings, err.Error())
+		status.Warnings = append(status.Warnings, err)
 	}
 	seen, listed := trust.OpenSeen(f.State.Seen()), t.listedByDefault()
 	for _, s := range f.Servers {

@@ -13,7 +13,11 @@ import (
 
 	"ltskeeper/internal/durable"
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/remedy"
 )
+
+// ltspFiles is what a report has in place of a chroot for LTSP's own files.
+const ltspFiles = "ltsp"
 
 // updateLTSP writes the known_hosts of LTSP since 2019 and has it packed into the initrd that
 // clients fetch. It comes before the lists of servers do: clients know a server before they are
@@ -50,7 +54,7 @@ func (r *run) updateLTSP(ctx context.Context, t *record) error {
 		}
 	}
 	r.report.Files = append(r.report.Files,
-		File{Chroot: "ltsp", Path: path, Changed: changed, Old: string(old), New: string(data)})
+		File{Chroot: ltspFiles, Path: path, Changed: changed, Old: string(old), New: string(data)})
 	if isBehind, err := behind.Exists(); r.DryRun || err != nil || !isBehind || !r.farm.LTSP.Initrd {
 		return nil
 	}
@@ -64,7 +68,10 @@ func (r *run) updateLTSP(ctx context.Context, t *record) error {
 func explainLTSPError(err error, said string) error {
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return fmt.Errorf("%w; if LTSP is not here any more: initrd = false in [ltsp]", err)
+		return remedy.AttachTo(err, remedy.If{
+			Condition: "LTSP is not here any more",
+			Then:      remedy.Setting{Section: "ltsp", Key: "initrd", Value: "false"},
+		})
 	case said == "":
 		return err
 	}

@@ -68,7 +68,7 @@ func (r *run) recordSuccess() {
 	}
 	stamp := time.Now().UTC().Format(time.RFC3339) + "\n"
 	if err := r.farm.State.Succeeded().Write([]byte(stamp)); err != nil {
-		r.warn("note that this run succeeded, for metrics: %v", err)
+		r.warn(fmt.Errorf("note that this run succeeded, for metrics: %w", err))
 	}
 }
 

@@ -32,8 +32,8 @@ func TestOddFiles(t *testing.T) {
 		} {
 			t.Run(thing.Name+" as "+filepath.Base(file), func(t *testing.T) {
 				p := newPlace(t)
-				p.write("ltskeeper.toml",
-					p.read("ltskeeper.toml")+"[known-hosts]\nhash = true\n[ltsp]\nknown-hosts = \"ltsp/ssh_known_hosts\"\n[metrics]\ntextfile = \"ltskeeper.prom\"\n")
+				p.write("ltskeeper.toml", p.read("ltskeeper.toml")+"[known-hosts]\nhash = true\n"+
+					"[ltsp]\nknown-hosts = \"ltsp/ssh_known_hosts\"\n[metrics]\ntextfile = \"ltskeeper.prom\"\n")
 				p.write("client/usr/share/ltsp/get_hosts", "#!/bin/sh\n")
 				k := p.keeper()
 				f := k.farm

@@ -11,6 +11,7 @@ import (
 
 	"ltskeeper/derive"
 	"ltskeeper/internal/regular"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/state"
 )
 
@@ -29,6 +30,13 @@ type quarantined struct {
 
 const quarantineHeader = derive.Mark + ": the servers that clients are kept away from, since when and why\n"
 
+// removeQuarantine is what to do about a record that is lost: the next run asks all other servers
+// again.
+var removeQuarantine = remedy.If{
+	Condition: "you trust every server that does not answer now",
+	Then:      remedy.Advice("remove it: all others are asked again"),
+}
+
 // loadQuarantine reads the record. No file means nobody is in it; a damaged one is an error,
 // because reading it as empty would send clients to a server that may not be what it says.
 func loadQuarantine(folder state.Folder) (*quarantine, error) {
@@ -38,17 +46,16 @@ func loadQuarantine(folder state.Folder) (*quarantine, error) {
 		return q, nil
 	}
 	if regular.IsOdd(err) {
-		return nil,
-			fmt.Errorf("read quarantine: %w; restore it from a backup, or remove it if you trust every server that does not "+
-				"answer now; the next update-image looks at all others again", err)
+		return nil, remedy.AttachTo(fmt.Errorf("read quarantine: %w", err), remedy.Advice("restore it from a backup"),
+			removeQuarantine)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read quarantine: %w", err)
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
-		return nil,
-			fmt.Errorf("read quarantine: %s was emptied, and whom it kept clients away from is lost: remove it if you trust "+
-				"every server that does not answer now; the next update-image looks at all others again", q.file.Path())
+		return nil, remedy.AttachTo(
+			fmt.Errorf("read quarantine: %s was emptied, and whom it kept clients away from is lost", q.file.Path()),
+			removeQuarantine)
 	}
 	line := 0
 	for text := range strings.Lines(string(data)) {
@@ -60,9 +67,9 @@ func loadQuarantine(folder state.Folder) (*quarantine, error) {
 		stamp, why, ok := strings.Cut(rest, " ")
 		since, err := time.Parse(time.RFC3339, stamp)
 		if !ok || err != nil || name == "" {
-			return nil,
-				fmt.Errorf("read quarantine: %s:%d is not `NAME TIME REASON`: mend or remove the line", q.file.Path(),
-					line)
+			return nil, remedy.AttachTo(
+				fmt.Errorf("read quarantine: %s:%d is not `NAME TIME REASON`", q.file.Path(), line),
+				remedy.Advice("mend or remove the line"))
 		}
 		q.entries[name] = quarantined{since, why}
 	}

@@ -2,10 +2,12 @@ package keeper
 
 import (
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/state"
 )
 
@@ -98,8 +100,8 @@ func TestQuarantineEmptied(t *testing.T) {
 	for _, text := range []string{"", "\n\n"} {
 		must(t, os.WriteFile(path, []byte(text), 0o644))
 		if _, err := loadQuarantine(folder); err == nil || !strings.Contains(err.Error(), path) ||
-			!strings.Contains(err.Error(), "remove it") {
-			t.Errorf("emptied to %q: %v", text, err)
+			!reflect.DeepEqual(remedy.FindIn(err), []remedy.Remedy{removeQuarantine}) {
+			t.Errorf("emptied to %q: %v, %v", text, err, remedy.FindIn(err))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ltskeeper/derive"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/keys"
 	"ltskeeper/keys/trust"
 )
@@ -108,7 +109,9 @@ func checkRevocations(store *trust.Store) error {
 	if len(lost) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s lacks what the log says was revoked: %s: bring the file back from a backup, or revoke again "+
-		"(ltskeeper keys revoke NAME FINGERPRINT, or --file with the public key)", store.RevokedPath(),
-		strings.Join(lost, " "))
+	return remedy.AttachTo(
+		fmt.Errorf("%s lacks what the log says was revoked: %s", store.RevokedPath(), strings.Join(lost, " ")),
+		remedy.Advice("bring the file back from a backup"),
+		remedy.Command{"keys", "revoke", "NAME", "FINGERPRINT"},
+		remedy.Command{"keys", "revoke", "--file", "PUBLIC-KEY"})
 }

@@ -18,7 +18,7 @@ type Report struct {
 	Servers  []Server      `json:"servers"`
 	Files    []File        `json:"files,omitempty"`
 	Images   []Image       `json:"images,omitempty"`
-	Warnings []string      `json:"warnings,omitempty"` // printed even when quiet
+	Warnings []error       `json:"-"` // to be printed even when quiet
 }
 
 // A Step is one part of the work and the time it took. Its name is one of a few:

@@ -14,6 +14,7 @@ import (
 	"ltskeeper/image"
 	"ltskeeper/internal/excludes"
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/remedy"
 )
 
 // A clientRoot is a declared chroot that is open.
@@ -60,7 +61,8 @@ func (k *Keeper) OpenChroot(c farm.Chroot) (*chroot.Root, error) {
 	}
 	root, err := chroot.Open(c.Path)
 	if err != nil {
-		return nil, fmt.Errorf("%w; is it mounted, and path right in %s?", err, k.farm.Path)
+		return nil, remedy.AttachTo(err, remedy.Advice("mount it"),
+			remedy.Setting{Section: "chroot", Name: c.Name, Key: "path", Change: "to where it is"})
 	}
 	return root, nil
 }
@@ -134,7 +136,8 @@ func (r *run) warnOfUnlockable(c farm.Chroot, unlockable []*chroot.UnlockableErr
 	for _, u := range unlockable {
 		managers = append(managers, u.Manager)
 	}
-	r.warn("chroot %s: %v: its file system cannot lock files, so nothing keeps %s from changing the chroot meanwhile; "+
-		"start rpc.statd here and the lock service on the NFS server, or mount it with local_lock=all if nobody else changes it",
-		c.Name, unlockable[0], strings.Join(slices.Compact(managers), " and "))
+	warning := fmt.Errorf("chroot %s: %w: its file system cannot lock files, so nothing keeps %s from changing the "+
+		"chroot meanwhile", c.Name, unlockable[0], strings.Join(slices.Compact(managers), " and "))
+	r.warn(remedy.AttachTo(warning, remedy.Advice("start rpc.statd here and the lock service on the NFS server"),
+		remedy.If{Condition: "nobody else changes it", Then: remedy.Advice("mount it with local_lock=all")}))
 }

@@ -74,10 +74,6 @@ func (r *run) progress(step string, done, total int64, unit string) {
 	}
 }
 
-func (r *run) warn(format string, args ...any) {
-	r.report.Warnings = append(r.report.Warnings, fmt.Sprintf(format, args...))
-}
-
 // Update is the main job. What one chroot's failure leaves undone does not stop the others; the
 // report then comes with an error.
 func (k *Keeper) Update(ctx context.Context, o UpdateOptions) (*Report, error) {

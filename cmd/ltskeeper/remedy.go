@@ -22,6 +22,15 @@ func (t *tool) explainError(err error) string {
 	return t.withRemedies(err.Error(), remedy.FindIn(err))
 }
 
+// explainErrors is errors in words, with what to do about each.
+func (t *tool) explainErrors(errs []error) []string {
+	var sentences []string
+	for _, err := range errs {
+		sentences = append(sentences, t.explainError(err))
+	}
+	return sentences
+}
+
 // withRemedies is a sentence and what to do about it, if there is something. After several lines
 // that is a line of its own.
 func (t *tool) withRemedies(sentence string, remedies []remedy.Remedy) string {

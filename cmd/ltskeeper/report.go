@@ -17,8 +17,9 @@ import (
 // stands last, with the commands to type.
 type reportDocument struct {
 	*keeper.Report
-	Diffs  []fileDiff `json:"diffs,omitempty"` // of a dry run
-	failed bool       // half-way, for a reason that is told elsewhere
+	Warnings []string   `json:"warnings,omitempty"`
+	Diffs    []fileDiff `json:"diffs,omitempty"` // of a dry run
+	failed   bool       // half-way, for a reason that is told elsewhere
 }
 
 // A fileDiff is how a dry run would change a file.

@@ -30,7 +30,7 @@ func (t *tool) status(ctx *cli.Context, k *keeper.Keeper) error {
 		return err
 	}
 	s.Servers, s.Images = notNil(s.Servers), t.explainImages(s.Images)
-	d := statusDocument{Status: s}
+	d := statusDocument{Status: s, Warnings: t.explainErrors(s.Warnings)}
 	if ctx.Bool("live") {
 		d.Live = askLive(ctx.Context, k.Farm())
 	}
@@ -40,7 +40,8 @@ func (t *tool) status(ctx *cli.Context, k *keeper.Keeper) error {
 // A statusDocument is the farm on one screen.
 type statusDocument struct {
 	*keeper.Status
-	Live map[string]*live `json:"live,omitempty"` // by server
+	Warnings []string         `json:"warnings,omitempty"`
+	Live     map[string]*live `json:"live,omitempty"` // by server
 }
 
 // screenful is how many servers fit on a screen beside the rest.

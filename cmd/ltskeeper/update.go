@@ -76,10 +76,10 @@ func (t *tool) updateImage(ctx *cli.Context, k *keeper.Keeper) error {
 	stop()
 	f := k.Farm()
 	if len(f.Chroots) == 0 && err == nil {
-		r.Warnings = append(r.Warnings, missingChrootError(f).Error())
+		r.Warnings = append(r.Warnings, missingChrootError(f))
 	}
 	if problem := keepMetrics(k, r, err, began, time.Now()); problem != nil && r != nil {
-		r.Warnings = append(r.Warnings, problem.Error())
+		r.Warnings = append(r.Warnings, problem)
 	} else if problem != nil {
 		printWarning(os.Stderr, problem.Error())
 	}
@@ -113,10 +113,11 @@ func (t *tool) printReport(r *keeper.Report, failure error) error {
 	if r == nil || errors.Is(failure, context.Canceled) {
 		return failure
 	}
-	for _, w := range r.Warnings {
+	d := newReportDocument(r)
+	d.Warnings = t.explainErrors(r.Warnings)
+	for _, w := range d.Warnings {
 		printWarning(os.Stderr, w)
 	}
-	d := newReportDocument(r)
 	d.failed = failure != nil
 	if err := t.print(d); err != nil {
 		return errors.Join(failure, err)

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -24,7 +25,7 @@ group = "cad"
 		`LDM_SERVER of [lab*] is not set: no server is in the group "kad"; did you mean cad?`,
 		"LDM_SERVER of [office*] is not set: no server of its list has a trusted key",
 	}
-	if got := strings.Join(r.Warnings, "\n"); got != strings.Join(want, "\n") {
+	if got := errors.Join(r.Warnings...).Error(); got != strings.Join(want, "\n") {
 		t.Errorf("warnings are\n%s\nwant\n%s", got, strings.Join(want, "\n"))
 	}
 	if conf := p.read("tftp/client/lts.conf"); strings.Contains(conf, "LDM_SERVER") {
