@@ -82,7 +82,7 @@ func readConfToday(dir, tftp string, c farm.Chroot) ([]byte, error) {
 	if !filepath.IsAbs(tftp) {
 		tftp = filepath.Join(dir, tftp)
 	}
-	data, fetched, err := keeper.ReadServed(servedConf(tftp, c))
+	data, fetched, err := keeper.ReadServed(locateServedConf(tftp, c))
 	switch {
 	case err == nil && fetched && len(data) > 0:
 		return data, nil
@@ -101,8 +101,8 @@ func readConfToday(dir, tftp string, c farm.Chroot) ([]byte, error) {
 	return data, nil
 }
 
-// servedConf returns where clients of a chroot fetch their lts.conf.
-func servedConf(tftp string, c farm.Chroot) string {
+// locateServedConf returns where clients of a chroot fetch their lts.conf.
+func locateServedConf(tftp string, c farm.Chroot) string {
 	return (&image.Store{Name: c.Name, TFTP: tftp}).ServedConf()
 }
 

@@ -33,7 +33,7 @@ type owner struct {
 func (l *loader) readServers() {
 	sources := l.readServerFiles()
 	slices.SortFunc(sources, func(a, b *source) int {
-		return cmp.Compare(serverNameOf(a.path), serverNameOf(b.path))
+		return cmp.Compare(parseServerName(a.path), parseServerName(b.path))
 	})
 	for _, s := range sources {
 		l.checkServerName(s)
@@ -75,12 +75,12 @@ func (l *loader) readServerFiles() (sources []*source) {
 	return sources
 }
 
-// serverNameOf returns the name of the server that a file declares.
-func serverNameOf(path string) string { return strings.TrimSuffix(filepath.Base(path), ".toml") }
+// parseServerName returns the name of the server that a file declares.
+func parseServerName(path string) string { return strings.TrimSuffix(filepath.Base(path), ".toml") }
 
 // checkServerName checks the name that a file gives to its server.
 func (l *loader) checkServerName(s *source) {
-	name := serverNameOf(s.path)
+	name := parseServerName(s.path)
 	p := place{source: s, offset: -1}
 	if problem := nameProblem(name); problem != "" {
 		p.addMistake(fmt.Sprintf("%q cannot name a server: %s", name, problem), "rename the file")
@@ -95,7 +95,7 @@ func (l *loader) readServer(s *source) {
 	if !isOK {
 		return
 	}
-	server := Server{Name: serverNameOf(s.path), Port: 22, Weight: 1}
+	server := Server{Name: parseServerName(s.path), Port: 22, Weight: 1}
 	port, addresses := root, root // where each is set, or would be
 	root.readTable(readers{
 		"addresses": func(p place) {

@@ -34,7 +34,7 @@ func (l *loader) readSettings() {
 		"state":    func(p place) { p.readPath((*string)(&f.State)) },
 		"collect":  l.readCollect,
 		"image":    l.readImage,
-		"tftp":     func(p place) { p.readTable(readers{"directory": pathReader(&f.TFTP.Directory)}) },
+		"tftp":     func(p place) { p.readTable(readers{"directory": newPathReader(&f.TFTP.Directory)}) },
 		"chroot":   func(p place) { p.readTables(l.readChroot) },
 		"lts-conf": l.readLTSConfSettings,
 		"balance":  l.readBalance,
@@ -49,8 +49,8 @@ func (l *loader) readSettings() {
 	})
 }
 
-// pathReader returns a function that reads a path.
-func pathReader(to *string) func(place) { return func(p place) { p.readPath(to) } }
+// newPathReader returns a function that reads a path.
+func newPathReader(to *string) func(place) { return func(p place) { p.readPath(to) } }
 
 func (l *loader) readCollect(p place) {
 	to := &l.farm.Collect
@@ -105,7 +105,7 @@ func (l *loader) readLogin(p place) {
 func (l *loader) readImage(p place) {
 	to := &l.farm.Image
 	p.readTable(readers{
-		"directory":   pathReader(&to.Directory),
+		"directory":   newPathReader(&to.Directory),
 		"compression": func(p place) { p.readWord(&to.Compression, "zstd", "gzip", "lz4") },
 		"keep":        func(p place) { p.readInt(&to.Keep, 1, math.MaxInt32) },
 		"keep-for":    func(p place) { p.readDuration(&to.KeepFor) },
@@ -146,7 +146,7 @@ func (l *loader) readBalance(p place) {
 			}
 			p.readWord((*string)(&to.Policy), words...)
 		},
-		"binaries": pathReader(&to.Binaries),
+		"binaries": newPathReader(&to.Binaries),
 	})
 }
 
@@ -154,7 +154,7 @@ func (l *loader) readBalance(p place) {
 func (l *loader) readLTSP(p place) {
 	to := &l.farm.LTSP
 	p.readTable(readers{
-		"known-hosts": pathReader(&to.KnownHosts),
+		"known-hosts": newPathReader(&to.KnownHosts),
 		"initrd":      func(p place) { p.readBool(&to.Initrd) },
 	})
 	if to.Initrd && to.KnownHosts == "" && p.value.table != nil {
@@ -248,7 +248,7 @@ func (l *loader) readChroot(p place) {
 				l.checkChrootName(p, c.Name)
 			}
 		},
-		"path": pathReader(&c.Path),
+		"path": newPathReader(&c.Path),
 		"exclude": func(p place) {
 			p.readTexts(func(p place, s string) { c.Exclude = append(c.Exclude, p.checkExclude(s)) })
 		},
@@ -321,7 +321,7 @@ func (l *loader) checkChrootName(p place, name string) {
 // readClients reads each [[client]]. Without one, [client] may hold the binaries of [balance].
 func (l *loader) readClients(p place) {
 	if p.value.kind == tableKind && p.value.table.find("match") == nil {
-		p.readTable(readers{"binaries": pathReader(&l.farm.Balance.Binaries)})
+		p.readTable(readers{"binaries": newPathReader(&l.farm.Balance.Binaries)})
 		return
 	}
 	p.readTables(l.readClient)

@@ -71,9 +71,9 @@ func (s *source) parse() (root place, isOK bool) {
 	for p.NextExpression() {
 		switch e := p.Expression(); e.Kind {
 		case unstable.Table:
-			here = root.value.table.descend(keyParts(e))
+			here = root.value.table.descend(readKeyParts(e))
 		case unstable.ArrayTable:
-			here = root.value.table.appendTable(keyParts(e))
+			here = root.value.table.appendTable(readKeyParts(e))
 		case unstable.KeyValue:
 			here.set(e)
 		}
@@ -92,8 +92,8 @@ func (s *source) addSyntaxMistake(err error) {
 	*s.mistakes = append(*s.mistakes, m)
 }
 
-// keyParts returns the parts of a dotted key.
-func keyParts(e *unstable.Node) []field {
+// readKeyParts returns the parts of a dotted key.
+func readKeyParts(e *unstable.Node) []field {
 	var parts []field
 	for it := e.Key(); it.Next(); {
 		n := it.Node()
@@ -147,7 +147,7 @@ func (t *table) appendTable(parts []field) *table {
 
 // set adds a key with its value.
 func (t *table) set(e *unstable.Node) {
-	parts := keyParts(e)
+	parts := readKeyParts(e)
 	last := parts[len(parts)-1]
 	last.value = newValue(e.Value(), last.offset)
 	t = t.descend(parts[:len(parts)-1])
