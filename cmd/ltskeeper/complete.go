@@ -153,11 +153,12 @@ func expandHome(path string) string {
 
 // readStatus returns what is on record. It is empty if the record cannot be read.
 func (at *cursor) readStatus() *keeper.Status {
-	status, err := keeper.New(at.farm()).ReadStatus()
-	if err != nil {
-		return new(keeper.Status)
+	if f := at.farm(); f.Path != "" {
+		if status, err := keeper.New(f).ReadStatus(); err == nil {
+			return status
+		}
 	}
-	return status
+	return new(keeper.Status)
 }
 
 // commands returns the commands below the one that was typed.

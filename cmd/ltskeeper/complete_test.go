@@ -168,6 +168,8 @@ func TestComplete(t *testing.T) {
 		{"server remove --config " + other + " ", "app01 app02 zoo"},
 		{"--config=" + other + " server remove ", "app01 app02 zoo"},
 		{"server remove --config /none ", ""},
+		{"keys accept app01 --config /none ", ""},
+		{"image pin --config /none ", ""},
 		{"--json -v server remove a", "app01 app02"},
 	} {
 		var words []string

@@ -78,8 +78,8 @@ func (t *tool) keysCollect(ctx *cli.Context, k *keeper.Keeper) error {
 	return t.printReport(r, err)
 }
 
-// findServers returns the declared names of servers, before any work is done. An unknown one is a
-// usageError.
+// findServers returns the declared names of servers, or a *farm.UnknownError, before any work is
+// done.
 func findServers(f *farm.Farm, typed []string) ([]string, error) {
 	var names []string
 	for _, name := range typed {

@@ -91,7 +91,7 @@ func (t *tool) updateImage(ctx *cli.Context, k *keeper.Keeper) error {
 	return t.write(p.Bytes())
 }
 
-// chooseChroots returns the chroots that a command line names. An unknown one is a usageError.
+// chooseChroots returns the chroots that a command line names, or a *farm.UnknownError.
 func chooseChroots(ctx *cli.Context, k *keeper.Keeper) ([]string, error) {
 	chroots := ctx.Args().Slice()
 	return chroots, checkChroots(k.Farm(), chroots)
