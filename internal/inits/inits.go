@@ -74,7 +74,7 @@ const maxInterpreters = 5
 // checkStarts says why the kernel would not start a program, as what follows its name in a
 // sentence. It is the interpreter of as many scripts as depth says.
 func checkStarts(root fs.FS, name string, depth int) error {
-	f, err := openProgram(root, name)
+	f, start, err := openProgram(root, name)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
@@ -82,10 +82,6 @@ func checkStarts(root fs.FS, name string, depth int) error {
 		return err
 	}
 	defer f.Close()
-	start, err := readStart(f)
-	if err != nil {
-		return err
-	}
 	switch {
 	case bytes.HasPrefix(start, []byte("#!")):
 		interpreter := parseInterpreter(start)
@@ -118,50 +114,45 @@ type program interface {
 	io.ReaderAt
 }
 
-// openProgram opens a file that a client may execute.
-func openProgram(root fs.FS, name string) (program, error) {
+// startSize is how much of a program the kernel looks at to tell what it is (BINPRM_BUF_SIZE).
+const startSize = 256
+
+// openProgram opens a file that a client may execute. Start is its first bytes, with zeros behind
+// its end.
+func openProgram(root fs.FS, name string) (f program, start []byte, err error) {
 	place, info, err := clientfs.Stat(root, name)
 	if clientfs.IsMissing(err) {
 		if place, err := clientfs.Resolve(root, name); err == nil &&
 			place != strings.TrimPrefix(path.Clean("/"+name), "/") {
-			return nil, fmt.Errorf("leads to /%s, which does not exist", place)
+			return nil, nil, fmt.Errorf("leads to /%s, which does not exist", place)
 		}
-		return nil, errors.New("does not exist")
+		return nil, nil, errors.New("does not exist")
 	}
+	switch {
+	case err != nil:
+		return nil, nil, newReadError(err)
+	case !info.Mode().IsRegular():
+		return nil, nil, errors.New("is not a regular file")
+	case info.Mode()&0o111 == 0:
+		return nil, nil, errors.New("is not executable")
+	}
+	opened, err := root.Open(place)
 	if err != nil {
-		return nil, newReadError(err)
+		return nil, nil, newReadError(err)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("is not a regular file")
+	start, err = make([]byte, startSize), errors.ErrUnsupported
+	f, ok := opened.(program)
+	if ok {
+		_, err = f.ReadAt(start, 0)
 	}
-	if info.Mode()&0o111 == 0 {
-		return nil, errors.New("is not executable")
+	if err != nil && err != io.EOF {
+		opened.Close()
+		return nil, nil, newReadError(err)
 	}
-	f, err := root.Open(place)
-	if err != nil {
-		return nil, newReadError(err)
-	}
-	p, ok := f.(program)
-	if !ok {
-		f.Close()
-		return nil, newReadError(errors.ErrUnsupported)
-	}
-	return p, nil
+	return f, start, nil
 }
 
 func newReadError(err error) error { return fmt.Errorf("cannot be read: %w", err) }
-
-// startSize is how much of a program the kernel looks at to tell what it is (BINPRM_BUF_SIZE).
-const startSize = 256
-
-// readStart returns the first bytes of a program, zeros behind its end.
-func readStart(f io.ReaderAt) ([]byte, error) {
-	start := make([]byte, startSize)
-	if _, err := f.ReadAt(start, 0); err != nil && err != io.EOF {
-		return nil, newReadError(err)
-	}
-	return start, nil
-}
 
 // parseInterpreter returns the interpreter that a script names, as load_script in
 // fs/binfmt_script.c finds it; empty if it names none.
@@ -264,7 +255,7 @@ func readPart(f io.ReaderAt, offset uint64, n int) ([]byte, error) {
 
 // checkLoader says why the kernel would not take a file as a loader.
 func checkLoader(root fs.FS, name string) error {
-	f, err := openProgram(root, name)
+	f, start, err := openProgram(root, name)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
@@ -272,11 +263,10 @@ func checkLoader(root fs.FS, name string) error {
 		return err
 	}
 	defer f.Close()
-	start, err := readStart(f)
-	if err == nil && !bytes.HasPrefix(start, []byte(elf.ELFMAG)) {
-		err = errors.New("is not a program")
+	if !bytes.HasPrefix(start, []byte(elf.ELFMAG)) {
+		return errors.New("is not a program")
 	}
-	return err
+	return nil
 }
 
 // quoteUnprintable returns a name as it is, quoted if it has characters that a reader could not
