@@ -186,8 +186,8 @@ func newBuilder(out *os.File, root string, o Options) (*builder, error) {
 		o.Jobs = runtime.GOMAXPROCS(0)
 	}
 	if o.BlockSize < minBlockSize || o.BlockSize > maxBlockSize || bits.OnesCount(uint(o.BlockSize)) != 1 {
-		return nil,
-			fmt.Errorf("block size %d: must be a power of two from %d to %d", o.BlockSize, minBlockSize, maxBlockSize)
+		return nil, fmt.Errorf("block size %d: must be a power of two from %d to %d", o.BlockSize, minBlockSize,
+			maxBlockSize)
 	}
 	if _, err := newEncoder(o.Compression, o.BlockSize); err != nil {
 		return nil, err
@@ -326,8 +326,8 @@ func (b *builder) writeImage(ctx context.Context, t *tree, p *plan) (digest [sha
 	b.result.Read += w.bytesRead
 	b.result.Packed, b.result.Copied = w.packed, w.copied
 	d := newImageDigest()
-	d.add(head)
-	d.add(all)
+	d.Write(head)
+	d.Write(all)
 	for _, r := range p.regions {
 		d.addRegion(r.length, r.sum)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
@@ -37,7 +36,7 @@ func ParseCompression(name string) (Compression, error) {
 			return c, nil
 		}
 	}
-	return 0, fmt.Errorf("unknown compression %q: use %s", name, strings.Join([]string{"zstd", "gzip", "lz4"}, ", "))
+	return 0, fmt.Errorf("unknown compression %q: use zstd, gzip, lz4", name)
 }
 
 // encoderNumber stands for the exact bytes that the encoders below give. It is raised whenever the
@@ -64,16 +63,10 @@ func newEncoder(c Compression, blockSize int) (encoder, error) {
 		// Linux sizes its window by the image's block size, so no frame may ask for more.
 		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstdLevel), zstd.WithEncoderConcurrency(1),
 			zstd.WithWindowSize(blockSize), zstd.WithEncoderCRC(false), zstd.WithZeroFrames(true))
-		if err != nil {
-			return nil, err
-		}
-		return zstdEncoder{e}, nil
+		return zstdEncoder{e}, err
 	case Gzip:
 		w, err := zlib.NewWriterLevel(io.Discard, gzipLevel)
-		if err != nil {
-			return nil, err
-		}
-		return gzipEncoder{w}, nil
+		return gzipEncoder{w}, err
 	case LZ4:
 		return new(lz4Encoder), nil
 	}
@@ -125,10 +118,7 @@ func newDecoder(c Compression) (decoder, error) {
 	case Zstd:
 		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 			zstd.WithDecoderMaxWindow(maxBlockSize), zstd.WithDecodeAllCapLimit(true))
-		if err != nil {
-			return nil, err
-		}
-		return zstdDecoder{d}, nil
+		return zstdDecoder{d}, err
 	case Gzip:
 		return new(gzipDecoder), nil
 	case LZ4:
@@ -159,25 +149,20 @@ func (d *gzipDecoder) decode(dst, src []byte) (n int, err error) {
 	} else {
 		err = d.zr.(zlib.Resetter).Reset(&d.src, nil)
 	}
-	if err != nil {
-		return 0, err
-	}
-	if n, err = io.ReadFull(d.zr, dst); err == nil {
-		var more [1]byte // also reads, and so checks, the checksum behind the data
-		if k, err := io.ReadFull(d.zr, more[:]); k > 0 {
-			return n, errTooLong
-		} else if err != io.EOF {
-			return n, err
+	var more [1]byte // also reads, and so checks, the checksum behind the data
+	for err == nil {
+		b := dst[n:]
+		if len(b) == 0 {
+			b = more[:]
 		}
-		return n, nil
-	}
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		// The decompressed stream's end, or the compressed one's? Only the reader's own end is
-		// io.EOF.
-		if _, err := d.zr.Read(make([]byte, 1)); err != io.EOF {
-			return n, io.ErrUnexpectedEOF
+		var k int
+		k, err = d.zr.Read(b)
+		if n += k; n > len(dst) {
+			return len(dst), errTooLong
 		}
-		return n, nil
+	}
+	if err == io.EOF { // the stream's end; input that is cut off is another error
+		err = nil
 	}
 	return n, err
 }

@@ -146,12 +146,9 @@ func (d *comparer) compareEntries(a, b *Entry) (what []string, err error) {
 }
 
 func (d *comparer) sameXattrs(a, b *Entry) (bool, error) {
-	as, err := d.a.xattrs(a)
-	if err != nil {
-		return false, err
-	}
-	bs, err := d.b.xattrs(b)
-	if err != nil {
+	as, errA := d.a.xattrs(a)
+	bs, errB := d.b.xattrs(b)
+	if err := cmp.Or(errA, errB); err != nil {
 		return false, err
 	}
 	slices.SortFunc(as, compareXattrNames)
@@ -190,12 +187,9 @@ type imageComparer struct {
 }
 
 func (p *imageComparer) sameFile(a, b *Entry) (bool, error) {
-	ca, err := p.a.newFileReader(a)
-	if err != nil {
-		return false, err
-	}
-	cb, err := p.b.newFileReader(b)
-	if err != nil {
+	ca, errA := p.a.newFileReader(a)
+	cb, errB := p.b.newFileReader(b)
+	if err := cmp.Or(errA, errB); err != nil {
 		return false, err
 	}
 	sa, sb := &p.a.super, &p.b.super
@@ -227,18 +221,12 @@ func (p *imageComparer) sameBlock(a, b dataBlock, size int) (bool, error) {
 	if same, err := p.sameStored(a, b); err != nil || same {
 		return same, err
 	}
-	dataA, err := p.a.expandBlock(a, size)
-	if err != nil {
-		return false, err
-	}
-	dataB, err := p.b.expandBlock(b, size)
-	if err != nil {
-		return false, err
-	}
+	dataA, errA := p.a.expandBlock(a, size)
+	dataB, errB := p.b.expandBlock(b, size)
 	if dataA == nil || dataB == nil { // all zeros
-		return allZero(dataA) && allZero(dataB), nil
+		return allZero(dataA) && allZero(dataB), cmp.Or(errA, errB)
 	}
-	return bytes.Equal(dataA, dataB), nil
+	return bytes.Equal(dataA, dataB), cmp.Or(errA, errB)
 }
 
 // sameStored reports whether two blocks are the same as they stand in the images.
@@ -247,10 +235,7 @@ func (p *imageComparer) sameStored(a, b dataBlock) (bool, error) {
 		return false, nil
 	}
 	bufferA, bufferB := p.buffer.a[:a.size], p.buffer.b[:b.size]
-	if err := p.a.read(a.at, bufferA); err != nil {
-		return false, err
-	}
-	if err := p.b.read(b.at, bufferB); err != nil {
+	if err := cmp.Or(p.a.read(a.at, bufferA), p.b.read(b.at, bufferB)); err != nil {
 		return false, err
 	}
 	return bytes.Equal(bufferA, bufferB), nil
@@ -263,12 +248,9 @@ func (p *imageComparer) sameTail(a, b *fileReader) (bool, error) {
 			return same, err
 		}
 	}
-	dataA, err := a.readTail()
-	if err != nil {
-		return false, err
-	}
-	dataB, err := b.readTail()
-	return bytes.Equal(dataA, dataB), err
+	dataA, errA := a.readTail()
+	dataB, errB := b.readTail()
+	return bytes.Equal(dataA, dataB), cmp.Or(errA, errB)
 }
 
 // sameFragments is stored for two fragment blocks.
@@ -276,11 +258,9 @@ func (p *imageComparer) sameFragments(a, b fragmentEntry) (bool, error) {
 	if p.fragmentA == a.Start && p.fragmentB == b.Start {
 		return p.fragmentsSame, nil
 	}
-	blockA, err := p.a.parseDataBlock(a.Start, a.Size)
-	if err != nil {
-		return false, err
-	}
-	blockB, err := p.b.parseDataBlock(b.Start, b.Size)
+	blockA, errA := p.a.parseDataBlock(a.Start, a.Size)
+	blockB, errB := p.b.parseDataBlock(b.Start, b.Size)
+	err := cmp.Or(errA, errB)
 	if err != nil {
 		return false, err
 	}

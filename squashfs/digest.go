@@ -9,11 +9,9 @@ import (
 
 // An imageDigest names an image: SHA-256 over everything in front of the data, everything behind
 // it, and length and digest of each region of data that is not empty, in the order of the image.
-type imageDigest struct{ hash hash.Hash }
+type imageDigest struct{ hash.Hash }
 
 func newImageDigest() imageDigest { return imageDigest{sha256.New()} }
-
-func (d imageDigest) add(b []byte) { d.hash.Write(b) }
 
 // hashRange feeds a part of a file to a hash, by way of buf, which may be nil. It returns how far
 // it came; the error is io.EOF where the file ends before.
@@ -27,7 +25,7 @@ func hashRange(h hash.Hash, file io.ReaderAt, from, to int64, buf []byte) (int64
 
 // addRange adds a part of an image.
 func (d imageDigest) addRange(image io.ReaderAt, from, to int64) error {
-	if at, err := hashRange(d.hash, image, from, to, nil); err != nil {
+	if at, err := hashRange(d.Hash, image, from, to, nil); err != nil {
 		return newReadError(at, err)
 	}
 	return nil
@@ -35,11 +33,11 @@ func (d imageDigest) addRange(image io.ReaderAt, from, to int64) error {
 
 func (d imageDigest) addRegion(length uint64, sum uint32) {
 	if length > 0 {
-		d.hash.Write(appendStruct(nil, length, sum))
+		d.Write(appendStruct(nil, length, sum))
 	}
 }
 
-func (d imageDigest) sum() [sha256.Size]byte { return [sha256.Size]byte(d.hash.Sum(nil)) }
+func (d imageDigest) sum() [sha256.Size]byte { return [sha256.Size]byte(d.Sum(nil)) }
 
 // A contentHash tells contents apart: SHA-256 over each block behind a byte of 1, and, where blocks
 // are all zeros, a byte of 0 and how many there are in a row, 64 bits. So it does not depend on

@@ -71,8 +71,8 @@ func (r *Reader) readInode(ref uint64) (*Entry, error) {
 	case header.Mode&^0o7777 != 0:
 		return nil, fmt.Errorf("inode %d: mode %#o", header.Number, header.Mode)
 	case int(header.UID) >= len(r.ids) || int(header.GID) >= len(r.ids):
-		return nil,
-			fmt.Errorf("inode %d: owner %d or group %d of %d", header.Number, header.UID, header.GID, len(r.ids))
+		return nil, fmt.Errorf("inode %d: owner %d or group %d of %d", header.Number, header.UID, header.GID,
+			len(r.ids))
 	}
 	e := &Entry{
 		Mode: kind | uint32(header.Mode), UID: r.ids[header.UID], GID: r.ids[header.GID],

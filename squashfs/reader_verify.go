@@ -47,8 +47,9 @@ type verifier struct {
 	refs          []uint64 // of the inodes + 1, by number - 1; nil if they are not known
 	names         []uint32 // how many names each inode has been seen under
 	linked        map[uint32]linkedFile
-	sets          map[uint32]bool // numbers of the xattr sets that have been read
-	fragmentSizes []uint32        // lengths of the fragment blocks, expanded
+	open          []verifiedDirectory // from the root to where the walk is
+	sets          map[uint32]bool     // numbers of the xattr sets that have been read
+	fragmentSizes []uint32            // lengths of the fragment blocks, expanded
 	layouts       map[blockLayout]bool
 	listed        uint64 // sizes of blocks in the lists that have been read
 	seed          maphash.Seed
@@ -221,7 +222,6 @@ func (v *verifier) checkEntries(ctx context.Context) {
 	var work errgroup.Group
 	work.SetLimit(runtime.GOMAXPROCS(0))
 	defer work.Wait()
-	var dirs []*verifiedDirectory
 	for e, err := range v.r.Entries() {
 		if ctx.Err() != nil || v.isFull() {
 			return
@@ -230,27 +230,16 @@ func (v *verifier) checkEntries(ctx context.Context) {
 			v.report(err)
 			continue
 		}
-		for len(dirs) > 0 && dirs[len(dirs)-1].Path != path.Dir(e.Path) {
-			v.leaveDirectory(&dirs)
-		}
-		parent := v.r.super.Inodes + 1
-		if len(dirs) > 0 {
-			parent = dirs[len(dirs)-1].Inode
+		for len(v.open) > 0 && v.open[len(v.open)-1].Path != path.Dir(e.Path) {
+			v.leaveDirectory()
 		}
 		if e.IsDir() {
-			if len(dirs) > 0 {
-				dirs[len(dirs)-1].subdirectories++
-			}
-			if e.parent != parent {
-				v.reportAt(e.Path, fmt.Errorf("its parent is inode %d, and it says %d", parent, e.parent))
-			}
-			v.reportAt(e.Path, v.r.checkDirectoryIndex(e))
-			dirs = append(dirs, &verifiedDirectory{Entry: e})
+			v.enterDirectory(e)
 		}
 		v.checkEntry(e, &work)
 	}
-	for len(dirs) > 0 {
-		v.leaveDirectory(&dirs)
+	for len(v.open) > 0 {
+		v.leaveDirectory()
 	}
 }
 
@@ -259,11 +248,25 @@ type verifiedDirectory struct {
 	subdirectories uint32
 }
 
+// enterDirectory checks what a directory says of its parent, and its index.
+func (v *verifier) enterDirectory(e *Entry) {
+	parent := v.r.super.Inodes + 1
+	if n := len(v.open); n > 0 {
+		parent = v.open[n-1].Inode
+		v.open[n-1].subdirectories++
+	}
+	if e.parent != parent {
+		v.reportAt(e.Path, fmt.Errorf("its parent is inode %d, and it says %d", parent, e.parent))
+	}
+	v.reportAt(e.Path, v.r.checkDirectoryIndex(e))
+	v.open = append(v.open, verifiedDirectory{Entry: e})
+}
+
 // leaveDirectory checks the link count of the innermost directory.
-func (v *verifier) leaveDirectory(dirs *[]*verifiedDirectory) {
-	last := len(*dirs) - 1
-	d := (*dirs)[last]
-	*dirs = (*dirs)[:last]
+func (v *verifier) leaveDirectory() {
+	last := len(v.open) - 1
+	d := v.open[last]
+	v.open = v.open[:last]
 	if d.Links != d.subdirectories+2 {
 		v.reportAt(d.Path, fmt.Errorf("%d links, and %d subdirectories", d.Links, d.subdirectories))
 	}

@@ -10,9 +10,13 @@ import (
 // idRange is how many ids a user namespace has by convention, from its offset on.
 const idRange = 1 << 16
 
-// mapOwners takes an offset off all owners below an entry.
-func (w *treeWalker) mapOwners(e *treeEntry, offset uint32) error {
-	if i := e.inode; i.first == e {
+// mapOwners takes an offset off all owners of a tree.
+func (w *treeWalker) mapOwners(root *treeEntry, offset uint32) error {
+	for _, e := range listNames(root) {
+		i := e.inode
+		if i.first != e {
+			continue
+		}
 		for _, id := range []*uint32{&i.uid, &i.gid} {
 			switch {
 			case *id-offset < idRange:
@@ -20,16 +24,11 @@ func (w *treeWalker) mapOwners(e *treeEntry, offset uint32) error {
 			case i.mounted:
 				*id = 0 // of a file system that is not in the image
 			default:
-				return fmt.Errorf("/%s belongs to user %d and group %d, and id-offset says that ids are %d to %d: change its owner, or exclude it",
-					e.path, i.uid, i.gid, offset, offset+idRange-1)
+				return fmt.Errorf("/%s belongs to user %d and group %d, and id-offset says that ids are %d to %d: "+
+					"change its owner, or exclude it", e.path, i.uid, i.gid, offset, offset+idRange-1)
 			}
 		}
 		if err := w.mapCapabilities(e, offset); err != nil {
-			return err
-		}
-	}
-	for _, below := range e.entries {
-		if err := w.mapOwners(below, offset); err != nil {
 			return err
 		}
 	}
@@ -61,8 +60,8 @@ func (w *treeWalker) mapCapabilities(e *treeEntry, offset uint32) error {
 			continue
 		}
 		if len(value) != capabilityV3Size || binary.LittleEndian.Uint32(value[capabilityV2Size:]) != offset {
-			return fmt.Errorf("the capabilities of /%s are those of another user namespace than id-offset says: set them anew with setcap, or exclude it",
-				e.path)
+			return fmt.Errorf("the capabilities of /%s are those of another user namespace than id-offset says: "+
+				"set them anew with setcap, or exclude it", e.path)
 		}
 		magic := binary.LittleEndian.Uint32(value)&^uint32(capabilityRevision) | capabilityV2
 		binary.LittleEndian.PutUint32(value, magic)

@@ -114,8 +114,8 @@ const maxUnbelievedHoles = 4 << 30
 // checkHoles refuses a file that would have to be read although nearly all of it may be a hole.
 func (v *volume) checkHoles(path string, st *unix.Statx_t) error {
 	if stored := st.Blocks * 512; !v.traits.holes && st.Size > stored+maxUnbelievedHoles {
-		return fmt.Errorf("%s: its %d GB take %d MB on the disk, and this kind of file system does not say reliably where the holes are: exclude it, or move the tree to ext4, xfs or btrfs",
-			path, st.Size/1e9, stored/1e6)
+		return fmt.Errorf("%s: its %d GB take %d MB on the disk, and this kind of file system does not say reliably "+
+			"where the holes are: exclude it, or move the tree to ext4, xfs or btrfs", path, st.Size/1e9, stored/1e6)
 	}
 	return nil
 }
