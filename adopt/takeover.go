@@ -146,7 +146,7 @@ func (t *transfer) takeMachine(m *host.Machine) error {
 		}
 		if err != nil {
 			t.taken = append(t.taken, Taken{From: path, Note: "left out: " + err.Error()})
-		} else if n, _ := t.addLines(path, []byte("server "+key.Line()+"\n")); n > 0 {
+		} else if n, _ := t.addLines(path, []byte("server "+key.FormatLine()+"\n")); n > 0 {
 			t.taken = append(t.taken, Taken{From: path, To: t.farm.KnownHostsLocalPath(), Lines: n,
 				Note: "as the keys of `server`, which is this machine"})
 		}

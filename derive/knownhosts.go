@@ -22,7 +22,7 @@ func (r *Record) KnownHosts() []byte {
 		}
 	}
 	return keys.RenderKnownHosts(keys.KnownHosts{
-		Header: renderHeader(r.Farm.KnownHostsLocalPath()), Hosts: hosts, Revoked: keys.Plain(r.Revoked),
+		Header: renderHeader(r.Farm.KnownHostsLocalPath()), Hosts: hosts, Revoked: keys.PlainKeys(r.Revoked),
 		Local: r.Farm.KnownHostsLocal, Secret: r.Secret,
 		Authorities: r.Farm.Authorities, Port: r.Farm.Lists()[0].Port,
 	})

@@ -737,7 +737,7 @@ func (w *world) another(name string) {
 }
 
 func (w *world) fingerprints(server string) []string {
-	store, err := trust.Open(filepath.Join(w.dir, "state/keys"), true)
+	store, err := trust.OpenReadOnly(filepath.Join(w.dir, "state/keys"))
 	w.check(err)
 	trusted, err := store.Trusted(server, nil)
 	w.check(err)

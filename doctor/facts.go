@@ -196,11 +196,11 @@ func (f *facts) certificates() {
 	if f.status == nil {
 		return
 	}
-	store, err := trust.Open(f.farm.State.KeysPath(), true)
+	store, err := trust.OpenReadOnly(f.farm.State.KeysPath())
 	if err != nil {
 		return // the status has told
 	}
-	f.store, f.revoked = store, keys.Plain(store.Revoked())
+	f.store, f.revoked = store, keys.PlainKeys(store.Revoked())
 	for _, s := range f.servers {
 		s.certs, _ = store.Certificates(s.Name)
 	}

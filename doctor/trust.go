@@ -21,20 +21,7 @@ func (s *server) shown() (shown []keys.Key) {
 	return shown
 }
 
-func name(k keys.Key) string { return keyType(k.Type) + " " + k.Fingerprint() }
-
-// keyType is a key's type as ssh-keygen prints it.
-func keyType(typ string) string {
-	switch {
-	case typ == "ssh-rsa":
-		return "RSA"
-	case typ == "ssh-ed25519":
-		return "ED25519"
-	case strings.HasPrefix(typ, "ecdsa-"):
-		return "ECDSA"
-	}
-	return typ
-}
+func name(k keys.Key) string { return keys.ShortType(k.Type) + " " + k.Fingerprint() }
 
 func keyChanged(f *facts) (found []Finding) {
 	for _, s := range f.servers {
@@ -50,7 +37,7 @@ func keyChanged(f *facts) (found []Finding) {
 			}
 			found = append(found, Finding{
 				Kind: Server, Subject: s.Name, Message: fmt.Sprintf("It shows %s, and another %s key is trusted.",
-					name(k), keyType(k.Type)),
+					name(k), keys.ShortType(k.Type)),
 				Fix:      "If it was reinstalled, compare the fingerprint on its own console (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), and accept it; if not, somebody answers in its place.",
 				Commands: []string{"ltskeeper keys collect " + s.Name, "ltskeeper keys accept " + s.Name},
 			})
@@ -252,7 +239,7 @@ func certificate(f *facts) (found []Finding) {
 		sign := func(of keys.Key) []string {
 			return []string{elsewhere("the machine of its CA",
 				fmt.Sprintf("ssh-keygen -s CA -h -I %s -n %s -V +52w ssh_host_%s_key.pub", s.Name,
-					strings.Join(policy.ClientNames, ","), strings.ToLower(keyType(of.Type))))}
+					strings.Join(policy.ClientNames, ","), strings.ToLower(keys.ShortType(of.Type))))}
 		}
 		if plain := s.shown(); len(plain) > 0 && len(shown) == 0 && s.record.Certified && len(s.trusted()) == 0 {
 			found = append(found, Finding{

@@ -169,7 +169,7 @@ func (l *loader) readAuthority(p place) {
 	p.readTable(readers{
 		"hosts": func(p place) {
 			p.readTexts(func(p place, text string) {
-				if !keys.ValidPattern(strings.TrimPrefix(text, "!")) {
+				if !keys.IsPattern(strings.TrimPrefix(text, "!")) {
 					p.addMistake(fmt.Sprintf("%q is no pattern of host names", text),
 						`write one like "*.example.org"; ! in front excludes`)
 					return

@@ -146,7 +146,7 @@ func (r *run) scan(ctx context.Context, store *trust.Store, servers []farm.Serve
 		targets[i] = scan.Target{Name: s.Name, Addresses: s.Addresses, Port: s.Port,
 			Certificates: len(r.farm.Authorities) > 0}
 		if trusted, err := store.Trusted(s.Name, s.Pins); err == nil { // else the verdict will say so
-			targets[i].Trusted = keys.Plain(trusted)
+			targets[i].Trusted = keys.PlainKeys(trusted)
 		}
 	}
 	sightings, err := scanner.Scan(ctx, targets, func(done, total int) {

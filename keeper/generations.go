@@ -179,7 +179,7 @@ func (k *Keeper) findRevoked(images *image.Store, number int) ([]keys.Key, error
 	if err != nil {
 		return nil, err
 	}
-	return keys.TrustedIn(knownHosts, keys.Plain(revoked)), nil
+	return keys.FindTrusted(knownHosts, keys.PlainKeys(revoked)), nil
 }
 
 func joinFingerprints(list []keys.Key) string {

@@ -89,7 +89,7 @@ func revokedOf(store *trust.Store) (map[string][]keys.Stored, error) {
 	had := map[string][]keys.Stored{}
 	for _, e := range entries {
 		k, is := byFingerprint[e.Key]
-		if is && e.To == trust.StateRevoked && !slices.ContainsFunc(keys.Plain(had[e.Server]), k.Equal) {
+		if is && e.To == trust.StateRevoked && !slices.ContainsFunc(keys.PlainKeys(had[e.Server]), k.Equal) {
 			had[e.Server] = append(had[e.Server], k)
 		}
 	}

@@ -97,7 +97,11 @@ func (k *Keeper) openRecord(readonly bool) (*trust.Store, error) {
 	if err := k.farm.State.Ask(); err != nil {
 		return nil, err
 	}
-	store, err := trust.Open(k.farm.State.KeysPath(), readonly)
+	open := trust.Open
+	if readonly {
+		open = trust.OpenReadOnly
+	}
+	store, err := open(k.farm.State.KeysPath())
 	if err == nil {
 		store.OnOrderOf(whoseOrder())
 	}

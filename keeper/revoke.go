@@ -49,8 +49,8 @@ func (k *Keeper) RevokeKeys(o RevokeOptions) (*Revocation, error) {
 			return nil, err
 		}
 	}
-	offspring, unreadable := store.Offspring(keys.Plain(meant))
-	before := keys.Plain(store.Revoked())
+	offspring, unreadable := store.Offspring(keys.PlainKeys(meant))
+	before := keys.PlainKeys(store.Revoked())
 	already := func(k keys.Stored) bool { return slices.ContainsFunc(before, k.Equal) }
 	r := &Revocation{
 		Keys:      reportKeys(slices.DeleteFunc(slices.Clone(meant), already)),
@@ -63,7 +63,7 @@ func (k *Keeper) RevokeKeys(o RevokeOptions) (*Revocation, error) {
 	if !o.SpareOffspring {
 		meant = append(meant, offspring...)
 	}
-	_, err = store.Revoke(o.Server, keys.Plain(meant), time.Now())
+	_, err = store.Revoke(o.Server, keys.PlainKeys(meant), time.Now())
 	return r, errors.Join(err, unreadable)
 }
 

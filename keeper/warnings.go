@@ -56,7 +56,7 @@ func (t *record) findStrays() map[string][]keys.Line {
 		}
 		return farm.Server{}, false
 	}
-	strays, revoked := map[string][]keys.Line{}, keys.Plain(t.Revoked)
+	strays, revoked := map[string][]keys.Line{}, keys.PlainKeys(t.Revoked)
 	for _, l := range local {
 		if _, own := vouchesFor(l, owners[string(l.Key.Blob)]); own || l.Marker != "" {
 			continue

@@ -73,13 +73,11 @@ func ParseKeyLine(line string) (k Key, comment string, err error) {
 // ParseBlob reads a key in its wire encoding. Two encodings of one key become the same blob, so
 // that a key cannot be disguised from a revocation.
 func ParseBlob(blob []byte) (Key, error) {
-	typ, err := blobType(blob)
+	typ, err := readBlobType(blob)
 	if err != nil {
 		return Key{}, err
 	}
-	switch typ {
-	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
-		ssh.KeyAlgoRSA, typeDSA:
+	if CanVerify(typ) || typ == typeDSA {
 		public, err := ssh.ParsePublicKey(blob)
 		if err != nil {
 			return Key{}, fmt.Errorf("malformed %s key, it may be cut off: %w", typ, err)
@@ -89,8 +87,8 @@ func ParseBlob(blob []byte) (Key, error) {
 	return Key{Type: typ, Blob: blob}, nil
 }
 
-// blobType is the key type at the start of a blob.
-func blobType(blob []byte) (string, error) {
+// readBlobType is the key type at the start of a blob.
+func readBlobType(blob []byte) (string, error) {
 	if len(blob) > maxBlob {
 		return "", fmt.Errorf("key of %d bytes, the most is %d", len(blob), maxBlob)
 	}
@@ -118,8 +116,8 @@ func (k Key) sum() []byte {
 	return sum[:]
 }
 
-// Line is the key as a line of a public key file, without a comment and the newline.
-func (k Key) Line() string {
+// FormatLine is the key as a line of a public key file, without a comment and the newline.
+func (k Key) FormatLine() string {
 	return k.Type + " " + base64.StdEncoding.EncodeToString(k.Blob)
 }
 
@@ -135,7 +133,7 @@ func (k Key) Weakness() error {
 	case k.IsCertificate():
 		return errors.New("it is a certificate, not a plain key")
 	case k.Type == ssh.KeyAlgoRSA:
-		if bits := rsaBits(k.Blob); bits < minRSA {
+		if bits := countRSABits(k.Blob); bits < minRSA {
 			return fmt.Errorf("RSA of %d bits is too short, %d is the least", bits, minRSA)
 		}
 	}
@@ -154,8 +152,8 @@ func (k Key) Caution() string {
 // IsCertificate reports whether it is a certificate that is carried as a Key.
 func (k Key) IsCertificate() bool { return strings.Contains(k.Type, certMark) }
 
-// rsaBits is the size of an RSA key's modulus, 0 if it has no proper one.
-func rsaBits(blob []byte) int {
+// countRSABits is the size of an RSA key's modulus, 0 if it has no proper one.
+func countRSABits(blob []byte) int {
 	public, err := ssh.ParsePublicKey(blob)
 	if err != nil {
 		return 0
@@ -173,17 +171,10 @@ func rsaBits(blob []byte) int {
 
 // Bits is the size of the key as ssh-keygen prints it, 0 for types that this package does not know.
 func (k Key) Bits() int {
-	switch k.Type {
-	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256:
-		return 256
-	case ssh.KeyAlgoECDSA384:
-		return 384
-	case ssh.KeyAlgoECDSA521:
-		return 521
-	case ssh.KeyAlgoRSA:
-		return rsaBits(k.Blob)
+	if k.Type == ssh.KeyAlgoRSA {
+		return countRSABits(k.Blob)
 	}
-	return 0
+	return findKeyType(k.Type).bits
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
@@ -218,15 +209,8 @@ func HasType[K AnyKey](list []K, typ string) bool {
 // SSHFP is the key's fingerprint as a DNS record's data (RFC 4255, 6594, 7479): algorithm, 2 for
 // SHA-256, and hexadecimal digits. ok is false for a type that has no number.
 func (k Key) SSHFP() (data string, ok bool) {
-	algorithm := 0
-	switch {
-	case k.Type == "ssh-rsa":
-		algorithm = 1
-	case strings.HasPrefix(k.Type, "ecdsa-sha2-"):
-		algorithm = 3
-	case k.Type == "ssh-ed25519":
-		algorithm = 4
-	default:
+	algorithm := findKeyType(k.Type).sshfp
+	if algorithm == 0 {
 		return "", false
 	}
 	return fmt.Sprintf("%d 2 %x", algorithm, k.sum()), true

@@ -57,7 +57,7 @@ func TestFingerprintAgreesWithSSHKeygen(t *testing.T) {
 	for _, name := range []string{"e1", "c1", "r1", "w1"} {
 		k := keytest.Stored(name, "first-use 2026-11-20T12:00:00Z")[0]
 		file := filepath.Join(t.TempDir(), "app01.pub")
-		if err := os.WriteFile(file, []byte(k.Line()+" "+k.Origin.Comment()+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(k.FormatLine()+" "+k.Origin.Comment()+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		out, err := exec.Command(keygen, "-lf", file).CombinedOutput()
@@ -113,21 +113,21 @@ func TestCaution(t *testing.T) {
 
 func FuzzParseKey(f *testing.F) {
 	for _, k := range keytest.Keys("e1 c1 r1 w1 x1") {
-		f.Add(k.Line())
-		f.Add(k.Line() + " pinned 2026-11-20T12:00:00Z")
-		f.Add(k.Line()[:30])
+		f.Add(k.FormatLine())
+		f.Add(k.FormatLine() + " pinned 2026-11-20T12:00:00Z")
+		f.Add(k.FormatLine()[:30])
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		k, err := keys.ParseKey(line)
 		if err != nil {
 			return
 		}
-		again, err := keys.ParseKey(k.Line())
+		again, err := keys.ParseKey(k.FormatLine())
 		if err != nil || !again.Equal(k) || again.Type != k.Type {
-			t.Fatalf("%q became %q: %v", line, k.Line(), err)
+			t.Fatalf("%q became %q: %v", line, k.FormatLine(), err)
 		}
-		if strings.ContainsAny(k.Line(), "\n\r") {
-			t.Fatalf("%q is more than a line", k.Line())
+		if strings.ContainsAny(k.FormatLine(), "\n\r") {
+			t.Fatalf("%q is more than a line", k.FormatLine())
 		}
 		k.Weakness()
 	})
@@ -137,7 +137,7 @@ func TestSSHFPAgreesWithSSHKeygen(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"e1", "c1", "r1"} {
 		file := filepath.Join(t.TempDir(), "key.pub")
-		if err := os.WriteFile(file, []byte(keytest.Key(name).Line()+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(keytest.Key(name).FormatLine()+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		out, err := exec.Command(keytest.Tool(t, "ssh-keygen"), "-r", "app01", "-f", file).CombinedOutput()

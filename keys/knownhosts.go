@@ -37,24 +37,26 @@ type KnownHosts struct {
 }
 
 // RenderKnownHosts renders OpenSSH's known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT), hosts
-// sorted by their first name. The same argument gives the same bytes. A host's name that could be a
+// sorted by their names. The same argument gives the same bytes. A host's name that could be a
 // pattern is left out: it would vouch for others.
 func RenderKnownHosts(k KnownHosts) []byte {
 	hosts := slices.Clone(k.Hosts)
-	slices.SortStableFunc(hosts, func(a, b Host) int { return strings.Compare(a.first(), b.first()) })
+	slices.SortStableFunc(hosts, func(a, b Host) int {
+		return slices.Compare(a.Names, b.Names)
+	})
 
 	var b []byte
-	b = appendText(b, k.Header)
+	b = appendLines(b, k.Header)
 	for _, h := range hosts {
-		names := h.patterns()
-		if names == "" {
+		field := h.formatNames()
+		if field == "" {
 			continue
 		}
-		fields := []string{names}
+		fields := []string{field}
 		if len(k.Secret) > 0 {
 			fields = nil
-			for name := range strings.SplitSeq(names, ",") {
-				fields = append(fields, hashedName(k.Secret, name))
+			for name := range strings.SplitSeq(field, ",") {
+				fields = append(fields, formatHashedName(k.Secret, name))
 			}
 		}
 		for _, key := range h.Keys {
@@ -64,19 +66,20 @@ func RenderKnownHosts(k KnownHosts) []byte {
 		}
 	}
 	for _, a := range k.Authorities {
-		if patterns := a.patterns(k.Port); patterns != "" {
+		if patterns := a.formatPatterns(k.Port); patterns != "" {
 			b = appendEntry(b, "@cert-authority "+patterns, a.Key)
 		}
 	}
 	for _, key := range k.Revoked {
 		b = appendEntry(b, "@revoked *", key)
 	}
-	return appendText(b, string(k.Local))
+	return appendLines(b, string(k.Local))
 }
 
-// hashedName is a name as HashKnownHosts writes it: "|1|salt|hash". The salt of a name is always
-// the same, so that the file is, too, and nobody without the secret can compute it from a name.
-func hashedName(secret []byte, name string) string {
+// formatHashedName is a name as HashKnownHosts writes it: "|1|salt|hash". The salt of a name is
+// always the same, so that the file is, too, and nobody without the secret can compute it from a
+// name.
+func formatHashedName(secret []byte, name string) string {
 	name = strings.ToLower(name)
 	mac := hmac.New(sha1.New, secret)
 	mac.Write([]byte(name))
@@ -84,15 +87,15 @@ func hashedName(secret []byte, name string) string {
 	return "|1|" + base64.StdEncoding.EncodeToString(salt) + "|" + hashName(salt, name)
 }
 
-// patterns is the field that names the authority's hosts.
-func (a Authority) patterns(port int) string {
+// formatPatterns is the field that names the authority's hosts.
+func (a Authority) formatPatterns(port int) string {
 	var patterns []string
 	for _, pattern := range a.Hosts {
 		rest, negated := strings.CutPrefix(pattern, "!")
-		if !ValidPattern(rest) {
+		if !IsPattern(rest) {
 			continue
 		}
-		rest = hostPort(rest, port)
+		rest = joinHostPort(rest, port)
 		if negated {
 			rest = "!" + rest
 		}
@@ -101,29 +104,22 @@ func (a Authority) patterns(port int) string {
 	return strings.Join(patterns, ",")
 }
 
-// hostPort is a name as it stands in known_hosts.
-func hostPort(name string, port int) string {
+// joinHostPort is a name as it stands in known_hosts.
+func joinHostPort(name string, port int) string {
 	if port == 0 || port == DefaultPort {
 		return name
 	}
 	return "[" + name + "]:" + strconv.Itoa(port)
 }
 
-// ValidPattern reports whether s can stand in known_hosts as a pattern of names or addresses.
-func ValidPattern(s string) bool {
+// IsPattern reports whether s can stand in known_hosts as a pattern of names or addresses.
+func IsPattern(s string) bool {
 	return s != "" && names.IsValid("a"+strings.NewReplacer("*", "a", "?", "a").Replace(s))
 }
 
-func (h Host) first() string {
-	if len(h.Names) == 0 {
-		return ""
-	}
-	return h.Names[0]
-}
-
-// patterns is the field that names the host: as OpenSSH looks them up, which is in lower case,
+// formatNames is the field that names the host: as OpenSSH looks them up, which is in lower case,
 // addresses in their shortest form, and with the port unless that is 22 (put_host_port in misc.c).
-func (h Host) patterns() string {
+func (h Host) formatNames() string {
 	var patterns []string
 	for _, name := range h.Names {
 		if !names.IsValid(name) {
@@ -132,7 +128,7 @@ func (h Host) patterns() string {
 		if ip, err := netip.ParseAddr(name); err == nil {
 			name = ip.Unmap().String()
 		}
-		name = hostPort(name, h.Port)
+		name = joinHostPort(name, h.Port)
 		if !slices.Contains(patterns, name) {
 			patterns = append(patterns, name)
 		}
@@ -140,17 +136,12 @@ func (h Host) patterns() string {
 	return strings.Join(patterns, ",")
 }
 
-func appendEntry(b []byte, names string, k Key) []byte {
-	b = append(b, names...)
-	b = append(b, ' ')
-	b = append(b, k.Type...)
-	b = append(b, ' ')
-	b = base64.StdEncoding.AppendEncode(b, k.Blob)
-	return append(b, '\n')
+func appendEntry(b []byte, hosts string, k Key) []byte {
+	return fmt.Appendf(b, "%s %s\n", hosts, k.FormatLine())
 }
 
-// appendText appends whole lines.
-func appendText(b []byte, text string) []byte {
+// appendLines appends whole lines.
+func appendLines(b []byte, text string) []byte {
 	b = append(b, text...)
 	if text != "" && text[len(text)-1] != '\n' {
 		b = append(b, '\n')
@@ -197,10 +188,10 @@ func checkEntry(line string) error {
 	if key == "" || key[0] == '#' {
 		return errors.New("no key follows the host names")
 	}
-	if err := checkHash(hosts); err != nil {
+	if err := checkHashedName(hosts); err != nil {
 		return err
 	}
-	return checkKey(key)
+	return checkEntryKey(key)
 }
 
 // cutMarker takes the marker off a line. OpenSSH looks for the blank that ends it before it looks
@@ -223,9 +214,9 @@ func cutMarker(line string) (rest string, err error) {
 	return rest, nil
 }
 
-// checkHash checks a hashed host name, "|1|salt|hash", both of the size of a SHA-1 sum. A list of
-// names that are not hashed has no wrong form.
-func checkHash(hosts string) error {
+// checkHashedName checks a hashed host name, "|1|salt|hash", both of the size of a SHA-1 sum. A
+// list of names that are not hashed has no wrong form.
+func checkHashedName(hosts string) error {
 	if !strings.HasPrefix(hosts, "|") {
 		return nil
 	}
@@ -242,8 +233,8 @@ func checkHash(hosts string) error {
 	return nil
 }
 
-// checkKey checks type and key, whatever follows them.
-func checkKey(s string) error {
+// checkEntryKey checks type and key, whatever follows them.
+func checkEntryKey(s string) error {
 	typ, rest := cutBlank(s)
 	encoded, _ := cutBlank(rest)
 	_, err := ParseKey(typ + " " + encoded)

@@ -33,7 +33,7 @@ func TestRenderKnownHosts(t *testing.T) {
 	given := slices.Clone(hosts)
 	got := keys.RenderKnownHosts(keys.KnownHosts{
 		Header: "# made here", Hosts: hosts, Revoked: keytest.Keys("e4"), Local: []byte("# mine\nold " +
-			keytest.Key("e5").Line()),
+			keytest.Key("e5").FormatLine()),
 	})
 	want := "# made here\n" +
 		"app01,app01.example.org,10.0.0.1,fd00::11 ssh-ed25519 " + encoded("e1") + "\n" +
@@ -139,8 +139,8 @@ func hashed(name string) string {
 	salt := sha1.Sum(nil)
 	mac := hmac.New(sha1.New, salt[:])
 	mac.Write([]byte(name))
-	base64 := base64.StdEncoding.EncodeToString
-	return "|1|" + base64(salt[:]) + "|" + base64(mac.Sum(nil))
+	encode := base64.StdEncoding.EncodeToString
+	return "|1|" + encode(salt[:]) + "|" + encode(mac.Sum(nil))
 }
 
 func TestCheckKnownHosts(t *testing.T) {

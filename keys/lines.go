@@ -62,7 +62,7 @@ func readLine(text string) (Line, error) {
 	}
 	marker := strings.TrimSpace(strings.TrimSuffix(text, rest))
 	hosts, entry := cutBlank(rest)
-	if err := checkHash(hosts); err != nil {
+	if err := checkHashedName(hosts); err != nil {
 		return Line{}, err
 	}
 	key, comment, err := ParseKeyLine(entry)
@@ -77,7 +77,7 @@ func (l Line) For(hosts []string, port int) bool {
 	}
 	for _, name := range hosts {
 		name = names.Canonical(name)
-		if matchHosts(l.Hosts, name) || matchHosts(l.Hosts, hostPort(name, port)) {
+		if matchHosts(l.Hosts, name) || matchHosts(l.Hosts, joinHostPort(name, port)) {
 			return true
 		}
 	}

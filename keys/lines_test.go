@@ -10,7 +10,7 @@ import (
 
 func TestReadLines(t *testing.T) {
 	t.Parallel()
-	e1, x1 := keytest.Key("e1").Line(), keytest.Key("x1").Line()
+	e1, x1 := keytest.Key("e1").FormatLine(), keytest.Key("x1").FormatLine()
 	for _, test := range []struct {
 		text, marker, hosts, key, mistake string
 	}{
@@ -50,13 +50,13 @@ func TestReadLines(t *testing.T) {
 }
 
 func FuzzReadLines(f *testing.F) {
-	f.Add([]byte("# a comment\napp01 " + keytest.Key("e1").Line() + "\n" + keytest.Key("x1").Line() + "\n"))
+	f.Add([]byte("# a comment\napp01 " + keytest.Key("e1").FormatLine() + "\n" + keytest.Key("x1").FormatLine() + "\n"))
 	f.Add([]byte("@revoked * ssh-rsa AAAA\n|1|x|y ssh-rsa\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		lines, _ := keys.ReadLines(data)
 		for _, l := range lines {
-			if again, err := keys.ParseKey(l.Key.Line()); err != nil || !again.Equal(l.Key) {
-				t.Errorf("%q became %q: %v", data, l.Key.Line(), err)
+			if again, err := keys.ParseKey(l.Key.FormatLine()); err != nil || !again.Equal(l.Key) {
+				t.Errorf("%q became %q: %v", data, l.Key.FormatLine(), err)
 			}
 		}
 	})

@@ -12,8 +12,8 @@ type Stored struct {
 	Origin Origin
 }
 
-// Plain returns the keys of a list without their origins.
-func Plain(list []Stored) []Key {
+// PlainKeys returns the keys of a list without their origins.
+func PlainKeys(list []Stored) []Key {
 	var plain []Key
 	for _, k := range list {
 		plain = append(plain, k.Key)
@@ -25,17 +25,17 @@ func Plain(list []Stored) []Key {
 type How string
 
 const (
-	HowFirstUse  How = "first-use"
-	HowAdopted   How = "adopted" // the admin's own known_hosts had it
-	HowPinned    How = "pinned"
-	HowProven    How = "proven" // over a connection that Origin.VouchedBy authenticated
-	HowAccepted  How = "accepted"
-	HowImported  How = "imported"
-	HowCertified How = "certified"
-	HowShown     How = "shown"  // and not trusted
-	HowListed    How = "listed" // over a connection that a trusted key authenticated, but not proven
-	HowRejected  How = "rejected"
-	HowRevoked   How = "revoked"
+	HowFirstUse  How = "first-use" // trusted when its server showed keys for the first time
+	HowAdopted   How = "adopted"   // trusted because the administrator's own known_hosts had it
+	HowPinned    How = "pinned"    // trusted because the declaration names it
+	HowProven    How = "proven"    // trusted over a connection that Origin.VouchedBy authenticated
+	HowAccepted  How = "accepted"  // trusted by a person
+	HowImported  How = "imported"  // brought from elsewhere by a person
+	HowCertified How = "certified" // a certificate that clients take
+	HowShown     How = "shown"     // and not trusted
+	HowListed    How = "listed"    // over a connection that a trusted key authenticated, but not proven
+	HowRejected  How = "rejected"  // by a person
+	HowRevoked   How = "revoked"   // by a person
 )
 
 // Origin is what happened to a stored key last, and since when its server does not have it any

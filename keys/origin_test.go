@@ -116,13 +116,13 @@ func FuzzOrigin(f *testing.F) {
 			}
 		}
 
-		line := keytest.Key("e1").Line() + " " + comment + "\n"
+		line := keytest.Key("e1").FormatLine() + " " + comment + "\n"
 		k, read, err := keys.ParseKeyLine(line)
 		if err != nil {
 			return
 		}
 		if !k.Equal(keytest.Key("e1")) || keys.ParseOrigin(read).Comment() != read {
-			t.Errorf("%q was read as %q %q", line, k.Line(), keys.ParseOrigin(read).Comment())
+			t.Errorf("%q was read as %q %q", line, k.FormatLine(), keys.ParseOrigin(read).Comment())
 		}
 	})
 }

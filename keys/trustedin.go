@@ -2,10 +2,10 @@ package keys
 
 import "strings"
 
-// TrustedIn returns those of keys that OpenSSH would trust with a known_hosts file: they stand in a
-// line of it, as a host's key or a certificate authority's, and no line revokes them for every
+// FindTrusted returns those of keys that OpenSSH would trust with a known_hosts file: they stand in
+// a line of it, as a host's key or a certificate authority's, and no line revokes them for every
 // name.
-func TrustedIn(knownHosts []byte, keys []Key) []Key {
+func FindTrusted(knownHosts []byte, keys []Key) []Key {
 	trusts, revokes := map[string]bool{}, map[string]bool{} // by blob
 	for line := range strings.Lines(string(knownHosts)) {
 		line = strings.TrimSpace(line)

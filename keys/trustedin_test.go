@@ -36,7 +36,7 @@ func TestTrustedIn(t *testing.T) {
 		"app01 ssh-ed25519 AAAA":               "",
 	} {
 		got := ""
-		for _, k := range keys.TrustedIn([]byte(file), both) {
+		for _, k := range keys.FindTrusted([]byte(file), both) {
 			got += string("ab"[slices.IndexFunc(both, k.Equal)])
 		}
 		if got != want {

@@ -76,7 +76,7 @@ func readOwnKeys(ctx context.Context, folder string) ([]string, error) {
 	var own []string
 	for _, l := range lines {
 		if l.Hosts == "" && l.Key.Weakness() == nil {
-			own = append(own, l.Key.Line())
+			own = append(own, l.Key.FormatLine())
 		}
 	}
 	if len(own) == 0 {

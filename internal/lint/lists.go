@@ -13,8 +13,6 @@ var unfinished = []string{
 	"internal/remedy",
 	"internal/state",
 	"keeper",
-	"keys",
-	"keys/scan",
 	"ldm",
 	"ltsconf",
 	"secrets",

@@ -57,8 +57,8 @@ func OpenIdentity(path string) (auth ssh.AuthMethod, hangUp func() error, err er
 	return ssh.PublicKeys(signer), func() error { return nil }, nil
 }
 
-// askOverLogin asks an address of a server that has trusted keys, with a login. As a rule that is one
-// connection: the key that it shows is trusted, and the server lists all others. If it shows
+// askOverLogin asks an address of a server that has trusted keys, with a login. As a rule that is
+// one connection: the key that it shows is trusted, and the server lists all others. If it shows
 // another key than the trusted one of a type, it is asked for those of the other types: one of them
 // may vouch for it.
 func (r *run) askOverLogin(ctx context.Context, target Target, endpoint netip.AddrPort) keys.AddressSighting {

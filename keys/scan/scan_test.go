@@ -48,7 +48,7 @@ func scanOne(t *testing.T, s *Scanner, target Target) keys.Sighting {
 func formatLines(list []keys.Key) []string {
 	var all []string
 	for _, k := range list {
-		all = append(all, k.Line())
+		all = append(all, k.FormatLine())
 	}
 	return all
 }

@@ -122,7 +122,7 @@ func FuzzExchange(f *testing.F) {
 		k, open, err := exchangeKeys(newWire(client), netip.MustParseAddrPort("127.0.0.1:22"),
 			listAlgorithms(keys.KeyTypes, true))
 		if err == nil {
-			t.Fatalf("a key without a signature: %s", k.key.Line())
+			t.Fatalf("a key without a signature: %s", k.key.FormatLine())
 		}
 		if _, err := explainFailure(err, open, 0); strings.ContainsFunc(err.Error(), unicode.IsControl) {
 			t.Fatalf("no line for a terminal: %q", err)

@@ -216,8 +216,8 @@ func FuzzParseHostKeys(f *testing.F) {
 			t.Errorf("%d keys, %v", len(list), err)
 		}
 		for _, k := range list {
-			if again, err := keys.ParseKey(k.Line()); err != nil || !again.Equal(k) {
-				t.Errorf("%q: %v", k.Line(), err)
+			if again, err := keys.ParseKey(k.FormatLine()); err != nil || !again.Equal(k) {
+				t.Errorf("%q: %v", k.FormatLine(), err)
 			}
 		}
 	})

@@ -115,8 +115,8 @@ func certified(t *testing.T, o sshdtest.Options) (k *keeper, ca string) {
 
 func (k *keeper) known(v Verdict) []byte {
 	return keys.RenderKnownHosts(keys.KnownHosts{
-		Hosts:       []keys.Host{{Names: k.policy.Names, Keys: keys.Plain(v.Trusted)}},
-		Authorities: k.policy.Authorities, Revoked: keys.Plain(openStore(k.t, k.dir).Revoked()),
+		Hosts:       []keys.Host{{Names: k.policy.Names, Keys: keys.PlainKeys(v.Trusted)}},
+		Authorities: k.policy.Authorities, Revoked: keys.PlainKeys(openStore(k.t, k.dir).Revoked()),
 	})
 }
 

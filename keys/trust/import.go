@@ -31,7 +31,7 @@ func (s *Store) Import(p Policy, offered []keys.Stored, now time.Time) (Imported
 	if err != nil {
 		return done, err
 	}
-	r.rejected = slices.Concat(r.rejected, r.recallRejected(keys.Plain(offered)))
+	r.rejected = slices.Concat(r.rejected, r.recallRejected(keys.PlainKeys(offered)))
 	after := record{trusted: slices.Clone(r.trusted), pending: slices.Clone(r.pending), certs: r.certs}
 	for _, k := range offered {
 		switch reason := s.checkImportable(p, k.Key); {

@@ -75,7 +75,7 @@ type input struct {
 	now time.Time
 }
 
-// judge decides what a sighting means for a server. The rules, strongest first:
+// judgeSighting decides what a sighting means for a server. The rules, strongest first:
 //
 //   - A revoked key and a weak one are never trusted.
 //   - With pins, exactly the pinned keys are trusted.
@@ -91,7 +91,7 @@ type input struct {
 //
 // A trusted key ceases to be one, beside those, only if the server has said for long that it does
 // not have it any more.
-func judge(p Policy, r record, seen keys.Sighting, now time.Time) decision {
+func judgeSighting(p Policy, r record, seen keys.Sighting, now time.Time) decision {
 	before := r
 	in := input{p, r, sortEvidence(seen, r), now}
 	in.record.rejected = slices.Concat(r.rejected, r.recallRejected(slices.Concat(in.shown, in.listed)))
@@ -254,7 +254,7 @@ func (in input) findPending(trusted, latest []keys.Stored, said testimony) []key
 // isSuspect reports whether what answers may not be the server at all.
 func (d decision) isSuspect() bool {
 	return len(d.revoked) > 0 || len(d.changed) > 0 || d.withheld ||
-		shareType(keys.Plain(d.rejected), d.after.trusted) || shareType(d.weak, d.after.trusted)
+		haveCommonType(keys.PlainKeys(d.rejected), d.after.trusted) || haveCommonType(d.weak, d.after.trusted)
 }
 
 // isConfirmed reports whether the server showed what is trusted, and nothing against it.
@@ -283,8 +283,8 @@ func IsUndecided(pending keys.Stored, trusted []keys.Stored, certified bool) boo
 		keys.HasType(trusted, pending.Type) && pending.Origin.How != keys.HowListed
 }
 
-// shareType reports whether a key of one list has the type of one in the other.
-func shareType(list []keys.Key, others []keys.Stored) bool {
+// haveCommonType reports whether a key of one list has the type of one in the other.
+func haveCommonType(list []keys.Key, others []keys.Stored) bool {
 	return slices.ContainsFunc(list, func(k keys.Key) bool { return keys.HasType(others, k.Type) })
 }
 

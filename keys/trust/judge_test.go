@@ -21,10 +21,10 @@ func summary(v Verdict) string {
 		name string
 		keys []keys.Key
 	}{
-		{"added", keys.Plain(v.Added)}, {"removed", keys.Plain(v.Removed)}, {"pending",
-			keys.Plain(v.Pending)}, {"changed",
-			keys.Plain(v.decision.changed)},
-		{"new", keys.Plain(v.decision.others)}, {"rejected", keys.Plain(v.decision.rejected)}, {"revoked",
+		{"added", keys.PlainKeys(v.Added)}, {"removed", keys.PlainKeys(v.Removed)}, {"pending",
+			keys.PlainKeys(v.Pending)}, {"changed",
+			keys.PlainKeys(v.decision.changed)},
+		{"new", keys.PlainKeys(v.decision.others)}, {"rejected", keys.PlainKeys(v.decision.rejected)}, {"revoked",
 			v.decision.revoked}, {"weak", v.decision.weak},
 	} {
 		if len(list.keys) > 0 {
@@ -65,7 +65,7 @@ func describeState(v Verdict) string {
 }
 
 func judged(p Policy, r record, seen keys.Sighting, now time.Time) Verdict {
-	return judge(p, r, seen, now).summarize()
+	return judgeSighting(p, r, seen, now).summarize()
 }
 
 func TestJudge(t *testing.T) {
@@ -381,7 +381,7 @@ func TestNoScanAddsKeysToAServerThatHadOne(t *testing.T) {
 				slices.ContainsFunc(v.Trusted, func(k keys.Stored) bool { return k.Weakness() != nil }):
 				t.Fatalf("seed %d: %+v gives %s", seed, seen, summary(v))
 			}
-			ever = append(ever, keys.Plain(v.Trusted)...)
+			ever = append(ever, keys.PlainKeys(v.Trusted)...)
 		}
 		for _, k := range h.record.trusted {
 			if !keys.Contains(ever, k) {

@@ -27,7 +27,7 @@ func parseKeyFile(data []byte) ([]keys.Stored, error) {
 func formatKeyFile(list []keys.Stored) []byte {
 	var b bytes.Buffer
 	for _, k := range list {
-		b.WriteString(k.Line())
+		b.WriteString(k.FormatLine())
 		if comment := k.Origin.Comment(); comment != "" {
 			b.WriteString(" " + comment)
 		}

@@ -147,8 +147,8 @@ func TestUnreadableLog(t *testing.T) {
 	collect(t, dir, app01, "e1")
 	disk := disktest.Failing(t, dir)
 	disk.FailAt("read", logFile, syscall.EIO)
-	for _, readonly := range []bool{false, true} {
-		if _, err := Open(dir, readonly); !errors.Is(err, syscall.EIO) ||
+	for _, open := range []func(string) (*Store, error){Open, OpenReadOnly} {
+		if _, err := open(dir); !errors.Is(err, syscall.EIO) ||
 			!strings.Contains(err.Error(), filepath.Join(dir, logFile)) {
 			t.Error(err)
 		}

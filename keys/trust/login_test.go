@@ -57,7 +57,7 @@ func (k *keeper) collect() Verdict {
 		k.t.Fatal(err)
 	}
 	to := scan.Target{Name: "app01", Addresses: []string{k.server.Address}, Port: k.server.Port,
-		Trusted:      keys.Plain(trusted),
+		Trusted:      keys.PlainKeys(trusted),
 		Certificates: len(k.policy.Authorities) > 0}
 	k.seen = scanServer(k.t, &scan.Scanner{Login: k.login}, to)
 	v := store.Judge(k.policy, k.seen, k.now)
@@ -81,8 +81,8 @@ func typesOf(list []keys.Stored) string {
 func (k *keeper) logins(v Verdict, want map[string]bool) {
 	k.t.Helper()
 	known := keys.RenderKnownHosts(keys.KnownHosts{
-		Hosts:   []keys.Host{{Names: k.policy.Names, Port: k.server.Port, Keys: keys.Plain(v.Trusted)}},
-		Revoked: keys.Plain(openStore(k.t, k.dir).Revoked()),
+		Hosts:   []keys.Host{{Names: k.policy.Names, Port: k.server.Port, Keys: keys.PlainKeys(v.Trusted)}},
+		Revoked: keys.PlainKeys(openStore(k.t, k.dir).Revoked()),
 	})
 	for algorithm, right := range want {
 		out, err := runSSH(k.t, k.server, known, "-o", "HostKeyAlgorithms="+algorithm)
@@ -167,7 +167,7 @@ func (s *Store) mustTrust(t *testing.T) []keys.Key {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return keys.Plain(trusted)
+	return keys.PlainKeys(trusted)
 }
 
 // A key that comes back in time, because its server was rolled back, stays.
@@ -289,7 +289,7 @@ func TestThiefIsRevokedWithHisKeys(t *testing.T) {
 	if err != nil || !keytest.Same(offspring, v.Added) {
 		t.Fatalf("offspring %v, %v", offspring, err)
 	}
-	if _, err := store.Revoke("app01", append(keys.Plain(offspring), stolen), k.now); err != nil {
+	if _, err := store.Revoke("app01", append(keys.PlainKeys(offspring), stolen), k.now); err != nil {
 		t.Fatal(err)
 	}
 	v = k.collect()

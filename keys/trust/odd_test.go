@@ -23,7 +23,7 @@ func TestOddFiles(t *testing.T) {
 				path := filepath.Join(dir, file)
 				thing.Replace(t, path)
 				oddtest.Bounded(t, func() {
-					s, err := Open(dir, false)
+					s, err := Open(dir)
 					if strings.HasPrefix(file, "app01") && err == nil {
 						v := s.Judge(app01, keytest.Sight("e2"), keytest.Noon)
 						if err = v.Err; describeState(v) != "unreadable" || s.Apply(v) != nil {

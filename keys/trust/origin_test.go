@@ -26,10 +26,10 @@ func TestStoreKeepsCommentsWrittenByHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{
-		"app01.pub": keytest.Key("c1").Line() + " accepted  by root  2026-01-01T13:00:00.25+01:00\n" +
-			keytest.Key("e2").Line() + " accepted 2026-11-20T12:00:00Z\n" + keytest.Key("r1").Line() +
+		"app01.pub": keytest.Key("c1").FormatLine() + " accepted  by root  2026-01-01T13:00:00.25+01:00\n" +
+			keytest.Key("e2").FormatLine() + " accepted 2026-11-20T12:00:00Z\n" + keytest.Key("r1").FormatLine() +
 			" root@app01 gone fishing\n",
-		"app01.pending": keytest.Key("r2").Line() + " rejected  for now\n",
+		"app01.pending": keytest.Key("r2").FormatLine() + " rejected  for now\n",
 	} {
 		if got, err := os.ReadFile(filepath.Join(dir, file)); err != nil || string(got) != want {
 			t.Errorf("%s:\n got %q, %v\nwant %q", file, got, err, want)
@@ -40,7 +40,8 @@ func TestStoreKeepsCommentsWrittenByHand(t *testing.T) {
 // A key from elsewhere that is refused is shown with the comment that it came with.
 func TestLinesKeepTheirComments(t *testing.T) {
 	t.Parallel()
-	lines, _ := keys.ReadLines([]byte(keytest.Key("w1").Line() + " root@app01\napp01 " + keytest.Key("e1").Line() +
+	lines, _ := keys.ReadLines([]byte(keytest.Key("w1").FormatLine() + " root@app01\napp01 " +
+		keytest.Key("e1").FormatLine() +
 		" adopted 2026-11-20T12:00:00Z\n"))
 	if len(lines) != 2 || lines[0].KeyWithOrigin().Origin.Comment() != "root@app01" {
 		t.Fatalf("%+v", lines)

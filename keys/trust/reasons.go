@@ -34,7 +34,7 @@ func (d decision) reasons() []string {
 	if d.withheld && len(trusted) == 0 {
 		say("%s shows no certificate that clients take, as it did before", d.server)
 	} else if d.withheld {
-		say("%s shows none of its trusted keys: %s", d.server, describeKeys(keys.Plain(trusted)...))
+		say("%s shows none of its trusted keys: %s", d.server, describeKeys(keys.PlainKeys(trusted)...))
 	}
 	if d.conflict != "" {
 		say("%s shows different keys at different addresses: %s", d.server, d.conflict)

@@ -83,7 +83,7 @@ func (s *Store) Offspring(ancestors []keys.Key) ([]keys.Stored, error) {
 			}
 		}
 		offspring = append(offspring, found...)
-		parents = keys.Plain(found)
+		parents = keys.PlainKeys(found)
 	}
 	return offspring, errors.Join(faults...)
 }

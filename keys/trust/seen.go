@@ -53,7 +53,7 @@ func (s *Seen) set(server, fingerprint string, at time.Time) {
 func (s *Seen) Update(v Verdict, now time.Time) {
 	held := make(map[string]bool)
 	for _, k := range slices.Concat(v.Trusted, v.Pending, v.Certified) {
-		held[seenAs(k.Key)] = true
+		held[seenFingerprint(k.Key)] = true
 	}
 	for fingerprint := range s.last[v.Server] {
 		if !held[fingerprint] {
@@ -62,8 +62,8 @@ func (s *Seen) Update(v Verdict, now time.Time) {
 		}
 	}
 	d := v.decision
-	for _, k := range slices.Concat(keys.Plain(slices.Concat(d.confirmed, d.changed, d.others)), d.certs.vouched) {
-		fingerprint := seenAs(k)
+	for _, k := range slices.Concat(keys.PlainKeys(slices.Concat(d.confirmed, d.changed, d.others)), d.certs.vouched) {
+		fingerprint := seenFingerprint(k)
 		if held[fingerprint] && now.Sub(s.last[v.Server][fingerprint]).Abs() >= seenPrecision {
 			s.set(v.Server, fingerprint, now.UTC().Truncate(time.Second))
 			s.changed = true
@@ -79,11 +79,11 @@ func (s *Seen) Forget(server string) {
 
 // Last returns when the server last showed a key, or the key of a certificate with one that clients
 // take, at most an hour too early; zero if never.
-func (s *Seen) Last(server string, k keys.Key) time.Time { return s.last[server][seenAs(k)] }
+func (s *Seen) Last(server string, k keys.Key) time.Time { return s.last[server][seenFingerprint(k)] }
 
-// seenAs is the fingerprint that a sighting of a key is noted under: a certificate's is that of its
-// key, for which a new one may be made every day.
-func seenAs(k keys.Key) string {
+// seenFingerprint is the fingerprint that a sighting of a key is noted under: a certificate's is
+// that of its key, for which a new one may be made every day.
+func seenFingerprint(k keys.Key) string {
 	if cert, err := keys.ParseCertificate(k); err == nil {
 		return cert.Certified.Fingerprint()
 	}

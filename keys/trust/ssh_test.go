@@ -49,7 +49,7 @@ func TestLoginWithWhatWasCollected(t *testing.T) {
 	}
 	render := func(v Verdict, revoked ...keys.Key) []byte {
 		return keys.RenderKnownHosts(keys.KnownHosts{Hosts: []keys.Host{{Names: policy.Names, Port: s.Port,
-			Keys: keys.Plain(v.Trusted)}},
+			Keys: keys.PlainKeys(v.Trusted)}},
 			Revoked: revoked})
 	}
 

@@ -50,9 +50,19 @@ const (
 )
 
 // Open opens the store in dir. The directory need not exist: it is made before the first file in
-// it. A readonly store refuses to write. The files revoked, names and log are read here, and an
-// error says what is wrong with them; those of a server are read when they are asked for.
-func Open(dir string, readonly bool) (*Store, error) {
+// it. The files revoked, names and log are read here, and an error says what is wrong with them;
+// those of a server are read when they are asked for.
+func Open(dir string) (*Store, error) {
+	if err := durable.SweepFolder(dir); err != nil { // what a crash has left
+		return nil, fmt.Errorf("open key store: %w", err)
+	}
+	return readStore(dir, false)
+}
+
+// OpenReadOnly opens a store that refuses to write.
+func OpenReadOnly(dir string) (*Store, error) { return readStore(dir, true) }
+
+func readStore(dir string, readonly bool) (*Store, error) {
 	s := &Store{dir: dir, readonly: readonly}
 	var err error
 	s.revoked, err = readFile(s, revokedFile, parseKeyFile,
@@ -68,11 +78,6 @@ func Open(dir string, readonly bool) (*Store, error) {
 	s.used.listed = len(s.used.known)
 	if err := s.recallLog(); err != nil {
 		return nil, err
-	}
-	if !readonly {
-		if err := durable.SweepFolder(dir); err != nil { // what a crash has left
-			return nil, fmt.Errorf("open key store: %w", err)
-		}
 	}
 	servers, err := s.listServers()
 	for _, name := range servers {
@@ -197,7 +202,7 @@ func (s *Store) Judge(p Policy, seen keys.Sighting, now time.Time) Verdict {
 		v.Trusted, _ = s.Trusted(p.Name, p.Pins)
 		return v
 	}
-	return judge(p, r, seen, now).summarize()
+	return judgeSighting(p, r, seen, now).summarize()
 }
 
 // readRecord reads what the store holds about a server.

@@ -21,7 +21,7 @@ var app01 = Policy{Name: "app01", Names: []string{"App01.example.org", "10.0.0.1
 
 func openStore(t *testing.T, dir string) *Store {
 	t.Helper()
-	s, err := Open(dir, false)
+	s, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,8 +73,8 @@ func TestStoreFiles(t *testing.T) {
 	collect(t, dir, app01, "e1")
 	collect(t, dir, app01, "e1 r1")
 	for file, want := range map[string]string{
-		"app01.pub":     keytest.Key("e1").Line() + " first-use 2026-11-20T12:00:00Z\n",
-		"app01.pending": keytest.Key("r1").Line() + " shown 2026-11-20T12:00:00Z\n",
+		"app01.pub":     keytest.Key("e1").FormatLine() + " first-use 2026-11-20T12:00:00Z\n",
+		"app01.pending": keytest.Key("r1").FormatLine() + " shown 2026-11-20T12:00:00Z\n",
 		"names":         namesHeader + "10.0.0.1\napp01\napp01.example.org\nfd00::11\n",
 	} {
 		data, err := os.ReadFile(filepath.Join(dir, file))
@@ -243,7 +243,7 @@ func TestDamagedFiles(t *testing.T) {
 		{"cut before the newline", good[:len(good)-1], "cut off in the middle of a line"},
 		{"cut and mended by an editor", good[:len(good)-100] + "\n", "line 2"},
 		{"garbage", "\x00\x00\x00\n", "line 1"},
-		{"weak", keytest.Key("w1").Line() + "\n", "too short"},
+		{"weak", keytest.Key("w1").FormatLine() + "\n", "too short"},
 		{"a known_hosts line", "app01 " + good, "line 1"},
 	} {
 		t.Run(damage.name, func(t *testing.T) {
@@ -285,8 +285,9 @@ func TestDamagedFiles(t *testing.T) {
 func TestDamagedStore(t *testing.T) {
 	t.Parallel()
 	for file, damages := range map[string][]string{
-		"names":   {"app01", "app 01\n", "../app01\n", "*\n"},
-		"revoked": {keytest.Key("e1").Line(), "@revoked * " + keytest.Key("e1").Line() + "\n", "ssh-ed25519 AAAA\n"},
+		"names": {"app01", "app 01\n", "../app01\n", "*\n"},
+		"revoked": {keytest.Key("e1").FormatLine(), "@revoked * " + keytest.Key("e1").FormatLine() + "\n",
+			"ssh-ed25519 AAAA\n"},
 	} {
 		for _, data := range damages {
 			dir := t.TempDir()
@@ -294,7 +295,7 @@ func TestDamagedStore(t *testing.T) {
 			if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Open(dir, true); err == nil || !strings.Contains(err.Error(), path) ||
+			if _, err := OpenReadOnly(dir); err == nil || !strings.Contains(err.Error(), path) ||
 				!strings.Contains(err.Error(), "backup") {
 				t.Errorf("%s with %q: %v", file, data, err)
 			}
@@ -302,10 +303,10 @@ func TestDamagedStore(t *testing.T) {
 	}
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "revoked"),
-		[]byte("# stolen in May\n"+keytest.Key("w1").Line()+" from the old app01\n"), 0o644); err != nil {
+		[]byte("# stolen in May\n"+keytest.Key("w1").FormatLine()+" from the old app01\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(dir, true)
+	s, err := OpenReadOnly(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -525,7 +526,7 @@ func TestReadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := fmt.Sprint(tree(t, dir))
-	s, err := Open(dir, true)
+	s, err := OpenReadOnly(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -702,7 +703,7 @@ func BenchmarkThousandServers(b *testing.B) {
 			FirstUse: true}
 	}
 	run := func(b *testing.B) {
-		s, err := Open(dir, false)
+		s, err := Open(dir)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -725,7 +726,7 @@ func BenchmarkThousandServers(b *testing.B) {
 func FuzzKeyFile(f *testing.F) {
 	f.Add(formatKeyFile(keytest.Stored("e1 r1", "")))
 	f.Add(formatKeyFile(keytest.Stored("w1", "")))
-	f.Add([]byte("# a comment\n\n" + keytest.Key("x1").Line() + " rejected 2026-11-20T12:00:00Z\n"))
+	f.Add([]byte("# a comment\n\n" + keytest.Key("x1").FormatLine() + " rejected 2026-11-20T12:00:00Z\n"))
 	f.Add(formatKeyFile(keytest.Stored("e1", ""))[:50])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		list, err := parseServerKeys(data)
