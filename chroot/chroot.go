@@ -1,9 +1,9 @@
 // Package chroot works inside a client root: the root file system of diskless clients as a
 // directory tree on the machine that serves it.
 //
-// Open tells whether a directory is one. Read and Put reach the file that a client would reach
-// under that name, following symbolic links as the client does, and never leave the tree, whatever
-// links it contains. A Locker keeps the package managers out while the tree is worked on.
+// Open checks that a directory is one. Read and Put reach the file that a client would reach under
+// that name, following symbolic links as the client does, and never leave the tree, whatever links
+// it contains. A Locker keeps the package managers out while the tree is worked on.
 //
 // It does not run anything inside the root, and does not know what its files mean.
 package chroot
@@ -28,11 +28,10 @@ type Root struct {
 	owner  int     // of what Put writes
 }
 
-// Open opens the client root at path. If path is none, the error says what is missing: a client
-// root is a directory that holds a folder etc and a first program that can be started (see
-// inits.FindInit).
+// Open opens the client root at path: a directory that holds a folder etc and a first program that
+// can be started (see inits.FindInit). Otherwise the error says what is missing.
 func Open(path string) (*Root, error) {
-	r, err := open(path)
+	r, err := openRoot(path)
 	if err != nil {
 		return nil, &OpenError{path, err}
 	}
@@ -49,14 +48,14 @@ func (e *OpenError) Error() string { return fmt.Sprintf("open client root %s: %v
 
 func (e *OpenError) Unwrap() error { return e.Err }
 
-func open(path string) (*Root, error) {
+func openRoot(path string) (*Root, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, bare(err)
+		return nil, trimPath(err)
 	}
 	if !info.IsDir() {
 		return nil, errors.New("it is not a directory")
@@ -67,23 +66,25 @@ func open(path string) (*Root, error) {
 	}
 	root, err := os.OpenRoot(path)
 	if err != nil {
-		return nil, bare(err)
+		return nil, trimPath(err)
 	}
 	r := &Root{root: root, path: path, system: os.SameFile(info, system)}
-	if err := r.check(); err != nil {
+	if err := r.checkIsClientRoot(); err != nil {
 		root.Close()
 		return nil, err
 	}
 	return r, nil
 }
 
-// check says what keeps the tree from being a client root.
-func (r *Root) check() error {
-	if info, err := r.stat("etc"); errors.Is(err, fs.ErrNotExist) {
+// checkIsClientRoot fails if the tree is not a client root.
+func (r *Root) checkIsClientRoot() error {
+	_, info, err := clientfs.Stat(r.FS(), "etc")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return errors.New("it is no client root: there is no etc in it")
-	} else if err != nil {
-		return fmt.Errorf("etc: %w", err)
-	} else if !info.IsDir() {
+	case err != nil:
+		return fmt.Errorf("etc: %w", trimPath(err))
+	case !info.IsDir():
 		return errors.New("it is no client root: its etc is not a directory")
 	}
 	if _, err := inits.FindInit(r.FS()); err != nil {
@@ -98,25 +99,41 @@ func (r *Root) Close() error { return r.root.Close() }
 // Path returns the absolute path of the root.
 func (r *Root) Path() string { return r.path }
 
-// System tells whether the root is the root file system of the running machine. Put refuses to
+// IsSystem reports whether the root is the root file system of the running machine. Put refuses to
 // write to it.
-func (r *Root) System() bool { return r.system }
+func (r *Root) IsSystem() bool { return r.system }
 
-// BelongsTo says that the root belongs to a user namespace, in which the user and the group that
-// are called id are root's. What Put writes belongs to them.
-func (r *Root) BelongsTo(id uint32) { r.owner = int(id) }
+// SetOwner says that the root belongs to a user namespace, in which the user and the group that are
+// called id are root's. What Put writes belongs to them.
+func (r *Root) SetOwner(id uint32) { r.owner = int(id) }
 
 // FS returns the root as a file system for package clientfs, which follows symbolic links as a
 // client does.
 func (r *Root) FS() fs.ReadLinkFS { return clientfs.NewFolder(r.root) }
 
+// Resolve returns where a client finds name: a path relative to the root that leads through no
+// symbolic link. For the client an absolute link starts at the root, and ".." at the root stays
+// there. The last parts of the path need not exist.
+func (r *Root) Resolve(name string) (place string, err error) {
+	defer r.wrapError("resolve", name, &err)
+	return r.findPlace(name)
+}
+
+func (r *Root) findPlace(name string) (string, error) { return clientfs.Resolve(r.FS(), name) }
+
 // at returns where name is on this machine.
 func (r *Root) at(name string) string { return filepath.Join(r.path, name) }
 
-// bare returns what err says beyond the operation and path that it names.
-func bare(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+// wrapError adds to an error what was done to which file.
+func (r *Root) wrapError(op, name string, err *error) {
+	if *err != nil {
+		*err = fmt.Errorf("%s %s: %w", op, r.at(name), trimPath(*err))
+	}
+}
+
+// trimPath returns what err says beyond the operation and path that it names.
+func trimPath(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
 	}
 	return err

@@ -102,8 +102,8 @@ func TestOpenAcceptsClientRoots(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer r.Close()
-			if r.Path() != dir || r.System() {
-				t.Errorf("path %s, system %v", r.Path(), r.System())
+			if r.Path() != dir || r.IsSystem() {
+				t.Errorf("path %s, system %v", r.Path(), r.IsSystem())
 			}
 		})
 	}
@@ -169,7 +169,7 @@ func TestSystemRootIsNeverWritten(t *testing.T) {
 	}
 	for _, path := range []string{"/", link} {
 		r := mustOpen(t, path)
-		if !r.System() {
+		if !r.IsSystem() {
 			t.Errorf("%s is not taken for the running system", path)
 		}
 		// The folder is the test's own: nothing is harmed if this fails.

@@ -19,23 +19,16 @@ import (
 // "etc/lts.conf". Without one the error is fs.ErrNotExist, and one that is larger than
 // regular.MaxText is not read. What is mounted in the root is not read if TakeMounts has left it
 // out: clients do not have it.
-func (r *Root) Read(name string) ([]byte, error) {
-	data, err := r.read(name)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", r.at(name), bare(err))
-	}
-	return data, nil
-}
-
-func (r *Root) read(name string) ([]byte, error) {
-	place, err := r.resolve(name)
+func (r *Root) Read(name string) (data []byte, err error) {
+	defer r.wrapError("read", name, &err)
+	place, err := r.findPlace(name)
 	if err != nil {
 		return nil, err
 	}
 	if r.isLeftOut(place) {
 		return nil, fs.ErrNotExist
 	}
-	f, err := openRegular(r.root, place)
+	f, err := regular.OpenIn(r.root, place)
 	if err != nil {
 		return nil, err
 	}
@@ -44,44 +37,38 @@ func (r *Root) read(name string) ([]byte, error) {
 }
 
 // Put gives the file that a client finds under name this content and these permission bits, and if
-// the process is root's, the root's own root user (see BelongsTo) as its owner. Missing folders on
+// the process is root's, the root's own root user (see SetOwner) as its owner. Missing folders on
 // the way are made, with mode 0755.
 //
 // A file that is so already is left alone. Any other is replaced by one rename, and keeps its
-// modification time if its content stays the same. changed tells whether there was anything to do.
-// What is not a regular file is never replaced, and nothing is written to the running system's own
-// root or to another file system that is mounted inside the root, unless TakeMounts has taken it.
+// modification time if its content stays the same. What is not a regular file is never replaced,
+// and nothing is written to the running system's own root or to another file system that is mounted
+// inside the root, unless TakeMounts has taken it.
 //
 // Only one Put may be at work on a name at a time: it removes what an interrupted one left behind.
 func (r *Root) Put(name string, data []byte, perm fs.FileMode) (changed bool, err error) {
-	changed, err = r.put(name, data, perm.Perm())
-	if err != nil {
-		return changed, fmt.Errorf("put %s: %w", r.at(name), bare(err))
-	}
-	return changed, nil
-}
-
-func (r *Root) put(name string, data []byte, perm fs.FileMode) (bool, error) {
+	defer r.wrapError("put", name, &err)
 	if r.system {
 		return false, errors.New("it belongs to the running system, which is never written to")
 	}
-	place, err := r.resolve(name)
+	place, err := r.findPlace(name)
 	if err != nil {
 		return false, err
 	}
 	if place == "." {
 		return false, syscall.EISDIR
 	}
-	dir, err := r.makeDir(path.Dir(place))
+	dir, err := r.makeFolders(path.Dir(place))
 	if err != nil {
 		return false, err
 	}
 	defer dir.Close()
-	return replace(dir, path.Base(place), data, perm, r.owner)
+	return replaceFile(dir, path.Base(place), data, perm.Perm(), r.owner)
 }
 
-// makeDir opens the folder place, a path without symbolic links, and makes what is missing of it.
-func (r *Root) makeDir(place string) (*os.Root, error) {
+// makeFolders opens the folder place, a path without symbolic links, and makes what is missing of
+// it.
+func (r *Root) makeFolders(place string) (*os.Root, error) {
 	dir, err := r.root.OpenRoot(".")
 	if err != nil {
 		return nil, err
@@ -89,11 +76,11 @@ func (r *Root) makeDir(place string) (*os.Root, error) {
 	for part := range strings.SplitSeq(place, "/") {
 		next, err := dir.OpenRoot(part + "/.") // without the dot, a fifo there would be waited for
 		if isMissing(err) {
-			next, err = mkdir(dir, part, r.owner)
+			next, err = makeFolder(dir, part, r.owner)
 		}
 		dir.Close()
 		if err != nil {
-			return nil, fmt.Errorf("open folder %s: %w", r.at(place), bare(err))
+			return nil, fmt.Errorf("open folder %s: %w", r.at(place), trimPath(err))
 		}
 		dir = next
 		if err := r.checkMount(dir); err != nil {
@@ -104,8 +91,8 @@ func (r *Root) makeDir(place string) (*os.Root, error) {
 	return dir, nil
 }
 
-// mkdir makes the folder name in dir, durably, and opens it.
-func mkdir(dir *os.Root, name string, owner int) (*os.Root, error) {
+// makeFolder makes the folder name in dir, durably, and opens it.
+func makeFolder(dir *os.Root, name string, owner int) (*os.Root, error) {
 	if err := dir.Mkdir(name, 0o755); err != nil {
 		return nil, err
 	}
@@ -124,12 +111,12 @@ func mkdir(dir *os.Root, name string, owner int) (*os.Root, error) {
 	return made, nil
 }
 
-// replace is Put for the file name in dir.
-func replace(dir *os.Root, name string, data []byte, perm fs.FileMode, owner int) (bool, error) {
+// replaceFile is Put for the file name in dir.
+func replaceFile(dir *os.Root, name string, data []byte, perm fs.FileMode, owner int) (bool, error) {
 	if err := durable.RemoveTemp(dir, name); err != nil {
 		return false, err
 	}
-	old, content, err := readOld(dir, name)
+	old, content, err := readExisting(dir, name)
 	if err != nil {
 		return false, err
 	}
@@ -147,9 +134,9 @@ func replace(dir *os.Root, name string, data []byte, perm fs.FileMode, owner int
 	return true, durable.SyncRoot(dir)
 }
 
-// readOld returns the regular file name in dir, and nil if there is none.
-func readOld(dir *os.Root, name string) (fs.FileInfo, []byte, error) {
-	f, err := openRegular(dir, name)
+// readExisting returns the regular file name in dir, and nil if there is none.
+func readExisting(dir *os.Root, name string) (fs.FileInfo, []byte, error) {
+	f, err := regular.OpenIn(dir, name)
 	if isMissing(err) {
 		return nil, nil, nil
 	}
@@ -165,11 +152,8 @@ func readOld(dir *os.Root, name string) (fs.FileInfo, []byte, error) {
 	return info, data, err
 }
 
-// openRegular opens a file for reading if it is a regular one.
-func openRegular(dir *os.Root, name string) (*os.File, error) { return regular.OpenIn(dir, name) }
-
-// isOwnedBy reports whether a file belongs to a user and a group of the same number, where that can
-// be had.
+// isOwnedBy reports whether a file belongs to a user and a group of the same number, or this
+// process cannot change that.
 func isOwnedBy(info fs.FileInfo, owner int) bool {
 	stat := info.Sys().(*syscall.Stat_t)
 	return os.Geteuid() != 0 || int(stat.Uid) == owner && int(stat.Gid) == owner

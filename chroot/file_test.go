@@ -268,7 +268,7 @@ func TestPutWhileItsFolderIsSwapped(t *testing.T) {
 func TestPutOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	r := client(t, map[string]string{"etc/": ""})
-	mount(t, "tmpfs", r.Path(), "tmpfs", 0, "size=64k")
+	mountAt(t, "tmpfs", r.Path(), "tmpfs", 0, "size=64k")
 	for _, name := range []string{"etc", "bin"} {
 		if err := os.Mkdir(filepath.Join(r.Path(), name), 0o755); err != nil {
 			t.Fatal(err)
@@ -328,8 +328,8 @@ func TestPutOnAFailingDisk(t *testing.T) {
 func TestPutOnAReadOnlyMount(t *testing.T) {
 	t.Parallel()
 	dir := client(t, map[string]string{"etc/lts.conf": "old"}).Path()
-	mount(t, dir, dir, "", unix.MS_BIND, "")
-	mount(t, dir, dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
+	mountAt(t, dir, dir, "", unix.MS_BIND, "")
+	mountAt(t, dir, dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
 	r := mustOpen(t, dir)
 	mustPut(t, r, "etc/lts.conf", "old", 0o755, false)
 	if changed, err := r.Put("etc/lts.conf", []byte("new"), 0o755); changed || !errors.Is(err, syscall.EROFS) {
@@ -344,7 +344,7 @@ func TestPutOnAReadOnlyMount(t *testing.T) {
 func TestPutOnAMountInside(t *testing.T) {
 	t.Parallel()
 	r := client(t, map[string]string{"etc/ssh/": ""})
-	mount(t, "tmpfs", filepath.Join(r.Path(), "etc/ssh"), "tmpfs", 0, "")
+	mountAt(t, "tmpfs", filepath.Join(r.Path(), "etc/ssh"), "tmpfs", 0, "")
 	for _, name := range []string{"etc/ssh/ssh_known_hosts", "etc/ssh/deep/file"} {
 		if changed, err := r.Put(name, []byte("x"), 0o644); changed || err == nil ||
 			!strings.Contains(err.Error(), "another file system is mounted there") {
@@ -356,7 +356,7 @@ func TestPutOnAMountInside(t *testing.T) {
 	}
 }
 
-func mount(t *testing.T, source, target, kind string, flags uintptr, data string) {
+func mountAt(t *testing.T, source, target, kind string, flags uintptr, data string) {
 	t.Helper()
 	needRoot(t)
 	if err := unix.Mount(source, target, kind, flags, data); err != nil {

@@ -6,33 +6,36 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"ltskeeper/internal/regular"
 	"ltskeeper/internal/remedy"
 
 	"golang.org/x/sys/unix"
 )
 
-// lockFiles is the locks of the package managers. dpkg's come in the order in which apt takes them.
+// lockFiles are the locks of the package managers. dpkg's come in the order in which apt takes
+// them.
 var lockFiles = []struct {
 	name string
-	// take locks the open file for readers, which keeps every writer out and asks for no permission
-	// to write. Without it nothing can be locked: the package manager is at work as long as the
-	// file is there.
+	// take locks the open file for readers, which keeps every writer out and needs no permission to
+	// write. If it is nil, nothing can be locked: the package manager is at work while the file
+	// exists.
 	take    func(*os.File) error
 	manager string
 }{
-	{"var/lib/dpkg/lock-frontend", recordLock, "dpkg"},
-	{"var/lib/dpkg/lock", recordLock, "dpkg"},
-	{"var/lib/apt/lists/lock", recordLock, "apt"},
-	{"var/cache/apt/archives/lock", recordLock, "apt"},
-	{"var/lib/rpm/.rpm.lock", recordLock, "rpm"},
-	{"usr/lib/sysimage/rpm/.rpm.lock", recordLock, "rpm"},
-	{"run/apk/db.lock", fileLock, "apk"},
-	{"lib/apk/db/lock", fileLock, "apk"},
+	{"var/lib/dpkg/lock-frontend", setRecordLock, "dpkg"},
+	{"var/lib/dpkg/lock", setRecordLock, "dpkg"},
+	{"var/lib/apt/lists/lock", setRecordLock, "apt"},
+	{"var/cache/apt/archives/lock", setRecordLock, "apt"},
+	{"var/lib/rpm/.rpm.lock", setRecordLock, "rpm"},
+	{"usr/lib/sysimage/rpm/.rpm.lock", setRecordLock, "rpm"},
+	{"run/apk/db.lock", setFileLock, "apk"},
+	{"lib/apk/db/lock", setFileLock, "apk"},
 	{"var/lib/pacman/db.lck", nil, "pacman"},
 }
 
@@ -59,10 +62,10 @@ func (e *SilentError) Error() string {
 	return fmt.Sprintf("lock %s: its file system does not answer", e.File)
 }
 
-// Remedy is what a person can do about it.
+// Remedy returns what a person can do about it.
 func (e *SilentError) Remedy() remedy.Remedy {
-	return remedy.Advice("bring back the file server that the chroot is on, and its lock service (findmnt -T " + e.File +
-		" names it; for NFS before version 4, rpcinfo -p SERVER must list nlockmgr); then run it again")
+	return remedy.Advice("bring back the file server that the chroot is on, and its lock service (findmnt -T " +
+		e.File + " names it; for NFS before version 4, rpcinfo -p SERVER must list nlockmgr); then run it again")
 }
 
 // An UnlockableError says that the file system of a lock file cannot lock files at all.
@@ -76,21 +79,21 @@ func (e *UnlockableError) Error() string { return fmt.Sprintf("lock %s: %v", e.F
 
 func (e *UnlockableError) Unwrap() error { return e.Errno }
 
-// ErrLost means that locks were held and are not any more.
+// ErrLost means that locks were held and no longer are.
 var ErrLost = errors.New("the package managers of the root are no longer kept out")
 
 // Locks keep package managers out of a root.
 type Locks struct {
-	// Unlockable are the lock files that could not be locked because their file systems cannot do
-	// that. Nothing keeps those package managers out.
+	// Unlockable are the lock files whose file systems cannot lock. Nothing keeps those package
+	// managers out.
 	Unlockable []*UnlockableError
 
 	check   func() error
 	release func()
 }
 
-// Check fails with ErrLost if the locks are not held any more, because the process that held them
-// was killed.
+// Check fails with ErrLost if the locks are no longer held, because the process that held them was
+// killed.
 func (l *Locks) Check() error {
 	if err := l.check(); err != nil {
 		return fmt.Errorf("%w: %w", ErrLost, err)
@@ -98,20 +101,20 @@ func (l *Locks) Check() error {
 	return nil
 }
 
-// Release gives the locks back. Calling it again does nothing.
+// Release releases the locks. Calling it again does nothing.
 func (l *Locks) Release() { l.release() }
 
 // Lock keeps the package managers that the root has (dpkg, apt, rpm, apk) from changing it until
-// the locks are released. It waits as long as patience for one that is at work already, pacman
-// included, and then returns a *HeldError. If ctx ends first, the error is that and the cause of
-// ctx. Lock files are neither made nor changed.
+// the locks are released. It waits up to patience for one that is at work already, including
+// pacman, and then returns a *HeldError. If ctx ends first, the error is that and the cause of ctx.
+// Lock files are neither made nor changed.
 //
-// A file system that cannot lock is no error: its package managers cannot lock there either. One
-// that does not answer for ten seconds is a *SilentError.
+// A file system that cannot lock is not an error: its package managers cannot lock there either.
+// One that does not answer for ten seconds is a *SilentError.
 func (l *Locker) Lock(ctx context.Context, root *Root, patience time.Duration) (*Locks, error) {
 	deadline := time.Now().Add(patience)
 	for {
-		locks, err := l.tryLock(ctx, root)
+		locks, err := l.lockOnce(ctx, root)
 		held, ok := err.(*HeldError)
 		if !ok || time.Now().After(deadline) {
 			return locks, err
@@ -125,36 +128,27 @@ func (l *Locker) Lock(ctx context.Context, root *Root, patience time.Duration) (
 }
 
 func (r *Root) openLock(name string) (*os.File, error) {
-	place, err := r.resolve(name)
+	place, err := r.findPlace(name)
 	if err != nil {
 		return nil, err
 	}
-	return openRegular(r.root, place)
+	return regular.OpenIn(r.root, place)
 }
 
-// recordLock locks the whole file as dpkg, apt and rpm do, with fcntl. An open file description
-// owns the lock, and not the process: else it would be lost as soon as any part of the process
-// closed the file.
-func recordLock(f *os.File) error {
-	return control(f, func(fd uintptr) error {
-		return unix.FcntlFlock(fd, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK})
-	})
+// setRecordLock locks the whole file as dpkg, apt and rpm do, with fcntl. An open file description
+// owns the lock, and not the process, which would lose it when any part of it closed the file.
+func setRecordLock(f *os.File) error {
+	return unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK})
 }
 
-// fileLock locks the file as apk does, with flock.
-func fileLock(f *os.File) error {
-	return control(f, func(fd uintptr) error {
-		return unix.Flock(int(fd), unix.LOCK_SH|unix.LOCK_NB)
-	})
-}
+// setFileLock locks the file as apk does, with flock.
+func setFileLock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) }
 
-// name fills in which process holds the lock of f, as far as the kernel tells: it does for record
+// setHolder fills in which process holds the lock of f, if the kernel tells: it does for record
 // locks that belong to a process.
-func (e *HeldError) name(f *os.File) {
+func (e *HeldError) setHolder(f *os.File) {
 	lock := unix.Flock_t{Type: unix.F_RDLCK}
-	err := control(f, func(fd uintptr) error {
-		return unix.FcntlFlock(fd, unix.F_OFD_GETLK, &lock)
-	})
+	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &lock)
 	if err != nil || lock.Type == unix.F_UNLCK || lock.Pid <= 0 {
 		return
 	}
@@ -162,12 +156,11 @@ func (e *HeldError) name(f *os.File) {
 	if err != nil {
 		return
 	}
-	e.PID = int(lock.Pid)
-	e.Process = strings.TrimSpace(string(comm))
+	e.PID, e.Process = int(lock.Pid), strings.TrimSpace(string(comm))
 }
 
-// retake repeats take while signals interrupt it.
-func retake(f *os.File, take func(*os.File) error) error {
+// retryInterrupted repeats take while signals interrupt it.
+func retryInterrupted(f *os.File, take func(*os.File) error) error {
 	for {
 		if err := take(f); err != unix.EINTR {
 			return err
@@ -175,26 +168,9 @@ func retake(f *os.File, take func(*os.File) error) error {
 	}
 }
 
-// cannotLock reports whether a lock call failed because the file system cannot lock files: NFS
+// isUnlockable reports whether a lock call failed because the file system cannot lock files: NFS
 // without a lock service (ENOLCK), Lustre and FUSE without locks (ENOSYS, EOPNOTSUPP), others as
 // POSIX has it (EINVAL).
-func cannotLock(err error) bool {
-	switch err {
-	case unix.ENOLCK, unix.ENOSYS, unix.EOPNOTSUPP, unix.EINVAL:
-		return true
-	}
-	return false
-}
-
-// control calls do with the descriptor of f.
-func control(f *os.File, do func(fd uintptr) error) error {
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var result error
-	if err := conn.Control(func(fd uintptr) { result = do(fd) }); err != nil {
-		return err
-	}
-	return result
+func isUnlockable(err error) bool {
+	return slices.Contains([]error{unix.ENOLCK, unix.ENOSYS, unix.EOPNOTSUPP, unix.EINVAL}, err)
 }

@@ -71,14 +71,14 @@ func holder(t *testing.T, file string) (pid int, letGo func(), err error) {
 // lock takes the locks of a root, and gives them back when the test ends.
 func lock(t *testing.T, r *Root) (*Locks, error) {
 	t.Helper()
-	locks, err := newLocker(t).Lock(t.Context(), r, 0)
+	locks, err := newTestLocker(t).Lock(t.Context(), r, 0)
 	if err == nil {
 		t.Cleanup(locks.Release)
 	}
 	return locks, err
 }
 
-func newLocker(t *testing.T) *Locker {
+func newTestLocker(t *testing.T) *Locker {
 	l := NewLocker()
 	t.Cleanup(l.Close)
 	return l
@@ -178,13 +178,13 @@ func TestLockWaits(t *testing.T) {
 	enough := errors.New("enough")
 	cancel(enough)
 	var held *HeldError
-	if _, err := newLocker(t).Lock(ctx, r, time.Hour); !errors.Is(err, enough) || !errors.As(err, &held) {
+	if _, err := newTestLocker(t).Lock(ctx, r, time.Hour); !errors.Is(err, enough) || !errors.As(err, &held) {
 		t.Errorf("got %v", err)
 	}
 
 	done := make(chan error)
 	go func() {
-		locks, err := newLocker(t).Lock(t.Context(), r, time.Hour)
+		locks, err := newTestLocker(t).Lock(t.Context(), r, time.Hour)
 		if err == nil {
 			locks.Release()
 		}

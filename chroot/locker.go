@@ -2,6 +2,7 @@ package chroot
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,12 +18,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockerName is what the process that takes locks is called, in ps as well. No shell starts a
-// program by such a name.
+// lockerName is the name of the process that takes locks, also in ps. No shell starts a program by
+// such a name.
 const lockerName = "ltskeeper: locks of package managers"
 
-// Every program that can start such a process, tests included, becomes one here: it is the same
-// program. One that had to call something first, and forgot, would start itself again and again.
+// Every program that can start such a process, including tests, becomes one here, because it is the
+// same program. A program that had to call something first, and forgot, would start itself again
+// and again.
 func init() {
 	if len(os.Args) == 1 && os.Args[0] == lockerName {
 		serveLocks()
@@ -33,7 +35,7 @@ func init() {
 const (
 	// silence is how long file systems may take to open and lock the lock files of a root.
 	silence = 10 * time.Second
-	// slowness is when the process says that it waits for one of them.
+	// slowness is the time after which the process reports that it waits for one of them.
 	slowness = 2 * time.Second
 	// mercy is how long the process may take to end by itself.
 	mercy = time.Second
@@ -42,31 +44,31 @@ const (
 // A Locker takes the locks of package managers, of one root at a time.
 //
 // It does so in a process of its own. A lock call to a file server that is gone never returns, and
-// mostly cannot be interrupted. That process inherits nothing but pipes, so that, left behind, it
-// keeps neither a lock of this process nor those waiting who read what this process prints.
+// often cannot be interrupted. The process inherits nothing but pipes. If it is left behind, it
+// does not keep a lock of this process, and readers of this process's output do not wait for it.
 type Locker struct {
-	process *lockProcess // nil if none could be started yet
+	process *lockProcess // nil if it could not be started yet
 	silence time.Duration
 }
 
-// NewLocker starts the process. Until it is ready some milliseconds pass, for which nobody waits
-// but the first Lock. What is opened after NewLocker is not open in the process at any time, not
-// even while it is started.
+// NewLocker starts the process. It takes some milliseconds to be ready, for which only the first
+// Lock waits. What is opened after NewLocker is never open in the process, not even while it
+// starts.
 func NewLocker() *Locker {
 	l := &Locker{silence: silence}
 	l.process, _ = startLockProcess() // otherwise Lock says why
 	return l
 }
 
-// Close ends the process. Locks that were not released are given back.
+// Close ends the process, which releases its locks.
 func (l *Locker) Close() {
 	if l.process != nil {
 		l.process.end()
 	}
 }
 
-// tryLock takes every lock, or none.
-func (l *Locker) tryLock(ctx context.Context, root *Root) (*Locks, error) {
+// lockOnce takes every lock, or none.
+func (l *Locker) lockOnce(ctx context.Context, root *Root) (*Locks, error) {
 	if l.process == nil || l.process.checkRuns() != nil {
 		process, err := startLockProcess()
 		if err != nil {
@@ -75,7 +77,7 @@ func (l *Locker) tryLock(ctx context.Context, root *Root) (*Locks, error) {
 		l.process = process
 	}
 	p := l.process
-	result, err := p.take(ctx, root.path, l.silence)
+	result, err := p.requestLocks(ctx, root.path, l.silence)
 	if err != nil {
 		return nil, err
 	}
@@ -92,27 +94,27 @@ func (l *Locker) tryLock(ctx context.Context, root *Root) (*Locks, error) {
 	}, nil
 }
 
-// A lockOrder tells the process what to do. If it is empty, the process only says that it is there.
+// A lockOrder tells the process what to do. If it is empty, the process only answers.
 type lockOrder struct {
 	Take    string // the path of a root whose locks are to be taken
 	Release bool   // what is held
 }
 
-// A lockReport is what became of an order, or, where Slow is set, what it waits for, or says that
-// the process is about to end.
+// A lockReport is the result of an order. If Slow is set, it is what the order waits for, and if
+// Ends is set, the last report of the process.
 type lockReport struct {
 	Slow       string             // the path of a file
 	Unlockable []*UnlockableError // of locks that are taken
 	Held       *HeldError
 	Failed     *lockFailure
-	Ends       bool // and has let go
+	Ends       bool // all locks are released
 }
 
 // A lockFailure is an error on its way from the process.
 type lockFailure struct {
 	File  string
 	Text  string
-	Errno syscall.Errno // 0 if it is none
+	Errno syscall.Errno // 0 if it is not a system's error
 }
 
 func (f *lockFailure) restore() error {
@@ -129,8 +131,8 @@ type lockProcess struct {
 	reports   chan lockReport // closed when the process has ended
 	ended     chan struct{}   // closed before that
 	cause     error           // why it ended
-	free      chan struct{}   // closed when it does not hold anything any more
-	abandoned chan struct{}   // closed when nobody reads reports any more
+	free      chan struct{}   // closed when it holds nothing
+	abandoned chan struct{}   // closed when reports are not read any more
 	abandon   func()
 }
 
@@ -147,13 +149,12 @@ func startLockProcess() (*lockProcess, error) {
 	}
 	defer stdout.Close()
 	p := &lockProcess{
-		// The program may have been replaced since it was started, so it is not looked for by its
-		// name.
+		// The program's file may have been replaced since it was started.
 		cmd: &exec.Cmd{
 			Path: "/proc/self/exe", Args: []string{lockerName}, Dir: "/",
 			Stdin: stdin, Stdout: stdout, Stderr: stdout,
-			// Ctrl-C in a terminal is for this process alone, which then decides when the locks are
-			// given back.
+			// Ctrl-C in a terminal is for this process alone, which then decides when to release
+			// the locks.
 			SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 		},
 		orders: orders, reports: make(chan lockReport),
@@ -169,7 +170,7 @@ func startLockProcess() (*lockProcess, error) {
 	return p, nil
 }
 
-// watch receives reports until the process has ended. end waits for it, but not for ever: nothing
+// watch receives reports until the process has ended. end waits for that, but not for ever: nothing
 // ends a process that waits for a file system that does not answer, and then nothing ends watch.
 func (p *lockProcess) watch(out *os.File) {
 	defer out.Close()
@@ -178,9 +179,7 @@ func (p *lockProcess) watch(out *os.File) {
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		var r lockReport
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			if complaint == "" { // the first line of a panic says most
-				complaint = lines.Text()
-			}
+			complaint = cmp.Or(complaint, lines.Text()) // the first line of a panic says most
 			continue
 		}
 		if r.Ends {
@@ -219,14 +218,12 @@ func (p *lockProcess) checkRuns() error {
 	}
 }
 
-// send gives the process an order. Whether that has arrived, its report tells.
-func (p *lockProcess) send(o lockOrder) {
-	json.NewEncoder(p.orders).Encode(o)
-}
+// send gives the process an order. Its report tells whether the order has arrived.
+func (p *lockProcess) send(o lockOrder) { json.NewEncoder(p.orders).Encode(o) }
 
-// take has the process try to take all locks of a root. It returns what became of that, or gives
-// the process up if its file system does not answer.
-func (p *lockProcess) take(ctx context.Context, root string, silence time.Duration) (lockReport, error) {
+// requestLocks has the process try to take all locks of a root. It returns the result, or gives the
+// process up if its file system does not answer.
+func (p *lockProcess) requestLocks(ctx context.Context, root string, silence time.Duration) (lockReport, error) {
 	p.send(lockOrder{Take: root})
 	timeout := time.NewTimer(silence)
 	defer timeout.Stop()
@@ -256,7 +253,7 @@ func (p *lockProcess) take(ctx context.Context, root string, silence time.Durati
 	}
 }
 
-// ask gives the process an order that file systems have no part in, or only those that answered
+// ask gives the process an order that needs no file system, or only those that have answered
 // before, and waits until it is done. It gives a process up that does not answer.
 func (p *lockProcess) ask(o lockOrder, silence time.Duration) error {
 	if err := p.checkRuns(); err != nil {
@@ -276,8 +273,8 @@ func (p *lockProcess) ask(o lockOrder, silence time.Duration) error {
 	return errAbandoned
 }
 
-// end ends the process, and waits until it does not hold anything. One that waits for a file system
-// is killed and left behind; the system ends it when the file system answers or is unmounted.
+// end ends the process, and waits until it holds nothing. A process that waits for a file system is
+// killed and left behind; it ends when the file system answers or is unmounted.
 func (p *lockProcess) end() {
 	p.abandon()
 	p.orders.Close()
@@ -288,18 +285,18 @@ func (p *lockProcess) end() {
 	}
 }
 
-// A lockServer is the process that takes locks. It holds them until it is told to let go, or its
-// orders end because the process that gave them has ended.
+// A lockServer is the process that takes locks. It holds them until it is told to release them, or
+// until its orders end because the process that gave them has ended.
 type lockServer struct {
 	mu      sync.Mutex
 	reports *json.Encoder
-	files   []*os.File // which are locked
+	files   []*os.File // that are locked
 	waits   string     // for this file
 }
 
-// serveLocks does what it is told.
+// serveLocks carries out orders from standard input.
 func serveLocks() {
-	// A terminal that goes away, or a service that is stopped, sends these to everybody. The locks
+	// A terminal that closes, or a service that is stopped, sends these to every process. The locks
 	// are needed until the other process has ended its work.
 	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	closeInherited()
@@ -313,7 +310,7 @@ func serveLocks() {
 			s.report(lockReport{Ends: true})
 			return
 		case o.Take != "":
-			go s.take(o.Take) // ends before the next order comes, or never
+			go s.takeLocks(o.Take) // ends before the next order comes, or never
 		default:
 			if o.Release {
 				s.letGo()
@@ -324,7 +321,7 @@ func serveLocks() {
 }
 
 // closeInherited closes what a shell has opened for the other process, as in "3>&1". All that Go
-// opens is closed on exec, so that what is not comes from elsewhere.
+// opens is closed on exec.
 func closeInherited() {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -341,7 +338,7 @@ func closeInherited() {
 	}
 }
 
-// report sends a report. It is the last about the order unless it is about slowness.
+// report sends the result of an order.
 func (s *lockServer) report(r lockReport) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -349,7 +346,7 @@ func (s *lockServer) report(r lockReport) {
 	s.reports.Encode(r)
 }
 
-// reportSlow says which file the order waits for, if it has not been reported on.
+// reportSlow reports which file the order waits for, if there is no result yet.
 func (s *lockServer) reportSlow() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -370,7 +367,7 @@ func (s *lockServer) keep(f *os.File) {
 	s.files = append(s.files, f)
 }
 
-// letGo gives all locks back. They may be on several file systems, of which one does not answer.
+// letGo releases all locks. They may be on several file systems, of which one does not answer.
 func (s *lockServer) letGo() {
 	s.mu.Lock()
 	files := s.files
@@ -383,19 +380,19 @@ func (s *lockServer) letGo() {
 	all.Wait()
 }
 
-// take takes every lock of the root at path, or none, and reports that.
-func (s *lockServer) take(path string) {
+// takeLocks takes every lock of the root at path, or none, and reports the result.
+func (s *lockServer) takeLocks(path string) {
 	s.waitFor(path)
 	slow := time.AfterFunc(slowness, s.reportSlow)
 	defer slow.Stop()
-	result := s.takeAll(path)
+	result := s.tryLocks(path)
 	if result.Held != nil || result.Failed != nil {
 		s.letGo()
 	}
 	s.report(result)
 }
 
-func (s *lockServer) takeAll(path string) (result lockReport) {
+func (s *lockServer) tryLocks(path string) (result lockReport) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
 		result.Failed = newLockFailure(path, err)
@@ -420,14 +417,14 @@ func (s *lockServer) takeAll(path string) (result lockReport) {
 			result.Held = held
 			return result
 		}
-		switch err := retake(f, lock.take); {
+		switch err := retryInterrupted(f, lock.take); {
 		case err == nil:
 			s.keep(f)
 			continue
 		case err == unix.EAGAIN || err == unix.EACCES:
-			held.name(f)
+			held.setHolder(f)
 			result.Held = held
-		case cannotLock(err):
+		case isUnlockable(err):
 			result.Unlockable = append(result.Unlockable, &UnlockableError{file, lock.manager, err.(syscall.Errno)})
 			f.Close()
 			continue
@@ -441,7 +438,7 @@ func (s *lockServer) takeAll(path string) (result lockReport) {
 }
 
 func newLockFailure(file string, err error) *lockFailure {
-	f := &lockFailure{File: file, Text: bare(err).Error()}
+	f := &lockFailure{File: file, Text: trimPath(err).Error()}
 	errors.As(err, &f.Errno)
 	return f
 }

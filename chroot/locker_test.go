@@ -33,7 +33,7 @@ func TestLockIsGivenUp(t *testing.T) {
 			r, other := client(t, all), client(t, all)
 			disk := disktest.Faked(t, r.Path())
 			disk.Set(name, disktest.Fake{LockHangs: true})
-			l := newLocker(t)
+			l := newTestLocker(t)
 			_, err := l.Lock(t.Context(), r, time.Hour)
 			var silent *SilentError
 			if !errors.As(err, &silent) || silent.File != filepath.Join(r.Path(), name) {
@@ -80,7 +80,7 @@ func TestLockThatHangsEndsWithItsContext(t *testing.T) {
 	r := client(t, map[string]string{"var/lib/dpkg/lock": ""})
 	disk := disktest.Faked(t, r.Path())
 	disk.Set("var/lib/dpkg/lock", disktest.Fake{LockHangs: true})
-	l := newLocker(t)
+	l := newTestLocker(t)
 	l.silence = time.Hour
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")
@@ -158,7 +158,7 @@ func TestLockFails(t *testing.T) {
 func TestLockIsLost(t *testing.T) {
 	t.Parallel()
 	r := client(t, map[string]string{"var/lib/dpkg/lock": ""})
-	l := newLocker(t)
+	l := newTestLocker(t)
 	locks, err := l.Lock(t.Context(), r, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +189,7 @@ func TestLockIsLost(t *testing.T) {
 // One process serves one root after another.
 func TestLockerIsUsedAgain(t *testing.T) {
 	t.Parallel()
-	l := newLocker(t)
+	l := newTestLocker(t)
 	pid := l.process.cmd.Process.Pid
 	busy := client(t, map[string]string{"var/lib/pacman/db.lck": ""})
 	for range 3 {
@@ -224,7 +224,7 @@ func TestLockerIsUsedAgain(t *testing.T) {
 func TestLockerOutlivesSignals(t *testing.T) {
 	t.Parallel()
 	r := client(t, map[string]string{"var/lib/dpkg/lock": ""})
-	l := newLocker(t)
+	l := newTestLocker(t)
 	locks, err := l.Lock(t.Context(), r, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -265,7 +265,7 @@ func TestLockerInheritsNothing(t *testing.T) {
 	}
 	defer unix.Close(inherited[0])
 	defer unix.Close(inherited[1])
-	l := newLocker(t)
+	l := newTestLocker(t)
 	pid := l.process.cmd.Process.Pid
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)

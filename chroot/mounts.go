@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -27,16 +26,15 @@ type Mount struct {
 
 // MountRules say which file systems that are mounted in a root hold files of the client.
 type MountRules struct {
-	// Declared are the paths of [[chroot]] mounts, as clients have them: they are taken besides
-	// those that TakeMounts takes by itself.
+	// Declared are the paths of [[chroot]] mounts, as clients have them. They are taken in addition
+	// to those that TakeMounts takes by itself.
 	Declared []string
-	// None takes no mount at all.
+	// None takes no mount except declared ones.
 	None bool
-	// Apart are folders of this machine, absolute, that are never taken, nor what is mounted below
-	// them.
+	// Apart are folders of this machine, absolute. They are never taken, and nothing below them.
 	Apart []string
 	// Empties reports whether a folder is empty for clients whatever is in it.
-	Empties func(path string) bool
+	Empties func(folder string) bool
 }
 
 // systemFolders are where a distribution installs itself: what is mounted there, or below, belongs
@@ -52,43 +50,39 @@ var stateFolders = []string{
 // systemTypes are the kinds of file systems that a distribution is installed on.
 var systemTypes = []string{"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "erofs", "squashfs"}
 
-// TakeMounts reads what is mounted in the root and decides what of it holds files of the client.
-// From then on Put writes into that, too, and Read finds nothing in what is left out. Nothing may
-// be mounted or unmounted while the root is worked on.
-func (r *Root) TakeMounts(rules MountRules) ([]Mount, error) {
-	taken, err := r.takeMounts(rules)
-	if err != nil {
-		return nil, fmt.Errorf("take what is mounted in client root %s: %w", r.path, err)
-	}
-	return taken, nil
-}
-
-func (r *Root) takeMounts(rules MountRules) ([]Mount, error) {
+// TakeMounts reads what is mounted in the root and decides which mounts hold files of the client.
+// From then on Put writes into those, too, and Read finds nothing in the others. Nothing may be
+// mounted or unmounted while the root is worked on.
+func (r *Root) TakeMounts(rules MountRules) (all []Mount, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("take what is mounted in client root %s: %w", r.path, err)
+		}
+	}()
 	table, err := mounts.ReadTable(r.path)
 	if err != nil {
 		return nil, err
 	}
-	own, err := placeOf(r.root)
+	own, err := findMountPlace(r.root)
 	if err != nil {
 		return nil, err
 	}
 	var declared []string
 	for _, name := range rules.Declared {
-		place, err := r.resolve(name) // /lib/modules may be mounted at /usr/lib/modules
+		place, err := r.Resolve(name) // /lib/modules may be mounted at /usr/lib/modules
 		if err != nil {
-			return nil, fmt.Errorf("resolve %s: %w", r.at(name), bare(err))
+			return nil, err
 		}
 		declared = append(declared, place)
 	}
-	all := make([]Mount, len(table.Mounts))
-	for n, mounted := range table.Mounts {
-		all[n] = Mount{Mount: mounted}
+	for _, mounted := range table.Mounts {
+		all = append(all, Mount{Mount: mounted})
 	}
 	var taken []Mount
 	for _, n := range orderMounts(all) {
 		m := &all[n]
 		isDeclared := slices.Contains(declared, m.Path)
-		isWanted := isDeclared || !rules.None && isSystem(*m) && !rules.Empties(m.Path)
+		isWanted := isDeclared || !rules.None && isSystemMount(*m) && !rules.Empties(m.Path)
 		if !isWanted || !isReachable(m.Path, all) || r.isApart(m.Path, rules.Apart) {
 			continue
 		}
@@ -141,8 +135,8 @@ func checkDeclared(declared, place string, all []Mount) error {
 		return remedy.AttachTo(fmt.Errorf("nothing is mounted at /%s, which is declared as a mount", declared),
 			remedy.Advice("mount it"), undeclare)
 	case !all[n].IsTaken:
-		err := fmt.Errorf("/%s, which is declared as a mount, is in a mount that is not taken, or where ltskeeper keeps images, TFTP files or its state",
-			declared)
+		err := fmt.Errorf("/%s, which is declared as a mount, is in a mount that is not taken, "+
+			"or where ltskeeper keeps images, TFTP files or its state", declared)
 		return remedy.AttachTo(err, undeclare,
 			remedy.Setting{Section: "chroot", Key: "mounts", Add: "the mount that it is in"})
 	}
@@ -152,8 +146,8 @@ func checkDeclared(declared, place string, all []Mount) error {
 // shows reports whether two mounts are of the same file system: one was made by mount --bind.
 func (m Mount) shows(other Mount) bool { return m.device == other.device || m.Overlaps(other.Mount) }
 
-// isSystem reports whether a mount looks like a part of an installed system.
-func isSystem(m Mount) bool {
+// isSystemMount reports whether a mount looks like a part of an installed system.
+func isSystemMount(m Mount) bool {
 	first, _, _ := strings.Cut(m.Path, "/")
 	isBoot := first == "boot" || first == "efi"
 	if !slices.Contains(systemFolders, first) && !strings.HasPrefix(first, "lib") {
@@ -167,12 +161,9 @@ func isSystem(m Mount) bool {
 
 // isReachable reports whether a mount is not below one that was left out.
 func isReachable(place string, all []Mount) bool {
-	for _, m := range all {
-		if !m.IsTaken && place != m.Path && mounts.IsWithin(place, m.Path) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(all, func(m Mount) bool {
+		return !m.IsTaken && place != m.Path && mounts.IsWithin(place, m.Path)
+	})
 }
 
 // isLeftOut reports whether a path, which leads through no symbolic link, is in a mount that
@@ -183,29 +174,26 @@ func (r *Root) isLeftOut(place string) bool {
 
 // isApart reports whether a path is in one of these folders of the machine.
 func (r *Root) isApart(place string, folders []string) bool {
-	at := r.at(place)
-	if real, err := filepath.EvalSymlinks(r.path); err == nil {
-		at = path.Join(real, place)
-	}
-	for _, folder := range folders {
-		if real, err := filepath.EvalSymlinks(folder); err == nil {
-			folder = real
-		}
-		if mounts.IsWithin(at, folder) {
-			return true
-		}
-	}
-	return false
+	at := filepath.Join(followLinks(r.path), place)
+	return slices.ContainsFunc(folders, func(f string) bool { return mounts.IsWithin(at, followLinks(f)) })
 }
 
-// checkMount fails if a folder is neither in the root's own mount nor in one that was taken: what
-// is put there is no part of the client's root.
+// followLinks returns a path without symbolic links, or the same if that cannot be found.
+func followLinks(path string) string {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
+	}
+	return path
+}
+
+// checkMount fails if a folder is neither in the root's own mount nor in one that was taken, so
+// that what is put there would not be part of the client's root.
 func (r *Root) checkMount(dir *os.Root) error {
-	want, err := placeOf(r.root)
+	want, err := findMountPlace(r.root)
 	if err != nil {
 		return err
 	}
-	got, err := placeOf(dir)
+	got, err := findMountPlace(dir)
 	if err != nil {
 		return err
 	}
@@ -235,16 +223,14 @@ func (p mountPlace) isIn(other mountPlace) bool {
 	return p.device == other.device
 }
 
-func placeOf(dir *os.Root) (mountPlace, error) {
+func findMountPlace(dir *os.Root) (mountPlace, error) {
 	f, err := dir.Open(".")
 	if err != nil {
 		return mountPlace{}, err
 	}
 	defer f.Close()
 	var st unix.Statx_t
-	err = control(f, func(fd uintptr) error {
-		return unix.Statx(int(fd), "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, &st)
-	})
+	err = unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, &st)
 	return mountPlace{
 		mount: st.Mnt_id, hasMount: st.Mask&unix.STATX_MNT_ID != 0,
 		device: unix.Mkdev(st.Dev_major, st.Dev_minor),

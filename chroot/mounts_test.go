@@ -2,6 +2,7 @@ package chroot
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,7 +22,7 @@ func TestTakeMounts(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	r := client(t, map[string]string{"images/": "", "opt/images/": ""})
-	real := map[string]string{ // where a file system of that kind is mounted
+	wanted := map[string]string{ // where a file system of that kind is mounted
 		"usr": "ext4", "usr/local": "btrfs", "var": "xfs", "opt/app": "ext4", "boot": "ext4", "lib64": "ext4",
 		"var/lib/docker": "ext4", "var/lib/docker/overlay2/x": "ext4", "var/cache/apt": "ext4", "var/log": "ext4",
 		"var/lib/mysql": "ext4",
@@ -29,20 +30,14 @@ func TestTakeMounts(t *testing.T) {
 		"srv":         "ext4",
 		"var/libvirt": "ext4", "var/lib/dockers": "ext4",
 	}
-	for _, path := range slices.Sorted(func(yield func(string) bool) {
-		for path := range real {
-			if !yield(path) {
-				return
-			}
-		}
-	}) {
+	for _, path := range slices.Sorted(maps.Keys(wanted)) {
 		at := filepath.Join(r.Path(), path)
-		if real[path] == "tmpfs" {
+		if wanted[path] == "tmpfs" {
 			disktest.Small(t, at)
 			continue
 		}
-		disktest.LoopAt(t, at, real[path],
-			map[string]int64{"ext4": 16 << 20, "btrfs": 128 << 20, "xfs": 300 << 20}[real[path]])
+		disktest.LoopAt(t, at, wanted[path],
+			map[string]int64{"ext4": 16 << 20, "btrfs": 128 << 20, "xfs": 300 << 20}[wanted[path]])
 	}
 	bind := func(from, to string) {
 		at := filepath.Join(r.Path(), to)
@@ -52,7 +47,7 @@ func TestTakeMounts(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(r.Path(), from), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		mount(t, filepath.Join(r.Path(), from), at, "", unix.MS_BIND, "")
+		mountAt(t, filepath.Join(r.Path(), from), at, "", unix.MS_BIND, "")
 	}
 	bind("opt/app", "opt/twin")   // of one that is taken
 	bind("images", "opt/own")     // of the root's own file system
@@ -64,7 +59,7 @@ func TestTakeMounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(all) != len(real)+3 {
+		if len(all) != len(wanted)+3 {
 			t.Errorf("%d mounts are found", len(all))
 		}
 		for _, m := range all {
@@ -128,8 +123,8 @@ func TestTakeSubvolumes(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "bin/sh"), []byte(program), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	mount(t, filepath.Join(disk, "usr"), filepath.Join(root, "usr"), "", unix.MS_BIND, "")
-	mount(t, filepath.Join(root, "nested"), filepath.Join(root, "opt/nested"), "", unix.MS_BIND, "")
+	mountAt(t, filepath.Join(disk, "usr"), filepath.Join(root, "usr"), "", unix.MS_BIND, "")
+	mountAt(t, filepath.Join(root, "nested"), filepath.Join(root, "opt/nested"), "", unix.MS_BIND, "")
 	r := mustOpen(t, root)
 	all, err := r.TakeMounts(MountRules{Empties: empties})
 	if err != nil {
@@ -158,7 +153,7 @@ func TestTakeWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	mount(t, filepath.Join(usr, "share/part"), part, "", unix.MS_BIND, "")
+	mountAt(t, filepath.Join(usr, "share/part"), part, "", unix.MS_BIND, "")
 	all, err := r.TakeMounts(MountRules{Empties: empties})
 	if err != nil {
 		t.Fatal(err)
@@ -190,11 +185,11 @@ func TestDeclaredThroughLink(t *testing.T) {
 }
 
 // In a root of a user namespace what is put belongs to its root.
-func TestBelongsTo(t *testing.T) {
+func TestSetOwner(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	r := client(t, nil)
-	r.BelongsTo(100_000)
+	r.SetOwner(100_000)
 	mustPut(t, r, "etc/ssh/ssh_known_hosts", "x", 0o644, true)
 	mustPut(t, r, "etc/ssh/ssh_known_hosts", "x", 0o644, false)
 	for _, name := range []string{"etc/ssh", "etc/ssh/ssh_known_hosts"} {
@@ -202,6 +197,6 @@ func TestBelongsTo(t *testing.T) {
 			t.Errorf("%s does not belong to the namespace's root", name)
 		}
 	}
-	r.BelongsTo(0)
+	r.SetOwner(0)
 	mustPut(t, r, "etc/ssh/ssh_known_hosts", "x", 0o644, true)
 }

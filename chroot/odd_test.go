@@ -33,7 +33,7 @@ func TestOddThings(t *testing.T) {
 					0o644); (err == nil) != (thing.Name == "folder") {
 					t.Errorf("put below it: %v", err)
 				}
-				if _, err := r.makeDir("etc/ssh"); (err == nil) != (thing.Name == "folder") {
+				if _, err := r.makeFolders("etc/ssh"); (err == nil) != (thing.Name == "folder") {
 					t.Errorf("makeDir: %v", err)
 				}
 			})

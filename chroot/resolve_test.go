@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"ltskeeper/internal/clientfs"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -98,7 +100,7 @@ func inodeInRoot(root *os.File, name string) (uint64, error) {
 }
 
 func resolvedInode(r *Root, name string) (uint64, error) {
-	info, err := r.stat(name)
+	_, info, err := clientfs.Stat(r.FS(), name)
 	if err != nil {
 		return 0, err
 	}

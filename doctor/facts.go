@@ -392,7 +392,7 @@ func (f *facts) enter(ctx context.Context, r *root) {
 	if r.image.Held != nil {
 		return // it is known to differ
 	}
-	if r.opened.System() {
+	if r.opened.IsSystem() {
 		r.stale = r.upgraded() // a machine at work writes all the time
 		return
 	}

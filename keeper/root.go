@@ -73,7 +73,7 @@ func (k *Keeper) openRoot(c farm.Chroot) (*clientRoot, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened.BelongsTo(c.IDOffset)
+	opened.SetOwner(c.IDOffset)
 	root := &clientRoot{Root: opened, declared: c, store: k.imageStore(c)}
 	if root.exclude, err = k.parseRealExcludes(c); err == nil {
 		root.mounts, err = root.TakeMounts(k.mountRules(c, root.exclude))
@@ -112,7 +112,7 @@ func (root *clientRoot) close() {
 }
 
 // isWritable reports whether files may be put into the tree; otherwise they go into the image only.
-func (root *clientRoot) isWritable() bool { return root.declared.Write && !root.System() }
+func (root *clientRoot) isWritable() bool { return root.declared.Write && !root.IsSystem() }
 
 // ListMounts returns what is mounted in a declared chroot, and what of it belongs to its image.
 func (k *Keeper) ListMounts(c farm.Chroot, root *chroot.Root) ([]chroot.Mount, error) {

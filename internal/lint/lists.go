@@ -4,7 +4,6 @@ import "slices"
 
 // unfinished are the packages whose findings are held back. Whoever cleans one removes it.
 var unfinished = []string{
-	"chroot",
 	"cmd/get_hosts",
 	"cmd/ldminfod",
 	"cmd/ldmselect",
