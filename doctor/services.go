@@ -171,8 +171,8 @@ func clockFuture(f *facts) []Finding {
 				note(*s.Quarantined, "a quarantine of %s", s.Name)
 			}
 			for _, k := range s.Keys {
-				if k.Gone != nil {
-					note(*k.Gone, "a note that %s gave up a key", s.Name)
+				if !k.Origin.Gone.IsZero() {
+					note(k.Origin.Gone, "a note that %s gave up a key", s.Name)
 				}
 			}
 		}

@@ -183,8 +183,8 @@ func keyPending(f *facts) (found []Finding) {
 		}
 		k := s.record.Pending[0]
 		since := ""
-		if k.First != nil && f.now.Sub(*k.First) >= time.Hour {
-			since = " for " + span(f.now.Sub(*k.First))
+		if !k.Origin.At.IsZero() && f.now.Sub(k.Origin.At) >= time.Hour {
+			since = " for " + span(f.now.Sub(k.Origin.At))
 		}
 		finding := Finding{
 			Kind: Server, Subject: s.Name, Message: fmt.Sprintf("It has no trusted key; %s waits%s.", name(k.Key),
@@ -196,7 +196,7 @@ func keyPending(f *facts) (found []Finding) {
 		case s.record.State == keeper.Pending:
 		case s.record.Decision:
 			finding.Message = fmt.Sprintf("%s waits%s beside a trusted key of its type.", name(k.Key), since)
-		case k.First != nil && f.now.Sub(*k.First) > pendingLong:
+		case !k.Origin.At.IsZero() && f.now.Sub(k.Origin.At) > pendingLong:
 			finding.Severity, finding.Why = Advice,
 				"A key that you have looked at is no surprise when the server shows it alone."
 			finding.Message = fmt.Sprintf("%s waits%s beside its trusted keys.", name(k.Key), since)
@@ -292,9 +292,9 @@ func certificate(f *facts) (found []Finding) {
 func weakKey(f *facts) (found []Finding) {
 	for _, s := range f.servers {
 		for _, k := range s.record.Keys {
-			if k.Weak != "" {
+			if k.Caution() != "" {
 				found = append(found, Finding{
-					Kind: Server, Subject: s.Name, Message: fmt.Sprintf("%s is %s.", k.Fingerprint, k.Weak),
+					Kind: Server, Subject: s.Name, Message: fmt.Sprintf("%s is %s.", k.Fingerprint(), k.Caution()),
 					Fix: "Give it a longer one, on its own console; where it has other keys, take this one away (HostKey in sshd_config):",
 					Commands: []string{elsewhere(s.Name,
 						"rm -f /etc/ssh/ssh_host_rsa_key && ssh-keygen -q -t rsa -b 4096 -N '' -f /etc/ssh/ssh_host_rsa_key && systemctl restart ssh")},

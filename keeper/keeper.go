@@ -14,6 +14,7 @@ package keeper
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"ltskeeper/farm"
 	"ltskeeper/image"
@@ -84,6 +85,22 @@ func (k *Keeper) sweep() error {
 		}
 	}
 	return nil
+}
+
+// chooseServers returns the named servers, or all of them, in the farm's order.
+func (k *Keeper) chooseServers(names []string) ([]farm.Server, error) {
+	if len(names) == 0 {
+		return k.farm.Servers, nil
+	}
+	chosen := map[string]bool{}
+	for _, name := range names {
+		s, err := k.farm.FindServer(name)
+		if err != nil {
+			return nil, err
+		}
+		chosen[s.Name] = true
+	}
+	return slices.DeleteFunc(slices.Clone(k.farm.Servers), func(s farm.Server) bool { return !chosen[s.Name] }), nil
 }
 
 // chooseChroots returns the chroots with these names, or all of them.

@@ -133,3 +133,24 @@ func (q *quarantine) names() []string {
 	})
 	return names
 }
+
+// updateQuarantine puts servers into quarantine that showed what they should not, twice, and ends
+// the stay of those that are in order again, or not declared any more. Silence changes nothing.
+func (t *record) updateQuarantine(judgements []judgement, now time.Time) {
+	for _, j := range judgements {
+		switch v := j.verdict; {
+		case len(v.Trusted)+len(v.Certified) == 0:
+			t.quarantine.release(j.server.Name) // no list has it anyway
+		case v.IsSuspect && j.isConfirmed:
+			t.quarantine.add(j.server.Name, now, strings.Join(strings.Fields(strings.Join(v.Reasons, "; ")), " "))
+		case v.IsConfirmed || v.IsFirstUse:
+			t.quarantine.release(j.server.Name)
+		}
+	}
+	for _, name := range t.quarantine.names() {
+		if _, isDeclared := t.Trusted[name]; !isDeclared {
+			t.quarantine.release(name)
+		}
+	}
+	t.Quarantined = t.quarantine.names()
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ltskeeper/derive"
+	"ltskeeper/farm"
 	"ltskeeper/internal/remedy"
 	"ltskeeper/keys"
 	"ltskeeper/keys/trust"
@@ -103,7 +104,7 @@ func (k *Keeper) openRecord(readonly bool) (*trust.Store, error) {
 	}
 	store, err := open(k.farm.State.KeysPath())
 	if err == nil {
-		store.OnOrderOf(whoseOrder())
+		store.OnOrderOf(findOrderer())
 	}
 	return store, err
 }
@@ -118,4 +119,14 @@ func checkRevocations(store *trust.Store) error {
 		remedy.Advice("bring the file back from a backup"),
 		remedy.Command{"keys", "revoke", "NAME", "FINGERPRINT"},
 		remedy.Command{"keys", "revoke", "--file", "PUBLIC-KEY"})
+}
+
+// policy returns what is declared about a server's keys.
+func (k *Keeper) policy(s farm.Server) trust.Policy {
+	f := k.farm
+	return trust.Policy{
+		Name: s.Name, Names: s.Names(), Pins: s.Pins, FirstUse: f.Collect.FirstUse,
+		RetireAfter: f.Collect.RetireAfter,
+		Authorities: f.Authorities, ClientNames: append([]string{f.ListEntry(s)}, s.Aliases...),
+	}
 }

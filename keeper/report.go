@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"encoding/json"
 	"time"
 
 	"ltskeeper/farm"
@@ -37,7 +38,7 @@ type Step struct {
 	Duration time.Duration `json:"duration_ns"`
 }
 
-// A State is what a run concluded about one server.
+// A ServerState is what a run concluded about one server.
 type ServerState string
 
 const (
@@ -76,19 +77,42 @@ type Server struct {
 	Declared farm.Server `json:"-"`
 }
 
-// A Key is a host key as reports show it.
+// A Key is a host key in a report.
 type Key struct {
-	Type        string      `json:"type"`
-	Bits        int         `json:"bits,omitempty"`
-	Fingerprint string      `json:"fingerprint"`
-	Comment     string      `json:"comment,omitempty"` // Origin, as it is in the key's file
-	VouchedBy   string      `json:"vouched_by,omitempty"`
-	First       *time.Time  `json:"first,omitempty"` // when it was seen first, or came to be trusted
-	Seen        *time.Time  `json:"seen,omitempty"`  // when it was seen last
-	Gone        *time.Time  `json:"gone,omitempty"`  // since when its server lists it no more
-	Weak        string      `json:"weak,omitempty"`
-	Key         keys.Key    `json:"-"`
-	Origin      keys.Origin `json:"-"`
+	keys.Stored
+	Seen time.Time // when its server last showed it; zero if that is not known
+}
+
+// MarshalJSON renders the key with what is known of it.
+func (k Key) MarshalJSON() ([]byte, error) { return json.Marshal(k.document()) }
+
+// A keyDocument is a Key in JSON.
+type keyDocument struct {
+	Type        string    `json:"type"`
+	Bits        int       `json:"bits,omitempty"`
+	Fingerprint string    `json:"fingerprint"`
+	Comment     string    `json:"comment,omitempty"` // the origin, as it is in the key's file
+	VouchedBy   string    `json:"vouched_by,omitempty"`
+	First       time.Time `json:"first,omitzero"` // when it was seen first, or came to be trusted
+	Seen        time.Time `json:"seen,omitzero"`
+	Gone        time.Time `json:"gone,omitzero"` // since when its server lists it no more
+	Weak        string    `json:"weak,omitempty"`
+}
+
+func (k Key) document() keyDocument {
+	return keyDocument{
+		Type: k.Type, Bits: k.Bits(), Fingerprint: k.Fingerprint(), Comment: k.Origin.Comment(),
+		VouchedBy: k.Origin.VouchedBy, First: k.Origin.At, Seen: k.Seen, Gone: k.Origin.Gone, Weak: k.Caution(),
+	}
+}
+
+// newKeys returns keys for a report.
+func newKeys(list []keys.Stored) []Key {
+	var out []Key
+	for _, k := range list {
+		out = append(out, Key{Stored: k})
+	}
+	return out
 }
 
 // An AddressProblem is why one address of a server showed no keys.

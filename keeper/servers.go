@@ -1,125 +1,57 @@
 package keeper
 
 import (
-	"errors"
-	"fmt"
-	"strings"
 	"time"
 
-	"ltskeeper/keys"
-	"ltskeeper/keys/scan"
+	"ltskeeper/farm"
+	"ltskeeper/keys/trust"
 )
 
-// report is what the run says about one server.
-func (l look) report(t *record, listed map[string]bool) Server {
-	v := l.verdict
-	s := Server{
-		Name:     l.server.Name,
-		Declared: l.server,
-		State:    l.state(),
-		Decision: v.NeedsDecision,
-		Listed:   listed[l.server.Name],
-		Keys:     reportKeys(v.Trusted),
-		Added:    reportKeys(v.Added),
-		Removed:  reportKeys(v.Removed),
-
-		Certified: len(v.Certified) > 0,
-		Pending:   reportKeys(v.Pending),
-	}
-	for _, a := range l.sighting.Addresses {
-		if a.Err != nil {
-			s.Addresses = append(s.Addresses, explainSilence(a))
-			s.Unreachable = true
+// AddServer declares a server. Keys that an earlier server of that name left behind are retired: it
+// has no first use.
+func (k *Keeper) AddServer(s farm.Server) error {
+	return k.changeServers(func(store *trust.Store) error {
+		if err := k.farm.AddServer(s); err != nil {
+			return err
 		}
-	}
-	if e, in := t.quarantine.entries[s.Name]; in {
-		s.Quarantined = &e.since
-	}
-	s.Message = l.message(s)
-	return s
+		return store.Retire(s.Name, time.Now())
+	})
 }
 
-// state is the conclusion in one word.
-func (l look) state() ServerState {
-	switch v := l.verdict; {
-	case v.ShowsRevoked:
-		return Revoked
-	case v.IsSuspect:
-		return Changed
-	case v.IsConfirmed || v.IsFirstUse || len(v.Added) > 0:
-		return Trusted
-	case shown(l.sighting) && len(v.Trusted)+len(v.Certified) == 0:
-		return Pending
-	}
-	for _, a := range l.sighting.Addresses {
-		var e *scan.AddressError
-		if errors.As(a.Err, &e) && e.Kind == scan.KindThrottled {
-			return Throttled
+// RemoveServer removes a server's declaration and retires its keys.
+func (k *Keeper) RemoveServer(name string) error {
+	return k.changeServers(func(store *trust.Store) error {
+		s, err := k.farm.FindServer(name)
+		if err != nil {
+			return err
 		}
-	}
-	return Unreachable
-}
-
-func shown(s keys.Sighting) bool {
-	for _, a := range s.Addresses {
-		if len(a.Keys) > 0 {
-			return true
+		if err := k.farm.RemoveServer(s.Name); err != nil {
+			return err
 		}
-	}
-	return false
+		if err := store.Retire(s.Name, time.Now()); err != nil {
+			return err
+		}
+		q, err := loadQuarantine(k.farm.State)
+		if err != nil {
+			return err
+		}
+		q.release(s.Name)
+		seen := trust.OpenSeen(k.farm.State.Seen())
+		seen.Forget(s.Name)
+		if err := q.save(); err != nil {
+			return err
+		}
+		return seen.Save()
+	})
 }
 
-// message says in a sentence or two what is not as it should be, or "".
-func (l look) message(s Server) string {
-	var parts []string
-	if l.note != "" {
-		parts = append(parts, l.note)
-	}
-	parts = append(parts, l.verdict.Reasons...)
-	switch {
-	case s.Quarantined != nil && s.Listed:
-		parts = append(parts, "it stays in the list, because too many others are out of it already")
-	case s.Quarantined != nil:
-		parts = append(parts, fmt.Sprintf("clients are kept away from it since %s", s.Quarantined.Format(time.RFC3339)))
-	}
-	return strings.Join(parts, "; ")
-}
-
-// why is the reason that the quarantine's record gives, on one line.
-func (l look) why() string {
-	return strings.Join(strings.Fields(strings.Join(l.verdict.Reasons, "; ")), " ")
-}
-
-// explainSilence returns what went wrong with an address, without the server's name and address
-// before it.
-func explainSilence(a keys.AddressSighting) AddressProblem {
-	var e *scan.AddressError
-	if errors.As(a.Err, &e) {
-		return AddressProblem{Address: a.Address, Error: e.Err.Error(), Kind: e.Kind}
-	}
-	return AddressProblem{Address: a.Address, Error: a.Err.Error()}
-}
-
-func reportKeys(list []keys.Stored) []Key {
-	var out []Key
-	for _, k := range list {
-		out = append(out, reportKey(k))
-	}
-	return out
-}
-
-func reportKey(k keys.Stored) Key {
-	o := k.Origin
-	return Key{
-		Type: k.Type, Bits: k.Bits(), Fingerprint: k.Fingerprint(), Comment: o.Comment(),
-		VouchedBy: o.VouchedBy, First: known(o.At), Gone: known(o.Gone), Weak: k.Caution(), Key: k.Key, Origin: o,
-	}
-}
-
-// known is a time, or nil if it is not known.
-func known(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
+// changeServers changes the declared servers and the record of their keys, under the lock.
+func (k *Keeper) changeServers(change func(*trust.Store) error) error {
+	return k.RunLocked(func() error {
+		store, err := k.openStore(false)
+		if err != nil {
+			return err
+		}
+		return change(store)
+	})
 }

@@ -83,7 +83,7 @@ func (k *Keeper) Update(ctx context.Context, o UpdateOptions) (*Report, error) {
 		if err != nil {
 			return err
 		}
-		t, err := r.collect(ctx, nil)
+		t, err := r.collectKeys(ctx, nil)
 		if err != nil {
 			return err
 		}

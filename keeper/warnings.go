@@ -105,8 +105,8 @@ func (t *record) findDropped(c farm.Chroot) (warnings []error) {
 		if len(names) == 0 || len(t.ListServers(list)) == 0 {
 			continue
 		}
-		warning := fmt.Errorf("%s: LDM_SERVER of [%s] names %s, which clients do not get any more because only declared "+
-			"servers are listed", c.LTSConf, list.Section, strings.Join(names, " "))
+		warning := fmt.Errorf("%s: LDM_SERVER of [%s] names %s, which clients do not get any more because only "+
+			"declared servers are listed", c.LTSConf, list.Section, strings.Join(names, " "))
 		if slices.ContainsFunc(names, farm.IsPrimary) {
 			warning = remedy.AttachTo(warning,
 				remedy.Advice("declare `server`, which is this machine, by a name or address that clients know"))

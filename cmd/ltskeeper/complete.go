@@ -337,7 +337,7 @@ func (at *cursor) listKeys(choose func(keeper.Server) []keeper.Key) []candidate 
 	for _, s := range at.readStatus().Servers {
 		if strings.EqualFold(s.Name, at.args[0]) {
 			for _, k := range choose(s) {
-				found = append(found, candidate{k.Fingerprint, keys.ShortType(k.Type)})
+				found = append(found, candidate{k.Fingerprint(), keys.ShortType(k.Type)})
 			}
 		}
 	}

@@ -80,7 +80,7 @@ func (d reportDocument) cronKeys(p *page) []string {
 		if added+removed <= few {
 			var each []string
 			for _, k := range c.keys {
-				each = append(each, keys.ShortType(k.Type)+" "+k.Fingerprint)
+				each = append(each, keys.ShortType(k.Type)+" "+k.Fingerprint())
 			}
 			what = allOf(each)
 		}

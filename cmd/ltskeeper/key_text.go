@@ -21,19 +21,19 @@ func joinTypes(list []keeper.Key) string {
 
 // describeProvenance says how a key came to be trusted.
 func describeProvenance(k keeper.Key) string {
-	if k.Comment == "" {
+	if k.Origin.Comment() == "" {
 		return ""
 	}
-	return "(" + k.Comment + ")"
+	return "(" + k.Origin.Comment() + ")"
 }
 
 // keyRow returns the cells of a table that show a key as ssh-keygen -l does.
 func keyRow(k keeper.Key) []any {
 	bits := ""
-	if k.Bits > 0 {
-		bits = fmt.Sprint(k.Bits)
+	if k.Bits() > 0 {
+		bits = fmt.Sprint(k.Bits())
 	}
-	return []any{bits, k.Fingerprint, "(" + keys.ShortType(k.Type) + ")"}
+	return []any{bits, k.Fingerprint(), "(" + keys.ShortType(k.Type) + ")"}
 }
 
 // keyList writes a title and keys below it. It writes nothing if there are no keys.
@@ -64,7 +64,7 @@ func (p *page) comparison(indent int, s keeper.Server) {
 		{p.paint(yellow, "shown"), s.Pending},
 	} {
 		for _, k := range group.keys {
-			row := append(append([]any{group.label}, keyRow(k)...), k.Comment)
+			row := append(append([]any{group.label}, keyRow(k)...), k.Origin.Comment())
 			byType[k.Type] = append(byType[k.Type], row)
 		}
 	}

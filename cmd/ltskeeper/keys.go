@@ -136,11 +136,11 @@ func (d keysDocument) text(p *page) {
 		} {
 			for _, k := range group.keys {
 				seen := ""
-				if k.Seen != nil {
-					seen = "seen " + formatAge(p.now, *k.Seen)
+				if !k.Seen.IsZero() {
+					seen = "seen " + formatAge(p.now, k.Seen)
 				}
 				row := append([]any{group.label}, keyRow(k)...)
-				t.add(append(row, seen, k.Comment, p.paint(yellow, k.Weak))...)
+				t.add(append(row, seen, k.Origin.Comment(), p.paint(yellow, k.Caution()))...)
 			}
 		}
 		p.table(2, t)
@@ -182,9 +182,9 @@ func (t *tool) keysAccept(ctx *cli.Context, k *keeper.Keeper) error {
 // checkAcceptable refuses keys that cannot be accepted together, and says what to do instead.
 func (t *tool) checkAcceptable(f *farm.Farm, s keeper.Server, chosen []keeper.Key) error {
 	for _, k := range chosen {
-		if len(s.Declared.Pins) > 0 && !slices.Contains(s.Declared.Pins, k.Fingerprint) {
+		if len(s.Declared.Pins) > 0 && !slices.Contains(s.Declared.Pins, k.Fingerprint()) {
 			return usagef("%s has pins, and %s is none of them; if it is right, add it to the pins in %s",
-				s.Name, k.Fingerprint, f.ServerPath(s.Name))
+				s.Name, k.Fingerprint(), f.ServerPath(s.Name))
 		}
 	}
 	if hasTwoOfOneType(chosen) {
@@ -215,7 +215,7 @@ func (t *tool) choosePending(k *keeper.Keeper, args []string) (s keeper.Server, 
 	}
 	known := slices.Concat(s.Pending, s.Rejected)
 	for _, fingerprint := range args[1:] {
-		i := slices.IndexFunc(known, func(k keeper.Key) bool { return k.Fingerprint == fingerprint })
+		i := slices.IndexFunc(known, func(k keeper.Key) bool { return k.Fingerprint() == fingerprint })
 		if i < 0 {
 			return s, nil, usagef("%s has no waiting key %s; what it has: %s",
 				s.Name, fingerprint, t.commandLine("keys list", s.Name))
@@ -230,7 +230,7 @@ func sameTypes(keys, others []keeper.Key) []keeper.Key {
 	var same []keeper.Key
 	for _, k := range keys {
 		if slices.ContainsFunc(others, func(o keeper.Key) bool {
-			return o.Type == k.Type && o.Fingerprint != k.Fingerprint
+			return o.Type == k.Type && !o.Equal(k.Key)
 		}) {
 			same = append(same, k)
 		}

@@ -121,7 +121,7 @@ func (d importDocument) text(p *page) {
 		p.printf("  If they are right: %s\n", p.commandLine("keys accept "+d.Server, listFingerprints(d.Conflicts)...))
 	}
 	for _, r := range d.Refused {
-		p.printf("Refused: %s %s: %s\n", keys.ShortType(r.Key.Type), r.Fingerprint, r.Reason)
+		p.printf("Refused: %s %s: %s\n", keys.ShortType(r.Key.Type), r.Fingerprint(), r.Reason)
 	}
 	if p.quiet {
 		return

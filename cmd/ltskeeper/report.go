@@ -102,10 +102,10 @@ func (d reportDocument) changes(p *page) {
 	var t rows
 	for _, s := range d.Servers {
 		for _, k := range s.Added {
-			t.add(s.Name, trusts+" "+keys.ShortType(k.Type), k.Fingerprint, describeProvenance(k))
+			t.add(s.Name, trusts+" "+keys.ShortType(k.Type), k.Fingerprint(), describeProvenance(k))
 		}
 		for _, k := range s.Removed {
-			t.add(s.Name, retires+" "+keys.ShortType(k.Type), k.Fingerprint)
+			t.add(s.Name, retires+" "+keys.ShortType(k.Type), k.Fingerprint())
 		}
 	}
 	if len(t) > 3*screenful && !p.verbose {

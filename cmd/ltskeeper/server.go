@@ -196,7 +196,7 @@ func hasTwoOfOneType(shown []keeper.Key) bool {
 func listFingerprints(shown []keeper.Key) []string {
 	var all []string
 	for _, k := range shown {
-		all = append(all, k.Fingerprint)
+		all = append(all, k.Fingerprint())
 	}
 	return all
 }

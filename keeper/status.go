@@ -42,7 +42,7 @@ func (k *Keeper) ReadStatus() (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	revoked, err := revokedOf(store)
+	revoked, err := findRevokedByServer(store)
 	if err != nil {
 		return nil, err
 	}
@@ -53,10 +53,10 @@ func (k *Keeper) ReadStatus() (*Status, error) {
 	}
 	seen, listed := trust.OpenSeen(f.State.Seen()), t.listedByDefault()
 	for _, s := range f.Servers {
-		server := t.onRecord(s, seen, listed)
-		server.Revoked = reportKeys(revoked[s.Name])
+		server := t.describeServer(s, seen, listed)
+		server.Revoked = newKeys(revoked[s.Name])
 		server.Strays = strays[s.Name]
-		server.Expires = known(t.expires[s.Name])
+		server.Expires = optionalTime(t.expires[s.Name])
 		if err := t.unreadable[s.Name]; err != nil {
 			server.State, server.Message, server.Decision = Unreadable, err.Error(), true
 		}
@@ -75,8 +75,8 @@ func (k *Keeper) ReadStatus() (*Status, error) {
 	return &status, nil
 }
 
-// revokedOf finds out from the log which servers had keys that are revoked now.
-func revokedOf(store *trust.Store) (map[string][]keys.Stored, error) {
+// findRevokedByServer finds out from the log which servers had keys that are revoked now.
+func findRevokedByServer(store *trust.Store) (map[string][]keys.Stored, error) {
 	revoked := store.Revoked()
 	if len(revoked) == 0 {
 		return nil, nil
@@ -96,14 +96,14 @@ func revokedOf(store *trust.Store) (map[string][]keys.Stored, error) {
 	return had, err
 }
 
-// onRecord is what is known of one server.
-func (t *record) onRecord(s farm.Server, seen *trust.Seen, listed map[string]bool) Server {
+// describeServer returns what is known of one server.
+func (t *record) describeServer(s farm.Server, seen *trust.Seen, listed map[string]bool) Server {
 	server := Server{Name: s.Name, Declared: s, State: Unscanned, Listed: listed[s.Name],
 		Certified: t.Certified[s.Name]}
 	withTimes := func(list []keys.Stored) []Key {
-		out := reportKeys(list)
+		out := newKeys(list)
 		for i, k := range list {
-			out[i].Seen = known(seen.Last(s.Name, k.Key))
+			out[i].Seen = seen.Last(s.Name, k.Key)
 		}
 		return out
 	}
@@ -134,19 +134,19 @@ func (t *record) onRecord(s farm.Server, seen *trust.Seen, listed map[string]boo
 	for _, k := range pending {
 		server.Decision = server.Decision || trust.IsUndecided(k, t.Trusted[s.Name], t.Certified[s.Name])
 	}
-	server.Seen = latest(seen, s.Name, slices.Concat(t.Trusted[s.Name], certs))
+	server.Seen = findLastSeen(seen, s.Name, slices.Concat(t.Trusted[s.Name], certs))
 	return server
 }
 
-// latest is when a server last showed one of these, nil if never.
-func latest(seen *trust.Seen, server string, list []keys.Stored) *time.Time {
+// findLastSeen returns when a server last showed one of these, nil if never.
+func findLastSeen(seen *trust.Seen, server string, list []keys.Stored) *time.Time {
 	var last time.Time
 	for _, k := range list {
 		if at := seen.Last(server, k.Key); at.After(last) {
 			last = at
 		}
 	}
-	return known(last)
+	return optionalTime(last)
 }
 
 // readImageStatus finds out what there is of an image.

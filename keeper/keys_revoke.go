@@ -53,8 +53,8 @@ func (k *Keeper) RevokeKeys(o RevokeOptions) (*Revocation, error) {
 	before := keys.PlainKeys(store.Revoked())
 	already := func(k keys.Stored) bool { return slices.ContainsFunc(before, k.Equal) }
 	r := &Revocation{
-		Keys:      reportKeys(slices.DeleteFunc(slices.Clone(meant), already)),
-		Offspring: reportKeys(slices.DeleteFunc(slices.Clone(offspring), already)),
+		Keys:      newKeys(slices.DeleteFunc(slices.Clone(meant), already)),
+		Offspring: newKeys(slices.DeleteFunc(slices.Clone(offspring), already)),
 		Spared:    o.SpareOffspring,
 	}
 	if o.DryRun {
@@ -77,8 +77,8 @@ func (k *Keeper) ReadLog() (entries []trust.Entry, unreadable []int, err error) 
 	return store.Log()
 }
 
-// whoseOrder is who had this program run: under sudo, who called that.
-func whoseOrder() string {
+// findOrderer returns who had this program run: under sudo, who called that.
+func findOrderer() string {
 	if name := os.Getenv("SUDO_USER"); name != "" {
 		return name
 	}

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"encoding/json"
 	"time"
 
 	"ltskeeper/farm"
@@ -21,7 +22,15 @@ type Import struct {
 // A Refused key is one that cannot be trusted.
 type Refused struct {
 	Key
-	Reason string `json:"reason"`
+	Reason string
+}
+
+// MarshalJSON renders the key with the reason.
+func (r Refused) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		keyDocument
+		Reason string `json:"reason"`
+	}{r.document(), r.Reason})
 }
 
 // ImportKeys trusts the keys that lines say a server has, as far as they replace none.
@@ -37,10 +46,10 @@ func (k *Keeper) ImportKeys(server string, lines []keys.Line) (done *Import, err
 			}
 		}
 		imported, err := store.Import(k.policy(s), offered, time.Now())
-		done.New, done.Known, done.Conflicts = reportKeys(imported.New), reportKeys(imported.Known),
-			reportKeys(imported.Conflicts)
+		done.New, done.Known, done.Conflicts = newKeys(imported.New), newKeys(imported.Known),
+			newKeys(imported.Conflicts)
 		for _, r := range imported.Refused {
-			done.Refused = append(done.Refused, Refused{reportKey(r.Stored), r.Err.Error()})
+			done.Refused = append(done.Refused, Refused{Key{Stored: r.Stored}, r.Err.Error()})
 		}
 		return err
 	})

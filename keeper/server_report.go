@@ -1,0 +1,105 @@
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"ltskeeper/keys"
+	"ltskeeper/keys/scan"
+)
+
+// report returns what the run says about one server.
+func (j judgement) report(t *record, listed map[string]bool) Server {
+	v := j.verdict
+	s := Server{
+		Name:     j.server.Name,
+		Declared: j.server,
+		State:    j.state(),
+		Decision: v.NeedsDecision,
+		Listed:   listed[j.server.Name],
+		Keys:     newKeys(v.Trusted),
+		Added:    newKeys(v.Added),
+		Removed:  newKeys(v.Removed),
+
+		Certified: len(v.Certified) > 0,
+		Pending:   newKeys(v.Pending),
+	}
+	for _, a := range j.sighting.Addresses {
+		if a.Err != nil {
+			s.Addresses = append(s.Addresses, describeSilence(a))
+			s.Unreachable = true
+		}
+	}
+	if e, in := t.quarantine.entries[s.Name]; in {
+		s.Quarantined = &e.since
+	}
+	s.Message = j.message(s)
+	return s
+}
+
+// state is the conclusion in one word.
+func (j judgement) state() ServerState {
+	switch v := j.verdict; {
+	case v.ShowsRevoked:
+		return Revoked
+	case v.IsSuspect:
+		return Changed
+	case v.IsConfirmed || v.IsFirstUse || len(v.Added) > 0:
+		return Trusted
+	case hasKeys(j.sighting) && len(v.Trusted)+len(v.Certified) == 0:
+		return Pending
+	}
+	for _, a := range j.sighting.Addresses {
+		var e *scan.AddressError
+		if errors.As(a.Err, &e) && e.Kind == scan.KindThrottled {
+			return Throttled
+		}
+	}
+	return Unreachable
+}
+
+// hasKeys reports whether an address showed a key.
+func hasKeys(s keys.Sighting) bool {
+	for _, a := range s.Addresses {
+		if len(a.Keys) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// message says in a sentence or two what is not as it should be, or "".
+func (j judgement) message(s Server) string {
+	var parts []string
+	if j.note != "" {
+		parts = append(parts, j.note)
+	}
+	parts = append(parts, j.verdict.Reasons...)
+	switch {
+	case s.Quarantined != nil && s.Listed:
+		parts = append(parts, "it stays in the list, because too many others are out of it already")
+	case s.Quarantined != nil:
+		parts = append(parts, fmt.Sprintf("clients are kept away from it since %s", s.Quarantined.Format(time.RFC3339)))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// describeSilence returns what went wrong with an address, without the server's name and address
+// before it.
+func describeSilence(a keys.AddressSighting) AddressProblem {
+	var e *scan.AddressError
+	if errors.As(a.Err, &e) {
+		return AddressProblem{Address: a.Address, Error: e.Err.Error(), Kind: e.Kind}
+	}
+	return AddressProblem{Address: a.Address, Error: a.Err.Error()}
+}
+
+// optionalTime returns a time, or nil if it is not known.
+func optionalTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
