@@ -75,8 +75,7 @@ func (t *tool) keysImport(ctx *cli.Context, k *keeper.Keeper) error {
 
 const maxImport = 8 << 20 // bytes; 10,000 servers with three keys each are some 4 MB
 
-// readKeyFiles reads a file, or all public keys in a folder. readKeyFiles reads a file that a
-// person named, or all *.pub in a folder.
+// readKeyFiles reads a file that a person named, or all *.pub in a folder.
 func readKeyFiles(ctx context.Context, path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {

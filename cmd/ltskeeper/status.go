@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 
 	"ltskeeper/keeper"
 	"ltskeeper/ldm"
@@ -134,8 +133,7 @@ func (p *page) images(images []keeper.ImageStatus) {
 		row := []any{i.Chroot, "none", "-", "-", "-", i.Path}
 		for _, g := range i.Generations {
 			if g.Current {
-				row = []any{i.Chroot, fmt.Sprint(g.Number), formatAge(p.now, g.Time), formatSize(g.Size),
-					cmp.Or(g.Kernel, "-"),
+				row = []any{i.Chroot, g.Number, formatAge(p.now, g.Time), formatSize(g.Size), cmp.Or(g.Kernel, "-"),
 					i.Path}
 			}
 		}
