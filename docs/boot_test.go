@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ltskeeper/internal/testkit/machine"
+	"ltskeeper/internal/testkit/pages"
 )
 
 var boot = flag.Bool("boot", false, "boot a client without a disk from what the tutorial made; takes minutes, and qemu")
@@ -20,19 +21,18 @@ func TestBoot(t *testing.T) {
 	if !*boot {
 		t.Skip("make boot does it")
 	}
-	machine.Needed(t)
-	f := newFarm(t)
-	for _, p := range pages(t) {
-		if p.path == "tutorial.md" {
-			f.tell(p)
+	f := pages.NewFarm(t, pages.Options{})
+	for _, p := range readPages(t) {
+		if p.Path == "tutorial.md" {
+			f.Tell(p)
 		}
 	}
-	if t.Failed() || f.kept == nil {
+	if t.Failed() || !f.HasKept() {
 		t.FailNow()
 	}
-	f.off()
-	f = f.again(t)
-	primary := f.on("primary")
+	f.PullPlugs()
+	f = f.BootAgain(t)
+	primary := f.On("primary")
 	serveNFS(primary)
 	primary.Write("/etc/ltsp/ltsp.conf",
 		"["+machine.MAC(20)+"]\nHOSTNAME=client20\nMENU_TIMEOUT=-1\nKERNEL_PARAMETERS=console=ttyS0\n", 0o660)
@@ -41,7 +41,7 @@ func TestBoot(t *testing.T) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
-	client := f.network.BootDiskless(t, 20)
+	client := f.Network.BootDiskless(t, 20)
 	client.Expect(ctx, `client20 login: $`)
 	t.Logf("a client without a disk booted in %.0f s", time.Since(began).Seconds())
 
@@ -57,7 +57,7 @@ func TestBoot(t *testing.T) {
 	client.Expect(ctx, `\napp01\r?\n`)
 	client.Expect(ctx, `alice@client20:~\$ $`)
 
-	f.on("app02").MustRun("rm /etc/ssh/ssh_host_*; ssh-keygen -A; systemctl restart ssh")
+	f.On("app02").MustRun("rm /etc/ssh/ssh_host_*; ssh-keygen -A; systemctl restart ssh")
 	client.Type("ssh app02 hostname\n")
 	client.Expect(ctx, `Host key verification failed`)
 	client.Expect(ctx, `alice@client20:~\$ $`)

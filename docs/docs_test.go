@@ -2,48 +2,16 @@
 // and in the pages of this folder is run, on machines of its own, and what the page shows is
 // compared with what is printed today.
 //
-// How a page is written:
+// Package internal/testkit/pages does that, and says how a page is written. A block of the manual
+// pages in man that is of kind sh has commands, and each of them is typed in one of these pages. So
+// is every command and option of ltskeeper that a sentence names.
 //
-//	```console             commands and what they print, on machines that a test boots:
-//	# ltskeeper status       as root on the primary
-//	app01# sshd -T           as root on another machine
-//	alice@client$ ssh app01  as a user on a client, which is the published image
-//	> more                   goes on with the line before, as a shell shows it
-//	...                      stands for any lines
-//	(exit code 3)            ends what a command prints that does not end with 0
-//	Go on? (yes/no) yes      what follows the question is typed, and the command has a terminal; so it has for a password, and
-//	                         for the table of ldmselect, where Enter is pressed
-//
-//	```make                a line is a call of make, whose targets and variables there have to be
-//	```demo                what make demo prints, or a part of it
-//	```toml                a whole ltskeeper.toml, or a part of one; with "toml servers.d/app01.toml" that file:
-//	                       ltskeeper takes it
-//	```text                anything but commands
-//
-// The manual pages in man have their commands in blocks of kind sh, and each of them is typed in one of these pages.
-//
-// A block that stands in none of these is a mistake, if it has a command in it; so is, in a sentence, a command or option of
-// ltskeeper that no page types.
-//
-// Comments say the rest, and readers do not see them:
-//
-//	<!-- starts: bare -->  the page begins on machines that have nothing yet
-//	<!-- farm: here -->    what stands now is the farm of all other pages
-//	<!-- starts: farm -->  the page begins with that farm
-//	<!-- run: ... -->      lines as in a console block, run unseen: what happens to the farm, not what the reader types
-//	<!-- boot: client -->  a client fetches the image that is current now; "client from primary2": from there
-//
-// How long something took, and when it was, counts for nothing in the comparison: it depends on the machine. What depends on
-// the packages of the day has to be about right, and the same throughout a page: a size is of today's magnitude; a kernel, or
-// a number of files, stands for one of today's for as long as a page lasts, and so does a fingerprint or key, in what is printed
-// as in what is typed. `go test ./docs -update` writes what is printed today into the pages, and sizes to the last digit.
-//
-// The machines are Debian 12. To type all of it on Debian 13, with clients of Debian 13:
-//
-//	export XDG_CACHE_HOME=/var/cache/debian13 LTSKEEPER_DEBIAN=trixie CI=true; scripts/need test && go test ./docs
+// `go test ./docs -update` writes what is printed today into the pages, and sizes to the last
+// digit.
 package docs
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"io/fs"
@@ -51,17 +19,23 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/testkit"
+	"ltskeeper/internal/testkit/pages"
+	"ltskeeper/internal/testkit/programs"
 )
 
 var update = flag.Bool("update", false, "write what commands print today into the pages")
 
-// pages reads README.md and every page of this folder, but for the man pages, which have a test of their own.
-func pages(t *testing.T) []*page {
+func TestMain(m *testing.M) { os.Exit(programs.Main(m)) }
+
+// readPages reads README.md and every page of this folder, but for the man pages, which have a test
+// of their own.
+func readPages(t *testing.T) (all []*pages.Page) {
 	t.Helper()
 	paths := []string{"../README.md"}
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
@@ -78,20 +52,15 @@ func pages(t *testing.T) []*page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var pages []*page
 	for _, path := range paths {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := parse(path, string(data))
+		p, err := pages.Parse(path, testkit.ReadFile(t, path))
 		if err != nil {
 			t.Error(err)
 			continue
 		}
-		pages = append(pages, p)
+		all = append(all, p)
 	}
-	return pages
+	return all
 }
 
 // call is ltskeeper in what is typed.
@@ -99,13 +68,13 @@ var call = regexp.MustCompile(`\bltskeeper ([^|;&]*)`)
 
 // Every page can be followed: no block has a command that no test runs.
 func TestPagesAreWhole(t *testing.T) {
-	commands := commandsOfLtskeeper(t)
-	all := pages(t)
+	commands := listCommands(t)
+	all := readPages(t)
 	typed := map[string]bool{} // such as "keys list", "keys list --json"
 	for _, p := range all {
-		for _, s := range p.steps {
-			for _, m := range call.FindAllStringSubmatch(s.command, -1) {
-				command, options := split(commands, m[1])
+		for _, s := range p.Steps {
+			for _, m := range call.FindAllStringSubmatch(s.Command, -1) {
+				command, options := splitCall(commands, m[1])
 				typed[command] = true
 				for _, o := range options {
 					typed[command+" "+o] = true
@@ -114,24 +83,24 @@ func TestPagesAreWhole(t *testing.T) {
 		}
 	}
 	for _, p := range all {
-		for _, c := range p.inline {
-			if !known(commands, c.text) {
-				t.Errorf("%s:%d: there is no command %q", p.path, c.line, c.text)
+		for _, c := range p.Inline {
+			if !isKnown(commands, c.Text) {
+				t.Errorf("%s:%d: there is no command %q", p.Path, c.Line, c.Text)
 			}
-			command, options := split(commands, strings.TrimPrefix(c.text, "ltskeeper"))
+			command, options := splitCall(commands, strings.TrimPrefix(c.Text, "ltskeeper"))
 			for _, o := range append(options, "") {
 				if what := strings.TrimSpace(command + " " + o); command != "" && !typed[what] {
-					t.Errorf("%s:%d: no page types ltskeeper %s", p.path, c.line, what)
+					t.Errorf("%s:%d: no page types ltskeeper %s", p.Path, c.Line, what)
 				}
 			}
 		}
-		if p.starts == "" && len(p.steps) > 0 {
-			t.Errorf("%s:%d: the page has commands, and does not say where it starts", p.path, p.steps[0].line)
+		if p.Starts == "" && len(p.Steps) > 0 {
+			t.Errorf("%s:%d: the page has commands, and does not say where it starts", p.Path, p.Steps[0].Line)
 		}
-		for _, l := range p.links {
-			target := filepath.Join(filepath.Dir(p.path), l.text)
+		for _, l := range p.Links {
+			target := filepath.Join(filepath.Dir(p.Path), l.Text)
 			if _, err := os.Stat(target); errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("%s:%d: there is no %s", p.path, l.line, l.text)
+				t.Errorf("%s:%d: there is no %s", p.Path, l.Line, l.Text)
 			}
 		}
 	}
@@ -139,25 +108,15 @@ func TestPagesAreWhole(t *testing.T) {
 
 // Every declaration in the pages is one that ltskeeper takes.
 func TestDeclarations(t *testing.T) {
-	for _, p := range pages(t) {
-		for _, d := range p.declarations {
+	for _, p := range readPages(t) {
+		for _, d := range p.Declarations {
 			dir := t.TempDir()
-			name := d.name
-			if name == "" {
-				name = "ltskeeper.toml"
-			}
-			files := map[string]string{"ltskeeper.toml": "", name: d.text}
+			files := map[string]string{"ltskeeper.toml": "", cmp.Or(d.Name, "ltskeeper.toml"): d.Text}
 			for file, text := range files {
-				path := filepath.Join(dir, file)
-				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-					t.Fatal(err)
-				}
+				testkit.WriteFile(t, filepath.Join(dir, file), text, 0o644)
 			}
 			if _, err := farm.Load(filepath.Join(dir, "ltskeeper.toml")); err != nil {
-				t.Errorf("%s:%d: %v", p.path, d.line, err)
+				t.Errorf("%s:%d: %v", p.Path, d.Line, err)
 			}
 		}
 	}
@@ -165,21 +124,18 @@ func TestDeclarations(t *testing.T) {
 
 // Every call of make names targets that there are.
 func TestMake(t *testing.T) {
-	for _, p := range pages(t) {
-		for _, c := range p.makes {
-			words := strings.Fields(strings.TrimPrefix(c.text, "sudo "))
+	makefile := testkit.ReadFile(t, "../Makefile")
+	for _, p := range readPages(t) {
+		for _, c := range p.Makes {
+			words := strings.Fields(strings.TrimPrefix(c.Text, "sudo "))
 			args := append([]string{"--dry-run", "--directory", ".."}, words[1:]...)
 			if out, err := exec.Command("make", args...).CombinedOutput(); err != nil {
-				t.Errorf("%s:%d: %s: %v\n%s", p.path, c.line, c.text, err, out)
-			}
-			makefile, err := os.ReadFile("../Makefile")
-			if err != nil {
-				t.Fatal(err)
+				t.Errorf("%s:%d: %s: %v\n%s", p.Path, c.Line, c.Text, err, out)
 			}
 			for _, w := range words[1:] {
 				name, _, variable := strings.Cut(w, "=")
-				if variable && !regexp.MustCompile(`\b`+name+`\b`).Match(makefile) {
-					t.Errorf("%s:%d: nothing in the Makefile reads %s", p.path, c.line, name)
+				if variable && !regexp.MustCompile(`\b`+name+`\b`).MatchString(makefile) {
+					t.Errorf("%s:%d: nothing in the Makefile reads %s", p.Path, c.Line, name)
 				}
 			}
 		}
@@ -189,12 +145,8 @@ func TestMake(t *testing.T) {
 // What the pages show of make demo is what it prints. It does not need root.
 func TestDemo(t *testing.T) {
 	dir := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", dir+"/bin/", "../cmd/ltskeeper").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if err := os.CopyFS(dir+"/demo", os.DirFS("../demo")); err != nil {
-		t.Fatal(err)
-	}
+	programs.Build(t, dir+"/bin", "ltskeeper")
+	testkit.Must(t, os.CopyFS(dir+"/demo", os.DirFS("../demo")))
 	testkit.NeedPrograms(t, "busybox", "sshd", "ssh", "unsquashfs")
 	run := exec.Command(dir + "/demo/run")
 	if os.Geteuid() == 0 { // beside other demos, each with the same ports
@@ -206,11 +158,11 @@ func TestDemo(t *testing.T) {
 	}
 	printed := strings.Split(strings.TrimSuffix(strings.ReplaceAll(string(out), "\r", ""), "\n"), "\n")
 	shown := 0
-	for _, p := range pages(t) {
-		for _, d := range p.demos {
+	for _, p := range readPages(t) {
+		for _, d := range p.Demos {
 			shown++
-			if why := newPairing().differ(d.lines, printed); why != "" {
-				t.Errorf("%s:%d: %s; all of it:\n%s", p.path, d.line, why, out)
+			if why := pages.NewComparison().FindDifference(d.Lines, printed); why != "" {
+				t.Errorf("%s:%d: %s; all of it:\n%s", p.Path, d.Line, why, out)
 			}
 		}
 	}
@@ -219,10 +171,39 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// commandsOfLtskeeper asks ltskeeper for its commands, such as "keys list".
-func commandsOfLtskeeper(t *testing.T) []string {
+// Every command of every page does what the page shows. The tutorial sets a farm up, and each other
+// page begins on machines that go on where those of the tutorial stood then.
+func TestPages(t *testing.T) {
+	all := slices.DeleteFunc(readPages(t), func(p *pages.Page) bool { return len(p.Steps) == 0 })
+	f := pages.NewFarm(t, pages.Options{Update: *update})
+	for _, p := range all {
+		if p.Starts == "bare" {
+			f.Tell(p)
+		}
+	}
+	if t.Failed() || !f.HasKept() {
+		t.Fatal("the other pages need the farm")
+	}
+	f.PullPlugs()
+	// So many at the same time, however many processors: the kernel limits what systemds there may
+	// be.
+	farms := make(chan struct{}, 2)
+	for _, p := range all {
+		if p.Starts == "farm" {
+			t.Run(strings.TrimSuffix(strings.TrimPrefix(p.Path, "../"), ".md"), func(t *testing.T) {
+				t.Parallel()
+				farms <- struct{}{}
+				t.Cleanup(func() { <-farms })
+				f.BootAgain(t).Tell(p)
+			})
+		}
+	}
+}
+
+// listCommands asks ltskeeper for its commands, such as "keys list".
+func listCommands(t *testing.T) []string {
 	t.Helper()
-	_, list, _ := strings.Cut(help(t), "\nCommands:\n")
+	_, list, _ := strings.Cut(printHelp(t), "\nCommands:\n")
 	list, _, _ = strings.Cut(list, "\n\n")
 	var commands []string
 	for line := range strings.Lines(list) {
@@ -235,17 +216,15 @@ func commandsOfLtskeeper(t *testing.T) []string {
 	return commands
 }
 
-func help(t *testing.T) string {
+// printHelp returns what ltskeeper --help prints.
+func printHelp(t *testing.T) string {
 	t.Helper()
-	out, err := exec.Command("go", "run", "../cmd/ltskeeper", "--help").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(out)
+	return testkit.Run(t, programs.Path(t, "ltskeeper"), "--help")
 }
 
-// split parts what follows "ltskeeper" into the command, or "" where it is none, and its options without their values.
-func split(commands []string, line string) (command string, options []string) {
+// splitCall splits what follows "ltskeeper" into the command, or "" if it is not one, and its
+// options without their values.
+func splitCall(commands []string, line string) (command string, options []string) {
 	for _, c := range commands {
 		if len(c) > len(command) && strings.HasPrefix(strings.TrimSpace(line)+" ", c+" ") {
 			command = c
@@ -259,8 +238,9 @@ func split(commands []string, line string) (command string, options []string) {
 	return command, options
 }
 
-// known says whether a line that begins with "ltskeeper" names a command, a group of commands, or none at all.
-func known(commands []string, line string) bool {
+// isKnown reports whether a line that begins with "ltskeeper" names a command, a group of commands,
+// or neither.
+func isKnown(commands []string, line string) bool {
 	line = strings.TrimPrefix(line, "ltskeeper")
 	words := strings.Fields(line)
 	for len(words) > 0 && (strings.HasPrefix(words[0], "-") || strings.ToUpper(words[0]) == words[0]) {
@@ -270,7 +250,8 @@ func known(commands []string, line string) bool {
 		return true
 	}
 	for _, c := range commands {
-		if c == words[0] || len(words) > 1 && c == words[0]+" "+words[1] || len(words) == 1 && strings.HasPrefix(c, words[0]+" ") {
+		if c == words[0] || len(words) > 1 && c == words[0]+" "+words[1] ||
+			len(words) == 1 && strings.HasPrefix(c, words[0]+" ") {
 			return true
 		}
 	}

@@ -7,7 +7,6 @@ var unfinished = []string{
 	"cmd/get_hosts",
 	"cmd/ldminfod",
 	"cmd/ldmselect",
-	"docs",
 	"doctor",
 	"internal/remedy",
 	"internal/state",

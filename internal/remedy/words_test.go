@@ -18,8 +18,7 @@ var faces = []string{"cmd"}
 
 // forTests holds what only tests, and scripts around them, import.
 var forTests = []string{
-	"internal/testkit/machine", "internal/testkit/manual", "internal/testkit/sshdtest", "internal/testkit/disktest",
-	"testscripts", "scripts", "demo", "bench", "docs",
+	"internal/testkit", "testscripts", "scripts", "demo", "bench", "docs",
 }
 
 // writers name the program in the comments of the files that they write.

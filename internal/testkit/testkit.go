@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -99,4 +100,10 @@ func ReadFile(t testing.TB, path string) string {
 // Cached returns the path of something that scripts/need makes once.
 func Cached(name string) string {
 	return filepath.Join(cmp.Or(os.Getenv("XDG_CACHE_HOME"), "/var/cache"), "ltskeeper", name)
+}
+
+// Root returns this module's folder.
+func Root() string {
+	_, here, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(here), "../..")
 }

@@ -8,10 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"ltskeeper/internal/testkit"
 )
 
 // A Page is the Markdown of a manual page.
@@ -24,7 +25,7 @@ type Page struct {
 // Read reads a page, like "get_hosts.1".
 func Read(t *testing.T, name string) *Page {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root(), "docs/man", name+".md"))
+	text, err := os.ReadFile(filepath.Join(testkit.Root(), "docs/man", name+".md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,12 +41,6 @@ func (p *Page) Section(heading string) string {
 	}
 	text, _, _ = strings.Cut(text, "\n## ")
 	return text
-}
-
-// root is the project's folder.
-func root() string {
-	_, here, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(here), "../../..")
 }
 
 var term = regexp.MustCompile(`(?m)^\*\*([^*]+(?:\*\*, \*\*[^*]+)*)\*\*(.*)\n: ((?:.+\n)+)`)
@@ -115,7 +110,7 @@ func Completions(t *testing.T, program string, flags *flag.FlagSet, commands ...
 		program + ".fish": `-[la] ([a-z-]+)`,
 		"_" + program:     `(?:'--|[( ])([a-z-]+[a-z])(?:=-)?(?:\[|\\:)`,
 	} {
-		text, err := os.ReadFile(filepath.Join(root(), "dist/completions", file))
+		text, err := os.ReadFile(filepath.Join(testkit.Root(), "dist/completions", file))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"ltskeeper/internal/testkit"
 )
 
 // Build builds commands, by their folders below cmd, into a folder, static as they are shipped.
@@ -64,12 +66,8 @@ func Main(m *testing.M) int {
 
 func lookAtSources(t testing.TB) {
 	t.Helper()
-	mod, err := exec.Command("go", "env", "GOMOD").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := filepath.Dir(strings.TrimSpace(string(mod)))
-	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	root := testkit.Root()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || path == root {
 			return err
 		}

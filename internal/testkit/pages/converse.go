@@ -1,12 +1,11 @@
-package docs
+package pages
 
 import (
 	"bytes"
+	"errors"
 	"os/exec"
 	"regexp"
-	"slices"
 	"sync"
-	"testing"
 	"time"
 )
 
@@ -16,9 +15,9 @@ var question = regexp.MustCompile(`(?i)(?:\(yes/no(?:/\[fingerprint\])?\)\?? (\w
 // table is what ldmselect's table begins with, in which somebody presses Enter.
 const table = "Which server do you want to work on?"
 
-// typing is what somebody types who sees these lines on a terminal. The users of all pages have the
-// same password.
-func typing(output []string) []string {
+// listAnswers returns what somebody types who sees these lines on a terminal. The users of all
+// pages have the same password.
+func listAnswers(output []string) []string {
 	var types []string
 	for _, line := range output {
 		if line == table {
@@ -87,25 +86,8 @@ func converse(cmd *exec.Cmd, types []string) (string, error) {
 	}
 }
 
-var errStuck = stuck{}
-
-type stuck struct{}
-
-func (stuck) Error() string { return "it waits for an answer that the page does not have" }
+var errStuck = errors.New("it waits for an answer that the page does not have")
 
 type writer func([]byte) (int, error)
 
 func (w writer) Write(p []byte) (int, error) { return w(p) }
-
-func TestConverse(t *testing.T) {
-	if got := typing([]string{"a", "Right? (yes/no) yes", "alice@app01's password:", "no", table}); !slices.Equal(got,
-		[]string{"yes", "secret", ""}) {
-		t.Errorf("types %q", got)
-	}
-	cmd := exec.Command("script", "--quiet", "--return", "--command",
-		`printf 'Right? (yes/no) '; read a; echo "$a it is"; exit 3`, "/dev/null")
-	out, err := converse(cmd, []string{"no"})
-	if out != "Right? (yes/no) no\r\nno it is\r\n" || err == nil || err.Error() != "exit status 3" {
-		t.Errorf("printed %q, %v", out, err)
-	}
-}
