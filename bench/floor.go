@@ -28,7 +28,7 @@ func (b *bench) floor() contender {
 		if err := statAll(b.images.copy); err != nil {
 			return measure{}, err
 		}
-		if err := copyChecked(ctx, from, to); err != nil {
+		if err := copyWithSums(ctx, from, to); err != nil {
 			return measure{}, err
 		}
 		size, err := syncFile(to)
@@ -46,9 +46,9 @@ func statAll(dir string) error {
 	})
 }
 
-// copyChecked copies a file with two goroutines, a megabyte at a time, and takes the CRC-32C of
+// copyWithSums copies a file with two goroutines, a megabyte at a time, and takes the CRC-32C of
 // each.
-func copyChecked(ctx context.Context, from, to string) error {
+func copyWithSums(ctx context.Context, from, to string) error {
 	const piece = 1 << 20
 	in, err := os.Open(from)
 	if err != nil {

@@ -21,43 +21,45 @@ type images struct {
 // zstd3 is the compression of mksquashfs that is as fast as ltskeeper's.
 var zstd3 = []string{"zstd", "-Xcompression-level", "3"}
 
-// cleanZstd compares a build from nothing with mksquashfs at the level that is as fast.
-func (b *bench) cleanZstd(ctx context.Context) error {
-	title("Image the whole tree with zstd: %s", b.tree)
-	best, err := compare(ctx, b.pairs, []string{b.tree}, b.mksquashfs(b.tree, zstd3...), b.buildClean(b.tree, "zstd"))
+// measureZstd compares a build from nothing with mksquashfs at the level that is as fast.
+func (b *bench) measureZstd(ctx context.Context) error {
+	printTitle("Image the whole tree with zstd: %s", b.tree)
+	best, err := runContenders(ctx, b.pairs, []string{b.tree}, b.mksquashfs(b.tree, zstd3...),
+		b.buildClean(b.tree, "zstd"))
 	if err != nil {
 		return err
 	}
 	peer, ours := best[0], best[1]
-	atMost("times as long as mksquashfs -comp zstd, level 3", ratio(ours.wall, peer.wall), 1.25)
-	atMost("times its size", float64(ours.size)/float64(peer.size), 1.02)
-	atMost("MB of memory", float64(ours.peak)/1e6, 300)
+	printAtMost("times as long as mksquashfs -comp zstd, level 3", divideDurations(ours.wall, peer.wall), 1.25)
+	printAtMost("times its size", float64(ours.size)/float64(peer.size), 1.02)
+	printAtMost("MB of memory", float64(ours.peak)/1e6, 300)
 	return nil
 }
 
-// cleanGzip is the same with the compression that LTSP has as it is installed.
-func (b *bench) cleanGzip(ctx context.Context) error {
+// measureGzip does the same with the compression that LTSP uses by default.
+func (b *bench) measureGzip(ctx context.Context) error {
 	if b.slowPairs == 0 {
 		return nil
 	}
-	title("Image the whole tree with gzip")
-	best, err := compare(ctx, b.slowPairs, []string{b.tree}, b.mksquashfs(b.tree, "gzip"), b.buildClean(b.tree, "gzip"))
+	printTitle("Image the whole tree with gzip")
+	best, err := runContenders(ctx, b.slowPairs, []string{b.tree}, b.mksquashfs(b.tree, "gzip"),
+		b.buildClean(b.tree, "gzip"))
 	if err != nil {
 		return err
 	}
 	peer, ours := best[0], best[1]
-	atLeast("times as fast as mksquashfs -comp gzip", ratio(peer.wall, ours.wall), 8)
-	atMost("times its size", float64(ours.size)/float64(peer.size), 1.06)
+	printAtLeast("times as fast as mksquashfs -comp gzip", divideDurations(peer.wall, ours.wall), 8)
+	printAtMost("times its size", float64(ours.size)/float64(peer.size), 1.06)
 	return nil
 }
 
-// twoFiles is what adding a server changes: known_hosts and lts.conf.
-func (b *bench) twoFiles(ctx context.Context) error {
-	title("Two small files changed in the tree: a new generation")
+// measureTwoFiles changes what adding a server changes: known_hosts and lts.conf.
+func (b *bench) measureTwoFiles(ctx context.Context) error {
+	printTitle("Two small files changed in the tree: a new generation")
 	if err := b.prepareCopy(ctx); err != nil {
 		return err
 	}
-	best, err := compare(ctx, b.pairs, b.copyAndImage(),
+	best, err := runContenders(ctx, b.pairs, b.copyAndImage(),
 		b.mksquashfs(b.images.copy, zstd3...),
 		b.floor(),
 		b.rebuild("ltskeeper image build", b.changeTwoFiles),
@@ -67,65 +69,65 @@ func (b *bench) twoFiles(ctx context.Context) error {
 	}
 	peer, floor, ours := best[0], best[1], best[2]
 	if b.ltsp != "" && b.slowPairs > 0 {
-		ltsp, err := compare(ctx, b.slowPairs, b.copyAndImage(), b.ltspImage())
+		ltsp, err := runContenders(ctx, b.slowPairs, b.copyAndImage(), b.ltspImage())
 		if err != nil {
 			return err
 		}
-		atLeast("times as fast as ltsp image", ratio(ltsp[0].wall, ours.wall), 150)
+		printAtLeast("times as fast as ltsp image", divideDurations(ltsp[0].wall, ours.wall), 150)
 	}
-	atLeast("times as fast as mksquashfs -comp zstd, level 3", ratio(peer.wall, ours.wall), 4)
-	atMost("times as long as stat, read, check, write, sync", ratio(ours.wall, floor.wall), 2)
+	printAtLeast("times as fast as mksquashfs -comp zstd, level 3", divideDurations(peer.wall, ours.wall), 4)
+	printAtMost("times as long as stat, read, check, write, sync", divideDurations(ours.wall, floor.wall), 2)
 	return nil
 }
 
-// nothing builds a tree that is as it was.
-func (b *bench) nothing(ctx context.Context) error {
-	title("Nothing changed in the tree: no new generation")
+// measureNoChange builds a tree that has not changed.
+func (b *bench) measureNoChange(ctx context.Context) error {
+	printTitle("Nothing changed in the tree: no new generation")
 	if err := b.prepareCopy(ctx); err != nil {
 		return err
 	}
-	best, err := compare(ctx, b.pairs, b.copyAndImage(),
+	best, err := runContenders(ctx, b.pairs, b.copyAndImage(),
 		b.floor(),
 		b.rebuild("ltskeeper image build", func() error { return nil }),
 	)
 	if err != nil {
 		return err
 	}
-	atMost("of the time of stat, read, check, write, sync", ratio(best[1].wall, best[0].wall), 0.5)
+	printAtMost("of the time of stat, read, check, write, sync", divideDurations(best[1].wall, best[0].wall), 0.5)
 	return nil
 }
 
-// onePackage rewrites the files of one package of about 50 MB, as an upgrade does.
-func (b *bench) onePackage(ctx context.Context) error {
+// measureOnePackage rewrites the files of one package of about 50 MB, as an upgrade does.
+func (b *bench) measureOnePackage(ctx context.Context) error {
 	if err := b.prepareCopy(ctx); err != nil {
 		return err
 	}
-	name, files, size, err := packageOf(b.images.copy, 50e6)
+	name, files, size, err := findPackage(b.images.copy, 50e6)
 	if err != nil {
 		return err
 	}
-	title("One package upgraded in the tree: %s, %d files, %.1f MB", name, len(files), float64(size)/1e6)
-	best, err := compare(ctx, b.pairs, b.copyAndImage(),
+	printTitle("One package upgraded in the tree: %s, %d files, %.1f MB", name, len(files), float64(size)/1e6)
+	best, err := runContenders(ctx, b.pairs, b.copyAndImage(),
 		b.floor(),
 		b.buildClean(b.images.copy, "zstd"),
-		b.rebuild("ltskeeper image build", func() error { return upgrade(b.images.copy, files) }),
+		b.rebuild("ltskeeper image build", func() error { return upgradeFiles(b.images.copy, files) }),
 	)
 	if err != nil {
 		return err
 	}
 	floor, clean, ours := best[0], best[1], best[2]
-	atMost("of a clean build, the copy taken off", (ours.wall-floor.wall).Seconds()/clean.wall.Seconds(), 0.1)
+	printAtMost("of a clean build, the copy taken off", (ours.wall-floor.wall).Seconds()/clean.wall.Seconds(), 0.1)
 	return nil
 }
 
-// mksquashfs is the peer: everything in root, nothing appended, nothing said.
+// mksquashfs is the peer: everything in root, nothing appended, no output.
 func (b *bench) mksquashfs(root string, compression ...string) contender {
 	return contender{"mksquashfs -comp " + strings.Join(compression, " "),
 		func(ctx context.Context, round int) (measure, error) {
 			out := filepath.Join(b.work, "peer-"+strconv.Itoa(round)+".img")
 			defer os.Remove(out)
 			args := []string{root, out, "-noappend", "-no-progress", "-quiet", "-comp"}
-			return process(ctx, out, "mksquashfs", append(args, compression...)...)
+			return runProcess(ctx, out, "mksquashfs", append(args, compression...)...)
 		}}
 }
 
@@ -149,13 +151,13 @@ func (b *bench) rebuild(name string, change func() error) contender {
 		if err := change(); err != nil {
 			return measure{}, err
 		}
-		syscall.Sync() // the change is not ours to wait for
+		syscall.Sync() // what the change wrote is not measured
 		return b.build(ctx, b.images.farm)
 	}}
 }
 
 func (b *bench) build(ctx context.Context, config string) (measure, error) {
-	m, err := process(ctx, "", b.ltskeeper, "--config", config, "--quiet", "image", "build")
+	m, err := runProcess(ctx, "", b.ltskeeper, "--config", config, "--quiet", "image", "build")
 	if err != nil {
 		return m, err
 	}
@@ -176,7 +178,7 @@ func (b *bench) ltspImage() contender {
 			return measure{}, err
 		}
 		out := filepath.Join(base, "images", filepath.Base(b.images.copy)+".img")
-		return process(ctx, out, b.ltsp, "--base-dir="+base, "--tftp-dir="+filepath.Join(base, "tftp"), "image",
+		return runProcess(ctx, out, b.ltsp, "--base-dir="+base, "--tftp-dir="+filepath.Join(base, "tftp"), "image",
 			b.images.copy)
 	}}
 }
@@ -209,7 +211,8 @@ func (b *bench) prepareCopy(ctx context.Context) error {
 		return nil
 	}
 	root := filepath.Join(b.work, "root")
-	if _, err := process(ctx, "", "cp", "--archive", "--reflink=auto", "--one-file-system", b.tree, root); err != nil {
+	if _, err := runProcess(ctx, "", "cp", "--archive", "--reflink=auto", "--one-file-system", b.tree,
+		root); err != nil {
 		return err
 	}
 	config, err := declareImage(filepath.Join(b.work, "farm"), root, "zstd")
@@ -236,15 +239,15 @@ func (b *bench) changeTwoFiles() error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		if err := replace(path, fmt.Appendf(nil, "# server %d\n", b.images.change), 0o644); err != nil {
+		if err := replaceFile(path, fmt.Appendf(nil, "# server %d\n", b.images.change), 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// replace writes a file as package managers do: beside its place, then renamed.
-func replace(path string, data []byte, mode fs.FileMode) error {
+// replaceFile writes a file as package managers do: beside its place, then renamed.
+func replaceFile(path string, data []byte, mode fs.FileMode) error {
 	if err := os.WriteFile(path+".new", data, mode); err != nil {
 		return err
 	}

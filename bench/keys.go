@@ -18,11 +18,11 @@ import (
 	"ltskeeper/internal/testkit/sshdtest"
 )
 
-const names = 200
+const serverCount = 200
 
-// keysAlone calls this program once more, in a network that has nothing but loopback, for keys:
-// there sshd can listen on a whole range of addresses and yet be reached by nobody.
-func (b *bench) keysAlone(ctx context.Context) error {
+// measureKeysAlone calls this program once more, in a network that has nothing but loopback, for
+// keys: there sshd can listen on a whole range of addresses and yet be reached by nobody.
+func (b *bench) measureKeysAlone(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", "-alone", "-ltskeeper", b.ltskeeper, "-work", b.work, "-pairs",
 		strconv.Itoa(b.pairs))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGTERM}
@@ -31,10 +31,11 @@ func (b *bench) keysAlone(ctx context.Context) error {
 	return cmd.Run()
 }
 
-// keys compares collecting host keys with ssh-keyscan: 200 names, one sshd with three keys behind
-// them all.
-func (b *bench) keys(ctx context.Context) error {
-	title("Collect the host keys of %d servers, all of them one sshd with an Ed25519, an ECDSA and an RSA key", names)
+// measureKeys compares collecting host keys with ssh-keyscan: 200 names, one sshd with three keys
+// behind them all.
+func (b *bench) measureKeys(ctx context.Context) error {
+	printTitle("Collect the host keys of %d servers, all of them one sshd with an Ed25519, an ECDSA and an RSA key",
+		serverCount)
 	dir := filepath.Join(b.work, "keys")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
@@ -47,14 +48,14 @@ func (b *bench) keys(ctx context.Context) error {
 	defer sshd.Stop()
 
 	list := filepath.Join(dir, "names")
-	if err := os.WriteFile(list, addresses(), 0o600); err != nil {
+	if err := os.WriteFile(list, listAddresses(), 0o600); err != nil {
 		return err
 	}
 	port := strconv.Itoa(sshd.Port)
-	best, err := compare(ctx, b.pairs, nil,
+	best, err := runContenders(ctx, b.pairs, nil,
 		contender{"ssh-keyscan", func(ctx context.Context, round int) (measure, error) {
 			out := filepath.Join(dir, fmt.Sprintf("known_hosts-%d", round))
-			m, err := process(ctx, out, "sh", "-c",
+			m, err := runProcess(ctx, out, "sh", "-c",
 				`exec ssh-keyscan -p "$1" -t rsa,ecdsa,ed25519 -f "$2" >"$3" 2>/dev/null`, "sh", port, list, out)
 			if err == nil {
 				err = countKeys(out)
@@ -62,11 +63,11 @@ func (b *bench) keys(ctx context.Context) error {
 			return m, err
 		}},
 		contender{"ltskeeper keys collect, the first", func(ctx context.Context, round int) (measure, error) {
-			config, err := b.declare(filepath.Join(dir, fmt.Sprintf("farm-%d", round)), sshd.Port)
+			config, err := b.declareServers(filepath.Join(dir, fmt.Sprintf("farm-%d", round)), sshd.Port)
 			if err != nil {
 				return measure{}, err
 			}
-			m, err := process(ctx, "", b.ltskeeper, "--config", config, "--quiet", "keys", "collect")
+			m, err := runProcess(ctx, "", b.ltskeeper, "--config", config, "--quiet", "keys", "collect")
 			if err == nil {
 				files := state.Folder(filepath.Join(filepath.Dir(config), "state")).ListKeyPaths()
 				err = countKeys(slices.DeleteFunc(files, func(path string) bool {
@@ -77,22 +78,22 @@ func (b *bench) keys(ctx context.Context) error {
 		}},
 		contender{"ltskeeper keys collect, again", func(ctx context.Context, round int) (measure, error) {
 			config := filepath.Join(dir, fmt.Sprintf("farm-%d", round), "ltskeeper.toml")
-			return process(ctx, "", b.ltskeeper, "--config", config, "--quiet", "keys", "collect")
+			return runProcess(ctx, "", b.ltskeeper, "--config", config, "--quiet", "keys", "collect")
 		}},
 	)
 	if err != nil {
 		return err
 	}
 	keyscan, first := best[0], best[1]
-	atLeast("times as fast as ssh-keyscan", ratio(keyscan.wall, first.wall), 7)
-	atMost("of ssh-keyscan's own CPU time", ratio(first.cpu, keyscan.cpu), 0.1)
+	printAtLeast("times as fast as ssh-keyscan", divideDurations(keyscan.wall, first.wall), 7)
+	printAtMost("of ssh-keyscan's own CPU time", divideDurations(first.cpu, keyscan.cpu), 0.1)
 	return nil
 }
 
 // startServer starts an sshd that answers on every loopback address. That would be every address of
 // the machine, so it does it only in a network that has no other.
 func startServer(dir string) (*sshdtest.Server, error) {
-	if err := loopbackOnly(); err != nil {
+	if err := enableLoopback(); err != nil {
 		return nil, err
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -107,8 +108,8 @@ func startServer(dir string) (*sshdtest.Server, error) {
 	return sshd, err
 }
 
-// loopbackOnly sees to it that the loopback interface is up and that there is no other.
-func loopbackOnly() error {
+// enableLoopback switches the loopback interface on. If any other is up, it fails.
+func enableLoopback() error {
 	interfaces, err := net.Interfaces()
 	if err != nil {
 		return err
@@ -135,24 +136,24 @@ func loopbackOnly() error {
 	return nil
 }
 
-func address(i int) string { return fmt.Sprintf("127.77.%d.%d", i/100, 1+i%100) }
+func serverAddress(i int) string { return fmt.Sprintf("127.77.%d.%d", i/100, 1+i%100) }
 
-func addresses() []byte {
+func listAddresses() []byte {
 	var b bytes.Buffer
-	for i := range names {
-		fmt.Fprintln(&b, address(i))
+	for i := range serverCount {
+		fmt.Fprintln(&b, serverAddress(i))
 	}
 	return b.Bytes()
 }
 
-// declare writes a farm with all the servers and nothing known about them.
-func (b *bench) declare(dir string, port int) (config string, err error) {
+// declareServers writes a farm with all the servers and nothing known about them.
+func (b *bench) declareServers(dir string, port int) (config string, err error) {
 	servers := filepath.Join(dir, "servers.d")
 	if err := os.MkdirAll(servers, 0o700); err != nil {
 		return "", err
 	}
-	for i := range names {
-		server := fmt.Sprintf("addresses = [%q]\nport = %d\n", address(i), port)
+	for i := range serverCount {
+		server := fmt.Sprintf("addresses = [%q]\nport = %d\n", serverAddress(i), port)
 		if err := os.WriteFile(filepath.Join(servers, fmt.Sprintf("app%03d.toml", i)), []byte(server),
 			0o600); err != nil {
 			return "", err
@@ -172,8 +173,8 @@ func countKeys(paths ...string) error {
 		}
 		found += bytes.Count(data, []byte("\n"))
 	}
-	if found != 3*names {
-		return fmt.Errorf("count keys: %d instead of %d in %q", found, 3*names, paths)
+	if found != 3*serverCount {
+		return fmt.Errorf("count keys: %d instead of %d in %q", found, 3*serverCount, paths)
 	}
 	return nil
 }

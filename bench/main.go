@@ -44,12 +44,12 @@ type part struct {
 }
 
 var parts = []part{
-	{"keys", (*bench).keysAlone},
-	{"image-clean", (*bench).cleanZstd},
-	{"image-two-files", (*bench).twoFiles},
-	{"image-nothing", (*bench).nothing},
-	{"image-package", (*bench).onePackage},
-	{"image-gzip", (*bench).cleanGzip},
+	{"keys", (*bench).measureKeysAlone},
+	{"image-clean", (*bench).measureZstd},
+	{"image-two-files", (*bench).measureTwoFiles},
+	{"image-nothing", (*bench).measureNoChange},
+	{"image-package", (*bench).measureOnePackage},
+	{"image-gzip", (*bench).measureGzip},
 }
 
 func main() {
@@ -67,9 +67,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if *alone {
-		parts = []part{{"keys", (*bench).keys}}
+		parts = []part{{"keys", (*bench).measureKeys}}
 	} else {
-		fmt.Println(machine())
+		fmt.Println(describeMachine())
 	}
 	err := b.run(ctx, *work, *only)
 	switch {
@@ -77,7 +77,7 @@ func main() {
 		return
 	case ctx.Err() == nil:
 		fmt.Fprintln(os.Stderr, "bench:", err)
-	case !*alone: // else the one that called says so
+	case !*alone: // otherwise the caller prints it
 		fmt.Fprintln(os.Stderr, "bench: interrupted")
 	}
 	os.Exit(1)
@@ -112,8 +112,8 @@ func (b *bench) run(ctx context.Context, work, only string) (err error) {
 	return nil
 }
 
-// machine describes what the figures are from.
-func machine() string {
+// describeMachine returns what the figures are from.
+func describeMachine() string {
 	var uts unix.Utsname
 	unix.Uname(&uts)
 	model := "processor"

@@ -23,9 +23,9 @@ type measure struct {
 	size int64         // of the output, bytes
 }
 
-// process runs a command to its end, syncs the file it wrote, and says what that took. An output of
-// "" is none, or one that the command syncs itself.
-func process(ctx context.Context, output string, name string, args ...string) (measure, error) {
+// runProcess runs a command to its end, syncs the file it wrote, and returns what that took. The
+// output is "" if there is none, or if the command syncs it.
+func runProcess(ctx context.Context, output string, name string, args ...string) (measure, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -70,14 +70,14 @@ type contender struct {
 	run  func(ctx context.Context, round int) (measure, error)
 }
 
-// compare lets the contenders take turns, and returns the best of each in their order: the shortest
-// time, the least work, but the highest peak of memory. Each finds the files below the paths in
-// warm in memory.
-func compare(ctx context.Context, rounds int, warm []string, contenders ...contender) ([]measure, error) {
+// runContenders lets the contenders take turns, and returns the best of each in their order: the
+// shortest time, the least work, but the highest peak of memory. Each finds the files below the
+// paths in warm in memory.
+func runContenders(ctx context.Context, rounds int, warm []string, contenders ...contender) ([]measure, error) {
 	best := make([]measure, len(contenders))
 	for round := range rounds {
 		for i, c := range contenders {
-			if err := readAll(ctx, warm); err != nil {
+			if err := readIntoCache(ctx, warm); err != nil {
 				return nil, err
 			}
 			syscall.Sync() // what others left to be written is not this one's
@@ -100,8 +100,8 @@ func compare(ctx context.Context, rounds int, warm []string, contenders ...conte
 	return best, nil
 }
 
-// readAll reads every file below the paths, so that the kernel has them in memory.
-func readAll(ctx context.Context, paths []string) error {
+// readIntoCache reads every file below the paths, so that the kernel has them in memory.
+func readIntoCache(ctx context.Context, paths []string) error {
 	buf := make([]byte, 1<<20)
 	for _, path := range paths {
 		path, err := filepath.EvalSymlinks(path)
@@ -143,15 +143,20 @@ func (m measure) String() string {
 	return s
 }
 
-// title begins what a part prints.
-func title(format string, args ...any) { fmt.Printf("\n"+format+"\n", args...) }
+// printTitle begins what a part prints.
+func printTitle(format string, args ...any) { fmt.Printf("\n"+format+"\n", args...) }
 
-// atLeast and atMost print a figure beside its bar.
-func atLeast(what string, figure, bar float64) { verdict(what, figure, "at least", bar, figure >= bar) }
+// printAtLeast prints a figure beside its lower bar.
+func printAtLeast(what string, figure, bar float64) {
+	printVerdict(what, figure, "at least", bar, figure >= bar)
+}
 
-func atMost(what string, figure, bar float64) { verdict(what, figure, "at most", bar, figure <= bar) }
+// printAtMost prints a figure beside its upper bar.
+func printAtMost(what string, figure, bar float64) {
+	printVerdict(what, figure, "at most", bar, figure <= bar)
+}
 
-func verdict(what string, figure float64, word string, bar float64, met bool) {
+func printVerdict(what string, figure float64, word string, bar float64, met bool) {
 	mark := "met"
 	if !met {
 		mark = "MISSED"
@@ -159,5 +164,5 @@ func verdict(what string, figure float64, word string, bar float64, met bool) {
 	fmt.Printf("  = %8.3g %-50s bar: %s %g, %s\n", figure, what, word, bar, mark)
 }
 
-// ratio of two durations.
-func ratio(a, b time.Duration) float64 { return a.Seconds() / b.Seconds() }
+// divideDurations returns a/b.
+func divideDurations(a, b time.Duration) float64 { return a.Seconds() / b.Seconds() }

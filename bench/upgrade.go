@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// packageOf finds the package of a Debian root whose regular files together are nearest to a size
+// findPackage finds the package of a Debian root whose regular files together are nearest to a size
 // in bytes. The files are paths below root.
-func packageOf(root string, size int64) (name string, files []string, total int64, err error) {
+func findPackage(root string, size int64) (name string, files []string, total int64, err error) {
 	lists, err := filepath.Glob(filepath.Join(root, "var/lib/dpkg/info/*.list"))
 	if err != nil {
 		return "", nil, 0, err
 	}
 	for _, list := range lists {
-		f, t, err := regularFiles(root, list)
+		f, t, err := listRegularFiles(root, list)
 		if err != nil {
 			return "", nil, 0, err
 		}
@@ -32,7 +32,7 @@ func packageOf(root string, size int64) (name string, files []string, total int6
 	return name, files, total, nil
 }
 
-func regularFiles(root, list string) (files []string, total int64, err error) {
+func listRegularFiles(root, list string) (files []string, total int64, err error) {
 	data, err := os.ReadFile(list)
 	if err != nil {
 		return nil, 0, err
@@ -53,8 +53,8 @@ func regularFiles(root, list string) (files []string, total int64, err error) {
 	return files, total, nil
 }
 
-// upgrade replaces files by others that compress as well and of which no block is as it was.
-func upgrade(root string, files []string) error {
+// upgradeFiles replaces files by others that compress as well and of which no block is as it was.
+func upgradeFiles(root string, files []string) error {
 	for _, name := range files {
 		path := filepath.Join(root, name)
 		info, err := os.Lstat(path)
@@ -68,7 +68,7 @@ func upgrade(root string, files []string) error {
 		for i := 0; i < len(data); i += 16 << 10 {
 			data[i]++
 		}
-		if err := replace(path, data, info.Mode().Perm()); err != nil {
+		if err := replaceFile(path, data, info.Mode().Perm()); err != nil {
 			return err
 		}
 	}

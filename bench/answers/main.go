@@ -43,11 +43,12 @@ func run() error {
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build get_hosts and ldminfod: %w", err)
 	}
-	return errors.Join(getHosts(filepath.Join(dir, "get_hosts")), ldminfod(filepath.Join(dir, "ldminfod")))
+	return errors.Join(measureGetHosts(filepath.Join(dir, "get_hosts")),
+		measureLdminfod(filepath.Join(dir, "ldminfod")))
 }
 
-// say prints a figure beside its bar.
-func say[T int64 | time.Duration](what string, got, bar T) {
+// printFigure prints a figure beside its bar.
+func printFigure[T int64 | time.Duration](what string, got, bar T) {
 	verdict := "ok"
 	if got > bar {
 		verdict = "MISSED"
@@ -55,13 +56,14 @@ func say[T int64 | time.Duration](what string, got, bar T) {
 	fmt.Printf("%-62s %10v   bar %8v   %s\n", what, got, bar, verdict)
 }
 
-// getHosts runs get_hosts 100 times where it has nothing to wait for: its one server refuses.
-func getHosts(program string) error {
+// measureGetHosts runs get_hosts 100 times where it has nothing to wait for: its one server
+// refuses.
+func measureGetHosts(program string) error {
 	info, err := os.Stat(program)
 	if err != nil {
 		return err
 	}
-	say("get_hosts: size of the program, kB", info.Size()>>10, 4<<10)
+	printFigure("get_hosts: size of the program, kB", info.Size()>>10, 4<<10)
 	var took []time.Duration
 	for range 100 {
 		start := time.Now()
@@ -72,15 +74,15 @@ func getHosts(program string) error {
 		took = append(took, time.Since(start))
 	}
 	slices.Sort(took)
-	say("get_hosts: from its start to its end, half of 100 runs", took[49].Round(10*time.Microsecond),
+	printFigure("get_hosts: from its start to its end, half of 100 runs", took[49].Round(10*time.Microsecond),
 		10*time.Millisecond)
 	return nil
 }
 
 const clients = 2000
 
-// ldminfod has 2,000 clients wait at its socket, while it is stopped, and then lets it go.
-func ldminfod(program string) error {
+// measureLdminfod has 2,000 clients wait at its socket, while it is stopped, and then lets it go.
+func measureLdminfod(program string) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -104,21 +106,21 @@ func ldminfod(program string) error {
 
 	best := time.Hour
 	for range 5 {
-		took, err := crowd(cmd.Process, address)
+		took, err := measureCrowd(cmd.Process, address)
 		if err != nil {
 			return err
 		}
 		best = min(best, took[clients*99/100])
 	}
-	say("ldminfod: 2,000 connections at once, 99 of 100 answered within", best.Round(100*time.Microsecond),
+	printFigure("ldminfod: 2,000 connections at once, 99 of 100 answered within", best.Round(100*time.Microsecond),
 		50*time.Millisecond)
-	kB, err := peak(cmd.Process.Pid)
-	say("ldminfod: most memory, kB", kB, 30<<10)
+	kB, err := readPeakMemory(cmd.Process.Pid)
+	printFigure("ldminfod: most memory, kB", kB, 30<<10)
 	return err
 }
 
-// crowd returns how long each client waited for its answer, the shortest time first.
-func crowd(server *os.Process, address string) ([]time.Duration, error) {
+// measureCrowd returns how long each client waited for its answer, the shortest time first.
+func measureCrowd(server *os.Process, address string) ([]time.Duration, error) {
 	if conn, err := net.Dial("tcp", address); err != nil { // it is there, and its cache is full
 		return nil, err
 	} else if _, err := io.ReadAll(conn); err != nil {
@@ -161,8 +163,8 @@ func crowd(server *os.Process, address string) ([]time.Duration, error) {
 	return took, errors.Join(errs...)
 }
 
-// peak returns the most memory that a process has had.
-func peak(pid int) (kB int64, err error) {
+// readPeakMemory returns the most memory that a process has had.
+func readPeakMemory(pid int) (kB int64, err error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err

@@ -21,23 +21,23 @@ func main() {
 	svg := flag.String("svg", "", "draw a plot into this file")
 	runs := flag.Int("runs", 20, "simulate everything this often")
 	flag.Parse()
-	results := measure(farms, *runs)
+	results := simulateAll(farms, *runs)
 	printTable(os.Stdout, results)
 	if *svg == "" {
 		return
 	}
-	if err := os.WriteFile(*svg, draw(results), 0o644); err != nil {
+	if err := os.WriteFile(*svg, drawPlot(results), 0o644); err != nil {
 		fmt.Fprintln(os.Stderr, "balance:", err)
 		os.Exit(1)
 	}
 }
 
 var farms = []farm{
-	{"1,400 clients, 30 equal servers", 1400, equal(30)},
-	{"1,400 clients, 30 servers of sizes 1, 2 and 4", 1400, unequal(30)},
-	{"the same, one joins late", 1400, joining(30)},
-	{"the same, no weights declared", 1400, undeclared(30)},
-	{"10,000 clients, 200 servers of sizes 1, 2 and 4, one joins late", 10_000, joining(200)},
+	{"1,400 clients, 30 equal servers", 1400, makeEqual(30)},
+	{"1,400 clients, 30 servers of sizes 1, 2 and 4", 1400, makeUnequal(30)},
+	{"the same, one joins late", 1400, makeJoining(30)},
+	{"the same, no weights declared", 1400, makeUndeclared(30)},
+	{"10,000 clients, 200 servers of sizes 1, 2 and 4, one joins late", 10_000, makeJoining(200)},
 }
 
 // fulls are how full the farms are in the end.
@@ -60,7 +60,7 @@ type result struct {
 // bar is what the default policy is held to: the largest load over the mean.
 const bar = 1.10
 
-func measure(farms []farm, runs int) []result {
+func simulateAll(farms []farm, runs int) []result {
 	var results []result
 	for _, f := range farms {
 		for _, full := range fulls {

@@ -28,8 +28,8 @@ const (
 	window = 30 * time.Second
 )
 
-// equal returns servers of one size.
-func equal(n int) []server {
+// makeEqual returns servers of one size.
+func makeEqual(n int) []server {
 	servers := make([]server, n)
 	for i := range servers {
 		servers[i] = server{size: 1, weight: 1}
@@ -37,9 +37,10 @@ func equal(n int) []server {
 	return servers
 }
 
-// unequal returns servers of which a third each has the sizes 1, 2 and 4, with weights that say so.
-func unequal(n int) []server {
-	servers := equal(n)
+// makeUnequal returns servers of which a third each has the sizes 1, 2 and 4, with weights that say
+// so.
+func makeUnequal(n int) []server {
+	servers := makeEqual(n)
 	for i := range servers {
 		servers[i].size = float64(int(1) << (3 * i / n))
 		servers[i].weight = servers[i].size
@@ -47,17 +48,17 @@ func unequal(n int) []server {
 	return servers
 }
 
-// joining returns likewise, but the last one, of size 4, is not there for the first quarter of the
-// rush.
-func joining(n int) []server {
-	servers := unequal(n)
+// makeJoining returns servers like makeUnequal, but the last one, of size 4, is missing in the
+// first quarter of the rush.
+func makeJoining(n int) []server {
+	servers := makeUnequal(n)
 	servers[n-1].joins = rush / 4
 	return servers
 }
 
-// undeclared returns likewise without weights.
-func undeclared(n int) []server {
-	servers := unequal(n)
+// makeUndeclared returns servers like makeUnequal without weights.
+func makeUndeclared(n int) []server {
+	servers := makeUnequal(n)
 	for i := range servers {
 		servers[i].weight = 1
 	}

@@ -22,7 +22,7 @@ func TestDefaultIsEven(t *testing.T) {
 		if f.clients > 2000 {
 			runs = 2
 		}
-		results := measure([]farm{f}, runs)
+		results := simulateAll([]farm{f}, runs)
 		of := func(full float64, policy ldm.Policy) result {
 			for _, r := range results {
 				if r.full == full && r.policy == policy {
@@ -57,13 +57,13 @@ func TestDefaultIsEven(t *testing.T) {
 // The simulation itself, where the outcome is known.
 func TestSimulate(t *testing.T) {
 	t.Parallel()
-	if o := simulate(farm{"", 100, equal(1)}, 0.5, ldm.Two, time.Second, 1); o.load != 1 || o.herd != 1 {
+	if o := simulate(farm{"", 100, makeEqual(1)}, 0.5, ldm.Two, time.Second, 1); o.load != 1 || o.herd != 1 {
 		t.Errorf("one server: %+v", o)
 	}
-	if o := simulate(farm{"", 100, equal(10)}, 0.5, ldm.Fixed, time.Second, 1); o.load != 10 || o.herd != 10 {
+	if o := simulate(farm{"", 100, makeEqual(10)}, 0.5, ldm.Fixed, time.Second, 1); o.load != 10 || o.herd != 10 {
 		t.Errorf("all to the first of ten: %+v", o)
 	}
-	if o := simulate(farm{"", 1000, equal(10)}, 0.5, ldm.Best, 0, 1); o.load > 1.02 {
+	if o := simulate(farm{"", 1000, makeEqual(10)}, 0.5, ldm.Best, 0, 1); o.load > 1.02 {
 		t.Errorf("the best, of ratings that are never old: %+v", o)
 	}
 	if a, b := simulate(farms[2], 0.5, ldm.Two, time.Second, 7), simulate(farms[2], 0.5, ldm.Two, time.Second,
@@ -74,9 +74,9 @@ func TestSimulate(t *testing.T) {
 
 func TestDraw(t *testing.T) {
 	t.Parallel()
-	small := []farm{{"a < b & c", 50, equal(5)}}
-	plot := draw(measure(small, 2))
-	if !bytes.Equal(plot, draw(measure(small, 2))) {
+	small := []farm{{"a < b & c", 50, makeEqual(5)}}
+	plot := drawPlot(simulateAll(small, 2))
+	if !bytes.Equal(plot, drawPlot(simulateAll(small, 2))) {
 		t.Error("the same runs give another plot")
 	}
 	for d := xml.NewDecoder(bytes.NewReader(plot)); ; {
@@ -87,7 +87,7 @@ func TestDraw(t *testing.T) {
 		}
 	}
 	var table strings.Builder
-	if printTable(&table, measure(small, 1)); strings.Count(table.String(), "\n") != 2+len(fulls)*len(compared) {
+	if printTable(&table, simulateAll(small, 1)); strings.Count(table.String(), "\n") != 2+len(fulls)*len(compared) {
 		t.Error(table.String())
 	}
 }

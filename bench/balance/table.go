@@ -41,14 +41,15 @@ const (
 
 var colours = map[string]string{"two": "#0b6e4f", "weighted": "#3a7ca5", "random": "#8d8d8d", "best": "#c1440e"}
 
-// draw draws results: a row each, in it a dot at the mean of the runs and a line to the worst one.
-func draw(results []result) []byte {
+// drawPlot draws results: a row each, in it a dot at the mean of the runs and a line to the worst
+// one.
+func drawPlot(results []result) []byte {
 	var b bytes.Buffer
 	rows, groups := 0, 0
 	last := ""
 	for _, r := range results {
 		rows++
-		if group := group(r); group != last {
+		if group := nameGroup(r); group != last {
 			last = group
 			groups++
 		}
@@ -78,7 +79,7 @@ func draw(results []result) []byte {
 	y := float64(top)
 	last = ""
 	for _, r := range results {
-		if group := group(r); group != last {
+		if group := nameGroup(r); group != last {
 			last = group
 			y += groupGap + rowHeight
 			text(10, y-rowHeight+4, `font-weight="bold" font-size="11"`, group)
@@ -98,7 +99,9 @@ func draw(results []result) []byte {
 	return b.Bytes()
 }
 
-func group(r result) string { return fmt.Sprintf("%s, %.0f %% full in the end", r.farm, 100*r.full) }
+func nameGroup(r result) string {
+	return fmt.Sprintf("%s, %.0f %% full in the end", r.farm, 100*r.full)
+}
 
 // at returns where a value stands.
 func (p panel) at(v float64) float64 {
