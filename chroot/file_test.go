@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/disktest"
 
 	"golang.org/x/sys/unix"
@@ -78,7 +79,7 @@ func TestPutTouchesNothingWithoutNeed(t *testing.T) {
 
 func TestPutGivesTheFileToRoot(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	r := client(t, map[string]string{"etc/lts.conf": "x"})
 	file := filepath.Join(r.Path(), "etc/lts.conf")
 	// A new file in a folder like this gets the folder's group.
@@ -358,7 +359,7 @@ func TestPutOnAMountInside(t *testing.T) {
 
 func mountAt(t *testing.T, source, target, kind string, flags uintptr, data string) {
 	t.Helper()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	if err := unix.Mount(source, target, kind, flags, data); err != nil {
 		t.Fatal(err)
 	}
@@ -369,18 +370,6 @@ func mountAt(t *testing.T, source, target, kind string, flags uintptr, data stri
 			}
 		})
 	}
-}
-
-// needRoot skips what only root can do.
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("this test needs root")
-	}
-	t.Skip("this test needs root")
 }
 
 func mustPut(t *testing.T, r *Root, name, content string, perm fs.FileMode, changes bool) {

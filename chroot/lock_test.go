@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -239,13 +241,8 @@ func TestLockMakesAndChangesNothing(t *testing.T) {
 // The real dpkg must be kept out, and let in again.
 func TestLockAndDpkg(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
-	dpkg, err := exec.LookPath("dpkg")
-	if err != nil && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	} else if err != nil {
-		t.Fatal(err)
-	}
+	testkit.NeedRoot(t)
+	dpkg := testkit.FindProgram(t, "dpkg")
 	r := client(t, map[string]string{
 		"var/lib/dpkg/status":        "",
 		"var/lib/dpkg/available":     "",

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/disktest"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +21,7 @@ func empties(path string) bool { return path == "var/lib/mysql" || path == "proc
 // What is mounted where a system is installed belongs to the client, and nothing else does.
 func TestTakeMounts(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	r := client(t, map[string]string{"images/": "", "opt/images/": ""})
 	wanted := map[string]string{ // where a file system of that kind is mounted
 		"usr": "ext4", "usr/local": "btrfs", "var": "xfs", "opt/app": "ext4", "boot": "ext4", "lib64": "ext4",
@@ -109,7 +110,7 @@ func TestTakeMounts(t *testing.T) {
 // Subvolumes of one btrfs are file systems of their own, unless one shows what another shows.
 func TestTakeSubvolumes(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	disk := disktest.Loop(t, "btrfs", 256<<20)
 	for _, name := range []string{"root", "usr", "root/nested"} {
 		disktest.Subvolume(t, filepath.Join(disk, name))
@@ -144,7 +145,7 @@ func TestTakeSubvolumes(t *testing.T) {
 // The whole of a file system is taken rather than a part of it that comes first by name.
 func TestTakeWhole(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	r := client(t, nil)
 	usr, part := filepath.Join(r.Path(), "usr"), filepath.Join(r.Path(), "etc/part")
 	disktest.LoopAt(t, usr, "ext4", 16<<20)
@@ -172,7 +173,7 @@ func TestTakeWhole(t *testing.T) {
 // A mount that is declared may be reached through a symbolic link.
 func TestDeclaredThroughLink(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	r := client(t, nil)
 	disktest.Small(t, filepath.Join(r.Path(), "usr/lib/modules"))
 	if err := os.Symlink("/usr/lib", filepath.Join(r.Path(), "lib")); err != nil {
@@ -187,7 +188,7 @@ func TestDeclaredThroughLink(t *testing.T) {
 // In a root of a user namespace what is put belongs to its root.
 func TestSetOwner(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	r := client(t, nil)
 	r.SetOwner(100_000)
 	mustPut(t, r, "etc/ssh/ssh_known_hosts", "x", 0o644, true)

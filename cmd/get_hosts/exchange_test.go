@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/programs"
 )
 
@@ -114,20 +115,13 @@ func sorted(names []string) []string { return slices.Sorted(slices.Values(names)
 // black holes: sent through the loopback device, packets for them come back to a machine that does
 // not forward, and are dropped. It ends with the test, whose thread Go throws away.
 func ownNetwork(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root makes networks")
-	}
+	testkit.NeedRoot(t)
 	runtime.LockOSThread()
-	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
-		t.Skip(err)
-	}
+	testkit.Need(t, syscall.Unshare(syscall.CLONE_NEWNET))
 	for _, args := range []string{"link set lo up", "address add 10.98.0.1/32 dev lo",
 		"route add 10.99.0.0/16 dev lo"} {
 		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatalf("ip %s: %v\n%s", args, err, out)
-			}
-			t.Skipf("ip %s: %v\n%s", args, err, out)
+			testkit.Need(t, fmt.Errorf("ip %s: %w\n%s", args, err, out))
 		}
 	}
 }

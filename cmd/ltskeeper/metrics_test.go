@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"ltskeeper/image"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/keeper"
 
 	dto "github.com/prometheus/client_model/go"
@@ -129,18 +130,7 @@ func unpacked(t *testing.T, name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
 	}
-	cache := os.Getenv("XDG_CACHE_HOME")
-	if cache == "" {
-		cache = "/var/cache"
-	}
-	path, err := exec.LookPath(filepath.Join(cache, "ltskeeper/prometheus/usr/bin", name))
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatalf("%v: scripts/need test brings it", err)
-	}
-	if err != nil {
-		t.Skip(err)
-	}
-	return path
+	return testkit.FindProgram(t, testkit.Cached("prometheus/usr/bin/"+name))
 }
 
 // promtool runs it on an input. It must have nothing to say against it.
