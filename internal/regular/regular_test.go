@@ -11,57 +11,52 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/oddtest"
 
 	"golang.org/x/sys/unix"
 )
 
 func TestOddThings(t *testing.T) {
-	for _, thing := range oddtest.Things() {
-		t.Run(thing.Name, func(t *testing.T) {
-			dir := t.TempDir()
-			path := filepath.Join(dir, "file")
-			thing.Replace(t, path)
-			root, err := os.OpenRoot(dir)
-			if err != nil {
-				t.Fatal(err)
+	oddtest.Each(t, func(t *testing.T, thing oddtest.Thing) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "file")
+		thing.Replace(t, path)
+		root, err := os.OpenRoot(dir)
+		testkit.Must(t, err)
+		defer root.Close()
+		for what, read := range map[string]func() ([]byte, error){
+			"Read":   func() ([]byte, error) { return Read(path, MaxText) },
+			"ReadFS": func() ([]byte, error) { return ReadFS(os.DirFS(dir), "file", MaxText) },
+		} {
+			_, err := read()
+			if !IsOdd(err) || !strings.Contains(err.Error(), "file: ") ||
+				!strings.Contains(err.Error(), thing.Want) || errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: %v, want %q", what, err, thing.Want)
 			}
-			defer root.Close()
-			oddtest.Bounded(t, func() {
-				for what, read := range map[string]func() ([]byte, error){
-					"Read":   func() ([]byte, error) { return Read(path, MaxText) },
-					"ReadFS": func() ([]byte, error) { return ReadFS(os.DirFS(dir), "file", MaxText) },
-				} {
-					_, err := read()
-					if !IsOdd(err) || !strings.Contains(err.Error(), "file: ") ||
-						!strings.Contains(err.Error(), thing.Want) || errors.Is(err, fs.ErrNotExist) {
-						t.Errorf("%s: %v, want %q", what, err, thing.Want)
-					}
-				}
-				// links that lead out of it have an error of their own
-				if _, err := ReadFS(root.FS(), "file", MaxText); err == nil {
-					t.Error("it was read from an fs.FS of a Root")
-				}
-				f, err := OpenIn(root, "file")
-				if err == nil {
-					_, err = ReadOpened(f, MaxText)
-					f.Close()
-				}
-				if !IsOdd(err) {
-					t.Errorf("OpenIn: %v", err)
-				}
-				if f, err := OpenOwn(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err == nil &&
-					thing.Name != "900 GB" {
-					t.Errorf("OpenOwn: %v", f.Close())
-				} else if err != nil && !IsOdd(err) {
-					t.Errorf("OpenOwn: %v", err)
-				}
-				if _, err := OpenRoot(path); (err == nil) != (thing.Name == "folder") {
-					t.Errorf("OpenRoot: %v", err)
-				}
-			})
-		})
-	}
+		}
+		// links that lead out of it have an error of their own
+		if _, err := ReadFS(root.FS(), "file", MaxText); err == nil {
+			t.Error("it was read from an fs.FS of a Root")
+		}
+		f, err := OpenIn(root, "file")
+		if err == nil {
+			_, err = ReadOpened(f, MaxText)
+			f.Close()
+		}
+		if !IsOdd(err) {
+			t.Errorf("OpenIn: %v", err)
+		}
+		if f, err := OpenOwn(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err == nil &&
+			thing.Name != "900 GB" {
+			t.Errorf("OpenOwn: %v", f.Close())
+		} else if err != nil && !IsOdd(err) {
+			t.Errorf("OpenOwn: %v", err)
+		}
+		if _, err := OpenRoot(path); (err == nil) != (thing.Name == "folder") {
+			t.Errorf("OpenRoot: %v", err)
+		}
+	})
 }
 
 func TestOrdinaryFiles(t *testing.T) {
@@ -85,9 +80,7 @@ func TestOrdinaryFiles(t *testing.T) {
 			t.Errorf("%s: %v", p, err)
 		}
 	}
-	if err := os.WriteFile(path, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Must(t, os.WriteFile(path, nil, 0o644))
 	if data, err := Read(path, 0); err != nil || data == nil || len(data) > 0 {
 		t.Errorf("an empty file: %v, %v", data, err)
 	}
@@ -103,13 +96,9 @@ func TestOrdinaryFiles(t *testing.T) {
 // A file that grows is read to the limit and then refused.
 func TestAFileThatGrows(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Must(t, os.WriteFile(path, nil, 0o644))
 	f, err := Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testkit.Must(t, err)
 	defer f.Close()
 	_, err = ReadOpened(&growing{File: f, t: t, path: path}, 100<<10)
 	if !IsOdd(err) || err.Error() != "read file: it has more than 102400 bytes" {
@@ -192,9 +181,7 @@ func TestReadGivenEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	writer, err := os.OpenFile(fifo, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testkit.Must(t, err)
 	defer writer.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)

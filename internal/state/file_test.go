@@ -67,25 +67,20 @@ func TestFiles(t *testing.T) {
 // Nothing is read of what is not a regular file of ordinary size, and nobody waits for it. What is
 // written replaces it, but for a folder.
 func TestOddFiles(t *testing.T) {
-	for _, thing := range oddtest.Things() {
-		for name := range files("") {
-			t.Run(thing.Name+" as "+name, func(t *testing.T) {
-				f := files(Folder(t.TempDir()))[name]
-				thing.Replace(t, f.Path())
-				oddtest.Bounded(t, func() {
-					if _, err := f.Read(); !regular.IsOdd(err) || !strings.Contains(err.Error(), f.Path()) {
-						t.Errorf("read: %v", err)
-					}
-					if exists, err := f.Exists(); !exists || err != nil {
-						t.Errorf("exists: %v, %v", exists, err)
-					}
-					if err := f.Write(nil); (err != nil) != (thing.Name == "folder") {
-						t.Errorf("write: %v", err)
-					}
-				})
-			})
+	oddtest.Each(t, func(t *testing.T, thing oddtest.Thing) {
+		for name, f := range files(Folder(t.TempDir())) {
+			thing.Replace(t, f.Path())
+			if _, err := f.Read(); !regular.IsOdd(err) || !strings.Contains(err.Error(), f.Path()) {
+				t.Errorf("read %s: %v", name, err)
+			}
+			if exists, err := f.Exists(); !exists || err != nil {
+				t.Errorf("%s exists: %v, %v", name, exists, err)
+			}
+			if err := f.Write(nil); (err != nil) != (thing.Name == "folder") {
+				t.Errorf("write %s: %v", name, err)
+			}
 		}
-	}
+	})
 }
 
 // What a killed run has left goes, and nothing else.

@@ -74,6 +74,13 @@ func sparse(t testing.TB, path string) {
 	testkit.Must(t, os.Truncate(path, 900<<30))
 }
 
+// Each runs a test for each thing, as Bounded does.
+func Each(t *testing.T, test func(t *testing.T, thing Thing)) {
+	for _, thing := range Things() {
+		t.Run(thing.Name, func(t *testing.T) { Bounded(t, func() { test(t, thing) }) })
+	}
+}
+
 // Bounded runs do, which must come back within three minutes and may allocate up to 200 MB. No test
 // may run beside it.
 func Bounded(t testing.TB, do func()) {
