@@ -42,7 +42,7 @@ type docFault struct {
 
 // listExported counts the exported names of a file and returns those that lack a proper comment.
 func listExported(f *file) (n int, faults []docFault) {
-	see := func(name *ast.Ident, kind string, mustName bool, docs ...*ast.CommentGroup) {
+	examine := func(name *ast.Ident, kind string, mustName bool, docs ...*ast.CommentGroup) {
 		if !name.IsExported() {
 			return
 		}
@@ -63,9 +63,9 @@ func listExported(f *file) (n int, faults []docFault) {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
 			if d.Recv == nil {
-				see(d.Name, "function", true, d.Doc)
+				examine(d.Name, "function", true, d.Doc)
 			} else if ast.IsExported(typeName(d.Recv.List[0].Type)) && !isFamiliar[d.Name.Name] {
-				see(d.Name, "method", true, d.Doc)
+				examine(d.Name, "method", true, d.Doc)
 			}
 		case *ast.GenDecl:
 			isGroup := d.Lparen.IsValid()
@@ -76,14 +76,14 @@ func listExported(f *file) (n int, faults []docFault) {
 					if !isGroup {
 						own = d.Doc
 					}
-					see(s.Name, "type", true, own, d.Doc, s.Comment)
+					examine(s.Name, "type", true, own, d.Doc, s.Comment)
 				case *ast.ValueSpec:
 					kind := "variable"
 					if d.Tok == token.CONST {
 						kind = "constant"
 					}
 					for _, name := range s.Names {
-						see(name, kind, false, s.Doc, d.Doc, s.Comment)
+						examine(name, kind, false, s.Doc, d.Doc, s.Comment)
 					}
 				}
 			}

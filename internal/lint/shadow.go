@@ -9,7 +9,7 @@ import (
 // checkShadows finds names that hide a builtin, and locals that hide a package their file imports.
 func checkShadows(p *pkg) (found []finding) {
 	for _, f := range p.files {
-		see := func(names ...*ast.Ident) {
+		declare := func(names ...*ast.Ident) {
 			for _, n := range names {
 				switch {
 				case n == nil || n.Name == "_":
@@ -20,11 +20,11 @@ func checkShadows(p *pkg) (found []finding) {
 				}
 			}
 		}
-		see2 := func(lists ...*ast.FieldList) {
+		declareFields := func(lists ...*ast.FieldList) {
 			for _, l := range lists {
 				if l != nil {
 					for _, field := range l.List {
-						see(field.Names...)
+						declare(field.Names...)
 					}
 				}
 			}
@@ -32,28 +32,28 @@ func checkShadows(p *pkg) (found []finding) {
 		ast.Inspect(f.File, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.FuncDecl:
-				see2(n.Recv)
+				declareFields(n.Recv)
 				if n.Recv == nil {
-					see(n.Name)
+					declare(n.Name)
 				}
 			case *ast.FuncType:
-				see2(n.TypeParams, n.Params, n.Results)
+				declareFields(n.TypeParams, n.Params, n.Results)
 			case *ast.TypeSpec:
-				see(n.Name)
-				see2(n.TypeParams)
+				declare(n.Name)
+				declareFields(n.TypeParams)
 			case *ast.ValueSpec:
-				see(n.Names...)
+				declare(n.Names...)
 			case *ast.AssignStmt:
 				if n.Tok == token.DEFINE {
 					for _, e := range n.Lhs {
-						see(e.(*ast.Ident))
+						declare(e.(*ast.Ident))
 					}
 				}
 			case *ast.RangeStmt:
 				if n.Tok == token.DEFINE {
 					for _, e := range []ast.Expr{n.Key, n.Value} {
 						name, _ := e.(*ast.Ident)
-						see(name)
+						declare(name)
 					}
 				}
 			}

@@ -40,7 +40,7 @@ type sourceLine struct {
 // splitLines splits a file into lines.
 func splitLines(p *pkg, f *file) (lines []sourceLine) {
 	for i, text := range strings.Split(string(f.source), "\n") {
-		lines = append(lines, sourceLine{text: text, number: i + 1, width: columns(text)})
+		lines = append(lines, sourceLine{text: text, number: i + 1, width: countColumns(text)})
 	}
 	for _, group := range f.Comments {
 		for _, c := range group.List {
@@ -91,14 +91,14 @@ func (l sourceLine) isUnbreakable() bool {
 	}
 	for _, literal := range l.literals {
 		before, after := l.text[:literal[0]], l.text[literal[1]:]
-		if columns(before) < l.limit() && strings.Trim(after, ")}],;:{+ ") == "" {
+		if countColumns(before) < l.limit() && strings.Trim(after, ")}],;:{+ ") == "" {
 			return true
 		}
 	}
 	return false
 }
 
-// columns returns how wide a text is.
-func columns(text string) int {
+// countColumns returns how wide a text is.
+func countColumns(text string) int {
 	return utf8.RuneCountInString(text) + (tabWidth-1)*strings.Count(text, "\t")
 }
