@@ -17,9 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"ltskeeper/internal/excludes"
+	"ltskeeper/internal/testkit"
+
+	"golang.org/x/sys/unix"
 )
 
 // buildAndOpen opens what a build makes of a tree.
@@ -129,7 +130,7 @@ func TestExcludedContents(t *testing.T) {
 // TestMounts: other file systems in a tree, and the same one mounted again, are empty in the image.
 func TestMounts(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	c := newChanger(t, 1)
 	for _, dir := range []string{"proc", "tmp", "bind", "real"} {
 		c.write(c.path(dir+"/inside"), []byte("x"))
@@ -177,12 +178,12 @@ func TestMounts(t *testing.T) {
 
 func TestLeftOut(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
-	needTools(t, "setfacl")
+	testkit.NeedRoot(t)
+	testkit.NeedPrograms(t, "setfacl")
 	c := newChanger(t, 1)
 	for _, name := range []string{"journal", "second"} {
 		c.write(c.path(name+"/file"), nil)
-		run(t, "setfacl", "-m", "u:42:r", "-d", "-m", "u:42:r", c.path(name))
+		testkit.Run(t, "setfacl", "-m", "u:42:r", "-d", "-m", "u:42:r", c.path(name))
 	}
 	c.setXattr("journal", "security.selinux", []byte("system_u:object_r:var_log_t:s0"))
 	c.setXattr("journal", "user.stays", []byte("x"))
@@ -560,7 +561,7 @@ func TestEncoders(t *testing.T) {
 // and no other.
 func TestContentOnly(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	c := newChanger(t, 1)
 	c.write(c.path("etc/first-name"), []byte("the tree's secret"))
 	c.check(os.Link(c.path("etc/first-name"), c.path("etc/shadow")))

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ltskeeper/internal/testkit"
 )
 
 // describe turns differences into lines: "+ path", "- path" or "path: what".
@@ -176,7 +178,7 @@ func editable(t testing.TB) *tortureTree {
 
 func TestDiffImages(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	for name, test := range edits {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -210,7 +212,7 @@ func TestDiffImages(t *testing.T) {
 
 func TestDiffTreeWithOptions(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	tree := editable(t)
 	options := Options{
 		Exclude: mustParseExcludes(t, "b/*\nlarge"),

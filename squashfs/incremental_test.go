@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -96,7 +98,7 @@ func sameImage(t testing.TB, what string, a, b *generation) {
 // the one before must be what a clean build makes, and hold what the tree holds.
 func TestIncrementalIsClean(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
@@ -602,12 +604,12 @@ func TestDuplicatesAreStoredOnce(t *testing.T) {
 // TestOtherFileSystem builds upon the image of a tree that has been copied to another disk since.
 func TestOtherFileSystem(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	const elsewhere = "/dev/shm"
 	if _, err := os.Stat(elsewhere); err != nil {
 		t.Skip(err)
 	}
-	needTools(t, "cp")
+	testkit.NeedPrograms(t, "cp")
 	c := newChanger(t, 7)
 	for range 50 {
 		c.addFile()
@@ -617,7 +619,7 @@ func TestOtherFileSystem(t *testing.T) {
 	copied, err := os.MkdirTemp(elsewhere, "squashfs-test-")
 	c.check(err)
 	defer os.RemoveAll(copied)
-	run(t, "cp", "-aT", c.root, copied)
+	testkit.Run(t, "cp", "-aT", c.root, copied)
 	next := buildGeneration(t, copied, first, Options{})
 	if !next.result.Unchanged || next.result.Reason != "" || next.result.Read < sumSizes(c.files()) {
 		t.Errorf("copied to another file system, and got %+v", next.result)

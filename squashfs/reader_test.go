@@ -15,14 +15,16 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"ltskeeper/internal/testkit"
 )
 
 // mksquashfs makes an image of a tree.
 func mksquashfs(t testing.TB, root string, options ...string) (image string) {
 	t.Helper()
-	needTools(t, "mksquashfs")
+	testkit.NeedPrograms(t, "mksquashfs")
 	image = filepath.Join(t.TempDir(), "image")
-	run(t, "mksquashfs", append([]string{root, image, "-noappend", "-no-progress", "-quiet"}, options...)...)
+	testkit.Run(t, "mksquashfs", append([]string{root, image, "-noappend", "-no-progress", "-quiet"}, options...)...)
 	return image
 }
 

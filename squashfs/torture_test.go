@@ -16,19 +16,10 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/testkit"
+
 	"golang.org/x/sys/unix"
 )
-
-// needRoot skips a test that makes devices or foreign owners, or mounts.
-func needRoot(t testing.TB) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root")
-	}
-}
 
 // A tortureTree is a tree being made. Its methods end the test on errors.
 type tortureTree struct {
@@ -505,7 +496,7 @@ func compareSnapshots(t testing.TB, what string, got, want map[string]string) {
 // one thread alone, and goes with it.
 func mountSnapshot(t testing.TB, image string) (lines map[string]string) {
 	t.Helper()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	dir := t.TempDir()
 	var failed error
 	done := make(chan struct{})

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"ltskeeper/internal/testkit"
 )
 
 // A piece is data at an offset of a file with holes.
@@ -102,7 +104,7 @@ func (o *Options) name() string { return fmt.Sprintf("%v %d", o.Compression, o.B
 // each block of zeros by itself. Beside what TestEncoders pins, nothing may change them.
 func TestHolesDigest(t *testing.T) {
 	t.Parallel()
-	needRoot(t) // so that all is root's
+	testkit.NeedRoot(t) // so that all is root's
 	want := map[string]string{
 		"zstd 0":       "f85cb6b2403486d99210e6e9fff614f9682d0332945a874a7dc8c2fa408dbf05",
 		"zstd 4096":    "e72ad2724fc070a0783b494b0257580ae2a96daa43253bab714914b6bf3ff822",
@@ -129,13 +131,13 @@ func TestHolesDigest(t *testing.T) {
 // same image, and so has a tree that came to be like that.
 func TestHoles(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
-	needTools(t, "mksquashfs", "unsquashfs", "cp", "mount")
+	testkit.NeedRoot(t)
+	testkit.NeedPrograms(t, "mksquashfs", "unsquashfs", "cp", "mount")
 	tree := newTorture(t)
 	tree.holes()
 	want := snapshot(t, tree.root)
 	stored := filepath.Join(t.TempDir(), "stored")
-	run(t, "cp", "-a", "--sparse=never", tree.root, stored)
+	testkit.Run(t, "cp", "-a", "--sparse=never", tree.root, stored)
 	theirs := openImage(t, mksquashfs(t, tree.root, "-comp", "lz4"))
 	var before []*generation
 	for _, o := range holesOptions {
@@ -207,7 +209,7 @@ func readsBack(t *testing.T, what string, g *generation, root string, want map[s
 		return
 	}
 	extracted := filepath.Join(t.TempDir(), "extracted")
-	run(t, "unsquashfs", "-no-progress", "-quiet", "-dest", extracted, g.path)
+	testkit.Run(t, "unsquashfs", "-no-progress", "-quiet", "-dest", extracted, g.path)
 	compareSnapshots(t, what+": unsquashfs", snapshot(t, extracted), want)
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/disktest"
 
 	"golang.org/x/sys/unix"
@@ -49,34 +50,34 @@ func checkLikeMksquashfs(t *testing.T, root string, o Options) *generation {
 // else.
 func TestRepeatedNumbers(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
-	needTools(t, "mksquashfs")
+	testkit.NeedRoot(t)
+	testkit.NeedPrograms(t, "mksquashfs")
 	disk := disktest.Loop(t, "btrfs", 256<<20)
 	for kind, makeVictim := range makers {
 		for _, name := range []string{"aaa-victim", "victim"} {
 			t.Run(kind+" "+name, func(t *testing.T) {
 				base := filepath.Join(disk, kind+name)
-				must(t, os.Mkdir(base, 0o755))
+				testkit.Must(t, os.Mkdir(base, 0o755))
 				lower, upper := filepath.Join(base, "lower"), filepath.Join(base, "upper")
 				for _, subvolume := range []string{lower, upper} {
 					disktest.Subvolume(t, subvolume)
-					must(t, os.MkdirAll(filepath.Join(subvolume, "root/etc"), 0o755))
+					testkit.Must(t, os.MkdirAll(filepath.Join(subvolume, "root/etc"), 0o755))
 				}
 				a, victim := filepath.Join(lower, "root/etc/a"), filepath.Join(upper, "root/etc", name)
-				must(t, makeVictim(victim))
+				testkit.Must(t, makeVictim(victim))
 				for n := 0; ; n++ {
-					must(t, os.WriteFile(a, []byte("content of a"), 0o644))
+					testkit.Must(t, os.WriteFile(a, []byte("content of a"), 0o644))
 					have, want := inodeNumber(t, a), inodeNumber(t, victim)
 					if have == want {
 						break
 					}
 					if have > want {
-						must(t, os.Rename(victim, fmt.Sprint(upper, "/before", n)))
-						must(t, makeVictim(victim))
+						testkit.Must(t, os.Rename(victim, fmt.Sprint(upper, "/before", n)))
+						testkit.Must(t, makeVictim(victim))
 					}
-					must(t, os.Rename(a, fmt.Sprint(lower, "/before", n)))
+					testkit.Must(t, os.Rename(a, fmt.Sprint(lower, "/before", n)))
 				}
-				must(t, os.Link(a, filepath.Join(lower, "root/etc/b")))
+				testkit.Must(t, os.Link(a, filepath.Join(lower, "root/etc/b")))
 				root := disktest.Overlay(t, filepath.Join(upper, "root"), []string{filepath.Join(lower, "root")})
 				if inodeNumber(t, filepath.Join(root, "etc/a")) != inodeNumber(t, filepath.Join(root, "etc", name)) {
 					t.Skip("this kernel does not repeat numbers")
@@ -85,7 +86,7 @@ func TestRepeatedNumbers(t *testing.T) {
 
 				// What cannot be known by its number is read at the next build.
 				if kind == "file" {
-					must(t, os.WriteFile(victim, []byte("VICTIM"), 0o644))
+					testkit.Must(t, os.WriteFile(victim, []byte("VICTIM"), 0o644))
 					next := buildGeneration(t, root, first, Options{})
 					sameImage(t, "after a change", next, buildGeneration(t, root, nil, Options{}))
 				}
@@ -98,13 +99,13 @@ func TestRepeatedNumbers(t *testing.T) {
 // begin with 256.
 func TestNumberOfTheRoot(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	disk := disktest.Loop(t, "btrfs", 128<<20)
 	lower, upper := filepath.Join(disk, "lower"), filepath.Join(disk, "upper")
 	for _, subvolume := range []string{lower, upper, filepath.Join(lower, "inner")} {
 		disktest.Subvolume(t, subvolume)
 	}
-	must(t, os.WriteFile(filepath.Join(lower, "inner/file"), []byte("content"), 0o644))
+	testkit.Must(t, os.WriteFile(filepath.Join(lower, "inner/file"), []byte("content"), 0o644))
 	root := disktest.Overlay(t, upper, []string{lower})
 	if inodeNumber(t, root) != inodeNumber(t, filepath.Join(root, "inner")) {
 		t.Skip("this kernel does not repeat numbers")
@@ -112,25 +113,18 @@ func TestNumberOfTheRoot(t *testing.T) {
 	checkLikeMksquashfs(t, root, Options{})
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func inodeNumber(t testing.TB, path string) uint64 {
 	t.Helper()
 	var st unix.Stat_t
-	must(t, unix.Lstat(path, &st))
+	testkit.Must(t, unix.Lstat(path, &st))
 	return st.Ino
 }
 
 // A file system may show any number, link count and time for anything.
 func TestFakedNumbers(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
-	needTools(t, "mksquashfs")
+	testkit.NeedRoot(t)
+	testkit.NeedPrograms(t, "mksquashfs")
 	then := time.Unix(1e9, 5)
 	same := disktest.Fake{Ino: 600, Nlink: 2, Mtime: then, Ctime: then}
 	for kind, makeVictim := range makers {
@@ -138,10 +132,10 @@ func TestFakedNumbers(t *testing.T) {
 			t.Run(kind+" "+name, func(t *testing.T) {
 				t.Parallel()
 				root := t.TempDir()
-				must(t, os.Mkdir(filepath.Join(root, "etc"), 0o755))
-				must(t, os.WriteFile(filepath.Join(root, "etc/a"), []byte("content of a"), 0o644))
-				must(t, os.Link(filepath.Join(root, "etc/a"), filepath.Join(root, "etc/b")))
-				must(t, makeVictim(filepath.Join(root, "etc", name)))
+				testkit.Must(t, os.Mkdir(filepath.Join(root, "etc"), 0o755))
+				testkit.Must(t, os.WriteFile(filepath.Join(root, "etc/a"), []byte("content of a"), 0o644))
+				testkit.Must(t, os.Link(filepath.Join(root, "etc/a"), filepath.Join(root, "etc/b")))
+				testkit.Must(t, makeVictim(filepath.Join(root, "etc", name)))
 				disk := disktest.Faked(t, root)
 				for _, n := range []string{"a", "b", name} {
 					disk.Set("etc/"+n, disktest.Fake{Ino: 600})
@@ -159,10 +153,10 @@ func TestFakedNumbers(t *testing.T) {
 		t.Parallel()
 		root := t.TempDir()
 		for name, content := range map[string]string{"a": "one", "b": "two", "c": "one"} {
-			must(t, os.WriteFile(filepath.Join(root, name), []byte(content), 0o644))
+			testkit.Must(t, os.WriteFile(filepath.Join(root, name), []byte(content), 0o644))
 		}
-		must(t, os.Symlink("one", filepath.Join(root, "link-a")))
-		must(t, os.Symlink("two", filepath.Join(root, "link-b")))
+		testkit.Must(t, os.Symlink("one", filepath.Join(root, "link-a")))
+		testkit.Must(t, os.Symlink("two", filepath.Join(root, "link-b")))
 		disk := disktest.Faked(t, root)
 		for _, name := range []string{"a", "b", "c"} {
 			disk.Set(name, disktest.Fake{Ino: 600, Nlink: 3, Mtime: then, Ctime: then})
@@ -178,7 +172,7 @@ func TestFakedNumbers(t *testing.T) {
 			t.Error("two links are one")
 		}
 		// No time moves with this change.
-		must(t, os.WriteFile(filepath.Join(root, "b"), []byte("TWO"), 0o644))
+		testkit.Must(t, os.WriteFile(filepath.Join(root, "b"), []byte("TWO"), 0o644))
 		next := buildGeneration(t, root, first, Options{})
 		sameImage(t, "after a change", next, buildGeneration(t, root, nil, Options{}))
 		if next.result.Unchanged {
@@ -191,9 +185,9 @@ func TestFakedNumbers(t *testing.T) {
 		t.Parallel()
 		root := t.TempDir()
 		for _, name := range []string{"a", "b", "c", "d", "e"} {
-			must(t, os.WriteFile(filepath.Join(root, name), []byte("content of "+name), 0o644))
+			testkit.Must(t, os.WriteFile(filepath.Join(root, name), []byte("content of "+name), 0o644))
 		}
-		must(t, os.WriteFile(filepath.Join(root, "e"), []byte("content of d"), 0o644))
+		testkit.Must(t, os.WriteFile(filepath.Join(root, "e"), []byte("content of d"), 0o644))
 		disk := disktest.Faked(t, root)
 		for _, name := range []string{"a", "b", "c"} {
 			disk.Set(name, same)
@@ -216,12 +210,12 @@ func TestFakedNumbers(t *testing.T) {
 	t.Run("attributes", func(t *testing.T) {
 		t.Parallel()
 		root := t.TempDir()
-		must(t, os.WriteFile(filepath.Join(root, "a"), []byte("one"), 0o644))
-		must(t, unix.Setxattr(filepath.Join(root, "a"), "user.of", []byte("a"), 0))
+		testkit.Must(t, os.WriteFile(filepath.Join(root, "a"), []byte("one"), 0o644))
+		testkit.Must(t, unix.Setxattr(filepath.Join(root, "a"), "user.of", []byte("a"), 0))
 		disk := disktest.Faked(t, root)
 		disk.Set("a", disktest.Fake{Ino: 600, Mtime: then, Ctime: then})
 		first := buildGeneration(t, root, nil, Options{})
-		must(t, os.WriteFile(filepath.Join(root, "b"), []byte("two"), 0o644))
+		testkit.Must(t, os.WriteFile(filepath.Join(root, "b"), []byte("two"), 0o644))
 		disk.Set("b", disktest.Fake{Ino: 600, Mtime: then, Ctime: then})
 		next := buildGeneration(t, root, first, Options{})
 		sameImage(t, "after a second file", next, buildGeneration(t, root, nil, Options{}))
@@ -233,7 +227,7 @@ func inodesOf(t *testing.T, g *generation, paths ...string) (inodes []uint32) {
 	r := openImage(t, g.path)
 	for _, path := range paths {
 		e, err := r.Lookup(path)
-		must(t, err)
+		testkit.Must(t, err)
 		inodes = append(inodes, e.Inode)
 	}
 	return inodes
@@ -246,8 +240,8 @@ func TestLinksThatChange(t *testing.T) {
 	c := newChanger(t, 1)
 	log := c.path("log")
 	c.write(log, []byte("begin\n"))
-	must(t, os.Mkdir(c.path("folder"), 0o755))
-	must(t, os.Link(log, c.path("folder/log")))
+	testkit.Must(t, os.Mkdir(c.path("folder"), 0o755))
+	testkit.Must(t, os.Link(log, c.path("folder/log")))
 	for n := range 200 {
 		c.write(c.path(fmt.Sprint("file", n)), c.noise(100))
 	}
@@ -297,10 +291,10 @@ func TestLinksThatChange(t *testing.T) {
 func TestRenameWhileWalked(t *testing.T) {
 	t.Parallel()
 	c := newChanger(t, 2)
-	must(t, os.Mkdir(c.path("a"), 0o755))
-	must(t, os.Mkdir(c.path("z"), 0o755))
+	testkit.Must(t, os.Mkdir(c.path("a"), 0o755))
+	testkit.Must(t, os.Mkdir(c.path("z"), 0o755))
 	for n := range 300 {
-		must(t, os.MkdirAll(c.path(fmt.Sprint("m/", n)), 0o755))
+		testkit.Must(t, os.MkdirAll(c.path(fmt.Sprint("m/", n)), 0o755))
 		c.write(c.path(fmt.Sprint("m/", n, "/file")), c.noise(50))
 	}
 	c.write(c.path("a/wanderer"), []byte("one file"))
@@ -325,7 +319,7 @@ func TestRenameWhileWalked(t *testing.T) {
 		}
 		var names []string
 		for e, err := range openImage(t, out.Name()).Entries() {
-			must(t, err)
+			testkit.Must(t, err)
 			if strings.HasSuffix(e.Path, "wanderer") {
 				names = append(names, e.Path)
 			}

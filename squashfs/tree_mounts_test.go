@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/disktest"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +18,7 @@ import (
 func mountsOf(t *testing.T, root string, taken ...string) []Mount {
 	t.Helper()
 	table, err := mounts.ReadTable(root)
-	must(t, err)
+	testkit.Must(t, err)
 	list := []Mount{}
 	for _, m := range table.Mounts {
 		list = append(list, Mount{Path: m.Path, ID: m.ID, IsTaken: slices.Contains(taken, m.Path)})
@@ -28,26 +29,27 @@ func mountsOf(t *testing.T, root string, taken ...string) []Mount {
 // What is mounted in a tree is in its image where it is taken, and an empty folder elsewhere.
 func TestTakenMounts(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
-	needTools(t, "mksquashfs")
+	testkit.NeedRoot(t)
+	testkit.NeedPrograms(t, "mksquashfs")
 	root, noise := t.TempDir(), newChanger(t, 1).noise
 	for path, kind := range map[string]string{"usr": "ext4", "usr/local": "btrfs", "opt": "xfs", "data": "ext4"} {
 		if path == "usr/local" {
 			continue
 		}
 		disktest.LoopAt(t, filepath.Join(root, path), kind, 300<<20)
-		must(t, os.WriteFile(filepath.Join(root, path, "file"), noise(200_000), 0o644))
-		must(t, os.Link(filepath.Join(root, path, "file"), filepath.Join(root, path, "name")))
+		testkit.Must(t, os.WriteFile(filepath.Join(root, path, "file"), noise(200_000), 0o644))
+		testkit.Must(t, os.Link(filepath.Join(root, path, "file"), filepath.Join(root, path, "name")))
 	}
 	disktest.LoopAt(t, filepath.Join(root, "usr/local"), "btrfs", 128<<20)
 	disktest.Subvolume(t, filepath.Join(root, "usr/local/inner"))
 	for _, path := range []string{"usr/local/file", "usr/local/inner/file"} {
-		must(t, os.WriteFile(filepath.Join(root, path), noise(200_000), 0o600))
+		testkit.Must(t, os.WriteFile(filepath.Join(root, path), noise(200_000), 0o600))
 	}
 	// A file can be mounted on a file.
-	must(t, os.Mkdir(filepath.Join(root, "etc"), 0o755))
-	must(t, os.WriteFile(filepath.Join(root, "etc/hosts"), nil, 0o644))
-	must(t, unix.Mount(filepath.Join(root, "data/file"), filepath.Join(root, "etc/hosts"), "", unix.MS_BIND, ""))
+	testkit.Must(t, os.Mkdir(filepath.Join(root, "etc"), 0o755))
+	testkit.Must(t, os.WriteFile(filepath.Join(root, "etc/hosts"), nil, 0o644))
+	testkit.Must(t,
+		unix.Mount(filepath.Join(root, "data/file"), filepath.Join(root, "etc/hosts"), "", unix.MS_BIND, ""))
 	t.Cleanup(func() { unix.Unmount(filepath.Join(root, "etc/hosts"), 0) })
 
 	var warnings []string
@@ -75,15 +77,15 @@ func TestTakenMounts(t *testing.T) {
 	// All of it is recognised, and a change seen, whatever file system it is on.
 	for _, path := range []string{"usr/file", "usr/local/file", "usr/local/inner/file", "opt/name", "data/file"} {
 		f, err := os.OpenFile(filepath.Join(root, path), os.O_WRONLY, 0)
-		must(t, err)
+		testkit.Must(t, err)
 		_, err = f.WriteAt([]byte("changed"), 100_000)
-		must(t, err)
-		must(t, f.Close())
+		testkit.Must(t, err)
+		testkit.Must(t, f.Close())
 		next := buildGeneration(t, root, first, options)
 		sameImage(t, "after a change of "+path, next, buildGeneration(t, root, nil, options))
 	}
 	different, err := DiffTree(t.Context(), openImage(t, first.path), root, options)
-	must(t, err)
+	testkit.Must(t, err)
 	changed := []string{"etc/hosts", "opt/file", "opt/name", "usr/file", "usr/local/file", "usr/local/inner/file",
 		"usr/name"}
 	if got := pathsOf(different); !slices.Equal(got, changed) {
@@ -101,15 +103,15 @@ func pathsOf(different []Difference) (paths []string) {
 // Even a symbolic link can be mounted, on another one.
 func TestMountOnLink(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	root, small := t.TempDir(), t.TempDir()
 	link := filepath.Join(root, "link")
-	must(t, os.Symlink("below", link))
+	testkit.Must(t, os.Symlink("below", link))
 	disktest.Small(t, small)
-	must(t, os.Symlink("above", filepath.Join(small, "link")))
+	testkit.Must(t, os.Symlink("above", filepath.Join(small, "link")))
 	fd, err := unix.OpenTree(unix.AT_FDCWD, filepath.Join(small, "link"),
 		unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
-	must(t, err)
+	testkit.Must(t, err)
 	defer unix.Close(fd)
 	if err := unix.MoveMount(fd, "", unix.AT_FDCWD, link, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		t.Skipf("this kernel mounts nothing on a link: %v", err)
@@ -129,10 +131,10 @@ func TestMountOnLink(t *testing.T) {
 // Nothing may be mounted or unmounted while a tree is read.
 func TestMountsThatChange(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	root := t.TempDir()
-	must(t, os.MkdirAll(filepath.Join(root, "usr/share"), 0o755))
-	must(t, os.WriteFile(filepath.Join(root, "usr/share/file"), []byte("below"), 0o644))
+	testkit.Must(t, os.MkdirAll(filepath.Join(root, "usr/share"), 0o755))
+	testkit.Must(t, os.WriteFile(filepath.Join(root, "usr/share/file"), []byte("below"), 0o644))
 	disktest.Small(t, filepath.Join(root, "usr/share"))
 	listed := mountsOf(t, root, "usr/share")
 	for name, test := range map[string]struct {
@@ -159,7 +161,7 @@ func TestMountsThatChange(t *testing.T) {
 // Elsewhere a folder of that name is one like any other.
 func TestSnapshots(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	root := disktest.Loop(t, "btrfs", 256<<20)
 	top := filepath.Join(root, "top")
 	disktest.Subvolume(t, top)
@@ -167,13 +169,13 @@ func TestSnapshots(t *testing.T) {
 		if path == "var" {
 			disktest.Subvolume(t, filepath.Join(top, path))
 		} else {
-			must(t, os.Mkdir(filepath.Join(top, path), 0o755))
+			testkit.Must(t, os.Mkdir(filepath.Join(top, path), 0o755))
 		}
 	}
 	disktest.LoopAt(t, filepath.Join(top, "usr"), "ext4", 32<<20)
 	for _, path := range []string{"", "var", "usr", "plain"} {
 		for name := range snapshotFolders {
-			must(t, os.MkdirAll(filepath.Join(top, path, name, "1"), 0o755))
+			testkit.Must(t, os.MkdirAll(filepath.Join(top, path, name, "1"), 0o755))
 		}
 		disktest.Snapshot(t, top, filepath.Join(root, "snapshot"+path))
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/testkit"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -25,22 +27,22 @@ func capability(revision, rootID uint32) []byte {
 // A tree of a user namespace is in its image as it looks from inside.
 func TestIDOffset(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	const offset = 100_000
 	shifted, plain := t.TempDir(), t.TempDir()
 	fill := func(root string, offset int, caps []byte) {
-		must(t, os.Chtimes(root, longAgo, longAgo))
+		testkit.Must(t, os.Chtimes(root, longAgo, longAgo))
 		for path, id := range map[string]int{"root": 0, "user": 1000, "last": 65535} {
 			file := filepath.Join(root, path)
-			must(t, os.WriteFile(file, []byte(path), 0o644))
-			must(t, os.Link(file, file+"-2"))
-			must(t, os.Lchown(file, offset+id, offset+id/2))
-			must(t, os.Chtimes(file, longAgo, longAgo))
+			testkit.Must(t, os.WriteFile(file, []byte(path), 0o644))
+			testkit.Must(t, os.Link(file, file+"-2"))
+			testkit.Must(t, os.Lchown(file, offset+id, offset+id/2))
+			testkit.Must(t, os.Chtimes(file, longAgo, longAgo))
 		}
-		must(t, unix.Setxattr(filepath.Join(root, "user"), capabilityName, caps, 0))
-		must(t, os.Chown(root, offset, offset))
-		must(t, os.Chtimes(root, longAgo, longAgo))
-		must(t, os.Chmod(root, 0o755))
+		testkit.Must(t, unix.Setxattr(filepath.Join(root, "user"), capabilityName, caps, 0))
+		testkit.Must(t, os.Chown(root, offset, offset))
+		testkit.Must(t, os.Chtimes(root, longAgo, longAgo))
+		testkit.Must(t, os.Chmod(root, 0o755))
 	}
 	fill(shifted, offset, capability(capabilityV3, offset))
 	fill(plain, 0, capability(capabilityV2, 0))
@@ -67,10 +69,10 @@ func TestIDOffset(t *testing.T) {
 		},
 	} {
 		file := filepath.Join(shifted, "odd")
-		must(t, os.RemoveAll(file)) // of the case before
-		must(t, os.WriteFile(file, nil, 0o644))
-		must(t, os.Lchown(file, offset, offset))
-		must(t, change(file))
+		testkit.Must(t, os.RemoveAll(file)) // of the case before
+		testkit.Must(t, os.WriteFile(file, nil, 0o644))
+		testkit.Must(t, os.Lchown(file, offset, offset))
+		testkit.Must(t, change(file))
 		_, err := Build(t.Context(), tempFile(t), shifted, Options{IDOffset: offset})
 		if err == nil || !strings.Contains(err.Error(), "/odd") || !strings.Contains(err.Error(), "exclude it") {
 			t.Errorf("%s: %v", name, err)

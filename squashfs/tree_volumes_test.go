@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ltskeeper/internal/excludes"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/disktest"
 
 	"golang.org/x/sys/unix"
@@ -19,9 +20,9 @@ func fileOf(t *testing.T, g *generation, path string) []byte {
 	t.Helper()
 	r := openImage(t, g.path)
 	e, err := r.Lookup(path)
-	must(t, err)
+	testkit.Must(t, err)
 	c, err := r.OpenFile(e)
-	must(t, err)
+	testkit.Must(t, err)
 	data := make([]byte, e.Size)
 	if n, err := c.ReadAt(data, 0); n < len(data) {
 		t.Fatal(err)
@@ -33,7 +34,7 @@ func fileOf(t *testing.T, g *generation, path string) []byte {
 // all the same.
 func TestHolesThatAreNotThere(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	data := newChanger(t, 1).noise(300_000)
 	none, size := 0, int64(len(data))
 	for name, fake := range map[string]disktest.Fake{
@@ -46,8 +47,8 @@ func TestHolesThatAreNotThere(t *testing.T) {
 			t.Run(name+", "+place, func(t *testing.T) {
 				t.Parallel()
 				root := t.TempDir()
-				must(t, os.WriteFile(filepath.Join(root, "file"), data, 0o644))
-				must(t, os.WriteFile(filepath.Join(root, "small"), data[:5000], 0o644))
+				testkit.Must(t, os.WriteFile(filepath.Join(root, "file"), data, 0o644))
+				testkit.Must(t, os.WriteFile(filepath.Join(root, "small"), data[:5000], 0o644))
 				disk := disktest.Faked(t, root)
 				disk.Set("file", fake)
 				disk.Set("small", disktest.Fake{Blocks: &none, Data: [][2]int64{}})
@@ -71,7 +72,7 @@ func TestHolesThatAreNotThere(t *testing.T) {
 func mustParse(t testing.TB, patterns ...string) *excludes.Patterns {
 	t.Helper()
 	parsed, err := excludes.Parse(patterns)
-	must(t, err)
+	testkit.Must(t, err)
 	return parsed
 }
 
@@ -81,12 +82,12 @@ var longAgo = time.Unix(1e9, 0)
 // Where holes are not believed, a file that could only be read for hours is refused.
 func TestUnbelievedHoles(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	root := t.TempDir()
-	must(t, os.Mkdir(filepath.Join(root, "var"), 0o755))
+	testkit.Must(t, os.Mkdir(filepath.Join(root, "var"), 0o755))
 	huge := filepath.Join(root, "var/huge")
-	must(t, os.WriteFile(huge, []byte("x"), 0o644))
-	must(t, os.Truncate(huge, 900<<30))
+	testkit.Must(t, os.WriteFile(huge, []byte("x"), 0o644))
+	testkit.Must(t, os.Truncate(huge, 900<<30))
 	disktest.Faked(t, root)
 	_, err := Build(t.Context(), tempFile(t), root, Options{})
 	if err == nil || !strings.Contains(err.Error(), "var/huge: ") || !strings.Contains(err.Error(), "exclude it") {
@@ -101,12 +102,12 @@ func TestUnbelievedHoles(t *testing.T) {
 // kind, they may not be.
 func TestTraits(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	ext4, btrfs := disktest.Loop(t, "ext4", 32<<20), disktest.Loop(t, "btrfs", 128<<20)
 	packed := filepath.Join(t.TempDir(), "packed")
 	disktest.Packed(t, packed, "squashfs", t.TempDir())
 	odd := filepath.Join(t.TempDir(), "odd")
-	must(t, os.Mkdir(odd, 0o755))
+	testkit.Must(t, os.Mkdir(odd, 0o755))
 	disktest.Faked(t, odd)
 	overlay := func(upper string, lowers ...string) string {
 		return disktest.Overlay(t, filepath.Join(upper, "upper"+filepath.Base(t.TempDir())+filepath.Base(lowers[0])),
@@ -114,7 +115,7 @@ func TestTraits(t *testing.T) {
 	}
 	covered := mustMkdir(t, filepath.Join(ext4, "covered"))
 	work := mustMkdir(t, filepath.Join(ext4, "covered.work"))
-	must(t,
+	testkit.Must(t,
 		unix.Mount("overlay", covered, "overlay", 0,
 			"lowerdir="+covered+",upperdir="+mustMkdir(t, filepath.Join(ext4, "above"))+",workdir="+work))
 	t.Cleanup(func() { unix.Unmount(covered, 0) })
@@ -137,11 +138,11 @@ func TestTraits(t *testing.T) {
 		"a blank in a name":          {overlay(ext4, mustMkdir(t, filepath.Join(btrfs, "a b"))), good},
 	} {
 		fd, err := unix.Open(test.folder, unix.O_DIRECTORY, 0)
-		must(t, err)
+		testkit.Must(t, err)
 		var st unix.Statx_t
-		must(t, statAt(fd, "", &st))
+		testkit.Must(t, statAt(fd, "", &st))
 		v, err := openVolume(fd, &st)
-		must(t, err)
+		testkit.Must(t, err)
 		unix.Close(fd)
 		if v.traits != test.want {
 			t.Errorf("%s: believed is %+v, want %+v", name, v.traits, test.want)
@@ -151,22 +152,22 @@ func TestTraits(t *testing.T) {
 
 func mustMkdir(t *testing.T, path string) string {
 	t.Helper()
-	must(t, os.Mkdir(path, 0o755))
+	testkit.Must(t, os.Mkdir(path, 0o755))
 	return path
 }
 
 // What changes in the innermost layer of nested overlays is seen, whatever its times say.
 func TestNestedOverlays(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	dir := t.TempDir()
 	odd := mustMkdir(t, filepath.Join(dir, "odd"))
-	must(t, os.WriteFile(filepath.Join(odd, "file"), []byte("one"), 0o644))
+	testkit.Must(t, os.WriteFile(filepath.Join(odd, "file"), []byte("one"), 0o644))
 	disktest.Faked(t, odd).Set("file", disktest.Fake{Ino: 600, Mtime: longAgo, Ctime: longAgo})
 	inner := disktest.Overlay(t, filepath.Join(dir, "inner"), []string{odd}, "xino=off")
 	root := disktest.Overlay(t, filepath.Join(dir, "outer"), []string{inner}, "xino=on")
 	first := buildGeneration(t, root, nil, Options{})
-	must(t, os.WriteFile(filepath.Join(odd, "file"), []byte("two"), 0o644))
+	testkit.Must(t, os.WriteFile(filepath.Join(odd, "file"), []byte("two"), 0o644))
 	next := buildGeneration(t, root, first, Options{})
 	if got := string(fileOf(t, next, "file")); got != "two" {
 		t.Errorf("the image holds %q", got)
@@ -177,15 +178,15 @@ func TestNestedOverlays(t *testing.T) {
 // another device number.
 func TestSubvolumesInIndex(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
-	needTools(t, "mount", "umount")
+	testkit.NeedRoot(t)
+	testkit.NeedPrograms(t, "mount", "umount")
 	image := filepath.Join(t.TempDir(), "disk")
-	must(t, os.WriteFile(image, nil, 0o600))
-	must(t, os.Truncate(image, 256<<20))
+	testkit.Must(t, os.WriteFile(image, nil, 0o600))
+	testkit.Must(t, os.Truncate(image, 256<<20))
 	dir := t.TempDir()
-	run(t, "mkfs.btrfs", "-q", image)
+	testkit.Run(t, "mkfs.btrfs", "-q", image)
 	mount := func() {
-		run(t, "mount", "-o", "loop", image, dir)
+		testkit.Run(t, "mount", "-o", "loop", image, dir)
 		t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 	}
 	mount()
@@ -193,8 +194,8 @@ func TestSubvolumesInIndex(t *testing.T) {
 	for _, subvolume := range []string{"root", "root/opt", "root/opt/inner"} {
 		disktest.Subvolume(t, filepath.Join(dir, subvolume))
 		// The numbers in each begin anew, so files of different subvolumes have the same.
-		must(t, os.WriteFile(filepath.Join(dir, subvolume, "file"), noise(300_000), 0o644))
-		must(t, os.WriteFile(filepath.Join(dir, subvolume, "alone"), noise(40_000+len(subvolume)), 0o644))
+		testkit.Must(t, os.WriteFile(filepath.Join(dir, subvolume, "file"), noise(300_000), 0o644))
+		testkit.Must(t, os.WriteFile(filepath.Join(dir, subvolume, "alone"), noise(40_000+len(subvolume)), 0o644))
 	}
 	root := filepath.Join(dir, "root")
 	first := buildGeneration(t, root, nil, Options{})
@@ -207,9 +208,9 @@ func TestSubvolumesInIndex(t *testing.T) {
 		first = buildGeneration(t, root, nil, Options{})
 	}
 	var before, after unix.Stat_t
-	must(t, unix.Stat(filepath.Join(root, "opt/inner"), &before))
-	for after = before; after.Dev == before.Dev; must(t, unix.Stat(filepath.Join(root, "opt/inner"), &after)) {
-		run(t, "umount", dir)
+	testkit.Must(t, unix.Stat(filepath.Join(root, "opt/inner"), &before))
+	for after = before; after.Dev == before.Dev; testkit.Must(t, unix.Stat(filepath.Join(root, "opt/inner"), &after)) {
+		testkit.Run(t, "umount", dir)
 		disktest.Small(t, filepath.Join(t.TempDir(), "small")) // takes a device number
 		mount()
 	}
@@ -217,7 +218,7 @@ func TestSubvolumesInIndex(t *testing.T) {
 	if !next.result.Unchanged || next.result.Read != 0 {
 		t.Errorf("after another mount: %+v", next.result)
 	}
-	must(t, os.WriteFile(filepath.Join(root, "opt/inner/file"), noise(300_000), 0o644))
+	testkit.Must(t, os.WriteFile(filepath.Join(root, "opt/inner/file"), noise(300_000), 0o644))
 	next = buildGeneration(t, root, first, Options{})
 	sameImage(t, "after a change in a subvolume", next, buildGeneration(t, root, nil, Options{}))
 	if next.result.Unchanged {
@@ -228,20 +229,21 @@ func TestSubvolumesInIndex(t *testing.T) {
 // Where times prove nothing, everything is read.
 func TestNoTrustInTimes(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	dir := t.TempDir()
 	pack := func(content string) string {
 		tree := t.TempDir()
-		must(t, os.WriteFile(filepath.Join(tree, "file"), []byte(content), 0o644))
-		must(t, os.Chtimes(filepath.Join(tree, "file"), longAgo, longAgo))
-		must(t, os.Chtimes(tree, longAgo, longAgo))
+		testkit.Must(t, os.WriteFile(filepath.Join(tree, "file"), []byte(content), 0o644))
+		testkit.Must(t, os.Chtimes(filepath.Join(tree, "file"), longAgo, longAgo))
+		testkit.Must(t, os.Chtimes(tree, longAgo, longAgo))
 		place := filepath.Join(dir, content)
 		disktest.Packed(t, place, "squashfs", tree)
 		return place
 	}
 	one := pack("one")
 	first := buildGeneration(t, one, nil, Options{})
-	must(t, unix.Unmount(one, 0)) // so that the other one is likely to get its loop device, and with it its identity
+	// so that the other one is likely to get its loop device, and with it its identity
+	testkit.Must(t, unix.Unmount(one, 0))
 	two := pack("two")
 	next := buildGeneration(t, two, first, Options{})
 	if got := string(fileOf(t, next, "file")); got != "two" {

@@ -12,9 +12,10 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"ltskeeper/internal/excludes"
+	"ltskeeper/internal/testkit"
+
+	"golang.org/x/sys/unix"
 )
 
 // buildImage makes an image of a tree.
@@ -31,7 +32,7 @@ func buildImage(t testing.TB, root string, options Options) (image string) {
 // unsquashfs, sqfsdiff and our reader.
 func TestTorture(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	tree := newTorture(t)
 	tree.torture()
 	want := snapshot(t, tree.root)
@@ -86,7 +87,7 @@ func withoutWrapped(lines map[string]string) map[string]string {
 // compareWithPeer checks our image of a tree, of which theirs is mksquashfs's image and want the
 // snapshot.
 func compareWithPeer(t *testing.T, root, theirs string, want map[string]string, c Compression) {
-	needTools(t, "unsquashfs", "sqfsdiff", "mount")
+	testkit.NeedPrograms(t, "unsquashfs", "sqfsdiff", "mount")
 	image := buildImage(t, root, Options{Compression: c, Jobs: 1})
 	if !sameFile(t, image, buildImage(t, root, Options{Compression: c, Jobs: 8})) {
 		t.Error("the image depends on the number of jobs")
@@ -158,7 +159,7 @@ func sqfsdiff(t *testing.T, theirs, ours string) {
 // unsquashfs has squashfs-tools list both images.
 func unsquashfs(t *testing.T, theirs, ours string, c Compression) {
 	t.Helper()
-	got, want := run(t, "unsquashfs", "-s", ours), run(t, "unsquashfs", "-s", theirs)
+	got, want := testkit.Run(t, "unsquashfs", "-s", ours), testkit.Run(t, "unsquashfs", "-s", theirs)
 	inodes := regexp.MustCompile(`Number of inodes \d+|Number of ids \d+`)
 	for _, line := range append(inodes.FindAllString(want, -1),
 		"Found a valid SQUASHFS 4:0 superblock on "+ours+".", "Compression "+c.String(), "Block size 131072",
@@ -185,20 +186,20 @@ func unsquashfs(t *testing.T, theirs, ours string, c Compression) {
 func unsquashfsList(t *testing.T, image string) []string {
 	size := regexp.MustCompile(`(?m)^(d\S+ +\S+) +\d+`)
 	times := regexp.MustCompile(`(?m)^(.*) \S+ \S+( squashfs-root/times/.*)$`)
-	out := run(t, "unsquashfs", "-lln", image)
+	out := testkit.Run(t, "unsquashfs", "-lln", image)
 	return strings.Split(times.ReplaceAllString(size.ReplaceAllString(out, "$1"), "$1$2"), "\n")
 }
 
 // elsewhere copies the tree to another file system, which lists names in another order and has
 // other inode numbers: the image is the same.
 func elsewhere(t *testing.T, root string) {
-	needTools(t, "rsync")
+	testkit.NeedPrograms(t, "rsync")
 	copied, err := os.MkdirTemp("/dev/shm", "squashfs-test-")
 	if err != nil {
 		t.Skip(err)
 	}
 	defer os.RemoveAll(copied)
-	run(t, "rsync", "-aHAX", root+"/", copied)
+	testkit.Run(t, "rsync", "-aHAX", root+"/", copied)
 	if !sameFile(t, buildImage(t, root, Options{}), buildImage(t, copied, Options{})) {
 		t.Errorf("the image depends on the file system")
 		compareSnapshots(t, "copied", snapshot(t, copied), snapshot(t, root))
@@ -208,7 +209,7 @@ func elsewhere(t *testing.T, root string) {
 // Inode numbers of neighbours may be farther apart than the 16 bits that a directory has for them.
 func TestManyInodes(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	root, err := os.MkdirTemp("/dev/shm", "squashfs-test-") // where making files is quick
 	if err != nil {
 		root = t.TempDir()
@@ -287,7 +288,7 @@ func TestFileTooLarge(t *testing.T) {
 // A root made of this machine's essential packages.
 func TestDebianRoot(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	testkit.NeedRoot(t)
 	root := debianRoot(t)
 	t.Run("all", func(t *testing.T) {
 		t.Parallel()
@@ -321,16 +322,16 @@ func TestDebianRoot(t *testing.T) {
 // debianRoot copies the files of this machine's essential packages, its /etc and dpkg's database.
 func debianRoot(t *testing.T) string {
 	t.Helper()
-	needTools(t, "dpkg-query", "rsync")
+	testkit.NeedPrograms(t, "dpkg-query", "rsync")
 	root := t.TempDir()
 	var names []string
-	for line := range strings.Lines(run(t, "dpkg-query", "-W", "-f", "${Essential} ${binary:Package}\n")) {
+	for line := range strings.Lines(testkit.Run(t, "dpkg-query", "-W", "-f", "${Essential} ${binary:Package}\n")) {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "yes "); ok {
 			names = append(names, name)
 		}
 	}
 	list := []string{"/bin", "/sbin", "/lib", "/lib64"}
-	for line := range strings.Lines(run(t, "dpkg-query", append([]string{"-L"}, names...)...)) {
+	for line := range strings.Lines(testkit.Run(t, "dpkg-query", append([]string{"-L"}, names...)...)) {
 		path := strings.TrimSpace(line)
 		dir, err := filepath.EvalSymlinks(filepath.Dir(path)) // /bin is /usr/bin
 		if err != nil || !filepath.IsAbs(path) || path == "/." {
@@ -343,8 +344,8 @@ func debianRoot(t *testing.T) string {
 	if err := os.WriteFile(file, []byte(strings.Join(slices.Compact(list), "\n")), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "rsync", "-aHAX", "--ignore-missing-args", "--files-from", file, "/", root)
-	run(t, "rsync", "-aHAX", "--relative", "/etc", "/var/lib/dpkg", "/var/cache/debconf", root)
+	testkit.Run(t, "rsync", "-aHAX", "--ignore-missing-args", "--files-from", file, "/", root)
+	testkit.Run(t, "rsync", "-aHAX", "--relative", "/etc", "/var/lib/dpkg", "/var/cache/debconf", root)
 	for _, dir := range []string{"dev", "proc", "sys", "run", "tmp", "home/user"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			t.Fatal(err)
@@ -363,31 +364,4 @@ func mustParseExcludes(t testing.TB, list string) *excludes.Patterns {
 		t.Fatal(err)
 	}
 	return patterns
-}
-
-// needTools skips a test that a program is missing for, or fails it where nothing should be
-// missing.
-func needTools(t testing.TB, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		if _, err := exec.LookPath(name); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
-	}
-}
-
-// run returns what a program prints on standard output, and fails the test if the program fails.
-func run(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	cmd := exec.Command(name, args...)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s %q: %v\n%s%s", name, args, err, out, stderr.String())
-	}
-	return string(out)
 }
