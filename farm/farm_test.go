@@ -242,6 +242,9 @@ func TestLookUp(t *testing.T) {
 	if c, err := f.FindChroot("i386"); err != nil || c.Name != "i386" {
 		t.Errorf("got %v, %v", c, err)
 	}
+	if s, err := f.FindServer("app02."); err != nil || s.Name != "app02" {
+		t.Errorf("with a dot at its end: %+v, %v", s, err)
+	}
 	_, noServer := f.FindServer("ap02")
 	_, noChroot := f.FindChroot("amd64-fat")
 	for err, want := range map[error]string{

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"ltskeeper/internal/names"
 	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/spelling"
 )
@@ -40,11 +41,11 @@ func NewUnknownError(kind, name string, known []string) *UnknownError {
 	return &UnknownError{kind, name, spelling.FindNearest(name, known), known}
 }
 
-// FindServer returns the server with that name, without regard to case. If there is none, the error
+// FindServer returns the server with that name, in whatever spelling. If there is none, the error
 // wraps an *UnknownError.
 func (f *Farm) FindServer(name string) (Server, error) {
 	for _, s := range f.Servers {
-		if strings.EqualFold(s.Name, name) {
+		if names.AreSame(s.Name, name) {
 			return s, nil
 		}
 	}
@@ -66,19 +67,19 @@ func (f *Farm) FindChroot(name string) (Chroot, error) {
 }
 
 // ServerNames returns the names of all servers, sorted.
-func (f *Farm) ServerNames() (names []string) {
+func (f *Farm) ServerNames() (list []string) {
 	for _, s := range f.Servers {
-		names = append(names, s.Name)
+		list = append(list, s.Name)
 	}
-	return names
+	return list
 }
 
 // ChrootNames returns the names of all chroots, as declared.
-func (f *Farm) ChrootNames() (names []string) {
+func (f *Farm) ChrootNames() (list []string) {
 	for _, c := range f.Chroots {
-		names = append(names, c.Name)
+		list = append(list, c.Name)
 	}
-	return names
+	return list
 }
 
 // Names returns all names of a server that clients may use: never those that an address resolves
@@ -87,18 +88,18 @@ func (s Server) Names() []string { return slices.Concat([]string{s.Name}, s.Alia
 
 // ListUndeclared returns those of the names that no server and no alias has, each once. What a
 // shell would work out is not a name.
-func (f *Farm) ListUndeclared(names []string) (undeclared []string) {
+func (f *Farm) ListUndeclared(list []string) (undeclared []string) {
 	known := map[string]bool{}
 	for _, s := range f.Servers {
 		for _, name := range s.Names() {
-			known[strings.ToLower(name)] = true
+			known[names.Canonical(name)] = true
 		}
 	}
 	for _, a := range f.Aliases {
-		known[strings.ToLower(a.Name)] = true
+		known[names.Canonical(a.Name)] = true
 	}
-	for _, name := range names {
-		if c := strings.ToLower(name); !known[c] && !strings.ContainsAny(name, "\"$`\\") {
+	for _, name := range list {
+		if c := names.Canonical(name); !known[c] && !strings.ContainsAny(name, "\"$`\\") {
 			known[c] = true
 			undeclared = append(undeclared, name)
 		}

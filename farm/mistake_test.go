@@ -270,10 +270,12 @@ set = { SSH_OVERRIDE_PORT = "22", "A B" = "` + "`x`" + `", F = "a\\b" }
 			},
 		},
 		"a name and the same with a dot at its end": {
-			servers: map[string]string{"app01": "", "app01.": "", "app02": "aliases = [\"app03.\", \"app03\"]"},
+			servers: map[string]string{"app01": "", "app01.": "", "app02": "aliases = [\"app03.\", \"app03\"]",
+				"app04..": "aliases = [\"app04\"]"},
 			want: []string{
 				`servers.d/app01..toml: "app01." is a name in servers.d/app01.toml already; leave it to one of the two`,
 				`servers.d/app02.toml:1:22: aliases: "app03" is an alias in the same file already; leave it to one of the two`,
+				`servers.d/app04...toml:1:12: aliases: "app04" is a name in the same file already; leave it to one of the two`,
 			},
 		},
 		"ports": {

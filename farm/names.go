@@ -1,45 +1,24 @@
 package farm
 
 import (
-	"fmt"
 	"net/netip"
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"ltskeeper/internal/names"
 )
 
-// maxName keeps the files that are named after a server within what a file system takes, 255 bytes,
-// with every ending that they may have.
-const maxName = 200
-
 var (
-	wordChars   = regexp.MustCompile(`^[A-Za-z0-9._-]*$`)
 	noWordChars = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 	dotted      = regexp.MustCompile(`^[0-9.]+$`)
 )
 
-// wordProblem says why a word cannot be a name of any kind, "" if it can.
-func wordProblem(word string) string {
-	switch {
-	case word == "":
-		return "it is empty"
-	case !wordChars.MatchString(word):
-		return "names are letters, digits, dots, hyphens and underscores"
-	case word[0] == '-':
-		return "it begins with a hyphen, as options do"
-	case len(word) > maxName:
-		return fmt.Sprintf("it has more than %d letters", maxName)
-	}
-	return ""
-}
-
 // nameProblem says why a server cannot have that name or alias.
 func nameProblem(name string) string {
-	switch problem := wordProblem(name); {
+	switch problem := names.FindFault(name); {
 	case problem != "":
 		return problem
-	case name[0] == '.':
-		return "it begins with a dot, as hidden files do"
 	case IsPrimary(name):
 		return "on LTSP clients that is the name of the machine they boot from"
 	}
@@ -61,17 +40,15 @@ func addressProblem(address string) string {
 	case strings.ContainsRune(address, ':'), dotted.MatchString(address):
 		return "it looks like an IP address, and is none"
 	}
-	return wordProblem(address)
+	return names.FindFault(address)
 }
 
 // chrootNameProblem says why a chroot cannot have that name, under which files and folders stand
 // beside those of other chroots.
 func chrootNameProblem(name string) string {
-	switch problem := wordProblem(name); {
+	switch problem := names.FindFault(name); {
 	case problem != "":
 		return problem
-	case name[0] == '.':
-		return "it begins with a dot, as hidden files do"
 	case name == "current":
 		return "that is what the current image is called"
 	case strings.HasSuffix(name, ".img"):
@@ -84,7 +61,7 @@ func chrootNameProblem(name string) string {
 // may not have replaced.
 func NameChroot(path string) string {
 	name := strings.Trim(noWordChars.ReplaceAllString(filepath.Base(path), "-"), "-.")
-	name = name[:min(len(name), maxName)]
+	name = name[:min(len(name), names.MaxLength)]
 	if chrootNameProblem(name) != "" {
 		return "client"
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"ltskeeper/internal/names"
 	"ltskeeper/internal/regular"
 	"ltskeeper/internal/remedy"
 )
@@ -145,7 +146,7 @@ func (l *loader) readServer(s *source) {
 // claimName records which server has a name or an address. Each may belong to one server only,
 // because keys are trusted for all names of a server.
 func (l *loader) claimName(p place, name, role string) {
-	c := canonical(name)
+	c := names.Canonical(name)
 	o, isTaken := l.owners[c]
 	if !isTaken {
 		l.owners[c] = owner{file: p.source.path, role: role}
@@ -156,14 +157,6 @@ func (l *loader) claimName(p place, name, role string) {
 		where = "the same file"
 	}
 	p.addMistake(fmt.Sprintf("%q is %s in %s already", name, o.role, where), "leave it to one of the two")
-}
-
-// canonical returns the form in which equal names and addresses are equal.
-func canonical(name string) string {
-	if a, err := netip.ParseAddr(name); err == nil {
-		return a.Unmap().String()
-	}
-	return strings.TrimSuffix(strings.ToLower(name), ".") // which ends a name that DNS is to take as it is
 }
 
 // checkPin checks that a pin is a fingerprint as ssh-keygen prints it.

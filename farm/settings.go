@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"ltskeeper/internal/excludes"
+	"ltskeeper/internal/names"
 	"ltskeeper/internal/regular"
 	"ltskeeper/internal/remedy"
 	"ltskeeper/keys"
@@ -203,7 +204,7 @@ func (l *loader) readAlias(p place) {
 			if !p.readText(&a.Name) {
 				return
 			}
-			if problem := addressProblem(a.Name); problem != "" || a.Name[0] == '.' {
+			if problem := addressProblem(a.Name); problem != "" {
 				p.addMistake(fmt.Sprintf("%q cannot name a server", a.Name), "write a host name or an address")
 				return
 			}
@@ -225,7 +226,7 @@ type aliasAt struct {
 func (l *loader) checkAliases() {
 	seen := map[string]bool{}
 	for _, a := range l.aliases {
-		c := canonical(a.name)
+		c := names.Canonical(a.name)
 		o, isTaken := l.owners[c]
 		switch {
 		case isTaken:
@@ -415,7 +416,7 @@ func (p place) readGroups(to *[]string) {
 
 // checkGroup checks the name of a group.
 func (p place) checkGroup(name string) {
-	if problem := wordProblem(name); problem != "" {
+	if problem := names.FindWordFault(name); problem != "" {
 		p.addMistake(fmt.Sprintf("%q cannot name a group: %s", name, problem), "choose another")
 	}
 }

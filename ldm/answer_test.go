@@ -157,12 +157,12 @@ func TestNames(t *testing.T) {
 		" app01  app02\n":               "app01 app02",
 		"app01 app02 app01":             "app01 app02",
 		"10.0.0.1 fd00::1 ::1 a_b.c-d":  "10.0.0.1 fd00::1 ::1 a_b.c-d",
-		"-oProxyCommand .. ../x a/b _a": "",
+		"-oProxyCommand .. ../x a/b .a": "",
 		"$(reboot) `x` a;b a'b \"a\"":   "",
 		strings.Repeat("a", 254):        "",
 	} {
-		if got := strings.Join(Names(list), " "); got != want {
-			t.Errorf("Names(%q) = %q, want %q", list, got, want)
+		if got := strings.Join(SplitNames(list), " "); got != want {
+			t.Errorf("SplitNames(%q) = %q, want %q", list, got, want)
 		}
 	}
 }

@@ -14,39 +14,24 @@
 // package reads no configuration, writes no file, and does not log in anywhere.
 package ldm
 
-import "strings"
+import (
+	"strings"
+
+	"ltskeeper/internal/names"
+)
 
 // Port is where servers answer (TCP).
 const Port = 9571
 
-// Names splits a list of servers as LDM_SERVER has it. It drops what cannot name a server, and
-// names that stand there already: the list goes from a file to a shell that runs as root.
-func Names(list string) []string {
-	var names []string
+// SplitNames splits a list of servers as LDM_SERVER has it. It drops what cannot name a server, and
+// names that are in it already: the list goes from a file to a shell that runs as root.
+func SplitNames(list string) (split []string) {
 	seen := map[string]bool{}
 	for _, name := range strings.Fields(list) {
-		if ValidName(name) && !seen[name] {
+		if names.IsValid(name) && !seen[name] {
 			seen[name] = true
-			names = append(names, name)
+			split = append(split, name)
 		}
 	}
-	return names
-}
-
-// ValidName tells whether a name or address can stand in a list of servers: letters, digits, and .
-// - _ : with a letter, a digit or a colon in front, so that it is no option to a command and no
-// hidden file or way out of a folder.
-func ValidName(name string) bool {
-	if name == "" || len(name) > 253 || strings.ContainsRune(".-_", rune(name[0])) {
-		return false
-	}
-	for _, c := range []byte(name) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case strings.IndexByte(".-_:", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return true
+	return split
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"ltskeeper/internal/names"
 )
 
 // State says what is known of a server. A greater one is tried before a smaller one, whatever the
@@ -168,7 +170,7 @@ func Weights(list string) map[string]float64 {
 	for _, field := range strings.Fields(list) {
 		name, value, _ := strings.Cut(field, "=")
 		w, err := strconv.ParseFloat(value, 64)
-		if err == nil && ValidWeight(w) && ValidName(name) {
+		if err == nil && ValidWeight(w) && names.IsValid(name) {
 			weights[name] = w
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ltskeeper/internal/names"
 )
 
 func dice(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
@@ -163,12 +165,12 @@ func FuzzWeights(f *testing.F) {
 	f.Add("a=1e400 b=0x1p-2 =3")
 	f.Fuzz(func(t *testing.T, list string) {
 		for name, w := range Weights(list) {
-			if !ValidName(name) || !(w >= minWeight && w <= maxWeight) {
+			if !names.IsValid(name) || !(w >= minWeight && w <= maxWeight) {
 				t.Errorf("%q: %v", name, w)
 			}
 		}
-		for _, name := range Names(list) {
-			if !ValidName(name) {
+		for _, name := range SplitNames(list) {
+			if !names.IsValid(name) {
 				t.Errorf("name %q", name)
 			}
 		}

@@ -96,9 +96,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, dice *r
 	end := time.Now().Add(o.timeout)
 
 	settings := thinclient.NewSettings(getenv, o.conf)
-	names := ldm.Names(strings.Join(flags.Args(), " "))
+	names := ldm.SplitNames(strings.Join(flags.Args(), " "))
 	if len(names) == 0 {
-		names = ldm.Names(settings.Get("LDM_SERVER"))
+		names = ldm.SplitNames(settings.Get("LDM_SERVER"))
 	}
 	if len(names) == 0 {
 		return fmt.Errorf("there are no servers: neither an argument nor LDM_SERVER names one, here or in %s", o.conf)

@@ -23,6 +23,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ltskeeper/internal/names"
 	"ltskeeper/internal/thinclient"
 	"ltskeeper/ldm"
 
@@ -77,11 +78,11 @@ func run(args []string, getenv func(string) string) (choice string, err error) {
 		return "", fmt.Errorf("%w: %w", errUsage, err)
 	}
 	settings := thinclient.NewSettings(getenv, o.conf)
-	names := ldm.Names(strings.Join(flags.Args(), " "))
-	if len(names) == 0 {
-		names = ldm.Names(settings.Get("LDM_SERVER"))
+	servers := ldm.SplitNames(strings.Join(flags.Args(), " "))
+	if len(servers) == 0 {
+		servers = ldm.SplitNames(settings.Get("LDM_SERVER"))
 	}
-	if len(names) == 0 {
+	if len(servers) == 0 {
 		return "",
 			fmt.Errorf("there are no servers: neither an argument nor LDM_SERVER names one, here or in %s", o.conf)
 	}
@@ -94,7 +95,7 @@ func run(args []string, getenv func(string) string) (choice string, err error) {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	t := tableOf(ctx, names, settings)
+	t := tableOf(ctx, servers, settings)
 	t.blocks = speaksUTF8(getenv)
 	last, err := tea.NewProgram(t, tea.WithInput(in), tea.WithOutput(out)).Run()
 	if err != nil && !errors.Is(err, tea.ErrInterrupted) {
@@ -107,13 +108,13 @@ func run(args []string, getenv func(string) string) (choice string, err error) {
 }
 
 // tableOf makes the table of these servers that the settings want.
-func tableOf(ctx context.Context, names []string, settings *thinclient.Settings) *table {
+func tableOf(ctx context.Context, servers []string, settings *thinclient.Settings) *table {
 	policy, err := ldm.ParsePolicy(settings.Get("LDM_BALANCE"))
 	if err != nil {
 		policy = ldm.Two
 	}
 	port, _ := strconv.Atoi(settings.Get("SSH_OVERRIDE_PORT"))
-	t := newTable(names, groups(settings.Get("LDM_SERVER_GROUPS")))
+	t := newTable(servers, groups(settings.Get("LDM_SERVER_GROUPS")))
 	t.choose = chooser(policy, ldm.Weights(settings.Get("LDM_SERVER_WEIGHTS")),
 		rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
 	t.ask = asker(ctx, port)
@@ -125,8 +126,8 @@ func groups(list string) map[string]string {
 	groups := map[string]string{}
 	for _, field := range strings.Fields(list) {
 		name, of, _ := strings.Cut(field, "=")
-		if ldm.ValidName(name) && len(ldm.Names(strings.ReplaceAll(of, ",", " "))) > 0 {
-			groups[name] = strings.Join(ldm.Names(strings.ReplaceAll(of, ",", " ")), " ")
+		if names.IsValid(name) && len(ldm.SplitNames(strings.ReplaceAll(of, ",", " "))) > 0 {
+			groups[name] = strings.Join(ldm.SplitNames(strings.ReplaceAll(of, ",", " ")), " ")
 		}
 	}
 	return groups
