@@ -34,7 +34,8 @@ func Choose(root fs.FS) (*Kernel, error) {
 		return nil, err
 	}
 	for _, v := range versions {
-		for _, initrd := range listInitrdNames(v) {
+		// As Debian names it, and as Fedora does.
+		for _, initrd := range []string{"boot/initrd.img-" + v, "boot/initramfs-" + v + ".img"} {
 			pairs = append(pairs, pair{"boot/vmlinuz-" + v, initrd})
 		}
 	}
@@ -55,12 +56,6 @@ func Choose(root fs.FS) (*Kernel, error) {
 		}
 	}
 	return nil, nil
-}
-
-// listInitrdNames lists where the initrd of a kernel version may be: as Debian names it, and as
-// Fedora does.
-func listInitrdNames(version string) []string {
-	return []string{"boot/initrd.img-" + version, "boot/initramfs-" + version + ".img"}
 }
 
 // listVersions lists the versions of which /boot has a kernel, the newest first.
