@@ -158,8 +158,8 @@ func (b *builder) compareOnce(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if b.old.givesAgain(t.digest(), p) || t.inspect == nil {
-		return b.old.givesAgain(t.digest(), p), nil
+	if isSame := b.old.givesAgain(t.digest(), p); isSame || t.inspect == nil {
+		return isSame, nil
 	}
 	var unseen []*content
 	for _, c := range p.contents {
@@ -184,6 +184,9 @@ func newBuilder(out *os.File, root string, o Options) (*builder, error) {
 	o.Compression, o.BlockSize = cmp.Or(o.Compression, Zstd), cmp.Or(o.BlockSize, defaultBlockSize)
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)
+	}
+	if o.Warn == nil {
+		o.Warn = func(string) {}
 	}
 	if o.BlockSize < minBlockSize || o.BlockSize > maxBlockSize || bits.OnesCount(uint(o.BlockSize)) != 1 {
 		return nil, fmt.Errorf("block size %d: must be a power of two from %d to %d", o.BlockSize, minBlockSize,
@@ -224,9 +227,9 @@ func (b *builder) warnOfOmissions() {
 	}
 	switch n := len(acls); {
 	case n == 1:
-		b.warn(fmt.Sprintf("the ACL of %s is left out: squashfs cannot hold it", acls[0]))
+		b.options.Warn(fmt.Sprintf("the ACL of %s is left out: squashfs cannot hold it", acls[0]))
 	case n > 1:
-		b.warn(fmt.Sprintf("the ACLs of %s and %d more are left out: squashfs cannot hold them", acls[0], n-1))
+		b.options.Warn(fmt.Sprintf("the ACLs of %s and %d more are left out: squashfs cannot hold them", acls[0], n-1))
 	}
 	for _, e := range b.tree.names {
 		if e.inode.mounted && !b.options.Exclude.Empties(e.path) {
@@ -246,13 +249,7 @@ func (b *builder) warnOfPaths(paths []string, one, several string) {
 		one = several
 	}
 	if len(paths) > 0 {
-		b.warn("/" + strings.Join(paths, ", /") + one)
-	}
-}
-
-func (b *builder) warn(sentence string) {
-	if b.options.Warn != nil {
-		b.options.Warn(sentence)
+		b.options.Warn("/" + strings.Join(paths, ", /") + one)
 	}
 }
 
@@ -270,11 +267,11 @@ func (b *builder) buildOnce(ctx context.Context) error {
 		Tree:        t.digest(),
 		IDOffset:    b.options.IDOffset,
 	}
-	prev := b.old
-	if prev.givesAgain(header.Tree, p) {
+	old := b.old
+	if old.givesAgain(header.Tree, p) {
 		b.result.Unchanged = true
-		header.Image = prev.header.Image
-		b.result.Digest, b.result.Size = header.Image, padSize(int64(prev.super.BytesUsed))
+		header.Image = old.header.Image
+		b.result.Digest, b.result.Size = header.Image, padSize(int64(old.super.BytesUsed))
 		if p.hashed < indexWorth {
 			return nil
 		}
@@ -285,7 +282,7 @@ func (b *builder) buildOnce(ctx context.Context) error {
 		return err
 	}
 	b.result.Digest = header.Image
-	b.result.Unchanged = prev != nil && prev.header.Image == header.Image
+	b.result.Unchanged = old != nil && old.header.Image == header.Image
 	return b.writeIndex(header, t, p)
 }
 
@@ -325,7 +322,7 @@ func (b *builder) writeImage(ctx context.Context, t *tree, p *plan) (digest [sha
 	}
 	b.result.Read += w.bytesRead
 	b.result.Packed, b.result.Copied = w.packed, w.copied
-	d := newImageDigest()
+	d := imageDigest{sha256.New()}
 	d.Write(head)
 	d.Write(all)
 	for _, r := range p.regions {

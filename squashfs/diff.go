@@ -25,7 +25,7 @@ type Difference struct {
 // they are equal, else what they stand for.
 func DiffImages(ctx context.Context, before, after *Reader) ([]Difference, error) {
 	pair := &imageComparer{a: before, b: after}
-	d := newDiffer(newImageSide(before), newImageSide(after), pair.sameFile)
+	d := newComparer(newImageSide(before), newImageSide(after), pair.sameFile)
 	return d.compare(ctx)
 }
 
@@ -58,7 +58,7 @@ type comparer struct {
 	known map[[2]uint32]bool
 }
 
-func newDiffer(a, b side, sameContent func(a, b *Entry) (bool, error)) *comparer {
+func newComparer(a, b side, sameContent func(a, b *Entry) (bool, error)) *comparer {
 	a.first, b.first = make(map[uint32]string), make(map[uint32]string)
 	return &comparer{a, b, sameContent, make(map[[2]uint32]bool)}
 }

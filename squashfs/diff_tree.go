@@ -29,7 +29,7 @@ func DiffTree(ctx context.Context, r *Reader, root string, o Options) ([]Differe
 	}
 	files := &treeComparer{r: r, tree: t, opener: treeOpener{root: b.root}}
 	defer files.opener.close()
-	return newDiffer(newImageSide(r), newTreeSide(t), files.sameFile).compare(ctx)
+	return newComparer(newImageSide(r), newTreeSide(t), files.sameFile).compare(ctx)
 }
 
 // newTreeSide shows a tree as an image of it would.

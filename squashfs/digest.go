@@ -11,8 +11,6 @@ import (
 // it, and length and digest of each region of data that is not empty, in the order of the image.
 type imageDigest struct{ hash.Hash }
 
-func newImageDigest() imageDigest { return imageDigest{sha256.New()} }
-
 // hashRange feeds a part of a file to a hash, by way of buf, which may be nil. It returns how far
 // it came; the error is io.EOF where the file ends before.
 func hashRange(h hash.Hash, file io.ReaderAt, from, to int64, buf []byte) (int64, error) {

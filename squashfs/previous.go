@@ -108,11 +108,9 @@ func (b *builder) openPrevious() {
 			err = fmt.Errorf("it was made by encoder %d, and this is %d", h.Encoder, encoderNumber)
 		}
 	}
-	if err != nil {
+	if b.old = p; err != nil {
 		b.dropPrevious(err)
-		return
 	}
-	b.old = p
 }
 
 // dropPrevious has the image built clean, for a reason. Bit rot is a reason to warn, too.
@@ -121,7 +119,8 @@ func (b *builder) dropPrevious(reason error) {
 	b.result.Reason = "cannot build upon the previous image: " + reason.Error()
 	if _, isRot := errors.AsType[*rotError](reason); isRot {
 		b.result.Damaged = true
-		b.warn("the previous image is damaged, or its index is another's: " + reason.Error() + "; built clean instead")
+		b.options.Warn("the previous image is damaged, or its index is another's: " + reason.Error() +
+			"; built clean instead")
 	}
 }
 
@@ -134,13 +133,12 @@ func readPrevious(from *Previous) (*oldImage, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkIndexSize(from.Index, info.Size()); err != nil {
-		return nil, err
+	err = checkIndexSize(from.Index, info.Size())
+	if err == nil && info.Size() > largeIndex {
+		err = checkIndexSum(from.Index, info.Size())
 	}
-	if info.Size() > largeIndex {
-		if err := checkIndexSum(from.Index, info.Size()); err != nil {
-			return nil, err
-		}
+	if err != nil {
+		return nil, err
 	}
 	b := make([]byte, info.Size())
 	if _, err := from.Index.ReadAt(b, 0); err != nil {
@@ -219,7 +217,7 @@ func (p *oldImage) checkImage() error {
 	if err != nil {
 		return err
 	}
-	digest := newImageDigest()
+	digest := imageDigest{sha256.New()}
 	if err := digest.addRange(p.image, 0, int64(head)); err != nil {
 		return err
 	}

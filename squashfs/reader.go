@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,8 +40,8 @@ type Reader struct {
 func Open(src io.ReaderAt, size int64) (*Reader, error) {
 	r := &Reader{
 		src:           src,
-		metadataCache: blockCache{max: 64},
-		fragmentCache: blockCache{max: 4},
+		metadataCache: blockCache{max: 64, blocks: make(map[uint64][]byte)},
+		fragmentCache: blockCache{max: 4, blocks: make(map[uint64][]byte)},
 	}
 	if err := r.open(size); err != nil {
 		return nil, fmt.Errorf("open squashfs image: %w", err)
@@ -231,12 +232,9 @@ func (c *blockCache) get(at uint64, load func() ([]byte, error)) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	if c.blocks == nil {
-		c.blocks = make(map[uint64][]byte)
-	}
 	if len(c.order) == c.max {
 		delete(c.blocks, c.order[0])
-		c.order = append(c.order[:0], c.order[1:]...)
+		c.order = slices.Delete(c.order, 0, 1)
 	}
 	c.blocks[at] = b
 	c.order = append(c.order, at)

@@ -398,20 +398,11 @@ func (l *directoryReader) readEntry(d *dirent) (*Entry, error) {
 
 // comparePaths orders paths as Entries does: component by component, so that what is in "a" comes
 // before "a-b".
-func comparePaths(a, b string) int {
-	if a == b {
-		return 0
-	}
-	if a == "." || b != "." && lessByComponents(a, b) {
-		return -1
-	}
-	return 1
-}
+func comparePaths(a, b string) int { return strings.Compare(orderingKey(a), orderingKey(b)) }
 
-func lessByComponents(a, b string) bool {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
+func orderingKey(place string) string {
+	if place == "." {
+		return ""
 	}
-	return n == len(a) || n < len(b) && (a[n] == '/' || b[n] != '/' && a[n] < b[n])
+	return strings.ReplaceAll(place, "/", "\x00") // which is in no name
 }

@@ -57,11 +57,6 @@ func (r *Reader) parseDataBlock(at uint64, word uint32) (dataBlock, error) {
 	return b, nil
 }
 
-// newBlockList returns the list of all blocks of a regular file.
-func (r *Reader) newBlockList(e *Entry) blockList {
-	return blockList{sizes: e.end, count: r.blockCount(e), at: e.start}
-}
-
 // next moves on to the next run. There must be one: end is less than count.
 func (l *blockList) next() error {
 	zeros, word, err := l.sizes.readRun(l.count - l.end)
@@ -88,30 +83,26 @@ func (r *Reader) OpenFile(e *Entry) (*io.SectionReader, error) {
 
 func (r *Reader) newFileReader(e *Entry) (*fileReader, error) {
 	c := &fileReader{r: r, path: e.Path, size: e.Size}
-	if err := c.locate(e); err != nil {
+	blockSize := int64(r.super.BlockSize)
+	var err error
+	switch tail := e.Size % blockSize; {
+	case !e.IsRegular():
+		err = errors.New("it is no regular file")
+	case e.fragment == noFragment:
+	case tail == 0:
+		err = errors.New("it has a fragment, but no tail")
+	case int64(e.fragmentOffset)+tail > blockSize:
+		err = fmt.Errorf("%d bytes at %d of a fragment are too many", tail, e.fragmentOffset)
+	default:
+		c.offset = int(e.fragmentOffset)
+		err = r.readLookupEntry(&r.fragments, uint64(e.fragment), &c.fragment)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open %s in the image: %w", e.Path, err)
 	}
-	return c, nil
-}
-
-func (c *fileReader) locate(e *Entry) error {
-	if !e.IsRegular() {
-		return errors.New("it is no regular file")
-	}
-	c.list = c.r.newBlockList(e)
+	c.list = blockList{sizes: e.end, count: r.blockCount(e), at: e.start}
 	c.run = c.list
-	if e.fragment == noFragment {
-		return nil
-	}
-	tail := e.Size % int64(c.r.super.BlockSize)
-	if tail == 0 {
-		return errors.New("it has a fragment, but no tail")
-	}
-	if int64(e.fragmentOffset)+tail > int64(c.r.super.BlockSize) {
-		return fmt.Errorf("%d bytes at %d of a fragment are too many", tail, e.fragmentOffset)
-	}
-	c.offset = int(e.fragmentOffset)
-	return c.r.readLookupEntry(&c.r.fragments, uint64(e.fragment), &c.fragment)
+	return c, nil
 }
 
 // blockLen returns how long the i-th block is, expanded.

@@ -169,7 +169,10 @@ func (c *cursor) countZeros(most int64) (int64, error) {
 			return 0, err
 		}
 		b = b[:min(int64(len(b)), 4*most-passed)]
-		n := countLeadingZeros(b)
+		n := len(b)
+		if !allZero(b) {
+			n -= len(bytes.TrimLeft(b, "\x00"))
+		}
 		passed += int64(n)
 		if n < len(b) {
 			break
@@ -177,17 +180,6 @@ func (c *cursor) countZeros(most int64) (int64, error) {
 		at.pass(n)
 	}
 	return passed / 4, nil
-}
-
-func countLeadingZeros(b []byte) int {
-	if allZero(b) {
-		return len(b)
-	}
-	n := 0
-	for b[n] == 0 {
-		n++
-	}
-	return n
 }
 
 func errTableEnd(t *metadataTable) error {

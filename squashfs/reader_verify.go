@@ -389,7 +389,7 @@ func (r *Reader) checkDirectoryIndex(dir *Entry) error {
 		if name <= last || int64(index.Position) >= int64(dir.listingSize) {
 			return fmt.Errorf("entry %d of its index is out of order", i)
 		}
-		if !r.isIndexed(dir, index, name) {
+		if !r.pointsTo(dir, index, name) {
 			return fmt.Errorf("entry %d of its index points elsewhere than to %q", i, name)
 		}
 		last = name
@@ -397,9 +397,9 @@ func (r *Reader) checkDirectoryIndex(dir *Entry) error {
 	return nil
 }
 
-// isIndexed reports whether the entry of a directory's index points to a header that the name
+// pointsTo reports whether the entry of a directory's index points to a header that the name
 // follows.
-func (r *Reader) isIndexed(dir *Entry, index directoryIndex, name string) bool {
+func (r *Reader) pointsTo(dir *Entry, index directoryIndex, name string) bool {
 	at := dir.listing
 	if at.skip(uint64(index.Position)) != nil || at.block >= len(r.directories.blocks) ||
 		r.directories.blocks[at.block] != r.directories.start+uint64(index.Start) {

@@ -97,7 +97,7 @@ func (f *treeFile) checkUnchanged() error {
 // shorter one at the end of the file.
 func (f *treeFile) readNext(b []byte, offset int64) (n int64, zero bool, err error) {
 	n = int64(len(b))
-	if hole := f.holeLength(offset); hole >= n {
+	if hole, _ := f.countZeros(offset); hole >= n {
 		if zero = true; offset+hole < f.size {
 			hole -= hole % n
 		}
@@ -116,10 +116,11 @@ func (f *treeFile) readNext(b []byte, offset int64) (n int64, zero bool, err err
 	return n, zero, nil
 }
 
-// holeLength returns how many bytes from the offset on the file system does not store.
-func (f *treeFile) holeLength(offset int64) int64 {
+// countZeros returns how many bytes from the offset on the file system does not store. It does not
+// fail.
+func (f *treeFile) countZeros(offset int64) (int64, error) {
 	if f.fd < 0 || !f.sparse {
-		return 0
+		return 0, nil
 	}
 	if offset >= f.data {
 		var err error
@@ -127,14 +128,11 @@ func (f *treeFile) holeLength(offset int64) int64 {
 			f.data = f.size // a hole up to the end
 		} else if err != nil {
 			f.sparse = false // the file system does not tell
-			return 0
+			return 0, nil
 		}
 	}
-	return min(f.data, f.size) - offset
+	return min(f.data, f.size) - offset, nil
 }
-
-// countZeros returns how many bytes from the offset on are in a hole.
-func (f *treeFile) countZeros(offset int64) (int64, error) { return f.holeLength(offset), nil }
 
 // ReadAt fills b from the offset on. Like readNext, it is made for reading forward; inspectors see
 // nothing of it.

@@ -94,15 +94,13 @@ func groupNames(root *treeEntry) [][]*treeEntry {
 }
 
 // listNames lists an entry and all that is below it, in the order of the tree.
-func listNames(root *treeEntry) (names []*treeEntry) {
-	var visit func(*treeEntry)
-	visit = func(e *treeEntry) {
-		names = append(names, e)
-		for _, below := range e.entries {
-			visit(below)
-		}
+func listNames(root *treeEntry) []*treeEntry { return root.appendNames(nil) }
+
+func (e *treeEntry) appendNames(names []*treeEntry) []*treeEntry {
+	names = append(names, e)
+	for _, below := range e.entries {
+		names = below.appendNames(names)
 	}
-	visit(root)
 	return names
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -28,9 +29,10 @@ type treeWalker struct {
 	mounts  map[string]Mount // what is mounted in the tree, by path; nil if that is not known
 	group   *errgroup.Group  // reads directories
 
+	room atomic.Int64 // bytes that hold may still take
+
 	mu        sync.Mutex
 	sets      map[string]*xattrSet
-	room      int64 // bytes that hold may still take
 	volumes   []*volume
 	snapshots []string // folders of snapshots that were left out
 }
@@ -40,7 +42,8 @@ const maxHeld = 32 << 20
 
 // walk reads everything below the directory that is open as root.
 func (w *treeWalker) walk(ctx context.Context, root int) (*treeEntry, error) {
-	w.sets, w.room = make(map[string]*xattrSet), maxHeld
+	w.sets = make(map[string]*xattrSet)
+	w.room.Store(maxHeld)
 	if w.old != nil {
 		for _, set := range w.old.sets {
 			w.sets[set.key] = set
@@ -267,7 +270,8 @@ func (w *treeWalker) holdFile(dirfd int, name string, e *treeEntry) error {
 		if before.Mode&unix.S_IFMT != unix.S_IFREG {
 			return &changedError{e.path}
 		}
-		if !w.takeRoom(int64(before.Size)) {
+		if w.room.Add(-int64(before.Size)) < 0 {
+			w.room.Add(int64(before.Size))
 			return nil // read later, and perhaps it holds still then
 		}
 		data := make([]byte, before.Size)
@@ -283,19 +287,9 @@ func (w *treeWalker) holdFile(dirfd int, name string, e *treeEntry) error {
 			e.inode.held, e.inode.data = true, data
 			return nil
 		}
-		w.takeRoom(-int64(before.Size))
+		w.room.Add(int64(before.Size))
 	}
 	return &changedError{e.path}
-}
-
-func (w *treeWalker) takeRoom(n int64) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if n > w.room {
-		return false
-	}
-	w.room -= n
-	return true
 }
 
 // statAt looks at a name below dirfd, never through a symbolic link; at dirfd itself if name is

@@ -1,7 +1,6 @@
 package squashfs
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,11 +31,9 @@ func newXattrSet(attrs []Xattr) *xattrSet {
 // changed since.
 func (w *treeWalker) readXattrs(dirfd int, name string, i *inode) error {
 	i.xattrs, i.hasACL = nil, false
-	if w.old != nil {
-		if set, acl, ok := w.old.findXattrs(i); ok {
-			i.xattrs, i.hasACL = set, acl
-			return nil
-		}
+	if set, acl, ok := w.old.findXattrs(i); ok {
+		i.xattrs, i.hasACL = set, acl
+		return nil
 	}
 	// There are no calls that take a directory and a name; /proc stands in for them.
 	file := fmt.Sprintf("/proc/self/fd/%d/%s", dirfd, name)
@@ -81,17 +78,10 @@ func (w *treeWalker) internXattrs(set *xattrSet) *xattrSet {
 
 func listXattrs(file string) ([]string, error) {
 	list, err := readGrowing(func(buf []byte) (int, error) { return unix.Llistxattr(file, buf) })
-	if errors.Is(err, unix.ENOTSUP) || len(list) == 0 && err == nil {
+	if errors.Is(err, unix.ENOTSUP) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for name := range bytes.SplitSeq(bytes.TrimSuffix(list, []byte{0}), []byte{0}) {
-		names = append(names, string(name))
-	}
-	return names, nil
+	return strings.FieldsFunc(string(list), func(r rune) bool { return r == 0 }), err
 }
 
 // readGrowing calls with larger buffers until one is large enough.

@@ -87,23 +87,21 @@ func countBlocks(size int64, blockSize int) int64 {
 }
 
 // newPlan finds the distinct contents of a tree's files and lays them out.
-func newPlan(ctx context.Context, t *tree, root int, o *Options, prev *oldImage) (*plan, error) {
+func newPlan(ctx context.Context, t *tree, root int, o *Options, old *oldImage) (*plan, error) {
 	p := &plan{blockSize: o.BlockSize}
-	if err := p.findContents(ctx, t, root, o, prev); err != nil {
+	if err := p.findContents(ctx, t, root, o, old); err != nil {
 		return nil, err
 	}
 	p.layOut()
-	if prev != nil {
-		p.reuseRegions()
-	}
+	p.reuseRegions()
 	return p, nil
 }
 
 // findContents gives each file its content, the same to equal files. It reads files only where
 // sizes agree, or where one that has not changed is to be inspected under a new name.
-func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, prev *oldImage) error {
+func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, old *oldImage) error {
 	// A file that has not changed was not seen by Options.Inspector if it has another name now.
-	unseen := func(c *content) bool { return c.old != nil && t.inspect != nil && prev.wasRenamed(c.inode) }
+	unseen := func(c *content) bool { return c.old != nil && t.inspect != nil && old.wasRenamed(c.inode) }
 	var all []*content
 	sizes := make(map[int64]int)
 	for _, i := range t.inodes {
@@ -118,8 +116,8 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 			return fmt.Errorf("%s: a file in an image has at most 4 TiB, holes included: exclude it", i.first.path)
 		}
 		c := &content{inode: i, size: size}
-		if prev != nil && !i.held {
-			c.old = prev.findContent(i)
+		if !i.held {
+			c.old = old.findContent(i)
 		}
 		if c.old != nil && c.old.hashed && !unseen(c) {
 			c.hashed, c.hash = true, c.old.hash
@@ -139,7 +137,7 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 		// A later build finds the content of a file that is not in the index, or may have changed
 		// already, by its hash alone.
 		isUnsure := c.inode.held || !c.inode.isIndexed() || c.inode.stat.ctime >= c.inode.volume.scanned
-		if unseen(c) || sizes[c.size] > 1 || isUnsure || prev.knowsHash(c.inode) {
+		if unseen(c) || sizes[c.size] > 1 || isUnsure || old.knowsHash(c.inode) {
 			unknown = append(unknown, c)
 		}
 	}
@@ -149,13 +147,13 @@ func (p *plan) findContents(ctx context.Context, t *tree, root int, o *Options, 
 	for _, c := range unknown {
 		p.hashed += c.size
 	}
-	p.deduplicate(all, prev)
+	p.deduplicate(all, old)
 	return nil
 }
 
 // deduplicate keeps the first of equal contents, and looks for those with a hash in the previous
 // image.
-func (p *plan) deduplicate(all []*content, prev *oldImage) {
+func (p *plan) deduplicate(all []*content, old *oldImage) {
 	first := make(map[contentKey]*content)
 	for _, c := range all {
 		if !c.hashed {
@@ -163,8 +161,8 @@ func (p *plan) deduplicate(all []*content, prev *oldImage) {
 			continue
 		}
 		key := contentKey{c.size, c.hash}
-		if c.old == nil && prev != nil {
-			c.old = prev.findByHash(key)
+		if c.old == nil && old != nil {
+			c.old = old.findByHash(key)
 		}
 		if same := first[key]; same != nil {
 			c.inode.content = same
