@@ -192,17 +192,5 @@ func (p *page) labelled(indent int, label styled, plain, sentence string) {
 			hang = indent + len(plain) + 1
 		}
 	}
-	line, width := strings.Repeat(" ", indent)+string(label), indent+len(plain)
-	empty := plain == ""
-	for _, word := range strings.Fields(makeVisible(sentence)) {
-		if !empty && width+1+len(word) > columns {
-			p.WriteString(line + "\n")
-			line, width, empty = strings.Repeat(" ", hang), hang, true
-		}
-		if !empty {
-			line, width = line+" ", width+1
-		}
-		line, width, empty = line+word, width+len(word), false
-	}
-	p.WriteString(line + "\n")
+	p.fill(indent, hang, columns, label, sentence)
 }
