@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"ltskeeper/derive"
@@ -45,7 +46,7 @@ type FileStatus struct {
 
 // ReadFileStatus compares the files that the clients of a chroot get with what they would get now.
 // It takes no lock and writes nothing.
-func (k *Keeper) ReadFileStatus(c farm.Chroot) ([]FileStatus, error) {
+func (k *Keeper) ReadFileStatus(c farm.Chroot) (all []FileStatus, err error) {
 	t, err := k.loadCurrentRecord()
 	if err != nil {
 		return nil, err
@@ -59,52 +60,41 @@ func (k *Keeper) ReadFileStatus(c farm.Chroot) ([]FileStatus, error) {
 		return nil, err
 	}
 	defer root.close()
-	var standing []FileStatus
 	for _, file := range files {
-		s := FileStatus{Path: filepath.Join(root.Path(), file.path), Name: file.path}
 		data, err := root.Read(file.path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return standing, err
+			return all, err
 		}
+		s, err := k.compareFile(file, data, root.store)
+		if err != nil {
+			return all, err
+		}
+		s.Path, s.Name = filepath.Join(root.Path(), file.path), file.path
 		if s.ImageBehind, err = isImageBehind(root.store, file); err != nil {
-			return standing, err
-		}
-		if err := s.compare(data, file.data, k.farm.AdoptedFolder(), []*image.Store{root.store}); err != nil {
-			return standing, err
+			return all, err
 		}
 		if !root.isWritable() && s.State != Foreign {
 			s.State = Rendered // it belongs into the image only
 		}
-		standing = append(standing, s)
+		all = append(all, s)
 	}
 	served := root.store.ServedConf()
 	if data, _, err := ReadServed(served); err == nil && !derive.IsOurs(data) {
-		s := FileStatus{Path: served, Name: "lts.conf"}
-		if err := s.compare(data, nil, k.farm.AdoptedFolder(), nil); err != nil {
-			return standing, err
-		}
-		if s.State == Foreign {
-			standing = append(standing, s)
+		if adopted, err := isAdopted(data, k.farm.AdoptedFolder()); err != nil {
+			return all, err
+		} else if !adopted {
+			all = append(all, FileStatus{Path: served, Name: "lts.conf", State: Foreign})
 		}
 	}
-	program, err := root.Read(getHosts.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return standing, nil
+	if packaged, err := isPackaged(root.Root); err != nil || packaged || !root.isWritable() {
+		return all, err
 	}
-	if err != nil {
-		return standing, err
+	owned, err := k.ownsProgram(root, getHosts)
+	if err == nil && !owned {
+		all = append(all, FileStatus{Path: filepath.Join(root.Path(), getHosts.path), Name: getHosts.path,
+			State: Foreign, Program: true})
 	}
-	packaged, err := isPackaged(root.Root)
-	if err != nil {
-		return standing, err
-	}
-	written, err := loadWrittenPrograms(k.farm.State)
-	if err == nil && root.isWritable() && !packaged && !written.has(c.Name, program) {
-		standing = append(standing,
-			FileStatus{Path: filepath.Join(root.Path(), getHosts.path), Name: getHosts.path, State: Foreign,
-				Program: true})
-	}
-	return standing, err
+	return all, err
 }
 
 // ReadLTSPStatus is ReadFileStatus for LTSP's own known_hosts; nil if none is declared.
@@ -121,78 +111,71 @@ func (k *Keeper) ReadLTSPStatus() (*FileStatus, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	s := &FileStatus{Path: path, Name: derive.KnownHostsPath}
 	var stores []*image.Store // the same bytes are in the images
 	for _, c := range k.farm.Chroots {
 		stores = append(stores, k.imageStore(c))
 	}
-	err = s.compare(data, rendered, k.farm.AdoptedFolder(), stores)
-	s.Name = ""
-	return s, err
+	s, err := k.compareFile(derivedFile{path: derive.KnownHostsPath, data: rendered}, data, stores...)
+	s.Path = path
+	return &s, err
 }
 
-// compare finds out how data, nil if there is no file, compares with what is rendered now and with
-// what images hold.
-func (s *FileStatus) compare(data, rendered []byte, adopted string, stores []*image.Store) error {
+// compareFile finds out how data, nil if there is no file, compares with a file as it is rendered
+// now, and as images hold it.
+func (k *Keeper) compareFile(file derivedFile, data []byte, stores ...*image.Store) (s FileStatus, err error) {
 	switch {
 	case data == nil:
 		s.State = Missing
-		return nil
-	case bytes.Equal(data, rendered):
+		return s, nil
+	case bytes.Equal(data, file.data):
 		s.State = Rendered
-		return nil
+		return s, nil
 	case !derive.IsOurs(data):
 		s.State = Foreign
-		if known, err := isAdopted(data, adopted); err != nil {
-			return err
-		} else if known {
+		adopted, err := isAdopted(data, k.farm.AdoptedFolder())
+		if adopted {
 			s.State = Behind
 		}
-		return nil
+		return s, err
 	}
-	written := splitLines(rendered)
+	s.State = Edited
+	written := file.data
 	for _, store := range stores {
 		list, err := store.List()
 		if err != nil {
-			return err
+			return s, err
 		}
 		for _, g := range list {
-			had, err := store.ReadFileOf(g.Number, s.Name)
+			had, err := store.ReadFileOf(g.Number, file.path)
 			switch {
-			case err != nil:
-				continue // an image that cannot be read says nothing
+			case err != nil: // an image that cannot be read says nothing
 			case bytes.Equal(had, data):
 				s.State = Behind
-				return nil
+				return s, nil
+			default:
+				written = slices.Concat(written, []byte("\n"), had)
 			}
-			for line := range splitLines(had) {
-				written[line] = true
-			}
 		}
 	}
-	s.State = Edited
-	has := splitLines(data)
-	for line := range strings.Lines(string(data)) {
-		if line = strings.TrimSpace(line); line != "" && !written[line] {
-			s.Own = append(s.Own, line)
-		}
-	}
-	for line := range splitLines(rendered) {
-		if !has[line] {
-			s.Lacks++
-		}
-	}
-	return nil
+	s.Own = findNewLines(data, written)
+	lacks := findNewLines(file.data, data)
+	slices.Sort(lacks)
+	s.Lacks = len(slices.Compact(lacks))
+	return s, nil
 }
 
-func splitLines(data []byte) map[string]bool {
-	set := map[string]bool{}
-	for line := range strings.Lines(string(data)) {
-		if line = strings.TrimSpace(line); line != "" {
-			set[line] = true
+// findNewLines returns the lines of a text that another one lacks, without blanks around them.
+func findNewLines(text, other []byte) (found []string) {
+	isKnown := map[string]bool{"": true}
+	for line := range strings.Lines(string(other)) {
+		isKnown[strings.TrimSpace(line)] = true
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); !isKnown[line] {
+			found = append(found, line)
 		}
 	}
-	return set
+	return found
 }
 
 // isImageBehind reports whether the current image, if there is one, holds another content of a file

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"debug/elf"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -96,37 +95,30 @@ func (p clientProgram) find(f *farm.Farm, root *chroot.Root, bin string) ([]byte
 	if folder == "" {
 		folder = filepath.Join(bin, "..", "lib", "ltskeeper", "client") // where make install puts them
 		instead = remedy.Advice("remove " + folder)
-		if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
-			if !p.isNeeded {
-				return nil, nil
-			}
-			return p.findBeside(f, root, bin, want)
+		if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) && p.isNeeded {
+			return p.findBeside(root, bin, want)
 		}
 	}
 	architecture := architectures[want]
-	if architecture == "" {
-		if !p.isNeeded {
-			return nil, nil
-		}
-		return nil,
-			fmt.Errorf("install %s in %s: its architecture, %v, is none that clients have programs for", p.name,
-				root.Path(), want)
+	if architecture == "" && p.isNeeded {
+		return nil, fmt.Errorf("install %s in %s: its architecture, %v, is none that clients have programs for", p.name,
+			root.Path(), want)
 	}
 	path := filepath.Join(folder, architecture, p.name)
 	program, err := regular.Read(path, regular.MaxText)
-	if errors.Is(err, fs.ErrNotExist) {
-		if !p.isNeeded {
-			return nil, nil
-		}
-		return nil, remedy.AttachTo(fmt.Errorf("install %s in %s: there is no %s", p.name, root.Path(), path),
-			remedy.Advice(fmt.Sprintf("build one for %[1]s (make install CLIENTS=%[1]s)", architecture)), instead)
+	switch {
+	case architecture != "" && !errors.Is(err, fs.ErrNotExist):
+		return program, err
+	case !p.isNeeded:
+		return nil, nil
 	}
-	return program, err
+	return nil, remedy.AttachTo(fmt.Errorf("install %s in %s: there is no %s", p.name, root.Path(), path),
+		remedy.Advice(fmt.Sprintf("build one for %[1]s (make install CLIENTS=%[1]s)", architecture)), instead)
 }
 
 // findBeside returns the program that stands beside ltskeeper, as it does where ltskeeper was
 // built; nil if there is none.
-func (p clientProgram) findBeside(f *farm.Farm, root *chroot.Root, bin string, want elf.Machine) ([]byte, error) {
+func (p clientProgram) findBeside(root *chroot.Root, bin string, want elf.Machine) ([]byte, error) {
 	path := filepath.Join(bin, p.name)
 	program, err := regular.Read(path, regular.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -181,55 +173,47 @@ func readMachine(program []byte) elf.Machine {
 	return f.Machine
 }
 
-// writtenPrograms remember which programs ltskeeper put into roots: on disk a line for each with
-// the chroot's name, the program's SHA-256 and its path.
-type writtenPrograms struct{ lines []string }
+// writtenPrograms are those that ltskeeper put into roots: on disk a line for each with the
+// chroot's name, the program's SHA-256 and its path.
+type writtenPrograms []string
 
 func loadWrittenPrograms(folder state.Folder) (writtenPrograms, error) {
 	data, err := folder.Programs().Read()
-	if regular.IsOdd(err) {
-		return writtenPrograms{},
-			remedy.AttachTo(fmt.Errorf("read the record of programs in roots: %w", err),
-				remedy.Advice("restore it from a backup"),
-				remedy.Advice("remove it: programs in roots then count as somebody else's"))
+	switch {
+	case regular.IsOdd(err):
+		return nil, remedy.AttachTo(fmt.Errorf("read the record of programs in roots: %w", err),
+			remedy.Advice("restore it from a backup"),
+			remedy.Advice("remove it: programs in roots then count as somebody else's"))
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("read the record of programs in roots: %w", err)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return writtenPrograms{}, fmt.Errorf("read the record of programs in roots: %w", err)
-	}
-	return writtenPrograms{strings.FieldsFunc(string(data), func(r rune) bool { return r == '\n' })}, nil
+	return strings.FieldsFunc(string(data), func(r rune) bool { return r == '\n' }), nil
 }
 
 func (w writtenPrograms) has(chroot string, program []byte) bool {
-	prefix := programPrefix(chroot, program)
-	return slices.ContainsFunc(w.lines, func(line string) bool { return strings.HasPrefix(line, prefix) })
-}
-
-func programPrefix(chroot string, program []byte) string {
-	sum := sha256.Sum256(program)
-	return chroot + " " + hex.EncodeToString(sum[:])
+	prefix := fmt.Sprintf("%s %x ", chroot, sha256.Sum256(program))
+	return slices.ContainsFunc(w, func(line string) bool { return strings.HasPrefix(line, prefix) })
 }
 
 // rememberProgram adds a program to the record. Only the last few of each path in a chroot stay: an
 // older one can come back with a root that is restored from a backup, and belongs to whoever did
 // that.
 func rememberProgram(folder state.Folder, chroot string, file derivedFile) error {
-	const keep = 4
-	w, err := loadWrittenPrograms(folder)
-	if err != nil || w.has(chroot, file.data) {
+	const most = 4
+	written, err := loadWrittenPrograms(folder)
+	if err != nil || written.has(chroot, file.data) {
 		return err
 	}
-	lines := append(w.lines, programPrefix(chroot, file.data)+" "+file.path)
-	isSame := func(line string) bool {
-		return strings.HasPrefix(line, chroot+" ") && strings.HasSuffix(line, " "+file.path)
+	written = append(written, fmt.Sprintf("%s %x %s", chroot, sha256.Sum256(file.data), file.path))
+	same := 0
+	for i, line := range slices.Backward(written) {
+		if strings.HasPrefix(line, chroot+" ") && strings.HasSuffix(line, " "+file.path) {
+			if same++; same > most {
+				written = slices.Delete(written, i, i+1)
+			}
+		}
 	}
-	for n := len(slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
-		return !isSame(line)
-	})); n > keep; n-- {
-		i := slices.IndexFunc(lines, isSame)
-		lines = slices.Delete(lines, i, i+1)
-	}
-	text := strings.Join(lines, "\n") + "\n"
-	if err := folder.Programs().Write([]byte(text)); err != nil {
+	if err := folder.Programs().Write([]byte(strings.Join(written, "\n") + "\n")); err != nil {
 		return fmt.Errorf("write the record of programs in roots: %w", err)
 	}
 	return nil

@@ -24,7 +24,7 @@ type RollBackOptions struct {
 // since, and one without a kernel where clients fetch one now.
 func (k *Keeper) RollBack(chroot string, o RollBackOptions) (image.Generation, error) {
 	var g image.Generation
-	err := k.changeGenerations(chroot, func(store *image.Store) error {
+	err := k.changeImages([]string{chroot}, func(store *image.Store) error {
 		number := o.Generation
 		if number == NoGeneration {
 			var err error
@@ -59,17 +59,17 @@ func (k *Keeper) RollBack(chroot string, o RollBackOptions) (image.Generation, e
 // Release ends the hold that a rollback put on a chroot: the next update builds from its tree
 // again.
 func (k *Keeper) Release(chroot string) error {
-	return k.changeGenerations(chroot, func(store *image.Store) error { return store.Release() })
+	return k.changeImages([]string{chroot}, (*image.Store).Release)
 }
 
 // Pin keeps a generation from being pruned.
 func (k *Keeper) Pin(chroot string, number int) error {
-	return k.changeGenerations(chroot, func(store *image.Store) error { return store.Pin(number) })
+	return k.changeImages([]string{chroot}, func(store *image.Store) error { return store.Pin(number) })
 }
 
 // Unpin lets a generation be pruned again.
 func (k *Keeper) Unpin(chroot string, number int) error {
-	return k.changeGenerations(chroot, func(store *image.Store) error { return store.Unpin(number) })
+	return k.changeImages([]string{chroot}, func(store *image.Store) error { return store.Unpin(number) })
 }
 
 // Pruned is what Prune deleted of a chroot.
@@ -81,10 +81,7 @@ type Pruned struct {
 // Prune deletes the generations that are old enough, of all chroots if none is named.
 func (k *Keeper) Prune(chroots []string) ([]Pruned, error) {
 	var all []Pruned
-	err := k.eachStore(chroots, func(store *image.Store) error {
-		if err := store.Repair(time.Now()); err != nil {
-			return err
-		}
+	err := k.changeImages(chroots, func(store *image.Store) error {
 		gone, err := store.Prune(k.farm.Image.Keep, k.farm.Image.KeepFor, time.Now())
 		if len(gone) > 0 {
 			all = append(all, Pruned{store.Name, gone})
@@ -98,26 +95,14 @@ func (k *Keeper) Prune(chroots []string) ([]Pruned, error) {
 // them apart, and removes the litter of unfinished runs. Every command that changes something does
 // so first; at boot nothing else does.
 func (k *Keeper) Repair() error {
-	return k.eachStore(nil, func(store *image.Store) error { return store.Repair(time.Now()) })
+	return k.changeImages(nil, func(*image.Store) error { return nil })
 }
 
-// changeGenerations works on the store of one chroot, under the lock and repaired.
-func (k *Keeper) changeGenerations(chroot string, work func(*image.Store) error) error {
-	if _, err := k.farm.FindChroot(chroot); err != nil {
-		return err
-	}
-	return k.eachStore([]string{chroot}, func(store *image.Store) error {
-		if err := store.Repair(time.Now()); err != nil {
-			return err
-		}
-		return work(store)
-	})
-}
-
-// eachStore works on the stores of the named chroots, all of them if none is named, under the lock.
-func (k *Keeper) eachStore(names []string, work func(*image.Store) error) error {
+// changeImages repairs what is there of the images of the named chroots, all of them if none is
+// named, and changes it, under the lock.
+func (k *Keeper) changeImages(chroots []string, change func(*image.Store) error) error {
 	return k.RunLocked(func() error {
-		chroots, err := k.chooseChroots(names)
+		chosen, err := k.chooseChroots(chroots)
 		if err == nil {
 			err = k.checkImagesAnswer()
 		}
@@ -125,8 +110,13 @@ func (k *Keeper) eachStore(names []string, work func(*image.Store) error) error 
 			return err
 		}
 		var failed []error
-		for _, c := range chroots {
-			failed = append(failed, work(k.imageStore(c)))
+		for _, c := range chosen {
+			store := k.imageStore(c)
+			err := store.Repair(time.Now())
+			if err == nil {
+				err = change(store)
+			}
+			failed = append(failed, err)
 		}
 		return errors.Join(failed...)
 	})

@@ -70,18 +70,10 @@ func (s *secretSearch) Name() string { return s.name }
 
 // Inspect looks at one file.
 func (s *secretSearch) Inspect(path string) squashfs.ContentInspector {
-	if s.allowed.Match(path) {
-		return ignoredFile{io.Discard}
-	}
 	f := &searchedFile{search: s, path: path}
 	f.Reset(path)
 	return f
 }
-
-type ignoredFile struct{ io.Writer }
-
-func (ignoredFile) WriteZeros(int64) {}
-func (ignoredFile) Close() error     { return nil }
 
 type searchedFile struct {
 	secrets.Scanner
@@ -93,7 +85,7 @@ func (f *searchedFile) Close() error {
 	s := f.search
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if finding, found := f.Finding(); found {
+	if finding, found := f.Finding(); found && !s.allowed.Match(f.path) {
 		s.found[f.path] = finding
 	} else {
 		delete(s.found, f.path) // of an attempt before, while the file was being written

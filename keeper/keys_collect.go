@@ -189,7 +189,7 @@ func (t *record) save(judgements []judgement, now time.Time) error {
 	if err := errors.Join(t.store.Apply(verdicts...), t.saveSecret()); err != nil {
 		return err
 	}
-	return errors.Join(t.quarantine.save(), seen.Save())
+	return errors.Join(t.quarantine.Save(), seen.Save())
 }
 
 // findAdoptedKeys returns the keys that known_hosts.local has for a server, under its own names.

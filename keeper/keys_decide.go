@@ -3,7 +3,6 @@ package keeper
 import (
 	"time"
 
-	"ltskeeper/farm"
 	"ltskeeper/keys"
 	"ltskeeper/keys/trust"
 )
@@ -31,31 +30,20 @@ func (k *Keeper) RejectKeys(server string, fingerprints []string) ([]Key, error)
 func (k *Keeper) decide(server string,
 	decision func(*trust.Store, trust.Policy, time.Time) ([]keys.Stored, error)) ([]Key, error) {
 	var decided []keys.Stored
-	err := k.changeKeys(server, func(s farm.Server, store *trust.Store) error {
-		q, err := loadQuarantine(k.farm.State)
+	err := k.changeTrust(func(store *trust.Store) error {
+		s, err := k.farm.FindServer(server)
+		if err != nil {
+			return err
+		}
+		q, err := trust.OpenQuarantine(k.farm.State.Quarantine())
 		if err != nil {
 			return err
 		}
 		if decided, err = decision(store, k.policy(s), time.Now()); err != nil {
 			return err
 		}
-		q.release(s.Name)
-		return q.save()
+		q.Release(s.Name)
+		return q.Save()
 	})
 	return newKeys(decided), err
-}
-
-// changeKeys changes what is on record of one server's keys, under the lock.
-func (k *Keeper) changeKeys(server string, change func(farm.Server, *trust.Store) error) error {
-	return k.RunLocked(func() error {
-		s, err := k.farm.FindServer(server)
-		if err != nil {
-			return err
-		}
-		store, err := k.openStore(false)
-		if err != nil {
-			return err
-		}
-		return change(s, store)
-	})
 }

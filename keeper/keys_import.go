@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"ltskeeper/farm"
 	"ltskeeper/keys"
 	"ltskeeper/keys/trust"
 )
@@ -35,7 +34,11 @@ func (r Refused) MarshalJSON() ([]byte, error) {
 
 // ImportKeys trusts the keys that lines say a server has, as far as they replace none.
 func (k *Keeper) ImportKeys(server string, lines []keys.Line) (done *Import, err error) {
-	err = k.changeKeys(server, func(s farm.Server, store *trust.Store) error {
+	err = k.changeTrust(func(store *trust.Store) error {
+		s, err := k.farm.FindServer(server)
+		if err != nil {
+			return err
+		}
 		done = &Import{Server: s.Name}
 		var offered []keys.Stored
 		for _, l := range lines {

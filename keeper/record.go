@@ -1,13 +1,18 @@
 package keeper
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
 	"ltskeeper/derive"
 	"ltskeeper/farm"
+	"ltskeeper/internal/regular"
 	"ltskeeper/internal/remedy"
+	"ltskeeper/internal/state"
 	"ltskeeper/keys"
 	"ltskeeper/keys/trust"
 )
@@ -16,7 +21,7 @@ import (
 type record struct {
 	derive.Record
 	store      *trust.Store
-	quarantine *quarantine
+	quarantine *trust.Quarantine
 	expires    map[string]time.Time // when the first certificate that clients take of a server ends
 	unreadable map[string]error     // by server
 }
@@ -41,14 +46,14 @@ func (k *Keeper) loadRecord(store *trust.Store) (*record, error) {
 // readRecord reads what is on record of keys and quarantine. What cannot be read of one server does
 // not keep it from reading the rest.
 func (k *Keeper) readRecord(store *trust.Store) (*record, error) {
-	q, err := loadQuarantine(k.farm.State)
+	q, err := trust.OpenQuarantine(k.farm.State.Quarantine())
 	if err != nil {
 		return nil, err
 	}
 	t := &record{
 		Record: derive.Record{
 			Farm: k.farm, Trusted: map[string][]keys.Stored{}, Certified: map[string]bool{},
-			Revoked: store.Revoked(), Quarantined: q.names(),
+			Revoked: store.Revoked(), Quarantined: q.Servers(),
 		},
 		store: store, quarantine: q, expires: map[string]time.Time{}, unreadable: map[string]error{},
 	}
@@ -81,6 +86,17 @@ func (t *record) listedByDefault() map[string]bool {
 		in[s.Name] = true
 	}
 	return in
+}
+
+// changeTrust changes what is on record of keys, under the lock.
+func (k *Keeper) changeTrust(change func(*trust.Store) error) error {
+	return k.RunLocked(func() error {
+		store, err := k.openStore(false)
+		if err != nil {
+			return err
+		}
+		return change(store)
+	})
 }
 
 // openStore opens the key store, unless revocations were lost: clients would take what they are to
@@ -129,4 +145,42 @@ func (k *Keeper) policy(s farm.Server) trust.Policy {
 		RetireAfter: f.Collect.RetireAfter,
 		Authorities: f.Authorities, ClientNames: append([]string{f.ListEntry(s)}, s.Aliases...),
 	}
+}
+
+const removeSecret = remedy.Advice("remove it: known_hosts is then hashed anew")
+
+// loadSecret reads the secret of hashed names. Where there is none yet and none can be made, as in
+// a dry run of the first day, it is another one each time.
+func loadSecret(file state.File) ([]byte, error) {
+	data, err := file.Read()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		fresh := make([]byte, 32)
+		rand.Read(fresh)
+		return fresh, nil
+	case regular.IsOdd(err):
+		return nil, remedy.AttachTo(fmt.Errorf("read the secret of hashed names: %w", err),
+			remedy.Advice("restore it from a backup"), removeSecret)
+	case err != nil:
+		return nil, fmt.Errorf("read the secret of hashed names: %w", err)
+	case len(data) < 16:
+		return nil,
+			remedy.AttachTo(fmt.Errorf("read the secret of hashed names: %s is too short", file.Path()), removeSecret)
+	}
+	return data, nil
+}
+
+// saveSecret writes the secret of hashed names, if it is new.
+func (t *record) saveSecret() error {
+	if len(t.Secret) == 0 {
+		return nil
+	}
+	file := t.Farm.State.KnownHostsSecret()
+	if exists, err := file.Exists(); exists || err != nil {
+		return err
+	}
+	if err := file.Write(t.Secret); err != nil {
+		return fmt.Errorf("write the secret of hashed names: %w", err)
+	}
+	return nil
 }

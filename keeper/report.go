@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"ltskeeper/farm"
@@ -164,47 +165,20 @@ type Image struct {
 	Problem string     `json:"problem,omitempty"` // what is wrong with a held generation
 }
 
-// NeedsDecision says whether a person has to decide about a server's keys or a held chroot.
+// NeedsDecision reports whether a person has to decide about a server's keys or a held chroot.
 func (r *Report) NeedsDecision() bool {
-	for _, s := range r.Servers {
-		if s.Decision {
-			return true
-		}
-	}
-	for _, i := range r.Images {
-		if i.Held != nil {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Servers, func(s Server) bool { return s.Decision }) ||
+		slices.ContainsFunc(r.Images, func(i Image) bool { return i.Held != nil })
 }
 
-// SomeUnreachable says whether a server, or one of its addresses, did not answer.
+// SomeUnreachable reports whether a server, or one of its addresses, did not answer.
 func (r *Report) SomeUnreachable() bool {
-	for _, s := range r.Servers {
-		if s.Unreachable {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Servers, func(s Server) bool { return s.Unreachable })
 }
 
-// SomethingChanged says whether the run changed what is trusted, a file or an image.
+// SomethingChanged reports whether the run changed what is trusted, a file or an image.
 func (r *Report) SomethingChanged() bool {
-	for _, s := range r.Servers {
-		if len(s.Added)+len(s.Removed) > 0 {
-			return true
-		}
-	}
-	for _, f := range r.Files {
-		if f.Changed {
-			return true
-		}
-	}
-	for _, i := range r.Images {
-		if i.Changed || i.Repaired {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Servers, func(s Server) bool { return len(s.Added)+len(s.Removed) > 0 }) ||
+		slices.ContainsFunc(r.Files, func(f File) bool { return f.Changed }) ||
+		slices.ContainsFunc(r.Images, func(i Image) bool { return i.Changed || i.Repaired })
 }

@@ -32,8 +32,8 @@ func (j judgement) report(t *record, listed map[string]bool) Server {
 			s.Unreachable = true
 		}
 	}
-	if e, in := t.quarantine.entries[s.Name]; in {
-		s.Quarantined = &e.since
+	if e, is := t.quarantine.Find(s.Name); is {
+		s.Quarantined = &e.Since
 	}
 	s.Message = j.message(s)
 	return s

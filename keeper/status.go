@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -65,10 +66,12 @@ func (k *Keeper) ReadStatus() (*Status, error) {
 	silent := k.checkImagesAnswer()
 	for _, c := range f.Chroots {
 		s := ImageStatus{Chroot: c.Name, Root: c.Path, Path: k.imageStore(c).Link(), Current: NoGeneration}
-		if silent != nil {
-			s.setProblem(silent)
-		} else {
-			k.readImageStatus(&s, c)
+		err := silent
+		if err == nil {
+			err = k.readImageStatus(&s, c)
+		}
+		if err != nil {
+			s.Problem, s.Remedies = err.Error(), remedy.FindIn(err)
 		}
 		status.Images = append(status.Images, s)
 	}
@@ -107,29 +110,21 @@ func (t *record) describeServer(s farm.Server, seen *trust.Seen, listed map[stri
 		}
 		return out
 	}
-	server.Keys = withTimes(t.Trusted[s.Name])
-	pending, err := t.store.Pending(s.Name)
-	if err != nil {
+	pending, unreadPending := t.store.Pending(s.Name)
+	rejected, unreadRejected := t.store.Rejected(s.Name)
+	certs, unreadCerts := t.store.Certificates(s.Name)
+	if err := cmp.Or(unreadCerts, unreadRejected, unreadPending); err != nil {
 		server.Message = err.Error()
 	}
-	rejected, err := t.store.Rejected(s.Name)
-	if err != nil {
-		server.Message = err.Error()
-	}
-	server.Pending = withTimes(pending)
-	server.Rejected = withTimes(rejected)
-	certs, err := t.store.Certificates(s.Name)
-	if err != nil {
-		server.Message = err.Error()
-	}
+	server.Keys, server.Pending, server.Rejected = withTimes(t.Trusted[s.Name]), withTimes(pending), withTimes(rejected)
 	switch {
 	case t.IsTrusted(s.Name):
 		server.State = Trusted
 	case len(pending) > 0:
 		server.State, server.Decision = Pending, true
 	}
-	if e, in := t.quarantine.entries[s.Name]; in {
-		server.State, server.Quarantined, server.Message = Changed, &e.since, e.why
+	if e, is := t.quarantine.Find(s.Name); is {
+		server.State, server.Quarantined, server.Message = Changed, &e.Since, e.Why
 	}
 	for _, k := range pending {
 		server.Decision = server.Decision || trust.IsUndecided(k, t.Trusted[s.Name], t.Certified[s.Name])
@@ -150,38 +145,26 @@ func findLastSeen(seen *trust.Seen, server string, list []keys.Stored) *time.Tim
 }
 
 // readImageStatus finds out what there is of an image.
-func (k *Keeper) readImageStatus(s *ImageStatus, c farm.Chroot) {
+func (k *Keeper) readImageStatus(s *ImageStatus, c farm.Chroot) error {
 	store := k.imageStore(c)
 	current, err := store.Current()
 	if err != nil {
-		s.setProblem(err)
-		return
+		return err
 	}
 	s.Current = numberOf(current)
 	if s.Generations, err = store.List(); err != nil {
-		s.setProblem(err)
-		return
+		return err
 	}
-	if since, err := store.HeldSince(); err != nil {
-		s.setProblem(err)
-		return
-	} else if !since.IsZero() {
-		s.Held = &since
+	since, err := store.HeldSince()
+	if err != nil {
+		return err
 	}
+	s.Held = optionalTime(since)
 	problem, err := store.Check()
-	if problem != nil {
-		s.setProblem(problem)
-	}
-	if err == nil && problem == nil && s.Held != nil {
+	if problem == nil && err == nil && s.Held != nil {
 		s.Problem, err = k.describeHeldProblem(store, current)
 	}
-	if err != nil {
-		s.setProblem(err)
-	}
-}
-
-func (s *ImageStatus) setProblem(err error) {
-	s.Problem, s.Remedies = err.Error(), remedy.FindIn(err)
+	return cmp.Or(err, problem)
 }
 
 // KnownHosts is the known_hosts that clients would get, from the record.
