@@ -225,17 +225,15 @@ func TestTemplateShowsDefaults(t *testing.T) {
 
 // What LTSP's own files may be instead of files.
 func TestDiscoverOddFiles(t *testing.T) {
-	for _, thing := range oddtest.Things() {
-		t.Run(thing.Name, func(t *testing.T) {
-			p := newPlace(t, nil)
-			testkit.Must(t, os.MkdirAll(p.path("etc/ltsp"), 0o755))
-			for _, name := range []string{"etc/ltsp/ltsp.conf", "etc/ltsp/image.excludes",
-				"etc/ltsp/ltsp-update-image.excludes", "etc/dnsmasq.conf"} {
-				thing.Replace(t, p.path(name))
-			}
-			oddtest.Bounded(t, func() { Discover(&host.Machine{Root: p.dir}) })
-		})
-	}
+	oddtest.Each(t, func(t *testing.T, thing oddtest.Thing) {
+		p := newPlace(t, nil)
+		testkit.Must(t, os.MkdirAll(p.path("etc/ltsp"), 0o755))
+		for _, name := range []string{"etc/ltsp/ltsp.conf", "etc/ltsp/image.excludes",
+			"etc/ltsp/ltsp-update-image.excludes", "etc/dnsmasq.conf"} {
+			thing.Replace(t, p.path(name))
+		}
+		Discover(&host.Machine{Root: p.dir})
+	})
 }
 
 func format(t *testing.T, found Found) []byte {

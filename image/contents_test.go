@@ -16,13 +16,14 @@ import (
 	"ltskeeper/internal/clientfs"
 	"ltskeeper/internal/excludes"
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/squashfs"
 )
 
 func parseExcludes(t *testing.T, lines ...string) *excludes.Patterns {
 	t.Helper()
 	patterns, err := excludes.Parse(lines)
-	must(t, err)
+	testkit.Must(t, err)
 	return patterns
 }
 
@@ -59,7 +60,7 @@ func TestContents(t *testing.T) {
 		t.Error(err)
 	}
 	var names []string
-	must(t, fs.WalkDir(c, ".", func(name string, d fs.DirEntry, err error) error {
+	testkit.Must(t, fs.WalkDir(c, ".", func(name string, d fs.DirEntry, err error) error {
 		names = append(names, name)
 		return err
 	}))
@@ -73,9 +74,9 @@ func TestContents(t *testing.T) {
 		"etc/hosts": "-rw-r--r-- hosts", "sbin/init.covered": "-rwxr-xr-x ", "srv/deep/mount/over": "-rw-r--r-- over",
 	} {
 		info, err := c.Lstat(name)
-		must(t, err)
+		testkit.Must(t, err)
 		content, err := fs.ReadFile(c, name)
-		must(t, err)
+		testkit.Must(t, err)
 		if got := info.Mode().String() + " " + string(content); got != want || info.Size() != int64(len(content)) {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
@@ -94,19 +95,14 @@ func TestContents(t *testing.T) {
 // What contents shows is what the image then holds, in a tree with a real mount.
 func TestContentsAsTheImage(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root")
-	}
+	testkit.NeedRoot(t)
 	p := newPlace(t)
 	p.write("root/usr/share/x", "x")
 	p.write("root/home/user/x", "x")
 	p.write("root/data/below", "x")
 	p.write("root/same/below", "x")
 	p.write("root/file", "below")
-	must(t, os.Symlink("/usr", filepath.Join(p.root, "link")))
+	testkit.Must(t, os.Symlink("/usr", filepath.Join(p.root, "link")))
 	for _, m := range []struct {
 		source, target, kind string
 		flags                uintptr
@@ -115,7 +111,7 @@ func TestContentsAsTheImage(t *testing.T) {
 			syscall.MS_BIND}, {filepath.Join(p.root, "etc/hostname"), "file", "", syscall.MS_BIND},
 	} {
 		target := filepath.Join(p.root, m.target)
-		must(t, syscall.Mount(m.source, target, m.kind, m.flags, ""))
+		testkit.Must(t, syscall.Mount(m.source, target, m.kind, m.flags, ""))
 		t.Cleanup(func() { syscall.Unmount(target, syscall.MNT_DETACH) })
 	}
 	p.write("root/data/inside", "x")
@@ -127,14 +123,14 @@ func TestContentsAsTheImage(t *testing.T) {
 		{Path: "data/over", Content: []byte("over"), Mode: 0o644},
 	}
 	root, err := os.OpenRoot(p.root)
-	must(t, err)
+	testkit.Must(t, err)
 	defer root.Close()
 	from.Options.Mounts = p.mounts()
 	before := listFS(t, newContents(clientfs.NewFolder(root), from.Options))
 	b, err := p.Build(t.Context(), from, p.now)
-	must(t, err)
+	testkit.Must(t, err)
 	img, err := openImage(filepath.Join(b.dir, imageFile))
-	must(t, err)
+	testkit.Must(t, err)
 	defer img.Close()
 	if after := listFS(t, img.FS()); after != before {
 		t.Errorf("the image holds\n%s\nand was to hold\n%s", after, before)
@@ -150,7 +146,7 @@ func TestContentsAsTheImage(t *testing.T) {
 func (p *place) mounts() (list []squashfs.Mount) {
 	p.t.Helper()
 	table, err := mounts.ReadTable(p.root)
-	must(p.t, err)
+	testkit.Must(p.t, err)
 	for _, m := range table.Mounts {
 		list = append(list, squashfs.Mount{Path: m.Path, ID: m.ID})
 	}
@@ -161,19 +157,19 @@ func (p *place) mounts() (list []squashfs.Mount) {
 func listFS(t *testing.T, fsys fs.FS) string {
 	t.Helper()
 	var list bytes.Buffer
-	must(t, fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
-		must(t, err)
+	testkit.Must(t, fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		testkit.Must(t, err)
 		info, err := d.Info()
-		must(t, err)
+		testkit.Must(t, err)
 		line := info.Mode().String() + " " + name
 		switch {
 		case info.Mode().IsRegular():
 			content, err := fs.ReadFile(fsys, name)
-			must(t, err)
+			testkit.Must(t, err)
 			line += " " + string(content)
 		case info.Mode()&fs.ModeSymlink != 0:
 			target, err := fs.ReadLink(fsys, name)
-			must(t, err)
+			testkit.Must(t, err)
 			line += " -> " + target
 		}
 		list.WriteString(line + "\n")

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"ltskeeper/internal/durable"
+	"ltskeeper/internal/testkit"
 )
 
 // A deed is something that a Store does in many steps, after any of which the machine may stop.
@@ -122,8 +123,8 @@ var deeds = map[string]deed{
 				p.stateOfTree(n)
 				p.update("conf " + n)
 			}
-			must(p.t, p.disk.Relink("1", filepath.Join(p.bootSide(), "current")))
-			must(p.t, os.RemoveAll(p.bootFolder(2)))
+			testkit.Must(p.t, p.disk.Relink("1", filepath.Join(p.bootSide(), "current")))
+			testkit.Must(p.t, os.RemoveAll(p.bootFolder(2)))
 			p.unpublish(2)
 			p.write("images/x86_64/.ltskeeper-new/root.img", "half")
 			p.write("images/x86_64/3/build.json", `{"published": false}`)
@@ -150,7 +151,7 @@ func (p *place) stranger(state string) {
 	for name, what := range map[string]string{"images/x86_64.img": "image ", "tftp/x86_64/vmlinuz": "kernel ",
 		"tftp/x86_64/initrd.img": "initrd "} {
 		if err := os.Remove(filepath.Join(filepath.Dir(p.Images), name)); !errors.Is(err, fs.ErrNotExist) {
-			must(p.t, err)
+			testkit.Must(p.t, err)
 		}
 		p.write(name, what+state)
 	}
@@ -194,7 +195,7 @@ type crash struct{}
 func (p *place) stopAfter(steps int, h *history, do func(p *place) error) (done []durable.Step) {
 	p.t.Helper()
 	p.disk.Did = func(s durable.Step) {
-		must(p.t, h.note(s))
+		testkit.Must(p.t, h.note(s))
 		if done = append(done, s); len(done) == steps {
 			panic(crash{})
 		}
@@ -205,7 +206,7 @@ func (p *place) stopAfter(steps int, h *history, do func(p *place) error) (done 
 			panic(r)
 		}
 	}()
-	must(p.t, do(p))
+	testkit.Must(p.t, do(p))
 	return done
 }
 
@@ -238,7 +239,7 @@ func (p *place) generations() []map[string]string {
 	p.t.Helper()
 	var all []map[string]string
 	list, err := p.List()
-	must(p.t, err)
+	testkit.Must(p.t, err)
 	for _, g := range list {
 		all = append(all, p.readGenerationFiles(g.Number))
 	}
@@ -283,7 +284,7 @@ func (o *outcome) checkRepaired(p *place) {
 		p.t.Errorf("after Repair, Check says %q, %v", problem, err)
 	}
 	current, err := p.Current()
-	must(p.t, err)
+	testkit.Must(p.t, err)
 	at, err := os.Readlink(filepath.Join(p.bootSide(), "current"))
 	if current != nil && err == nil && at != strconv.Itoa(current.Number) {
 		p.t.Errorf("after Repair the image is generation %d, the TFTP side %s", current.Number, at)
@@ -296,7 +297,7 @@ func (o *outcome) checkRepaired(p *place) {
 func (o *outcome) checkGenerations(p *place) {
 	p.t.Helper()
 	list, err := p.List()
-	must(p.t, err)
+	testkit.Must(p.t, err)
 	for _, g := range list {
 		files := p.readGenerationFiles(g.Number)
 		if len(list) == 1 && g.Number == 0 { // what is still in its first place was not kept yet
@@ -317,7 +318,7 @@ func (o *outcome) checkLitter(p *place) {
 	p.t.Helper()
 	known := map[string]bool{}
 	list, err := p.List()
-	must(p.t, err)
+	testkit.Must(p.t, err)
 	for _, g := range list {
 		known[strconv.Itoa(g.Number)] = true
 	}
@@ -395,14 +396,14 @@ func newCrasher(t *testing.T, d deed) *crasher {
 	t.Helper()
 	c := &crasher{deed: d, t: t, first: newPlace(t)}
 	for _, dir := range []string{c.first.Images, c.first.TFTP} {
-		must(t, os.MkdirAll(dir, 0o755))
+		testkit.Must(t, os.MkdirAll(dir, 0o755))
 	}
 	d.before(c.first)
 	c.first.now = c.first.now.Add(24 * time.Hour)
 	base := filepath.Join(t.TempDir(), "before")
-	must(t, os.Mkdir(base, 0o755))
-	must(t, os.Rename(c.first.Images, filepath.Join(base, "images")))
-	must(t, os.Rename(c.first.TFTP, filepath.Join(base, "tftp")))
+	testkit.Must(t, os.Mkdir(base, 0o755))
+	testkit.Must(t, os.Rename(c.first.Images, filepath.Join(base, "images")))
+	testkit.Must(t, os.Rename(c.first.TFTP, filepath.Join(base, "tftp")))
 	c.tree = photograph(t, base)
 
 	p := c.layPlace(t, c.tree)
@@ -411,12 +412,12 @@ func newCrasher(t *testing.T, d deed) *crasher {
 		c.whole = append(c.whole, firstDay(c.old))
 	}
 	h, err := newHistory(filepath.Dir(p.Images))
-	must(t, err)
+	testkit.Must(t, err)
 	c.steps = p.stopAfter(-1, h, d.do)
 	c.new, c.whole = p.served(), append(c.whole, p.generations()...)
 
 	c.lasts("when all is done", c.new, h)
-	must(t, p.tryUpdateTo("conf next"))
+	testkit.Must(t, p.tryUpdateTo("conf next"))
 	c.next, c.whole = p.served(), append(c.whole, p.generations()...)
 	return c
 }
@@ -448,7 +449,7 @@ func memoryDir(t *testing.T) string {
 	if err != nil {
 		return t.TempDir()
 	}
-	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	t.Cleanup(func() { testkit.Must(t, os.RemoveAll(dir)) })
 	return dir
 }
 
@@ -459,7 +460,7 @@ func (c *crasher) stop(n int) bool {
 	}
 	p := c.layPlace(c.t, c.tree)
 	h, err := newHistory(filepath.Dir(p.Images))
-	must(c.t, err)
+	testkit.Must(c.t, err)
 	done := p.stopAfter(n, h, c.do)
 	last := fmt.Sprintf("%02d %s %s", n, c.steps[n-1].Op, filepath.Base(c.steps[n-1].Path))
 	if len(done) != n {

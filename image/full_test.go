@@ -11,6 +11,7 @@ import (
 
 	"ltskeeper/internal/durable"
 	"ltskeeper/internal/remedy"
+	"ltskeeper/internal/testkit"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,12 +20,7 @@ import (
 // had, nothing half made stays behind, and with room again the work is done.
 func TestNoSpaceLeft(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("mounting a small file system takes root")
-		}
-		t.Skip("mounting a small file system takes root")
-	}
+	testkit.NeedRoot(t)
 	for _, name := range []string{"the first day", "a new generation", "a rollback"} {
 		for _, side := range []string{"images", "tftp"} {
 			t.Run(name+", "+side, func(t *testing.T) {
@@ -59,7 +55,7 @@ func (c *crasher) fill(n int, side string) (failed bool) {
 	steps := 0
 	fillUp := func() {
 		if steps == n {
-			must(c.t, occupy(full))
+			testkit.Must(c.t, occupy(full))
 		}
 		steps++
 	}
@@ -83,7 +79,7 @@ func (c *crasher) fill(n int, side string) (failed bool) {
 	} else if got := p.served(); !maps.Equal(got, c.new) {
 		c.t.Errorf("%s: %.60q are served, want the new %.60q", when, got, c.new)
 	}
-	must(c.t, os.RemoveAll(filepath.Join(full, ballast)))
+	testkit.Must(c.t, os.RemoveAll(filepath.Join(full, ballast)))
 	c.checkAfter(p)
 	return err != nil
 }
@@ -94,9 +90,9 @@ const ballast = "ballast"
 // mountSmall mounts a file system of a quarter of a megabyte and few inodes.
 func mountSmall(t *testing.T, dir string) {
 	t.Helper()
-	must(t, os.Mkdir(dir, 0o755))
-	must(t, unix.Mount("ltskeeper-test", dir, "tmpfs", 0, "size=256k,nr_inodes=150"))
-	must(t, os.Mkdir(filepath.Join(dir, ballast), 0o755))
+	testkit.Must(t, os.Mkdir(dir, 0o755))
+	testkit.Must(t, unix.Mount("ltskeeper-test", dir, "tmpfs", 0, "size=256k,nr_inodes=150"))
+	testkit.Must(t, os.Mkdir(filepath.Join(dir, ballast), 0o755))
 }
 
 // occupy takes all bytes and all inodes there are left in the file system of dir.

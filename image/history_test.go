@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"ltskeeper/internal/durable"
+	"ltskeeper/internal/testkit"
 
 	"golang.org/x/sys/unix"
 )
@@ -237,7 +238,7 @@ func flatten(root *node, names func(*node) map[string]*node) tree {
 func photograph(t *testing.T, dir string) tree {
 	t.Helper()
 	h, err := newHistory(dir)
-	must(t, err)
+	testkit.Must(t, err)
 	return h.seen()
 }
 
@@ -258,7 +259,7 @@ func (all tree) lay(t *testing.T, dir string) {
 		default:
 			err = os.WriteFile(at, []byte(what), 0o644)
 		}
-		must(t, err)
+		testkit.Must(t, err)
 	}
 }
 
@@ -278,10 +279,10 @@ func (all tree) without(contents tree) tree {
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(dir, "old"), []byte("old"), 0o644))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "old"), []byte("old"), 0o644))
 	h, err := newHistory(dir)
-	must(t, err)
-	d := durable.Disk{Did: func(s durable.Step) { must(t, h.note(s)) }}
+	testkit.Must(t, err)
+	d := durable.Disk{Did: func(s durable.Step) { testkit.Must(t, h.note(s)) }}
 	check := func(when string, want ...tree) {
 		t.Helper()
 		cuts := h.cuts()
@@ -300,22 +301,22 @@ func TestHistory(t *testing.T) {
 	}
 	check("at first", tree{"old": "file old"})
 	f, err := d.Open(filepath.Join(dir, "new"))
-	must(t, err)
+	testkit.Must(t, err)
 	_, err = f.WriteString("new")
-	must(t, err)
+	testkit.Must(t, err)
 	check("written", tree{"old": "file old"}, tree{"old": "file old", "new": "file " + unsynced})
 	old := filepath.Join(dir, "old")
-	must(t, os.Rename(f.Name(), old))
+	testkit.Must(t, os.Rename(f.Name(), old))
 	d.Did(durable.Step{Op: "rename", Path: old, From: f.Name()})
 	check("renamed, not synced", tree{"old": "file old"}, tree{"old": "file old", "new": "file " + unsynced},
 		tree{"old": "file " + unsynced})
-	must(t, d.SyncFolder(dir))
+	testkit.Must(t, d.SyncFolder(dir))
 	check("only the folder synced", tree{"old": "file " + unsynced})
-	must(t, f.Close())
-	must(t, d.Write(filepath.Join(dir, "old"), strings.NewReader("newer")))
+	testkit.Must(t, f.Close())
+	testkit.Must(t, d.Write(filepath.Join(dir, "old"), strings.NewReader("newer")))
 	check("replaced as it should be", tree{"old": "file newer"})
-	must(t, d.Link(filepath.Join(dir, "old"), filepath.Join(dir, "second")))
-	must(t, d.Remove(filepath.Join(dir, "old")))
+	testkit.Must(t, d.Link(filepath.Join(dir, "old"), filepath.Join(dir, "second")))
+	testkit.Must(t, d.Remove(filepath.Join(dir, "old")))
 	check("renamed in two steps", tree{"old": "file newer"}, tree{"old": "file newer", "second": "file newer"},
 		tree{"second": "file newer"}, tree{})
 }

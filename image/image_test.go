@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/elftest"
 	"ltskeeper/squashfs"
 )
@@ -40,7 +41,7 @@ func newPlace(t *testing.T) *place {
 	p.write("root/boot/vmlinuz-6.1.0-9-amd64", "kernel nine")
 	p.write("root/boot/initrd.img-6.1.0-9-amd64", "initrd nine")
 	p.write("root/sbin/init", string(elftest.Static(elf.EM_X86_64)))
-	must(t, os.Chmod(filepath.Join(p.root, "sbin/init"), 0o755))
+	testkit.Must(t, os.Chmod(filepath.Join(p.root, "sbin/init"), 0o755))
 	p.modules("6.1.0-9-amd64")
 	return p
 }
@@ -239,7 +240,7 @@ func TestWouldChange(t *testing.T) {
 	check("a file changed", "one", true)
 	p.update("one")
 	check("nothing changed since", "one", false)
-	must(t, os.Remove(filepath.Join(p.folder(2), indexFile)))
+	testkit.Must(t, os.Remove(filepath.Join(p.folder(2), indexFile)))
 	check("no index", "one", true)
 }
 
@@ -389,17 +390,17 @@ func TestRepair(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(p *place){
 		"between the two renames": func(p *place) {
-			must(p.t, p.disk.Relink("1", filepath.Join(p.bootSide(), "current")))
+			testkit.Must(p.t, p.disk.Relink("1", filepath.Join(p.bootSide(), "current")))
 			p.unpublish(2)
 		},
 		"TFTP side not staged": func(p *place) {
-			must(p.t, p.disk.Relink("1", filepath.Join(p.bootSide(), "current")))
-			must(p.t, os.RemoveAll(p.bootFolder(2)))
+			testkit.Must(p.t, p.disk.Relink("1", filepath.Join(p.bootSide(), "current")))
+			testkit.Must(p.t, os.RemoveAll(p.bootFolder(2)))
 		},
-		"TFTP side lost":  func(p *place) { must(p.t, os.RemoveAll(p.bootSide())) },
+		"TFTP side lost":  func(p *place) { testkit.Must(p.t, os.RemoveAll(p.bootSide())) },
 		"lts.conf edited": func(p *place) { p.write("tftp/x86_64/2/lts.conf", "edited") },
 		"a link replaced": func(p *place) {
-			must(p.t, p.disk.Relink("elsewhere", filepath.Join(p.bootSide(), "vmlinuz")))
+			testkit.Must(p.t, p.disk.Relink("elsewhere", filepath.Join(p.bootSide(), "vmlinuz")))
 		},
 		"unfinished build":  func(p *place) { p.write("images/x86_64/.ltskeeper-new/root.img", "half") },
 		"unfinished link":   func(p *place) { p.write("images/.ltskeeper-x86_64.img.tmp", "") },
@@ -429,7 +430,7 @@ func TestRepair(t *testing.T) {
 			if !slices.Equal(p.files(), before) {
 				t.Error("Check changed something")
 			}
-			must(t, p.Repair(p.now))
+			testkit.Must(t, p.Repair(p.now))
 			want := slices.Concat(listGenerationFiles(1), listGenerationFiles(2), links(2))
 			if name == "TFTP side lost" {
 				want = slices.DeleteFunc(want, func(f string) bool { return strings.HasPrefix(f, "tftp/x86_64/1/") })
@@ -452,7 +453,7 @@ func TestRepair(t *testing.T) {
 func (p *place) unpublish(n int) {
 	g := p.readGeneration(n)
 	g.Published = false
-	must(p.t, p.writeRecord(p.folder(n), g))
+	testkit.Must(p.t, p.writeRecord(p.folder(n), g))
 }
 
 func TestALostRecordCostsNoGeneration(t *testing.T) {
@@ -461,7 +462,7 @@ func TestALostRecordCostsNoGeneration(t *testing.T) {
 	p.update("one")
 	p.update("two")
 	p.write("images/x86_64/1/build.json", "not JSON")
-	must(t, p.Repair(p.now))
+	testkit.Must(t, p.Repair(p.now))
 	list, err := p.List()
 	if err != nil || len(list) != 2 || list[0].Size == 0 {
 		t.Errorf("List: %+v, %v", list, err)
@@ -480,11 +481,11 @@ func TestALostGenerationIsFollowedByAnother(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
 			p.update("one")
-			must(t, os.RemoveAll(lost(p)))
+			testkit.Must(t, os.RemoveAll(lost(p)))
 			if b := p.update("one"); b.Unchanged || b.Generation.Number != 2 {
 				t.Errorf("built %+v, want generation 2", b)
 			}
-			must(t, p.Repair(p.now)) // until the new one was there, TFTP served what was left of the lost one
+			testkit.Must(t, p.Repair(p.now)) // until the new one was there, TFTP served what was left of the lost one
 			p.wantFiles(append(listGenerationFiles(2), links(2)...)...)
 		})
 	}
@@ -493,8 +494,8 @@ func TestALostGenerationIsFollowedByAnother(t *testing.T) {
 func TestAStrangersLinkIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	must(t, os.MkdirAll(p.Images, 0o755))
-	must(t, os.Symlink("/srv/other.img", p.Link()))
+	testkit.Must(t, os.MkdirAll(p.Images, 0o755))
+	testkit.Must(t, os.Symlink("/srv/other.img", p.Link()))
 	if _, err := p.Build(context.Background(), p.newSource("one"), p.now); err == nil ||
 		!strings.Contains(err.Error(), p.Link()) {
 		t.Errorf("Build: %v, want an error that names %s", err, p.Link())
@@ -556,20 +557,20 @@ func TestChooseKernel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
-			must(t, os.RemoveAll(filepath.Join(p.root, "boot")))
+			testkit.Must(t, os.RemoveAll(filepath.Join(p.root, "boot")))
 			for file, target := range c.files {
 				if target == "" {
 					p.write("root/"+file, file)
 					continue
 				}
-				must(t, os.MkdirAll(filepath.Dir(filepath.Join(p.root, file)), 0o755))
-				must(t, os.Symlink(target, filepath.Join(p.root, file)))
+				testkit.Must(t, os.MkdirAll(filepath.Dir(filepath.Join(p.root, file)), 0o755))
+				testkit.Must(t, os.Symlink(target, filepath.Join(p.root, file)))
 			}
 			if c.want != "" {
 				p.modules(c.want)
 			}
 			b, err := p.Build(context.Background(), p.newSource("one"), p.now)
-			must(t, err)
+			testkit.Must(t, err)
 			if b.Generation.Kernel != c.want {
 				t.Errorf("kernel %q, want %q", b.Generation.Kernel, c.want)
 			}
@@ -577,12 +578,5 @@ func TestChooseKernel(t *testing.T) {
 				t.Errorf("kernel copied: %t", got)
 			}
 		})
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/disktest"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +18,7 @@ func TestInUseSilent(t *testing.T) {
 	silent := filepath.Join(t.TempDir(), "silent")
 	disktest.Silent(t, silent)
 	fd, err := unix.Open(silent, unix.O_PATH|unix.O_CLOEXEC, 0)
-	must(t, err)
+	testkit.Must(t, err)
 	defer unix.Close(fd)
 	done := make(chan bool)
 	go func() {

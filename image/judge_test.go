@@ -14,6 +14,7 @@ import (
 
 	"ltskeeper/internal/durable"
 	"ltskeeper/internal/remedy"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/elftest"
 	"ltskeeper/squashfs"
 )
@@ -22,14 +23,14 @@ import (
 func (p *place) program(name, content string) {
 	p.t.Helper()
 	p.write("root/"+name, content)
-	must(p.t, os.Chmod(filepath.Join(p.root, name), 0o755))
+	testkit.Must(p.t, os.Chmod(filepath.Join(p.root, name), 0o755))
 }
 
 func (p *place) link(name, target string) {
 	p.t.Helper()
-	must(p.t, os.MkdirAll(filepath.Dir(filepath.Join(p.root, name)), 0o755))
-	must(p.t, os.RemoveAll(filepath.Join(p.root, name)))
-	must(p.t, os.Symlink(target, filepath.Join(p.root, name)))
+	testkit.Must(p.t, os.MkdirAll(filepath.Dir(filepath.Join(p.root, name)), 0o755))
+	testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, name)))
+	testkit.Must(p.t, os.Symlink(target, filepath.Join(p.root, name)))
 }
 
 const oldConfig = "CONFIG_MODULES=y\nCONFIG_SQUASHFS=m\nCONFIG_SQUASHFS_ZLIB=y\nCONFIG_SQUASHFS_LZ4=y\n# CONFIG_SQUASHFS_ZSTD is not set\n"
@@ -37,9 +38,7 @@ const oldConfig = "CONFIG_MODULES=y\nCONFIG_SQUASHFS=m\nCONFIG_SQUASHFS_ZLIB=y\n
 // A first image is judged like every other, before anything is written.
 func TestJudgeFirstImage(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 && os.Getenv("CI") != "true" {
-		t.Skip("only root can give files away")
-	}
+	testkit.NeedRoot(t)
 	static := string(elftest.Static(elf.EM_X86_64))
 	for name, c := range map[string]struct {
 		prepare func(p *place, from *Source)
@@ -51,11 +50,12 @@ func TestJudgeFirstImage(t *testing.T) {
 			p.program("usr/lib/systemd/systemd", static)
 			p.link("sbin", "usr/sbin")
 			p.link("usr/sbin/init", "/lib/systemd/systemd")
-			must(p.t, os.Rename(filepath.Join(p.root, "lib"), filepath.Join(p.root, "usr/lib/x")))
-			must(p.t, os.Rename(filepath.Join(p.root, "usr/lib/x/modules"), filepath.Join(p.root, "usr/lib/modules")))
+			testkit.Must(p.t, os.Rename(filepath.Join(p.root, "lib"), filepath.Join(p.root, "usr/lib/x")))
+			testkit.Must(p.t,
+				os.Rename(filepath.Join(p.root, "usr/lib/x/modules"), filepath.Join(p.root, "usr/lib/modules")))
 			p.link("lib", "usr/lib")
 		}, "", false},
-		"no init": {func(p *place, _ *Source) { must(p.t, os.RemoveAll(filepath.Join(p.root, "sbin"))) },
+		"no init": {func(p *place, _ *Source) { testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "sbin"))) },
 			"there is no program to start in it (sbin/init, etc/init, bin/init, bin/sh)", false},
 		"a dangling link": {func(p *place, _ *Source) {
 			p.link("sbin/init", "/lib/systemd/systemd")
@@ -94,23 +94,23 @@ func TestJudgeFirstImage(t *testing.T) {
 			from.Options.Overlay = []squashfs.OverlayFile{{Path: "opt/init", Content: []byte(static), Mode: 0o755}}
 		}, "", false},
 		"no modules": {func(p *place, _ *Source) {
-			must(p.t, os.RemoveAll(filepath.Join(p.root, "lib")))
+			testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "lib")))
 		},
 			"would lack the modules of kernel 6.1.0-9-amd64, which clients boot (its package may be only half " +
 				"installed): /lib/modules/6.1.0-9-amd64 does not exist", true},
 		"modules are half unpacked": {func(p *place, _ *Source) {
-			must(p.t, os.Remove(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/modules.dep")))
+			testkit.Must(p.t, os.Remove(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/modules.dep")))
 		}, "/lib/modules/6.1.0-9-amd64 has no modules.dep", true},
 		"modules are excluded": {func(p *place, from *Source) {
 			from.Options.Exclude = parseExcludes(p.t, "lib/modules/*/kernel/*")
 		}, "its folder kernel is empty", true},
 		"no support for modules": {func(p *place, _ *Source) {
-			must(p.t, os.RemoveAll(filepath.Join(p.root, "lib")))
+			testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "lib")))
 			p.write("root/boot/config-6.1.0-9-amd64", "# CONFIG_MODULES is not set\n")
 		}, "", false},
 		"no kernel": {func(p *place, _ *Source) {
-			must(p.t, os.RemoveAll(filepath.Join(p.root, "lib")))
-			must(p.t, os.RemoveAll(filepath.Join(p.root, "boot")))
+			testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "lib")))
+			testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "boot")))
 		}, "", false},
 		"zstd is beyond the kernel": {func(p *place, _ *Source) {
 			p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
@@ -121,27 +121,27 @@ func TestJudgeFirstImage(t *testing.T) {
 			p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
 			from.Options.Compression = squashfs.Gzip
 		}, "", false},
-		"another's root": {func(p *place, _ *Source) { must(p.t, os.Chown(p.root, 100_000, 0)) },
+		"another's root": {func(p *place, _ *Source) { testkit.Must(p.t, os.Chown(p.root, 100_000, 0)) },
 			"/ belongs to user 100000 and not to root", false},
 		"another's etc": {func(p *place, _ *Source) {
-			must(p.t, os.Chown(filepath.Join(p.root, "etc"), 7, 0))
+			testkit.Must(p.t, os.Chown(filepath.Join(p.root, "etc"), 7, 0))
 		}, "/etc belongs to user 7 and not to root", false},
 		"another's init": {func(p *place, _ *Source) {
-			must(p.t, os.Chown(filepath.Join(p.root, "sbin/init"), 7, 0))
+			testkit.Must(p.t, os.Chown(filepath.Join(p.root, "sbin/init"), 7, 0))
 		}, "/sbin/init belongs to user 7 and not to root", false},
 		"another's init behind a link": {func(p *place, _ *Source) {
 			p.program("usr/lib/init", static)
 			p.link("sbin/init", "/usr/lib/init")
-			must(p.t, os.Chown(filepath.Join(p.root, "usr/lib/init"), 7, 0))
+			testkit.Must(p.t, os.Chown(filepath.Join(p.root, "usr/lib/init"), 7, 0))
 		}, "/usr/lib/init belongs to user 7", false},
 		"a namespace's": {func(p *place, from *Source) {
-			must(p.t, filepath.WalkDir(p.root, func(path string, _ fs.DirEntry, err error) error {
+			testkit.Must(p.t, filepath.WalkDir(p.root, func(path string, _ fs.DirEntry, err error) error {
 				return errors.Join(err, os.Lchown(path, 100_000, 100_000))
 			}))
 			from.Options.IDOffset = 100_000
 		}, "", false},
 		"another namespace's": {func(p *place, from *Source) {
-			must(p.t, filepath.WalkDir(p.root, func(path string, _ fs.DirEntry, err error) error {
+			testkit.Must(p.t, filepath.WalkDir(p.root, func(path string, _ fs.DirEntry, err error) error {
 				return errors.Join(err, os.Lchown(path, 100_000, 100_000))
 			}))
 			from.Options.IDOffset = 200_000
@@ -165,8 +165,8 @@ func TestJudgeFirstImage(t *testing.T) {
 			_, _, dryErr := p.WouldChange(t.Context(), from)
 			if c.want == "" {
 				_, err := p.Build(t.Context(), from, p.now)
-				must(t, err)
-				must(t, dryErr)
+				testkit.Must(t, err)
+				testkit.Must(t, dryErr)
 				return
 			}
 			_, err := p.Build(t.Context(), from, p.now)
@@ -194,27 +194,22 @@ func TestJudgeFirstImage(t *testing.T) {
 // A real root of busybox is sound, and its shell in a mount that is left out is missed.
 func TestJudgeMounts(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root")
-	}
+	testkit.NeedRoot(t)
 	busybox, err := os.ReadFile("/bin/busybox")
-	must(t, err)
+	testkit.Must(t, err)
 	p := newPlace(t)
-	must(t, os.RemoveAll(filepath.Join(p.root, "sbin")))
+	testkit.Must(t, os.RemoveAll(filepath.Join(p.root, "sbin")))
 	p.link("bin", "usr/bin")
 	p.program("usr/bin/busybox", string(busybox))
 	p.link("usr/bin/sh", "busybox")
 	p.program("sbin/init", "#!/bin/sh\nexec sleep 1000\n")
 	b, err := p.Build(t.Context(), p.newSource("one"), p.now)
-	must(t, err)
+	testkit.Must(t, err)
 	_, err = p.Publish(b, p.now)
-	must(t, err)
+	testkit.Must(t, err)
 
 	usr := filepath.Join(p.root, "usr")
-	must(t, syscall.Mount("none", usr, "tmpfs", 0, ""))
+	testkit.Must(t, syscall.Mount("none", usr, "tmpfs", 0, ""))
 	t.Cleanup(func() { syscall.Unmount(usr, syscall.MNT_DETACH) })
 	p.program("usr/bin/busybox", string(busybox))
 	p.link("usr/bin/sh", "busybox")
@@ -234,13 +229,13 @@ func TestJudgeMounts(t *testing.T) {
 func TestJudgeWhatIsNew(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	must(t, os.RemoveAll(filepath.Join(p.root, "lib")))
+	testkit.Must(t, os.RemoveAll(filepath.Join(p.root, "lib")))
 	from := p.newSource("one")
 	from.Force = true
 	b, err := p.Build(t.Context(), from, p.now)
-	must(t, err)
+	testkit.Must(t, err)
 	_, err = p.Publish(b, p.now)
-	must(t, err)
+	testkit.Must(t, err)
 	p.write("root/etc/hostname", "changed\n")
 	p.update("one")
 	p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
@@ -281,7 +276,7 @@ func TestJudgeRemedies(t *testing.T) {
 		prepare func(p *place, from *Source)
 		want    []remedy.Remedy
 	}{
-		"no init": {func(p *place, _ *Source) { must(p.t, os.RemoveAll(filepath.Join(p.root, "sbin"))) },
+		"no init": {func(p *place, _ *Source) { testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "sbin"))) },
 			[]remedy.Remedy{remedy.Advice("put it into the tree")}},
 		"init is excluded": {func(p *place, from *Source) { from.Options.Exclude = parseExcludes(p.t, "sbin") },
 			[]remedy.Remedy{remedy.Advice("remove the exclude, or take in the mount, that leaves it or a file it needs out of the image")}},

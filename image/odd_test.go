@@ -13,6 +13,7 @@ import (
 
 	"ltskeeper/internal/regular"
 	"ltskeeper/internal/remedy"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/oddtest"
 )
 
@@ -36,11 +37,11 @@ func (p *place) wantBuiltAnew(content string) {
 	p.write("root/etc/hostname", content)
 	b := p.update("conf 2")
 	img, err := openImage(filepath.Join(p.folder(b.Generation.Number), imageFile))
-	must(p.t, err)
+	testkit.Must(p.t, err)
 	defer img.Close()
-	must(p.t, img.Verify(p.t.Context()))
+	testkit.Must(p.t, img.Verify(p.t.Context()))
 	data, err := p.ReadFile("etc/hostname")
-	must(p.t, err)
+	testkit.Must(p.t, err)
 	if b.Unchanged || string(data) != content {
 		p.t.Errorf("unchanged %v, %q", b.Unchanged, data)
 	}
@@ -102,22 +103,22 @@ func TestOddImage(t *testing.T) {
 			if _, err := p.Store.Rollback(2, p.now); !regular.IsOdd(err) {
 				t.Errorf("Rollback to it: %v", err)
 			}
-			must(t, p.Release())
-			must(t, p.disk.Relink("x86_64/2/root.img", p.Link()))
+			testkit.Must(t, p.Release())
+			testkit.Must(t, p.disk.Relink("x86_64/2/root.img", p.Link()))
 		}
 		from := p.newSource("conf 2")
 		from.Force = thing.Name == "900 GB" // for which there may be no room
 		if changed, _, err := p.WouldChange(t.Context(), from); err != nil || !changed {
 			t.Errorf("WouldChange: %v, %v", changed, err)
 		}
-		must(t, p.Repair(p.now))
+		testkit.Must(t, p.Repair(p.now))
 		b, err := p.Build(t.Context(), from, p.now)
-		must(t, err)
+		testkit.Must(t, err)
 		if b.Unchanged || b.Full == "" || b.Generation.Number != 3 {
 			t.Errorf("%+v", b)
 		}
 		_, err = p.Publish(b, p.now)
-		must(t, err)
+		testkit.Must(t, err)
 		if _, err := p.Verify(t.Context()); err != nil {
 			t.Errorf("Verify of the next: %v", err)
 		}
@@ -131,7 +132,7 @@ func TestOddImage(t *testing.T) {
 func TestALongImage(t *testing.T) {
 	p := newPlace(t)
 	p.update("conf 1")
-	must(t, os.Truncate(filepath.Join(p.folder(1), imageFile), 900<<30))
+	testkit.Must(t, os.Truncate(filepath.Join(p.folder(1), imageFile), 900<<30))
 	oddtest.Bounded(t, func() {
 		if _, err := p.Verify(t.Context()); err == nil ||
 			!strings.Contains(err.Error(), "its length is not what was written") {
@@ -140,12 +141,12 @@ func TestALongImage(t *testing.T) {
 		from := p.newSource("conf 1")
 		from.Force = true // there may be no room for another of that size
 		b, err := p.Build(t.Context(), from, p.now)
-		must(t, err)
+		testkit.Must(t, err)
 		if b.Unchanged || len(b.Warnings) == 0 {
 			t.Errorf("%+v", b)
 		}
 		_, err = p.Publish(b, p.now)
-		must(t, err)
+		testkit.Must(t, err)
 		if _, err := p.Verify(t.Context()); err != nil {
 			t.Errorf("Verify of the next: %v", err)
 		}
@@ -182,7 +183,7 @@ func TestOddServedFiles(t *testing.T) {
 		for _, b := range bootFiles {
 			path := filepath.Join(p.bootFolder(2), b.file)
 			want, err := os.ReadFile(path)
-			must(t, err)
+			testkit.Must(t, err)
 			thing.Replace(t, path)
 			if _, err := p.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
 				t.Errorf("Verify: %v", err)
@@ -191,8 +192,8 @@ func TestOddServedFiles(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), path+" is a folder and not a regular file") {
 					t.Errorf("Repair: %v", err)
 				}
-				must(t, os.RemoveAll(path))
-				must(t, p.Repair(p.now))
+				testkit.Must(t, os.RemoveAll(path))
+				testkit.Must(t, p.Repair(p.now))
 			} else if err != nil {
 				t.Errorf("Repair: %v", err)
 			}
@@ -210,17 +211,17 @@ func TestOddFilesOfAGeneration(t *testing.T) {
 		for _, b := range bootFiles {
 			path := filepath.Join(p.folder(1), b.file)
 			kept, err := os.ReadFile(path)
-			must(t, err)
+			testkit.Must(t, err)
 			thing.Replace(t, path)
-			must(t, os.RemoveAll(p.bootFolder(1)))
+			testkit.Must(t, os.RemoveAll(p.bootFolder(1)))
 			if _, err := p.Store.Rollback(1, p.now); err == nil || !strings.Contains(err.Error(), path) {
 				t.Errorf("Rollback with %s: %v", b.file, err)
 			}
 			if g, err := p.Current(); err != nil || !g.isNumber(2) {
 				t.Errorf("generation %v is current, %v", g, err)
 			}
-			must(t, os.RemoveAll(path))
-			must(t, os.WriteFile(path, kept, 0o644))
+			testkit.Must(t, os.RemoveAll(path))
+			testkit.Must(t, os.WriteFile(path, kept, 0o644))
 		}
 		conf := filepath.Join(p.folder(2), confFile)
 		thing.Replace(t, conf)
@@ -237,8 +238,8 @@ func TestOddFilesOfAGeneration(t *testing.T) {
 // clients fetch, and no run fails over it. If clients have none, they get that of the image.
 func TestADamagedKernelIsNotServed(t *testing.T) {
 	damages := map[string]func(path string){
-		"short":  func(path string) { must(t, os.WriteFile(path, []byte("?"), 0o644)) },
-		"900 GB": func(path string) { must(t, os.Truncate(path, 900<<30)) },
+		"short":  func(path string) { testkit.Must(t, os.WriteFile(path, []byte("?"), 0o644)) },
+		"900 GB": func(path string) { testkit.Must(t, os.Truncate(path, 900<<30)) },
 	}
 	for name, damage := range damages {
 		for _, file := range []string{kernelFile, initrdFile} {
@@ -247,14 +248,14 @@ func TestADamagedKernelIsNotServed(t *testing.T) {
 			if apart, err := p.Check(); apart != nil || err != nil {
 				t.Errorf("%s %s: Check: %v, %v", name, file, apart, err)
 			}
-			must(t, p.Repair(p.now))
+			testkit.Must(t, p.Repair(p.now))
 			p.wantServed("3")
-			must(t, os.Remove(filepath.Join(p.bootFolder(3), file)))
-			must(t, p.Repair(p.now))
+			testkit.Must(t, os.Remove(filepath.Join(p.bootFolder(3), file)))
+			testkit.Must(t, p.Repair(p.now))
 			p.wantServed("3")
 			damage(filepath.Join(p.folder(1), file))
 			_, err := p.Store.Rollback(1, p.now)
-			must(t, err)
+			testkit.Must(t, err)
 			p.wantServed("1")
 		}
 	}
@@ -268,9 +269,9 @@ func TestOddConf(t *testing.T) {
 			t.Errorf("WouldChange: %v, %v", changed, err)
 		}
 		b, err := p.Build(t.Context(), p.newSource("conf 2"), p.now)
-		must(t, err)
+		testkit.Must(t, err)
 		_, err = p.Publish(b, p.now)
-		must(t, err)
+		testkit.Must(t, err)
 		if _, err := p.Verify(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -297,7 +298,7 @@ func TestOddLink(t *testing.T) {
 		thing.Replace(t, p.Link())
 		_, err := p.Current()
 		if thing.Name == "900 GB" { // somebody else's image, for all that a name tells
-			must(t, err)
+			testkit.Must(t, err)
 			return
 		}
 		if err == nil || !strings.Contains(err.Error(), p.Link()) || len(remedy.FindIn(err)) != 1 {
@@ -312,9 +313,9 @@ func TestOddLink(t *testing.T) {
 // Somebody else's image of 900 GB is kept as it is: neither copied nor read.
 func TestALongImageOfSomebodyElse(t *testing.T) {
 	p := newPlace(t)
-	must(t, os.MkdirAll(p.Images, 0o755))
-	must(t, os.WriteFile(p.Link(), nil, 0o644))
-	must(t, os.Truncate(p.Link(), 900<<30))
+	testkit.Must(t, os.MkdirAll(p.Images, 0o755))
+	testkit.Must(t, os.WriteFile(p.Link(), nil, 0o644))
+	testkit.Must(t, os.Truncate(p.Link(), 900<<30))
 	oddtest.Bounded(t, func() {
 		p.update("conf 1")
 		p.write("root/etc/hostname", "two")
@@ -343,7 +344,7 @@ func TestOddFolders(t *testing.T) {
 			if err == nil {
 				t.Errorf("%s: no error", folder)
 			}
-			must(t, os.RemoveAll(folder))
+			testkit.Must(t, os.RemoveAll(folder))
 		}
 	})
 }
@@ -354,13 +355,13 @@ func TestAFolderInTheWayOfALink(t *testing.T) {
 	p := threeGenerations(t)
 	for _, name := range []string{"current", "vmlinuz", "initrd.img", "lts.conf"} {
 		link := filepath.Join(p.bootSide(), name)
-		must(t, os.Remove(link))
-		must(t, os.Mkdir(link, 0o755))
+		testkit.Must(t, os.Remove(link))
+		testkit.Must(t, os.Mkdir(link, 0o755))
 		if err := p.Repair(p.now); err == nil || !strings.Contains(err.Error(), link+" is a folder and not a link") {
 			t.Errorf("Repair: %v", err)
 		}
-		must(t, os.Remove(link))
-		must(t, p.Repair(p.now))
+		testkit.Must(t, os.Remove(link))
+		testkit.Must(t, p.Repair(p.now))
 		p.wantServed("3")
 	}
 }

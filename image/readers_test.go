@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -55,7 +57,7 @@ func TestReadersThroughUpdatesAndPrunes(t *testing.T) {
 	// the kernel frees loop devices when it likes
 	for began := time.Now(); len(gone) < 5 && time.Since(began) < time.Minute; {
 		more, err := p.Prune(1, 0, p.now.Add(time.Hour))
-		must(t, err)
+		testkit.Must(t, err)
 		gone = append(gone, more...)
 	}
 	slices.Sort(gone)
@@ -88,11 +90,11 @@ func openReader(t *testing.T, p *place, generation int, data []byte) *reader {
 	} else {
 		var err error
 		r.want, err = os.ReadFile(path)
-		must(t, err)
+		testkit.Must(t, err)
 	}
 	var err error
 	r.file, err = os.Open(path)
-	must(t, err)
+	testkit.Must(t, err)
 	r.close = sync.OnceFunc(func() {
 		r.file.Close()
 		if mounted != "" {

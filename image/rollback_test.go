@@ -13,6 +13,7 @@ import (
 
 	"ltskeeper/internal/durable"
 	"ltskeeper/internal/remedy"
+	"ltskeeper/internal/testkit"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +22,7 @@ import (
 func threeGenerations(t *testing.T) *place {
 	t.Helper()
 	p := newPlace(t)
-	must(t, os.RemoveAll(filepath.Join(p.root, "boot")))
+	testkit.Must(t, os.RemoveAll(filepath.Join(p.root, "boot")))
 	for _, n := range []string{"1", "2", "3"} {
 		p.write("root/boot/vmlinuz-"+n, "kernel "+n)
 		p.write("root/boot/initrd.img-"+n, "initrd "+n)
@@ -65,17 +66,17 @@ func TestRollback(t *testing.T) {
 		t.Errorf("Before the first: %v", err)
 	}
 	list, err := p.List()
-	must(t, err)
+	testkit.Must(t, err)
 	for _, g := range list {
 		if g.Replaced.IsZero() != g.Current {
 			t.Errorf("generation %d: current %t, replaced %v", g.Number, g.Current, g.Replaced)
 		}
 	}
-	must(t, p.Release())
+	testkit.Must(t, p.Release())
 	if since, err := p.HeldSince(); err != nil || !since.IsZero() {
 		t.Errorf("Held after Release = %v, %v", since, err)
 	}
-	must(t, p.Release()) // once more is no error
+	testkit.Must(t, p.Release()) // once more is no error
 	// The next build takes a number of its own.
 	if b := p.update("conf 4"); b.Generation.Number != 4 {
 		t.Errorf("the next generation is %d, want 4", b.Generation.Number)
@@ -85,9 +86,9 @@ func TestRollback(t *testing.T) {
 func TestRollbackRestagesALostTFTPFolder(t *testing.T) {
 	t.Parallel()
 	p := threeGenerations(t)
-	must(t, os.RemoveAll(p.bootFolder(2)))
+	testkit.Must(t, os.RemoveAll(p.bootFolder(2)))
 	_, err := p.Rollback(2, p.now)
-	must(t, err)
+	testkit.Must(t, err)
 	p.wantServed("2")
 }
 
@@ -114,9 +115,9 @@ func TestRollbackToTheFirstDay(t *testing.T) {
 	}
 	p.update("conf 1")
 	_, err := p.Rollback(0, p.now)
-	must(t, err)
+	testkit.Must(t, err)
 	p.wantServed("0")
-	must(t, p.Repair(p.now))
+	testkit.Must(t, p.Repair(p.now))
 	p.wantServed("0")
 	if problem, err := p.Check(); problem != nil || err != nil {
 		t.Errorf("Check: %q, %v", problem, err)
@@ -150,18 +151,18 @@ func TestStrangersAreGenerations(t *testing.T) {
 	for n := 2; n < 6; n += 2 {
 		p.stranger(fmt.Sprint(n))
 		clients, err := os.Open(p.Link())
-		must(t, err)
+		testkit.Must(t, err)
 		defer clients.Close()
 		if err := p.tryUpdateTo("conf 1"); err != nil {
 			t.Fatal(err)
 		}
 		list, err := p.List()
-		must(t, err)
+		testkit.Must(t, err)
 		if g := list[len(list)-2]; g.Number != n || !g.Foreign || g.Replaced.IsZero() || g.Current {
 			t.Errorf("somebody else's image is generation %+v, want %d", g, n)
 		}
 		kept, err := os.Stat(filepath.Join(p.folder(n), imageFile))
-		must(t, err)
+		testkit.Must(t, err)
 		if open, err := clients.Stat(); err != nil || !os.SameFile(open, kept) {
 			t.Errorf("generation %d is not the file that clients have open: %v", n, err)
 		}
@@ -176,7 +177,7 @@ func TestStrangersAreGenerations(t *testing.T) {
 		}
 	}
 	_, err := p.Rollback(2, p.now)
-	must(t, err)
+	testkit.Must(t, err)
 	served := map[string]string{"x86_64.img": "image 2", "vmlinuz": "kernel 2", "initrd.img": "initrd 2",
 		"lts.conf": "conf 1"}
 	if got := p.served(); !maps.Equal(got, served) {
@@ -185,7 +186,7 @@ func TestStrangersAreGenerations(t *testing.T) {
 	if _, err := p.Verify(t.Context()); err == nil || strings.Contains(err.Error(), "index") {
 		t.Errorf("Verify: %v", err) // this one is no squashfs
 	}
-	must(t, p.Release())
+	testkit.Must(t, p.Release())
 	p.update("conf 3")
 }
 
@@ -196,14 +197,14 @@ func TestPinnedAndUsedGenerationsStay(t *testing.T) {
 		p.write("root/etc/hostname", n) // else it were the same image file, under another number
 		p.update("conf " + n)
 	}
-	must(t, p.Pin(1))
+	testkit.Must(t, p.Pin(1))
 	reader, err := os.Open(filepath.Join(p.folder(2), imageFile))
-	must(t, err)
+	testkit.Must(t, err)
 	defer reader.Close()
 	mapped, err := os.Open(filepath.Join(p.folder(3), imageFile))
-	must(t, err)
+	testkit.Must(t, err)
 	view, err := unix.Mmap(int(mapped.Fd()), 0, 4096, unix.PROT_READ, unix.MAP_SHARED)
-	must(t, err)
+	testkit.Must(t, err)
 	mapped.Close()
 
 	later := p.now.Add(time.Hour)
@@ -211,8 +212,8 @@ func TestPinnedAndUsedGenerationsStay(t *testing.T) {
 	if err != nil || !slices.Equal(gone, []int{4}) {
 		t.Errorf("Prune = %v, %v, want [4]: 1 is pinned, 2 open, 3 mapped, 5 current", gone, err)
 	}
-	must(t, p.Unpin(1))
-	must(t, unix.Munmap(view))
+	testkit.Must(t, p.Unpin(1))
+	testkit.Must(t, unix.Munmap(view))
 	reader.Close()
 	gone, err = p.Prune(1, 0, later)
 	if err != nil || !slices.Equal(gone, []int{1, 2, 3}) {
@@ -245,9 +246,9 @@ func TestAnImageIsReadBack(t *testing.T) {
 			return
 		}
 		data, err := os.ReadFile(s.Path)
-		must(t, err)
+		testkit.Must(t, err)
 		data[100] ^= 1
-		must(t, os.WriteFile(s.Path, data, 0o644))
+		testkit.Must(t, os.WriteFile(s.Path, data, 0o644))
 	}
 	if _, err := p.Build(context.Background(), p.newSource("one"), p.now); err == nil ||
 		!strings.Contains(err.Error(), "is not read as it was written") {
@@ -263,25 +264,27 @@ func TestAnImageThatClientsCannotUseIsRefused(t *testing.T) {
 		damage func(p *place)
 		want   string
 	}{
-		"init": {func(p *place) { must(p.t, os.RemoveAll(filepath.Join(p.root, "sbin"))) }, "would have no init"},
+		"init": {func(p *place) {
+			testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "sbin")))
+		}, "would have no init"},
 		"modules": {func(p *place) {
 			p.write("root/boot/vmlinuz-6.1.0-10-amd64", "kernel ten")
 			p.write("root/boot/initrd.img-6.1.0-10-amd64", "initrd ten")
 		}, "would lack the modules of kernel 6.1.0-10-amd64"},
 		"modules half removed": {func(p *place) {
-			must(p.t, os.RemoveAll(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/kernel")))
+			testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/kernel")))
 		}, "would lack the modules of kernel 6.1.0-9-amd64"},
 		"modules half installed": {func(p *place) {
-			must(p.t, os.Remove(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/modules.dep")))
+			testkit.Must(p.t, os.Remove(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/modules.dep")))
 		}, "would lack the modules of kernel 6.1.0-9-amd64"},
 		"an initrd that a full disk left": {func(p *place) {
 			p.write("root/boot/initrd.img-6.1.0-9-amd64", "")
 		}, "no longer has a kernel"},
 		"size": {func(p *place) {
-			must(p.t, os.RemoveAll(filepath.Join(p.root, "usr")))
+			testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "usr")))
 		}, "would shrink"},
 		"kernel": {func(p *place) {
-			must(p.t, os.RemoveAll(filepath.Join(p.root, "boot")))
+			testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "boot")))
 		}, "no longer has a kernel"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ltskeeper/internal/durable"
+	"ltskeeper/internal/testkit"
 )
 
 func TestAreOnSameFileSystem(t *testing.T) {
@@ -30,7 +31,7 @@ func TestNoRoom(t *testing.T) {
 	p.update("one")
 	p.write("root/etc/hostname", "changed\n")
 	// The generation before says how much: an image of 8 TiB, nearly all of it a hole.
-	must(t, os.Truncate(filepath.Join(p.folder(1), imageFile), 8<<40))
+	testkit.Must(t, os.Truncate(filepath.Join(p.folder(1), imageFile), 8<<40))
 	steps := 0
 	p.disk.Did = func(durable.Step) { steps++ }
 	_, err := p.Build(context.Background(), p.newSource("one"), p.now)

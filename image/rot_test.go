@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/disktest"
 
 	"golang.org/x/sys/unix"
@@ -21,9 +22,9 @@ func TestBlame(t *testing.T) {
 		"other bytes": {func(t *testing.T, dir string) {
 			path := filepath.Join(dir, imageFile)
 			data, err := os.ReadFile(path)
-			must(t, err)
+			testkit.Must(t, err)
 			data[100] ^= 1
-			must(t, os.WriteFile(path, data, 0o644))
+			testkit.Must(t, os.WriteFile(path, data, 0o644))
 		}, "although the disk reports no error"},
 		"an error": {func(t *testing.T, dir string) {
 			disktest.Failing(t, dir).FailAt("read", imageFile, unix.EIO)
@@ -34,7 +35,7 @@ func TestBlame(t *testing.T) {
 			p := newPlace(t)
 			p.update("conf")
 			dir := p.folder(1)
-			must(t, p.verifyWritten(t.Context(), dir))
+			testkit.Must(t, p.verifyWritten(t.Context(), dir))
 			test.spoil(t, dir)
 			if err := p.verifyWritten(t.Context(), dir); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v, want %q", err, test.want)

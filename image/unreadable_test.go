@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/disktest"
 	"ltskeeper/squashfs"
 
@@ -34,12 +35,12 @@ func TestUnreadable(t *testing.T) {
 			p.write("root/etc/hostname", "new")
 		}
 		b, err := p.Build(context.Background(), from, p.now)
-		must(t, err)
+		testkit.Must(t, err)
 		if b.Unchanged || !full && len(b.Warnings) == 0 {
 			t.Errorf("full %v: built %+v upon an image that cannot be read, and says nothing", full, b)
 		}
 		_, err = p.Publish(b, p.now)
-		must(t, err)
+		testkit.Must(t, err)
 		if _, err := p.Verify(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -52,7 +53,7 @@ func TestUnreadableRecord(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	p.update("conf 1")
-	must(t, p.Pin(1))
+	testkit.Must(t, p.Pin(1))
 	disk := disktest.Failing(t, p.Images)
 	disk.FailAt("read", recordFile, unix.EIO)
 	if err := p.Unpin(1); !errors.Is(err, unix.EIO) ||
@@ -93,13 +94,13 @@ func TestUnreadableGeneration(t *testing.T) {
 	p.update("conf 2")
 	for _, name := range []string{recordFile, imageFile} {
 		path := filepath.Join(p.folder(1), name)
-		must(t, os.Rename(path, path+".kept"))
-		must(t, os.Symlink(name, path)) // a link to itself: an error, and not that of a missing file
+		testkit.Must(t, os.Rename(path, path+".kept"))
+		testkit.Must(t, os.Symlink(name, path)) // a link to itself: an error, and not that of a missing file
 	}
-	must(t, p.Repair(p.now))
+	testkit.Must(t, p.Repair(p.now))
 	for _, name := range []string{recordFile, imageFile} {
 		path := filepath.Join(p.folder(1), name)
-		must(t, os.Rename(path+".kept", path))
+		testkit.Must(t, os.Rename(path+".kept", path))
 	}
 	if list, err := p.List(); err != nil || len(list) != 2 {
 		t.Errorf("%+v, %v", list, err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/squashfs"
 )
 
@@ -39,16 +40,16 @@ func TestVerify(t *testing.T) {
 	}
 	path := filepath.Join(p.folder(1), imageFile)
 	sound, err := os.ReadFile(path)
-	must(t, err)
+	testkit.Must(t, err)
 	for _, at := range []int{5, 200, len(sound) / 2, 300_100} { // superblock, data, tables
 		rotten := slices.Clone(sound)
 		rotten[at] ^= 1
-		must(t, os.WriteFile(path, rotten, 0o644))
+		testkit.Must(t, os.WriteFile(path, rotten, 0o644))
 		if _, err := p.Verify(ctx); err == nil {
 			t.Errorf("a bit flipped at byte %d of %d was not found", at, len(sound))
 		}
 	}
-	must(t, os.WriteFile(path, sound, 0o644))
+	testkit.Must(t, os.WriteFile(path, sound, 0o644))
 	if _, err := p.Verify(ctx); err != nil {
 		t.Errorf("mended: %v", err)
 	}
@@ -57,14 +58,14 @@ func TestVerify(t *testing.T) {
 		filepath.Join(p.folder(1), confFile), filepath.Join(p.bootFolder(1), confFile),
 	} {
 		sound, err := os.ReadFile(path)
-		must(t, err)
-		must(t, os.WriteFile(path, bytes.ToUpper(sound), 0o644))
+		testkit.Must(t, err)
+		testkit.Must(t, os.WriteFile(path, bytes.ToUpper(sound), 0o644))
 		if _, err := p.Verify(ctx); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s is another: %v", path, err)
 		}
-		must(t, os.WriteFile(path, sound, 0o644))
+		testkit.Must(t, os.WriteFile(path, sound, 0o644))
 	}
-	must(t, os.Remove(filepath.Join(p.folder(1), indexFile)))
+	testkit.Must(t, os.Remove(filepath.Join(p.folder(1), indexFile)))
 	if _, err := p.Verify(ctx); err == nil || !strings.Contains(err.Error(), "index") {
 		t.Errorf("nothing says any more what was built: %v", err)
 	}
@@ -79,9 +80,9 @@ func TestRotDoesNotSpread(t *testing.T) {
 	p.update("one")
 	path := filepath.Join(p.folder(1), imageFile)
 	image, err := os.ReadFile(path)
-	must(t, err)
+	testkit.Must(t, err)
 	image[300] ^= 1
-	must(t, os.WriteFile(path, image, 0o644))
+	testkit.Must(t, os.WriteFile(path, image, 0o644))
 	p.write("root/etc/hostname", "changed\n")
 	b := p.update("one")
 	if b.Full == "" || len(b.Warnings) != 1 || !strings.Contains(b.Warnings[0], "damaged") {
@@ -100,14 +101,14 @@ func TestDiffs(t *testing.T) {
 	p.write("root/etc/hostname", "changed\n")
 	p.write("root/etc/added", "new\n")
 	differences, err := p.DiffTree(ctx, p.newSource("one"))
-	must(t, err)
+	testkit.Must(t, err)
 	want := []string{"etc mtime", "etc/added ", "etc/hostname content,mtime"}
 	if got := paths(differences); !slices.Equal(trimTimes(got), trimTimes(want)) {
 		t.Errorf("DiffTree = %q, want %q", got, want)
 	}
 	p.update("one")
 	differences, err = p.Diff(ctx, 1, 2)
-	must(t, err)
+	testkit.Must(t, err)
 	if got := paths(differences); !slices.Equal(trimTimes(got), trimTimes(want)) {
 		t.Errorf("Diff = %q, want %q", got, want)
 	}

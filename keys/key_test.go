@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/keytest"
 	"ltskeeper/keys"
 )
@@ -53,7 +54,7 @@ func TestParseKey(t *testing.T) {
 
 func TestFingerprintAgreesWithSSHKeygen(t *testing.T) {
 	t.Parallel()
-	keygen := keytest.Tool(t, "ssh-keygen")
+	keygen := testkit.FindProgram(t, "ssh-keygen")
 	for _, name := range []string{"e1", "c1", "r1", "w1"} {
 		k := keytest.Stored(name, "first-use 2026-11-20T12:00:00Z")[0]
 		file := filepath.Join(t.TempDir(), "app01.pub")
@@ -140,7 +141,7 @@ func TestSSHFPAgreesWithSSHKeygen(t *testing.T) {
 		if err := os.WriteFile(file, []byte(keytest.Key(name).FormatLine()+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.Command(keytest.Tool(t, "ssh-keygen"), "-r", "app01", "-f", file).CombinedOutput()
+		out, err := exec.Command(testkit.FindProgram(t, "ssh-keygen"), "-r", "app01", "-f", file).CombinedOutput()
 		data, ok := keytest.Key(name).SSHFP()
 		if err != nil || !ok || !strings.Contains(string(out), "app01 IN SSHFP "+data+"\n") {
 			t.Errorf("%s: %q, ssh-keygen says %v %q", name, data, err, out)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/keytest"
 	"ltskeeper/keys"
 )
@@ -59,7 +60,7 @@ func TestRenderKnownHosts(t *testing.T) {
 // found returns the keys that ssh-keygen finds for a name.
 func found(t *testing.T, file, name string) string {
 	t.Helper()
-	out, _ := exec.Command(keytest.Tool(t, "ssh-keygen"), "-F", name, "-f", file).Output()
+	out, _ := exec.Command(testkit.FindProgram(t, "ssh-keygen"), "-F", name, "-f", file).Output()
 	var all []keys.Key
 	for line := range strings.Lines(string(out)) {
 		if fields := strings.Fields(line); len(fields) == 3 && line[0] != '#' {
@@ -83,7 +84,7 @@ func TestOpenSSHReadsKnownHosts(t *testing.T) {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(keytest.Tool(t, "ssh-keygen"), "-lf", file).CombinedOutput()
+	out, err := exec.Command(testkit.FindProgram(t, "ssh-keygen"), "-lf", file).CombinedOutput()
 	if lines := strings.Count(string(out), "\n"); err != nil || lines != 4 {
 		t.Errorf("ssh-keygen -l reads %d of 4 keys: %v\n%s", lines, err, out)
 	}
@@ -170,7 +171,7 @@ func TestCheckKnownHosts(t *testing.T) {
 // The judge of what OpenSSH reads is OpenSSH.
 func TestCheckKnownHostsAgreesWithOpenSSH(t *testing.T) {
 	t.Parallel()
-	keygen := keytest.Tool(t, "ssh-keygen")
+	keygen := testkit.FindProgram(t, "ssh-keygen")
 	for _, test := range knownHostsLines {
 		file := filepath.Join(t.TempDir(), "known_hosts")
 		if err := os.WriteFile(file, []byte(test.line+"\n"), 0o600); err != nil {

@@ -24,15 +24,11 @@ func TestOpenIdentityRefuses(t *testing.T) {
 }
 
 func TestOddIdentities(t *testing.T) {
-	for _, thing := range oddtest.Things() {
-		t.Run(thing.Name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "identity")
-			thing.Replace(t, path)
-			oddtest.Bounded(t, func() {
-				if _, _, err := OpenIdentity(path); err == nil || !strings.Contains(err.Error(), path) {
-					t.Error(err)
-				}
-			})
-		})
-	}
+	oddtest.Each(t, func(t *testing.T, thing oddtest.Thing) {
+		path := filepath.Join(t.TempDir(), "identity")
+		thing.Replace(t, path)
+		if _, _, err := OpenIdentity(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Error(err)
+		}
+	})
 }

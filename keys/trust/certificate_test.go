@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/keytest"
 	"ltskeeper/internal/testkit/sshdtest"
 	"ltskeeper/keys"
@@ -20,7 +21,7 @@ import (
 func authority(t *testing.T, hosts ...string) (string, keys.Authority) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ca")
-	if out, err := exec.Command(keytest.Tool(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f",
+	if out, err := exec.Command(testkit.FindProgram(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f",
 		path).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/keytest"
 	"ltskeeper/internal/testkit/sshdtest"
 	"ltskeeper/keys"
@@ -26,7 +27,7 @@ func runSSH(t *testing.T, s *sshdtest.Server, knownHosts []byte, options ...stri
 	args := []string{"-F", "none", "-p", strconv.Itoa(s.Port), "-i", s.Identity, "-o", "BatchMode=yes",
 		"-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + file, "-o", "GlobalKnownHostsFile=none"}
 	args = append(args, options...)
-	out, err := exec.Command(keytest.Tool(t, "ssh"),
+	out, err := exec.Command(testkit.FindProgram(t, "ssh"),
 		append(args, s.User+"@"+s.Address, "echo", "hello")...).CombinedOutput()
 	return string(out), err
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/keytest"
 	"ltskeeper/keys"
 )
@@ -85,7 +86,8 @@ func TestStoreFiles(t *testing.T) {
 			t.Errorf("%s: %v, %v", file, info.Mode(), err)
 		}
 	}
-	out, err := exec.Command(keytest.Tool(t, "ssh-keygen"), "-lf", filepath.Join(dir, "app01.pub")).CombinedOutput()
+	out, err := exec.Command(testkit.FindProgram(t, "ssh-keygen"), "-lf",
+		filepath.Join(dir, "app01.pub")).CombinedOutput()
 	if want := "256 " + keytest.Key("e1").Fingerprint() + " first-use 2026-11-20T12:00:00Z (ED25519)\n"; err != nil ||
 		string(out) != want {
 		t.Errorf("ssh-keygen -l says %q, %v; want %q", out, err, want)

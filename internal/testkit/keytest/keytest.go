@@ -10,8 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -139,19 +137,6 @@ func Sight(addresses ...string) keys.Sighting {
 		s.Addresses = append(s.Addresses, a)
 	}
 	return s
-}
-
-// Tool returns the path of a program that the test needs.
-func Tool(t testing.TB, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	return path
 }
 
 // SSHString returns s as an SSH string (RFC 4251, section 5).
