@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"ltskeeper/adopt"
+	"ltskeeper/farm"
 	"ltskeeper/internal/host"
 	"ltskeeper/keeper"
 
@@ -88,7 +89,7 @@ func (t *tool) init(ctx *cli.Context) error {
 	for i, a := range d.Adopted {
 		d.Adopted[i].Note = t.withRemedies(a.Note, a.Remedies)
 	}
-	if f, err = t.farm(); err != nil { // what was taken over is part of it
+	if f, err = farm.Load(t.config); err != nil { // what was taken over is part of it
 		return errors.Join(t.print(d), err)
 	}
 	d.servers = len(f.Servers)

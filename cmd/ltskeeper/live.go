@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -56,15 +57,8 @@ func askLive(ctx context.Context, f *farm.Farm) map[string]*live {
 var liveHeads = []string{"NOW", "RATING", "SESSIONS"}
 
 func (p *page) liveCells(l *live) []any {
-	var state any = l.State
-	switch l.State {
-	case ldm.Rated.String():
-		state = p.paint(green, l.State)
-	case ldm.Down.String():
-		state = p.paint(red, l.State)
-	default:
-		state = p.paint(yellow, l.State)
-	}
+	colour := map[string]style{ldm.Rated.String(): green, ldm.Down.String(): red}[l.State]
+	state := p.paint(cmp.Or(colour, yellow), l.State)
 	rating, sessions := "-", "-"
 	if l.Rating != nil {
 		rating = strconv.Itoa(*l.Rating)

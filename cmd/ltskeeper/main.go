@@ -21,7 +21,6 @@ import (
 	"strings"
 	"syscall"
 
-	"ltskeeper/farm"
 	"ltskeeper/keeper"
 
 	"github.com/urfave/cli/v2"
@@ -164,9 +163,6 @@ func versionString() string {
 	}
 	return strings.Trim(info.Main.Version, "()")
 }
-
-// farm loads the declaration.
-func (t *tool) farm() (*farm.Farm, error) { return farm.Load(t.config) }
 
 // withKeeper returns an action that loads the declaration first.
 func (t *tool) withKeeper(action func(*cli.Context, *keeper.Keeper) error) cli.ActionFunc {
