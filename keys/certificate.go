@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"ltskeeper/internal/glob"
+
 	"golang.org/x/crypto/ssh"
 )
 
@@ -37,24 +39,9 @@ func (a Authority) Covers(name string) bool {
 
 // matchPattern is OpenSSH's match_pattern: * is any text, ? one character.
 func matchPattern(pattern, s string) bool {
-	star, mark := -1, 0
-	i, j := 0, 0
-	for j < len(s) {
-		switch {
-		case i < len(pattern) && pattern[i] == '*':
-			star, mark = i, j
-			i++
-		case i < len(pattern) && (pattern[i] == '?' || pattern[i] == s[j]):
-			i++
-			j++
-		case star >= 0: // let the last star take one character more
-			mark++
-			i, j = star+1, mark
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[i:], "*") == ""
+	return glob.Match(pattern, s, func(pattern string, p int, c byte) (next int, ok bool) {
+		return p + 1, pattern[p] == '?' || pattern[p] == c
+	})
 }
 
 // A Certificate is a host certificate that is carried as a Key.

@@ -1,48 +1,26 @@
 package ltsconf
 
-import "strings"
+import (
+	"strings"
+
+	"ltskeeper/internal/glob"
+)
 
 // fnmatch reports whether a name matches a pattern as fnmatch(3) has it in the C locale with
 // FNM_CASEFOLD and nothing else: bytes, no character that * does not match, brackets with ranges
 // and classes, a backslash that quotes.
-func fnmatch(pattern, name string) bool { return match(pattern, name, matchOne) }
+func fnmatch(pattern, name string) bool { return glob.Match(pattern, name, matchOne) }
 
 // covers reports whether one pattern surely matches all that another one does. Where a bracket or a
 // backslash is in either, that is not looked into.
 func covers(pattern, other string) bool {
 	return !strings.ContainsAny(pattern+other, "[\\") &&
-		match(pattern, other, func(pattern string, p int, c byte) (int, bool) {
+		glob.Match(pattern, other, func(pattern string, p int, c byte) (int, bool) {
 			if pattern[p] == '?' {
 				return p + 1, c != '*'
 			}
 			return p + 1, lower(pattern[p]) == lower(c)
 		})
-}
-
-// match does the stars; one matches a byte with what stands at p in the pattern, and returns where
-// the rest begins.
-func match(pattern, name string, one func(pattern string, p int, c byte) (next int, ok bool)) bool {
-	p, n := 0, 0
-	starP, starN := -1, 0 // where to go on if the rest does not match: one more byte for the last star
-	for n < len(name) {
-		if p < len(pattern) {
-			if pattern[p] == '*' {
-				p++
-				starP, starN = p, n
-				continue
-			}
-			if next, ok := one(pattern, p, name[n]); ok {
-				p, n = next, n+1
-				continue
-			}
-		}
-		if starP < 0 {
-			return false
-		}
-		starN++
-		p, n = starP, starN
-	}
-	return strings.Trim(pattern[p:], "*") == ""
 }
 
 // matchOne matches one byte with the part of the pattern that begins at p, and returns where the
@@ -79,7 +57,8 @@ func matchBracket(pattern string, p int, c byte) (next int, in, ok bool) {
 		}
 		if class, rest, found := bracketClass(pattern[p:]); found {
 			p = len(pattern) - len(rest)
-			in = in || inClass(class, c)
+			isIn, known := glob.Classes[class]
+			in = in || known && isIn(c)
 			continue
 		}
 		var from byte
@@ -115,36 +94,4 @@ func bracketClass(s string) (class, rest string, ok bool) {
 	}
 	class, rest, ok = strings.Cut(s, ":]")
 	return class, rest, ok && class != "" && strings.Trim(class, "abcdefghijklmnopqrstuvwxyz") == ""
-}
-
-func inClass(class string, c byte) bool {
-	letter, digit := 'a' <= lower(c) && lower(c) <= 'z', '0' <= c && c <= '9'
-	graph := '!' <= c && c <= '~'
-	switch class {
-	case "alpha":
-		return letter
-	case "lower":
-		return letter && c == lower(c)
-	case "upper":
-		return letter && c != lower(c)
-	case "digit":
-		return digit
-	case "alnum":
-		return letter || digit
-	case "xdigit":
-		return digit || letter && lower(c) <= 'f'
-	case "punct":
-		return graph && !letter && !digit
-	case "graph":
-		return graph
-	case "print":
-		return graph || c == ' '
-	case "blank":
-		return c == ' ' || c == '\t'
-	case "space":
-		return strings.IndexByte(space, c) >= 0
-	case "cntrl":
-		return c < ' ' || c == 0x7f
-	}
-	return false
 }

@@ -26,7 +26,7 @@ type patternNode struct {
 
 // A patternEntry is one component of one or more patterns.
 type patternEntry struct {
-	glob  *glob
+	glob  *component
 	ends  bool         // a pattern ends here: the entry is excluded
 	below *patternNode // else, what holds in the directory
 }
@@ -81,7 +81,7 @@ func (p *Patterns) add(text string) error {
 	if len(components) == 0 {
 		return errors.New("names nothing")
 	}
-	globs := make([]*glob, len(components))
+	globs := make([]*component, len(components))
 	for i, c := range components {
 		if c == "." || c == ".." {
 			return fmt.Errorf("%q matches nothing, as no entry has that name", c)
@@ -97,7 +97,7 @@ func (p *Patterns) add(text string) error {
 }
 
 // add makes n exclude what the components match, one below the other.
-func (n *patternNode) add(components []*glob) {
+func (n *patternNode) add(components []*component) {
 	entry := n.findOrAdd(components[0])
 	switch {
 	case entry.ends: // a shorter pattern says so already
@@ -112,7 +112,7 @@ func (n *patternNode) add(components []*glob) {
 }
 
 // findOrAdd returns the entry of n for g, and makes it if need be.
-func (n *patternNode) findOrAdd(g *glob) *patternEntry {
+func (n *patternNode) findOrAdd(g *component) *patternEntry {
 	if !g.whole {
 		i := slices.IndexFunc(n.wild, func(entry *patternEntry) bool { return entry.glob.text == g.text })
 		if i < 0 {

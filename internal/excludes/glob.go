@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"math/bits"
 	"strings"
+
+	"ltskeeper/internal/glob"
 )
 
-// A glob is one component of an exclude pattern, compiled. It matches names as glibc's fnmatch does
-// in the C locale with FNM_PATHNAME, FNM_PERIOD and FNM_EXTMATCH: bytes, not characters.
+// A component is what is between two slashes of an exclude pattern. It matches names as glibc's
+// fnmatch does in the C locale with FNM_PATHNAME, FNM_PERIOD and FNM_EXTMATCH: bytes, not
+// characters.
 //
 //   - any bytes, also none
 //     ?            one byte
@@ -24,7 +27,7 @@ import (
 //
 // A name is matched by the set of positions that the pattern's beginning can end at, one step a
 // node, so that no pattern takes exponential time.
-type glob struct {
+type component struct {
 	text string // as it was written
 	root globSeq
 	// prefix is what every match begins with. If whole is set, it is the only match.
@@ -40,7 +43,7 @@ type globNode struct {
 	char byte      // of a globChar
 	set  *byteSet  // of a globSet
 	alts []globSeq // of a group
-	id   int       // of a group, counted from 0 within the glob
+	id   int       // of a group, counted from 0 within the component
 }
 
 type globOp byte
@@ -63,7 +66,7 @@ var globGroups = map[byte]globOp{
 }
 
 // match reports whether the pattern matches the whole of name.
-func (g *glob) match(name string) bool {
+func (g *component) match(name string) bool {
 	if g.whole {
 		return name == g.prefix
 	}
@@ -217,13 +220,13 @@ type byteSet [256]bool
 // parseGlob compiles one component of a pattern. Brackets and groups that are never closed, which
 // fnmatch takes for ordinary characters, are errors: an exclude that means something else than it
 // looks like lets a secret into an image.
-func parseGlob(text string) (*glob, error) {
+func parseGlob(text string) (*component, error) {
 	p := globParser{rest: text}
 	root, err := p.parseSeq(0)
 	if err != nil {
 		return nil, err
 	}
-	g := &glob{text: text, root: root, groups: p.groups > 0}
+	g := &component{text: text, root: root, groups: p.groups > 0}
 	var prefix []byte
 	for len(prefix) < len(root) && root[len(prefix)].op == globChar {
 		prefix = append(prefix, root[len(prefix)].char)
@@ -322,7 +325,7 @@ func (p *globParser) parseSet() (*byteSet, error) {
 		}
 		if name, ok := strings.CutPrefix(p.rest, "[:"); ok {
 			name, rest, _ := strings.Cut(name, ":]")
-			class, ok := byteClasses[name]
+			class, ok := glob.Classes[name]
 			if !ok {
 				return nil, fmt.Errorf("[:%s:] is no character class", name)
 			}
@@ -374,23 +377,3 @@ func (p *globParser) parseSetByte() (c byte, ok bool) {
 	}
 	return c, true
 }
-
-// byteClasses are POSIX's character classes in the C locale, for ASCII.
-var byteClasses = map[string]func(c byte) bool{
-	"alpha":  isAlpha,
-	"digit":  isDigit,
-	"alnum":  func(c byte) bool { return isAlpha(c) || isDigit(c) },
-	"upper":  func(c byte) bool { return 'A' <= c && c <= 'Z' },
-	"lower":  func(c byte) bool { return 'a' <= c && c <= 'z' },
-	"space":  func(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' },
-	"blank":  func(c byte) bool { return c == ' ' || c == '\t' },
-	"cntrl":  func(c byte) bool { return c < ' ' || c == 0x7f },
-	"print":  func(c byte) bool { return ' ' <= c && c < 0x7f },
-	"graph":  isGraph,
-	"punct":  func(c byte) bool { return isGraph(c) && !isAlpha(c) && !isDigit(c) },
-	"xdigit": func(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' },
-}
-
-func isAlpha(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-func isGraph(c byte) bool { return ' ' < c && c < 0x7f }
