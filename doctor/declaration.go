@@ -89,7 +89,7 @@ func record(f *facts) (found []Finding) {
 	for _, s := range f.servers {
 		if s.record.State == keeper.Unreadable {
 			found = append(found, Finding{
-				Kind: Server, Subject: s.Name, Message: sentence(s.record.Message),
+				Kind: Server, Subject: s.Name, Message: sentence(s.record.Message.String()),
 				Fix:      "Do what the message says, and look again.",
 				Commands: []string{"ltskeeper keys list " + s.Name},
 			})

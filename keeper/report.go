@@ -3,6 +3,7 @@ package keeper
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"ltskeeper/farm"
@@ -53,11 +54,19 @@ const (
 	Unreadable  ServerState = "unreadable"  // its key files cannot be read
 )
 
+// Sentences are what is to be said about something. In JSON they are one text.
+type Sentences []string
+
+func (s Sentences) String() string { return strings.Join(s, "; ") }
+
+// MarshalText returns the sentences as one text.
+func (s Sentences) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // A Server is what a run found out about one application server.
 type Server struct {
 	Name        string           `json:"name"`
 	State       ServerState      `json:"state"`
-	Message     string           `json:"message,omitempty"` // one sentence, where there is something to say
+	Message     Sentences        `json:"message,omitempty"` // what is not as it should be
 	Decision    bool             `json:"decision"`          // a person has to accept or reject a key
 	Unreachable bool             `json:"unreachable"`       // the server, or one of its addresses, did not answer
 	Listed      bool             `json:"listed"`            // stands in the default LDM_SERVER

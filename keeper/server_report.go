@@ -2,8 +2,6 @@ package keeper
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"ltskeeper/keys"
@@ -32,10 +30,18 @@ func (j judgement) report(t *record, listed map[string]bool) Server {
 			s.Unreachable = true
 		}
 	}
+	if j.note != "" {
+		s.Message = append(s.Message, j.note)
+	}
+	s.Message = append(s.Message, v.Reasons...)
 	if e, is := t.quarantine.Find(s.Name); is {
 		s.Quarantined = &e.Since
+		sentence := "clients are kept away from it since " + e.Since.Format(time.RFC3339)
+		if s.Listed {
+			sentence = "it stays in the list, because too many others are out of it already"
+		}
+		s.Message = append(s.Message, sentence)
 	}
-	s.Message = j.message(s)
 	return s
 }
 
@@ -68,22 +74,6 @@ func hasKeys(s keys.Sighting) bool {
 		}
 	}
 	return false
-}
-
-// message says in a sentence or two what is not as it should be, or "".
-func (j judgement) message(s Server) string {
-	var parts []string
-	if j.note != "" {
-		parts = append(parts, j.note)
-	}
-	parts = append(parts, j.verdict.Reasons...)
-	switch {
-	case s.Quarantined != nil && s.Listed:
-		parts = append(parts, "it stays in the list, because too many others are out of it already")
-	case s.Quarantined != nil:
-		parts = append(parts, fmt.Sprintf("clients are kept away from it since %s", s.Quarantined.Format(time.RFC3339)))
-	}
-	return strings.Join(parts, "; ")
 }
 
 // describeSilence returns what went wrong with an address, without the server's name and address

@@ -59,7 +59,7 @@ func (k *Keeper) ReadStatus() (*Status, error) {
 		server.Strays = strays[s.Name]
 		server.Expires = optionalTime(t.expires[s.Name])
 		if err := t.unreadable[s.Name]; err != nil {
-			server.State, server.Message, server.Decision = Unreadable, err.Error(), true
+			server.State, server.Message, server.Decision = Unreadable, Sentences{err.Error()}, true
 		}
 		status.Servers = append(status.Servers, server)
 	}
@@ -114,7 +114,7 @@ func (t *record) describeServer(s farm.Server, seen *trust.Seen, listed map[stri
 	rejected, unreadRejected := t.store.Rejected(s.Name)
 	certs, unreadCerts := t.store.Certificates(s.Name)
 	if err := cmp.Or(unreadCerts, unreadRejected, unreadPending); err != nil {
-		server.Message = err.Error()
+		server.Message = Sentences{err.Error()}
 	}
 	server.Keys, server.Pending, server.Rejected = withTimes(t.Trusted[s.Name]), withTimes(pending), withTimes(rejected)
 	switch {
@@ -124,7 +124,7 @@ func (t *record) describeServer(s farm.Server, seen *trust.Seen, listed map[stri
 		server.State, server.Decision = Pending, true
 	}
 	if e, is := t.quarantine.Find(s.Name); is {
-		server.State, server.Quarantined, server.Message = Changed, &e.Since, e.Why
+		server.State, server.Quarantined, server.Message = Changed, &e.Since, Sentences{e.Why}
 	}
 	for _, k := range pending {
 		server.Decision = server.Decision || trust.IsUndecided(k, t.Trusted[s.Name], t.Certified[s.Name])

@@ -192,7 +192,7 @@ func TestSecondLook(t *testing.T) {
 	if s.State != Trusted || s.Quarantined != nil || !s.Listed || len(s.Pending) != 0 {
 		t.Errorf("wrong key once: %+v", s)
 	}
-	wantContains(t, "message", s.Message, "someone may be answering in its place")
+	wantContains(t, "message", s.Message.String(), "someone may be answering in its place")
 
 	wire.answer(other, other)
 	s = app01(p.update(UpdateOptions{}))

@@ -40,7 +40,7 @@ var (
 	}
 	changed = keeper.Server{
 		Name: "app03", State: keeper.Changed, Decision: true, Quarantined: &noon,
-		Message: "app03 shows another key; clients are kept away from it",
+		Message: keeper.Sentences{"app03 shows another key", "clients are kept away from it"},
 		Keys:    []keeper.Key{oldKey, rsaKey}, Pending: []keeper.Key{newKey},
 	}
 	extra = keeper.Server{Name: "app04", State: keeper.Trusted, Listed: true, Keys: []keeper.Key{oldKey},

@@ -159,7 +159,7 @@ func (t *tool) firstLook(ctx context.Context, k *keeper.Keeper, name string) (s 
 	}
 	p := t.newPage()
 	switch {
-	case s.State == keeper.Trusted && s.Message == "":
+	case s.State == keeper.Trusted && len(s.Message) == 0:
 		p.keyList(s.Name+" is trusted with what known_hosts.local has for it:", s.Keys)
 	case s.State != keeper.Pending:
 		p.reasons(s)
@@ -178,7 +178,7 @@ func (t *tool) firstLook(ctx context.Context, k *keeper.Keeper, name string) (s 
 	if err != nil {
 		return s, true, err
 	}
-	s.State, s.Decision, s.Message = keeper.Trusted, false, ""
+	s.State, s.Decision, s.Message = keeper.Trusted, false, nil
 	s.Keys, s.Added, s.Pending = slices.Concat(s.Keys, accepted), accepted, nil
 	return s, true, nil
 }

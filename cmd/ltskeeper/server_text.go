@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 
@@ -80,7 +79,10 @@ func describeNeed(s keeper.Server) string {
 
 // reasons writes a line for each thing that is wrong with a server.
 func (p *page) reasons(s keeper.Server) {
-	for reason := range strings.SplitSeq(cmp.Or(s.Message, string(s.State)), "; ") {
+	if len(s.Message) == 0 {
+		p.wrapped(2, string(s.State))
+	}
+	for _, reason := range s.Message {
 		p.wrapped(2, reason)
 	}
 }
@@ -98,7 +100,7 @@ func keepConcerned(s keeper.Server) keeper.Server {
 func describeServer(s keeper.Server) string {
 	switch {
 	case s.State == keeper.Unreadable:
-		return s.Message
+		return s.Message.String()
 	case s.Quarantined != nil && s.Listed:
 		return "stays listed: too many others are out"
 	case s.Quarantined != nil:
