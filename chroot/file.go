@@ -36,6 +36,9 @@ func (r *Root) Read(name string) (data []byte, err error) {
 	return regular.ReadOpened(f, regular.MaxText)
 }
 
+// errSystem refuses to write to the system that is running.
+var errSystem = errors.New("it belongs to the running system, which is never written to")
+
 // Put gives the file that a client finds under name this content and these permission bits, and if
 // the process is root's, the root's own root user (see SetOwner) as its owner. Missing folders on
 // the way are made, with mode 0755.
@@ -49,7 +52,7 @@ func (r *Root) Read(name string) (data []byte, err error) {
 func (r *Root) Put(name string, data []byte, perm fs.FileMode) (changed bool, err error) {
 	defer r.wrapError("put", name, &err)
 	if r.system {
-		return false, errors.New("it belongs to the running system, which is never written to")
+		return false, errSystem
 	}
 	place, err := r.findPlace(name)
 	if err != nil {
@@ -64,6 +67,28 @@ func (r *Root) Put(name string, data []byte, perm fs.FileMode) (changed bool, er
 	}
 	defer dir.Close()
 	return replaceFile(dir, path.Base(place), data, perm.Perm(), r.owner)
+}
+
+// Rewrite gives the regular file that a client finds under name another content, and keeps its
+// permission bits and its owner. Nothing is written where Put writes nothing.
+func (r *Root) Rewrite(name string, data []byte) (err error) {
+	defer r.wrapError("rewrite", name, &err)
+	if r.system {
+		return errSystem
+	}
+	place, err := r.findPlace(name)
+	if err != nil {
+		return err
+	}
+	dir, err := r.makeFolders(path.Dir(place))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := durable.RewriteFileIn(dir, path.Base(place), data); err != nil {
+		return err
+	}
+	return durable.SyncRoot(dir)
 }
 
 // makeFolders opens the folder place, a path without symbolic links, and makes what is missing of

@@ -50,6 +50,26 @@ func TestPut(t *testing.T) {
 	}
 }
 
+// A file that is rewritten keeps its mode, and is the one that clients find.
+func TestRewrite(t *testing.T) {
+	t.Parallel()
+	r := client(t, map[string]string{"srv/hosts": "x", "etc/hosts": "->/srv/hosts"})
+	file := filepath.Join(r.Path(), "srv/hosts")
+	if err := errors.Join(os.Chmod(file, 0o640), r.Rewrite("etc/hosts", []byte("y"))); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := r.Read("srv/hosts"); err != nil || string(data) != "y" || mustStat(t, file).Mode() != 0o640 {
+		t.Errorf("%q, %v, %v", data, err, mustStat(t, file).Mode())
+	}
+	if err := r.Rewrite("etc/none", nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	r.system = true
+	if err := r.Rewrite("etc/hosts", nil); !errors.Is(err, errSystem) {
+		t.Error(err)
+	}
+}
+
 func TestPutTouchesNothingWithoutNeed(t *testing.T) {
 	t.Parallel()
 	r := client(t, map[string]string{"etc/lts.conf": "x", "etc/link": "->/etc/lts.conf"})

@@ -70,23 +70,12 @@ func (f *facts) openClients() {
 const ltsp5 = "usr/share/ltsp/ltsp_config"
 
 // ltspHosts is the hosts file that LTSP since 2019 gives its clients, in the place of the image's.
-// It holds this machine as server, too.
 func (f *facts) ltspHosts() (h host.HostsFile, unclear bool) {
-	h = host.ParseHosts(host.File{})
-	for _, s := range f.ltspConf.Evaluate(host.ClientSections...) {
-		where := fmt.Sprintf("line %d of %s", s.Line, f.ltspConf.Path)
-		switch {
-		case !strings.HasPrefix(s.Key, "HOSTS_"):
-		case !s.Plain:
-			unclear = true
-			f.couldNotSee("which hosts %s gives to clients: a shell works that out", where)
-		default:
-			for line := range strings.Lines(s.Value) {
-				h.Add(where, line)
-			}
-		}
+	h, lines := f.ltspConf.ClientHosts()
+	for _, where := range lines {
+		f.couldNotSee("which hosts %s gives to clients: a shell works that out", where)
 	}
-	return h, unclear
+	return h, len(lines) > 0
 }
 
 // hostsCommands are what to type for their hosts file to hold a name.
@@ -107,22 +96,6 @@ func (c client) hostsCommands(address netip.Addr, name string) []string {
 }
 
 var noShellName = regexp.MustCompile(`[^A-Za-z0-9_]`)
-
-// clientNameServers are those that clients ask: LTSP since 2019 gives them those of ltsp.conf. With
-// DNS=1 it is the machine they boot from.
-func clientNameServers(m *host.Machine, conf host.LTSPConf) *host.NameServers {
-	value := map[string]string{}
-	for _, s := range conf.Evaluate(host.ClientSections...) {
-		if s.Plain {
-			value[s.Key] = s.Value
-		}
-	}
-	if value["DNS"] == "1" {
-		value["DNS_SERVER"] = "127.0.0.1"
-	}
-	return m.FindClientNameServers(strings.Fields(value["DNS_SERVER"]), strings.Fields(value["SEARCH_DOMAIN"]),
-		conf.Path)
-}
 
 // resolve finds the addresses of what stands for a server in LDM_SERVER, as a client does. known is
 // false if that cannot be told from here.

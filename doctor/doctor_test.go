@@ -781,25 +781,3 @@ func (w *world) systemd(result, enabled string) {
 		return "", fmt.Errorf("systemctl %q", args)
 	}
 }
-
-// Clients ask the name servers that ltsp.conf gives them, and search where it says.
-func TestClientNameServers(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.zone.Forget("app01.")
-	w.zone.Set("app01.example.org.", netip.MustParseAddr("127.0.0.9"))
-	w.write("machine/etc/resolv.conf", "nameserver 127.0.0.7\n")
-	for _, text := range []string{
-		"[clients]\nDNS_SERVER=\"127.0.0.6 127.0.0.1\"\nSEARCH_DOMAIN='ltsp example.org'\n",
-		"[clients]\nDNS_SERVER=192.0.2.1\nSEARCH_DOMAIN=example.org\n[common]\nDNS=1\n",
-	} {
-		w.write("machine/etc/ltsp/ltsp.conf", text)
-		conf, err := w.machine.ReadLTSPConf()
-		w.check(err)
-		s := clientNameServers(w.machine, conf)
-		if found, err := s.LookUp(t.Context(), "app01"); err != nil || join(found) != "127.0.0.9" ||
-			s.File != conf.Path {
-			t.Error(found, err, s)
-		}
-	}
-}

@@ -143,7 +143,7 @@ func gather(ctx context.Context, path string, names []string, m *host.Machine) (
 	if f.ltspConf, err = m.ReadLTSPConf(); err != nil {
 		f.couldNotSee("%v", err)
 	}
-	f.names = clientNameServers(m, f.ltspConf)
+	f.names = m.FindClientNameServers(f.ltspConf)
 	f.openClients()
 	work := sync.WaitGroup{}
 	work.Go(func() { f.resolve(ctx); f.scan(ctx) })

@@ -2,7 +2,6 @@ package farm
 
 import (
 	"cmp"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +15,7 @@ import (
 	"ltskeeper/internal/names"
 	"ltskeeper/internal/regular"
 	"ltskeeper/internal/remedy"
+	"ltskeeper/keys"
 )
 
 // A portAt is the SSH port of a server, and its place.
@@ -161,9 +161,7 @@ func (l *loader) claimName(p place, name, role string) {
 
 // checkPin checks that a pin is a fingerprint as ssh-keygen prints it.
 func (p place) checkPin(pin string) {
-	hash, found := strings.CutPrefix(pin, "SHA256:")
-	sum, err := base64.RawStdEncoding.Strict().DecodeString(hash)
-	if !found || err != nil || len(sum) != 32 {
+	if !keys.IsFingerprint(pin) {
 		p.addMistake(fmt.Sprintf("%q is no fingerprint", pin),
 			"write one as ssh-keygen -lf prints it: SHA256: and 43 characters")
 	}

@@ -105,6 +105,13 @@ func readBlobType(blob []byte) (string, error) {
 	return head.Type, nil
 }
 
+// IsFingerprint reports whether s is a fingerprint as Key.Fingerprint returns it.
+func IsFingerprint(s string) bool {
+	hash, hasPrefix := strings.CutPrefix(s, "SHA256:")
+	sum, err := base64.RawStdEncoding.Strict().DecodeString(hash)
+	return hasPrefix && err == nil && len(sum) == sha256.Size
+}
+
 // Fingerprint is the key's SHA-256 fingerprint as ssh-keygen prints it: "SHA256:" and 43 characters
 // of base64.
 func (k Key) Fingerprint() string {

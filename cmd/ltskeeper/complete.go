@@ -50,21 +50,24 @@ var completions = map[string]completion{
 	"": {options: map[string]source{"config": listFiles}},
 	"server add": {map[string]source{"address": anything, "port": anything, "alias": anything, "group": listGroups,
 		"weight": anything, "pin": anything}, []source{anything}},
-	"server remove":  {arguments: []source{listServers}},
-	"init":           {options: map[string]source{"chroot": listFiles}},
-	"update-image":   {arguments: []source{listChroots}},
-	"doctor":         {arguments: []source{listChrootsAndServers}},
-	"keys collect":   {arguments: []source{listServers}},
-	"keys list":      {arguments: []source{listServers}},
-	"keys accept":    {arguments: []source{listServers, listPendingKeys}},
-	"keys reject":    {arguments: []source{listServers, listPendingKeys}},
-	"keys revoke":    {map[string]source{"file": listFiles}, []source{listServers, listTrustedKeys}},
-	"keys import":    {arguments: []source{listServers, listFiles}},
-	"keys export":    {options: map[string]source{"format": chooseFrom(derive.Formats), "ssh": listFiles}},
-	"keys log":       {arguments: []source{listServers}},
-	"image build":    {arguments: []source{listChroots}},
-	"image verify":   {arguments: []source{listChroots}},
-	"image diff":     {arguments: []source{listChrootsAndGenerations, listGenerations, afterChroot(listGenerations)}},
+	"server remove":       {arguments: []source{listServers}},
+	"server add-to-hosts": {arguments: []source{listServers, anything, listChroots}},
+	"init":                {options: map[string]source{"chroot": listFiles}},
+	"update-image":        {arguments: []source{listChroots}},
+	"doctor":              {arguments: []source{listChrootsAndServers}},
+	"keys collect":        {arguments: []source{listServers}},
+	"keys list":           {arguments: []source{listServers}},
+	"keys accept":         {arguments: []source{listServers, listPendingKeys}},
+	"keys reject":         {arguments: []source{listServers, listPendingKeys}},
+	"keys revoke":         {map[string]source{"file": listFiles}, []source{listServers, listTrustedKeys}},
+	"keys forget-line":    {arguments: []source{listServers, listStrayKeys}},
+	"keys import":         {arguments: []source{listServers, listFiles}},
+	"keys export":         {options: map[string]source{"format": chooseFrom(derive.Formats), "ssh": listFiles}},
+	"keys log":            {arguments: []source{listServers}},
+	"image build":         {arguments: []source{listChroots}},
+	"image verify":        {arguments: []source{listChroots}},
+	"image diff": {arguments: []source{listChrootsAndGenerations, listGenerations,
+		afterChroot(listGenerations)}},
 	"image rollback": {arguments: []source{listChrootsAndGenerations, afterChroot(listGenerations)}},
 	"image release":  {arguments: []source{listChroots}},
 	"image pin":      {arguments: []source{listChrootsAndGenerations, afterChroot(listGenerations)}},
@@ -328,6 +331,17 @@ func listTrustedKeys(at *cursor) []candidate {
 	return at.listKeys(func(s keeper.Server) []keeper.Key { return s.Keys })
 }
 
+// listStrayKeys returns the keys that known_hosts.local has for the server and that are not
+// trusted.
+func listStrayKeys(at *cursor) []candidate {
+	return at.listKeys(func(s keeper.Server) (strays []keeper.Key) {
+		for _, l := range s.Strays {
+			strays = append(strays, keeper.Key{Stored: l.KeyWithOrigin()})
+		}
+		return strays
+	})
+}
+
 // listKeys returns fingerprints of keys of the server that is the first argument.
 func (at *cursor) listKeys(choose func(keeper.Server) []keeper.Key) []candidate {
 	if len(at.args) == 0 {
@@ -337,7 +351,9 @@ func (at *cursor) listKeys(choose func(keeper.Server) []keeper.Key) []candidate 
 	for _, s := range at.readStatus().Servers {
 		if strings.EqualFold(s.Name, at.args[0]) {
 			for _, k := range choose(s) {
-				found = append(found, candidate{k.Fingerprint(), keys.ShortType(k.Type)})
+				if c := (candidate{k.Fingerprint(), keys.ShortType(k.Type)}); !slices.Contains(found, c) {
+					found = append(found, c)
+				}
 			}
 		}
 	}

@@ -60,6 +60,7 @@ func completable(t testing.TB, files map[string]string) string {
 		"state/keys/app01.pub":        key1 + " first-use\n" + key2 + "\n",
 		"state/keys/app01.pending":    key3 + " $(reboot)`reboot`\n",
 		"state/keys/names":            "app01\n",
+		"known_hosts.local":           "app01," + "nas " + key3 + "\nnas " + key1 + "\n[APP01]:2222 " + key3 + "\n",
 		"images/x86_64/3/build.json":  `{"generation": 3, "time": "2026-01-02T03:04:05Z", "published": true}`,
 		"images/x86_64/12/build.json": `{"generation": 12, "time": "2026-02-03T04:05:06Z", "published": true}`,
 	}
@@ -117,8 +118,8 @@ func TestComplete(t *testing.T) {
 	other := filepath.Join(completable(t, map[string]string{"servers.d/zoo.toml": ""}), "ltskeeper.toml")
 	for _, test := range []struct{ typed, want string }{
 		{"known", "init server update-image ..."},
-		{"keys ac", "collect list accept reject revoke import export log"},
-		{"server ", "add remove list"},
+		{"keys ac", "collect list accept reject revoke forget-line import export log"},
+		{"server ", "add remove add-to-hosts list"},
 		{"status app", ""},
 		{"nonsense ", ""},
 		{"keys nonsense ", ""},
@@ -135,6 +136,10 @@ func TestComplete(t *testing.T) {
 		{"keys revoke app01 " + fingerprint1 + " ", fingerprint2},
 		{"keys revoke app02 ", ""},
 		{"keys revoke nobody ", ""},
+		{"keys forget-line app01 ", fingerprint3},
+		{"keys forget-line nobody ", ""},
+		{"server add-to-hosts app01 ", ""},
+		{"server add-to-hosts app01 10.0.0.11 ", "x86_64"},
 		{"keys import app01 ", "<files>"},
 		{"keys export --format ", "known_hosts sshfp json ansible"},
 		{"keys export --format=", "--format=known_hosts --format=sshfp --format=json --format=ansible"},
@@ -160,7 +165,7 @@ func TestComplete(t *testing.T) {
 		{"lts-conf get ", "LTSP_CONFIG LDM_SERVER LDM_SERVER_GROUPS"},
 		{"lts-conf check ", "<files>"},
 		{"help ", "init server update-image ..."},
-		{"help server ", "add remove list"},
+		{"help server ", "add remove add-to-hosts list"},
 		{"status -", "--live --config --quiet --verbose --json --version --help"},
 		{"status --live --json -", "--config --quiet --verbose --version --help"},
 		{"init --chroot a -", "--chroot --force --adopt --config --quiet --verbose --json --version --help"},

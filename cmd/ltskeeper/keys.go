@@ -60,6 +60,7 @@ trusted one of its type. Without a terminal nothing is asked, and the fingerprin
 				Action: t.withKeeper(t.keysReject),
 			},
 			t.defineKeysRevoke(),
+			t.defineKeysForgetLine(),
 			t.defineKeysImport(),
 			t.defineKeysExport(),
 			t.defineKeysLog(),

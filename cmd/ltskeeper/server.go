@@ -59,6 +59,7 @@ is added again, its keys need a person's word, whatever first-use says.
   ltskeeper server remove app04`,
 				Action: t.withKeeper(t.serverRemove),
 			},
+			t.defineServerAddToHosts(),
 			{
 				Name:   "list",
 				Usage:  "list the declared servers",

@@ -9,12 +9,14 @@ package durable
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"ltskeeper/internal/regular"
@@ -39,6 +41,7 @@ type attributes struct {
 	perm     fs.FileMode
 	mtime    time.Time // zero: now
 	uid, gid int
+	isKept   bool // the owner is that of the file that is replaced, whoever the process is
 	mustOwn  bool // otherwise a file system may refuse the owner, as NFS does where root is nobody
 }
 
@@ -69,7 +72,45 @@ func PutFile(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime tim
 // PutOwnedFile is Put for a file of another user and group, both called id. It fails where they
 // cannot own the file.
 func PutOwnedFile(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, id int) error {
-	return putWith(dir, name, data, attributes{perm, mtime, id, id, true})
+	return putWith(dir, name, data, attributes{perm: perm, mtime: mtime, uid: id, gid: id, mustOwn: true})
+}
+
+// RewriteFile gives the regular file at path, or the one that a symbolic link there leads to,
+// another content. It keeps the permission bits and the owner, and fails where it cannot.
+func RewriteFile(path string, data []byte) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	a, err := readAttributes(path, os.Lstat)
+	if err != nil {
+		return err
+	}
+	return plain.replaceIf(plain.prepare(path, bytes.NewReader(data), a))
+}
+
+// RewriteFileIn is RewriteFile for the file name in dir, which the caller syncs. A symbolic link is
+// refused.
+func RewriteFileIn(dir *os.Root, name string, data []byte) error {
+	a, err := readAttributes(name, dir.Lstat)
+	if err != nil {
+		return err
+	}
+	return putWith(dir, name, data, a)
+}
+
+// readAttributes returns the permission bits and the owner of a regular file, to be kept.
+func readAttributes(path string, lstat func(string) (fs.FileInfo, error)) (a attributes, err error) {
+	info, err := lstat(path)
+	if err == nil {
+		err = regular.CheckKind(info.Mode())
+	}
+	if err != nil {
+		return a, fmt.Errorf("write %s: %w", path, err)
+	}
+	stat := info.Sys().(*syscall.Stat_t)
+	return attributes{perm: info.Mode().Perm(), uid: int(stat.Uid), gid: int(stat.Gid), isKept: true, mustOwn: true},
+		nil
 }
 
 func putWith(dir *os.Root, name string, data []byte, a attributes) error {
@@ -135,7 +176,7 @@ func (d *Disk) createIn(dir *os.Root, name string, content io.Reader, a attribut
 	}
 	d.done("create", f.Name(), "")
 	_, err = io.Copy(f, content)
-	if err == nil && os.Geteuid() == 0 {
+	if err == nil && (os.Geteuid() == 0 || a.isKept) {
 		err = f.Chown(a.uid, a.gid) // also in a folder that gives its group to what is made in it
 		if !a.mustOwn && errors.Is(err, fs.ErrPermission) {
 			err = nil

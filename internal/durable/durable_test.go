@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"ltskeeper/internal/regular"
 	"ltskeeper/internal/testkit/disktest"
 )
 
@@ -205,4 +206,41 @@ func list(t *testing.T, dir string) string {
 		names = append(names, e.Name())
 	}
 	return strings.Join(names, " ")
+}
+
+// A file gets another content, and keeps its mode, its owner, and a link to it.
+func TestRewriteFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
+	if err := errors.Join(os.WriteFile(path, []byte("old"), 0o640), os.Symlink("file", link)); err != nil {
+		t.Fatal(err)
+	}
+	uid, gid := os.Geteuid(), os.Getegid()
+	if uid == 0 {
+		if uid, gid = 12, 34; os.Chown(path, uid, gid) != nil {
+			t.Fatal("chown failed")
+		}
+	}
+	if err := RewriteFile(link, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(link)
+	stat := info.Sys().(*syscall.Stat_t)
+	if string(data) != "new" || err != nil || info.Mode() != 0o640 || int(stat.Uid) != uid || int(stat.Gid) != gid {
+		t.Errorf("%q, %v, mode %v, owner %d:%d", data, err, info.Mode(), stat.Uid, stat.Gid)
+	}
+	if target, err := os.Readlink(link); target != "file" {
+		t.Errorf("the link leads to %q, %v", target, err)
+	}
+	if err := RewriteFile(filepath.Join(dir, "none"), nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	if err := RewriteFile(dir, nil); !regular.IsOdd(err) {
+		t.Error(err)
+	}
 }

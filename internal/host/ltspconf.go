@@ -1,7 +1,11 @@
 package host
 
 import (
+	"errors"
+	"fmt"
+	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -11,6 +15,9 @@ import (
 type LTSPConf struct {
 	Path     string        // where it is, or would be
 	Settings []LTSPSetting // in its order
+
+	Text    []byte         // of the file
+	headers map[string]int // the line on which each section begins, of several the last
 }
 
 // An LTSPSetting is one assignment.
@@ -32,17 +39,19 @@ var (
 // sets nothing.
 func (m *Machine) ReadLTSPConf() (LTSPConf, error) {
 	file, err := m.Read("etc/ltsp/ltsp.conf")
-	return LTSPConf{file.Path, parseLTSPConf(string(file.Data))}, err
+	return parseLTSPConf(file), err
 }
 
-func parseLTSPConf(text string) (settings []LTSPSetting) {
-	section := ""
+func parseLTSPConf(f File) LTSPConf {
+	c := LTSPConf{Path: f.Path, Text: f.Data, headers: map[string]int{}}
+	text, section := string(c.Text), ""
 	for number := 1; text != ""; number++ {
 		line, after, _ := strings.Cut(text, "\n")
 		m := ltspAssignment.FindStringSubmatchIndex(line)
 		switch {
 		case ltspSection.MatchString(line):
 			section = ltspNoSection.ReplaceAllString(strings.ToLower(line), "")
+			c.headers[section] = number
 		case m != nil:
 			s := LTSPSetting{Section: section, Key: line[m[2]:m[3]], Line: number}
 			word, rest, plain, open := shellWord(text[m[4]:])
@@ -50,11 +59,11 @@ func parseLTSPConf(text string) (settings []LTSPSetting) {
 			rest, after, _ = strings.Cut(rest, "\n")
 			rest = strings.TrimSpace(rest)
 			s.Value, s.Plain = word, plain && !open && (rest == "" || rest[0] == '#' || rest[0] == ';')
-			settings = append(settings, s)
+			c.Settings = append(c.Settings, s)
 		}
 		text = after
 	}
-	return settings
+	return c
 }
 
 // shellWord reads the word that a text begins with, as a shell does. plain is false if there is
@@ -126,4 +135,81 @@ func (c LTSPConf) ServerValue(key string) (value string) {
 		}
 	}
 	return value
+}
+
+// ClientHosts returns the hosts file that LTSP gives its clients, in the place of the image's. That
+// holds this machine as server, too. unclear says which lines more of it is from, which only a
+// shell can tell.
+func (c LTSPConf) ClientHosts() (h HostsFile, unclear []string) {
+	h = ParseHosts(File{})
+	for _, s := range c.Evaluate(ClientSections...) {
+		where := fmt.Sprintf("line %d of %s", s.Line, c.Path)
+		switch {
+		case !strings.HasPrefix(s.Key, "HOSTS_"):
+		case !s.Plain:
+			unclear = append(unclear, where)
+		default:
+			for line := range strings.Lines(s.Value) {
+				h.add(where, line)
+			}
+		}
+	}
+	return h, unclear
+}
+
+// ErrUnclear is returned when only a shell, or a person, can tell what an ltsp.conf means.
+var ErrUnclear = errors.New("only a shell can tell what it says of hosts")
+
+// notShellName is what may not be in the name of a shell's variable.
+var notShellName = regexp.MustCompile(`[^A-Za-z0-9_]`)
+
+// AddHost adds a setting to the section of clients, by which a name stands for an address in the
+// hosts file that LTSP gives them. It returns the text of the file. Every other byte stays, and all
+// of them if the name does so already. If it stands for another address of the same kind, the error
+// is a *HostsConflictError; if that cannot be told, ErrUnclear.
+func (c LTSPConf) AddHost(name string, address netip.Addr) ([]byte, error) {
+	hosts, unclear := c.ClientHosts()
+	if len(unclear) > 0 {
+		return nil, fmt.Errorf("%s: %w", unclear[0], ErrUnclear)
+	}
+	text := c.Text
+	if isNeeded, err := hosts.needs(name, address); !isNeeded || err != nil {
+		return text, err
+	}
+	key := "HOSTS_" + notShellName.ReplaceAllString(name, "_")
+	for slices.ContainsFunc(c.Settings, func(s LTSPSetting) bool { return s.Key == key }) {
+		key += "_" // of one key, LTSP would take the last setting alone
+	}
+	const section = "clients" // of two such sections, LTSP takes the last alone
+	setting := fmt.Sprintf("%s=%q", key, address.String()+" "+name)
+	if header, exists := c.headers[section]; exists {
+		lines := slices.Collect(strings.Lines(string(c.Text)))
+		before := appendLine([]byte(strings.Join(lines[:header], "")), setting)
+		text = append(before, strings.Join(lines[header:], "")...)
+	} else {
+		if len(text) > 0 {
+			text = appendLine(text, "")
+		}
+		text = appendLine(appendLine(text, "["+section+"]"), setting)
+	}
+	now := parseLTSPConf(File{c.Path, text})
+	if added, _ := now.ClientHosts(); len(added.Find(name)) == 0 || len(now.Settings) != len(c.Settings)+1 {
+		return nil, fmt.Errorf("%s: %w", c.Path, ErrUnclear)
+	}
+	return text, nil
+}
+
+// clientNameServers returns the name servers that LTSP gives its clients, and the domains in which
+// they search for names. With DNS=1 it is the machine they boot from.
+func (c LTSPConf) clientNameServers() (servers, search []string) {
+	value := map[string]string{}
+	for _, s := range c.Evaluate(ClientSections...) {
+		if s.Plain {
+			value[s.Key] = s.Value
+		}
+	}
+	if value["DNS"] == "1" {
+		value["DNS_SERVER"] = "127.0.0.1"
+	}
+	return strings.Fields(value["DNS_SERVER"]), strings.Fields(value["SEARCH_DOMAIN"])
 }

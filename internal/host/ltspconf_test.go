@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -70,13 +71,46 @@ UNENDED="`
 	}
 }
 
+// A name is added for clients, where LTSP takes it from, and nothing else changes.
+func TestAddHostToLTSPConf(t *testing.T) {
+	t.Parallel()
+	address := netip.MustParseAddr("10.0.0.11")
+	const added = "HOSTS_app_01=\"10.0.0.11 app-01\"\n"
+	for _, c := range []struct{ name, text, want string }{
+		{"empty", "", "[clients]\n" + added},
+		{"another section", "[server]\nNAT=1", "[server]\nNAT=1\n\n[clients]\n" + added},
+		{"that section", "[ Clients ] # all\nA=1\n[pc01]\nB=2", "[ Clients ] # all\n" + added + "A=1\n[pc01]\nB=2"},
+		{"without an end", "A=1\n[clients]", "A=1\n[clients]\n" + added},
+		{"two of that section", "[clients]\nA=1\n[clients]\nB=1\n", "[clients]\nA=1\n[clients]\n" + added + "B=1\n"},
+		{"in a value", "A=\"1\n[clients]\n\"\n", "A=\"1\n[clients]\n\"\n\n[clients]\n" + added},
+		{"already", "[common]\nHOSTS_1='10.0.0.11 app-01'", "[common]\nHOSTS_1='10.0.0.11 app-01'"},
+		{"with its key", "[clients]\nHOSTS_app_01='10.0.0.12 app_01'\n",
+			"[clients]\nHOSTS_app_01_=\"10.0.0.11 app-01\"\nHOSTS_app_01='10.0.0.12 app_01'\n"},
+	} {
+		got, err := parseLTSPConf(File{"ltsp.conf", []byte(c.text)}).AddHost("app-01", address)
+		if err != nil || string(got) != c.want {
+			t.Errorf("%s: %q, %v, want %q", c.name, got, err, c.want)
+		}
+	}
+	for text, want := range map[string]string{
+		"[clients]\nHOSTS_A=\"$SERVER app-01\"\n":   "line 2 of ltsp.conf: only a shell can tell what it says of hosts",
+		"[clients]\nHOSTS_A=\"10.0.0.12 app-01\"\n": "app-01 is 10.0.0.12 in line 2 of ltsp.conf",
+		"[pc01]\nA=\"": "ltsp.conf: only a shell can tell what it says of hosts",
+	} {
+		if _, err := parseLTSPConf(File{"ltsp.conf", []byte(text)}).AddHost("app-01", address); err == nil ||
+			err.Error() != want {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
 // ltsp.conf is a shell's, and may hold anything. What is read of it is the same when it is written
 // plainly.
 func FuzzLTSPConf(f *testing.F) {
 	f.Add("[server]\nTFTP_DIR='/srv/it''s' # comment\nINCLUDE=\"x\"\n[x]\nA=b\\ c\"$d\nE='f\ng'\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		last := 0
-		for _, s := range parseLTSPConf(text) {
+		for _, s := range parseLTSPConf(File{Data: []byte(text)}).Settings {
 			if s.Line <= last {
 				t.Errorf("%+v comes after line %d", s, last)
 			}
@@ -84,12 +118,20 @@ func FuzzLTSPConf(f *testing.F) {
 			if !s.Plain {
 				continue
 			}
-			again := parseLTSPConf(s.Key + "='" + strings.ReplaceAll(s.Value, "'", `'\''`) + "'")
+			again := parseLTSPConf(File{Data: []byte(s.Key + "='" + strings.ReplaceAll(s.Value, "'", `'\''`) +
+				"'")}).Settings
 			if len(again) != 1 || again[0].Value != s.Value || !again[0].Plain {
 				t.Errorf("%+v is read as %+v", s, again)
 			}
 		}
-		conf := LTSPConf{Settings: parseLTSPConf(text)}
-		conf.Evaluate(ClientSections...)
+		conf := parseLTSPConf(File{Data: []byte(text)})
+		edited, err := conf.AddHost("app01", netip.MustParseAddr("10.0.0.11"))
+		if err != nil {
+			return
+		}
+		again, err := parseLTSPConf(File{Data: edited}).AddHost("app01", netip.MustParseAddr("10.0.0.11"))
+		if err != nil || string(again) != string(edited) {
+			t.Errorf("%q becomes %q, and then %q, %v", text, edited, again, err)
+		}
 	})
 }

@@ -28,10 +28,12 @@ type NameServers struct {
 var ErrNoName = errors.New("no name server knows it")
 
 // FindClientNameServers returns the name servers that clients ask: those that LTSP since 2019 gives
-// them, which file names and which search for names in search; otherwise those that dnsmasq on this
-// machine tells them; otherwise those that the machine asks itself. It is nil if there are none.
-func (m *Machine) FindClientNameServers(servers, search []string, file string) *NameServers {
+// them, as conf says; otherwise those that dnsmasq on this machine tells them; otherwise those that
+// the machine asks itself. It is nil if there are none.
+func (m *Machine) FindClientNameServers(conf LTSPConf) *NameServers {
 	own := m.findOwnNameServers()
+	servers, search := conf.clientNameServers()
+	file := conf.Path
 	if len(servers) == 0 {
 		servers, file = m.readDnsmasqNameServers()
 	}

@@ -45,29 +45,41 @@ func TestFindClientNameServers(t *testing.T) {
 		}
 	}
 	writeFile(t, m, "etc/resolv.conf", "nameserver 127.0.0.53\nsearch example.org\n")
-	if s := m.FindClientNameServers(nil, nil, ""); s != nil {
+	if s := m.FindClientNameServers(LTSPConf{}); s != nil {
 		t.Errorf("%v", s.config)
 	}
 	writeFile(t, m, "run/systemd/resolve/resolv.conf", "search example.org\nnameserver 127.0.0.1\n")
-	s := m.FindClientNameServers(nil, nil, "")
+	s := m.FindClientNameServers(LTSPConf{})
 	check(s, "127.0.0.1")
 	if _, err := s.LookUp(t.Context(), "app02"); err != ErrNoName {
 		t.Error(err)
 	}
-	// Clients ask the ones that they are given, and search where they are told.
-	s = m.FindClientNameServers([]string{"127.0.0.6", "127.0.0.1"}, []string{"ltsp", "example.org"}, "ltsp.conf")
-	if check(s, "127.0.0.6 127.0.0.1"); s.File != "ltsp.conf" ||
-		strings.Join(s.config.Search, " ") != "ltsp example.org" {
+	// Clients ask the ones that ltsp.conf gives them, and search where it says.
+	readConf := func(text string) LTSPConf {
+		t.Helper()
+		writeFile(t, m, "etc/ltsp/ltsp.conf", text)
+		conf, err := m.ReadLTSPConf()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conf
+	}
+	conf := readConf("[clients]\nDNS_SERVER=\"127.0.0.6 127.0.0.1\"\nSEARCH_DOMAIN='ltsp example.org'\n")
+	s = m.FindClientNameServers(conf)
+	check(s, "127.0.0.6 127.0.0.1")
+	if s.File != conf.Path || strings.Join(s.config.Search, " ") != "ltsp example.org" {
 		t.Error(s)
 	}
+	conf = readConf("[clients]\nDNS_SERVER=192.0.2.1\n[common]\nDNS=1\n")
+	check(m.FindClientNameServers(conf), "127.0.0.1")
 	// Otherwise those that dnsmasq tells them, with the same search list.
 	writeFile(t, m, "etc/dnsmasq.d/ltsp-dnsmasq.conf",
 		"#dhcp-option=6,127.0.0.8\ndhcp-option=option:dns-server,0.0.0.0,8.8.8.8\n")
 	writeFile(t, m, "run/systemd/resolve/resolv.conf", "search example.org\nnameserver 127.0.0.7\n")
-	check(m.FindClientNameServers(nil, nil, ""), "127.0.0.1 8.8.8.8")
+	check(m.FindClientNameServers(LTSPConf{}), "127.0.0.1 8.8.8.8")
 	m.DNSPort = "1"
 	writeFile(t, m, "etc/dnsmasq.d/ltsp-dnsmasq.conf", "dhcp-option=tag:x,6,127.0.0.1\n")
-	if _, err := m.FindClientNameServers(nil, nil, "").LookUp(t.Context(), "app01"); err == nil || err == ErrNoName {
+	if _, err := m.FindClientNameServers(LTSPConf{}).LookUp(t.Context(), "app01"); err == nil || err == ErrNoName {
 		t.Error(err)
 	}
 }
