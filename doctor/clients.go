@@ -3,44 +3,56 @@ package doctor
 import (
 	"cmp"
 	"errors"
-	"fmt"
-	"net"
 	"net/netip"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 
 	"ltskeeper/chroot"
+	"ltskeeper/farm"
 	"ltskeeper/internal/host"
+	"ltskeeper/internal/remedy"
 )
 
-// A client is what the clients of a chroot resolve names with. The name servers they ask are those
-// that ltsp.conf or dnsmasq here names to them, else taken to be this machine's: DHCP mostly gives
-// them the same.
-type client struct {
-	chroot  string
-	root    string
-	ltsp    string // ltsp.conf, if LTSP since 2019 writes their hosts file when they boot, of what stands in there
-	hosts   host.HostsFile
-	unended bool     // its last line has no end
-	unclear bool     // there is more in it, which only a shell can tell
-	sources []string // of etc/nsswitch.conf
+// clients are what this machine and the clients resolve names with. The name servers that clients
+// ask are those that ltsp.conf or dnsmasq here names to them, otherwise taken to be this machine's:
+// DHCP mostly gives them the same.
+type clients struct {
+	hosts       host.HostsFile    // of this machine
+	ltspConf    host.LTSPConf     // likewise
+	nameServers *host.NameServers // nil if none is configured
+	resolvers   []*resolver       // of every chroot that is declared
 }
 
-// hostsPath is the file in which their hosts stand.
-func (c client) hostsPath() string { return cmp.Or(c.ltsp, filepath.Join(c.root, "etc/hosts")) }
+// A resolver is what the clients of a chroot resolve names with.
+type resolver struct {
+	chroot     string
+	root       string
+	ltsp       string // ltsp.conf, if LTSP since 2019 makes their hosts file of it when they boot
+	hosts      host.HostsFile
+	isUnclear  bool     // there is more in it, which only a shell can tell
+	isWritable bool     // ltskeeper may change that file
+	sources    []string // of etc/nsswitch.conf
+}
 
-// apply is the command with which clients get what stands there.
-func (c client) apply() string {
-	if c.ltsp != "" {
-		return "ltsp initrd"
+// A clientLookup is what becomes of a server's name where the clients of a chroot resolve it.
+type clientLookup struct {
+	*resolver
+	addresses []netip.Addr
+	source    string // "DNS", or the hosts file
+	isKnown   bool   // false if that cannot be told from here
+}
+
+// readClients reads what this machine and the clients of every chroot have.
+func (f *facts) readClients() {
+	hosts, err := f.machine.Read("etc/hosts")
+	if err != nil {
+		f.couldNotSee("%v", err)
 	}
-	return "ltskeeper update-image"
-}
-
-// openClients reads what the clients of every chroot have.
-func (f *facts) openClients() {
+	f.hosts = host.ParseHosts(hosts)
+	if f.ltspConf, err = f.machine.ReadLTSPConf(); err != nil {
+		f.couldNotSee("%v", err)
+	}
+	f.nameServers = f.machine.FindClientNameServers(f.ltspConf)
 	for _, d := range f.farm.Chroots {
 		if f.silent[d.Path] != nil {
 			continue
@@ -49,162 +61,87 @@ func (f *facts) openClients() {
 		if err != nil {
 			continue
 		}
-		c := client{chroot: d.Name, root: d.Path}
-		if _, err := root.Read(ltsp5); err != nil && f.farm.LTSP.KnownHosts != "" {
-			c.ltsp = f.ltspConf.Path
-			c.hosts, c.unclear = f.ltspHosts()
-		} else {
-			data, _ := root.Read("etc/hosts")
-			c.hosts = host.ParseHosts(host.File{Path: c.hostsPath(), Data: data})
-			c.unended = len(data) > 0 && data[len(data)-1] != '\n'
-		}
-		nsswitch, _ := root.Read("etc/nsswitch.conf")
-		c.sources = host.ParseNameSources(host.File{Data: nsswitch})
+		f.resolvers = append(f.resolvers, f.readResolver(d, root))
 		root.Close()
-		f.clients = append(f.clients, c)
 	}
 }
 
-// ltsp5 is a file of LTSP 5 in a client root. That one boots by itself, whatever there is on this
-// machine.
-const ltsp5 = "usr/share/ltsp/ltsp_config"
-
-// ltspHosts is the hosts file that LTSP since 2019 gives its clients, in the place of the image's.
-func (f *facts) ltspHosts() (h host.HostsFile, unclear bool) {
-	h, lines := f.ltspConf.ClientHosts()
-	for _, where := range lines {
-		f.couldNotSee("which hosts %s gives to clients: a shell works that out", where)
-	}
-	return h, len(lines) > 0
-}
-
-// hostsCommands are what to type for their hosts file to hold a name.
-func (c client) hostsCommands(address netip.Addr, name string) []string {
-	line := address.String() + " " + name
-	if c.ltsp == "" {
-		if c.unended {
-			return []string{shell(`printf '\n%%s\n' %s >>%s`, line, c.hostsPath())}
+func (f *facts) readResolver(d farm.Chroot, root *chroot.Root) *resolver {
+	r := &resolver{chroot: d.Name, root: d.Path, isWritable: d.Write}
+	if f.keeper.TakesHostsFromLTSP(root) {
+		r.ltsp, r.isWritable = f.ltspConf.Path, true
+		var unclear []string
+		r.hosts, unclear = f.ltspConf.ClientHosts()
+		for _, where := range unclear {
+			f.couldNotSee("which hosts %s gives to clients: a shell works that out", where)
 		}
-		return []string{shell("echo %s >>%s", line, c.hostsPath())}
+		r.isUnclear = len(unclear) > 0
+	} else {
+		data, _ := root.Read("etc/hosts")
+		r.hosts = host.ParseHosts(host.File{Path: r.hostsPath(), Data: data})
 	}
-	const section = `^ *\[ *clients *\]` // of two, LTSP would take the second alone
-	setting := fmt.Sprintf("HOSTS_%s=%q", noShellName.ReplaceAllString(name, "_"), line)
-	return []string{
-		shell(`grep -qis %s %s || printf '\n[clients]\n' >>%s`, section, c.ltsp, c.ltsp),
-		shell("sed -i %s %s", "/"+section+"/Ia "+setting, c.ltsp),
-	}
+	nsswitch, _ := root.Read("etc/nsswitch.conf")
+	r.sources = host.ParseNameSources(host.File{Data: nsswitch})
+	return r
 }
 
-var noShellName = regexp.MustCompile(`[^A-Za-z0-9_]`)
+// hostsPath returns the file that the clients' hosts are in.
+func (r *resolver) hostsPath() string { return cmp.Or(r.ltsp, filepath.Join(r.root, "etc/hosts")) }
 
-// resolve finds the addresses of what stands for a server in LDM_SERVER, as a client does. known is
-// false if that cannot be told from here.
-func (c client) resolve(f *facts, s *server) (addresses []netip.Addr, from string, known bool) {
-	if c.ltsp != "" && s.entry == "server" {
-		return nil, "", false // LTSP itself gives it an address
+// publish is what to do for clients to get what was changed in there.
+func (r *resolver) publish() remedy.Remedy {
+	if r.ltsp != "" {
+		return remedy.Program{"ltsp", "initrd"}
 	}
-	known = !c.unclear
-	for _, source := range c.sources {
-		switch {
-		case source == "files":
-			for _, line := range c.hosts.Find(s.entry) {
-				addresses = append(addresses, line.Address)
-			}
-			from = c.hostsPath()
-		case source == "dns" || source == "resolve":
-			if f.names == nil {
-				continue
-			}
-			if s.dns.err != nil && !errors.Is(s.dns.err, host.ErrNoName) {
-				f.couldNotSee("whether clients can resolve names: the name servers of %s do not answer", f.names.File)
-				return nil, "", false
-			}
-			addresses, from = s.dns.addresses, "DNS"
-		case strings.HasPrefix(source, "mdns") && strings.HasSuffix(strings.ToLower(s.entry), ".local"):
-			known = false
-		}
-		if len(addresses) > 0 {
-			return addresses, from, true
-		}
-	}
-	return nil, "", known
+	return remedy.Command{"update-image"}
 }
 
-func namesClient(f *facts) (found []Finding) {
+// resolveAsClients finds the addresses of what servers are called in LDM_SERVER, as clients do.
+func (f *facts) resolveAsClients() {
+	isSilent := false
 	for _, s := range f.servers {
-		if isAddress(s.entry) || len(s.Addresses) == 0 && len(s.lookups[s.Name].addresses) == 0 {
+		if isAddress(s.entry) || len(s.Addresses) == 0 && len(s.addressesHere()) == 0 {
 			continue // names-unresolved says it
 		}
-		var without []client
-		for _, c := range f.clients {
-			if addresses, _, known := c.resolve(f, s); known && len(addresses) == 0 {
-				without = append(without, c)
-			}
-		}
-		if len(without) == 0 {
-			continue
-		}
-		var chroots, commands, apply []string
-		here := slices.DeleteFunc(s.here(), s.local)
-		for _, c := range without {
-			chroots = append(chroots, c.chroot)
-			if len(here) == 0 {
-				continue
-			}
-			commands = append(commands, c.hostsCommands(here[0], s.entry)...)
-			apply = append(apply, c.apply())
-		}
-		dns := "nor does DNS"
-		if f.names == nil {
-			dns = "and this machine has no name server to ask"
-		}
-		knows := ""
-		if from := f.fromHosts(s.entry, anyAddress); from != "" {
-			knows = " This machine knows it from its own file" + from + "."
-		}
-		ways := fmt.Sprintf("Put the name into DNS; or give clients addresses, with list = \"address\" under [lts-conf] in %s", f.farm.Path)
-		if len(commands) > 0 { // else names-loopback says what comes first
-			ways += "; or have it stand in their /etc/hosts:"
-			commands = once(append(commands, apply...))
-		}
-		found = append(found, Finding{
-			Kind: Server, Subject: s.Name, Fix: sentence(ways), Commands: commands,
-			Message: fmt.Sprintf("Clients of %s cannot resolve %s: their /etc/hosts does not hold it, %s.%s",
-				list(chroots), s.entry, dns, knows),
-		})
-	}
-	return found
-}
-
-func namesClientDiffer(f *facts) (found []Finding) {
-	for _, s := range f.servers {
-		here := s.here()
-		if isAddress(s.entry) || len(here) == 0 || slices.ContainsFunc(here, s.local) {
-			continue
-		}
-		told := map[string]bool{}
-		for _, c := range f.clients {
-			addresses, from, _ := c.resolve(f, s)
-			others := slices.DeleteFunc(slices.Clone(addresses), func(a netip.Addr) bool {
-				return slices.Contains(here, a) || s.local(a)
-			})
-			if len(others) == 0 || told[from] {
-				continue
-			}
-			told[from] = true
-			found = append(found, Finding{
-				Kind: Server, Subject: s.Name,
-				Message: fmt.Sprintf("Clients of %s find %s at %s (%s), and keys are collected at %s.", c.chroot,
-					s.entry, join(others), from, join(here)),
-				Fix: fmt.Sprintf("Put right whichever is wrong: %s, or the addresses in %s.", from,
-					f.farm.ServerPath(s.Name)),
-			})
+		for _, r := range f.resolvers {
+			l, err := r.resolve(s, f.nameServers != nil)
+			s.atClients = append(s.atClients, l)
+			isSilent = isSilent || err != nil
 		}
 	}
-	return found
+	if isSilent {
+		f.couldNotSee("whether clients can resolve names: the name servers of %s do not answer", f.nameServers.File)
+	}
 }
 
-func isNotFound(err error) bool {
-	var dns *net.DNSError
-	return errors.As(err, &dns) && dns.IsNotFound
+// resolve finds the addresses of what a server is called in LDM_SERVER, as a client does. The error
+// is that no name server answers.
+func (r *resolver) resolve(s *server, hasDNS bool) (clientLookup, error) {
+	l := clientLookup{resolver: r, isKnown: !r.isUnclear}
+	if r.ltsp != "" && s.entry == "server" {
+		l.isKnown = false // LTSP itself gives it an address
+		return l, nil
+	}
+	for _, source := range r.sources {
+		switch {
+		case source == "files":
+			l.source = r.hostsPath()
+			for _, line := range r.hosts.Find(s.entry) {
+				l.addresses = append(l.addresses, line.Address)
+			}
+		case hasDNS && (source == "dns" || source == "resolve"):
+			if s.inDNS.err != nil && !errors.Is(s.inDNS.err, host.ErrNoName) {
+				l.isKnown = false
+				return l, s.inDNS.err
+			}
+			l.addresses, l.source = s.inDNS.addresses, "DNS"
+		case strings.HasPrefix(source, "mdns") && strings.HasSuffix(strings.ToLower(s.entry), ".local"):
+			l.isKnown = false
+		}
+		if len(l.addresses) > 0 {
+			l.isKnown = true
+			return l, nil
+		}
+	}
+	return l, nil
 }

@@ -19,6 +19,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/host"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/testkit/dnstest"
 	"ltskeeper/internal/testkit/elftest"
 	"ltskeeper/internal/testkit/sshdtest"
@@ -54,7 +55,7 @@ func (t *table[V]) get(name string) (V, bool) {
 	return v.(V), true
 }
 
-const declared = `state = "state"
+const declaration = `state = "state"
 [image]
 directory = "images"
 [tftp]
@@ -68,7 +69,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
 	w := &world{T: t, dir: dir, root: filepath.Join(dir, "client"), sshd: map[string]*sshdtest.Server{}}
-	w.write("ltskeeper.toml", declared)
+	w.write("ltskeeper.toml", declaration)
 	for _, folder := range []string{"client/bin", "client/sbin", "client/etc/ssh", "client/boot", "tftp", "images",
 		"machine/etc/cron.d", "machine/etc/apt/apt.conf.d", "machine/proc/net", "state"} {
 		w.check(os.MkdirAll(filepath.Join(dir, folder), 0o755))
@@ -193,7 +194,7 @@ func (w *world) greet(address string, text func() []byte) {
 
 func (w *world) examine(names ...string) *Report {
 	w.Helper()
-	r, err := examine(w.Context(), filepath.Join(w.dir, "ltskeeper.toml"), names, w.machine)
+	r, err := examineOn(w.Context(), w.machine, filepath.Join(w.dir, "ltskeeper.toml"), names)
 	w.check(err)
 	return r
 }
@@ -231,7 +232,7 @@ func TestChecks(t *testing.T) {
 		breaks   func(*world)
 	}{
 		{"declaration", Problem, "Line 10, column 12, collect.parallel: 0 is out of range.", nil, func(w *world) {
-			w.write("ltskeeper.toml", declared+"[collect]\nparallel = 0\n")
+			w.write("ltskeeper.toml", declaration+"[collect]\nparallel = 0\n")
 		}},
 		{"record", Problem, "app01.pub", nil, func(w *world) { w.write("state/keys/app01.pub", "nonsense\n") }},
 		{"permissions", Problem, "Everybody may write to it (mode 0666)", nil, func(w *world) {
@@ -242,7 +243,8 @@ func TestChecks(t *testing.T) {
 			w.check(w.sshd["app01"].ChangeKeys())
 		}},
 		{"key-revoked", Problem, "which is revoked", []string{"key-unknown", "files-behind"}, func(w *world) {
-			_, err := keeper.New(w.farm()).RevokeKeys(keeper.RevokeOptions{Server: "app01", Fingerprints: w.fingerprints("app01")})
+			_, err := keeper.New(w.farm()).RevokeKeys(keeper.RevokeOptions{Server: "app01",
+				Fingerprints: w.fingerprints("app01")})
 			w.check(err)
 		}},
 		{"same-key", Problem, "app01 and app02 have the same host key, ED25519 SHA256:", []string{"key-changed"},
@@ -261,7 +263,7 @@ func TestChecks(t *testing.T) {
 			w.update()
 		}},
 		{"key-pending", Problem, "It has no trusted key; ED25519 SHA256:", nil, func(w *world) {
-			w.write("ltskeeper.toml", declared+"[collect]\nfirst-use = \"refuse\"\n")
+			w.write("ltskeeper.toml", declaration+"[collect]\nfirst-use = \"refuse\"\n")
 			w.another("app03")
 			w.update()
 		}},
@@ -349,7 +351,7 @@ func TestChecks(t *testing.T) {
 			w.remove("tftp/client/lts.conf")
 			w.write("tftp/client/lts.conf", "[default]\nX = y\n")
 		}},
-		{"lts-conf-hidden", Advice, "Another lts.conf stands under TFTP", nil, func(w *world) {
+		{"lts-conf-hidden", Advice, "Another lts.conf is under TFTP", nil, func(w *world) {
 			w.write("tftp/i386/lts.conf", "[default]\nX = y\n")
 		}},
 		{"tftp-root", Problem, "The TFTP server serves /nowhere (", nil, func(w *world) {
@@ -476,10 +478,10 @@ func TestChecks(t *testing.T) {
 			w.write("machine/usr/local/sbin/nightly", "#!/bin/sh\n# ltsp image\nltsp image x86_64\n")
 			w.write("machine/etc/cron.d/nightly", "0 3 * * * root /usr/local/sbin/nightly --quiet\n")
 		}},
-		{"no-schedule", Advice, "No timer and no cron job runs update-image.", nil, func(w *world) {
+		{"no-schedule", Advice, "No timer and no cron job brings the clients up to date.", nil, func(w *world) {
 			w.remove("machine/etc/cron.d/ltskeeper")
 		}},
-		{"no-schedule", Advice, "No timer and no cron job runs update-image.", nil, func(w *world) {
+		{"no-schedule", Advice, "No timer and no cron job brings the clients up to date.", nil, func(w *world) {
 			w.remove("machine/etc/cron.d/ltskeeper")
 			w.systemd("success", "disabled")
 		}},
@@ -499,7 +501,7 @@ func TestChecks(t *testing.T) {
 		}},
 		{"ldminfod-closed", Problem, "No ldminfod answers with a rating on port 9571.", nil, func(w *world) {
 			w.answer.forget("app01")
-			w.write("ltskeeper.toml", declared+"[balance]\npolicy = \"best\"\n")
+			w.write("ltskeeper.toml", declaration+"[balance]\npolicy = \"best\"\n")
 			w.update()
 		}},
 		{"tftp-closed", Advice, "Nothing listens on UDP port 69.", nil, func(w *world) {
@@ -527,7 +529,7 @@ func TestChecks(t *testing.T) {
 				t.Fatalf("not found, but: %+v", r.Findings)
 			}
 			f := r.Findings[i]
-			if f.Severity != c.severity || f.Why == "" || f.Fix == "" || f.Subject == "" || f.Kind == "" {
+			if f.Severity != c.severity || f.Why == "" || len(f.Remedies) == 0 || f.Subject == "" || f.Kind == "" {
 				t.Errorf("%+v", f)
 			}
 			want := append([]string{c.check}, c.also...)
@@ -544,8 +546,8 @@ func TestChecks(t *testing.T) {
 		})
 	}
 	for _, c := range checks {
-		if !covered[c.id] {
-			t.Errorf("no case for %s", c.id)
+		if !covered[c.name] {
+			t.Errorf("no case for %s", c.name)
 		}
 	}
 }
@@ -570,13 +572,13 @@ func TestSubjects(t *testing.T) {
 			t.Errorf("%v: %v, want %v", c.names, got, c.want)
 		}
 	}
-	_, err := examine(t.Context(), filepath.Join(w.dir, "ltskeeper.toml"), []string{"app1"}, w.machine)
+	_, err := examineOn(t.Context(), w.machine, filepath.Join(w.dir, "ltskeeper.toml"), []string{"app1"})
 	if err == nil || err.Error() != `there is no server or chroot "app1"; did you mean app01?` {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := examine(ctx, filepath.Join(w.dir, "ltskeeper.toml"), nil, w.machine); !errors.Is(err,
+	if _, err := examineOn(ctx, w.machine, filepath.Join(w.dir, "ltskeeper.toml"), nil); !errors.Is(err,
 		context.Canceled) {
 		t.Error(err)
 	}
@@ -630,11 +632,10 @@ func TestBrokenDeclaration(t *testing.T) {
 func TestClientsResolve(t *testing.T) {
 	t.Parallel()
 	here := netip.MustParseAddr("127.0.0.9")
-	f := &facts{names: &host.NameServers{File: "resolv.conf"}}
-	known := &server{entry: "app01", dns: lookup{addresses: []netip.Addr{here}}}
-	unknown := &server{entry: "app01", dns: lookup{err: host.ErrNoName}}
-	local := &server{entry: "app01.local", dns: lookup{err: host.ErrNoName}}
-	dead := &server{entry: "app01", dns: lookup{err: errors.New("no answer")}}
+	known := &server{entry: "app01", inDNS: lookup{addresses: []netip.Addr{here}}}
+	unknown := &server{entry: "app01", inDNS: lookup{err: host.ErrNoName}}
+	local := &server{entry: "app01.local", inDNS: lookup{err: host.ErrNoName}}
+	dead := &server{entry: "app01", inDNS: lookup{err: errors.New("no answer")}}
 	const inHosts = "# comment\n127.0.0.9\tother APP01 # here\n::1 app01x\n"
 	for _, c := range []struct {
 		name, nsswitch, hosts string
@@ -652,20 +653,18 @@ func TestClientsResolve(t *testing.T) {
 		{"dead name servers", "", "", dead, false, false},
 		{"dead name servers, and its hosts file", "", inHosts, dead, true, true},
 	} {
-		client := client{sources: host.ParseNameSources(host.File{Data: []byte(c.nsswitch)}),
+		r := resolver{sources: host.ParseNameSources(host.File{Data: []byte(c.nsswitch)}),
 			hosts: host.ParseHosts(host.File{Data: []byte(c.hosts)})}
-		addresses, _, certain := client.resolve(f, c.server)
-		if found := slices.Equal(addresses, []netip.Addr{here}); found != c.found || certain != c.certain {
-			t.Errorf("%s: %v, %t", c.name, addresses, certain)
+		l, err := r.resolve(c.server, true)
+		if found := slices.Equal(l.addresses, []netip.Addr{here}); found != c.found || l.isKnown != c.certain ||
+			(err != nil) != (c.name == "dead name servers") {
+			t.Errorf("%s: %v, %t, %v", c.name, l.addresses, l.isKnown, err)
 		}
-	}
-	if len(f.unseen) != 1 {
-		t.Errorf("%q", f.unseen)
 	}
 }
 
-// docs/doctor.md has a section for each check, in order, with its severity, what it looks for and
-// why that matters.
+// docs/doctor.md has a section for each check, in order, with its severity and why its findings
+// matter.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("../docs/doctor.md")
@@ -679,13 +678,13 @@ func TestDocs(t *testing.T) {
 	for i, section := range sections[:min(len(sections), len(checks))] {
 		c := checks[i]
 		heading, text, _ := strings.Cut(section, "\n")
-		if want := fmt.Sprintf("%s (%s)", c.id, c.severity); heading != want {
+		if want := fmt.Sprintf("%s (%s)", c.name, c.severity); heading != want {
 			t.Errorf("section %q, want %q", heading, want)
 		}
 		text = strings.Join(strings.Fields(text), " ")
-		for _, want := range []string{c.what + " " + c.why, "**Fix:** "} {
+		for _, want := range []string{" " + c.why, "**Fix:** "} {
 			if !strings.Contains(text, want) {
-				t.Errorf("%s: the text does not say: %s", c.id, want)
+				t.Errorf("%s: the text does not say: %s", c.name, want)
 			}
 		}
 	}
@@ -696,27 +695,24 @@ func TestChrootCalledLTSP(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.sh("rm -rf images tftp state")
-	w.write("ltskeeper.toml", strings.ReplaceAll(declared, `name = "client"`, `name = "ltsp"`))
+	w.write("ltskeeper.toml", strings.ReplaceAll(declaration, `name = "client"`, `name = "ltsp"`))
 	w.update()
 	if r := w.examine(); len(r.Findings) > 0 {
 		t.Errorf("%+v", r.Findings)
 	}
 }
 
-// What a file is called is no command.
-func TestCommandsAreQuoted(t *testing.T) {
+// What a file is called is no part of a shell's line.
+func TestProgramsOfOddNames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write("servers.d/$(touch x)'.toml", "")
 	w.sh("chmod 666 servers.d/*x*; mkdir -p client/lib/modules/'$(touch x)'/kernel")
 	var words []string
 	for _, f := range w.examine().Findings {
-		if f.Check != "permissions" && f.Check != "modules-alone" {
-			continue
+		if f.Check == "permissions" || f.Check == "modules-alone" {
+			words = append(words, f.Remedies[1].(remedy.Program)...)
 		}
-		out, err := exec.Command("sh", "-c", `printf '%s\n' `+f.Commands[0]).Output()
-		w.check(err)
-		words = append(words, strings.Split(strings.TrimSpace(string(out)), "\n")...)
 	}
 	want := []string{"chmod", "go-w", w.dir + "/servers.d/$(touch x)'.toml", "chroot", w.root, "apt-get", "purge",
 		"linux-image-$(touch x)"}
@@ -756,7 +752,7 @@ func (w *world) certify(valid string, principals ...string) {
 	public, err := os.ReadFile(filepath.Join(w.dir, "ca.pub"))
 	w.check(err)
 	w.write("ltskeeper.toml",
-		declared+fmt.Sprintf("[[ca]]\nhosts = [\"app01\"]\nkey = %q\n", strings.TrimSpace(string(public))))
+		declaration+fmt.Sprintf("[[ca]]\nhosts = [\"app01\"]\nkey = %q\n", strings.TrimSpace(string(public))))
 	w.check(w.sshd["app01"].Certify(filepath.Join(w.dir, "ca"), "-n", cmp.Or(strings.Join(principals, ","), "app01"),
 		"-V", valid))
 	w.update()
@@ -764,7 +760,7 @@ func (w *world) certify(valid string, principals ...string) {
 
 // ltsp has LTSP's known_hosts kept as well, and packed.
 func (w *world) ltsp(also string) {
-	w.write("ltskeeper.toml", declared+"[ltsp]\nknown-hosts = \"ltsp/ssh_known_hosts\"\n"+also)
+	w.write("ltskeeper.toml", declaration+"[ltsp]\nknown-hosts = \"ltsp/ssh_known_hosts\"\n"+also)
 	w.update()
 	w.write("tftp/ltsp.img", "")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,11 +12,46 @@ import (
 	"time"
 
 	"ltskeeper/internal/host"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/keeper"
 	"ltskeeper/ldm"
 
 	"golang.org/x/sys/unix"
 )
+
+// do does what a remedy says to type. It returns how many commands that were.
+func (w *world) do(r remedy.Remedy) int {
+	w.Helper()
+	k := keeper.New(w.farm())
+	switch r := r.(type) {
+	case remedy.Command:
+		switch r[0] + " " + r[min(1, len(r)-1)] {
+		case "update-image update-image":
+			w.update()
+		case "keys forget-line":
+			_, err := k.ForgetLines(r[2], r[3:])
+			w.check(err)
+		case "server add-to-hosts":
+			_, err := k.AddToHosts(w.machine, r[2], netip.MustParseAddr(r[3]), r[4:])
+			w.check(err)
+		default:
+			w.Fatalf("%q is not done here", r)
+		}
+	case remedy.Program:
+		cmd := exec.Command(r[0], r[1:]...)
+		cmd.Dir = w.dir
+		if path := filepath.Join(w.dir, "bin", r[0]); isRegular(path) {
+			cmd = exec.Command(path)
+			cmd.Dir = w.dir
+		}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			w.Fatalf("%q: %v: %s", r, err, out)
+		}
+	default:
+		return 0
+	}
+	return 1
+}
 
 // follow types what a check's findings say, twice, as who is tired may do, and looks again.
 func (w *world) follow(check string) *Report {
@@ -26,13 +62,8 @@ func (w *world) follow(check string) *Report {
 			if f.Check != check {
 				continue
 			}
-			for _, c := range append(f.Commands, f.Commands...) {
-				if c == "ltskeeper update-image" {
-					w.update()
-				} else {
-					w.sh("%s", c)
-				}
-				typed++
+			for _, c := range append(f.Remedies, f.Remedies...) {
+				typed += w.do(c)
 			}
 		}
 	}
@@ -175,7 +206,7 @@ func TestReadOnlyChroot(t *testing.T) {
 	if len(found) != 1 || found[0].Check != "read-only" || found[0].Subject != w.root {
 		t.Fatalf("%+v", found)
 	}
-	w.sh("%s", found[0].Commands[len(found[0].Commands)-1])
+	w.do(found[0].Remedies[len(found[0].Remedies)-1])
 	if found := w.examine().Findings; len(found) > 0 {
 		t.Errorf("%+v", found)
 	}
@@ -185,14 +216,12 @@ func TestReadOnlyChroot(t *testing.T) {
 // Of two clocks, the one that a time server keeps is right.
 func TestWhichClockIsWrong(t *testing.T) {
 	t.Parallel()
-	for synchronised, want := range map[bool][]string{
-		true:  {"# on app01: " + keepTime},
-		false: {keepTime, "# on app01: " + keepTime},
-	} {
+	there := remedy.Elsewhere{Machine: "app01", Do: keepTime}
+	for synchronised, want := range map[bool][]remedy.Remedy{true: {there}, false: {keepTime, there}} {
 		w := newWorld(t)
 		w.answer.set("app01", ldm.Answer{Rating: 1, Time: time.Now().Add(-time.Hour)})
 		w.machine.IsClockKept = func() (bool, error) { return synchronised, nil }
-		if found := w.examine("app01").Findings; len(found) != 1 || !slices.Equal(found[0].Commands, want) {
+		if found := w.examine("app01").Findings; len(found) != 1 || !slices.Equal(found[0].Remedies[1:], want) {
 			t.Errorf("%+v", found)
 		}
 	}
@@ -206,8 +235,8 @@ func TestNoAddressIsMadeUp(t *testing.T) {
 	w.write("machine/etc/hosts", "127.0.1.1 app01\n")
 	w.zone.Forget("app01.")
 	for _, f := range w.examine("app01").Findings {
-		if f.Check == "names-client" && (len(f.Commands) > 0 || strings.Contains(f.Fix, "/etc/hosts")) {
-			t.Errorf("%s %q", f.Fix, f.Commands)
+		if f.Check == "names-client" && len(f.Remedies) != 2 { // DNS, or addresses in the list
+			t.Errorf("%+v", f.Remedies)
 		}
 	}
 }
@@ -217,7 +246,8 @@ func TestCommandsForElsewhere(t *testing.T) {
 	t.Parallel()
 	for check, breaks := range map[string]func(*world){
 		"key-revoked": func(w *world) {
-			_, err := keeper.New(w.farm()).RevokeKeys(keeper.RevokeOptions{Server: "app01", Fingerprints: w.fingerprints("app01")})
+			_, err := keeper.New(w.farm()).RevokeKeys(keeper.RevokeOptions{Server: "app01",
+				Fingerprints: w.fingerprints("app01")})
 			w.check(err)
 		},
 		"same-key": func(w *world) {
@@ -239,10 +269,13 @@ func TestCommandsForElsewhere(t *testing.T) {
 			breaks(w)
 			n := 0
 			for _, f := range w.examine().Findings {
-				for _, c := range f.Commands {
-					if f.Check == check && !strings.HasPrefix(c, "ltskeeper ") {
-						if n++; !strings.HasPrefix(c, "# on ") {
-							t.Errorf("%q", c)
+				for _, r := range f.Remedies {
+					switch r.(type) {
+					case remedy.Elsewhere:
+						n++
+					case remedy.Program, remedy.Shell:
+						if f.Check == check {
+							t.Errorf("%q", r)
 						}
 					}
 				}
@@ -275,26 +308,19 @@ func TestQuarantineIsFull(t *testing.T) {
 	}
 }
 
-// A machine without the timer gets a line for cron that works as it stands.
-func TestCronLine(t *testing.T) {
+// A machine without the timer gets a job for cron, with which there is nothing more to say.
+func TestCronJob(t *testing.T) {
 	t.Parallel()
 	for _, timer := range []string{"", "not-found"} {
 		w := newWorld(t)
-		w.machine.Program = "/opt/keep it/ltskeeper"
 		w.systemd("", timer)
 		w.remove("machine/etc/cron.d/ltskeeper")
 		r := w.examine()
-		if len(r.Findings) != 1 || len(r.Findings[0].Commands) != 1 ||
-			!strings.HasPrefix(r.Findings[0].Commands[0], "echo ") {
+		if len(r.Findings) != 1 || len(r.Findings[0].Remedies) != 2 {
 			t.Fatalf("%+v", r.Findings)
 		}
-		w.sh("%s", strings.ReplaceAll(r.Findings[0].Commands[0], "/etc/cron.d/", "machine/etc/cron.d/"))
-		line, err := os.ReadFile(filepath.Join(w.dir, "machine/etc/cron.d/ltskeeper"))
-		w.check(err)
-		if want := "17 3 * * *  root  '/opt/keep it/ltskeeper' --config " + w.dir +
-			"/ltskeeper.toml update-image --cron\n"; string(line) != want {
-			t.Errorf("%q, want %q", line, want)
-		}
+		job := r.Findings[0].Remedies[1].(remedy.CronJob)
+		w.write("machine"+job.File, job.Schedule+" root ltskeeper "+strings.Join(job.Do, " ")+"\n")
 		if found := w.examine().Findings; len(found) > 0 {
 			t.Errorf("%+v", found)
 		}

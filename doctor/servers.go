@@ -1,165 +1,227 @@
 package doctor
 
 import (
-	"errors"
-	"fmt"
-	"net"
+	"context"
+	"net/netip"
 	"slices"
-	"strconv"
-	"syscall"
-	"time"
+	"strings"
+	"sync"
 
+	"ltskeeper/farm"
+	"ltskeeper/keeper"
+	"ltskeeper/keys"
 	"ltskeeper/keys/scan"
 	"ltskeeper/ldm"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// silences are the addresses of a server that showed no key, and why.
-func silences(s *server, kinds ...scan.ErrorKind) (found []*scan.AddressError) {
-	for _, a := range s.sighting.Addresses {
-		var e *scan.AddressError
-		if len(a.Keys) > 0 || !errors.As(a.Err, &e) {
-			continue
-		}
-		for _, kind := range kinds {
-			if e.Kind == kind {
-				found = append(found, e)
+// A server is one that is declared, and what was found out about it.
+type server struct {
+	farm.Server
+	record       keeper.Server     // what is on record of it; empty without a status
+	entry        string            // what it is called in LDM_SERVER
+	lookups      map[string]lookup // its name, aliases and addresses, as this machine resolves them
+	inDNS        lookup            // entry, as name servers know it; nothing for an address
+	atClients    []clientLookup    // entry, as the clients of each chroot resolve it
+	sighting     keys.Sighting     // one key of each address
+	certificates []certificate
+	reply        ldm.Reply
+}
+
+// A lookup is what became of a name.
+type lookup struct {
+	addresses []netip.Addr
+	err       error
+}
+
+// resolveNames looks up every name of every server, as this machine does.
+func (f *facts) resolveNames(ctx context.Context) {
+	if len(f.servers) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, allPatience)
+	defer cancel()
+	var g errgroup.Group
+	g.SetLimit(maxParallel)
+	var mu sync.Mutex
+	keep := func(s *server, name string, l lookup) {
+		mu.Lock()
+		defer mu.Unlock()
+		s.lookups[name] = l
+	}
+	for _, s := range f.all {
+		for _, name := range slices.Concat([]string{s.Name}, s.Aliases, s.Addresses) {
+			if address, err := netip.ParseAddr(name); err == nil {
+				keep(s, name, lookup{addresses: []netip.Addr{address.Unmap()}})
+				continue
 			}
-		}
-	}
-	return found
-}
-
-func at(e *scan.AddressError) string { return net.JoinHostPort(e.Address, strconv.Itoa(e.Port)) }
-
-func sshClosed(f *facts) (found []Finding) {
-	for _, s := range f.servers {
-		if len(silences(s, scan.KindThrottled)) > 0 {
-			f.couldNotSee("server %s: its sshd turns this machine away, as it does for a while with who connects too often, or for good with whom /etc/hosts.deny names there", s.Name)
-		}
-		if s.answered() > 0 || len(silences(s, scan.KindProtocol, scan.KindThrottled)) > 0 {
-			continue
-		}
-		if silent := silences(s, scan.KindUnreachable, scan.KindTimeout); len(silent) > 0 {
-			found = append(found, closed(s, silent[0]))
-		}
-	}
-	return found
-}
-
-// closed tells of an address by the way in which it does not answer, for each has another cause.
-func closed(s *server, e *scan.AddressError) Finding {
-	finding := Finding{Kind: Server, Subject: s.Name,
-		Message: sentence(fmt.Sprintf("SSH does not answer at %s: %v", at(e), e.Err))}
-	var errno syscall.Errno
-	switch {
-	case errors.Is(e.Err, syscall.ECONNREFUSED):
-		finding.Cause = "refused"
-		finding.Fix = fmt.Sprintf("The machine is on, and nothing listens at port %d there, or its firewall refuses. See whether its sshd runs, and on which port; on the server:", e.Port)
-		finding.Commands = []string{elsewhere(s.Name, "systemctl status ssh"), elsewhere(s.Name, "ss -tlnp")}
-	case errors.As(e.Err, &errno):
-		finding.Cause = "unreachable"
-		finding.Fix = "See whether it is on, and has that address; if so, which way this machine takes to it, and whether a firewall forbids it:"
-		finding.Commands = []string{"ip route get " + e.Address}
-	case e.Kind == scan.KindTimeout:
-		finding.Cause = "hangs"
-		finding.Fix = "The machine takes the connection and says nothing: see how busy it is, and why its sshd hangs; on the server:"
-		finding.Commands = []string{elsewhere(s.Name, "uptime"), elsewhere(s.Name, "systemctl restart ssh")}
-	default:
-		finding.Cause = "silent"
-		finding.Fix = fmt.Sprintf("See whether it is on, and has that address; if so, a firewall on it, or on the way, drops what comes to port %d:", e.Port)
-		finding.Commands = []string{"ping -c 3 " + e.Address}
-	}
-	return finding
-}
-
-func sshOther(f *facts) (found []Finding) {
-	for _, s := range f.servers {
-		if other := silences(s, scan.KindProtocol); len(other) > 0 && s.answered() == 0 {
-			e := other[0]
-			found = append(found, Finding{
-				Kind: Server, Subject: s.Name,
-				Message: sentence(fmt.Sprintf("What answers at %s is no SSH server that clients could use: %v",
-					at(e), e.Err)),
-				Fix: fmt.Sprintf("See what listens there on %s (ss -tlnp); if its sshd has another port, declare it: port = 22 in %s.", s.Name, f.farm.ServerPath(s.Name)),
+			g.Go(func() error {
+				keep(s, name, f.lookUp(ctx, name))
+				return nil
 			})
 		}
 	}
-	return found
+	g.Wait()
 }
 
-func addressSilent(f *facts) (found []Finding) {
-	for _, s := range f.servers {
-		if s.answered() == 0 {
-			continue
-		}
-		for _, e := range silences(s, scan.KindUnreachable, scan.KindTimeout, scan.KindProtocol) {
-			found = append(found, Finding{
-				Kind: Server, Subject: s.Name,
-				Message: sentence(fmt.Sprintf("SSH answers at another address of it, and not at %s: %v", at(e),
-					e.Err)),
-				Fix: fmt.Sprintf("Have sshd answer there too (ListenAddress, firewall), or take the address out of DNS and of %s.", f.farm.ServerPath(s.Name)),
-			})
-		}
+func (f *facts) lookUp(ctx context.Context, name string) lookup {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	addresses, err := f.machine.ResolveName(ctx, name)
+	for i := range addresses {
+		addresses[i] = addresses[i].Unmap()
 	}
-	return found
+	return lookup{addresses, err}
 }
 
-// clockTolerance is more than what a question takes and an answer is old, and less than what
-// anybody's protocol bears.
-const clockTolerance = 30 * time.Second
-
-// keepTime has a machine's clock synchronised, by what is installed for that or by systemd's own.
-const keepTime = "timedatectl set-ntp true || apt-get install systemd-timesyncd"
-
-func clockServer(f *facts) (found []Finding) {
+// scanServers asks each address for one key.
+func (f *facts) scanServers(ctx context.Context) {
+	known := map[string]lookup{}
+	var targets []scan.Target
 	for _, s := range f.servers {
-		told := s.reply.Answer.Time
-		if told.IsZero() || s.reply.At.IsZero() {
-			continue
+		for name, l := range s.lookups {
+			known[name] = l
 		}
-		behind := s.reply.At.Sub(told)
-		if behind.Abs() <= clockTolerance {
-			continue
-		}
-		how := "behind"
-		if behind < 0 {
-			how = "ahead of"
-		}
-		finding := Finding{
-			Kind: Server, Subject: s.Name, Message: fmt.Sprintf("Its clock is %s %s this machine's.", span(behind),
-				how),
-			Fix:      "A time server keeps this machine's right; have one keep the server's, too:",
-			Commands: []string{elsewhere(s.Name, keepTime)},
-		}
-		if right, err := f.machine.IsClockKept(); err != nil || !right {
-			finding.Fix = "Neither may be right. Have a time server keep both; here, and on the server:"
-			finding.Commands = slices.Insert(finding.Commands, 0, keepTime)
-		}
-		found = append(found, finding)
-	}
-	return found
-}
-
-func ldminfodClosed(f *facts) (found []Finding) {
-	policy := f.farm.Balance.Policy
-	if policy == ldm.Random || policy == ldm.Fixed {
-		return nil // nobody asks it
-	}
-	severity := Advice
-	if policy == ldm.Best || policy == ldm.Weighted {
-		severity = Problem
-	}
-	for _, s := range f.servers {
-		if s.answered() == 0 || s.reply.Err == nil || s.reply.State == ldm.Draining {
-			continue // ssh-closed says enough
-		}
-		found = append(found, Finding{
-			Kind: Server, Subject: s.Name, Severity: severity,
-			Message: fmt.Sprintf("No ldminfod answers with a rating on port %d.", ldm.Port),
-			Fix:     "Install ldminfod there, from its package, and let its port through; on the server:",
-			Commands: []string{elsewhere(s.Name, "apt-get install ./ltskeeper-ldminfod_*.deb"),
-				elsewhere(s.Name, "systemctl enable --now ldminfod.socket")},
+		targets = append(targets, scan.Target{
+			Name: s.Name, Addresses: s.Addresses, Port: s.Port, Certificates: len(f.farm.Authorities) > 0,
 		})
 	}
-	return found
+	scanner := scan.Scanner{
+		Timeout: min(f.farm.Collect.Timeout, patience), Parallel: max(f.farm.Collect.Parallel,
+			maxParallel), Brief: true,
+		Resolve: func(_ context.Context, name string) ([]netip.Addr, error) {
+			return slices.Clone(known[name].addresses), known[name].err
+		},
+	}
+	sightings, err := scanner.Scan(ctx, targets, nil)
+	if err != nil {
+		return
+	}
+	for i, s := range f.servers {
+		s.sighting = sightings[i]
+	}
+}
+
+// askLDMInfo asks ldminfod on every server.
+func (f *facts) askLDMInfo(ctx context.Context) {
+	var servers []ldm.Server
+	for _, s := range f.servers {
+		servers = append(servers, ldm.Server{Name: s.Name, Addresses: s.Addresses})
+	}
+	asker := ldm.Asker{Timeout: patience, NoSSH: true}
+	for i, reply := range asker.Ask(ctx, servers) {
+		f.servers[i].reply = reply
+	}
+}
+
+// askNameServers asks the name servers of clients for what servers are called in LDM_SERVER.
+func (f *facts) askNameServers(ctx context.Context) {
+	if f.nameServers == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, allPatience)
+	defer cancel()
+	var g errgroup.Group
+	g.SetLimit(maxParallel)
+	for _, s := range f.servers {
+		if isAddress(s.entry) {
+			continue
+		}
+		g.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			s.inDNS.addresses, s.inDNS.err = f.nameServers.LookUp(ctx, s.entry)
+			return nil
+		})
+	}
+	g.Wait()
+}
+
+// countAnswers counts the addresses of a server that showed a key.
+func (s *server) countAnswers() (n int) {
+	for _, a := range s.sighting.Addresses {
+		if len(a.Keys) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// shownKeys returns the keys that the server showed just now.
+func (s *server) shownKeys() (shown []keys.Key) {
+	for _, a := range s.sighting.Addresses {
+		shown = append(shown, a.Keys...)
+	}
+	return shown
+}
+
+// shownCertificates returns the certificates that the server showed just now.
+func (s *server) shownCertificates() (shown []keys.Stored) {
+	for _, a := range s.sighting.Addresses {
+		for _, c := range a.Certificates {
+			shown = append(shown, keys.Stored{Key: c})
+		}
+	}
+	return shown
+}
+
+// trustedKeys returns the server's trusted keys on record.
+func (s *server) trustedKeys() (trusted []keys.Key) {
+	for _, k := range s.record.Keys {
+		trusted = append(trusted, k.Key)
+	}
+	return trusted
+}
+
+// listedNames returns the names by which clients know the server.
+func (s *server) listedNames() []string { return append([]string{s.entry}, s.Aliases...) }
+
+// declaredAddresses returns the IP addresses in the server's declaration.
+func (s *server) declaredAddresses() (list []netip.Addr) {
+	for _, a := range s.Addresses {
+		if address, err := netip.ParseAddr(a); err == nil {
+			list = append(list, address.Unmap())
+		}
+	}
+	return list
+}
+
+// addressesHere returns the addresses at which this machine reaches the server.
+func (s *server) addressesHere() (list []netip.Addr) {
+	names := s.Addresses
+	if len(names) == 0 {
+		names = []string{s.Name}
+	}
+	for _, name := range names {
+		list = append(list, s.lookups[name].addresses...)
+	}
+	return list
+}
+
+// namesToResolve returns the names by which this machine reaches the server.
+func (s *server) namesToResolve() []string {
+	if len(s.Addresses) == 0 {
+		return []string{s.Name}
+	}
+	return slices.DeleteFunc(slices.Clone(s.Addresses), isAddress)
+}
+
+// isLocal reports whether an address means the machine that uses it, although the server's
+// declaration has no such address.
+func (s *server) isLocal(a netip.Addr) bool {
+	return a.IsLoopback() && !slices.ContainsFunc(s.declaredAddresses(), netip.Addr.IsLoopback)
+}
+
+func isAddress(name string) bool {
+	_, err := netip.ParseAddr(name)
+	return err == nil
+}
+
+func joinAddresses(addresses []netip.Addr) string {
+	var words []string
+	for _, a := range addresses {
+		words = append(words, a.String())
+	}
+	return strings.Join(words, " and ")
 }

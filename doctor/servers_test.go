@@ -3,12 +3,13 @@ package doctor
 import (
 	"errors"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
-	"ltskeeper/farm"
+	"ltskeeper/internal/remedy"
 	"ltskeeper/keys/scan"
 )
 
@@ -16,21 +17,24 @@ import (
 func TestWaysOfNotAnswering(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		err            scan.AddressError
-		cause, command string
+		err     scan.AddressError
+		cause   string
+		command remedy.Remedy
 	}{
 		{scan.AddressError{Kind: scan.KindUnreachable, Err: syscall.ECONNREFUSED}, "refused",
-			"# on app01: systemctl status ssh"},
+			remedy.Elsewhere{Machine: "app01", Do: remedy.Program{"systemctl", "status", "ssh"}}},
 		{scan.AddressError{Kind: scan.KindUnreachable, Err: syscall.EHOSTUNREACH}, "unreachable",
-			"ip route get 192.0.2.1"},
+			remedy.Program{"ip", "route", "get", "192.0.2.1"}},
 		{scan.AddressError{Kind: scan.KindUnreachable, Err: errors.New("no answer within 3s")}, "silent",
-			"ping -c 3 192.0.2.1"},
+			remedy.Program{"ping", "-c", "3", "192.0.2.1"}},
 		{scan.AddressError{Kind: scan.KindTimeout, Err: errors.New("connected, but no SSH version within 3s")}, "hangs",
-			"# on app01: uptime"},
+			remedy.Elsewhere{Machine: "app01", Do: remedy.Program{"uptime"}}},
 	} {
 		c.err.Address, c.err.Port = "192.0.2.1", 22
-		f := closed(&server{Server: farm.Server{Name: "app01"}}, &c.err)
-		if f.Cause != c.cause || f.Commands[0] != c.command || !strings.HasSuffix(f.Fix, ":") ||
+		r := &results{}
+		addSilence("app01", &c.err, r)
+		f := r.findings[0]
+		if f.Cause != c.cause || !reflect.DeepEqual(f.Remedies[1], c.command) ||
 			!strings.Contains(f.Message, c.err.Err.Error()) {
 			t.Errorf("%+v", f)
 		}

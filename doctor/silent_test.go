@@ -23,7 +23,7 @@ func TestSilentChroot(t *testing.T) {
 	w.check(w.sshd["app01"].ChangeKeys())
 	done := make(chan *Report, 1)
 	go func() {
-		r, err := examine(w.Context(), filepath.Join(w.dir, "ltskeeper.toml"), nil, w.machine)
+		r, err := examineOn(w.Context(), w.machine, filepath.Join(w.dir, "ltskeeper.toml"), nil)
 		if err != nil {
 			t.Error(err)
 		}
@@ -51,7 +51,7 @@ func TestSilentState(t *testing.T) {
 	disktest.Silent(t, filepath.Join(w.dir, "state"))
 	done := make(chan error, 1)
 	go func() {
-		_, err := examine(w.Context(), filepath.Join(w.dir, "ltskeeper.toml"), nil, w.machine)
+		_, err := examineOn(w.Context(), w.machine, filepath.Join(w.dir, "ltskeeper.toml"), nil)
 		done <- err
 	}()
 	select {
@@ -102,7 +102,7 @@ func TestTreeSizeLeavesMountsAlone(t *testing.T) {
 	taken := []chroot.Mount{{Mount: mounts.Mount{Path: "usr"}, IsTaken: true}, {Mount: mounts.Mount{Path: "proc"}}}
 	disktest.Silent(t, filepath.Join(tree, "home"))
 	done := make(chan int64, 1)
-	go func() { done <- treeSize(t.Context(), link, taken) }()
+	go func() { done <- sumTree(t.Context(), link, taken) }()
 	select {
 	case sum := <-done:
 		if sum != 300 {

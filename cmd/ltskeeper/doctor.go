@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ltskeeper/doctor"
+	"ltskeeper/internal/remedy"
 
 	"github.com/urfave/cli/v2"
 )
@@ -31,24 +32,60 @@ func (t *tool) doctor(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	for i := range r.Findings {
-		for j, c := range r.Findings[i].Commands {
-			if own, found := strings.CutPrefix(c, "ltskeeper "); found {
-				r.Findings[i].Commands[j] = t.commandLine("") + " " + own
-			}
-		}
-	}
-	if err := t.print(doctorDocument{r}); err != nil {
+	if err := t.print(t.explainReport(r)); err != nil {
 		return err
 	}
-	if r.Problems() > 0 {
+	if r.CountProblems() > 0 {
 		return outcome(exitDecision)
 	}
 	return nil
 }
 
 // A doctorDocument is what is wrong with a farm.
-type doctorDocument struct{ *doctor.Report }
+type doctorDocument struct {
+	Findings []explainedFinding `json:"findings"`
+	*doctor.Report
+}
+
+// An explainedFinding is a finding, and what to do next in words.
+type explainedFinding struct {
+	doctor.Finding
+	Fix      string   `json:"fix"`                // a sentence
+	Commands []string `json:"commands,omitempty"` // to type for that, in this order
+}
+
+// explainReport turns the remedies of findings into words.
+func (t *tool) explainReport(r *doctor.Report) doctorDocument {
+	d := doctorDocument{Findings: []explainedFinding{}, Report: r}
+	for _, f := range r.Findings {
+		explained := explainedFinding{Finding: f}
+		var others []remedy.Remedy
+		for _, r := range f.Remedies {
+			if line, is := t.remedyLine(r); is {
+				explained.Commands = append(explained.Commands, line)
+			} else {
+				others = append(others, r)
+			}
+		}
+		end := "."
+		if len(explained.Commands) > 0 {
+			end = ":"
+		}
+		explained.Fix = capitalize(t.describeRemedies(others)) + end
+		d.Findings = append(d.Findings, explained)
+	}
+	return d
+}
+
+// capitalize has a clause begin with a capital letter, unless its first word is not just letters.
+func capitalize(clause string) string {
+	first, _, _ := strings.Cut(clause, " ")
+	if first == "" ||
+		strings.ContainsFunc(strings.TrimRight(first, ",;:"), func(r rune) bool { return r < 'a' || r > 'z' }) {
+		return clause
+	}
+	return strings.ToUpper(clause[:1]) + clause[1:]
+}
 
 func (d doctorDocument) text(p *page) {
 	d.section(p, "Problems", red, doctor.Problem)
@@ -59,7 +96,7 @@ func (d doctorDocument) text(p *page) {
 	if p.Len() > 0 {
 		p.printf("\n")
 	}
-	problems := d.Problems()
+	problems := d.CountProblems()
 	advice := len(d.Findings) - problems
 	checked := d.checked()
 	switch {
@@ -84,7 +121,7 @@ func (d doctorDocument) text(p *page) {
 // nothing says what to type where a declaration that is sound, and could be read, holds nothing.
 func (d doctorDocument) nothing(p *page) {
 	if !d.Machine || len(d.Unseen) > 0 ||
-		slices.ContainsFunc(d.Findings, func(f doctor.Finding) bool { return f.Kind == doctor.Declaration }) {
+		slices.ContainsFunc(d.Findings, func(f explainedFinding) bool { return f.Kind == doctor.Declaration }) {
 		return
 	}
 	if d.Chroots == 0 {
@@ -123,11 +160,11 @@ func (d doctorDocument) what() string {
 const alike = 3
 
 // same is what findings have in common that are told as one.
-func same(f doctor.Finding) string { return f.Check + " " + f.Cause }
+func same(f explainedFinding) string { return f.Check + " " + f.Cause }
 
 // section tells the findings of one severity, by subject.
 func (d doctorDocument) section(p *page, heading string, colour style, severity doctor.Severity) {
-	var findings []doctor.Finding
+	var findings []explainedFinding
 	of := map[string][]string{} // subjects of the same
 	for _, f := range d.Findings {
 		if f.Severity == severity {
@@ -141,7 +178,7 @@ func (d doctorDocument) section(p *page, heading string, colour style, severity 
 		return
 	}
 	p.heading(heading)
-	many := func(f doctor.Finding) bool {
+	many := func(f explainedFinding) bool {
 		return !p.verbose && f.Kind == doctor.Server && len(of[same(f)]) >= alike
 	}
 	told := map[string]bool{}
@@ -169,7 +206,7 @@ func (d doctorDocument) section(p *page, heading string, colour style, severity 
 }
 
 // finding tells one, below its subject.
-func (p *page) finding(f doctor.Finding, colour style, prefix string) {
+func (p *page) finding(f explainedFinding, colour style, prefix string) {
 	p.labelled(2, p.paint(colour, f.Check)+":", f.Check+":", prefix+f.Message)
 	p.labelled(4, p.paint(plain, "Why:"), "Why:", f.Why)
 	p.labelled(4, p.paint(plain, "Fix:"), "Fix:", f.Fix)

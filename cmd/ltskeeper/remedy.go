@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"ltskeeper/internal/remedy"
@@ -77,9 +79,10 @@ func isCondition(r remedy.Remedy) bool {
 
 // describeRemedy is one remedy in words: a clause in the imperative.
 func (t *tool) describeRemedy(r remedy.Remedy) string {
+	if line, is := t.remedyLine(r); is {
+		return "run " + line
+	}
 	switch r := r.(type) {
-	case remedy.Command:
-		return "run " + t.commandLine("", r...)
 	case remedy.Setting:
 		return describeSettings(r, r.Key)
 	case remedy.Option:
@@ -92,6 +95,40 @@ func (t *tool) describeRemedy(r remedy.Remedy) string {
 		return "if " + r.Condition + ", " + t.describeRemedy(r.Then)
 	}
 	panic(fmt.Sprintf("no words for %T", r))
+}
+
+// remedyLine is the line to type for a remedy that is one. What is for another machine is a
+// comment: who pastes all that is printed into this machine's shell must not lose this machine's
+// keys.
+func (t *tool) remedyLine(r remedy.Remedy) (line string, is bool) {
+	switch r := r.(type) {
+	case remedy.Command:
+		return t.commandLine("", r...), true
+	case remedy.Program:
+		return quoteWords(r...), true
+	case remedy.Shell:
+		return string(r), true
+	case remedy.CronJob:
+		program, err := os.Executable() // cron looks for programs in fewer places than a person does
+		if err != nil {
+			program = "ltskeeper"
+		}
+		config, err := filepath.Abs(t.config)
+		if err != nil {
+			config = t.config
+		}
+		return cronCommand(r, program, config), true
+	case remedy.Elsewhere:
+		line, is = t.remedyLine(r.Do)
+		return "# on " + r.Machine + ": " + line, is
+	}
+	return "", false
+}
+
+// cronCommand is the command that makes a job for cron.
+func cronCommand(job remedy.CronJob, program, config string) string {
+	line := job.Schedule + "  root  " + quoteWords(append([]string{program, "--config", config}, job.Do...)...)
+	return "echo " + quoteWords(line) + " >" + quoteWords(job.File)
 }
 
 // describeSteps is steps in words. Settings that are to be changed in the same way are one of them.
@@ -119,20 +156,28 @@ func (t *tool) describeSteps(steps remedy.Steps) string {
 }
 
 // manyTables are the sections of which the declaration may hold several.
-var manyTables = map[string]bool{"chroot": true, "client": true}
+var manyTables = map[string]bool{"chroot": true, "client": true, "alias": true}
 
 // describeSettings is in words how to change settings, which are in the same place and have these
 // names.
 func describeSettings(s remedy.Setting, names string) string {
-	in := "[" + s.Section + "]"
-	if manyTables[s.Section] {
-		in = "[" + in + "]"
-		if s.Name == "" {
-			in = "its " + in
-		}
+	var in string
+	switch {
+	case s.Section == "":
+	case !manyTables[s.Section]:
+		in = "[" + s.Section + "]"
+	case s.Name != "":
+		in = "[[" + s.Section + "]] " + s.Name
+	case s.Section == "alias": // there is none yet
+		in = "a new [[alias]]"
+	default:
+		in = "its [[" + s.Section + "]]"
 	}
-	if s.Name != "" {
-		in += " " + s.Name
+	switch {
+	case in == "":
+		in = s.File
+	case s.File != "":
+		in += " of " + s.File
 	}
 	switch {
 	case s.Value != "":

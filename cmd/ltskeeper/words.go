@@ -16,10 +16,19 @@ func isPlainWord(word string) bool { return strings.Trim(word, unquoted) == "" }
 
 // quoteWord quotes a word for a shell, if that is necessary.
 func quoteWord(word string) string {
-	if isPlainWord(word) {
+	if word != "" && isPlainWord(word) {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// quoteWords joins words to a line for a shell, which takes each as it is.
+func quoteWords(words ...string) string {
+	var quoted []string
+	for _, w := range words {
+		quoted = append(quoted, quoteWord(w))
+	}
+	return strings.Join(quoted, " ")
 }
 
 // makeVisible escapes, as Go does, whatever is not printable ASCII. A tab becomes a blank.

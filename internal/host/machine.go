@@ -23,7 +23,6 @@ import (
 type Machine struct {
 	Root    string // the folder of its files: "/"
 	Name    string // its host name
-	Program string // the path of the running program
 	DNSPort string // of the name servers; "" is DNS's own
 
 	Now         func() time.Time
@@ -40,12 +39,8 @@ type Machine struct {
 // This returns the machine that this program runs on.
 func This() *Machine {
 	name, _ := os.Hostname()
-	program, err := os.Executable()
-	if err != nil {
-		program = "ltskeeper"
-	}
 	m := &Machine{
-		Root: "/", Name: name, Program: program, Now: time.Now,
+		Root: "/", Name: name, Now: time.Now,
 		ResolveName: func(ctx context.Context, name string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
 		},

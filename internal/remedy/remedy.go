@@ -1,7 +1,7 @@
 // Package remedy holds what a person can do about an error or a finding, as data: a command, a
-// setting, an option. Packages that find something wrong attach remedies to it. Only faces, such as
-// cmd/ltskeeper, turn them into words: they know how the program was called, and a web page shows a
-// link or a button instead.
+// setting, an option, a command of another program. Packages that find something wrong attach
+// remedies to it. Only faces, such as cmd/ltskeeper, turn them into words: they know how the
+// program was called, and a web page shows a link or a button instead.
 package remedy
 
 import (
@@ -10,8 +10,8 @@ import (
 	"slices"
 )
 
-// A Remedy is one thing to do: a Command, a Setting, an Option or an Advice, or several of them as
-// Steps, or one of them If.
+// A Remedy is one thing to do: a Command, a Setting, an Option or an Advice, a Program, a Shell or
+// a CronJob, one of these Elsewhere, several of them as Steps, or one of them If.
 type Remedy interface{ isRemedy() }
 
 // A Command is a command of ltskeeper with its arguments, without the program's name: {"image",
@@ -20,7 +20,8 @@ type Command []string
 
 // A Setting is a change to a setting of the declaration.
 type Setting struct {
-	Section string // the table it is in: "image"
+	File    string // the file it is in; "" for the declaration's own
+	Section string // the table it is in: "image"; "" if it is in none
 	Name    string // the table's name, if there may be several, as of chroots; "" for the one in question
 	Key     string
 
@@ -38,6 +39,27 @@ type Option string
 // setting of ltskeeper.
 type Advice string
 
+// A Program is a command of another program with its arguments: {"chmod", "go-w",
+// "/etc/ltskeeper"}.
+type Program []string
+
+// A Shell is a line for a shell that is the same on every farm: nothing in it is from a file or a
+// server.
+type Shell string
+
+// A CronJob is a job for cron, in a file of its own.
+type CronJob struct {
+	File     string // "/etc/cron.d/ltskeeper"
+	Schedule string // crontab(5): "17 3 * * *"
+	Do       Command
+}
+
+// An Elsewhere is something to do on another machine.
+type Elsewhere struct {
+	Machine string // its name, or a description: "the machine of its CA"
+	Do      Remedy
+}
+
 // Steps are done one after another.
 type Steps []Remedy
 
@@ -48,12 +70,16 @@ type If struct {
 	Then      Remedy
 }
 
-func (Command) isRemedy() {}
-func (Setting) isRemedy() {}
-func (Option) isRemedy()  {}
-func (Advice) isRemedy()  {}
-func (Steps) isRemedy()   {}
-func (If) isRemedy()      {}
+func (Command) isRemedy()   {}
+func (Setting) isRemedy()   {}
+func (Option) isRemedy()    {}
+func (Advice) isRemedy()    {}
+func (Program) isRemedy()   {}
+func (Shell) isRemedy()     {}
+func (CronJob) isRemedy()   {}
+func (Elsewhere) isRemedy() {}
+func (Steps) isRemedy()     {}
+func (If) isRemedy()        {}
 
 // An Error is an error that a person can do something about. Its text is that of its cause alone.
 // The face that shows it to the person says the remedies, each of which will do.

@@ -24,15 +24,12 @@ var forTests = []string{
 // writers name the program in the comments of the files that they write.
 var writers = []string{"derive"}
 
-// unconverted are the packages whose errors and findings still say in their text what to do.
-var unconverted = []string{"doctor"}
-
 // No package below the faces speaks of ltskeeper's command line or of the declaration's tables, but
 // in a remedy.
 func TestOnlyFacesSpeakOfCommands(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
-	checked, found := 0, map[string]bool{}
+	checked := 0
 	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -56,13 +53,9 @@ func TestOnlyFacesSpeakOfCommands(t *testing.T) {
 			return err
 		}
 		checked++
-		dir := filepath.ToSlash(filepath.Dir(name))
 		for _, literal := range findCommandWords(file) {
-			found[dir] = true
-			if !slices.Contains(unconverted, dir) {
-				t.Errorf("%s:%d: %s: only faces turn remedies into words", name, files.Position(literal.Pos()).Line,
-					literal.Value)
-			}
+			t.Errorf("%s:%d: %s: only faces turn remedies into words", name, files.Position(literal.Pos()).Line,
+				literal.Value)
 		}
 		return nil
 	})
@@ -71,11 +64,6 @@ func TestOnlyFacesSpeakOfCommands(t *testing.T) {
 	}
 	if checked < 60 {
 		t.Errorf("only %d files were checked", checked)
-	}
-	for _, dir := range unconverted {
-		if !found[dir] {
-			t.Errorf("%s speaks of no command any more: take it off the list", dir)
-		}
 	}
 }
 

@@ -1,0 +1,276 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ltskeeper/chroot"
+	"ltskeeper/farm"
+	"ltskeeper/image"
+	"ltskeeper/internal/kernels"
+	"ltskeeper/internal/regular"
+	"ltskeeper/keeper"
+
+	"golang.org/x/sys/unix"
+)
+
+// A root is a chroot that is looked at.
+type root struct {
+	farm.Chroot
+	opened   *chroot.Root // nil if it is not a client root, or cannot be read
+	openErr  error
+	image    keeper.ImageStatus
+	files    []keeper.FileStatus
+	filesErr error  // why some of them are not there
+	apart    string // a file under TFTP that is not the current generation's, or ""
+	bytes    int64  // of its files, where no image tells how large the next will be
+	isStale  bool   // its next image would differ from the current one
+	treeErr  error  // why nobody knows
+}
+
+// enterChroot looks into a chroot.
+func (f *facts) enterChroot(ctx context.Context, r *root) {
+	if r.openErr = f.silent[r.Path]; r.openErr == nil {
+		r.opened, r.openErr = chroot.Open(r.Path)
+	}
+	var isOnRecord bool
+	if r.image, isOnRecord = f.imageStatus(r.Chroot); !isOnRecord {
+		r.image.Current = keeper.NoGeneration
+	}
+	if r.openErr != nil || len(f.mistakes) > 0 || f.statusErr != nil {
+		return
+	}
+	r.files, r.filesErr = f.keeper.ReadFileStatus(r.Chroot)
+	r.apart = f.findApart(r)
+	if r.image.Held != nil {
+		return // it is known to differ
+	}
+	if r.opened.IsSystem() {
+		r.isStale = r.isUpgraded() // a machine at work writes all the time
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, treePatience)
+	defer cancel()
+	if r.image.Current == keeper.NoGeneration {
+		mounted, _ := f.keeper.ListMounts(r.Chroot, r.opened) // update-image says what is wrong with them
+		r.bytes = sumTree(ctx, r.Path, mounted)
+		return
+	}
+	r.isStale, r.treeErr = f.record.isStale(ctx, r.Chroot)
+}
+
+// noteUnseen notes what could not be seen of a chroot.
+func (f *facts) noteUnseen(r *root) {
+	switch {
+	case errors.Is(r.openErr, fs.ErrPermission):
+		f.couldNotSee("chroot %s: %v", r.Name, r.openErr)
+	case len(f.mistakes) > 0:
+		f.couldNotSee("chroot %s: whether its files are as declared, for the declaration is not sound", r.Name)
+	}
+	for _, err := range []error{r.filesErr, r.treeErr} {
+		if err != nil {
+			f.couldNotSee("chroot %s: %v", r.Name, err)
+		}
+	}
+}
+
+// servedConf returns the path of the lts.conf that the clients of a chroot fetch.
+func (f *facts) servedConf(r *root) string {
+	return filepath.Join(f.farm.TFTP.Directory, r.Name, "lts.conf")
+}
+
+// findHidingConf returns the path of the lts.conf that hides the one in the image of a chroot, or
+// "".
+func (f *facts) findHidingConf(r *root) string {
+	if r.image.Current == keeper.NoGeneration {
+		return "" // the next run takes it over, or file-foreign says it
+	}
+	path := f.servedConf(r)
+	info, err := os.Lstat(path)
+	if err != nil {
+		return ""
+	}
+	target, _ := os.Readlink(path)
+	if info.Mode().IsRegular() || info.Mode()&fs.ModeSymlink != 0 && target != filepath.Join("current", "lts.conf") {
+		return path
+	}
+	return ""
+}
+
+// findApart returns the path of a file that clients fetch over TFTP and that is not what the
+// current generation has, or "".
+func (f *facts) findApart(r *root) (apart string) {
+	folder, err := filepath.EvalSymlinks(r.image.Path)
+	if err != nil || r.image.Current <= 0 {
+		return ""
+	}
+	for _, file := range []string{"kernel", "initrd"} {
+		served := filepath.Join(f.farm.TFTP.Directory, r.Name, "current", file)
+		if same, err := haveSameContent(filepath.Join(filepath.Dir(folder), file), served); err == nil && !same {
+			apart = served
+		}
+	}
+	return apart
+}
+
+func haveSameContent(a, b string) (bool, error) {
+	var sizes [2]int64
+	for i, path := range []string{a, b} {
+		info, err := regular.Stat(path)
+		if regular.IsOdd(err) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		sizes[i] = info.Size()
+	}
+	if sizes[0] != sizes[1] {
+		return false, nil
+	}
+	one, err := regular.Open(a)
+	if err != nil {
+		return false, err
+	}
+	defer one.Close()
+	other, err := regular.Open(b)
+	if err != nil {
+		return false, err
+	}
+	defer other.Close()
+	bufA, bufB := make([]byte, 1<<20), make([]byte, 1<<20)
+	for {
+		n, errA := io.ReadFull(one, bufA)
+		m, errB := io.ReadFull(other, bufB)
+		if !bytes.Equal(bufA[:n], bufB[:m]) {
+			return false, nil
+		}
+		if errA != nil || errB != nil {
+			return errA == errB, nil
+		}
+	}
+}
+
+// currentGeneration returns the generation that clients boot.
+func (r *root) currentGeneration() (g image.Generation, exists bool) {
+	i := slices.IndexFunc(r.image.Generations, func(g image.Generation) bool { return g.Current })
+	if i < 0 {
+		return g, false
+	}
+	return r.image.Generations[i], true
+}
+
+// isUpgraded reports whether dpkg has done something since the current generation was built.
+func (r *root) isUpgraded() bool {
+	_, status := r.stat("var/lib/dpkg/status")
+	current, exists := r.currentGeneration()
+	return status != nil && exists && status.ModTime().After(current.Time)
+}
+
+// stat describes what clients find under a name, nil if nothing.
+func (r *root) stat(name string) (place string, info fs.FileInfo) {
+	if r.opened == nil {
+		return "", nil
+	}
+	place, err := r.opened.Resolve(name)
+	if err != nil {
+		return "", nil
+	}
+	info, err = os.Lstat(filepath.Join(r.Path, place))
+	if err != nil {
+		return "", nil
+	}
+	return place, info
+}
+
+// listFolder returns the names in a folder of the chroot.
+func (r *root) listFolder(dir string) (names []string) {
+	place, info := r.stat(dir)
+	if info == nil || !info.IsDir() {
+		return nil
+	}
+	entries, _ := os.ReadDir(filepath.Join(r.Path, place))
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// listKernels returns the versions of which there is a kernel in /boot, the newest first.
+func (r *root) listKernels() (versions []string) {
+	for _, name := range r.listFolder("boot") {
+		if version, ok := strings.CutPrefix(name, "vmlinuz-"); ok && !strings.HasSuffix(version, ".old") {
+			versions = append(versions, version)
+		}
+	}
+	slices.SortFunc(versions, func(a, b string) int { return kernels.CompareVersions(b, a) })
+	return versions
+}
+
+// findInitrd describes the initrd of a kernel version, nil if there is none. It may be empty.
+func (r *root) findInitrd(version string) fs.FileInfo {
+	_, info := r.stat("boot/initrd.img-" + version)
+	if info == nil {
+		_, info = r.stat("boot/initramfs-" + version + ".img")
+	}
+	return info
+}
+
+// chooseKernel returns the kernel that the next image would have clients boot, nil if there is
+// none.
+func (r *root) chooseKernel() *kernels.Kernel {
+	if r.opened == nil {
+		return nil
+	}
+	kernel, err := kernels.Choose(r.opened.FS())
+	if err != nil {
+		return nil
+	}
+	return kernel
+}
+
+// sumTree sums up the files of a tree, in bytes, until ctx ends. A mount that is not taken into the
+// image is passed over: /proc has files without a size that means anything, and a dead server keeps
+// callers waiting.
+func sumTree(ctx context.Context, path string, mounted []chroot.Mount) (sum int64) {
+	root, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return 0
+	}
+	isTaken := func(at string) bool {
+		return slices.ContainsFunc(mounted, func(m chroot.Mount) bool {
+			return m.IsTaken && filepath.Join(root, m.Path) == at
+		})
+	}
+	filepath.WalkDir(root, func(at string, e fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return fs.SkipAll
+		case err != nil:
+		case e.IsDir() && at != root && isMountPoint(at) && !isTaken(at):
+			return fs.SkipDir
+		case e.Type().IsRegular():
+			if info, err := e.Info(); err == nil {
+				sum += info.Size()
+			}
+		}
+		return nil
+	})
+	return sum
+}
+
+// isMountPoint reports whether something is mounted at a folder, or autofs would mount it for
+// somebody who looks. It does not look itself.
+func isMountPoint(folder string) bool {
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, folder, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT|unix.AT_STATX_DONT_SYNC,
+		unix.STATX_TYPE, &st)
+	return err == nil && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
+}
