@@ -23,7 +23,7 @@ import (
 // machine's identity, as far as they are not left out of it.
 func (root *clientRoot) redactSecrets() ([]squashfs.OverlayFile, error) {
 	var overlay []squashfs.OverlayFile
-	for _, path := range secrets.Redacted() {
+	for _, path := range secrets.ListRedacted() {
 		path, err := root.Resolve(path)
 		if err != nil {
 			return nil, err
@@ -38,7 +38,7 @@ func (root *clientRoot) redactSecrets() ([]squashfs.OverlayFile, error) {
 		if err != nil {
 			return nil, err
 		}
-		if content, changed := secrets.Redact(path, content); changed {
+		if content, changed := secrets.RedactFile(path, content); changed {
 			overlay = append(overlay, squashfs.OverlayFile{Path: path, Content: content, ContentOnly: true})
 		}
 	}
@@ -61,7 +61,7 @@ func newSecretSearch(root *clientRoot, f *farm.Farm) (*secretSearch, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := strings.Join(append([]string{secrets.Rules}, f.Image.AllowSecrets...), "\n")
+	name := strings.Join(append([]string{secrets.Version}, f.Image.AllowSecrets...), "\n")
 	return &secretSearch{root: root, name: name, allowed: allowed, found: map[string]secrets.Finding{}}, nil
 }
 
@@ -85,7 +85,7 @@ func (f *searchedFile) Close() error {
 	s := f.search
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if finding, found := f.Finding(); found && !s.allowed.Match(f.path) {
+	if finding, found := f.Result(); found && !s.allowed.Match(f.path) {
 		s.found[f.path] = finding
 	} else {
 		delete(s.found, f.path) // of an attempt before, while the file was being written
@@ -109,7 +109,7 @@ func (s *secretSearch) Verdict() error {
 	}
 	var lines, paths []string
 	for path, finding := range s.found {
-		installed, err := packages.Installed(path, func() (io.ReadCloser, error) {
+		installed, err := packages.IsInstalled(path, func() (io.ReadCloser, error) {
 			return root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // what was a file may be a fifo by now
 		})
 		if err != nil {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// What a private key begins with.
+// Marks are what a private key begins with.
 const (
 	pemMark   = "-----BEGIN "          // RFC 7468, RFC 1421, RFC 9580 section 6.2
 	puttyMark = "PuTTY-User-Key-File-" // appendix C of PuTTY's manual
@@ -15,31 +15,29 @@ const (
 var marks = [...]string{pemMark, puttyMark}
 
 const (
-	// maxLine bounds a line of a key. Some write all of a key's base64 on one.
+	// maxLine bounds a line of a key. Some programs write all of a key's base64 on one.
 	maxLine = 64 << 10
-	// maxLabel bounds what a key calls itself.
+	// maxLabel bounds the label of a key.
 	maxLabel = 64
-	// maxEnd bounds a key's last line, with what stands before it.
+	// maxEnd bounds a key's last line, with what is before it.
 	maxEnd = 256
 	// minKey is the least number of bytes that a key's base64 holds: PuTTY's private half of a DSA
-	// key. What is less is a placeholder.
+	// key. Less is a placeholder.
 	minKey = 24
-	// opensshMagic begins what OpenSSH's format holds (PROTOCOL.key).
+	// opensshMagic begins the content of OpenSSH's format (PROTOCOL.key).
 	opensshMagic = "openssh-key-v1\x00"
-	// around is what may stand around the lines of a key in a script, a program's source, YAML or
+	// around is what may be around the lines of a key in a script, a program's source, YAML or
 	// JSON.
 	around = " \t#," + quotes
 	quotes = "\"'`"
 )
 
-// opensLine reports whether the mark at text[at:] is the first of its line, as
-// far as people write keys: it may be indented, quoted, commented out, or
-// assigned to something. It also may be the first of a file in a tar archive.
-// What stands elsewhere, above all behind a zero byte, is a program's constant:
-// libgnutls tests itself with private keys.
+// opensLine reports whether the mark at text[at:] begins its line, as people write keys: it may be
+// indented, quoted, commented out, or assigned to something. It may also begin a file in a tar
+// archive. Elsewhere, above all after a zero byte, it is a program's constant: libgnutls tests
+// itself with private keys.
 //
-// text begins at offset start of the file, and no less than reach before at
-// unless that is 0.
+// text begins at offset start of the file, and at least reach before at, unless start is 0.
 func opensLine(text []byte, at int, start int64) bool {
 	before := text[max(0, at-reach/2):at]
 	line := bytes.TrimRight(before, around)
@@ -64,7 +62,7 @@ func isTarHeader(block []byte) bool {
 	return len(block) == tarBlock && bytes.HasPrefix(block[257:], []byte("ustar"))
 }
 
-// A key is a private key as far as it was read, behind its mark.
+// A key is a private key, as much of it as was read after its mark.
 type key struct {
 	putty   bool
 	offset  int64
@@ -78,7 +76,7 @@ type key struct {
 	body    body
 }
 
-// What a key is by what was read of it.
+// A state is what a key is by what was read of it.
 type state int
 
 const (
@@ -125,7 +123,7 @@ func (k *key) endLine(line string) bool {
 		return len(line) > 2 && line[1] == ':'
 	case k.lines == 0:
 		k.label, k.footer = strings.TrimSuffix(line, "-----"), "-----END "+line
-		return isPrivate(k.label)
+		return isPrivateLabel(k.label)
 	case line == "":
 		return true
 	case k.putty && strings.Contains(line, ":"):
@@ -142,9 +140,8 @@ func (k *key) endLine(line string) bool {
 
 const pgpLabel = "PGP PRIVATE KEY BLOCK"
 
-// isPrivate reports whether a label is of what must stay secret. It is text that
-// can be shown to people (RFC 7468, section 3).
-func isPrivate(label string) bool {
+// isPrivateLabel reports whether a label is that of a secret. Labels are printable text (RFC 7468).
+func isPrivateLabel(label string) bool {
 	if len(label) > maxLabel || strings.ContainsFunc(label, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return false
 	}
@@ -152,8 +149,7 @@ func isPrivate(label string) bool {
 		strings.HasPrefix(label, "OpenVPN ") // static keys, in hexadecimal, and tls-crypt's
 }
 
-// ends reports whether the line, as far as it was read, ends a key. In a file's
-// last line that is all there is.
+// ends reports whether the part of the line that was read ends a key, as a file's last line may.
 func (k *key) ends() bool {
 	if len(k.line) > maxEnd {
 		return false
@@ -165,7 +161,7 @@ func (k *key) ends() bool {
 	return k.lines > 0 && line == k.footer
 }
 
-// judge says whether what has ended is a key.
+// judge returns whether what has ended is a key.
 func (k *key) judge() state {
 	switch {
 	case !k.body.whole() || k.body.size < minKey,
@@ -176,7 +172,7 @@ func (k *key) judge() state {
 	return complete
 }
 
-// name says what k is for a person.
+// name returns what k is called in messages.
 func (k *key) name() string {
 	if k.putty {
 		return "PuTTY private key"
@@ -187,8 +183,8 @@ func (k *key) name() string {
 
 // A body decodes base64 that comes in lines of any length.
 type body struct {
-	head   []byte // the first bytes of what it holds, up to minKey
-	size   int    // of what it holds
+	head   []byte // the first bytes that were decoded, up to minKey
+	size   int    // bytes that were decoded
 	rest   string // what is not decoded yet: up to three characters
 	padded bool   // so nothing may follow
 }
@@ -202,12 +198,12 @@ func (b *body) whole() bool { return b.rest == "" }
 func (b *body) add(line string) bool {
 	text := b.rest + line
 	whole := len(text) &^ 3
-	bytes, err := base64.StdEncoding.DecodeString(text[:whole])
+	decoded, err := base64.StdEncoding.DecodeString(text[:whole])
 	if err != nil || b.padded {
 		return false
 	}
-	b.size += len(bytes)
-	b.head = append(b.head, bytes[:min(len(bytes), minKey-len(b.head))]...)
+	b.size += len(decoded)
+	b.head = append(b.head, decoded[:min(len(decoded), minKey-len(b.head))]...)
 	b.rest = text[whole:]
 	b.padded = strings.HasSuffix(text[:whole], "=")
 	return true

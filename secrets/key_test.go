@@ -170,7 +170,7 @@ const placeholder = "-----BEGIN OPENSSH PRIVATE KEY-----\n...\n-----END OPENSSH 
 func find(text string) (Finding, bool) {
 	var s Scanner
 	s.Write([]byte(text))
-	return s.Finding()
+	return s.Result()
 }
 
 func TestPrivateKeys(t *testing.T) {
@@ -213,7 +213,7 @@ func TestPrivateKeysInArchives(t *testing.T) {
 			for seed := range uint64(20) {
 				var s Scanner
 				writeSplit(&s, archive.Bytes(), rand.New(rand.NewPCG(seed, 6)))
-				if got, ok := s.Finding(); !ok || got.What != key.what {
+				if got, ok := s.Result(); !ok || got.What != key.what {
 					t.Fatalf("%s in %v, seed %d: found %q", key.name, format, seed, got.What)
 				}
 			}
@@ -307,7 +307,7 @@ func TestPrograms(t *testing.T) {
 			}
 			s.Reset(program[1:])
 			s.Write(content)
-			if got, ok := s.Finding(); ok {
+			if got, ok := s.Result(); ok {
 				t.Errorf("%s: found %+v", program, got)
 			}
 		}

@@ -13,17 +13,17 @@ import (
 	"ltskeeper/internal/regular"
 )
 
-// Packages knows the files of a root's Debian packages as they were installed. Whoever has the
-// packages has these, so there is nothing secret in them.
+// Packages knows the files of a root's Debian packages as they were installed. They are not secret:
+// everybody has the packages.
 type Packages struct {
 	sums map[string][]sum // by path
 }
 
 type sum [md5.Size]byte
 
-// ReadPackages reads what dpkg wrote down of the packages in a root: the sums of their files, and
-// of their configuration files. A root without dpkg has no packages. The root is best an
-// [os.Root]'s file system, which no link leaves.
+// ReadPackages reads dpkg's records of the packages in a root: the sums of their files, and of
+// their configuration files. A root without dpkg has no packages. The root should be an [os.Root]'s
+// file system, which no link leaves.
 func ReadPackages(root fs.FS) (*Packages, error) {
 	p := &Packages{sums: make(map[string][]sum)}
 	lists, err := fs.Glob(root, "var/lib/dpkg/info/*.md5sums") // deb-md5sums(5)
@@ -31,15 +31,15 @@ func ReadPackages(root fs.FS) (*Packages, error) {
 		return nil, fmt.Errorf("read packages: %w", err)
 	}
 	for _, name := range lists {
-		if err := p.read(root, name, p.addSum); err != nil {
+		if err := p.readLines(root, name, p.addSum); err != nil {
 			return nil, err
 		}
 	}
-	return p, p.read(root, "var/lib/dpkg/status", p.addConffile) // deb-conffiles(5)
+	return p, p.readLines(root, "var/lib/dpkg/status", p.addConffile) // deb-conffiles(5)
 }
 
-// read gives the lines of a file to add. A file that is missing has none.
-func (p *Packages) read(root fs.FS, name string, add func(line string)) error {
+// readLines passes the lines of a file to add. A file that does not exist has none.
+func (p *Packages) readLines(root fs.FS, name string, add func(line string)) error {
 	content, err := regular.ReadFS(root, name, regular.MaxText)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read packages: %w", err)
@@ -65,7 +65,7 @@ func (p *Packages) addConffile(line string) {
 	}
 }
 
-// add takes a file, unless what should be its sum is none.
+// add takes a file, unless text is not a sum.
 func (p *Packages) add(path, text string) {
 	var s sum
 	if path == "" || len(text) != hex.EncodedLen(len(s)) {
@@ -76,10 +76,10 @@ func (p *Packages) add(path, text string) {
 	}
 }
 
-// Installed reports whether the file at path is as a package installed it. Only if a package has
-// such a file is it opened, and read. Where a root's /lib and the like are links into /usr, a path
-// is the one below usr, though packages may know it by the other.
-func (p *Packages) Installed(path string, open func() (io.ReadCloser, error)) (bool, error) {
+// IsInstalled reports whether the file at path is as a package installed it. It is opened and read
+// only if a package has such a file. If a root's /lib and the like are links into /usr, path is the
+// one below usr, although packages may have it by the other.
+func (p *Packages) IsInstalled(path string, open func() (io.ReadCloser, error)) (bool, error) {
 	known := p.sums[path]
 	if merged, isMerged := strings.CutPrefix(path, "usr/"); isMerged {
 		known = slices.Concat(known, p.sums[merged])

@@ -51,22 +51,22 @@ func TestInstalled(t *testing.T) {
 		"share/a b/key":     false,
 		"":                  false,
 	} {
-		if got, err := packages.Installed(path, opens(strings.NewReader(testKey))); got != want || err != nil {
+		if got, err := packages.IsInstalled(path, opens(strings.NewReader(testKey))); got != want || err != nil {
 			t.Errorf("%q: %v, %v", path, got, err)
 		}
 	}
-	if got, _ := packages.Installed("usr/dot", opens(strings.NewReader(testKey+"\n"))); got {
+	if got, _ := packages.IsInstalled("usr/dot", opens(strings.NewReader(testKey+"\n"))); got {
 		t.Error("another content is as installed")
 	}
 	broken := errors.New("broken")
-	if _, err := packages.Installed("usr/dot", opens(iotest.ErrReader(broken))); !errors.Is(err, broken) {
+	if _, err := packages.IsInstalled("usr/dot", opens(iotest.ErrReader(broken))); !errors.Is(err, broken) {
 		t.Errorf("reading broke, and the error is %v", err)
 	}
 	cannotOpen := func() (io.ReadCloser, error) { return nil, broken }
-	if _, err := packages.Installed("usr/dot", cannotOpen); !errors.Is(err, broken) {
+	if _, err := packages.IsInstalled("usr/dot", cannotOpen); !errors.Is(err, broken) {
 		t.Errorf("opening failed, and the error is %v", err)
 	}
-	if got, err := packages.Installed("usr/huge", cannotOpen); got || err != nil {
+	if got, err := packages.IsInstalled("usr/huge", cannotOpen); got || err != nil {
 		t.Errorf("what no package has is opened: %v, %v", got, err)
 	}
 }
@@ -81,7 +81,7 @@ func TestNoPackages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := packages.Installed("a", opens(strings.NewReader(""))); got || err != nil {
+	if got, err := packages.IsInstalled("a", opens(strings.NewReader(""))); got || err != nil {
 		t.Error(got, err)
 	}
 	_, err = ReadPackages(fstest.MapFS{"var/lib/dpkg/status": {Mode: fs.ModeDir}})

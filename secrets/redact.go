@@ -2,41 +2,37 @@ package secrets
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"strings"
 )
 
-// redactions are the files that every root has and that an image holds without what is secret in
-// them.
+// redactions are the files that every root has, and that an image holds without their secrets.
 var redactions = map[string]func([]byte) []byte{
-	"etc/shadow":               hideHash(1), // shadow(5)
-	"etc/shadow-":              hideHash(1),
-	"etc/gshadow":              hideHash(1), // gshadow(5)
-	"etc/gshadow-":             hideHash(1),
-	"etc/passwd":               hideHash(1), // passwd(5): x, but where pwunconv(8) was used
-	"etc/passwd-":              hideHash(1),
-	"etc/group":                hideHash(1), // group(5)
-	"etc/group-":               hideHash(1),
-	"etc/security/opasswd":     hideHash(3), // name:uid:count:hash,hash (pam_unix, pam_pwhistory)
-	"etc/security/opasswd.old": hideHash(3),
-	"etc/machine-id":           forget, // machine-id(5)
-	"var/lib/dbus/machine-id":  forget, // systemd would take /etc/machine-id from here
+	"etc/shadow":               hideHashes(1), // shadow(5)
+	"etc/shadow-":              hideHashes(1),
+	"etc/gshadow":              hideHashes(1), // gshadow(5)
+	"etc/gshadow-":             hideHashes(1),
+	"etc/passwd":               hideHashes(1), // passwd(5): x, but where pwunconv(8) was used
+	"etc/passwd-":              hideHashes(1),
+	"etc/group":                hideHashes(1), // group(5)
+	"etc/group-":               hideHashes(1),
+	"etc/security/opasswd":     hideHashes(3), // name:uid:count:hash,hash (pam_unix, pam_pwhistory)
+	"etc/security/opasswd.old": hideHashes(3),
+	"etc/machine-id":           forgetID, // machine-id(5)
+	"var/lib/dbus/machine-id":  forgetID, // systemd would take /etc/machine-id from here
 }
 
-// Redacted returns the paths of the files that [Redact] may change, sorted.
-func Redacted() []string {
-	var paths []string
-	for path := range redactions {
-		paths = append(paths, path)
-	}
-	slices.Sort(paths)
-	return paths
+// ListRedacted returns the paths of the files that [Redact] may change, sorted.
+func ListRedacted() []string {
+	return slices.Sorted(maps.Keys(redactions))
 }
 
-// Redact returns what an image is to hold of the file at path, and whether that is another content.
-// Password hashes become *, those of locked accounts !*; an account that is locked, or needs no
-// password, stays as it is. A machine's ID becomes nothing, so that each client makes its own.
-func Redact(path string, content []byte) ([]byte, bool) {
+// RedactFile returns what an image is to hold of the file at path, and whether that differs from
+// its content. Password hashes become *, those of locked accounts !*. An account that is locked, or
+// needs no password, stays as it is. A machine's ID becomes nothing, so that each client makes its
+// own.
+func RedactFile(path string, content []byte) ([]byte, bool) {
 	redact := redactions[path]
 	if redact == nil {
 		return content, false
@@ -45,37 +41,31 @@ func Redact(path string, content []byte) ([]byte, bool) {
 	return redacted, !bytes.Equal(redacted, content)
 }
 
-// forget empties a file that holds a machine's ID.
-func forget(content []byte) []byte {
+// forgetID empties a file that holds a machine's ID.
+func forgetID(content []byte) []byte {
 	if strings.TrimSpace(string(content)) == "uninitialized" { // means: this is a first boot
 		return content
 	}
 	return nil
 }
 
-// hideHash returns a function that replaces what a field of each line holds of password hashes.
-// Fields are counted from 0.
-func hideHash(field int) func([]byte) []byte {
+// hideHashes returns a function that replaces password hashes in one field of each line. Fields are
+// counted from 0.
+func hideHashes(field int) func([]byte) []byte {
 	return func(content []byte) []byte {
-		lines := strings.SplitAfter(string(content), "\n")
+		lines := strings.Split(string(content), "\n")
 		for i, line := range lines {
-			line, end := strings.CutSuffix(line, "\n")
-			fields := strings.Split(line, ":")
-			if len(fields) <= field {
-				continue
-			}
-			fields[field] = hidden(fields[field])
-			lines[i] = strings.Join(fields, ":")
-			if end {
-				lines[i] += "\n"
+			if fields := strings.Split(line, ":"); len(fields) > field {
+				fields[field] = maskHash(fields[field])
+				lines[i] = strings.Join(fields, ":")
 			}
 		}
-		return []byte(strings.Join(lines, ""))
+		return []byte(strings.Join(lines, "\n"))
 	}
 }
 
-// hidden returns what stands for a password's hash, or for what is none.
-func hidden(hash string) string {
+// maskHash returns what replaces a password's hash, or the same if it is not one.
+func maskHash(hash string) string {
 	if hash == "x" || strings.Trim(hash, "!*") == "" {
 		return hash
 	}

@@ -36,11 +36,11 @@ func TestRedact(t *testing.T) {
 		{"etc/shadow.conf", "a:" + hash + ":\n", "a:" + hash + ":\n"},
 		{"usr/etc/shadow", "a:" + hash + ":\n", "a:" + hash + ":\n"},
 	} {
-		got, changed := Redact(test.path, []byte(test.content))
+		got, changed := RedactFile(test.path, []byte(test.content))
 		if string(got) != test.want || changed != (test.content != test.want) {
 			t.Errorf("%s: %q became %q (changed: %v), not %q", test.path, test.content, got, changed, test.want)
 		}
-		if again, changed := Redact(test.path, got); changed {
+		if again, changed := RedactFile(test.path, got); changed {
 			t.Errorf("%s: %q became %q the second time", test.path, got, again)
 		}
 	}
@@ -48,15 +48,15 @@ func TestRedact(t *testing.T) {
 
 func TestRedacted(t *testing.T) {
 	t.Parallel()
-	paths := Redacted()
+	paths := ListRedacted()
 	if !slices.IsSorted(paths) || len(paths) != len(redactions) {
 		t.Error(paths)
 	}
 	for _, path := range paths {
-		if _, changed := Redact(path, []byte("a:b:c:d:e\n")); !changed {
+		if _, changed := RedactFile(path, []byte("a:b:c:d:e\n")); !changed {
 			t.Errorf("%s is not redacted", path)
 		}
-		if ruleFor(path) != nil {
+		if findRule(path) != nil {
 			t.Errorf("%s has a rule as well", path)
 		}
 	}

@@ -4,19 +4,20 @@ import (
 	"bytes"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
 
-// A rule says of a path that the file there is a secret, if its content is.
+// A rule says that the file at a path is a secret if its content is.
 type rule struct {
-	path   string // for path.Match; behind "**/", from any directory
+	path   string // for path.Match; after "**/", from any folder
 	what   string
 	secret func(content []byte) bool
 }
 
-// ruleFor returns the first rule for the file at name; nil if there is none.
-func ruleFor(name string) *rule {
+// findRule returns the first rule for the file at name; nil if there is none.
+func findRule(name string) *rule {
 	if name == "" || redactions[name] != nil {
 		return nil
 	}
@@ -32,7 +33,7 @@ func ruleFor(name string) *rule {
 func (r *rule) covers(name string, depth int) bool {
 	pattern, anywhere := strings.CutPrefix(r.path, "**/")
 	if last := pattern[len(pattern)-1]; last != '*' && last != name[len(name)-1] {
-		return false // as most are: there are as many names as files
+		return false // most names fail here, and there are as many names as files
 	}
 	extra := depth - strings.Count(pattern, "/")
 	if extra > 0 && !anywhere {
@@ -47,23 +48,23 @@ func (r *rule) covers(name string, depth int) bool {
 
 var rules = []rule{
 	// The machine's and its services' own keys, in whatever format.
-	{"etc/ssh/ssh_host_*_key", "SSH host key", filled},
-	{"etc/ssl/private/*", "private key", filled},
-	{"etc/letsencrypt/archive/*/privkey*.pem", "private key", filled},
-	{"etc/munge/munge.key", "MUNGE key", filled},
+	{"etc/ssh/ssh_host_*_key", "SSH host key", isFilled},
+	{"etc/ssl/private/*", "private key", isFilled},
+	{"etc/letsencrypt/archive/*/privkey*.pem", "private key", isFilled},
+	{"etc/munge/munge.key", "MUNGE key", isFilled},
 	{"etc/krb5.keytab", "Kerberos keytab", keytab},
 	{"**/*.keytab", "Kerberos keytab", keytab},
 	{"etc/wireguard/*", "WireGuard key",
-		anyOf(assigns("PrivateKey|PresharedKey"), matches(`\A[A-Za-z0-9+/]{43}=\s*\z`))},
-	{"etc/systemd/network/*.netdev", "WireGuard key", assigns("PrivateKey|PresharedKey")},
-	{"etc/ipsec.secrets", "IPsec secret", matches(`(?mi)^[^#\n]*:\s*(PSK|EAP|XAUTH|PIN|NTLM)\s+\S`)},
-	{"etc/credstore/*", "systemd credential", filled},
-	{"var/lib/systemd/credential.secret", "key of systemd's credentials", filled},
+		anyOf(assignKey("PrivateKey|PresharedKey"), matchRegexp(`\A[A-Za-z0-9+/]{43}=\s*\z`))},
+	{"etc/systemd/network/*.netdev", "WireGuard key", assignKey("PrivateKey|PresharedKey")},
+	{"etc/ipsec.secrets", "IPsec secret", matchRegexp(`(?mi)^[^#\n]*:\s*(PSK|EAP|XAUTH|PIN|NTLM)\s+\S`)},
+	{"etc/credstore/*", "systemd credential", isFilled},
+	{"var/lib/systemd/credential.secret", "key of systemd's credentials", isFilled},
 
 	// Networks.
 	{"etc/NetworkManager/system-connections/*", "NetworkManager connection with a secret", networkManager},
 	{"usr/lib/NetworkManager/system-connections/*", "NetworkManager connection with a secret", networkManager},
-	{"etc/netplan/*", "network password", assigns(`psk|password|client-key-password`)},
+	{"etc/netplan/*", "network password", assignKey(`psk|password|client-key-password`)},
 	{"etc/network/interfaces", "wireless password", interfaces},
 	{"etc/network/interfaces.d/*", "wireless password", interfaces},
 	{"etc/wpa_supplicant*.conf", "wireless password", wireless},
@@ -71,34 +72,34 @@ var rules = []rule{
 	{"etc/hostapd/*", "wireless password", wireless},
 	{"etc/hostapd.conf", "wireless password", wireless},
 	{"var/lib/iwd/*", "wireless password",
-		assigns(`Passphrase|PreSharedKey|SAE-PT-Group\d+|[\w-]*Password|[\w-]*Passphrase`)},
-	{"var/lib/connman/*.config", "wireless password", assigns(`Passphrase|PrivateKeyPassphrase`)},
-	{"var/lib/connman/*/settings", "wireless password", assigns(`Passphrase|PrivateKeyPassphrase`)},
-	{"etc/ppp/*-secrets", "PPP password", matches(`(?m)^\s*[^#\s]\S*\s+\S+\s+("[^"*]|[^"*\s])`)},
+		assignKey(`Passphrase|PreSharedKey|SAE-PT-Group\d+|[\w-]*Password|[\w-]*Passphrase`)},
+	{"var/lib/connman/*.config", "wireless password", assignKey(`Passphrase|PrivateKeyPassphrase`)},
+	{"var/lib/connman/*/settings", "wireless password", assignKey(`Passphrase|PrivateKeyPassphrase`)},
+	{"etc/ppp/*-secrets", "PPP password", matchRegexp(`(?m)^\s*[^#\s]\S*\s+\S+\s+("[^"*]|[^"*\s])`)},
 
 	// Directories, file servers, databases.
-	{"var/cache/debconf/passwords.dat*", "password given to debconf", matches(`(?m)^Value: \S`)},
-	{"etc/sssd/*.conf", "directory password", assigns("ldap_default_authtok")},
-	{"etc/sssd/conf.d/*", "directory password", assigns("ldap_default_authtok")},
-	{"var/lib/sss/secrets/*", "secret kept by SSSD", filled},
-	{"etc/ldap.secret", "directory password", filled},
-	{"etc/*-ldap.secret", "directory password", filled},
-	{"etc/*_ldap.secret", "directory password", filled},
+	{"var/cache/debconf/passwords.dat*", "password given to debconf", matchRegexp(`(?m)^Value: \S`)},
+	{"etc/sssd/*.conf", "directory password", assignKey("ldap_default_authtok")},
+	{"etc/sssd/conf.d/*", "directory password", assignKey("ldap_default_authtok")},
+	{"var/lib/sss/secrets/*", "secret kept by SSSD", isFilled},
+	{"etc/ldap.secret", "directory password", isFilled},
+	{"etc/*-ldap.secret", "directory password", isFilled},
+	{"etc/*_ldap.secret", "directory password", isFilled},
 	{"etc/nslcd.conf", "directory password", bindPassword},
 	{"etc/*ldap.conf", "directory password", bindPassword},
 	{"etc/ldap/*.conf", "directory password", bindPassword},
-	{"var/lib/samba/private/*.tdb", "Samba password", filled},
-	{"**/*smbcredentials*", "file server password", assigns("password")},
-	{"etc/samba/*cred*", "file server password", assigns("password")},
-	{"etc/cifs*", "file server password", assigns("password")},
-	{"etc/fstab", "file server password", matches(`(?m)^[^#\n]*[\s,](pass|password)=[^,\s]`)},
-	{"etc/davfs2/secrets", "file server password", matches(`(?m)^\s*[^#\s]\S*\s+\S+\s+\S`)},
+	{"var/lib/samba/private/*.tdb", "Samba password", isFilled},
+	{"**/*smbcredentials*", "file server password", assignKey("password")},
+	{"etc/samba/*cred*", "file server password", assignKey("password")},
+	{"etc/cifs*", "file server password", assignKey("password")},
+	{"etc/fstab", "file server password", matchRegexp(`(?m)^[^#\n]*[\s,](pass|password)=[^,\s]`)},
+	{"etc/davfs2/secrets", "file server password", matchRegexp(`(?m)^\s*[^#\s]\S*\s+\S+\s+\S`)},
 	{"etc/cups/printers.conf", "printer password", urlPassword},
-	{"etc/mysql/*.cnf", "database password", assigns("password")},
-	{"etc/mysql/*/*.cnf", "database password", assigns("password")},
-	{"**/.my.cnf", "database password", assigns("password")},
-	{"**/.mylogin.cnf", "database password", filled},
-	{"**/.pgpass", "database password", matches(`(?m)^[^#\n]([^:\n]|\\:)*(:([^:\n\\]|\\.)*){3}:[^\r\n]`)},
+	{"etc/mysql/*.cnf", "database password", assignKey("password")},
+	{"etc/mysql/*/*.cnf", "database password", assignKey("password")},
+	{"**/.my.cnf", "database password", assignKey("password")},
+	{"**/.mylogin.cnf", "database password", isFilled},
+	{"**/.pgpass", "database password", matchRegexp(`(?m)^[^#\n]([^:\n]|\\:)*(:([^:\n\\]|\\.)*){3}:[^\r\n]`)},
 
 	// Package archives, web servers, repositories of sources.
 	{"etc/apt/auth.conf", "package archive password", loginPassword},
@@ -110,28 +111,28 @@ var rules = []rule{
 	{"**/.authinfo", "login password", loginPassword},
 	{"**/.git-credentials", "Git password", urlPassword},
 	{"**/git/credentials", "Git password", urlPassword},
-	{"**/gh/hosts.yml", "GitHub token", assigns("oauth_token")},
-	{"**/.npmrc", "npm token", matches(`(?mi)^[^#;\n]*(_auth|_authToken|_password)\s*=\s*\S`)},
-	{"**/.pypirc", "PyPI password", assigns("password")},
-	{"**/.vnc/passwd", "VNC password", filled},
+	{"**/gh/hosts.yml", "GitHub token", assignKey("oauth_token")},
+	{"**/.npmrc", "npm token", matchRegexp(`(?mi)^[^#;\n]*(_auth|_authToken|_password)\s*=\s*\S`)},
+	{"**/.pypirc", "PyPI password", assignKey("password")},
+	{"**/.vnc/passwd", "VNC password", isFilled},
 
 	// Clouds and containers.
 	{"**/.aws/credentials", "AWS credentials", amazon},
 	{"**/.aws/config", "AWS credentials", amazon},
-	{"**/.aws/*/cache/*.json", "AWS token", members("accessToken|refreshToken|clientSecret|SecretAccessKey")},
-	{"**/.boto", "AWS credentials", anyOf(amazon, assigns("gs_secret_access_key|gs_oauth2_refresh_token"))},
-	{"**/.s3cfg", "S3 credentials", assigns("secret_key|access_token")},
+	{"**/.aws/*/cache/*.json", "AWS token", haveMember("accessToken|refreshToken|clientSecret|SecretAccessKey")},
+	{"**/.boto", "AWS credentials", anyOf(amazon, assignKey("gs_secret_access_key|gs_oauth2_refresh_token"))},
+	{"**/.s3cfg", "S3 credentials", assignKey("secret_key|access_token")},
 	{"**/gcloud/application_default_credentials.json", "Google Cloud credentials", google},
 	{"**/gcloud/legacy_credentials/*/adc.json", "Google Cloud credentials", google},
-	{"**/gcloud/credentials.db", "Google Cloud credentials", filled},
-	{"**/gcloud/access_tokens.db", "Google Cloud token", filled},
+	{"**/gcloud/credentials.db", "Google Cloud credentials", isFilled},
+	{"**/gcloud/access_tokens.db", "Google Cloud token", isFilled},
 	{"**/.azure/msal_token_cache.*", "Azure token", notEmptyJSON},
 	{"**/.azure/accessTokens.json", "Azure token", notEmptyJSON},
 	{"**/.azure/service_principal_entries.*", "Azure credentials", notEmptyJSON},
 	{"**/openstack/clouds.yaml", "OpenStack credentials", openstack},
 	{"**/openstack/secure.yaml", "OpenStack credentials", openstack},
 	{"**/rclone/rclone.conf", "rclone credentials",
-		assigns(`[\w-]*pass|pass2|password|token|secret_access_key|client_secret`)},
+		assignKey(`[\w-]*pass|pass2|password|token|secret_access_key|client_secret`)},
 	{"**/.docker/config.json", "container registry password", registry},
 	{"**/.dockercfg", "container registry password", registry},
 	{"**/containers/auth.json", "container registry password", registry},
@@ -139,64 +140,60 @@ var rules = []rule{
 	{"**/.kube/config", "Kubernetes credentials", kubernetes},
 	{"etc/kubernetes/*.conf", "Kubernetes credentials", kubernetes},
 	{"etc/rancher/*/*.yaml", "Kubernetes credentials", kubernetes},
-	{"**/.vault-token", "Vault token", filled},
-	{"**/.terraform.d/credentials.tfrc.json", "Terraform token", members("token")},
+	{"**/.vault-token", "Vault token", isFilled},
+	{"**/.terraform.d/credentials.tfrc.json", "Terraform token", haveMember("token")},
 
 	// Copies of what Redact takes care of in its place, and other lists of users.
-	{"etc/security/opasswd*", "password hash", matches(`(?m)^[^:\n]*:\d+:\d+:[^:\s]`)},
+	{"etc/security/opasswd*", "password hash", matchRegexp(`(?m)^[^:\n]*:\d+:\d+:[^:\s]`)},
 	{"**/*shadow*", "password hash", hashes},
 	{"**/*passwd*", "password hash", hashes},
 }
 
 var (
-	amazon         = assigns("aws_secret_access_key|aws_session_token")
-	bindPassword   = matches(`(?mi)^\s*(bindpw|rootpwmodpw|sasl_secret)\s+\S`)
-	google         = members("refresh_token|private_key|client_secret")
-	hashes         = matches(`(?m)^[\w.-]+:!*(\$\w+\$[^:\s]+|[./0-9A-Za-z]{13})(:|\r?$)`) // crypt(5)
-	interfaces     = matches(`(?mi)^\s*(wpa-(psk|password|passphrase|wep-key\d|private-key-passwd)|wireless-key\d?)\s+\S`)
-	keytab         = matches(`(?s)\A\x05[\x01\x02].`)
-	kubernetes     = anyOf(assigns(credential), members(credential))
-	loginPassword  = matches(`(?m)^([^#\n]*\s)?password\s+\S`)
-	networkManager = anyOf(assigns(`psk|pin|preshared-key|password-raw|[\w-]*password|wep-key\d`),
-		matches(`(?m)^private-key=(data:|[A-Za-z0-9+/]{43}=)|^\[vpn-secrets\]\s+[^\[\s]`))
-	notEmptyJSON = matches(`[^\s{}\[\]]`)
-	openstack    = assigns("password|application_credential_secret|token")
-	registry     = members("auth|password|identitytoken|registrytoken")
-	urlPassword  = matches(`(?m)^[^#\n]*://[^/\s:@]*:[^/\s@]+@`)
-	wireless     = assigns(`psk|wpa_psk|wpa_passphrase|sae_password|password|wep_key\d|private_key2?_passwd|pin|(auth|acct)_server_shared_secret`)
+	amazon         = assignKey("aws_secret_access_key|aws_session_token")
+	bindPassword   = matchRegexp(`(?mi)^\s*(bindpw|rootpwmodpw|sasl_secret)\s+\S`)
+	google         = haveMember("refresh_token|private_key|client_secret")
+	hashes         = matchRegexp(`(?m)^[\w.-]+:!*(\$\w+\$[^:\s]+|[./0-9A-Za-z]{13})(:|\r?$)`) // crypt(5)
+	interfaces     = matchRegexp(`(?mi)^\s*(wpa-(psk|password|passphrase|wep-key\d|private-key-passwd)|wireless-key\d?)\s+\S`)
+	keytab         = matchRegexp(`(?s)\A\x05[\x01\x02].`)
+	kubernetes     = anyOf(assignKey(credential), haveMember(credential))
+	loginPassword  = matchRegexp(`(?m)^([^#\n]*\s)?password\s+\S`)
+	networkManager = anyOf(assignKey(`psk|pin|preshared-key|password-raw|[\w-]*password|wep-key\d`),
+		matchRegexp(`(?m)^private-key=(data:|[A-Za-z0-9+/]{43}=)|^\[vpn-secrets\]\s+[^\[\s]`))
+	notEmptyJSON = matchRegexp(`[^\s{}\[\]]`)
+	openstack    = assignKey("password|application_credential_secret|token")
+	registry     = haveMember("auth|password|identitytoken|registrytoken")
+	urlPassword  = matchRegexp(`(?m)^[^#\n]*://[^/\s:@]*:[^/\s@]+@`)
+	wireless     = assignKey(`psk|wpa_psk|wpa_passphrase|sae_password|password|wep_key\d|private_key2?_passwd|pin|(auth|acct)_server_shared_secret`)
 )
 
-// credential matches the keys of what a kubeconfig holds in secrets.
+// credential matches the keys of the secrets in a kubeconfig.
 const credential = "token|id-token|access-token|refresh-token|password|client-secret|client-key-data"
 
-// filled reports whether there is anything but white space in content.
-func filled(content []byte) bool { return len(bytes.TrimSpace(content)) > 0 }
+// isFilled reports whether content has anything but white space.
+func isFilled(content []byte) bool { return len(bytes.TrimSpace(content)) > 0 }
 
-// matches returns a function that reports whether the expression matches.
-func matches(expression string) func([]byte) bool {
-	compiled := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
-	return func(content []byte) bool { return compiled().Match(content) }
+// matchRegexp returns a function that reports whether the expression matches.
+func matchRegexp(expression string) func([]byte) bool {
+	compile := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+	return func(content []byte) bool { return compile().Match(content) }
 }
 
-// assigns reports whether a line that is no comment gives a value to one of the keys, in any style
-// of INI or YAML.
-func assigns(keys string) func([]byte) bool {
-	return matches(`(?mi)^[ \t"'-]*(` + keys + `)["']?[ \t]*[=:][ \t]*["']?[^\s"'#;]`)
+// assignKey returns a function that reports whether a line that is not a comment gives a value to
+// one of the keys, in any style of INI or YAML.
+func assignKey(keys string) func([]byte) bool {
+	return matchRegexp(`(?mi)^[ \t"'-]*(` + keys + `)["']?[ \t]*[=:][ \t]*["']?[^\s"'#;]`)
 }
 
-// members reports whether one of the keys has a string that is not empty, in JSON.
-func members(keys string) func([]byte) bool {
-	return matches(`"(` + keys + `)"\s*:\s*"[^"]`)
+// haveMember returns a function that reports whether one of the keys has a string that is not
+// empty, in JSON.
+func haveMember(keys string) func([]byte) bool {
+	return matchRegexp(`"(` + keys + `)"\s*:\s*"[^"]`)
 }
 
-// anyOf reports whether one of the conditions holds.
+// anyOf returns a function that reports whether one of the conditions holds.
 func anyOf(conditions ...func([]byte) bool) func([]byte) bool {
 	return func(content []byte) bool {
-		for _, holds := range conditions {
-			if holds(content) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(conditions, func(holds func([]byte) bool) bool { return holds(content) })
 	}
 }

@@ -45,7 +45,8 @@ func TestRules(t *testing.T) {
 				"[vpn]\npassword-flags=1\n[vpn-secrets]\n\n[ipv4]\nmethod=auto\n")},
 		{"usr/lib/NetworkManager/system-connections/a.nmconnection", yes("psk=secret"), no("id=a")},
 		{"etc/netplan/01-wifi.yaml",
-			yes("network:\n  wifis:\n    wlan0:\n      access-points:\n        \"lab\":\n          password: \"secret\"\n"), no("network:\n  version: 2\n  renderer: NetworkManager\n", "  password: \"\"\n", "# password: x\n")},
+			yes("network:\n  wifis:\n    wlan0:\n      access-points:\n        \"lab\":\n          password: \"secret\"\n"),
+			no("network:\n  version: 2\n  renderer: NetworkManager\n", "  password: \"\"\n", "# password: x\n")},
 		{"etc/network/interfaces",
 			yes("iface wlan0 inet dhcp\n\twpa-ssid lab\n\twpa-psk secret\n",
 				"wireless-key1 s:abc\n"), no("iface eth0 inet dhcp\n# wpa-psk secret\n", "wpa-ssid a\n")},
@@ -159,7 +160,7 @@ func TestRules(t *testing.T) {
 		{"root/.vault-token", yes("hvs.x"), no()},
 		{"root/.terraform.d/credentials.tfrc.json", yes(`{"credentials": {"a": {"token": "b"}}}`), no("{}")},
 	} {
-		r := ruleFor(test.path)
+		r := findRule(test.path)
 		if r == nil {
 			t.Errorf("%s: no rule", test.path)
 			continue
@@ -174,7 +175,7 @@ func TestRules(t *testing.T) {
 			if want {
 				wanted.What = r.what
 			}
-			if got, ok := s.Finding(); ok != want || got != wanted {
+			if got, ok := s.Result(); ok != want || got != wanted {
 				t.Errorf("%s: %v, %+v in\n%q", test.path, ok, got, content)
 			}
 		}
@@ -217,7 +218,7 @@ func TestRuleFor(t *testing.T) {
 		"etc/shadow.1":                 "**/*shadow*",
 	} {
 		got := ""
-		if r := ruleFor(path); r != nil {
+		if r := findRule(path); r != nil {
 			got = r.path
 		}
 		if got != want {

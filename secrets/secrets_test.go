@@ -55,7 +55,7 @@ func TestAnywhere(t *testing.T) {
 		text = append(append(text, key.text...), noise(random, random.IntN(reach))...)
 		s.Reset("")
 		writeSplit(&s, text, random)
-		got, ok := s.Finding()
+		got, ok := s.Result()
 		if !ok || got.What != key.what {
 			t.Fatalf("seed %d: %s at %d: found %+v", seed, key.name, before, got)
 		}
@@ -80,8 +80,8 @@ func TestPieces(t *testing.T) {
 		whole.Write(text)
 		pieces.Reset("")
 		writeSplit(&pieces, text, random)
-		want, ok1 := whole.Finding()
-		got, ok2 := pieces.Finding()
+		want, ok1 := whole.Result()
+		got, ok2 := pieces.Result()
 		if got != want || ok1 != ok2 {
 			t.Fatalf("seed %d: %+v whole, %+v in pieces", seed, want, got)
 		}
@@ -158,8 +158,8 @@ func TestWriteZeros(t *testing.T) {
 					seed)
 			}
 		}
-		got, ok := runs.Finding()
-		want, wanted := written.Finding()
+		got, ok := runs.Result()
+		want, wanted := written.Result()
 		if got != want || ok != wanted {
 			t.Fatalf("seed %d, %q: %+v (%v) of runs, %+v (%v) written out", seed, path, got, ok, want, wanted)
 		}
@@ -183,7 +183,7 @@ func TestManyZeros(t *testing.T) {
 	s.Write(header)
 	io.WriteString(&s, key.text)
 	at := int64(hole + tarBlock + strings.Index(key.text, beginning(key)))
-	if got, ok := s.Finding(); !ok || got.What != key.what || got.Offset != at {
+	if got, ok := s.Result(); !ok || got.What != key.what || got.Offset != at {
 		t.Errorf("found %+v, want %s at %d", got, key.what, at)
 	}
 	if held := cap(s.held) + cap(s.recent); held > 4*reach {
@@ -201,7 +201,7 @@ func TestEachSplit(t *testing.T) {
 			s.Write(text[:i])
 			s.Write(nil)
 			s.Write(text[i:])
-			if got, _ := s.Finding(); got.What != key.what ||
+			if got, _ := s.Result(); got.What != key.what ||
 				got.Offset != int64(strings.Index(string(text), beginning(key))) {
 				t.Fatalf("%s, cut at %d: found %+v", key.name, i, got)
 			}
@@ -225,7 +225,7 @@ func TestReset(t *testing.T) {
 	io.WriteString(&s, "x\n-----BEGIN PRIV")
 	s.Reset("a")
 	io.WriteString(&s, "ATE KEY-----\nTUlJRXBBSUJBQUtDQVFFQTdWTUlJRXBBSUJBQUtDQVFF\n-----END PRIVATE KEY-----\n")
-	if got, ok := s.Finding(); ok {
+	if got, ok := s.Result(); ok {
 		t.Errorf("found %+v in what the last file left", got)
 	}
 }
@@ -266,11 +266,11 @@ func scanTree(t *testing.T, dir string) map[string]string {
 		if err != nil {
 			return err
 		}
-		content, _ = Redact(path, content)
+		content, _ = RedactFile(path, content)
 		s.Reset(path)
 		s.Write(content)
-		if finding, ok := s.Finding(); ok {
-			if installed, err := packages.Installed(path, opens(bytes.NewReader(content))); installed || err != nil {
+		if finding, ok := s.Result(); ok {
+			if installed, err := packages.IsInstalled(path, opens(bytes.NewReader(content))); installed || err != nil {
 				return err
 			}
 			found[path] = finding.What
@@ -342,8 +342,8 @@ func FuzzScanner(f *testing.F) {
 		for _, c := range content[cut:] {
 			pieces.Write([]byte{c})
 		}
-		want, ok1 := whole.Finding()
-		got, ok2 := pieces.Finding()
+		want, ok1 := whole.Result()
+		got, ok2 := pieces.Result()
 		if got != want || ok1 != ok2 {
 			t.Errorf("%+v whole, %+v in pieces", want, got)
 		}
@@ -351,7 +351,7 @@ func FuzzScanner(f *testing.F) {
 			t.Errorf("found %+v in %d bytes", want, len(content))
 		}
 		again := slices.Clone(content)
-		if redacted, changed := Redact(path, again); changed == bytes.Equal(redacted, content) ||
+		if redacted, changed := RedactFile(path, again); changed == bytes.Equal(redacted, content) ||
 			!bytes.Equal(again, content) {
 			t.Errorf("%q became %q, changed: %v", content, redacted, changed)
 		}
