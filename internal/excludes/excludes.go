@@ -81,17 +81,17 @@ func (p *Patterns) add(text string) error {
 	if len(components) == 0 {
 		return errors.New("names nothing")
 	}
-	globs := make([]*component, len(components))
+	parsed := make([]*component, len(components))
 	for i, c := range components {
 		if c == "." || c == ".." {
 			return fmt.Errorf("%q matches nothing, as no entry has that name", c)
 		}
 		var err error
-		if globs[i], err = parseGlob(c); err != nil {
+		if parsed[i], err = parseComponent(c); err != nil {
 			return err
 		}
 	}
-	node.add(globs)
+	node.add(parsed)
 	p.floats = p.floats || floats
 	return nil
 }

@@ -9,9 +9,8 @@ import (
 	"ltskeeper/internal/glob"
 )
 
-// A component is what is between two slashes of an exclude pattern. It matches names as glibc's
-// fnmatch does in the C locale with FNM_PATHNAME, FNM_PERIOD and FNM_EXTMATCH: bytes, not
-// characters.
+// A component is one component of an exclude pattern, compiled. It matches names as glibc's fnmatch
+// does in the C locale with FNM_PATHNAME, FNM_PERIOD and FNM_EXTMATCH: bytes, not characters.
 //
 //   - any bytes, also none
 //     ?            one byte
@@ -41,7 +40,7 @@ type globSeq []globNode
 type globNode struct {
 	op   globOp
 	char byte      // of a globChar
-	set  *byteSet  // of a globSet
+	set  *glob.Set // of a globSet
 	alts []globSeq // of a group
 	id   int       // of a group, counted from 0 within the component
 }
@@ -215,12 +214,10 @@ func (s positions) all(yield func(int) bool) {
 	}
 }
 
-type byteSet [256]bool
-
-// parseGlob compiles one component of a pattern. Brackets and groups that are never closed, which
-// fnmatch takes for ordinary characters, are errors: an exclude that means something else than it
-// looks like lets a secret into an image.
-func parseGlob(text string) (*component, error) {
+// parseComponent compiles one component of a pattern. Brackets and groups that are never closed,
+// which fnmatch takes for ordinary characters, are errors: an exclude that means something else
+// than it looks like lets a secret into an image.
+func parseComponent(text string) (*component, error) {
 	p := globParser{rest: text}
 	root, err := p.parseSeq(0)
 	if err != nil {
@@ -277,7 +274,8 @@ func (p *globParser) parseNode(depth int) (globNode, error) {
 	case '*':
 		return globNode{op: globStar}, nil
 	case '[':
-		set, err := p.parseSet()
+		set, rest, err := glob.ParseSet(p.rest, glob.Strict)
+		p.rest = rest
 		return globNode{op: globSet, set: set}, err
 	case '\\':
 		if p.rest == "" {
@@ -305,75 +303,4 @@ func (p *globParser) parseGroup(c byte, op globOp, depth int) (globNode, error) 
 		}
 	}
 	return n, nil
-}
-
-// parseSet reads a bracket expression, behind its [.
-func (p *globParser) parseSet() (*byteSet, error) {
-	unclosed := errors.New(`[ is never closed (\[ is the character itself)`)
-	set := new(byteSet)
-	not := p.rest != "" && (p.rest[0] == '!' || p.rest[0] == '^')
-	if not {
-		p.next()
-	}
-	for first := true; ; first = false {
-		if p.rest == "" {
-			return nil, unclosed
-		}
-		if p.rest[0] == ']' && !first {
-			p.next()
-			break
-		}
-		if name, ok := strings.CutPrefix(p.rest, "[:"); ok {
-			name, rest, _ := strings.Cut(name, ":]")
-			class, ok := glob.Classes[name]
-			if !ok {
-				return nil, fmt.Errorf("[:%s:] is no character class", name)
-			}
-			for c := range 128 {
-				set[c] = set[c] || class(byte(c))
-			}
-			p.rest = rest
-			continue
-		}
-		low, ok := p.parseSetByte()
-		if !ok {
-			return nil, unclosed
-		}
-		high := low
-		if len(p.rest) > 1 && p.rest[0] == '-' && p.rest[1] != ']' {
-			p.next()
-			if high, ok = p.parseSetByte(); !ok {
-				return nil, unclosed
-			}
-			if high < low {
-				return nil, fmt.Errorf("the range %c-%c in [] is empty", low, high)
-			}
-		}
-		for c := int(low); c <= int(high); c++ {
-			set[c] = true
-		}
-	}
-	if not {
-		for i := range set {
-			set[i] = !set[i]
-		}
-	}
-	return set, nil
-}
-
-// parseSetByte reads one byte of a bracket expression: x, \x, [.x.] or [=x=].
-func (p *globParser) parseSetByte() (c byte, ok bool) {
-	for _, mark := range []string{".", "="} {
-		if len(p.rest) >= 5 && p.rest[:2] == "["+mark && p.rest[3:5] == mark+"]" {
-			c, p.rest = p.rest[2], p.rest[5:]
-			return c, true
-		}
-	}
-	if c = p.next(); c == '\\' {
-		if p.rest == "" {
-			return 0, false
-		}
-		c = p.next()
-	}
-	return c, true
 }

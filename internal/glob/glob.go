@@ -31,12 +31,12 @@ func Match(pattern, s string, matchOne func(pattern string, p int, c byte) (next
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// Classes are POSIX's character classes in the C locale, for ASCII.
-var Classes = map[string]func(c byte) bool{
+// classes are POSIX's character classes in the C locale, for ASCII.
+var classes = map[string]func(c byte) bool{
 	"alpha":  isAlpha,
 	"digit":  isDigit,
 	"alnum":  func(c byte) bool { return isAlpha(c) || isDigit(c) },
-	"upper":  func(c byte) bool { return 'A' <= c && c <= 'Z' },
+	"upper":  isUpper,
 	"lower":  func(c byte) bool { return 'a' <= c && c <= 'z' },
 	"space":  func(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' },
 	"blank":  func(c byte) bool { return c == ' ' || c == '\t' },
@@ -47,6 +47,7 @@ var Classes = map[string]func(c byte) bool{
 	"xdigit": func(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' },
 }
 
+func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
 func isAlpha(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 func isGraph(c byte) bool { return ' ' < c && c < 0x7f }

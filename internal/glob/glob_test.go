@@ -37,13 +37,13 @@ func TestClasses(t *testing.T) {
 		"space": " \t\n\v\f\r", "blank": " \t", "xdigit": digit + "abcdefABCDEF",
 	} {
 		for c := range 256 {
-			if got := Classes[class](byte(c)); got != strings.Contains(members, string(rune(c))) || got && c > 127 {
+			if got := classes[class](byte(c)); got != strings.Contains(members, string(rune(c))) || got && c > 127 {
 				t.Errorf("%s: %q: %v", class, rune(c), got)
 			}
 		}
 	}
 	for c := range 256 {
-		if got := Classes["cntrl"](byte(c)); got != (c < ' ' || c == 0x7f) {
+		if got := classes["cntrl"](byte(c)); got != (c < ' ' || c == 0x7f) {
 			t.Errorf("cntrl: %q: %v", rune(c), got)
 		}
 	}
