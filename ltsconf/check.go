@@ -3,11 +3,11 @@ package ltsconf
 import (
 	"bytes"
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 )
 
-// Severity says what becomes of a Problem.
+// Severity says what a Problem does to clients.
 type Severity int
 
 const (
@@ -22,7 +22,7 @@ func (s Severity) String() string {
 	return "warning"
 }
 
-// A Problem is what Check found at a place.
+// A Problem is something that Check found at a place.
 type Problem struct {
 	File         string
 	Line, Column int // from 1; columns are bytes
@@ -35,95 +35,75 @@ func (p Problem) String() string {
 }
 
 // Check returns every problem of a file and of those that it includes, in the order in which
-// getltscfg reads them. A file with a Problem of severity Error is not one to give to clients.
-// readFile opens included files by the path that stands in the file, which is one on the client; if
-// it is nil, they are left unread.
+// getltscfg reads them. A file with a Problem of severity Error must not be given to clients.
+// readFile opens included files by the path in the file, which is one on the client. If it is nil,
+// they are not read.
 func Check(name string, src []byte, readFile func(path string) ([]byte, error)) []Problem {
 	var includes *includer
 	if readFile != nil {
 		includes = newIncluder(name, readFile)
 	}
-	f, faults := parse(name, bytes.Clone(src), includes)
-	c := checker{file: f, faulty: map[int]bool{}, first: map[string]*section{}}
+	f, faults := parseText(name, bytes.Clone(src), includes)
+	c := checker{file: f, found: faults, faulty: map[int]bool{}, first: map[string]*section{}}
 	for _, fault := range faults {
 		c.faulty[fault.offset] = true
 	}
-	c.report(Error, faults)
 	if includes != nil {
-		c.report(Error, includes.missing)
-		c.report(Error, includes.dropped)
-		c.report(Warning, includes.repeated)
+		c.found = slices.Concat(faults, includes.missing, includes.others)
 	}
-	c.strays()
-	c.carriageReturns()
+	c.findStrays()
+	c.findCarriageReturns()
 	for i := range f.sections {
-		c.section(&f.sections[i])
+		c.findInSection(&f.sections[i])
 	}
-	c.likes()
-	c.globs()
-	return c.problems()
+	c.findInLikes()
+	c.findCoveredGlobs()
+	return c.listProblems()
 }
 
 type checker struct {
-	file     *File
-	faulty   map[int]bool        // by offset: what the parser reported
-	first    map[string]*section // the section that counts, by its name in upper case
-	found    []fault
-	severity []Severity
+	file   *File
+	found  []fault
+	faulty map[int]bool        // by offset: what the parser reported
+	first  map[string]*section // the section that counts, by its name in upper case
 }
 
 func (c *checker) add(severity Severity, offset int, format string, args ...any) {
-	c.report(severity, []fault{{offset: offset, msg: fmt.Sprintf(format, args...)}})
+	c.found = append(c.found, fault{severity: severity, offset: offset, msg: fmt.Sprintf(format, args...)})
 }
 
-func (c *checker) report(severity Severity, faults []fault) {
-	for _, fault := range faults {
-		c.found = append(c.found, fault)
-		c.severity = append(c.severity, severity)
-	}
-}
-
-func (c *checker) problems() []Problem {
-	order := make([]int, len(c.found))
-	for i := range order {
-		order[i] = i
-	}
-	sort.SliceStable(order, func(i, j int) bool { return c.found[order[i]].offset < c.found[order[j]].offset })
-	problems := make([]Problem, len(order))
-	for i, n := range order {
-		file, line, column := c.file.position(c.found[n].offset)
-		problems[i] = Problem{file, line, column, c.severity[n], c.found[n].msg}
+func (c *checker) listProblems() []Problem {
+	sortFaults(c.found)
+	problems := make([]Problem, len(c.found))
+	for i, fault := range c.found {
+		file, line, column := c.file.position(fault.offset)
+		problems[i] = Problem{file, line, column, fault.severity, fault.msg}
 	}
 	return problems
 }
 
-func (c *checker) strays() {
+func (c *checker) findStrays() {
 	for _, t := range c.file.strays {
 		if t.text == "#" {
-			c.add(Error, t.start,
-				"a comment without a line end, which makes one of all that clients evaluate; put a newline at the end of the file")
+			c.add(Error, t.start, "a comment without a line end, which makes one of all that clients evaluate; "+
+				"put a newline at the end of the file")
 			continue
 		}
-		c.add(Error, t.start,
-			"a stray %s, which gets into what clients evaluate, and breaks all of it; write KEY = \"value\"", t.text)
+		c.add(Error, t.start, "a stray %s, which gets into what clients evaluate, and breaks all of it; "+
+			"write KEY = \"value\"", t.text)
 	}
 }
 
-func (c *checker) carriageReturns() {
+func (c *checker) findCarriageReturns() {
 	i := bytes.IndexByte(c.file.text, '\r')
-	if i < 0 {
+	if i < 0 || slices.ContainsFunc(c.found, func(f fault) bool { return f.notUnix }) {
 		return
 	}
-	for _, fault := range c.found {
-		if fault.notUnix {
-			return
-		}
-	}
-	c.add(Warning, i,
-		"a carriage return, at which getltscfg stops if it stands on an empty line, or behind ] or a closing quote; save the file with Unix line ends")
+	c.add(Warning, i, "a carriage return, at which getltscfg stops if it stands on an empty line, "+
+		"or behind ] or a closing quote; save the file with Unix line ends")
 }
 
-func (c *checker) section(s *section) {
+func (c *checker) findInSection(s *section) {
 	name := upperName(s.name.text)
 	if first := c.first[name]; first != nil {
 		file, line, _ := c.file.position(first.start)
@@ -134,13 +114,13 @@ func (c *checker) section(s *section) {
 	}
 	_, _, column := c.file.position(s.start)
 	if before := c.file.text[s.start-column+1 : s.start]; !isBlank(before) {
-		c.add(Error, s.start,
-			"section [%s] begins in the middle of a line; a value that holds a [ goes in double quotes, a section on a line of its own", s.name.text)
+		c.add(Error, s.start, "section [%s] begins in the middle of a line; "+
+			"a value that holds a [ goes in double quotes, a section on a line of its own", s.name.text)
 	}
 	seen := map[string]int{}
 	for _, set := range s.settings {
 		key := upperName(set.key.text)
-		c.key(set)
+		c.findInKey(set)
 		if key == "LIKE" {
 			continue
 		}
@@ -148,14 +128,14 @@ func (c *checker) section(s *section) {
 			c.add(Warning, set.key.start, "%s again in [%s], which overrides line %d", set.key.text, s.name.text, line)
 		}
 		_, seen[key], _ = c.file.position(set.key.start)
-		c.value(set)
+		c.findInValue(set)
 	}
 }
 
-func (c *checker) key(s setting) {
+func (c *checker) findInKey(s assignment) {
 	if err := CheckKey(s.key.text); err != nil && s.key.text != "include" {
-		c.add(Error, s.key.start,
-			"%q is no name of a shell variable, which breaks all that clients evaluate; a key has only letters, digits and _, and no digit first", s.key.text)
+		c.add(Error, s.key.start, "%q is no name of a shell variable, which breaks all that clients evaluate; "+
+			"a key has only letters, digits and _, and no digit first", s.key.text)
 	}
 	between := c.file.text[s.key.end:s.value.start]
 	if bytes.IndexByte(between, '\n') >= 0 && !c.faulty[s.key.start] {
@@ -165,52 +145,41 @@ func (c *checker) key(s setting) {
 	}
 }
 
-func (c *checker) value(s setting) {
+func (c *checker) findInValue(s assignment) {
 	key, value := upperName(s.key.text), s.value.text
 	add := func(severity Severity, format string) { c.add(severity, s.value.start, format, key) }
 	switch {
 	case strings.Contains(value, `"`):
-		add(Error,
-			"the value of %s runs to the last double quote on the line, with all between, and what follows the first is code to the shell of a client; let there be two")
-	case expands(value):
-		add(Error,
-			"the value of %s holds a backquote, a dollar sign or a backslash that is code to the shell of a client; remove it")
+		add(Error, "the value of %s runs to the last double quote on the line, with all between, "+
+			"and what follows the first is code to the shell of a client; let there be two")
+	case isExpanded(value):
+		add(Error, "the value of %s holds a backquote, a dollar sign or a backslash "+
+			"that is code to the shell of a client; remove it")
 	case strings.ContainsAny(value, "$\\"):
-		add(Warning,
-			"the value of %s holds a dollar sign or a backslash, which the shell of a client leaves alone only where it stands now")
+		add(Warning, "the value of %s holds a dollar sign or a backslash, "+
+			"which the shell of a client leaves alone only where it stands now")
 	}
 	if i := strings.IndexFunc(value, isControl); i >= 0 {
 		add(Warning, "the value of %s holds a control character; a tab becomes a space on clients")
 	}
 	words := strings.Split(value, " ")
-	switch empty := emptyWord(words); {
-	case empty && key == "LDM_SERVER":
-		add(Warning,
-			"%s holds a space too many, which makes a server without a name; separate the names by single spaces")
-	case empty && strings.Contains(value, "  "):
+	switch hasEmpty := len(words) > 1 && slices.Contains(words, ""); {
+	case hasEmpty && key == "LDM_SERVER":
+		add(Warning, "%s holds a space too many, which makes a server without a name; "+
+			"separate the names by single spaces")
+	case hasEmpty && strings.Contains(value, "  "):
 		add(Warning, "the value of %s holds spaces in a row, of which the shell of a client leaves one")
 	}
-	for i := 1; i < len(words)-1; i++ {
-		if strings.ContainsAny(words[i], "*?[") {
-			add(Warning,
-				"the value of %s holds a pattern between spaces, which the shell of a client replaces by names of files that match")
-			break
-		}
+	isPattern := func(word string) bool { return strings.ContainsAny(word, "*?[") }
+	if len(words) > 2 && slices.ContainsFunc(words[1:len(words)-1], isPattern) {
+		add(Warning, "the value of %s holds a pattern between spaces, "+
+			"which the shell of a client replaces by names of files that match")
 	}
 }
 
-func emptyWord(words []string) bool {
-	for _, w := range words {
-		if w == "" {
-			return len(words) > 1
-		}
-	}
-	return false
-}
-
-// expands reports whether a shell expands something in a value between double quotes, or the value
-// eats the closing one.
-func expands(value string) bool {
+// isExpanded reports whether a shell expands something in a value between double quotes, or the
+// value eats the closing one.
+func isExpanded(value string) bool {
 	for i := 0; i < len(value); i++ {
 		next := byte('"')
 		if i+1 < len(value) {
@@ -224,8 +193,7 @@ func expands(value string) bool {
 				return true
 			}
 		case '$':
-			if strings.IndexByte("_({@*#?!$-", next) >= 0 || '0' <= next && next <= '9' || 'a' <= lower(next) &&
-				lower(next) <= 'z' {
+			if strings.IndexByte("_({@*#?!$-", next) >= 0 || '0' <= next && next <= '9' || isLetter(next) {
 				return true
 			}
 		}
@@ -233,7 +201,7 @@ func expands(value string) bool {
 	return false
 }
 
-func (c *checker) likes() {
+func (c *checker) findInLikes() {
 	liked := map[*section]bool{}
 	for _, s := range c.first {
 		for _, like := range s.likes() {
@@ -264,7 +232,7 @@ func (c *checker) likes() {
 			continue
 		}
 		visit(s)
-		if sameName(s.name.text, "default") && !liked[s] {
+		if isSameName(s.name.text, "default") && !liked[s] {
 			for _, like := range s.likes() {
 				c.add(Warning, like.start, "getltscfg does not follow LIKE in [default]")
 			}
@@ -272,8 +240,8 @@ func (c *checker) likes() {
 	}
 }
 
-// globs finds patterns whose every match an earlier pattern takes.
-func (c *checker) globs() {
+// findCoveredGlobs finds patterns whose every match an earlier pattern takes.
+func (c *checker) findCoveredGlobs() {
 	var earlier []*section
 	for i := range c.file.sections {
 		s := &c.file.sections[i]
@@ -281,7 +249,7 @@ func (c *checker) globs() {
 			continue
 		}
 		for _, e := range earlier {
-			if covers(e.name.text, s.name.text) {
+			if coversPattern(e.name.text, s.name.text) {
 				file, line, _ := c.file.position(e.start)
 				c.add(Warning, s.start, "[%s] never counts, since [%s] at %s:%d matches first; put it above that",
 					s.name.text, e.name.text, file, line)

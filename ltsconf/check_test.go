@@ -23,7 +23,8 @@ func TestCheck(t *testing.T) {
 	}
 	for _, test := range []struct{ src, want string }{
 		{"", ""},
-		{"# fine\n[default]\nLDM_SERVER = \"a b\" # two\n[pc1]\nLIKE = lab\n[lab]\nX = it\n[pc*]\nX = \"it's\"\n[*]\nX = y\n", ""},
+		{"# fine\n[default]\nLDM_SERVER = \"a b\" # two\n[pc1]\nLIKE = lab\n[lab]\nX = it\n[pc*]\nX = \"it's\"\n" +
+			"[*]\nX = y\n", ""},
 
 		{"[x]\nA =\nB = 1\n[y]\n", "2:1: error: A has no value\n4:1: error: section [y] has no setting"},
 		{"[x]\nA = 'a'\n", "2:5: error: a stray '\n2:7: error: a stray '"},

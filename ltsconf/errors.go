@@ -1,8 +1,9 @@
 package ltsconf
 
 import (
+	"cmp"
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 )
 
@@ -29,7 +30,7 @@ func (e SyntaxErrors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap lets errors.As find the first one.
+// Unwrap returns all of them.
 func (e SyntaxErrors) Unwrap() []error {
 	errs := make([]error, len(e))
 	for i, err := range e {
@@ -38,15 +39,20 @@ func (e SyntaxErrors) Unwrap() []error {
 	return errs
 }
 
-// A fault is what is wrong at an offset of the text.
+// A fault is something wrong at an offset of the text.
 type fault struct {
-	offset  int
-	msg     string
-	notUnix bool // white space that getltscfg takes for a word, as files with DOS line ends hold
+	severity Severity
+	offset   int
+	msg      string
+	notUnix  bool // white space that getltscfg takes for a word, as in files with DOS line ends
 }
 
-func (f *File) syntaxErrors(faults []fault) SyntaxErrors {
-	sort.SliceStable(faults, func(i, j int) bool { return faults[i].offset < faults[j].offset })
+func sortFaults(faults []fault) {
+	slices.SortStableFunc(faults, func(a, b fault) int { return cmp.Compare(a.offset, b.offset) })
+}
+
+func (f *File) explainFaults(faults []fault) SyntaxErrors {
+	sortFaults(faults)
 	errs := make(SyntaxErrors, len(faults))
 	for i, fault := range faults {
 		file, line, column := f.position(fault.offset)

@@ -107,13 +107,13 @@ func checkSet(t *testing.T, src []byte, section, key, value string) {
 	if bytes.Contains(src[bytes.LastIndexByte(src, '\n')+1:], []byte("#")) {
 		return // getltscfg reads a comment without a line end as settings, and one with it not
 	}
-	counts := g.section(section)
+	counts := g.findSection(section)
 	i := counts.find(key)
 	counts.settings[i].key.text, counts.settings[i].value.text = "set", "set"
 	if got := contents(g); !isOneSettingMore(before, got) {
 		t.Fatalf("%q: Set(%q, %q, %q) made %q: got\n%swant\n%s", src, section, key, value, f.Bytes(), got, before)
 	}
-	if sound && !sameName(key, "LIKE") {
+	if sound && !isSameName(key, "LIKE") {
 		if problems := Check("f", f.Bytes(), nil); hasError(problems) {
 			t.Fatalf("%q: Set(%q, %q, %q) made %q: %v", src, section, key, value, f.Bytes(), problems)
 		}

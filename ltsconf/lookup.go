@@ -1,14 +1,16 @@
 package ltsconf
 
+import "slices"
+
 // Identity is what a client knows about itself. getltscfg takes the address and the MAC of the
 // first interface that is up, the MAC in lower case with colons. An empty field matches nothing.
 type Identity struct{ Hostname, IP, MAC string }
 
-// A Setting is one that a client sees, and where it comes from.
+// A Setting is a setting that a client sees, and where it comes from.
 type Setting struct {
 	Key     string // in upper case, as getltscfg prints it
 	Value   string
-	Section string // as it stands in the file
+	Section string // as it is in the file
 	File    string
 	Line    int // from 1
 }
@@ -17,68 +19,50 @@ type Setting struct {
 // in which getltscfg prints them, unless LIKE leads to a section more than once. A circle of LIKE,
 // in which getltscfg hangs, ends here.
 //
-// Files named in include lines are not looked at: see Expand.
+// Files named in include lines are not read: see Expand.
 func (f *File) Lookup(id Identity) []Setting {
-	chain := f.chain(id)
-	var seen []setting
-	from := map[string]int{}
-	sections := map[string]*section{}
-	for i := len(chain) - 1; i >= 0; i-- {
-		for _, s := range chain[i].settings {
-			key := upperName(s.key.text)
+	var settings []Setting
+	places := map[string]int{} // in settings, by key
+	for _, section := range slices.Backward(f.listSections(id)) {
+		for _, a := range section.settings {
+			key := upperName(a.key.text)
 			if key == "LIKE" {
 				continue
 			}
-			n, ok := from[key]
-			if !ok {
-				n = len(seen)
-				from[key] = n
-				seen = append(seen, s)
+			if _, ok := places[key]; !ok {
+				places[key] = len(settings)
+				settings = append(settings, Setting{})
 			}
-			seen[n] = s
-			sections[key] = chain[i]
+			file, line, _ := f.position(a.key.start)
+			settings[places[key]] = Setting{key, a.value.text, section.name.text, file, line}
 		}
 	}
-	var settings []Setting
-	for _, s := range seen {
-		if sameName(s.value.text, "NONE") {
-			continue
-		}
-		key := upperName(s.key.text)
-		file, line, _ := f.position(s.key.start)
-		settings = append(settings, Setting{key, s.value.text, sections[key].name.text, file, line})
-	}
-	return settings
+	return slices.DeleteFunc(settings, func(s Setting) bool { return isSameName(s.Value, "NONE") })
 }
 
-// chain returns the sections that count for a client, strongest first.
-func (f *File) chain(id Identity) []*section {
-	var ids []string
-	for _, name := range []string{id.Hostname, id.IP, id.MAC} {
-		if name != "" {
-			ids = append(ids, name)
-		}
-	}
+// listSections returns the sections that count for a client, strongest first.
+func (f *File) listSections(id Identity) []*section {
+	ids := slices.DeleteFunc([]string{id.Hostname, id.IP, id.MAC}, func(name string) bool { return name == "" })
 	var c chain
 	for _, name := range ids {
-		if s := f.section(name); s != nil {
+		if s := f.findSection(name); s != nil {
 			c.add(f, s)
 			break
 		}
 	}
 	for _, name := range ids {
-		c.add(f, f.glob(name))
+		c.add(f, f.findGlob(name))
 	}
-	c.end(f.section("default"))
+	c.addLast(f.findSection("default"))
 	return c.sections
 }
 
-// glob returns the first section whose name matches as a pattern and is not the name itself, or
+// findGlob returns the first section whose name matches as a pattern and is not the name itself, or
 // nil.
-func (f *File) glob(name string) *section {
+func (f *File) findGlob(name string) *section {
 	for i := range f.sections {
 		pattern := f.sections[i].name.text
-		if !sameName(pattern, name) && fnmatch(pattern, name) {
+		if !isSameName(pattern, name) && matchName(pattern, name) {
 			return &f.sections[i]
 		}
 	}
@@ -91,18 +75,18 @@ type chain struct {
 	has      map[*section]bool
 }
 
-// add puts a section at the weak end, and behind it, breadth first, what it and its likes name in
+// add puts a section at the weak end, and after it, breadth first, what it and its likes name in
 // LIKE.
 func (c *chain) add(f *File, s *section) {
 	next := len(c.sections)
-	for c.end(s); next < len(c.sections); next++ {
+	for c.addLast(s); next < len(c.sections); next++ {
 		for _, like := range c.sections[next].likes() {
-			c.end(f.section(like.text))
+			c.addLast(f.findSection(like.text))
 		}
 	}
 }
 
-func (c *chain) end(s *section) {
+func (c *chain) addLast(s *section) {
 	if s == nil || c.has[s] {
 		return
 	}
@@ -118,7 +102,7 @@ func (c *chain) end(s *section) {
 func (s *section) likes() []token {
 	var names []token
 	for _, set := range s.settings {
-		if sameName(set.key.text, "LIKE") {
+		if isSameName(set.key.text, "LIKE") {
 			names = append(names, set.value)
 		}
 	}

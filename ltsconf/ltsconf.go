@@ -1,23 +1,21 @@
 // Package ltsconf reads, edits and judges lts.conf, the configuration file of LTSP 5 clients.
 //
-// The judge of the format is getltscfg, the program that runs on the clients: this package takes
-// what it takes, and reads it the same way. Parse keeps every byte; Set and Delete change one
-// setting in place and nothing else; Lookup says what a client sees, and from which line; Check
-// lists what getltscfg, or the shell that evaluates its output as root, would reject, drop or take
-// for something else.
+// What counts is getltscfg, the program that runs on the clients: this package accepts what it
+// accepts, and reads it the same way. Parse keeps every byte. Set and Delete change one setting in
+// place and nothing else. Lookup returns what a client sees, and from which line. Check lists what
+// getltscfg, or the shell that evaluates its output as root, would reject, drop or misunderstand.
 //
 //	f, err := ltsconf.Parse("lts.conf", src)
 //	err = f.Set("default", "LDM_SERVER", "app01 app02")
 //	os.WriteFile("lts.conf", f.Bytes(), 0o644)
 //
-// It opens no file and knows no setting's meaning, but for LIKE, include, NONE, and the one space
-// between the names in LDM_SERVER. It does not touch ltsp.conf, the file of LTSP since 2019, which
-// is another format.
+// It opens no file, and knows no setting's meaning except LIKE, include, NONE, and the one space
+// between the names in LDM_SERVER. The file of LTSP since 2019, ltsp.conf, has another format.
 package ltsconf
 
 import (
 	"bytes"
-	"sort"
+	"slices"
 )
 
 // A File is a parsed lts.conf. Its methods are not safe for use at the same time as Set or Delete.
@@ -36,25 +34,27 @@ type part struct {
 	start int
 }
 
-// A section has at least one setting, unless the file is a faulty one.
+// A section has at least one setting, unless the file is faulty.
 type section struct {
 	start    int // of its [
-	end      int // behind its ]
+	end      int // after its ]
 	name     token
-	settings []setting
+	settings []assignment
 }
 
-type setting struct{ key, value token }
+// An assignment is a line KEY = value.
+type assignment struct{ key, value token }
 
 // Parse reads an lts.conf that getltscfg reads to its end. The name is used in errors only. The
-// error is a SyntaxErrors: the places where getltscfg would stop, if the ones before were mended. A
-// NUL byte, and include without a file, are errors here, too; getltscfg goes on with garbage.
+// error is a SyntaxErrors: the places where getltscfg would stop, if the ones before were
+// corrected. A NUL byte, and include without a file, are errors here, too; getltscfg continues with
+// garbage.
 //
-// What getltscfg reads, but not as its author meant it, is no error here: Check finds that.
+// What getltscfg reads, but not as its author meant it, is not an error here: Check finds that.
 func Parse(name string, src []byte) (*File, error) {
-	f, faults := parse(name, bytes.Clone(src), nil)
+	f, faults := parseText(name, bytes.Clone(src), nil)
 	if len(faults) > 0 {
-		return nil, f.syntaxErrors(faults)
+		return nil, f.explainFaults(faults)
 	}
 	return f, nil
 }
@@ -65,14 +65,14 @@ func (f *File) Clone() *File {
 	return &g
 }
 
-// Bytes returns the file's text: what was parsed, but for what Set and Delete changed.
+// Bytes returns the file's text: what was parsed, with the changes of Set and Delete.
 func (f *File) Bytes() []byte { return bytes.Clone(f.text) }
 
-// Get returns a section's value of a key as the file has it, also if that is NONE. As for
-// getltscfg, neither name's case matters, the first section of that name counts, and the last of
-// equal keys in it. Files named in include lines are not looked at: see Expand.
+// Get returns a section's value of a key as the file has it, also if that is NONE. As in getltscfg,
+// neither name's case matters, and the first section of that name counts, and the last of equal
+// keys in it. Files named in include lines are not read: see Expand.
 func (f *File) Get(section, key string) (value string, ok bool) {
-	s := f.section(section)
+	s := f.findSection(section)
 	if s == nil {
 		return "", false
 	}
@@ -88,7 +88,7 @@ func (f *File) Values(key string) []string {
 	var values []string
 	for i := range f.sections {
 		for _, s := range f.sections[i].settings {
-			if sameName(s.key.text, key) {
+			if isSameName(s.key.text, key) {
 				values = append(values, s.value.text)
 			}
 		}
@@ -96,10 +96,10 @@ func (f *File) Values(key string) []string {
 	return values
 }
 
-// section returns the section of that name that counts, or nil.
-func (f *File) section(name string) *section {
+// findSection returns the section of that name that counts, or nil.
+func (f *File) findSection(name string) *section {
 	for i := range f.sections {
-		if sameName(f.sections[i].name.text, name) {
+		if isSameName(f.sections[i].name.text, name) {
 			return &f.sections[i]
 		}
 	}
@@ -109,40 +109,47 @@ func (f *File) section(name string) *section {
 // find returns the index of the setting that counts for a key, or -1.
 func (s *section) find(key string) int {
 	for i := len(s.settings) - 1; i >= 0; i-- {
-		if sameName(s.settings[i].key.text, key) {
+		if isSameName(s.settings[i].key.text, key) {
 			return i
 		}
 	}
 	return -1
 }
 
-// position says which file a byte of the text comes from, and where it stands there.
+// position returns which file a byte of the text comes from, and where it is there.
 func (f *File) position(offset int) (file string, line, column int) {
-	i := sort.Search(len(f.parts), func(i int) bool { return f.parts[i].start > offset }) - 1
-	from := f.parts[i].start
-	before := sort.SearchInts(f.lines, offset+1)
-	line = 1 + before - sort.SearchInts(f.lines, from+1)
-	if line > 1 {
-		from = f.lines[before-1]
+	in := f.parts[0]
+	for _, p := range f.parts {
+		if p.start <= offset {
+			in = p
+		}
 	}
-	return f.parts[i].name, line, 1 + offset - from
+	before, _ := slices.BinarySearch(f.lines, offset+1)
+	first, _ := slices.BinarySearch(f.lines, in.start+1)
+	line = 1 + before - first
+	if line > 1 {
+		in.start = f.lines[before-1]
+	}
+	return in.name, line, 1 + offset - in.start
 }
 
-// sameName compares as strcasecmp does in the C locale: bytes, and ASCII letters regardless of
-// case.
-func sameName(a, b string) bool {
+// isSameName reports whether strcasecmp finds two names equal in the C locale: bytes, and ASCII
+// letters regardless of case.
+func isSameName(a, b string) bool {
 	if len(a) != len(b) {
 		return false
 	}
 	for i := range len(a) {
-		if lower(a[i]) != lower(b[i]) {
+		if lowerByte(a[i]) != lowerByte(b[i]) {
 			return false
 		}
 	}
 	return true
 }
 
-func lower(c byte) byte {
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+func lowerByte(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c + 'a' - 'A'
 	}

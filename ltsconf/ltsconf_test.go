@@ -239,7 +239,7 @@ func TestLookupEnds(t *testing.T) {
 	if got := f.Lookup(Identity{Hostname: "s0"}); len(got) != 60 {
 		t.Errorf("%d settings", len(got))
 	}
-	if fnmatch(strings.Repeat("*a", 40)+"b", strings.Repeat("a", 4000)) {
+	if matchName(strings.Repeat("*a", 40)+"b", strings.Repeat("a", 4000)) {
 		t.Error("a glob matches what it should not")
 	}
 }
@@ -281,7 +281,7 @@ func TestFnmatch(t *testing.T) {
 			false},
 		{`\*`, "*", true}, {`\*`, "a", false}, {`a\`, "a\\", false}, {"\xff?", "\xff\xfe", true},
 	} {
-		if got := fnmatch(test.pattern, test.name); got != test.want {
+		if got := matchName(test.pattern, test.name); got != test.want {
 			t.Errorf("fnmatch(%q, %q) = %v", test.pattern, test.name, got)
 		}
 	}

@@ -9,7 +9,7 @@ type kind int
 
 const (
 	eof kind = iota
-	open
+	opening
 	closing
 	equal
 	word
@@ -21,10 +21,10 @@ const (
 // and line ends.
 type token struct {
 	kind   kind
-	from   int    // where it begins, white space in front of a bare word included
-	start  int    // where what it says begins, quotes included
-	end    int    // behind that
-	stop   int    // behind the white space that belongs to a bare word, too
+	from   int    // where it begins, with white space before a bare word
+	start  int    // where its text begins, with quotes
+	end    int    // after that
+	stop   int    // after the white space that belongs to a bare word, too
 	text   string // a word without its quotes or the blanks around it; an include's path; a stray character
 	quoted bool
 }
@@ -36,7 +36,7 @@ const special = "=\n[]\"'#"
 const space = " \t\n\v\f\r"
 
 // A scanner cuts a text into tokens by the rules of getltscfg, which are those of flex: the longest
-// match wins, and of two that are equally long the one that stands first here.
+// match wins, and of two that are equally long the one that comes first here.
 type scanner struct {
 	text     []byte
 	lastLine int // where the last line begins; a comment there does not end
@@ -50,7 +50,7 @@ func (s *scanner) setText(text []byte) {
 
 func (s *scanner) next() token {
 	for s.pos < len(s.text) {
-		if t, ok := s.include(); ok {
+		if t, ok := s.takeInclude(); ok {
 			return t
 		}
 		switch s.text[s.pos] {
@@ -59,7 +59,7 @@ func (s *scanner) next() token {
 		case '=':
 			return s.take(equal)
 		case '[':
-			return s.take(open)
+			return s.take(opening)
 		case ']':
 			return s.take(closing)
 		case '#':
@@ -68,14 +68,14 @@ func (s *scanner) next() token {
 			}
 			s.pos = s.lineEnd() + 1
 		case '"':
-			if t, ok := s.quoted(); ok {
+			if t, ok := s.takeQuoted(); ok {
 				return t
 			}
 			return s.take(stray)
 		case '\'':
 			return s.take(stray)
 		default:
-			if t, ok := s.bare(); ok {
+			if t, ok := s.takeBare(); ok {
 				return t
 			}
 		}
@@ -91,8 +91,8 @@ func (s *scanner) take(k kind) token {
 	return t
 }
 
-// quoted takes a word that runs to the last double quote on its line.
-func (s *scanner) quoted() (token, bool) {
+// takeQuoted takes a word that runs to the last double quote on its line.
+func (s *scanner) takeQuoted() (token, bool) {
 	line := s.text[s.pos:s.lineEnd()]
 	last := bytes.LastIndexByte(line, '"')
 	if last == 0 {
@@ -104,9 +104,9 @@ func (s *scanner) quoted() (token, bool) {
 	return t, true
 }
 
-// bare takes a word without quotes, or skips blanks: a run of other white space, a carriage return
-// say, is a word too, an empty one.
-func (s *scanner) bare() (token, bool) {
+// takeBare takes a word without quotes, or skips blanks. A run of other white space, such as a
+// carriage return, is a word too, an empty one.
+func (s *scanner) takeBare() (token, bool) {
 	raw := s.text[s.pos:]
 	if n := bytes.IndexAny(raw, special); n >= 0 {
 		raw = raw[:n]
@@ -125,9 +125,9 @@ func (s *scanner) bare() (token, bool) {
 	return token{kind: word, from: from, start: start, end: start + len(said), stop: s.pos, text: string(said)}, true
 }
 
-// include takes the word include at the beginning of a line, the blank behind it, and a path, which
-// may be missing.
-func (s *scanner) include() (token, bool) {
+// takeInclude takes the word include at the beginning of a line, the blank after it, and a path,
+// which may be missing.
+func (s *scanner) takeInclude() (token, bool) {
 	if s.pos > 0 && s.text[s.pos-1] != '\n' {
 		return token{}, false
 	}
@@ -143,12 +143,12 @@ func (s *scanner) include() (token, bool) {
 	switch {
 	case len(path) == 0:
 	case path[0] == '"':
-		if q, ok := s.quoted(); ok {
+		if q, ok := s.takeQuoted(); ok {
 			t.text, t.quoted = strings.Trim(q.text, space), true
 			s.pos += len(s.text[s.pos:]) - len(bytes.TrimLeft(s.text[s.pos:], " \t"))
 		}
 	default:
-		if b, ok := s.bare(); ok {
+		if b, ok := s.takeBare(); ok {
 			t.text = b.text
 		}
 	}

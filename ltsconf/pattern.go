@@ -6,20 +6,20 @@ import (
 	"ltskeeper/internal/glob"
 )
 
-// fnmatch reports whether a name matches a pattern as fnmatch(3) has it in the C locale with
-// FNM_CASEFOLD and nothing else: bytes, no character that * does not match, brackets with ranges
-// and classes, a backslash that quotes.
-func fnmatch(pattern, name string) bool { return glob.Match(pattern, name, matchOne) }
+// matchName reports whether a name matches a pattern as fnmatch(3) has it in the C locale with
+// FNM_CASEFOLD alone: bytes, no character that * does not match, brackets with ranges and classes,
+// a backslash that quotes.
+func matchName(pattern, name string) bool { return glob.Match(pattern, name, matchOne) }
 
-// covers reports whether one pattern surely matches all that another one does. Where a bracket or a
-// backslash is in either, that is not looked into.
-func covers(pattern, other string) bool {
+// coversPattern reports whether one pattern surely matches all that another one does. It does not
+// look into patterns with a bracket or a backslash.
+func coversPattern(pattern, other string) bool {
 	return !strings.ContainsAny(pattern+other, "[\\") &&
 		glob.Match(pattern, other, func(pattern string, p int, c byte) (int, bool) {
 			if pattern[p] == '?' {
 				return p + 1, c != '*'
 			}
-			return p + 1, lower(pattern[p]) == lower(c)
+			return p + 1, lowerByte(pattern[p]) == lowerByte(c)
 		})
 }
 
@@ -38,5 +38,5 @@ func matchOne(pattern string, p int, c byte) (next int, ok bool) {
 			return p, false
 		}
 	}
-	return p + 1, lower(pattern[p]) == lower(c)
+	return p + 1, lowerByte(pattern[p]) == lowerByte(c)
 }
