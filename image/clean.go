@@ -65,8 +65,8 @@ func (s *Store) removeLitter(dir string) error {
 	}
 	for _, e := range entries {
 		isLitter := strings.HasPrefix(e.Name(), durable.TempPrefix)
-		if dir == s.Images {
-			isLitter = e.Name() == durable.TempName(filepath.Base(s.Link()))
+		if link := filepath.Base(s.Link()); dir == s.Images {
+			isLitter = e.Name() == durable.TempName(link) || e.Name() == oldLinkPrefix+link
 		}
 		if !isLitter {
 			continue

@@ -55,6 +55,9 @@ const (
 	newFolder      = durable.TempPrefix + "new"
 	strangerFolder = durable.TempPrefix + "stranger"
 	oldPrefix      = durable.TempPrefix + "old-" // and the number of a generation that is being deleted
+
+	// oldLinkPrefix began the name of an unfinished link before links were written as files are.
+	oldLinkPrefix = durable.TempPrefix + "link-"
 )
 
 // A Store is the place of one chroot's generations.
