@@ -10,6 +10,7 @@ import (
 	"ltskeeper/internal/host"
 	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/testkit"
+	"ltskeeper/internal/testkit/farmtest"
 	"ltskeeper/internal/testkit/oddtest"
 )
 
@@ -148,19 +149,19 @@ func TestDiscover(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t, c.files)
 			for _, root := range c.roots {
-				p.makeRoot(root)
+				farmtest.MakeRoot(p.Folder, root)
 			}
 			for _, folder := range c.folders {
-				testkit.Must(t, os.MkdirAll(p.path(folder), 0o755))
+				testkit.Must(t, os.MkdirAll(p.Path(folder), 0o755))
 			}
-			got := Discover(&host.Machine{Root: p.dir})
+			got := Discover(&host.Machine{Root: p.Path("")})
 			text := format(t, got)
-			strip := func(path *string) { *path = strings.TrimPrefix(*path, p.dir) }
+			strip := func(path *string) { *path = strings.TrimPrefix(*path, p.Path("")) }
 			strip(&got.Images)
 			strip(&got.TFTP)
 			strip(&got.KnownHosts)
 			for i := range got.Notes {
-				got.Notes[i].Text = strings.ReplaceAll(got.Notes[i].Text, p.dir, "")
+				got.Notes[i].Text = strings.ReplaceAll(got.Notes[i].Text, p.Path(""), "")
 			}
 			for i := range got.Chroots {
 				strip(&got.Chroots[i].Path)
@@ -185,7 +186,7 @@ func TestTemplate(t *testing.T) {
 		TFTP:    "tftp",
 	}
 	p := newPlace(t, map[string]string{"ltskeeper.toml": string(format(t, found))})
-	dir, f := p.dir, p.farm()
+	dir, f := p.Path(""), p.farm()
 	want := []farm.Chroot{
 		{Name: "a", Path: "/srv/ltsp/a", ExcludeDefaults: true, Write: true, LTSConf: dir + "/lts.conf"},
 		{Name: "b", Path: dir + `/roots/"b"`, ExcludeDefaults: true, Write: true, LTSConf: dir + "/lts.conf"},
@@ -215,7 +216,7 @@ func TestTemplateShowsDefaults(t *testing.T) {
 		}
 		lines = append(lines, line)
 	}
-	p.write("ltskeeper.toml", strings.Join(lines, ""))
+	p.Write("ltskeeper.toml", strings.Join(lines, ""))
 	plain := p.farm()
 	plain.Chroots[0].Exclude = nil // not an empty list
 	if !reflect.DeepEqual(commented, plain) || uncommented != 15 {
@@ -227,12 +228,12 @@ func TestTemplateShowsDefaults(t *testing.T) {
 func TestDiscoverOddFiles(t *testing.T) {
 	oddtest.Each(t, func(t *testing.T, thing oddtest.Thing) {
 		p := newPlace(t, nil)
-		testkit.Must(t, os.MkdirAll(p.path("etc/ltsp"), 0o755))
+		testkit.Must(t, os.MkdirAll(p.Path("etc/ltsp"), 0o755))
 		for _, name := range []string{"etc/ltsp/ltsp.conf", "etc/ltsp/image.excludes",
 			"etc/ltsp/ltsp-update-image.excludes", "etc/dnsmasq.conf"} {
-			thing.Replace(t, p.path(name))
+			thing.Replace(t, p.Path(name))
 		}
-		Discover(&host.Machine{Root: p.dir})
+		Discover(&host.Machine{Root: p.Path("")})
 	})
 }
 

@@ -97,11 +97,11 @@ func TestContentsAsTheImage(t *testing.T) {
 	t.Parallel()
 	testkit.NeedRoot(t)
 	p := newPlace(t)
-	p.write("root/usr/share/x", "x")
-	p.write("root/home/user/x", "x")
-	p.write("root/data/below", "x")
-	p.write("root/same/below", "x")
-	p.write("root/file", "below")
+	p.Write("root/usr/share/x", "x")
+	p.Write("root/home/user/x", "x")
+	p.Write("root/data/below", "x")
+	p.Write("root/same/below", "x")
+	p.Write("root/file", "below")
 	testkit.Must(t, os.Symlink("/usr", filepath.Join(p.root, "link")))
 	for _, m := range []struct {
 		source, target, kind string
@@ -114,7 +114,7 @@ func TestContentsAsTheImage(t *testing.T) {
 		testkit.Must(t, syscall.Mount(m.source, target, m.kind, m.flags, ""))
 		t.Cleanup(func() { syscall.Unmount(target, syscall.MNT_DETACH) })
 	}
-	p.write("root/data/inside", "x")
+	p.Write("root/data/inside", "x")
 	from := p.newSource("one")
 	from.Options.Exclude = parseExcludes(t, "home/*")
 	from.Options.Overlay = []squashfs.OverlayFile{

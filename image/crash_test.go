@@ -35,24 +35,24 @@ var deeds = map[string]deed{
 	"the first day": {
 		before: func(p *place) {
 			p.stateOfTree("0")
-			p.write("images/x86_64.img", "image 0")
-			p.write("tftp/x86_64/vmlinuz", "kernel 0")
-			p.write("tftp/x86_64/initrd.img", "initrd 0")
-			p.write("tftp/x86_64/lts.conf", "conf 0")
+			p.Write("images/x86_64.img", "image 0")
+			p.Write("tftp/x86_64/vmlinuz", "kernel 0")
+			p.Write("tftp/x86_64/initrd.img", "initrd 0")
+			p.Write("tftp/x86_64/lts.conf", "conf 0")
 			p.stateOfTree("1")
 		},
 		do: (*place).tryUpdate,
 	},
 	"the first day without an image": {
 		before: func(p *place) {
-			p.write("tftp/x86_64/vmlinuz", "kernel 0")
-			p.write("tftp/x86_64/initrd.img", "initrd 0")
+			p.Write("tftp/x86_64/vmlinuz", "kernel 0")
+			p.Write("tftp/x86_64/initrd.img", "initrd 0")
 		},
 		do: (*place).tryUpdate,
 	},
 	"somebody else's image on a later day": {
 		before: func(p *place) {
-			p.write("images/x86_64.img", "image 0") // its kernel is elsewhere
+			p.Write("images/x86_64.img", "image 0") // its kernel is elsewhere
 			p.stateOfTree("1")
 			p.update("conf 1")
 			p.stranger("9")
@@ -94,10 +94,10 @@ var deeds = map[string]deed{
 	},
 	"a rollback to the first day": {
 		before: func(p *place) {
-			p.write("images/x86_64.img", "image 0")
-			p.write("tftp/x86_64/vmlinuz", "kernel 0")
-			p.write("tftp/x86_64/initrd.img", "initrd 0")
-			p.write("tftp/x86_64/lts.conf", "conf 0")
+			p.Write("images/x86_64.img", "image 0")
+			p.Write("tftp/x86_64/vmlinuz", "kernel 0")
+			p.Write("tftp/x86_64/initrd.img", "initrd 0")
+			p.Write("tftp/x86_64/lts.conf", "conf 0")
 			p.stateOfTree("1")
 			p.update("conf 1")
 		},
@@ -106,10 +106,10 @@ var deeds = map[string]deed{
 	},
 	"a prune": {
 		before: func(p *place) {
-			p.write("images/x86_64.img", "image 0")
-			p.write("tftp/x86_64/vmlinuz", "kernel 0")
-			p.write("tftp/x86_64/initrd.img", "initrd 0")
-			p.write("tftp/x86_64/lts.conf", "conf 0")
+			p.Write("images/x86_64.img", "image 0")
+			p.Write("tftp/x86_64/vmlinuz", "kernel 0")
+			p.Write("tftp/x86_64/initrd.img", "initrd 0")
+			p.Write("tftp/x86_64/lts.conf", "conf 0")
 			for _, n := range []string{"1", "2"} {
 				p.stateOfTree(n)
 				p.update("conf " + n)
@@ -126,11 +126,11 @@ var deeds = map[string]deed{
 			testkit.Must(p.t, p.disk.Relink("1", filepath.Join(p.bootSide(), "current")))
 			testkit.Must(p.t, os.RemoveAll(p.bootFolder(2)))
 			p.unpublish(2)
-			p.write("images/x86_64/.ltskeeper-new/root.img", "half")
-			p.write("images/x86_64/3/build.json", `{"published": false}`)
-			p.write("images/x86_64/3/root.img", "never current")
-			p.write("tftp/x86_64/3/kernel", "never current")
-			p.write("tftp/x86_64/.ltskeeper-new/kernel", "half")
+			p.Write("images/x86_64/.ltskeeper-new/root.img", "half")
+			p.Write("images/x86_64/3/build.json", `{"published": false}`)
+			p.Write("images/x86_64/3/root.img", "never current")
+			p.Write("tftp/x86_64/3/kernel", "never current")
+			p.Write("tftp/x86_64/.ltskeeper-new/kernel", "half")
 		},
 		do: func(p *place) error { return p.Repair(p.now) },
 	},
@@ -138,7 +138,7 @@ var deeds = map[string]deed{
 		before: func(p *place) {
 			p.stateOfTree("1")
 			p.update("conf 1")
-			p.write("tftp/x86_64/1/lts.conf", "a stranger's")
+			p.Write("tftp/x86_64/1/lts.conf", "a stranger's")
 		},
 		do: func(p *place) error { return p.Repair(p.now) },
 	},
@@ -153,15 +153,15 @@ func (p *place) stranger(state string) {
 		if err := os.Remove(filepath.Join(filepath.Dir(p.Images), name)); !errors.Is(err, fs.ErrNotExist) {
 			testkit.Must(p.t, err)
 		}
-		p.write(name, what+state)
+		p.Write(name, what+state)
 	}
 }
 
 // stateOfTree gives hostname, kernel and initrd of the tree contents that name a state.
 func (p *place) stateOfTree(state string) {
-	p.write("root/etc/hostname", "state "+state+"\n")
-	p.write("root/boot/vmlinuz-6.1.0-9-amd64", "kernel "+state)
-	p.write("root/boot/initrd.img-6.1.0-9-amd64", "initrd "+state)
+	p.Write("root/etc/hostname", "state "+state+"\n")
+	p.Write("root/boot/vmlinuz-6.1.0-9-amd64", "kernel "+state)
+	p.Write("root/boot/initrd.img-6.1.0-9-amd64", "initrd "+state)
 }
 
 // tryUpdate does what the main job does with one image, with another lts.conf than before.
@@ -184,7 +184,7 @@ func (p *place) tryUpdateTo(conf string) error {
 // imaged is shared.
 func (p *place) at(t *testing.T, dir string) *place {
 	s := &Store{Name: p.Name, Images: filepath.Join(dir, "images"), TFTP: filepath.Join(dir, "tftp")}
-	return &place{Store: s, t: t, root: p.root, now: p.now}
+	return &place{Store: s, Folder: p.Folder, t: t, root: p.root, now: p.now}
 }
 
 // crash is what a place's stop after a step panics with, so that no clean-up runs.
@@ -353,14 +353,14 @@ func (o *outcome) checkAfter(p *place) {
 	got := p.served()
 	for name, path := range map[string]string{"vmlinuz": "root/boot/vmlinuz-6.1.0-9-amd64",
 		"initrd.img": "root/boot/initrd.img-6.1.0-9-amd64"} {
-		if got[name] != p.read(path) {
+		if got[name] != p.Read(path) {
 			p.t.Errorf("after the next update %s is %.60q", name, got[name])
 		}
 	}
 	if got["lts.conf"] != "conf next" {
 		p.t.Errorf("after the next update lts.conf is %q", got["lts.conf"])
 	}
-	if data, err := p.ReadFile("etc/hostname"); err != nil || string(data) != p.read("root/etc/hostname") {
+	if data, err := p.ReadFile("etc/hostname"); err != nil || string(data) != p.Read("root/etc/hostname") {
 		p.t.Errorf("after the next update the image's hostname is %q, %v", data, err)
 	}
 	o.checkLitter(p)

@@ -23,6 +23,7 @@ import (
 // place is a store in a test's own folder, with a tree to image.
 type place struct {
 	*Store
+	testkit.Folder
 	t    *testing.T
 	root string
 	now  time.Time
@@ -30,18 +31,18 @@ type place struct {
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	dir := t.TempDir()
+	dir := testkit.NewFolder(t)
 	p := &place{
-		t:     t,
-		Store: &Store{Name: "x86_64", Images: filepath.Join(dir, "images"), TFTP: filepath.Join(dir, "tftp")},
-		root:  filepath.Join(dir, "root"),
-		now:   time.Date(2026, 11, 20, 3, 0, 0, 0, time.UTC),
+		Store:  &Store{Name: "x86_64", Images: dir.Path("images"), TFTP: dir.Path("tftp")},
+		Folder: dir,
+		t:      t,
+		root:   dir.Path("root"),
+		now:    time.Date(2026, 11, 20, 3, 0, 0, 0, time.UTC),
 	}
-	p.write("root/etc/hostname", "client\n")
-	p.write("root/boot/vmlinuz-6.1.0-9-amd64", "kernel nine")
-	p.write("root/boot/initrd.img-6.1.0-9-amd64", "initrd nine")
-	p.write("root/sbin/init", string(elftest.Static(elf.EM_X86_64)))
-	testkit.Must(t, os.Chmod(filepath.Join(p.root, "sbin/init"), 0o755))
+	p.Write("root/etc/hostname", "client\n")
+	p.Write("root/boot/vmlinuz-6.1.0-9-amd64", "kernel nine")
+	p.Write("root/boot/initrd.img-6.1.0-9-amd64", "initrd nine")
+	p.WriteProgram("root/sbin/init", string(elftest.Static(elf.EM_X86_64)))
 	p.modules("6.1.0-9-amd64")
 	return p
 }
@@ -49,29 +50,8 @@ func newPlace(t *testing.T) *place {
 // modules puts the modules of a kernel version into the tree.
 func (p *place) modules(version string) {
 	p.t.Helper()
-	p.write("root/lib/modules/"+version+"/modules.dep", "kernel/e1000e.ko:\n")
-	p.write("root/lib/modules/"+version+"/kernel/e1000e.ko", "")
-}
-
-// write puts a file below the test's folder.
-func (p *place) write(name, content string) {
-	p.t.Helper()
-	path := filepath.Join(filepath.Dir(p.root), name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		p.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-func (p *place) read(name string) string {
-	p.t.Helper()
-	data, err := os.ReadFile(filepath.Join(filepath.Dir(p.root), name))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return string(data)
+	p.Write("root/lib/modules/"+version+"/modules.dep", "kernel/e1000e.ko:\n")
+	p.Write("root/lib/modules/"+version+"/kernel/e1000e.ko", "")
 }
 
 func (p *place) newSource(conf string) Source {
@@ -167,7 +147,7 @@ func TestFirstImage(t *testing.T) {
 	}
 	for name, want := range map[string]string{"vmlinuz": "kernel nine", "initrd.img": "initrd nine",
 		"lts.conf": "one"} {
-		if got := p.read("tftp/x86_64/" + name); got != want {
+		if got := p.Read("tftp/x86_64/" + name); got != want {
 			t.Errorf("TFTP serves %q as %s, want %q", got, name, want)
 		}
 	}
@@ -236,7 +216,7 @@ func TestWouldChange(t *testing.T) {
 	p.update("one")
 	check("nothing changed", "one", false)
 	check("another lts.conf", "two", true)
-	p.write("root/etc/hostname", "another\n")
+	p.Write("root/etc/hostname", "another\n")
 	check("a file changed", "one", true)
 	p.update("one")
 	check("nothing changed since", "one", false)
@@ -278,11 +258,11 @@ func TestEachChangeIsAGeneration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.write("root/etc/hostname", "changed\n")
+	p.Write("root/etc/hostname", "changed\n")
 	p.update("one")
 	p.update("two") // the same tree, another lts.conf
 	p.wantFiles(slices.Concat(listGenerationFiles(1), listGenerationFiles(2), listGenerationFiles(3), links(3))...)
-	if got := p.read("tftp/x86_64/lts.conf"); got != "two" {
+	if got := p.Read("tftp/x86_64/lts.conf"); got != "two" {
 		t.Errorf("TFTP serves lts.conf %q", got)
 	}
 	// A client that has the first image open goes on reading the same bytes.
@@ -312,7 +292,7 @@ func TestFirstDayKeepsWhatStoodThere(t *testing.T) {
 	}
 	infos := map[string]fs.FileInfo{}
 	for name := range first {
-		p.write(name, "old "+name)
+		p.Write(name, "old "+name)
 		info, err := os.Stat(filepath.Join(filepath.Dir(p.root), name))
 		if err != nil {
 			t.Fatal(err)
@@ -343,7 +323,7 @@ func TestNoKernel(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(p.root, "boot")); err != nil {
 		t.Fatal(err)
 	}
-	p.write("tftp/x86_64/vmlinuz", "by hand")
+	p.Write("tftp/x86_64/vmlinuz", "by hand")
 	b := p.update("one")
 	if b.Generation.Kernel != "" {
 		t.Errorf("kernel %q out of nowhere", b.Generation.Kernel)
@@ -371,7 +351,7 @@ func TestAFailedBuildLeavesNothing(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	p.update("one")
-	p.write("root/etc/hostname", "changed\n")
+	p.Write("root/etc/hostname", "changed\n")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := p.Build(ctx, p.newSource("one"), p.now); !errors.Is(err, context.Canceled) {
@@ -398,28 +378,28 @@ func TestRepair(t *testing.T) {
 			testkit.Must(p.t, os.RemoveAll(p.bootFolder(2)))
 		},
 		"TFTP side lost":  func(p *place) { testkit.Must(p.t, os.RemoveAll(p.bootSide())) },
-		"lts.conf edited": func(p *place) { p.write("tftp/x86_64/2/lts.conf", "edited") },
+		"lts.conf edited": func(p *place) { p.Write("tftp/x86_64/2/lts.conf", "edited") },
 		"a link replaced": func(p *place) {
 			testkit.Must(p.t, p.disk.Relink("elsewhere", filepath.Join(p.bootSide(), "vmlinuz")))
 		},
-		"unfinished build":  func(p *place) { p.write("images/x86_64/.ltskeeper-new/root.img", "half") },
-		"unfinished link":   func(p *place) { p.write("images/.ltskeeper-x86_64.img.tmp", "") },
-		"unfinished stage":  func(p *place) { p.write("tftp/x86_64/.ltskeeper-new/kernel", "half") },
-		"half removed":      func(p *place) { p.write("images/x86_64/.ltskeeper-old-7/root.img", "old") },
-		"unfinished record": func(p *place) { p.write("images/x86_64/1/.ltskeeper-build.json.tmp", "{") },
+		"unfinished build":  func(p *place) { p.Write("images/x86_64/.ltskeeper-new/root.img", "half") },
+		"unfinished link":   func(p *place) { p.Write("images/.ltskeeper-x86_64.img.tmp", "") },
+		"unfinished stage":  func(p *place) { p.Write("tftp/x86_64/.ltskeeper-new/kernel", "half") },
+		"half removed":      func(p *place) { p.Write("images/x86_64/.ltskeeper-old-7/root.img", "old") },
+		"unfinished record": func(p *place) { p.Write("images/x86_64/1/.ltskeeper-build.json.tmp", "{") },
 		"complete, but never current": func(p *place) {
-			p.write("images/x86_64/3/root.img", "new")
-			p.write("images/x86_64/3/build.json", `{"published": false}`)
-			p.write("tftp/x86_64/3/kernel", "new")
+			p.Write("images/x86_64/3/root.img", "new")
+			p.Write("images/x86_64/3/build.json", `{"published": false}`)
+			p.Write("tftp/x86_64/3/kernel", "new")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
 			p.update("one")
-			p.write("root/etc/hostname", "changed\n")
-			p.write("root/boot/vmlinuz-6.1.0-10-amd64", "kernel ten")
-			p.write("root/boot/initrd.img-6.1.0-10-amd64", "initrd ten")
+			p.Write("root/etc/hostname", "changed\n")
+			p.Write("root/boot/vmlinuz-6.1.0-10-amd64", "kernel ten")
+			p.Write("root/boot/initrd.img-6.1.0-10-amd64", "initrd ten")
 			p.modules("6.1.0-10-amd64")
 			p.update("two")
 			damage(p)
@@ -438,7 +418,7 @@ func TestRepair(t *testing.T) {
 			p.wantFiles(want...)
 			for name, want := range map[string]string{"vmlinuz": "kernel ten", "initrd.img": "initrd ten",
 				"lts.conf": "two"} {
-				if got := p.read("tftp/x86_64/" + name); got != want {
+				if got := p.Read("tftp/x86_64/" + name); got != want {
 					t.Errorf("TFTP serves %q as %s, want %q", got, name, want)
 				}
 			}
@@ -461,7 +441,7 @@ func TestALostRecordCostsNoGeneration(t *testing.T) {
 	p := newPlace(t)
 	p.update("one")
 	p.update("two")
-	p.write("images/x86_64/1/build.json", "not JSON")
+	p.Write("images/x86_64/1/build.json", "not JSON")
 	testkit.Must(t, p.Repair(p.now))
 	list, err := p.List()
 	if err != nil || len(list) != 2 || list[0].Size == 0 {
@@ -560,7 +540,7 @@ func TestChooseKernel(t *testing.T) {
 			testkit.Must(t, os.RemoveAll(filepath.Join(p.root, "boot")))
 			for file, target := range c.files {
 				if target == "" {
-					p.write("root/"+file, file)
+					p.Write("root/"+file, file)
 					continue
 				}
 				testkit.Must(t, os.MkdirAll(filepath.Dir(filepath.Join(p.root, file)), 0o755))

@@ -22,8 +22,7 @@ import (
 // program puts a program into the tree.
 func (p *place) program(name, content string) {
 	p.t.Helper()
-	p.write("root/"+name, content)
-	testkit.Must(p.t, os.Chmod(filepath.Join(p.root, name), 0o755))
+	p.WriteProgram("root/"+name, content)
 }
 
 func (p *place) link(name, target string) {
@@ -106,19 +105,19 @@ func TestJudgeFirstImage(t *testing.T) {
 		}, "its folder kernel is empty", true},
 		"no support for modules": {func(p *place, _ *Source) {
 			testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "lib")))
-			p.write("root/boot/config-6.1.0-9-amd64", "# CONFIG_MODULES is not set\n")
+			p.Write("root/boot/config-6.1.0-9-amd64", "# CONFIG_MODULES is not set\n")
 		}, "", false},
 		"no kernel": {func(p *place, _ *Source) {
 			testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "lib")))
 			testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "boot")))
 		}, "", false},
 		"zstd is beyond the kernel": {func(p *place, _ *Source) {
-			p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
+			p.Write("root/boot/config-6.1.0-9-amd64", oldConfig)
 		},
 			"kernel 6.1.0-9-amd64, which clients boot, cannot read an image compressed with zstd: " +
 				"it was built without CONFIG_SQUASHFS_ZSTD", true},
 		"gzip is not": {func(p *place, from *Source) {
-			p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
+			p.Write("root/boot/config-6.1.0-9-amd64", oldConfig)
 			from.Options.Compression = squashfs.Gzip
 		}, "", false},
 		"another's root": {func(p *place, _ *Source) { testkit.Must(p.t, os.Chown(p.root, 100_000, 0)) },
@@ -149,7 +148,7 @@ func TestJudgeFirstImage(t *testing.T) {
 		"an old kernel": {func(p *place, _ *Source) {
 			p.modules("4.9.0-19-686")
 			for _, name := range []string{"vmlinuz", "initrd.img"} {
-				p.write("root/boot/"+name+"-4.9.0-19-686", "old")
+				p.Write("root/boot/"+name+"-4.9.0-19-686", "old")
 				p.link(name, "boot/"+name+"-4.9.0-19-686")
 			}
 		}, "kernel 4.9.0-19-686, which clients boot, cannot read an image compressed with zstd: that needs Linux 4.14",
@@ -236,9 +235,9 @@ func TestJudgeWhatIsNew(t *testing.T) {
 	testkit.Must(t, err)
 	_, err = p.Publish(b, p.now)
 	testkit.Must(t, err)
-	p.write("root/etc/hostname", "changed\n")
+	p.Write("root/etc/hostname", "changed\n")
 	p.update("one")
-	p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
+	p.Write("root/boot/config-6.1.0-9-amd64", oldConfig)
 	if _, err := p.Build(t.Context(), p.newSource("one"), p.now); err == nil ||
 		strings.Contains(err.Error(), "modules") ||
 		!strings.Contains(err.Error(), "zstd") {
@@ -252,8 +251,8 @@ func TestKernelChangesWhileBuilding(t *testing.T) {
 	p := newPlace(t)
 	p.disk.Did = func(durable.Step) {
 		p.disk.Did = nil
-		p.write("root/boot/vmlinuz-6.1.0-10-amd64", "kernel ten")
-		p.write("root/boot/initrd.img-6.1.0-10-amd64", "initrd ten")
+		p.Write("root/boot/vmlinuz-6.1.0-10-amd64", "kernel ten")
+		p.Write("root/boot/initrd.img-6.1.0-10-amd64", "initrd ten")
 	}
 	if _, err := p.Build(t.Context(), p.newSource("one"), p.now); err == nil ||
 		!strings.Contains(err.Error(), "the kernels in the tree changed while the image was built") {
@@ -281,7 +280,7 @@ func TestJudgeRemedies(t *testing.T) {
 		"init is excluded": {func(p *place, from *Source) { from.Options.Exclude = parseExcludes(p.t, "sbin") },
 			[]remedy.Remedy{remedy.Advice("remove the exclude, or take in the mount, that leaves it or a file it needs out of the image")}},
 		"zstd is beyond the kernel": {func(p *place, _ *Source) {
-			p.write("root/boot/config-6.1.0-9-amd64", oldConfig)
+			p.Write("root/boot/config-6.1.0-9-amd64", oldConfig)
 		},
 			[]remedy.Remedy{
 				remedy.Setting{Section: "image", Key: "compression", Value: `"gzip"`},

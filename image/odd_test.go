@@ -24,7 +24,7 @@ func eachThing(t *testing.T, test func(t *testing.T, p *place, thing oddtest.Thi
 		t.Run(thing.Name, func(t *testing.T) {
 			p := newPlace(t)
 			p.update("conf 1")
-			p.write("root/etc/hostname", "two")
+			p.Write("root/etc/hostname", "two")
 			p.update("conf 2")
 			oddtest.Bounded(t, func() { test(t, p, thing) })
 		})
@@ -34,7 +34,7 @@ func eachThing(t *testing.T, test func(t *testing.T, p *place, thing oddtest.Thi
 // wantBuiltAnew makes sure that a change in the tree comes into the image.
 func (p *place) wantBuiltAnew(content string) {
 	p.t.Helper()
-	p.write("root/etc/hostname", content)
+	p.Write("root/etc/hostname", content)
 	b := p.update("conf 2")
 	img, err := openImage(filepath.Join(p.folder(b.Generation.Number), imageFile))
 	testkit.Must(p.t, err)
@@ -318,7 +318,7 @@ func TestALongImageOfSomebodyElse(t *testing.T) {
 	testkit.Must(t, os.Truncate(p.Link(), 900<<30))
 	oddtest.Bounded(t, func() {
 		p.update("conf 1")
-		p.write("root/etc/hostname", "two")
+		p.Write("root/etc/hostname", "two")
 		p.update("conf 1")
 		if list, err := p.List(); err != nil || fmt.Sprint(list[0].Number, list[0].Size) != "0 966367641600" {
 			t.Errorf("%+v, %v", list, err)

@@ -29,7 +29,7 @@ func TestReadersThroughUpdatesAndPrunes(t *testing.T) {
 	for range 10 {
 		data := make([]byte, 300_000)
 		rng.Read(data)
-		p.write("root/usr/share/data", string(data))
+		p.Write("root/usr/share/data", string(data))
 		generation := p.update("conf").Generation.Number
 		for range 2 {
 			r := openReader(t, p, generation, data)

@@ -24,8 +24,8 @@ func threeGenerations(t *testing.T) *place {
 	p := newPlace(t)
 	testkit.Must(t, os.RemoveAll(filepath.Join(p.root, "boot")))
 	for _, n := range []string{"1", "2", "3"} {
-		p.write("root/boot/vmlinuz-"+n, "kernel "+n)
-		p.write("root/boot/initrd.img-"+n, "initrd "+n)
+		p.Write("root/boot/vmlinuz-"+n, "kernel "+n)
+		p.Write("root/boot/initrd.img-"+n, "initrd "+n)
 		p.modules(n)
 		p.update("conf " + n)
 	}
@@ -37,7 +37,7 @@ func (p *place) wantServed(n string) {
 	p.t.Helper()
 	for name, want := range map[string]string{"vmlinuz": "kernel " + n, "initrd.img": "initrd " + n,
 		"lts.conf": "conf " + n} {
-		if got := p.read("tftp/x86_64/" + name); got != want {
+		if got := p.Read("tftp/x86_64/" + name); got != want {
 			p.t.Errorf("TFTP serves %q as %s, want %q", got, name, want)
 		}
 	}
@@ -108,10 +108,10 @@ func TestRollbackToNothing(t *testing.T) {
 func TestRollbackToTheFirstDay(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	p.write("images/x86_64.img", "an image of somebody else's")
+	p.Write("images/x86_64.img", "an image of somebody else's")
 	for name, content := range map[string]string{"vmlinuz": "kernel 0", "initrd.img": "initrd 0",
 		"lts.conf": "conf 0"} {
-		p.write("tftp/x86_64/"+name, content)
+		p.Write("tftp/x86_64/"+name, content)
 	}
 	p.update("conf 1")
 	_, err := p.Rollback(0, p.now)
@@ -128,7 +128,7 @@ func TestRollbackToTheFirstDay(t *testing.T) {
 func TestMissed(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	p.write("images/x86_64.img", "an image of somebody else's")
+	p.Write("images/x86_64.img", "an image of somebody else's")
 	p.update("conf 1")
 	p.update("conf 2")
 	for n, want := range map[int][]string{0: {filepath.Join(p.TFTP, "x86_64/vmlinuz"),
@@ -194,7 +194,7 @@ func TestPinnedAndUsedGenerationsStay(t *testing.T) {
 	t.Parallel()
 	p := threeGenerations(t)
 	for _, n := range []string{"4", "5"} {
-		p.write("root/etc/hostname", n) // else it were the same image file, under another number
+		p.Write("root/etc/hostname", n) // else it were the same image file, under another number
 		p.update("conf " + n)
 	}
 	testkit.Must(t, p.Pin(1))
@@ -240,7 +240,7 @@ func TestAnImageIsReadBack(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	p.update("one")
-	p.write("root/a", strings.Repeat("changed\n", 1<<16)) // its blocks come first, and the kernel is in none of them
+	p.Write("root/a", strings.Repeat("changed\n", 1<<16)) // its blocks come first, and the kernel is in none of them
 	p.disk.Did = func(s durable.Step) {
 		if s.Op != "sync" || filepath.Base(s.Path) != imageFile {
 			return
@@ -268,8 +268,8 @@ func TestAnImageThatClientsCannotUseIsRefused(t *testing.T) {
 			testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "sbin")))
 		}, "would have no init"},
 		"modules": {func(p *place) {
-			p.write("root/boot/vmlinuz-6.1.0-10-amd64", "kernel ten")
-			p.write("root/boot/initrd.img-6.1.0-10-amd64", "initrd ten")
+			p.Write("root/boot/vmlinuz-6.1.0-10-amd64", "kernel ten")
+			p.Write("root/boot/initrd.img-6.1.0-10-amd64", "initrd ten")
 		}, "would lack the modules of kernel 6.1.0-10-amd64"},
 		"modules half removed": {func(p *place) {
 			testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/kernel")))
@@ -278,7 +278,7 @@ func TestAnImageThatClientsCannotUseIsRefused(t *testing.T) {
 			testkit.Must(p.t, os.Remove(filepath.Join(p.root, "lib/modules/6.1.0-9-amd64/modules.dep")))
 		}, "would lack the modules of kernel 6.1.0-9-amd64"},
 		"an initrd that a full disk left": {func(p *place) {
-			p.write("root/boot/initrd.img-6.1.0-9-amd64", "")
+			p.Write("root/boot/initrd.img-6.1.0-9-amd64", "")
 		}, "no longer has a kernel"},
 		"size": {func(p *place) {
 			testkit.Must(p.t, os.RemoveAll(filepath.Join(p.root, "usr")))
@@ -294,7 +294,7 @@ func TestAnImageThatClientsCannotUseIsRefused(t *testing.T) {
 			for i := range noise {
 				noise[i] = byte(i * i >> 7)
 			}
-			p.write("root/usr/share/data", string(noise))
+			p.Write("root/usr/share/data", string(noise))
 			p.update("one")
 			c.damage(p)
 			_, err := p.Build(context.Background(), p.newSource("one"), p.now)

@@ -29,7 +29,7 @@ func TestNoRoom(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	p.update("one")
-	p.write("root/etc/hostname", "changed\n")
+	p.Write("root/etc/hostname", "changed\n")
 	// The generation before says how much: an image of 8 TiB, nearly all of it a hole.
 	testkit.Must(t, os.Truncate(filepath.Join(p.folder(1), imageFile), 8<<40))
 	steps := 0

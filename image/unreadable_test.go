@@ -32,7 +32,7 @@ func TestUnreadable(t *testing.T) {
 		}
 		from := p.newSource("conf 1")
 		if from.Full = full; !full {
-			p.write("root/etc/hostname", "new")
+			p.Write("root/etc/hostname", "new")
 		}
 		b, err := p.Build(context.Background(), from, p.now)
 		testkit.Must(t, err)

@@ -33,7 +33,7 @@ func TestVerify(t *testing.T) {
 	noise := rand.NewChaCha8([32]byte{})
 	random := make([]byte, 300_000)
 	noise.Read(random)
-	p.write("root/usr/share/data", string(random))
+	p.Write("root/usr/share/data", string(random))
 	p.update("one")
 	if g, err := p.Verify(ctx); !g.isNumber(1) || err != nil {
 		t.Errorf("Verify = %v, %v", g, err)
@@ -76,14 +76,14 @@ func TestVerify(t *testing.T) {
 func TestRotDoesNotSpread(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	p.write("root/usr/share/data", strings.Repeat("some data that compresses, but not to nothing\n", 10000))
+	p.Write("root/usr/share/data", strings.Repeat("some data that compresses, but not to nothing\n", 10000))
 	p.update("one")
 	path := filepath.Join(p.folder(1), imageFile)
 	image, err := os.ReadFile(path)
 	testkit.Must(t, err)
 	image[300] ^= 1
 	testkit.Must(t, os.WriteFile(path, image, 0o644))
-	p.write("root/etc/hostname", "changed\n")
+	p.Write("root/etc/hostname", "changed\n")
 	b := p.update("one")
 	if b.Full == "" || len(b.Warnings) != 1 || !strings.Contains(b.Warnings[0], "damaged") {
 		t.Errorf("built upon a rotten image: %+v", b)
@@ -98,8 +98,8 @@ func TestDiffs(t *testing.T) {
 	ctx := context.Background()
 	p := newPlace(t)
 	p.update("one")
-	p.write("root/etc/hostname", "changed\n")
-	p.write("root/etc/added", "new\n")
+	p.Write("root/etc/hostname", "changed\n")
+	p.Write("root/etc/added", "new\n")
 	differences, err := p.DiffTree(ctx, p.newSource("one"))
 	testkit.Must(t, err)
 	want := []string{"etc mtime", "etc/added ", "etc/hostname content,mtime"}

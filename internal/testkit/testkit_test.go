@@ -69,6 +69,17 @@ func TestFiles(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
 		t.Errorf("its mode is %v, %v", info.Mode(), err)
 	}
+	folder := NewFolder(t)
+	folder.Write("a/b", "text")
+	folder.Write("a/b", "more")
+	if got, want := folder.Read("a/b"), "more"; got != want ||
+		folder.Path("a/b") != filepath.Join(folder.Path(""), "a/b") {
+		t.Errorf("%s holds %q", folder.Path("a/b"), got)
+	}
+	folder.WriteProgram("a/b", "#!/bin/sh\necho ran\n")
+	if out := Run(t, folder.Path("a/b")); out != "ran\n" {
+		t.Errorf("the program printed %q", out)
+	}
 	r := &recorder{TB: t}
 	ReadFile(r, path+".none")
 	if !strings.Contains(r.fate, "no such file") {
