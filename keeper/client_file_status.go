@@ -47,11 +47,11 @@ type FileStatus struct {
 // ReadFileStatus compares the files that the clients of a chroot get with what they would get now.
 // It takes no lock and writes nothing.
 func (k *Keeper) ReadFileStatus(c farm.Chroot) (all []FileStatus, err error) {
-	t, err := k.loadCurrentRecord()
+	rec, err := k.loadRecord(true)
 	if err != nil {
 		return nil, err
 	}
-	files, err := renderFiles(t, c)
+	files, err := renderFiles(rec, c)
 	if err != nil {
 		return nil, err
 	}

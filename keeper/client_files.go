@@ -51,19 +51,20 @@ func (files derivedFiles) content(path string) []byte {
 }
 
 // renderFiles renders the text files for a chroot.
-func renderFiles(t *record, c farm.Chroot) (derivedFiles, error) {
-	ltsConf, err := t.LTSConf(c)
+func renderFiles(rec *record, c farm.Chroot) (derivedFiles, error) {
+	ltsConf, err := rec.LTSConf(c)
 	if err != nil {
 		return nil, err
 	}
-	return derivedFiles{{path: derive.KnownHostsPath, data: t.KnownHosts()}, {path: derive.LTSConfPath, data: ltsConf}},
+	return derivedFiles{{path: derive.KnownHostsPath, data: rec.KnownHosts()},
+			{path: derive.LTSConfPath, data: ltsConf}},
 		nil
 }
 
 // prepareFiles returns all that the clients of a chroot get, and fails if it may not be written, or
 // if clients could not read it.
-func (r *run) prepareFiles(t *record, root *clientRoot) (files, programs derivedFiles, err error) {
-	if files, err = renderFiles(t, root.declared); err != nil {
+func (r *run) prepareFiles(rec *record, root *clientRoot) (files, programs derivedFiles, err error) {
+	if files, err = renderFiles(rec, root.declared); err != nil {
 		return nil, nil, err
 	}
 	if err := errors.Join(r.checkOwned(root, files), r.checkIncludes(root)); err != nil {
@@ -75,9 +76,9 @@ func (r *run) prepareFiles(t *record, root *clientRoot) (files, programs derived
 
 // writeFiles puts the derived files into a chroot, and returns those that belong into the image
 // only, and lts.conf.
-func (r *run) writeFiles(t *record, root *clientRoot) (overlay derivedFiles, conf []byte, err error) {
+func (r *run) writeFiles(rec *record, root *clientRoot) (overlay derivedFiles, conf []byte, err error) {
 	defer r.beginStep("write", root.declared.Name)()
-	files, programs, err := r.prepareFiles(t, root) // before anything is written
+	files, programs, err := r.prepareFiles(rec, root) // before anything is written
 	if err == nil {
 		err = r.checkTree(root)
 	}

@@ -104,6 +104,16 @@ func (r *run) lockRoot(ctx context.Context, c farm.Chroot) (*clientRoot, error) 
 	return root, nil
 }
 
+// withRoot does work on a chroot, whose package managers are kept out meanwhile.
+func (r *run) withRoot(ctx context.Context, c farm.Chroot, work func(*clientRoot) error) error {
+	root, err := r.lockRoot(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer root.close()
+	return work(root)
+}
+
 func (root *clientRoot) close() {
 	if root.locks != nil {
 		root.locks.Release()

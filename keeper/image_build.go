@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"ltskeeper/derive"
-	"ltskeeper/farm"
 	"ltskeeper/image"
 	"ltskeeper/squashfs"
 )
@@ -33,21 +32,16 @@ func (k *Keeper) BuildImages(ctx context.Context, o BuildOptions) (*Report, erro
 		if err != nil {
 			return err
 		}
-		t, err := k.loadCurrentRecord()
+		rec, err := k.loadRecord(true)
 		if err != nil {
 			return err
 		}
-		return r.eachChroot(ctx, chroots, func(c farm.Chroot) error { return r.buildChroot(ctx, t, c) })
+		return r.eachChroot(ctx, chroots, func(root *clientRoot) error { return r.buildChroot(ctx, rec, root) })
 	})
 }
 
 // buildChroot brings the image up to date with the tree as it stands.
-func (r *run) buildChroot(ctx context.Context, t *record, c farm.Chroot) error {
-	root, err := r.lockRoot(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer root.close()
+func (r *run) buildChroot(ctx context.Context, rec *record, root *clientRoot) error {
 	if root.isWritable() {
 		conf, err := root.Read(derive.LTSConfPath)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -58,7 +52,7 @@ func (r *run) buildChroot(ctx context.Context, t *record, c farm.Chroot) error {
 		}
 		return r.updateImage(ctx, root, nil, conf)
 	}
-	files, programs, err := r.prepareFiles(t, root)
+	files, programs, err := r.prepareFiles(rec, root)
 	if err != nil {
 		return err
 	}
@@ -154,7 +148,7 @@ func (r *run) newSource(root *clientRoot, overlay derivedFiles, conf []byte) (im
 		return image.Source{}, err
 	}
 	options.Progress = func(p squashfs.Progress) {
-		r.progress("image "+root.declared.Name, p.Bytes, p.TotalBytes, "bytes")
+		r.tellProgress("image "+root.declared.Name, p.Bytes, p.TotalBytes, "bytes")
 	}
 	search, err := newSecretSearch(root, r.farm)
 	if err != nil {
@@ -222,11 +216,11 @@ func (k *Keeper) currentOptions(root *clientRoot) (squashfs.Options, error) {
 	if root.isWritable() {
 		return k.imageOptions(root, nil)
 	}
-	t, err := k.loadCurrentRecord()
+	rec, err := k.loadRecord(true)
 	if err != nil {
 		return squashfs.Options{}, err
 	}
-	files, err := renderFiles(t, root.declared)
+	files, err := renderFiles(rec, root.declared)
 	if err != nil {
 		return squashfs.Options{}, err
 	}

@@ -71,19 +71,18 @@ func (k *Keeper) VerifyImages(ctx context.Context, o VerifyOptions) ([]Verified,
 	return all, nil
 }
 
+// compareTree compares the current image of a chroot with what would be built of it now.
 func (k *Keeper) compareTree(ctx context.Context, c farm.Chroot, store *image.Store) ([]Change, error) {
 	r := &run{Keeper: k, locker: chroot.NewLocker(), report: new(Report)}
 	defer r.locker.Close()
-	root, err := r.lockRoot(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	defer root.close()
-	options, err := k.currentOptions(root)
-	if err != nil {
-		return nil, err
-	}
-	differences, err := store.DiffTree(ctx, image.Source{Root: root.Path(), Options: options})
+	var differences []squashfs.Difference
+	err := r.withRoot(ctx, c, func(root *clientRoot) error {
+		options, err := k.currentOptions(root)
+		if err == nil {
+			differences, err = store.DiffTree(ctx, image.Source{Root: root.Path(), Options: options})
+		}
+		return err
+	})
 	return reportChanges(differences), err
 }
 

@@ -33,7 +33,7 @@ func (k *Keeper) CollectKeys(ctx context.Context, o CollectOptions) (*Report, er
 
 // collectKeys does so within a run, and returns what is on record afterwards.
 func (r *run) collectKeys(ctx context.Context, only []string) (*record, error) {
-	t, judgements, err := r.judgeServers(ctx, only)
+	rec, judgements, err := r.judgeServers(ctx, only)
 	if err != nil {
 		return nil, err
 	}
@@ -44,28 +44,28 @@ func (r *run) collectKeys(ctx context.Context, only []string) (*record, error) {
 		}
 	}
 	for _, j := range judgements {
-		t.Trusted[j.server.Name] = j.verdict.Trusted
-		t.Certified[j.server.Name] = len(j.verdict.Certified) > 0
+		rec.Trusted[j.server.Name] = j.verdict.Trusted
+		rec.Certified[j.server.Name] = len(j.verdict.Certified) > 0
 	}
-	t.updateQuarantine(judgements, r.started)
+	rec.updateQuarantine(judgements, r.started)
 	if !r.DryRun {
-		if err := t.save(judgements, r.started); err != nil {
+		if err := rec.save(judgements, r.started); err != nil {
 			return nil, err
 		}
 	}
-	listed := t.listedByDefault()
+	listed := rec.listedByDefault()
 	for _, j := range judgements {
 		for _, k := range j.verdict.Added {
 			if caution := k.Caution(); caution != "" {
 				r.warn(fmt.Errorf("%s: %s is %s", j.server.Name, k.Fingerprint(), caution))
 			}
 		}
-		r.report.Servers = append(r.report.Servers, j.report(t, listed))
+		r.report.Servers = append(r.report.Servers, j.describe(rec, listed))
 	}
 	if len(only) == 0 {
-		r.report.Warnings = append(r.report.Warnings, t.findEmptyLists()...)
+		r.report.Warnings = append(r.report.Warnings, rec.findEmptyLists()...)
 	}
-	return t, nil
+	return rec, nil
 }
 
 // A judgement is what one server showed in a run, and what that means.
@@ -86,15 +86,11 @@ func (r *run) judgeServers(ctx context.Context, only []string) (*record, []judge
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := r.openStore(r.DryRun)
+	rec, err := r.loadRecord(r.DryRun)
 	if err != nil {
 		return nil, nil, err
 	}
-	t, err := r.loadRecord(store)
-	if err != nil {
-		return nil, nil, err
-	}
-	judgements, err := r.scanOnce(ctx, store, servers)
+	judgements, err := r.scanOnce(ctx, rec, servers)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -105,9 +101,9 @@ func (r *run) judgeServers(ctx context.Context, only []string) (*record, []judge
 		}
 	}
 	if len(suspects) == 0 {
-		return t, judgements, nil
+		return rec, judgements, nil
 	}
-	again, err := r.scanOnce(ctx, store, suspects)
+	again, err := r.scanOnce(ctx, rec, suspects)
 	for _, second := range again {
 		i := slices.IndexFunc(judgements, func(j judgement) bool { return j.server.Name == second.server.Name })
 		switch {
@@ -119,11 +115,11 @@ func (r *run) judgeServers(ctx context.Context, only []string) (*record, []judge
 			judgements[i] = second
 		}
 	}
-	return t, judgements, err
+	return rec, judgements, err
 }
 
 // scanOnce asks the servers once, and judges what they show.
-func (r *run) scanOnce(ctx context.Context, store *trust.Store, servers []farm.Server) ([]judgement, error) {
+func (r *run) scanOnce(ctx context.Context, rec *record, servers []farm.Server) ([]judgement, error) {
 	login, logout, err := openLogin(r.farm.Collect.Login)
 	if err != nil {
 		return nil, err
@@ -133,13 +129,10 @@ func (r *run) scanOnce(ctx context.Context, store *trust.Store, servers []farm.S
 	targets := make([]scan.Target, len(servers))
 	for i, s := range servers {
 		targets[i] = scan.Target{Name: s.Name, Addresses: s.Addresses, Port: s.Port,
-			Certificates: len(r.farm.Authorities) > 0}
-		if trusted, err := store.Trusted(s.Name, s.Pins); err == nil { // else the verdict will say so
-			targets[i].Trusted = keys.PlainKeys(trusted)
-		}
+			Certificates: len(r.farm.Authorities) > 0, Trusted: keys.PlainKeys(rec.Trusted[s.Name])}
 	}
 	sightings, err := scanner.Scan(ctx, targets, func(done, total int) {
-		r.progress("scan servers", int64(done), int64(total), "servers")
+		r.tellProgress("scan servers", int64(done), int64(total), "servers")
 	})
 	if err != nil {
 		return nil, err
@@ -148,12 +141,12 @@ func (r *run) scanOnce(ctx context.Context, store *trust.Store, servers []farm.S
 	local, _ := keys.ReadLines(r.farm.KnownHostsLocal)
 	for i, s := range servers {
 		policy := r.policy(s)
-		if len(targets[i].Trusted) == 0 {
+		if len(rec.Trusted[s.Name]) == 0 {
 			policy.Adopted = findAdoptedKeys(local, s)
 		}
 		policy.FirstUse = policy.FirstUse && !r.holdFirstUse
 		judgements[i] = judgement{
-			server: s, sighting: sightings[i], verdict: store.Judge(policy, sightings[i], r.started),
+			server: s, sighting: sightings[i], verdict: rec.store.Judge(policy, sightings[i], r.started),
 		}
 	}
 	return judgements, nil
@@ -179,17 +172,17 @@ func openLogin(l *farm.Login) (login *scan.Login, logout func() error, err error
 }
 
 // save writes down what a scan decided: the keys first, for they must not be trusted twice.
-func (t *record) save(judgements []judgement, now time.Time) error {
-	seen := trust.OpenSeen(t.Farm.State.Seen())
+func (rec *record) save(judgements []judgement, now time.Time) error {
+	seen := trust.OpenSeen(rec.Farm.State.Seen())
 	verdicts := make([]trust.Verdict, len(judgements))
 	for i, j := range judgements {
 		verdicts[i] = j.verdict
 		seen.Update(j.verdict, now)
 	}
-	if err := errors.Join(t.store.Apply(verdicts...), t.saveSecret()); err != nil {
+	if err := errors.Join(rec.store.Apply(verdicts...), rec.saveSecret()); err != nil {
 		return err
 	}
-	return errors.Join(t.quarantine.Save(), seen.Save())
+	return errors.Join(rec.quarantine.Save(), seen.Save())
 }
 
 // findAdoptedKeys returns the keys that known_hosts.local has for a server, under its own names.

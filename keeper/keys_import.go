@@ -1,7 +1,6 @@
 package keeper
 
 import (
-	"encoding/json"
 	"time"
 
 	"ltskeeper/keys"
@@ -10,26 +9,12 @@ import (
 
 // An Import is what became of keys that a person brought from elsewhere.
 type Import struct {
-	Server    string    `json:"server"`
-	New       []Key     `json:"new,omitempty"`       // trusted from now on
-	Known     []Key     `json:"known,omitempty"`     // trusted before
-	Conflicts []Key     `json:"conflicts,omitempty"` // of a type of which another key is trusted: they wait
-	Refused   []Refused `json:"refused,omitempty"`
-	Skipped   int       `json:"skipped"` // lines about other servers, or with a marker
-}
-
-// A Refused key is one that cannot be trusted.
-type Refused struct {
-	Key
-	Reason string
-}
-
-// MarshalJSON renders the key with the reason.
-func (r Refused) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		keyDocument
-		Reason string `json:"reason"`
-	}{r.document(), r.Reason})
+	Server    string `json:"server"`
+	New       []Key  `json:"new,omitempty"`       // trusted from now on
+	Known     []Key  `json:"known,omitempty"`     // trusted before
+	Conflicts []Key  `json:"conflicts,omitempty"` // of a type of which another key is trusted: they wait
+	Refused   []Key  `json:"refused,omitempty"`   // never trusted: each says why
+	Skipped   int    `json:"skipped"`             // lines about other servers, or with a marker
 }
 
 // ImportKeys trusts the keys that lines say a server has, as far as they replace none.
@@ -52,7 +37,7 @@ func (k *Keeper) ImportKeys(server string, lines []keys.Line) (done *Import, err
 		done.New, done.Known, done.Conflicts = newKeys(imported.New), newKeys(imported.Known),
 			newKeys(imported.Conflicts)
 		for _, r := range imported.Refused {
-			done.Refused = append(done.Refused, Refused{Key{Stored: r.Stored}, r.Err.Error()})
+			done.Refused = append(done.Refused, Key{Stored: r.Stored, Reason: r.Err.Error()})
 		}
 		return err
 	})

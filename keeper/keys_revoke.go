@@ -39,7 +39,7 @@ func (k *Keeper) RevokeKeys(o RevokeOptions) (*Revocation, error) {
 		}
 		defer release()
 	}
-	store, err := k.openRecord(o.DryRun)
+	store, err := k.openAnyStore(o.DryRun)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (k *Keeper) RevokeKeys(o RevokeOptions) (*Revocation, error) {
 // ReadLog returns every change of trust, oldest first, and the numbers of lines in the log that
 // cannot be read.
 func (k *Keeper) ReadLog() (entries []trust.Entry, unreadable []int, err error) {
-	store, err := k.openRecord(true)
+	store, err := k.openAnyStore(true)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -22,7 +22,7 @@ const ltspFiles = "ltsp"
 // updateLTSP writes the known_hosts of LTSP since 2019 and has it packed into the initrd that
 // clients fetch. It comes before the lists of servers do: clients know a server before they are
 // sent to it. A note in the state remembers that the initrd is behind, should a run end in between.
-func (r *run) updateLTSP(ctx context.Context, t *record) error {
+func (r *run) updateLTSP(ctx context.Context, rec *record) error {
 	path := r.farm.LTSP.KnownHosts
 	if path == "" {
 		return nil
@@ -37,7 +37,7 @@ func (r *run) updateLTSP(ctx context.Context, t *record) error {
 			return err
 		}
 	}
-	data := t.KnownHosts()
+	data := rec.KnownHosts()
 	changed := !bytes.Equal(old, data)
 	behind := r.farm.State.InitrdBehind()
 	if changed && !r.DryRun {

@@ -27,20 +27,24 @@ type record struct {
 }
 
 // loadRecord reads all that is on record, for files to be derived from.
-func (k *Keeper) loadRecord(store *trust.Store) (*record, error) {
-	t, err := k.readRecord(store)
+func (k *Keeper) loadRecord(readonly bool) (*record, error) {
+	store, err := k.openStore(readonly)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := k.readRecord(store)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range k.farm.Servers {
-		if err := t.unreadable[s.Name]; err != nil {
+		if err := rec.unreadable[s.Name]; err != nil {
 			return nil, err
 		}
 	}
 	if k.farm.HashKnownHosts {
-		t.Secret, err = loadSecret(k.farm.State.KnownHostsSecret())
+		rec.Secret, err = loadSecret(k.farm.State.KnownHostsSecret())
 	}
-	return t, err
+	return rec, err
 }
 
 // readRecord reads what is on record of keys and quarantine. What cannot be read of one server does
@@ -50,7 +54,7 @@ func (k *Keeper) readRecord(store *trust.Store) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &record{
+	rec := &record{
 		Record: derive.Record{
 			Farm: k.farm, Trusted: map[string][]keys.Stored{}, Certified: map[string]bool{},
 			Revoked: store.Revoked(), Quarantined: q.Servers(),
@@ -59,30 +63,21 @@ func (k *Keeper) readRecord(store *trust.Store) (*record, error) {
 	}
 	for _, s := range k.farm.Servers {
 		var err error
-		if t.Trusted[s.Name], err = store.Trusted(s.Name, s.Pins); err != nil {
-			t.unreadable[s.Name] = err
+		if rec.Trusted[s.Name], err = store.Trusted(s.Name, s.Pins); err != nil {
+			rec.unreadable[s.Name] = err
 		}
-		t.Certified[s.Name], t.expires[s.Name], err = store.Certified(k.policy(s), time.Now())
+		rec.Certified[s.Name], rec.expires[s.Name], err = store.Certified(k.policy(s), time.Now())
 		if err != nil {
-			t.unreadable[s.Name] = err
+			rec.unreadable[s.Name] = err
 		}
 	}
-	return t, nil
-}
-
-// loadCurrentRecord is loadRecord for those who only look.
-func (k *Keeper) loadCurrentRecord() (*record, error) {
-	store, err := k.openStore(true)
-	if err != nil {
-		return nil, err
-	}
-	return k.loadRecord(store)
+	return rec, nil
 }
 
 // listedByDefault returns the servers that clients find in the default LDM_SERVER.
-func (t *record) listedByDefault() map[string]bool {
+func (rec *record) listedByDefault() map[string]bool {
 	in := map[string]bool{}
-	for _, s := range t.ListServers(t.Farm.Lists()[0]) {
+	for _, s := range rec.ListServers(rec.Farm.Lists()[0]) {
 		in[s.Name] = true
 	}
 	return in
@@ -102,15 +97,16 @@ func (k *Keeper) changeTrust(change func(*trust.Store) error) error {
 // openStore opens the key store, unless revocations were lost: clients would take what they are to
 // refuse.
 func (k *Keeper) openStore(readonly bool) (*trust.Store, error) {
-	store, err := k.openRecord(readonly)
+	store, err := k.openAnyStore(readonly)
 	if err == nil {
 		err = checkRevocations(store)
 	}
 	return store, err
 }
 
-// openRecord opens the key store also then, for who looks or revokes.
-func (k *Keeper) openRecord(readonly bool) (*trust.Store, error) {
+// openAnyStore opens the key store also if revocations were lost, for those who only look or
+// revoke.
+func (k *Keeper) openAnyStore(readonly bool) (*trust.Store, error) {
 	if err := k.farm.State.Ask(); err != nil {
 		return nil, err
 	}
@@ -171,15 +167,15 @@ func loadSecret(file state.File) ([]byte, error) {
 }
 
 // saveSecret writes the secret of hashed names, if it is new.
-func (t *record) saveSecret() error {
-	if len(t.Secret) == 0 {
+func (rec *record) saveSecret() error {
+	if len(rec.Secret) == 0 {
 		return nil
 	}
-	file := t.Farm.State.KnownHostsSecret()
+	file := rec.Farm.State.KnownHostsSecret()
 	if exists, err := file.Exists(); exists || err != nil {
 		return err
 	}
-	if err := file.Write(t.Secret); err != nil {
+	if err := file.Write(rec.Secret); err != nil {
 		return fmt.Errorf("write the secret of hashed names: %w", err)
 	}
 	return nil

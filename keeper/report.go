@@ -90,11 +90,9 @@ type Server struct {
 // A Key is a host key in a report.
 type Key struct {
 	keys.Stored
-	Seen time.Time // when its server last showed it; zero if that is not known
+	Seen   time.Time // when its server last showed it; zero if that is not known
+	Reason string    // why it cannot be imported
 }
-
-// MarshalJSON renders the key with what is known of it.
-func (k Key) MarshalJSON() ([]byte, error) { return json.Marshal(k.document()) }
 
 // A keyDocument is a Key in JSON.
 type keyDocument struct {
@@ -107,13 +105,16 @@ type keyDocument struct {
 	Seen        time.Time `json:"seen,omitzero"`
 	Gone        time.Time `json:"gone,omitzero"` // since when its server lists it no more
 	Weak        string    `json:"weak,omitempty"`
+	Reason      string    `json:"reason,omitempty"`
 }
 
-func (k Key) document() keyDocument {
-	return keyDocument{
+// MarshalJSON renders the key with what is known of it.
+func (k Key) MarshalJSON() ([]byte, error) {
+	return json.Marshal(keyDocument{
 		Type: k.Type, Bits: k.Bits(), Fingerprint: k.Fingerprint(), Comment: k.Origin.Comment(),
 		VouchedBy: k.Origin.VouchedBy, First: k.Origin.At, Seen: k.Seen, Gone: k.Origin.Gone, Weak: k.Caution(),
-	}
+		Reason: k.Reason,
+	})
 }
 
 // newKeys returns keys for a report.

@@ -8,8 +8,8 @@ import (
 	"ltskeeper/keys/scan"
 )
 
-// report returns what the run says about one server.
-func (j judgement) report(t *record, listed map[string]bool) Server {
+// describe returns what the run says about one server.
+func (j judgement) describe(rec *record, listed map[string]bool) Server {
 	v := j.verdict
 	s := Server{
 		Name:     j.server.Name,
@@ -34,7 +34,7 @@ func (j judgement) report(t *record, listed map[string]bool) Server {
 		s.Message = append(s.Message, j.note)
 	}
 	s.Message = append(s.Message, v.Reasons...)
-	if e, is := t.quarantine.Find(s.Name); is {
+	if e, is := rec.quarantine.Find(s.Name); is {
 		s.Quarantined = &e.Since
 		sentence := "clients are kept away from it since " + e.Since.Format(time.RFC3339)
 		if s.Listed {

@@ -35,11 +35,11 @@ type ImageStatus struct {
 // is said in its place.
 func (k *Keeper) ReadStatus() (*Status, error) {
 	f := k.farm
-	store, err := k.openRecord(true)
+	store, err := k.openAnyStore(true)
 	if err != nil {
 		return nil, err
 	}
-	t, err := k.readRecord(store)
+	rec, err := k.readRecord(store)
 	if err != nil {
 		return nil, err
 	}
@@ -47,18 +47,18 @@ func (k *Keeper) ReadStatus() (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	strays := t.findStrays()
+	strays := rec.findStrays()
 	status := Status{Warnings: describeStrays(f, strays)}
 	if err := checkRevocations(store); err != nil {
 		status.Warnings = append(status.Warnings, err)
 	}
-	seen, listed := trust.OpenSeen(f.State.Seen()), t.listedByDefault()
+	seen, listed := trust.OpenSeen(f.State.Seen()), rec.listedByDefault()
 	for _, s := range f.Servers {
-		server := t.describeServer(s, seen, listed)
+		server := rec.describeServer(s, seen, listed)
 		server.Revoked = newKeys(revoked[s.Name])
 		server.Strays = strays[s.Name]
-		server.Expires = optionalTime(t.expires[s.Name])
-		if err := t.unreadable[s.Name]; err != nil {
+		server.Expires = optionalTime(rec.expires[s.Name])
+		if err := rec.unreadable[s.Name]; err != nil {
 			server.State, server.Message, server.Decision = Unreadable, Sentences{err.Error()}, true
 		}
 		status.Servers = append(status.Servers, server)
@@ -100,9 +100,9 @@ func findRevokedByServer(store *trust.Store) (map[string][]keys.Stored, error) {
 }
 
 // describeServer returns what is known of one server.
-func (t *record) describeServer(s farm.Server, seen *trust.Seen, listed map[string]bool) Server {
+func (rec *record) describeServer(s farm.Server, seen *trust.Seen, listed map[string]bool) Server {
 	server := Server{Name: s.Name, Declared: s, State: Unscanned, Listed: listed[s.Name],
-		Certified: t.Certified[s.Name]}
+		Certified: rec.Certified[s.Name]}
 	withTimes := func(list []keys.Stored) []Key {
 		out := newKeys(list)
 		for i, k := range list {
@@ -110,26 +110,27 @@ func (t *record) describeServer(s farm.Server, seen *trust.Seen, listed map[stri
 		}
 		return out
 	}
-	pending, unreadPending := t.store.Pending(s.Name)
-	rejected, unreadRejected := t.store.Rejected(s.Name)
-	certs, unreadCerts := t.store.Certificates(s.Name)
+	pending, unreadPending := rec.store.Pending(s.Name)
+	rejected, unreadRejected := rec.store.Rejected(s.Name)
+	certs, unreadCerts := rec.store.Certificates(s.Name)
 	if err := cmp.Or(unreadCerts, unreadRejected, unreadPending); err != nil {
 		server.Message = Sentences{err.Error()}
 	}
-	server.Keys, server.Pending, server.Rejected = withTimes(t.Trusted[s.Name]), withTimes(pending), withTimes(rejected)
+	server.Keys, server.Pending, server.Rejected = withTimes(rec.Trusted[s.Name]), withTimes(pending),
+		withTimes(rejected)
 	switch {
-	case t.IsTrusted(s.Name):
+	case rec.IsTrusted(s.Name):
 		server.State = Trusted
 	case len(pending) > 0:
 		server.State, server.Decision = Pending, true
 	}
-	if e, is := t.quarantine.Find(s.Name); is {
+	if e, is := rec.quarantine.Find(s.Name); is {
 		server.State, server.Quarantined, server.Message = Changed, &e.Since, Sentences{e.Why}
 	}
 	for _, k := range pending {
-		server.Decision = server.Decision || trust.IsUndecided(k, t.Trusted[s.Name], t.Certified[s.Name])
+		server.Decision = server.Decision || trust.IsUndecided(k, rec.Trusted[s.Name], rec.Certified[s.Name])
 	}
-	server.Seen = findLastSeen(seen, s.Name, slices.Concat(t.Trusted[s.Name], certs))
+	server.Seen = findLastSeen(seen, s.Name, slices.Concat(rec.Trusted[s.Name], certs))
 	return server
 }
 
@@ -169,20 +170,20 @@ func (k *Keeper) readImageStatus(s *ImageStatus, c farm.Chroot) error {
 
 // KnownHosts is the known_hosts that clients would get, from the record.
 func (k *Keeper) KnownHosts() ([]byte, error) {
-	t, err := k.loadCurrentRecord()
+	rec, err := k.loadRecord(true)
 	if err != nil {
 		return nil, err
 	}
-	return t.KnownHosts(), nil
+	return rec.KnownHosts(), nil
 }
 
 // ExportKeys renders what is trusted, from the record, in one of derive.Formats.
 func (k *Keeper) ExportKeys(format string) ([]byte, error) {
-	t, err := k.loadCurrentRecord()
+	rec, err := k.loadRecord(true)
 	if err != nil {
 		return nil, err
 	}
-	return t.Export(format)
+	return rec.Export(format)
 }
 
 // LTSConf is the lts.conf that clients of a chroot would get, from the record.
@@ -191,9 +192,9 @@ func (k *Keeper) LTSConf(chroot string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := k.loadCurrentRecord()
+	rec, err := k.loadRecord(true)
 	if err != nil {
 		return nil, err
 	}
-	return t.LTSConf(c)
+	return rec.LTSConf(c)
 }

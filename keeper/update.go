@@ -40,23 +40,20 @@ type run struct {
 // carryOut does the work of a run under the lock, with the declaration as it then is. A dry run
 // takes no lock: making one would write.
 func (k *Keeper) carryOut(r *run, work func() error) (*Report, error) {
-	r.Keeper = k
-	// Started before the farm is locked: a process that is being started may hold that lock for a
-	// moment longer than this one lives.
-	r.locker = chroot.NewLocker()
+	// The locker is started before the farm is locked: a process that is being started may hold
+	// that lock for a moment longer than this one lives.
+	r.Keeper, r.locker = k, chroot.NewLocker()
 	defer r.locker.Close()
-	do := func() error {
+	lockAnd := k.RunLocked
+	if r.DryRun {
+		lockAnd = func(do func() error) error { return do() }
+	}
+	err := lockAnd(func() error {
 		r.started = time.Now()
 		r.report = &Report{Started: r.started.UTC().Truncate(time.Second), DryRun: r.DryRun}
-		err := work()
-		r.report.Duration = time.Since(r.started)
-		return err
-	}
-	if r.DryRun {
-		err := do()
-		return r.report, err
-	}
-	err := k.RunLocked(do)
+		defer func() { r.report.Duration = time.Since(r.started) }()
+		return work()
+	})
 	return r.report, err
 }
 
@@ -68,7 +65,7 @@ func (r *run) beginStep(name, chroot string) func() {
 	}
 }
 
-func (r *run) progress(step string, done, total int64, unit string) {
+func (r *run) tellProgress(step string, done, total int64, unit string) {
 	if r.Progress != nil {
 		r.Progress(Progress{step, done, total, unit})
 	}
@@ -83,15 +80,15 @@ func (k *Keeper) Update(ctx context.Context, o UpdateOptions) (*Report, error) {
 		if err != nil {
 			return err
 		}
-		t, err := r.collectKeys(ctx, nil)
+		rec, err := r.collectKeys(ctx, nil)
 		if err != nil {
 			return err
 		}
-		if err := r.updateLTSP(ctx, t); err != nil {
+		if err := r.updateLTSP(ctx, rec); err != nil {
 			return err
 		}
-		err = r.eachChroot(ctx, chroots, func(c farm.Chroot) error { return r.updateChroot(ctx, t, c) })
-		r.warnOfLosses(t, chroots)
+		err = r.eachChroot(ctx, chroots, func(root *clientRoot) error { return r.updateChroot(ctx, rec, root) })
+		r.warnOfLosses(rec, chroots)
 		if err != nil {
 			return err
 		}
@@ -100,9 +97,9 @@ func (k *Keeper) Update(ctx context.Context, o UpdateOptions) (*Report, error) {
 	})
 }
 
-// eachChroot works on one chroot after another, but for those that are held, and goes on after one
-// that fails, but not after ctx ended.
-func (r *run) eachChroot(ctx context.Context, chroots []farm.Chroot, work func(farm.Chroot) error) error {
+// eachChroot works on one chroot after another, while their package managers are kept out, and goes
+// on after one that fails, but not after ctx ended. Those that are held are only repaired.
+func (r *run) eachChroot(ctx context.Context, chroots []farm.Chroot, work func(*clientRoot) error) error {
 	var failed []error
 	for _, c := range chroots {
 		if err := ctx.Err(); err != nil {
@@ -116,7 +113,7 @@ func (r *run) eachChroot(ctx context.Context, chroots []farm.Chroot, work func(f
 		switch {
 		case err != nil:
 		case held.IsZero():
-			err = work(c)
+			err = r.withRoot(ctx, c, work)
 		default:
 			err = r.repairHeld(c, held)
 		}
@@ -127,15 +124,9 @@ func (r *run) eachChroot(ctx context.Context, chroots []farm.Chroot, work func(f
 	return errors.Join(failed...)
 }
 
-// updateChroot puts the derived files into a chroot and brings its image up to date, while the
-// package manager is kept out.
-func (r *run) updateChroot(ctx context.Context, t *record, c farm.Chroot) error {
-	root, err := r.lockRoot(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer root.close()
-	overlay, conf, err := r.writeFiles(t, root)
+// updateChroot puts the derived files into a chroot and brings its image up to date.
+func (r *run) updateChroot(ctx context.Context, rec *record, root *clientRoot) error {
+	overlay, conf, err := r.writeFiles(rec, root)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ func (r *run) warn(warning error) { r.report.Warnings = append(r.report.Warnings
 
 // warnOfLosses warns of what is not as it was before a file changed in this run, so that it is told
 // once.
-func (r *run) warnOfLosses(t *record, chroots []farm.Chroot) {
+func (r *run) warnOfLosses(rec *record, chroots []farm.Chroot) {
 	hasChanged := func(chroot, path string) bool {
 		return slices.ContainsFunc(r.report.Files, func(f File) bool {
 			return f.Changed && f.Chroot == chroot && strings.HasSuffix(f.Path, "/"+path)
@@ -25,14 +25,14 @@ func (r *run) warnOfLosses(t *record, chroots []farm.Chroot) {
 	isOtherKnownHosts := slices.ContainsFunc(chroots, func(c farm.Chroot) bool {
 		return hasChanged(c.Name, derive.KnownHostsPath)
 	})
-	if isOtherKnownHosts || hasChanged(ltspFiles, strings.TrimPrefix(t.Farm.LTSP.KnownHosts, "/")) {
-		r.report.Warnings = append(r.report.Warnings, describeStrays(t.Farm, t.findStrays())...)
+	if isOtherKnownHosts || hasChanged(ltspFiles, strings.TrimPrefix(rec.Farm.LTSP.KnownHosts, "/")) {
+		r.report.Warnings = append(r.report.Warnings, describeStrays(rec.Farm, rec.findStrays())...)
 	}
 	isDone := map[string]bool{} // by lts.conf, which chroots may share
 	for _, c := range chroots {
 		if hasChanged(c.Name, derive.LTSConfPath) && !isDone[c.LTSConf] {
 			isDone[c.LTSConf] = true
-			r.report.Warnings = append(r.report.Warnings, t.findDropped(c)...)
+			r.report.Warnings = append(r.report.Warnings, rec.findDropped(c)...)
 		}
 	}
 }
@@ -40,11 +40,11 @@ func (r *run) warnOfLosses(t *record, chroots []farm.Chroot) {
 // findStrays returns the lines of known_hosts.local with which clients take a key for a server
 // though it is none of its trusted ones, by server: what was adopted once goes on being good for a
 // key that the server has no more.
-func (t *record) findStrays() map[string][]keys.Line {
-	local, _ := keys.ReadLines(t.Farm.KnownHostsLocal)
+func (rec *record) findStrays() map[string][]keys.Line {
+	local, _ := keys.ReadLines(rec.Farm.KnownHostsLocal)
 	owners := map[string][]farm.Server{} // of keys, by blob
-	for _, s := range t.Farm.Servers {
-		for _, k := range t.Trusted[s.Name] {
+	for _, s := range rec.Farm.Servers {
+		for _, k := range rec.Trusted[s.Name] {
 			owners[string(k.Blob)] = append(owners[string(k.Blob)], s)
 		}
 	}
@@ -56,12 +56,12 @@ func (t *record) findStrays() map[string][]keys.Line {
 		}
 		return farm.Server{}, false
 	}
-	strays, revoked := map[string][]keys.Line{}, keys.PlainKeys(t.Revoked)
+	strays, revoked := map[string][]keys.Line{}, keys.PlainKeys(rec.Revoked)
 	for _, l := range local {
 		if _, own := vouchesFor(l, owners[string(l.Key.Blob)]); own || l.Marker != "" {
 			continue
 		}
-		s, stray := vouchesFor(l, t.Farm.Servers)
+		s, stray := vouchesFor(l, rec.Farm.Servers)
 		if stray && !slices.ContainsFunc(revoked, l.Key.Equal) {
 			strays[s.Name] = append(strays[s.Name], l)
 		}
@@ -97,12 +97,12 @@ func describeStrays(f *farm.Farm, strays map[string][]keys.Line) (warnings []err
 
 // findDropped warns of servers that the admin's own lts.conf names in a list that is set here, and
 // that are not declared: their clients do not get them any more.
-func (t *record) findDropped(c farm.Chroot) (warnings []error) {
-	source := t.Farm.LTSConfSource(c)
-	for _, list := range t.Farm.Lists() {
+func (rec *record) findDropped(c farm.Chroot) (warnings []error) {
+	source := rec.Farm.LTSConfSource(c)
+	for _, list := range rec.Farm.Lists() {
 		value, _ := source.Get(list.Section, "LDM_SERVER")
-		names := t.Farm.ListUndeclared(strings.Fields(value))
-		if len(names) == 0 || len(t.ListServers(list)) == 0 {
+		names := rec.Farm.ListUndeclared(strings.Fields(value))
+		if len(names) == 0 || len(rec.ListServers(list)) == 0 {
 			continue
 		}
 		warning := fmt.Errorf("%s: LDM_SERVER of [%s] names %s, which clients do not get any more because only "+
@@ -121,26 +121,26 @@ func (t *record) findDropped(c farm.Chroot) (warnings []error) {
 
 // findEmptyLists warns of each list without a server. Clients then get the default list, or what
 // the admin's own lts.conf says.
-func (t *record) findEmptyLists() (warnings []error) {
-	for _, list := range t.Farm.Lists() {
+func (rec *record) findEmptyLists() (warnings []error) {
+	for _, list := range rec.Farm.Lists() {
 		switch {
-		case len(t.ListServers(list)) > 0:
+		case len(rec.ListServers(list)) > 0:
 		case len(list.Servers) > 0:
 			warnings = append(warnings,
 				fmt.Errorf("LDM_SERVER of [%s] is not set: no server of its list has a trusted key", list.Section))
 		case list.Group != "":
 			warnings = append(warnings,
 				fmt.Errorf("LDM_SERVER of [%s] is not set: no server is in the group %q%s", list.Section, list.Group,
-					t.suggestGroup(list.Group)))
+					rec.suggestGroup(list.Group)))
 		}
 	}
 	return warnings
 }
 
 // suggestGroup asks for the group that was probably meant.
-func (t *record) suggestGroup(group string) string {
+func (rec *record) suggestGroup(group string) string {
 	var known []string
-	for _, s := range t.Farm.Servers {
+	for _, s := range rec.Farm.Servers {
 		known = append(known, s.Groups...)
 	}
 	if near := spelling.FindNearest(group, known); near != "" {
