@@ -18,7 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Key is a public host key as it stands in OpenSSH's files. The blob is the encoding of RFC 4253,
+// Key is a public host key as it is in OpenSSH's files. The blob is the encoding of RFC 4253,
 // section 6.6: for types this package does not know it is carried as it is.
 type Key struct {
 	Type string // "ssh-ed25519"
@@ -131,8 +131,8 @@ func (k Key) FormatLine() string {
 // Equal reports whether both are the same key.
 func (k Key) Equal(other Key) bool { return bytes.Equal(k.Blob, other.Blob) }
 
-// Weakness says why the key must not be trusted whoever vouches for it: it is DSA, RSA under 2,048
-// bits, or no plain key but a certificate. It is nil for all other keys.
+// Weakness says why the key must not be trusted, whatever vouches for it: it is DSA, RSA under
+// 2,048 bits, or no plain key but a certificate. It is nil for all other keys.
 func (k Key) Weakness() error {
 	switch {
 	case k.Type == typeDSA:
@@ -147,8 +147,8 @@ func (k Key) Weakness() error {
 	return nil
 }
 
-// Caution says why the key, though it may be trusted, is none to rely on for long, or "": it is RSA
-// under 3,072 bits.
+// Caution returns a warning for keys that may be trusted but are weak (RSA under 3,072 bits), or
+// "".
 func (k Key) Caution() string {
 	if bits := k.Bits(); k.Type == ssh.KeyAlgoRSA && bits < soundRSA {
 		return fmt.Sprintf("weak: RSA of %d bits, %d would be sound", bits, soundRSA)

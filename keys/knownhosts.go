@@ -18,21 +18,21 @@ import (
 // DefaultPort is the port of SSH, for which known_hosts names none.
 const DefaultPort = 22
 
-// Host is a server as it stands in known_hosts.
+// Host is a server in known_hosts.
 type Host struct {
 	Names []string // name, aliases, addresses; letters, digits, '.', '-', '_', ':' only
 	Port  int      // 0 means 22
 	Keys  []Key    // one line each
 }
 
-// KnownHosts is what stands in a known_hosts file.
+// KnownHosts is the content of a known_hosts file.
 type KnownHosts struct {
 	Header      string // one or more comment lines
 	Hosts       []Host
 	Authorities []Authority
 	Port        int    // for which the authorities' patterns are; 0 means 22
 	Revoked     []Key  // under every name
-	Secret      []byte // if not empty, hosts' names stand there as hashes, with salts that depend on it
+	Secret      []byte // if not empty, hosts' names are hashed, with salts that depend on it
 	Local       []byte // lines that are added byte by byte
 }
 
@@ -104,7 +104,7 @@ func (a Authority) formatPatterns(port int) string {
 	return strings.Join(patterns, ",")
 }
 
-// joinHostPort is a name as it stands in known_hosts.
+// joinHostPort returns a name with its port, as known_hosts has it.
 func joinHostPort(name string, port int) string {
 	if port == 0 || port == DefaultPort {
 		return name
@@ -112,7 +112,7 @@ func joinHostPort(name string, port int) string {
 	return "[" + name + "]:" + strconv.Itoa(port)
 }
 
-// IsPattern reports whether s can stand in known_hosts as a pattern of names or addresses.
+// IsPattern reports whether s can be a pattern of names or addresses in known_hosts.
 func IsPattern(s string) bool {
 	return s != "" && names.IsValid("a"+strings.NewReplacer("*", "a", "?", "a").Replace(s))
 }

@@ -5,20 +5,20 @@ import (
 	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"ltskeeper/internal/names"
 )
 
-// A Line is a key in a file of somebody else's: a public key line, or one of known_hosts, whose
-// hosts it then has.
+// A Line is a key in a file that another program wrote: a public key line, or one of known_hosts.
 type Line struct {
 	Number int    // from 1
 	Marker string // "@revoked", "@cert-authority" or ""
-	Hosts  string // as they stand there: patterns separated by commas, or a hashed name; "" in a public key line
+	Hosts  string // patterns separated by commas, or a hashed name; "" in a public key line
 	Key    Key
 
-	// Origin is what the comment after the key says, which is somebody else's, however it reads.
+	// Origin is the comment after the key. It may look like the store's, and is not.
 	Origin Origin
 }
 
@@ -67,6 +67,25 @@ func readLine(text string) (Line, error) {
 	}
 	key, comment, err := ParseKeyLine(entry)
 	return Line{Marker: marker, Hosts: hosts, Key: key, Origin: ParseOrigin(comment)}, err
+}
+
+// FindTrusted returns those of the keys that OpenSSH would trust with a known_hosts file: they are
+// in a line of it, as a host's key or a certificate authority's, and no line revokes them for every
+// name.
+func FindTrusted(knownHosts []byte, list []Key) []Key {
+	var trusted, revoked []Key
+	lines, _ := ReadLines(knownHosts)
+	for _, l := range lines {
+		switch {
+		case l.Marker != "@revoked" && l.Hosts != "":
+			trusted = append(trusted, l.Key)
+		case l.Hosts == "*":
+			revoked = append(revoked, l.Key)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(k Key) bool {
+		return !Contains(trusted, k) || Contains(revoked, k)
+	})
 }
 
 // For reports whether the line holds a key of a server with one of these names, as OpenSSH looks

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -79,8 +80,8 @@ func ParseOrigin(comment string) Origin {
 	switch how := How(word); {
 	case proven && by != "":
 		o.How, o.VouchedBy = HowProven, by
-	// the others alone, without a time, are somebody else's words
-	case how == HowRejected, isHow(how) && word != comment:
+	// the others alone, without a time, are another's words
+	case how == HowRejected, slices.Contains(hows, how) && word != comment:
 		o.How, o.Note = how, note
 	default:
 		o.Note = rest
@@ -91,16 +92,9 @@ func ParseOrigin(comment string) Origin {
 	return o
 }
 
-// isHow reports whether a comment can begin with the word, with more of it to follow but a
-// fingerprint.
-func isHow(word How) bool {
-	switch word {
-	case HowFirstUse, HowAdopted, HowPinned, HowAccepted, HowImported, HowCertified, HowShown, HowListed, HowRejected,
-		HowRevoked:
-		return true
-	}
-	return false
-}
+// hows are the words that a comment can begin with, with more of it to follow but a fingerprint.
+var hows = []How{HowFirstUse, HowAdopted, HowPinned, HowAccepted, HowImported, HowCertified, HowShown, HowListed,
+	HowRejected, HowRevoked}
 
 // cutGone cuts the note that a server does not have a key any more off its comment.
 func cutGone(comment string) (rest string, gone time.Time) {

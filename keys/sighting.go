@@ -6,7 +6,7 @@ type Sighting struct {
 }
 
 // AddressSighting is what one address of a target showed. Every key in Keys has signed the key
-// exchange it was shown in, so that whoever answered has the private key.
+// exchange it was shown in, so whoever answered has the private key.
 type AddressSighting struct {
 	Address   string     // IP address, or the name if that could not be resolved
 	Offered   []string   // key types in the server's first KEXINIT, also those that cannot be asked for
@@ -19,9 +19,9 @@ type AddressSighting struct {
 	Err error // a *scan.Error, or nil if every type that can be asked for was shown, or a login told of them
 }
 
-// Types returns the key types that an address is taken to have: those it showed and, as far as they
-// could not be asked for, those it offers. One that it offers and does not show when asked (RSA
-// with SHA-1 only, say) is not among them.
+// Types returns the key types that an address is taken to have: those it showed, and those it
+// offers and could not be asked for. A type that it offers and does not show when asked (RSA with
+// SHA-1 only, say) is not among them.
 func (a *AddressSighting) Types() []string {
 	var types []string
 	for _, k := range a.Keys {

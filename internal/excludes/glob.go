@@ -12,15 +12,15 @@ import (
 // A component is one component of an exclude pattern, compiled. It matches names as glibc's fnmatch
 // does in the C locale with FNM_PATHNAME, FNM_PERIOD and FNM_EXTMATCH: bytes, not characters.
 //
-//   - any bytes, also none
-//     ?            one byte
-//     [a-z] [!a-z] one byte of a set, or not of it; [:alpha:] and its like inside
-//     \x           x itself
-//     ?(p|q)       nothing, or one of the patterns
-//     @(p|q)       one of the patterns
-//     *(p|q)       any number of them, one after the other
-//     +(p|q)       at least one
-//     !(p|q)       anything that is none of them
+//	?            one byte
+//	*            any bytes, also none
+//	[a-z] [!a-z] one byte of a set, or not of it; [:alpha:] and its like inside
+//	\x           x itself
+//	?(p|q)       nothing, or one of the patterns
+//	@(p|q)       one of the patterns
+//	*(p|q)       any number of them, one after the other
+//	+(p|q)       at least one
+//	!(p|q)       anything that is none of them
 //
 // None but the character itself matches a period at the start of a name.
 //

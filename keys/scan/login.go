@@ -66,7 +66,7 @@ func (r *run) askOverLogin(ctx context.Context, target Target, endpoint netip.Ad
 	fail := target.failWith(&seen)
 	hopes := slices.Clone(target.Trusted)
 	for {
-		s := session{login: r.login, trusted: target.Trusted, hopes: hopes, certificates: target.Certificates}
+		s := session{login: r.Login, trusted: target.Trusted, hopes: hopes, certificates: target.Certificates}
 		err := r.connect(ctx, endpoint, func(w *wire) (err error) {
 			s.wire = w
 			s.testimony, err = s.hearTestimony(endpoint)
@@ -79,12 +79,12 @@ func (r *run) askOverLogin(ctx context.Context, target Target, endpoint netip.Ad
 		}
 		key := s.shown.key
 		if key.Type == "" {
-			return fail(explainFailure(err, open, r.timeout))
+			return fail(explainFailure(err, open, r.Timeout))
 		}
 		addShown(&seen, s.shown)
 		if keys.Contains(target.Trusted, key) {
 			if seen.Testimony = s.testimony; err != nil {
-				return fail(explainLogin(err, r.login.User, r.timeout))
+				return fail(explainLogin(err, r.Login.User, r.Timeout))
 			}
 			return r.askForCertificate(ctx, target, endpoint, open, seen)
 		}
@@ -111,7 +111,7 @@ func (r *run) askForCertificate(ctx context.Context, target Target, endpoint net
 		}
 		another, open, err := r.askForKey(ctx, endpoint, t.CertificateAlgorithms)
 		if err != nil {
-			return target.failWith(&seen)(explainFailure(err, open, r.timeout))
+			return target.failWith(&seen)(explainFailure(err, open, r.Timeout))
 		}
 		addShown(&seen, another)
 		return seen

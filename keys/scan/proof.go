@@ -51,20 +51,20 @@ func parseHostKeys(payload []byte) ([]keys.Key, error) {
 // none that is refused anyway.
 func isProvable(k keys.Key) bool { return keys.CanVerify(k.Type) && k.Weakness() == nil }
 
-// formatProofRequest is the payload of hostkeys-prove-00 for these keys.
-func formatProofRequest(list []keys.Key) []byte {
-	var b []byte
+// formatProofRequest returns the payload of hostkeys-prove-00 for these keys.
+func formatProofRequest(list []keys.Key) (b []byte) {
 	for _, k := range list {
-		b = appendString(b, k.Blob)
+		b = append(b, ssh.Marshal(struct{ Blob []byte }{k.Blob})...)
 	}
 	return b
 }
 
-// formatProof is what a server signs with a key to prove that it has it in the session.
+// formatProof returns what a server signs with a key to prove that it has it in the session.
 func formatProof(session []byte, k keys.Key) []byte {
-	b := appendString(nil, []byte(proveRequest))
-	b = appendString(b, session)
-	return appendString(b, k.Blob)
+	return ssh.Marshal(struct {
+		Request       string
+		Session, Blob []byte
+	}{proveRequest, session, k.Blob})
 }
 
 // checkProofs reads the reply to hostkeys-prove-00: a signature for each key that was asked about,
@@ -81,7 +81,7 @@ func checkProofs(reply, session []byte, asked []keys.Key) []error {
 		reply = rest
 		faults[i] = checkProof(signature, session, k)
 	}
-	if len(reply) > 0 { // whoever answers something else than what was asked proves nothing
+	if len(reply) > 0 { // an answer to another question proves nothing
 		for i := range faults {
 			faults[i] = errors.New("the reply has more in it than was asked for")
 		}

@@ -6,6 +6,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -73,9 +74,9 @@ func listAlgorithms(types []keys.KeyType, certificates bool) (all []string) {
 
 // Scan asks all targets at once, one connection for each host key type that a server has and this
 // package can verify: Ed25519, ECDSA and RSA with SHA-2. With a login it opens only one connection
-// to a server that has trusted keys. The sightings stand in the order of the targets. What goes
-// wrong with one address stands in its sighting; Scan itself fails only if ctx ends. progress, if
-// not nil, is called after each target, one call at a time.
+// to a server that has trusted keys. The sightings are in the order of the targets. What goes wrong
+// with one address is in its sighting; Scan itself fails only if ctx ends. progress, if not nil, is
+// called after each target, one call at a time.
 func (s *Scanner) Scan(ctx context.Context, targets []Target, progress func(done, total int)) ([]keys.Sighting, error) {
 	r := s.start()
 	sightings := make([]keys.Sighting, len(targets))
@@ -104,10 +105,7 @@ func (s *Scanner) Scan(ctx context.Context, targets []Target, progress func(done
 
 // run is one run of a Scanner.
 type run struct {
-	timeout     time.Duration
-	brief       bool
-	login       *Login
-	resolve     func(ctx context.Context, name string) ([]netip.Addr, error)
+	Scanner     // with its defaults
 	lookups     slots
 	connections slots
 
@@ -116,23 +114,12 @@ type run struct {
 }
 
 func (s *Scanner) start() *run {
-	r := &run{
-		timeout:   s.Timeout,
-		brief:     s.Brief,
-		login:     s.Login,
-		resolve:   s.Resolve,
-		endpoints: make(map[netip.AddrPort]slots),
-	}
-	if r.timeout <= 0 {
-		r.timeout = defaultTimeout
-	}
-	parallel := s.Parallel
-	if parallel <= 0 {
-		parallel = defaultParallel
-	}
-	r.lookups, r.connections = make(slots, parallel), make(slots, parallel)
-	if r.resolve == nil {
-		r.resolve = func(ctx context.Context, name string) ([]netip.Addr, error) {
+	r := &run{Scanner: *s, endpoints: make(map[netip.AddrPort]slots)}
+	r.Timeout = cmp.Or(max(s.Timeout, 0), defaultTimeout)
+	r.Parallel = cmp.Or(max(s.Parallel, 0), defaultParallel)
+	r.lookups, r.connections = make(slots, r.Parallel), make(slots, r.Parallel)
+	if r.Resolve == nil {
+		r.Resolve = func(ctx context.Context, name string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
 		}
 	}
@@ -187,33 +174,30 @@ func (r *run) resolveTarget(ctx context.Context, target Target) []address {
 	return found
 }
 
-func (r *run) lookUp(ctx context.Context, name string) []address {
+func (r *run) lookUp(ctx context.Context, name string) (found []address) {
 	if ip, err := netip.ParseAddr(name); err == nil {
 		return []address{{ip: ip.Unmap(), name: name, declared: true}}
 	}
+	fail := func(err error) []address { return []address{{name: name, err: err}} }
 	leave, err := r.lookups.enter(ctx)
 	if err != nil {
-		return []address{{name: name, err: err}}
+		return fail(err)
 	}
 	defer leave()
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
-	ips, err := r.resolve(ctx, name)
-	if err == nil && len(ips) == 0 {
-		err = errNoAddress
-	}
+	ips, err := r.Resolve(ctx, name)
 	if err != nil {
-		return []address{{name: name, err: err}}
+		return fail(err)
 	}
-	for i := range ips {
-		ips[i] = ips[i].Unmap()
+	for _, ip := range ips {
+		found = append(found, address{ip: ip.Unmap(), name: name})
 	}
-	slices.SortFunc(ips, netip.Addr.Compare)
-	var found []address
-	for _, ip := range ips[:min(len(ips), maxAddresses)] {
-		found = append(found, address{ip: ip, name: name})
+	if len(found) == 0 {
+		return fail(errNoAddress)
 	}
-	return found
+	slices.SortFunc(found, func(a, b address) int { return a.ip.Compare(b.ip) })
+	return found[:min(len(found), maxAddresses)]
 }
 
 // scanAddress asks one address for its keys, one after the other.
@@ -221,24 +205,24 @@ func (r *run) scanAddress(ctx context.Context, target Target, a address) keys.Ad
 	seen := keys.AddressSighting{Address: a.name}
 	fail := target.failWith(&seen)
 	if a.err != nil {
-		return fail(KindUnresolved, explainLookup(a.err, r.timeout))
+		return fail(KindUnresolved, explainLookup(a.err, r.Timeout))
 	}
 	seen.Address = a.ip.String()
 	if target.Port < 1 || target.Port > 65535 {
 		return fail(KindUnreachable, fmt.Errorf("%d is no port", target.Port))
 	}
 	endpoint := netip.AddrPortFrom(a.ip, uint16(target.Port))
-	if r.login != nil && len(target.Trusted) > 0 {
+	if r.Login != nil && len(target.Trusted) > 0 {
 		return r.askOverLogin(ctx, target, endpoint)
 	}
 
 	first, open, err := r.askForKey(ctx, endpoint, listAlgorithms(keys.KeyTypes, target.Certificates))
 	seen.Offered = listKeyTypes(open.algorithms)
 	if err != nil {
-		return fail(explainFailure(err, open, r.timeout))
+		return fail(explainFailure(err, open, r.Timeout))
 	}
 	addShown(&seen, first)
-	if r.brief {
+	if r.Brief {
 		return seen
 	}
 	for _, t := range keys.KeyTypes {
@@ -248,7 +232,7 @@ func (r *run) scanAddress(ctx context.Context, target Target, a address) keys.Ad
 		}
 		another, open, err := r.askForKey(ctx, endpoint, algorithms)
 		if err != nil {
-			return fail(explainFailure(err, open, r.timeout))
+			return fail(explainFailure(err, open, r.Timeout))
 		}
 		addShown(&seen, another)
 	}
@@ -298,7 +282,7 @@ func (r *run) connect(ctx context.Context, endpoint netip.AddrPort, use func(*wi
 		return err
 	}
 	defer leave()
-	deadline := time.Now().Add(r.timeout)
+	deadline := time.Now().Add(r.Timeout)
 	dialer := net.Dialer{Deadline: deadline}
 	conn, err := dialer.DialContext(ctx, "tcp", endpoint.String())
 	if err != nil {

@@ -3,7 +3,6 @@ package scan
 import (
 	"bufio"
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"net"
 	"slices"
@@ -11,6 +10,8 @@ import (
 	"sync"
 
 	"ltskeeper/keys"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // Bounds on what a server may send before its key is known. OpenSSH sends about 3 KiB; one packet
@@ -86,8 +87,8 @@ func (o opening) offers(algorithms []string) bool {
 	return false
 }
 
-// parseOpening reads the opening off a connection's first bytes, as far as they go (RFC 4253,
-// sections 4.2, 6 and 7.1).
+// parseOpening reads the opening off a connection's first bytes, even if some are missing (RFC
+// 4253, sections 4.2 and 7.1).
 func parseOpening(b []byte) opening {
 	var o opening
 	rest := b
@@ -105,41 +106,31 @@ func parseOpening(b []byte) opening {
 		}
 		rest = after
 	}
-	// A packet: its length, the padding's length, the payload. The payload: the message's number, a
-	// cookie, name-lists for key exchange, for host keys, ...
-	const kexInit, lists = 20, 4 + 1 + 1 + 16
-	if len(rest) < lists || rest[5] != kexInit {
-		return o
+	var packet struct { // RFC 4253, section 6
+		Content []byte // the padding's length, the payload, the padding
+		Rest    []byte `ssh:"rest"`
 	}
-	packet, _, whole := cutString(rest)
-	if !whole || len(packet) < lists-4 {
-		return o
+	var kexInit struct {
+		Cookie       [16]byte `sshtype:"20"`
+		KeyExchanges string
+		HostKeys     string
+		Rest         []byte `ssh:"rest"`
 	}
-	_, rest, ok := cutString(packet[lists-4:])
-	if !ok {
-		return o
-	}
-	if list, _, ok := cutString(rest); ok {
-		o.algorithms = string(list)
+	if ssh.Unmarshal(rest, &packet) == nil && len(packet.Content) > 1 &&
+		ssh.Unmarshal(packet.Content[1:], &kexInit) == nil {
+		o.algorithms = kexInit.HostKeys
 	}
 	return o
 }
 
 // cutString splits an SSH string off b (RFC 4251, section 5).
 func cutString(b []byte) (s, rest []byte, ok bool) {
-	if len(b) < 4 {
-		return nil, nil, false
+	var cut struct {
+		S    []byte
+		Rest []byte `ssh:"rest"`
 	}
-	n := binary.BigEndian.Uint32(b)
-	if uint64(n) > uint64(len(b)-4) {
-		return nil, nil, false
-	}
-	return b[4 : 4+n], b[4+n:], true
-}
-
-// appendString appends an SSH string.
-func appendString(b, s []byte) []byte {
-	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
+	err := ssh.Unmarshal(b, &cut)
+	return cut.S, cut.Rest, err == nil
 }
 
 // listKeyTypes turns host key algorithms into key types: RSA keys sign under several names. A

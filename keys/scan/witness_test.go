@@ -84,7 +84,7 @@ func signed(t testing.TB, session []byte, algorithm string, k keys.Key, signer s
 		t.Error(err)
 		return nil
 	}
-	return appendString(nil, ssh.Marshal(sig))
+	return keytest.SSHString(string(ssh.Marshal(sig)))
 }
 
 func anyLogin(t testing.TB) *Login {
@@ -119,7 +119,7 @@ func TestHostileWitnesses(t *testing.T) {
 	}{
 		{"too many keys", witness{lists: listOf(many...)}, KindProtocol, "more than 32"},
 		{"a list that is cut off", witness{lists: listOf(own)[:20]}, KindProtocol, "cut off"},
-		{"a list of rubbish", witness{lists: appendString(nil, []byte("\x1b[31m"))}, KindProtocol, "cannot be read"},
+		{"a list of rubbish", witness{lists: keytest.SSHString("\x1b[31m")}, KindProtocol, "cannot be read"},
 		{"no answer at all", witness{mute: true}, KindTimeout, "within"},
 		{"no proof", witness{lists: listOf(own, many[0])}, KindTimeout, "within"},
 		{"requests without end", witness{mute: true, after: func(c ssh.Conn) {
@@ -278,7 +278,7 @@ func TestOnlyProofProves(t *testing.T) {
 		}, "more in it"},
 		{"half", func(s, _ []byte) (bool, []byte) { return true, other512(s)[:100] }, "missing"},
 		{"no signature", func(s, _ []byte) (bool, []byte) {
-			return true, appendString(nil, []byte("yes"))
+			return true, keytest.SSHString("yes")
 		}, "cannot be read"},
 		{"the request again", func(_, asked []byte) (bool, []byte) { return true, asked }, "cannot be read"},
 	} {

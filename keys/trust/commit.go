@@ -68,7 +68,7 @@ func (s *Store) commit(now time.Time, by string, revoked []keys.Stored, changes 
 	return s.sync()
 }
 
-// untrusted is what stands in NAME.pending.
+// untrusted returns the keys of NAME.pending.
 func (r record) untrusted() []keys.Stored { return slices.Concat(r.pending, r.rejected) }
 
 // haveSameEntries reports whether two lists hold the same keys with the same comments, in whatever

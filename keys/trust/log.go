@@ -47,7 +47,7 @@ const (
 	maxLogLine = 64 << 10  // bytes; one has some 250
 )
 
-// OnOrderOf says whose name stands in the log beside what is changed from now on.
+// OnOrderOf sets who is named in the log beside what is changed from now on.
 func (s *Store) OnOrderOf(who string) { s.order = who }
 
 // appendLog appends the entries to the log, whole lines in one write, and syncs it.
@@ -55,8 +55,8 @@ func (s *Store) appendLog(entries []Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	if s.readonly {
-		return fmt.Errorf("write %s: the key store is open for reading only", s.path(logFile))
+	if err := s.prepareWrite(logFile); err != nil {
+		return err
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -65,9 +65,6 @@ func (s *Store) appendLog(entries []Entry) error {
 		if err := e.Encode(entry); err != nil {
 			return fmt.Errorf("write %s: %w", s.path(logFile), err)
 		}
-	}
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
-		return fmt.Errorf("make key store: %w", err)
 	}
 	f, err := regular.OpenOwn(s.path(logFile), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
 	if regular.IsOdd(err) {

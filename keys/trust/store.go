@@ -25,9 +25,9 @@ import (
 //	names         every name, alias and address that ever had a key
 //	log           every change of trust, a JSON document a line
 //
-// All but names and log are OpenSSH public key lines; how and when a key came to be trusted stands
-// in its comment. A file is rewritten only if trust changes, and always beside its place: synced,
-// then renamed. The caller keeps other processes away while it writes.
+// All but names and log are OpenSSH public key lines; how and when a key came to be trusted is in
+// its comment. A file is rewritten only if trust changes, and always beside its place: synced, then
+// renamed. The caller keeps other processes away while it writes.
 type Store struct {
 	dir      string
 	readonly bool
@@ -260,19 +260,27 @@ func readFile[T any](s *Store, file string, parse func(data []byte) (T, error), 
 	return parsed, nil
 }
 
-// write replaces a file, or removes it if there is nothing to hold. The caller syncs the directory.
-func (s *Store) write(file string, data []byte) error {
+// prepareWrite makes the store's directory, or refuses to write.
+func (s *Store) prepareWrite(file string) error {
 	if s.readonly {
 		return fmt.Errorf("write %s: the key store is open for reading only", s.path(file))
+	}
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return fmt.Errorf("make key store: %w", err)
+	}
+	return nil
+}
+
+// write replaces a file, or removes it if there is nothing to hold. The caller syncs the directory.
+func (s *Store) write(file string, data []byte) error {
+	if err := s.prepareWrite(file); err != nil {
+		return err
 	}
 	if len(data) == 0 {
 		if err := os.Remove(s.path(file)); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		return nil
-	}
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
-		return fmt.Errorf("make key store: %w", err)
 	}
 	dir, err := regular.OpenRoot(s.dir)
 	if err != nil {
