@@ -1,10 +1,8 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +13,7 @@ import (
 	"ltskeeper/farm"
 	"ltskeeper/image"
 	"ltskeeper/internal/kernels"
+	"ltskeeper/internal/packages"
 	"ltskeeper/internal/regular"
 	"ltskeeper/keeper"
 
@@ -53,7 +52,9 @@ func (f *facts) enterChroot(ctx context.Context, r *root) {
 		return // it is known to differ
 	}
 	if r.opened.IsSystem() {
-		r.isStale = r.isUpgraded() // a machine at work writes all the time
+		if g, exists := r.currentGeneration(); exists { // a machine at work writes all the time
+			r.isStale = packages.FindLastChange(r.opened.FS()).After(g.Time)
+		}
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, treePatience)
@@ -113,49 +114,11 @@ func (f *facts) findApart(r *root) (apart string) {
 	}
 	for _, file := range []string{"kernel", "initrd"} {
 		served := filepath.Join(f.farm.TFTP.Directory, r.Name, "current", file)
-		if same, err := haveSameContent(filepath.Join(filepath.Dir(folder), file), served); err == nil && !same {
+		if same, err := regular.HaveSameContent(filepath.Join(filepath.Dir(folder), file), served); err == nil && !same {
 			apart = served
 		}
 	}
 	return apart
-}
-
-func haveSameContent(a, b string) (bool, error) {
-	var sizes [2]int64
-	for i, path := range []string{a, b} {
-		info, err := regular.Stat(path)
-		if regular.IsOdd(err) {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		sizes[i] = info.Size()
-	}
-	if sizes[0] != sizes[1] {
-		return false, nil
-	}
-	one, err := regular.Open(a)
-	if err != nil {
-		return false, err
-	}
-	defer one.Close()
-	other, err := regular.Open(b)
-	if err != nil {
-		return false, err
-	}
-	defer other.Close()
-	bufA, bufB := make([]byte, 1<<20), make([]byte, 1<<20)
-	for {
-		n, errA := io.ReadFull(one, bufA)
-		m, errB := io.ReadFull(other, bufB)
-		if !bytes.Equal(bufA[:n], bufB[:m]) {
-			return false, nil
-		}
-		if errA != nil || errB != nil {
-			return errA == errB, nil
-		}
-	}
 }
 
 // currentGeneration returns the generation that clients boot.
@@ -165,13 +128,6 @@ func (r *root) currentGeneration() (g image.Generation, exists bool) {
 		return g, false
 	}
 	return r.image.Generations[i], true
-}
-
-// isUpgraded reports whether dpkg has done something since the current generation was built.
-func (r *root) isUpgraded() bool {
-	_, status := r.stat("var/lib/dpkg/status")
-	current, exists := r.currentGeneration()
-	return status != nil && exists && status.ModTime().After(current.Time)
 }
 
 // stat describes what clients find under a name, nil if nothing.

@@ -14,6 +14,7 @@ import (
 
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
+	"ltskeeper/internal/packages"
 	"ltskeeper/internal/regular"
 	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/state"
@@ -34,11 +35,7 @@ var (
 
 // isPackaged reports whether the dpkg of a root looks after the clients' programs there.
 func isPackaged(root *chroot.Root) (bool, error) {
-	_, err := root.Read(filepath.Join("var", "lib", "dpkg", "info", "ltskeeper-client.list"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
+	return packages.IsInstalled(root.FS(), "ltskeeper-client")
 }
 
 // findPrograms returns those programs for the clients of a chroot that are to be put there. A file

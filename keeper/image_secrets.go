@@ -14,6 +14,7 @@ import (
 
 	"ltskeeper/farm"
 	"ltskeeper/internal/excludes"
+	"ltskeeper/internal/packages"
 	"ltskeeper/internal/remedy"
 	"ltskeeper/secrets"
 	"ltskeeper/squashfs"
@@ -103,19 +104,19 @@ func (s *secretSearch) Verdict() error {
 		return err
 	}
 	defer root.Close()
-	packages, err := secrets.ReadPackages(root.FS())
+	installed, err := packages.ReadFiles(root.FS())
 	if err != nil {
 		return err
 	}
 	var lines, paths []string
 	for path, finding := range s.found {
-		installed, err := packages.IsInstalled(path, func() (io.ReadCloser, error) {
+		isAsInstalled, err := installed.IsAsInstalled(path, func() (io.ReadCloser, error) {
 			return root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // what was a file may be a fifo by now
 		})
 		if err != nil {
 			return err
 		}
-		if !installed {
+		if !isAsInstalled {
 			lines = append(lines, fmt.Sprintf("  %s: %s", path, finding.What))
 			paths = append(paths, strconv.Quote(escapeGlob(path)))
 		}

@@ -10,7 +10,8 @@
 //     without a secret in it, its content decides.
 //   - Password hashes and the machine's identity, in files that every root has: [RedactFile] makes
 //     the version for the image.
-//   - A file that is as its package installed it is not a secret: [Packages].
+//   - A file that is as its package installed it is not a secret: package
+//     internal/packages tells.
 //
 // A [Scanner] recognises the first two. Given a file's path and content, it returns a [Finding] if
 // there is one:

@@ -13,8 +13,17 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/packages"
 	"ltskeeper/internal/testkit"
 )
+
+// testKey is what a package may hold for its tests, and testSum is its MD5.
+const testKey = `-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIB5VwOVkEJpq0oh98vz4/LdBy6+enYjmfb7qQqeM65UB
+-----END PRIVATE KEY-----
+`
+
+const testSum = "c5e0abd703576ab2e1a749a673e80d62"
 
 // writeSplit writes text in pieces of random length.
 func writeSplit(w io.Writer, text []byte, random *rand.Rand) {
@@ -252,7 +261,7 @@ func scanTree(t *testing.T, dir string) map[string]string {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	packages, err := ReadPackages(root.FS())
+	files, err := packages.ReadFiles(root.FS())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +279,9 @@ func scanTree(t *testing.T, dir string) map[string]string {
 		s.Reset(path)
 		s.Write(content)
 		if finding, ok := s.Result(); ok {
-			if installed, err := packages.IsInstalled(path, opens(bytes.NewReader(content))); installed || err != nil {
+			if installed, err := files.IsAsInstalled(path, func() (io.ReadCloser, error) {
+				return io.NopCloser(bytes.NewReader(content)), nil
+			}); installed || err != nil {
 				return err
 			}
 			found[path] = finding.What

@@ -1,4 +1,4 @@
-package secrets
+package packages
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/fstest"
 	"testing/iotest"
+	"time"
 )
 
 // testKey is what a package may hold for its tests.
@@ -18,9 +19,9 @@ MC4CAQAwBQYDK2VwBCIEIB5VwOVkEJpq0oh98vz4/LdBy6+enYjmfb7qQqeM65UB
 
 const testSum = "c5e0abd703576ab2e1a749a673e80d62"
 
-func TestInstalled(t *testing.T) {
+func TestIsAsInstalled(t *testing.T) {
 	t.Parallel()
-	packages, err := ReadPackages(fstest.MapFS{
+	files, err := ReadFiles(fstest.MapFS{
 		"var/lib/dpkg/info/a.md5sums": {Data: []byte(testSum + "  usr/share/a b/key\n" + testSum + " *lib/key\n" +
 			testSum + "  ./usr/dot\n" +
 			"d41d8cd98f00b204e9800998ecf8427e  usr/other\nd41d8cd9  usr/short\nnonsense\n\n" + testSum)},
@@ -51,22 +52,22 @@ func TestInstalled(t *testing.T) {
 		"share/a b/key":     false,
 		"":                  false,
 	} {
-		if got, err := packages.IsInstalled(path, opens(strings.NewReader(testKey))); got != want || err != nil {
+		if got, err := files.IsAsInstalled(path, opens(strings.NewReader(testKey))); got != want || err != nil {
 			t.Errorf("%q: %v, %v", path, got, err)
 		}
 	}
-	if got, _ := packages.IsInstalled("usr/dot", opens(strings.NewReader(testKey+"\n"))); got {
+	if got, _ := files.IsAsInstalled("usr/dot", opens(strings.NewReader(testKey+"\n"))); got {
 		t.Error("another content is as installed")
 	}
 	broken := errors.New("broken")
-	if _, err := packages.IsInstalled("usr/dot", opens(iotest.ErrReader(broken))); !errors.Is(err, broken) {
+	if _, err := files.IsAsInstalled("usr/dot", opens(iotest.ErrReader(broken))); !errors.Is(err, broken) {
 		t.Errorf("reading broke, and the error is %v", err)
 	}
 	cannotOpen := func() (io.ReadCloser, error) { return nil, broken }
-	if _, err := packages.IsInstalled("usr/dot", cannotOpen); !errors.Is(err, broken) {
+	if _, err := files.IsAsInstalled("usr/dot", cannotOpen); !errors.Is(err, broken) {
 		t.Errorf("opening failed, and the error is %v", err)
 	}
-	if got, err := packages.IsInstalled("usr/huge", cannotOpen); got || err != nil {
+	if got, err := files.IsAsInstalled("usr/huge", cannotOpen); got || err != nil {
 		t.Errorf("what no package has is opened: %v, %v", got, err)
 	}
 }
@@ -77,15 +78,32 @@ func opens(content io.Reader) func() (io.ReadCloser, error) {
 
 func TestNoPackages(t *testing.T) {
 	t.Parallel()
-	packages, err := ReadPackages(fstest.MapFS{"etc/passwd": {}})
+	files, err := ReadFiles(fstest.MapFS{"etc/passwd": {}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := packages.IsInstalled("a", opens(strings.NewReader(""))); got || err != nil {
+	if got, err := files.IsAsInstalled("a", opens(strings.NewReader(""))); got || err != nil {
 		t.Error(got, err)
 	}
-	_, err = ReadPackages(fstest.MapFS{"var/lib/dpkg/status": {Mode: fs.ModeDir}})
+	_, err = ReadFiles(fstest.MapFS{"var/lib/dpkg/status": {Mode: fs.ModeDir}})
 	if err == nil {
 		t.Error("a directory is no status, and no error")
+	}
+}
+
+func TestIsInstalled(t *testing.T) {
+	t.Parallel()
+	changed := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	root := fstest.MapFS{"var/lib/dpkg/info/a.list": {}, "var/lib/dpkg/status": {ModTime: changed}}
+	for name, want := range map[string]bool{"a": true, "b": false} {
+		if got, err := IsInstalled(root, name); got != want || err != nil {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	if got := FindLastChange(root); !got.Equal(changed) {
+		t.Error(got)
+	}
+	if got := FindLastChange(fstest.MapFS{}); !got.IsZero() {
+		t.Error(got)
 	}
 }

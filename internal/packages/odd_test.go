@@ -1,4 +1,4 @@
-package secrets
+package packages
 
 import (
 	"os"
@@ -19,7 +19,7 @@ func TestOddPackages(t *testing.T) {
 			root, err := os.OpenRoot(dir)
 			testkit.Must(t, err)
 			defer root.Close()
-			if _, err := ReadPackages(root.FS()); err == nil {
+			if _, err := ReadFiles(root.FS()); err == nil {
 				t.Errorf("%s was read", file)
 			}
 		}
