@@ -9,26 +9,26 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
 // floor is the least that a rebuild could take which trusts nothing: look at every entry of the
 // tree, then read the image there is, check it, write it anew and sync it.
-func (b *bench) floor() contender {
-	return contender{"stat, read, check, write, sync", func(ctx context.Context, round int) (measure, error) {
-		from := filepath.Join(filepath.Dir(b.images.farm), "images", "desktop.img")
+func (b *bench) floor() *contender {
+	name := "stat, read, check, write, sync"
+	return &contender{name: name, run: func(ctx context.Context, round int) (measure, error) {
 		to := filepath.Join(b.work, "floor-"+strconv.Itoa(round)+".img")
 		defer os.Remove(to)
 
 		began := time.Now()
-		if err := statAll(b.images.copy); err != nil {
+		if err := statAll(b.copy); err != nil {
 			return measure{}, err
 		}
-		if err := copyWithSums(ctx, from, to); err != nil {
+		if err := copyWithSums(ctx, locateImage(b.config), to); err != nil {
 			return measure{}, err
 		}
 		size, err := syncFile(to)
@@ -68,7 +68,7 @@ func copyWithSums(ctx context.Context, from, to string) error {
 	table := crc32.MakeTable(crc32.Castagnoli)
 	sums := make([]uint32, info.Size()/piece+1)
 	var next atomic.Int64
-	work := func() error {
+	sumAndCopy := func() error {
 		buf := make([]byte, piece)
 		for ctx.Err() == nil {
 			i := next.Add(1) - 1
@@ -90,11 +90,8 @@ func copyWithSums(ctx context.Context, from, to string) error {
 		}
 		return ctx.Err()
 	}
-	var both sync.WaitGroup
-	var errs [2]error
-	for i := range errs {
-		both.Go(func() { errs[i] = work() })
-	}
-	both.Wait()
-	return errors.Join(errs[0], errs[1], out.Close())
+	var both errgroup.Group
+	both.Go(sumAndCopy)
+	both.Go(sumAndCopy)
+	return errors.Join(both.Wait(), out.Close())
 }

@@ -48,45 +48,46 @@ func (b *bench) measureKeys(ctx context.Context) error {
 	defer sshd.Stop()
 
 	list := filepath.Join(dir, "names")
-	if err := os.WriteFile(list, listAddresses(), 0o600); err != nil {
+	var addresses bytes.Buffer
+	for i := range serverCount {
+		fmt.Fprintln(&addresses, serverAddress(i))
+	}
+	if err := os.WriteFile(list, addresses.Bytes(), 0o600); err != nil {
 		return err
 	}
-	port := strconv.Itoa(sshd.Port)
-	best, err := runContenders(ctx, b.pairs, nil,
-		contender{"ssh-keyscan", func(ctx context.Context, round int) (measure, error) {
-			out := filepath.Join(dir, fmt.Sprintf("known_hosts-%d", round))
-			m, err := runProcess(ctx, out, "sh", "-c",
-				`exec ssh-keyscan -p "$1" -t rsa,ecdsa,ed25519 -f "$2" >"$3" 2>/dev/null`, "sh", port, list, out)
-			if err == nil {
-				err = countKeys(out)
-			}
-			return m, err
-		}},
-		contender{"ltskeeper keys collect, the first", func(ctx context.Context, round int) (measure, error) {
-			config, err := b.declareServers(filepath.Join(dir, fmt.Sprintf("farm-%d", round)), sshd.Port)
-			if err != nil {
-				return measure{}, err
-			}
-			m, err := runProcess(ctx, "", b.ltskeeper, "--config", config, "--quiet", "keys", "collect")
-			if err == nil {
-				files := state.Folder(filepath.Join(filepath.Dir(config), "state")).ListKeyPaths()
-				err = countKeys(slices.DeleteFunc(files, func(path string) bool {
-					return filepath.Ext(path) != ".pub"
-				})...)
-			}
-			return m, err
-		}},
-		contender{"ltskeeper keys collect, again", func(ctx context.Context, round int) (measure, error) {
-			config := filepath.Join(dir, fmt.Sprintf("farm-%d", round), "ltskeeper.toml")
-			return runProcess(ctx, "", b.ltskeeper, "--config", config, "--quiet", "keys", "collect")
-		}},
-	)
-	if err != nil {
+	keyscan := contender{name: "ssh-keyscan", run: func(ctx context.Context, round int) (measure, error) {
+		out := filepath.Join(dir, fmt.Sprintf("known_hosts-%d", round))
+		m, err := runProcess(ctx, out, "sh", "-c",
+			`exec ssh-keyscan -p "$1" -t rsa,ecdsa,ed25519 -f "$2" >"$3" 2>/dev/null`, "sh", strconv.Itoa(sshd.Port),
+			list, out)
+		if err == nil {
+			err = countKeys(out)
+		}
+		return m, err
+	}}
+	collect := func(ctx context.Context, round int) (measure, error) {
+		config := filepath.Join(dir, fmt.Sprintf("farm-%d", round), "ltskeeper.toml")
+		return runProcess(ctx, "", b.ltskeeper, "--config", config, "--quiet", "keys", "collect")
+	}
+	first := contender{name: "ltskeeper keys collect, the first"}
+	first.run = func(ctx context.Context, round int) (measure, error) {
+		farm := filepath.Join(dir, fmt.Sprintf("farm-%d", round))
+		if err := declareServers(farm, sshd.Port); err != nil {
+			return measure{}, err
+		}
+		m, err := collect(ctx, round)
+		if err == nil {
+			files := state.Folder(filepath.Join(farm, "state")).ListKeyPaths()
+			err = countKeys(slices.DeleteFunc(files, func(path string) bool { return filepath.Ext(path) != ".pub" })...)
+		}
+		return m, err
+	}
+	again := contender{name: "ltskeeper keys collect, again", run: collect}
+	if err := runContenders(ctx, b.pairs, nil, &keyscan, &first, &again); err != nil {
 		return err
 	}
-	keyscan, first := best[0], best[1]
-	printAtLeast("times as fast as ssh-keyscan", divideDurations(keyscan.wall, first.wall), 7)
-	printAtMost("of ssh-keyscan's own CPU time", divideDurations(first.cpu, keyscan.cpu), 0.1)
+	printAtLeast("times as fast as ssh-keyscan", divideTimes(&keyscan, &first), 7)
+	printAtMost("of ssh-keyscan's own CPU time", first.best.cpu.Seconds()/keyscan.best.cpu.Seconds(), 0.1)
 	return nil
 }
 
@@ -138,29 +139,20 @@ func enableLoopback() error {
 
 func serverAddress(i int) string { return fmt.Sprintf("127.77.%d.%d", i/100, 1+i%100) }
 
-func listAddresses() []byte {
-	var b bytes.Buffer
-	for i := range serverCount {
-		fmt.Fprintln(&b, serverAddress(i))
-	}
-	return b.Bytes()
-}
-
 // declareServers writes a farm with all the servers and nothing known about them.
-func (b *bench) declareServers(dir string, port int) (config string, err error) {
+func declareServers(dir string, port int) error {
 	servers := filepath.Join(dir, "servers.d")
 	if err := os.MkdirAll(servers, 0o700); err != nil {
-		return "", err
+		return err
 	}
 	for i := range serverCount {
-		server := fmt.Sprintf("addresses = [%q]\nport = %d\n", serverAddress(i), port)
-		if err := os.WriteFile(filepath.Join(servers, fmt.Sprintf("app%03d.toml", i)), []byte(server),
-			0o600); err != nil {
-			return "", err
+		path := filepath.Join(servers, fmt.Sprintf("app%03d.toml", i))
+		server := fmt.Appendf(nil, "addresses = [%q]\nport = %d\n", serverAddress(i), port)
+		if err := os.WriteFile(path, server, 0o600); err != nil {
+			return err
 		}
 	}
-	config = filepath.Join(dir, "ltskeeper.toml")
-	return config, os.WriteFile(config, []byte("state = \"state\"\n"), 0o600)
+	return os.WriteFile(filepath.Join(dir, "ltskeeper.toml"), []byte("state = \"state\"\n"), 0o600)
 }
 
 // countKeys checks that these files hold as many keys, one a line, as there are to be found.

@@ -19,7 +19,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -34,7 +36,9 @@ type bench struct {
 	work      string // a folder of our own
 	pairs     int
 	slowPairs int
-	images    images
+	copy      string // of the tree, which parts may change
+	config    string // the declaration of the copy; "" until both are there and an image is built
+	changes   int    // how often two files of the copy were changed
 }
 
 // A part measures one thing and prints what it found.
@@ -91,13 +95,13 @@ func (b *bench) run(ctx context.Context, work, only string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.work)) }()
+	b.copy = filepath.Join(b.work, "root")
 
-	found := false
-	for _, p := range parts {
-		if !strings.Contains(p.name, only) {
-			continue
-		}
-		found = true
+	chosen := slices.DeleteFunc(parts, func(p part) bool { return !strings.Contains(p.name, only) })
+	if len(chosen) == 0 {
+		return fmt.Errorf("find part %q: there is none of that name", only)
+	}
+	for _, p := range chosen {
 		if err := p.run(b, ctx); err != nil {
 			if ctx.Err() != nil {
 				return err
@@ -105,9 +109,6 @@ func (b *bench) run(ctx context.Context, work, only string) (err error) {
 			// The others may have something to say all the same.
 			fmt.Printf("  not measured: %v\n", err)
 		}
-	}
-	if !found {
-		return fmt.Errorf("find part %q: there is none of that name", only)
 	}
 	return nil
 }
@@ -118,11 +119,8 @@ func describeMachine() string {
 	unix.Uname(&uts)
 	model := "processor"
 	info, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(info)) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-			model = strings.TrimSpace(value)
-			break
-		}
+	if found := regexp.MustCompile(`(?m)^model name\s*: (.*)$`).FindSubmatch(info); found != nil {
+		model = string(found[1])
 	}
 	return fmt.Sprintf("%d cores of %s, Linux %s", runtime.NumCPU(), model, unix.ByteSliceToString(uts.Release[:]))
 }

@@ -68,41 +68,38 @@ func syncFile(path string) (int64, error) {
 type contender struct {
 	name string
 	run  func(ctx context.Context, round int) (measure, error)
+	best measure // the shortest time, the least work, but the highest peak of memory
 }
 
-// runContenders lets the contenders take turns, and returns the best of each in their order: the
-// shortest time, the least work, but the highest peak of memory. Each finds the files below the
-// paths in warm in memory.
-func runContenders(ctx context.Context, rounds int, warm []string, contenders ...contender) ([]measure, error) {
-	best := make([]measure, len(contenders))
+// runContenders lets the contenders take turns, and records the best of each. Each finds the files
+// below the paths in warm in memory.
+func runContenders(ctx context.Context, rounds int, warm []string, contenders ...*contender) error {
 	for round := range rounds {
-		for i, c := range contenders {
+		for _, c := range contenders {
 			if err := readIntoCache(ctx, warm); err != nil {
-				return nil, err
+				return err
 			}
 			syscall.Sync() // what others left to be written is not this one's
 			m, err := c.run(ctx, round)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			if round == 0 {
-				best[i] = m
-				continue
+			if round > 0 {
+				m.wall = min(c.best.wall, m.wall)
+				m.cpu = min(c.best.cpu, m.cpu)
+				m.peak = max(c.best.peak, m.peak)
 			}
-			best[i].wall = min(best[i].wall, m.wall)
-			best[i].cpu = min(best[i].cpu, m.cpu)
-			best[i].peak = max(best[i].peak, m.peak)
+			c.best = m
 		}
 	}
-	for i, c := range contenders {
-		fmt.Printf("  %-44s %s\n", c.name, best[i])
+	for _, c := range contenders {
+		fmt.Printf("  %-44s %s\n", c.name, c.best)
 	}
-	return best, nil
+	return nil
 }
 
 // readIntoCache reads every file below the paths, so that the kernel has them in memory.
 func readIntoCache(ctx context.Context, paths []string) error {
-	buf := make([]byte, 1<<20)
 	for _, path := range paths {
 		path, err := filepath.EvalSymlinks(path)
 		if err != nil {
@@ -117,13 +114,8 @@ func readIntoCache(ctx context.Context, paths []string) error {
 				return err
 			}
 			defer f.Close()
-			for err == nil {
-				_, err = f.Read(buf)
-			}
-			if err == io.EOF {
-				err = ctx.Err()
-			}
-			return err
+			_, err = io.Copy(io.Discard, f)
+			return errors.Join(err, ctx.Err())
 		})
 		if err != nil {
 			return err
@@ -164,5 +156,5 @@ func printVerdict(what string, figure float64, word string, bar float64, met boo
 	fmt.Printf("  = %8.3g %-50s bar: %s %g, %s\n", figure, what, word, bar, mark)
 }
 
-// divideDurations returns a/b.
-func divideDurations(a, b time.Duration) float64 { return a.Seconds() / b.Seconds() }
+// divideTimes returns the best time of a as a multiple of that of b.
+func divideTimes(a, b *contender) float64 { return a.best.wall.Seconds() / b.best.wall.Seconds() }

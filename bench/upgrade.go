@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"ltskeeper/internal/durable"
 )
 
 // findPackage finds the package of a Debian root whose regular files together are nearest to a size
@@ -68,7 +70,7 @@ func upgradeFiles(root string, files []string) error {
 		for i := 0; i < len(data); i += 16 << 10 {
 			data[i]++
 		}
-		if err := replaceFile(path, data, info.Mode().Perm()); err != nil {
+		if err := durable.WriteFile(path, data, info.Mode().Perm()); err != nil {
 			return err
 		}
 	}

@@ -9,7 +9,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -165,13 +165,11 @@ func measureCrowd(server *os.Process, address string) ([]time.Duration, error) {
 
 // readPeakMemory returns the most memory that a process has had.
 func readPeakMemory(pid int) (kB int64, err error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		fmt.Sscanf(s.Text(), "VmHWM: %d kB", &kB)
-	}
-	return kB, nil
+	_, after, _ := strings.Cut(string(status), "VmHWM:")
+	_, err = fmt.Sscan(after, &kB)
+	return kB, err
 }

@@ -45,16 +45,8 @@ var colours = map[string]string{"two": "#0b6e4f", "weighted": "#3a7ca5", "random
 // one.
 func drawPlot(results []result) []byte {
 	var b bytes.Buffer
-	rows, groups := 0, 0
-	last := ""
-	for _, r := range results {
-		rows++
-		if group := nameGroup(r); group != last {
-			last = group
-			groups++
-		}
-	}
-	height := top + rows*rowHeight + groups*(rowHeight+groupGap) + 30
+	groups := len(results) / len(compared)
+	height := top + len(results)*rowHeight + groups*(rowHeight+groupGap) + 30
 	fmt.Fprintf(&b,
 		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 930 %d" font-family="sans-serif" font-size="12">`+"\n",
 		height)
@@ -77,12 +69,11 @@ func drawPlot(results []result) []byte {
 		text(p.at(p.mark)+3, top-6, `fill="#0b6e4f" font-size="10"`, fmt.Sprintf("bar: %.3g", p.mark))
 	}
 	y := float64(top)
-	last = ""
-	for _, r := range results {
-		if group := nameGroup(r); group != last {
-			last = group
+	for i, r := range results {
+		if i%len(compared) == 0 { // of a farm and how full it is
 			y += groupGap + rowHeight
-			text(10, y-rowHeight+4, `font-weight="bold" font-size="11"`, group)
+			text(10, y-rowHeight+4, `font-weight="bold" font-size="11"`,
+				fmt.Sprintf("%s, %.0f %% full in the end", r.farm, 100*r.full))
 		}
 		colour := colours[string(r.policy)]
 		text(290, y+4, fmt.Sprintf(`text-anchor="end" fill="%s"`, colour), string(r.policy))
@@ -97,10 +88,6 @@ func drawPlot(results []result) []byte {
 	text(290, float64(height-10), `text-anchor="end" fill="#777"`, "dot: mean of the runs; line: to the worst run")
 	b.WriteString("</svg>\n")
 	return b.Bytes()
-}
-
-func nameGroup(r result) string {
-	return fmt.Sprintf("%s, %.0f %% full in the end", r.farm, 100*r.full)
 }
 
 // at returns where a value stands.
