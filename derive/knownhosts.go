@@ -17,7 +17,7 @@ func (r *Record) KnownHosts() []byte {
 		}
 	}
 	for _, a := range r.Farm.Aliases {
-		if members := r.Farm.Members(a); len(members) > 0 {
+		if members := r.Farm.Members(a.Groups...); len(members) > 0 {
 			hosts = append(hosts, keys.Host{Names: []string{a.Name}, Port: members[0].Port, Keys: r.keysOf(members...)})
 		}
 	}

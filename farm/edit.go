@@ -81,13 +81,10 @@ func (s Server) format() []byte {
 			fmt.Fprintf(&b, "%s = [%s]\n", key, strings.Join(quoted, ", "))
 		}
 	}
-	number := func(key string, n int) {
-		if n != 0 {
-			fmt.Fprintf(&b, "%s = %d\n", key, n)
-		}
-	}
 	list("addresses", s.Addresses)
-	number("port", s.Port)
+	if s.Port != 0 {
+		fmt.Fprintf(&b, "port = %d\n", s.Port)
+	}
 	list("aliases", s.Aliases)
 	list("groups", s.Groups)
 	if s.Weight != 0 {

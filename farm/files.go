@@ -6,28 +6,20 @@ import (
 	"ltskeeper/ltsconf"
 )
 
-// The files beside ltskeeper.toml.
-const (
-	serversDir      = "servers.d"
-	ltsConfName     = "lts.conf"
-	knownHostsLocal = "known_hosts.local"
-	adoptedDir      = "adopted"
-)
-
 // KnownHostsLocalPath returns where known_hosts.local is, or would be.
-func (f *Farm) KnownHostsLocalPath() string { return filepath.Join(f.Dir, knownHostsLocal) }
+func (f *Farm) KnownHostsLocalPath() string { return filepath.Join(f.Dir, "known_hosts.local") }
 
 // ServersDir returns the folder of the files that declare servers.
-func (f *Farm) ServersDir() string { return filepath.Join(f.Dir, serversDir) }
+func (f *Farm) ServersDir() string { return filepath.Join(f.Dir, "servers.d") }
 
 // ServerPath returns the file that declares the server, or would.
 func (f *Farm) ServerPath(name string) string { return filepath.Join(f.ServersDir(), name+".toml") }
 
 // AdoptedFolder returns the folder with exact copies of what was taken over from clients.
-func (f *Farm) AdoptedFolder() string { return filepath.Join(f.Dir, adoptedDir) }
+func (f *Farm) AdoptedFolder() string { return filepath.Join(f.Dir, "adopted") }
 
 // ltsConfPath returns where the lts.conf of chroots that name none is.
-func (f *Farm) ltsConfPath() string { return filepath.Join(f.Dir, ltsConfName) }
+func (f *Farm) ltsConfPath() string { return filepath.Join(f.Dir, "lts.conf") }
 
 // BuiltinLTSConf is used where the admin has no lts.conf. A section without a setting is not valid,
 // so it has one that is true of every client.

@@ -1,7 +1,5 @@
 package farm
 
-import "slices"
-
 // A List is the servers between which some clients choose.
 type List struct {
 	Section string // of lts.conf: "default", or the client's Match
@@ -19,16 +17,9 @@ func (f *Farm) Lists() []List {
 	}
 	lists := []List{{Section: "default", Port: port, Servers: f.Servers}}
 	for _, c := range f.Clients {
-		if c.Group == "" {
-			continue
+		if c.Group != "" {
+			lists = append(lists, List{Section: c.Match, Group: c.Group, Port: port, Servers: f.Members(c.Group)})
 		}
-		list := List{Section: c.Match, Group: c.Group, Port: port}
-		for _, s := range f.Servers {
-			if slices.Contains(s.Groups, c.Group) {
-				list.Servers = append(list.Servers, s)
-			}
-		}
-		lists = append(lists, list)
 	}
 	return lists
 }

@@ -75,7 +75,7 @@ type loader struct {
 
 	owners  map[string]owner // of names and addresses, by their canonical form
 	ports   []portAt         // of the servers
-	aliases []aliasAt        // in ltskeeper.toml
+	aliases []place          // of names, in ltskeeper.toml
 }
 
 // readDeclaration reads all of a declaration, whatever is wrong with it.

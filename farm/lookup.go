@@ -107,11 +107,11 @@ func (f *Farm) ListUndeclared(list []string) (undeclared []string) {
 	return undeclared
 }
 
-// Members returns the servers that an alias is for.
-func (f *Farm) Members(a Alias) (members []Server) {
-	isOf := func(group string) bool { return slices.Contains(a.Groups, group) }
+// Members returns the servers of the groups; without any group, all servers.
+func (f *Farm) Members(groups ...string) (members []Server) {
+	isOf := func(group string) bool { return slices.Contains(groups, group) }
 	for _, s := range f.Servers {
-		if len(a.Groups) == 0 || slices.ContainsFunc(s.Groups, isOf) {
+		if len(groups) == 0 || slices.ContainsFunc(s.Groups, isOf) {
 			members = append(members, s)
 		}
 	}

@@ -119,8 +119,16 @@ func (p place) readText(to *string) (isOK bool) {
 	return true
 }
 
-// readTexts calls read for each string of a list.
-func (p place) readTexts(read func(p place, text string)) {
+// readTexts reads a list of strings. Those in which check finds a mistake are read, too.
+func (p place) readTexts(to *[]string, check func(p place, text string)) {
+	p.readEachText(func(p place, text string) {
+		check(p, text)
+		*to = append(*to, text)
+	})
+}
+
+// readEachText calls read for each string of a list.
+func (p place) readEachText(read func(p place, text string)) {
 	var advice remedy.Advice = `write a list of strings: ["..."]`
 	if p.value.kind == stringKind {
 		advice = remedy.Advice(fmt.Sprintf("write [%q]", p.value.text))

@@ -101,7 +101,7 @@ func (l *loader) readServer(s *source) {
 	root.readTable(readers{
 		"addresses": func(p place) {
 			addresses = p
-			p.readTexts(func(p place, text string) {
+			p.readEachText(func(p place, text string) {
 				if problem := addressProblem(text); problem != "" {
 					p.addMistake(fmt.Sprintf("%q is no address: %s", text, problem),
 						`write an IP address, like "10.0.0.11" or "fd00::11"`)
@@ -116,7 +116,7 @@ func (l *loader) readServer(s *source) {
 			p.readInt(&server.Port, 1, math.MaxUint16)
 		},
 		"aliases": func(p place) {
-			p.readTexts(func(p place, text string) {
+			p.readEachText(func(p place, text string) {
 				if problem := nameProblem(text); problem != "" {
 					p.addMistake(fmt.Sprintf("%q cannot name a server: %s", text, problem), "write a host name")
 					return
@@ -125,14 +125,9 @@ func (l *loader) readServer(s *source) {
 				server.Aliases = append(server.Aliases, text)
 			})
 		},
-		"groups": func(p place) { p.readGroups(&server.Groups) },
+		"groups": func(p place) { p.readTexts(&server.Groups, place.checkGroup) },
 		"weight": func(p place) { p.readWeight(&server.Weight) },
-		"pins": func(p place) {
-			p.readTexts(func(p place, text string) {
-				p.checkPin(text)
-				server.Pins = append(server.Pins, text)
-			})
-		},
+		"pins":   func(p place) { p.readTexts(&server.Pins, place.checkPin) },
 	})
 	if _, err := netip.ParseAddr(l.farm.ListEntry(server)); l.farm.LTSConf.ByAddress && err != nil {
 		addresses.addMistakeWith("there is no IP address to put into LDM_SERVER",

@@ -106,13 +106,11 @@ func (l *loader) readLogin(p place) {
 func (l *loader) readImage(p place) {
 	to := &l.farm.Image
 	p.readTable(readers{
-		"directory":   newPathReader(&to.Directory),
-		"compression": func(p place) { p.readWord(&to.Compression, "zstd", "gzip", "lz4") },
-		"keep":        func(p place) { p.readInt(&to.Keep, 1, math.MaxInt32) },
-		"keep-for":    func(p place) { p.readDuration(&to.KeepFor) },
-		"allow-secrets": func(p place) {
-			p.readTexts(func(p place, s string) { to.AllowSecrets = append(to.AllowSecrets, p.checkExclude(s)) })
-		},
+		"directory":     newPathReader(&to.Directory),
+		"compression":   func(p place) { p.readWord(&to.Compression, "zstd", "gzip", "lz4") },
+		"keep":          func(p place) { p.readInt(&to.Keep, 1, math.MaxInt32) },
+		"keep-for":      func(p place) { p.readDuration(&to.KeepFor) },
+		"allow-secrets": func(p place) { p.readTexts(&to.AllowSecrets, place.checkExclude) },
 	})
 }
 
@@ -169,7 +167,7 @@ func (l *loader) readAuthority(p place) {
 	p.requireKeys("hosts", "key")
 	p.readTable(readers{
 		"hosts": func(p place) {
-			p.readTexts(func(p place, text string) {
+			p.readEachText(func(p place, text string) {
 				if !keys.IsPattern(strings.TrimPrefix(text, "!")) {
 					p.addMistake(fmt.Sprintf("%q is no pattern of host names", text),
 						`write one like "*.example.org"; ! in front excludes`)
@@ -208,31 +206,26 @@ func (l *loader) readAlias(p place) {
 				p.addMistake(fmt.Sprintf("%q cannot name a server", a.Name), "write a host name or an address")
 				return
 			}
-			l.aliases = append(l.aliases, aliasAt{p, a.Name})
+			l.aliases = append(l.aliases, p)
 		},
-		"groups": func(p place) { p.readGroups(&a.Groups) },
+		"groups": func(p place) { p.readTexts(&a.Groups, place.checkGroup) },
 	})
 	l.farm.Aliases = append(l.farm.Aliases, a)
-}
-
-// An aliasAt is the name of an alias, and its place.
-type aliasAt struct {
-	place
-	name string
 }
 
 // checkAliases checks that an alias is not a server's own name: the keys of several servers would
 // be trusted for it.
 func (l *loader) checkAliases() {
 	seen := map[string]bool{}
-	for _, a := range l.aliases {
-		c := names.Canonical(a.name)
+	for _, p := range l.aliases {
+		name := p.value.text
+		c := names.Canonical(name)
 		o, isTaken := l.owners[c]
 		switch {
 		case isTaken:
-			a.addMistake(fmt.Sprintf("%q is %s in %s already", a.name, o.role, nameFile(o.file)), "choose another name")
+			p.addMistake(fmt.Sprintf("%q is %s in %s already", name, o.role, nameFile(o.file)), "choose another name")
 		case seen[c]:
-			a.addMistake(fmt.Sprintf("there is an alias %q already", a.name), "make one section of the two")
+			p.addMistake(fmt.Sprintf("there is an alias %q already", name), "make one section of the two")
 		default:
 			seen[c] = true
 		}
@@ -249,15 +242,13 @@ func (l *loader) readChroot(p place) {
 				l.checkChrootName(p, c.Name)
 			}
 		},
-		"path": newPathReader(&c.Path),
-		"exclude": func(p place) {
-			p.readTexts(func(p place, s string) { c.Exclude = append(c.Exclude, p.checkExclude(s)) })
-		},
+		"path":             newPathReader(&c.Path),
+		"exclude":          func(p place) { p.readTexts(&c.Exclude, place.checkExclude) },
 		"exclude-defaults": func(p place) { p.readBool(&c.ExcludeDefaults) },
 		"write":            func(p place) { p.readBool(&c.Write) },
 		"mounts": func(p place) {
 			c.NoMounts = true
-			p.readTexts(func(p place, s string) {
+			p.readEachText(func(p place, s string) {
 				c.NoMounts = false
 				c.Mounts = append(c.Mounts, p.checkMountPoint(s))
 			})
@@ -283,12 +274,11 @@ func (l *loader) readChroot(p place) {
 	l.farm.Chroots = append(l.farm.Chroots, c)
 }
 
-// checkExclude checks a pattern and returns it.
-func (p place) checkExclude(pattern string) string {
+// checkExclude checks a pattern of what stays out of images.
+func (p place) checkExclude(pattern string) {
 	if _, err := excludes.Parse([]string{pattern}); err != nil {
 		p.addMistake(err.Error(), "write one that mksquashfs -wildcards takes, from the client's root")
 	}
-	return pattern
 }
 
 // idRange is the number of ids that a user namespace has.
@@ -406,14 +396,6 @@ func (p place) checkSettingKey(key string, before []Setting) {
 	}
 }
 
-// readGroups reads names of groups.
-func (p place) readGroups(to *[]string) {
-	p.readTexts(func(p place, name string) {
-		p.checkGroup(name)
-		*to = append(*to, name)
-	})
-}
-
 // checkGroup checks the name of a group.
 func (p place) checkGroup(name string) {
 	if problem := names.FindWordFault(name); problem != "" {
@@ -422,4 +404,4 @@ func (p place) checkGroup(name string) {
 }
 
 // nameFile returns the name of a file of servers.d for a sentence.
-func nameFile(file string) string { return serversDir + "/" + filepath.Base(file) }
+func nameFile(file string) string { return "servers.d/" + filepath.Base(file) }

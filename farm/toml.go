@@ -111,17 +111,21 @@ func (t *table) find(name string) *field {
 	return &t.fields[i]
 }
 
+// findOrAdd returns the field with that name, which it adds if there is none.
+func (t *table) findOrAdd(f field) *field {
+	if found := t.find(f.name); found != nil {
+		return found
+	}
+	t.fields = append(t.fields, f)
+	return &t.fields[len(t.fields)-1]
+}
+
 // descend returns the table under a dotted key and makes what is missing of it. Of an array of
 // tables it takes the last, as TOML does.
 func (t *table) descend(parts []field) *table {
 	for _, part := range parts {
-		f := t.find(part.name)
-		if f == nil {
-			part.value = newTable(part.offset)
-			t.fields = append(t.fields, part)
-			f = &t.fields[len(t.fields)-1]
-		}
-		v := f.value
+		part.value = newTable(part.offset)
+		v := t.findOrAdd(part).value
 		if n := len(v.items); n > 0 {
 			v = v.items[n-1]
 		}
@@ -133,13 +137,8 @@ func (t *table) descend(parts []field) *table {
 // appendTable adds a table to the array of tables under a dotted key.
 func (t *table) appendTable(parts []field) *table {
 	last := parts[len(parts)-1]
-	t = t.descend(parts[:len(parts)-1])
-	f := t.find(last.name)
-	if f == nil {
-		last.value = value{offset: last.offset, kind: arrayKind}
-		t.fields = append(t.fields, last)
-		f = &t.fields[len(t.fields)-1]
-	}
+	last.value = value{offset: last.offset, kind: arrayKind}
+	f := t.descend(parts[:len(parts)-1]).findOrAdd(last)
 	v := newTable(last.offset)
 	f.value.items = append(f.value.items, v)
 	return v.table
