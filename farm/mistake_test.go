@@ -183,7 +183,7 @@ group = "cad"
 			servers: map[string]string{"app01": `groups = ["cad"]`},
 			want: []string{
 				`ltskeeper.toml:3:9: client.match: "lab]" matches no client; write a MAC, an IP address, a host name, or a glob of one, like "00:11:22:*"`,
-				`ltskeeper.toml:6:9: client.match: [default] is the section of all clients; {lts-conf  set  its settings  }`,
+				`ltskeeper.toml:6:9: client.match: [default] is the section of all clients; { lts-conf  set  its settings  }`,
 				`ltskeeper.toml:10:9: client.match: "A*" is matched above already; make one section of the two`,
 				`ltskeeper.toml:11:9: client.group: "no group" cannot name a group: names are letters, digits, dots, hyphens and underscores; choose another`,
 				`ltskeeper.toml:12:3: client: there is no match in it; add it: every [[client]] needs one`,
@@ -291,8 +291,8 @@ set = { SSH_OVERRIDE_PORT = "22", "A B" = "` + "`x`" + `", F = "a\\b" }
 				"app03": "addresses = [\"10.0.0.3\"]", "10.0.0.4": "",
 			},
 			want: []string{
-				`servers.d/app01.toml: there is no IP address to put into LDM_SERVER; begin addresses with one; {lts-conf  list "name"   }`,
-				`servers.d/app02.toml:2:1: addresses: there is no IP address to put into LDM_SERVER; begin addresses with one; {lts-conf  list "name"   }`,
+				`servers.d/app01.toml: there is no IP address to put into LDM_SERVER; begin addresses with one; { lts-conf  list "name"   }`,
+				`servers.d/app02.toml:2:1: addresses: there is no IP address to put into LDM_SERVER; begin addresses with one; { lts-conf  list "name"   }`,
 			},
 		},
 	} {
