@@ -23,7 +23,7 @@ type place struct {
 	source *source
 	key    string // from the root of the file
 	offset int    // in the text; below 0 for the file as a whole
-	value  value
+	value  *value
 }
 
 // readers is what a table may hold, and how each key is read.
@@ -60,19 +60,16 @@ func (p place) readTable(known readers) {
 	if !p.checkKind(tableKind, remedy.Advice("write it as a section: ["+p.key+"]")) {
 		return
 	}
-	for _, f := range p.value.table.fields {
-		at := place{source: p.source, key: f.name, offset: f.value.offset, value: f.value}
-		if p.key != "" {
-			at.key = p.key + "." + f.name
-		}
-		if read, ok := known[f.name]; ok {
+	for at := range p.items {
+		name := at.value.name
+		if read, ok := known[name]; ok {
 			read(at)
 			continue
 		}
-		at.offset = f.offset
+		at.offset = at.value.nameOffset
 		names := slices.Sorted(maps.Keys(known))
 		advice := "use one of these: " + strings.Join(names, ", ") + "; man ltskeeper.toml explains them"
-		if near := spelling.FindNearest(f.name, names); near != "" {
+		if near := spelling.FindNearest(name, names); near != "" {
 			advice = "did you mean " + near + "?"
 		}
 		at.addMistake("there is no such key", remedy.Advice(advice))
@@ -82,7 +79,7 @@ func (p place) readTable(known readers) {
 // requireKeys adds which keys a table of an array lacks.
 func (p place) requireKeys(names ...string) {
 	for _, name := range names {
-		if p.value.table.find(name) == nil {
+		if p.value.find(name) == nil {
 			p.addMistake("there is no "+name+" in it", remedy.Advice("add it: every [["+p.key+"]] needs one"))
 		}
 	}
@@ -101,10 +98,17 @@ func (p place) readTables(read func(place)) {
 	}
 }
 
-// items yields the elements of an array.
+// items yields what is in an array or a table.
 func (p place) items(yield func(place) bool) {
 	for _, v := range p.value.items {
-		if !yield(place{source: p.source, key: p.key, offset: v.offset, value: v}) {
+		at := place{source: p.source, key: p.key, offset: v.offset, value: v}
+		switch {
+		case p.key == "":
+			at.key = v.name
+		case p.value.kind == tableKind:
+			at.key += "." + v.name
+		}
+		if !yield(at) {
 			return
 		}
 	}

@@ -91,11 +91,11 @@ func (l *loader) readLogin(p place) {
 			}
 		},
 	})
-	if p.value.table == nil {
+	if p.value.kind != tableKind {
 		return
 	}
 	for _, name := range []string{"user", "identity"} {
-		if p.value.table.find(name) == nil {
+		if p.value.find(name) == nil {
 			p.addMistake("there is no "+name+" in it",
 				`write { user = "ltskeeper", identity = "/etc/ltskeeper/id_ed25519" }`)
 		}
@@ -156,7 +156,7 @@ func (l *loader) readLTSP(p place) {
 		"known-hosts": newPathReader(&to.KnownHosts),
 		"initrd":      func(p place) { p.readBool(&to.Initrd) },
 	})
-	if to.Initrd && to.KnownHosts == "" && p.value.table != nil {
+	if to.Initrd && to.KnownHosts == "" && p.value.kind == tableKind {
 		p.addMistake("initrd is of no use without known-hosts", `write known-hosts = "/etc/ltsp/ssh_known_hosts"`)
 	}
 }
@@ -311,7 +311,7 @@ func (l *loader) checkChrootName(p place, name string) {
 
 // readClients reads each [[client]]. Without one, [client] may hold the binaries of [balance].
 func (l *loader) readClients(p place) {
-	if p.value.kind == tableKind && p.value.table.find("match") == nil {
+	if p.value.kind == tableKind && p.value.find("match") == nil {
 		p.readTable(readers{"binaries": newPathReader(&l.farm.Balance.Binaries)})
 		return
 	}
@@ -363,10 +363,10 @@ func (p place) readSettings(to *[]Setting) {
 	if !p.checkKind(tableKind, `write it as { KEY = "value" }`) {
 		return
 	}
-	for _, f := range p.value.table.fields {
-		key := place{source: p.source, key: p.key + "." + f.name, offset: f.offset}
-		value := place{source: p.source, key: key.key, offset: f.value.offset, value: f.value}
-		s := Setting{Key: f.name}
+	for value := range p.items {
+		key := value
+		key.offset = value.value.nameOffset
+		s := Setting{Key: value.value.name}
 		if !value.readText(&s.Value) {
 			continue
 		}
