@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"ltskeeper/internal/state"
 	"ltskeeper/internal/testkit/sshdtest"
 )
@@ -41,7 +39,7 @@ func (b *bench) measureKeys(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	sshd, err := startServer(filepath.Join(dir, "sshd"))
+	sshd, err := startServer(ctx, filepath.Join(dir, "sshd"))
 	if err != nil {
 		return err
 	}
@@ -93,8 +91,8 @@ func (b *bench) measureKeys(ctx context.Context) error {
 
 // startServer starts an sshd that answers on every loopback address. That would be every address of
 // the machine, so it does it only in a network that has no other.
-func startServer(dir string) (*sshdtest.Server, error) {
-	if err := enableLoopback(); err != nil {
+func startServer(ctx context.Context, dir string) (*sshdtest.Server, error) {
+	if err := enableLoopback(ctx); err != nil {
 		return nil, err
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -110,7 +108,7 @@ func startServer(dir string) (*sshdtest.Server, error) {
 }
 
 // enableLoopback switches the loopback interface on. If any other is up, it fails.
-func enableLoopback() error {
+func enableLoopback(ctx context.Context) error {
 	interfaces, err := net.Interfaces()
 	if err != nil {
 		return err
@@ -121,20 +119,8 @@ func enableLoopback() error {
 				i.Name)
 		}
 	}
-	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(s)
-	lo, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	lo.SetUint16(unix.IFF_UP)
-	if err := unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, lo); err != nil {
-		return fmt.Errorf("switch loopback on: %w", err)
-	}
-	return nil
+	_, err = runProcess(ctx, "", "ip", "link", "set", "lo", "up")
+	return err
 }
 
 func serverAddress(i int) string { return fmt.Sprintf("127.77.%d.%d", i/100, 1+i%100) }
