@@ -28,9 +28,8 @@ func setLikewise(section, key string) remedy.Setting {
 func (found *Found) noteUnclear(conf host.LTSPConf) {
 	for _, s := range conf.Settings {
 		if what := unclearRemedies[s.Key]; what != nil && !s.Plain {
-			found.addNote(fmt.Sprintf("Line %d of %s has a shell work out %s, and ltskeeper runs none", s.Line,
-				conf.Path,
-				s.Key), what)
+			found.addNote(fmt.Sprintf("Line %d of %s has a shell work out %s, and ltskeeper runs none",
+				s.Line, conf.Path, s.Key), what)
 		}
 	}
 }
@@ -43,11 +42,7 @@ func (found *Found) findExcludes(m *host.Machine, conf host.LTSPConf) {
 		more = theirs
 		found.ExcludesFrom = append(found.ExcludesFrom, "/etc/ltsp/image.excludes")
 		replaced, _ := readPatterns(m.Path("usr/share/ltsp/server/image/image.excludes"))
-		for _, p := range replaced {
-			if !slices.Contains(more, p) {
-				fewer = append(fewer, p)
-			}
-		}
+		fewer = slices.DeleteFunc(replaced, func(p string) bool { return slices.Contains(more, p) })
 	}
 	list := func(key string) []string {
 		value := conf.ServerValue(key)

@@ -3,7 +3,6 @@ package adopt
 import (
 	"bytes"
 	_ "embed"
-	"fmt"
 	"slices"
 	"strings"
 	"text/template"
@@ -16,16 +15,8 @@ import (
 var templateText string
 
 var declarationTemplate = template.Must(template.New("ltskeeper.toml").Funcs(template.FuncMap{
-	"quote": farm.QuoteTOML, "join": strings.Join, "setting": formatSetting, "excludes": Found.listExcludes,
+	"quote": farm.QuoteTOML, "join": strings.Join, "excludes": Found.listExcludes,
 }).Parse(templateText))
-
-// formatSetting returns a setting, as a comment with its default if there is no value.
-func formatSetting(key, value, byDefault string) string {
-	if value == "" {
-		return fmt.Sprintf("# %s = %s", key, farm.QuoteTOML(byDefault))
-	}
-	return fmt.Sprintf("%s = %s", key, farm.QuoteTOML(value))
-}
 
 // listExcludes returns the patterns of a chroot. If some of the usual ones are not to be left out,
 // the others are in the list.

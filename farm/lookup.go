@@ -45,7 +45,7 @@ func NewUnknownError(kind, name string, known []string) *UnknownError {
 // wraps an *UnknownError.
 func (f *Farm) FindServer(name string) (Server, error) {
 	for _, s := range f.Servers {
-		if names.AreSame(s.Name, name) {
+		if names.Canonical(s.Name) == names.Canonical(name) {
 			return s, nil
 		}
 	}

@@ -54,11 +54,11 @@ func parseLTSPConf(f File) LTSPConf {
 			c.headers[section] = number
 		case m != nil:
 			s := LTSPSetting{Section: section, Key: line[m[2]:m[3]], Line: number}
-			word, rest, plain, open := shellWord(text[m[4]:])
+			word, rest, plain := shellWord(text[m[4]:])
 			number += strings.Count(text[:len(text)-len(rest)], "\n") // a value of several lines
 			rest, after, _ = strings.Cut(rest, "\n")
 			rest = strings.TrimSpace(rest)
-			s.Value, s.Plain = word, plain && !open && (rest == "" || rest[0] == '#' || rest[0] == ';')
+			s.Value, s.Plain = word, plain && (rest == "" || rest[0] == '#' || rest[0] == ';')
 			c.Settings = append(c.Settings, s)
 		}
 		text = after
@@ -67,8 +67,8 @@ func parseLTSPConf(f File) LTSPConf {
 }
 
 // shellWord reads the word that a text begins with, as a shell does. plain is false if there is
-// something in it that a shell works out, open true if a quote in it does not end.
-func shellWord(text string) (word, rest string, plain, open bool) {
+// something in it that a shell works out, or a quote that does not end.
+func shellWord(text string) (word, rest string, plain bool) {
 	var b strings.Builder
 	quote := byte(0)
 	plain = true
@@ -80,7 +80,7 @@ func shellWord(text string) (word, rest string, plain, open bool) {
 		case quote == 0 && (c == '"' || c == '\''):
 			quote = c
 		case quote == 0 && strings.IndexByte(" \t\n;&|#", c) >= 0 && (c != '#' || i == 0):
-			return b.String(), text[i:], plain, false
+			return b.String(), text[i:], plain
 		case c == '\\' && quote != '\'' && i+1 < len(text) &&
 			(quote == 0 || strings.IndexByte("$`\"\\\n", text[i+1]) >= 0):
 			if i++; text[i] != '\n' {
@@ -91,7 +91,7 @@ func shellWord(text string) (word, rest string, plain, open bool) {
 			b.WriteByte(c)
 		}
 	}
-	return b.String(), "", plain, quote != 0
+	return b.String(), "", plain && quote == 0
 }
 
 // Evaluate returns what is set in sections, and in those that they include, in the order in which

@@ -50,6 +50,3 @@ func Canonical(s string) string {
 	}
 	return s
 }
-
-// AreSame reports whether two names or addresses are the same.
-func AreSame(a, b string) bool { return Canonical(a) == Canonical(b) }
