@@ -36,32 +36,23 @@ type Farm struct {
 	Clients []Client // as declared
 	Servers []Server // sorted by name
 
-	// Authorities are those whose host certificates clients take, as declared.
-	Authorities []keys.Authority
-	Aliases     []Alias // as declared
-	LTSP        LTSP
-	Metrics     Metrics
-	// HashKnownHosts reports whether names are hashed in known_hosts.
-	HashKnownHosts bool
-
-	// KnownHostsLocal is the content of known_hosts.local, nil without one. OpenSSH reads every
-	// line of it.
-	KnownHostsLocal []byte
+	Authorities     []keys.Authority // whose host certificates clients take, as declared
+	Aliases         []Alias          // as declared
+	LTSP            LTSP
+	Metrics         Metrics
+	HashKnownHosts  bool   // whether names are hashed in known_hosts
+	KnownHostsLocal []byte // known_hosts.local, every line of which OpenSSH reads; nil without one
 
 	ltsConfs map[string]*ltsconf.File // the sources of lts.conf by path
 }
 
 // Collect says how host keys are scanned.
 type Collect struct {
-	Timeout  time.Duration // per connection, above zero
-	Parallel int           // connections at once, at least 1
-	// FirstUse tells whether a server that never had a key is trusted with the keys that it shows
-	// ("accept") or not ("refuse").
-	FirstUse bool
-	// Login is how servers are logged in to, nil if they are only scanned.
-	Login *Login
-	// RetireAfter is how long a key stays trusted that its server lists no more.
-	RetireAfter time.Duration
+	Timeout     time.Duration // per connection, above zero
+	Parallel    int           // connections at once, at least 1
+	FirstUse    bool          // whether a server that never had a key is trusted with those that it shows
+	Login       *Login        // how servers are logged in to, nil if they are only scanned
+	RetireAfter time.Duration // how long a key stays trusted that its server lists no more
 }
 
 // Image says how client images are made and how long they are kept.
@@ -71,9 +62,7 @@ type Image struct {
 	Keep        int           // generations, at least 1
 	KeepFor     time.Duration // and each for at least this long after it was replaced
 
-	// AllowSecrets are patterns, as of excludes, of files with secrets that are meant to be in
-	// images.
-	AllowSecrets []string
+	AllowSecrets []string // patterns, as of excludes, of files with secrets that are meant to be in images
 }
 
 // TFTP says where clients fetch their kernel, initrd and lts.conf.
@@ -96,8 +85,7 @@ type Chroot struct {
 
 // LTSConf says what ltskeeper sets in the [default] section of lts.conf.
 type LTSConf struct {
-	// ByAddress tells whether LDM_SERVER holds addresses instead of names.
-	ByAddress bool
+	ByAddress bool // whether LDM_SERVER holds addresses instead of names
 	Set       []Setting
 }
 

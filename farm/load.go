@@ -165,7 +165,6 @@ func (l *loader) readLTSConf(path string, missing *Mistake) {
 	}
 }
 
-// readKnownHostsLocal reads known_hosts.local.
 func (l *loader) readKnownHostsLocal() {
 	s := l.readFile(l.farm.KnownHostsLocalPath(), regular.MaxText, nil)
 	if s == nil {

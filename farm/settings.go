@@ -50,7 +50,6 @@ func (l *loader) readSettings() {
 	})
 }
 
-// newPathReader returns a function that reads a path.
 func newPathReader(to *string) func(place) { return func(p place) { p.readPath(to) } }
 
 func (l *loader) readCollect(p place) {
@@ -149,7 +148,6 @@ func (l *loader) readBalance(p place) {
 	})
 }
 
-// readLTSP reads [ltsp].
 func (l *loader) readLTSP(p place) {
 	to := &l.farm.LTSP
 	p.readTable(readers{
@@ -193,7 +191,6 @@ func (l *loader) readAuthority(p place) {
 	l.farm.Authorities = append(l.farm.Authorities, a)
 }
 
-// readAlias reads an [[alias]].
 func (l *loader) readAlias(p place) {
 	var a Alias
 	p.requireKeys("name")
@@ -232,7 +229,6 @@ func (l *loader) checkAliases() {
 	}
 }
 
-// readChroot reads a [[chroot]].
 func (l *loader) readChroot(p place) {
 	c := Chroot{ExcludeDefaults: true, Write: true, LTSConf: l.farm.ltsConfPath()}
 	p.requireKeys("name", "path")
@@ -322,7 +318,6 @@ func (l *loader) readClients(p place) {
 // addresses, host names, and globs of them.
 var sectionName = regexp.MustCompile(`^[A-Za-z0-9._:*?-]+$`)
 
-// readClient reads a [[client]].
 func (l *loader) readClient(p place) {
 	var c Client
 	p.requireKeys("match")
@@ -396,7 +391,6 @@ func (p place) checkSettingKey(key string, before []Setting) {
 	}
 }
 
-// checkGroup checks the name of a group.
 func (p place) checkGroup(name string) {
 	if problem := names.FindWordFault(name); problem != "" {
 		p.addMistake(fmt.Sprintf("%q cannot name a group: %s", name, problem), "choose another")

@@ -12,7 +12,8 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// A kind is what a TOML value is; dates and times are other kinds. This file alone knows the parser.
+// A kind is what a TOML value is; dates and times are other kinds. This file alone knows the
+// parser.
 type kind = unstable.Kind
 
 const (
