@@ -163,7 +163,7 @@ func TestBalanceSettings(t *testing.T) {
 		if got := balanceSettings(f, slices.Concat(f.Servers, f.Servers[:1])); !slices.Equal(got, want) {
 			t.Errorf("%q: %q, want %q", toml, got, want)
 		}
-		weights := ldm.Weights(want[len(want)-2].Value)
+		weights := ldm.ParseWeights(want[len(want)-2].Value)
 		if len(weights) != 2 || weights[f.ListEntry(f.Servers[2])] != 0.5 {
 			t.Errorf("clients read %v", weights)
 		}

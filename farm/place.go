@@ -247,7 +247,7 @@ func (p place) readWeight(to *float64) {
 		return
 	}
 	w, err := strconv.ParseFloat(strings.ReplaceAll(p.value.text, "_", ""), 64)
-	if err != nil || !ldm.ValidWeight(w) {
+	if err != nil || !ldm.IsValidWeight(w) {
 		p.addMistake(p.value.text+" is out of range", advice)
 		return
 	}

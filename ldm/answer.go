@@ -8,21 +8,21 @@ import (
 	"unicode/utf8"
 )
 
-// MaxEncoded is the most that Encode makes of an answer, in bytes: LDM's greeter reads one into a
-// buffer of 4,096.
+// MaxEncoded is the size limit of what Encode returns, in bytes: LDM's greeter reads an answer into
+// a buffer of 4,096.
 const MaxEncoded = 4095
 
-// Unrated is the rating of an answer without a sound one.
+// Unrated is the rating of an answer without a valid one.
 const Unrated = -1
 
-// An Answer is what a server says of itself.
+// An Answer is what a server says about itself.
 type Answer struct {
 	Rating   int  // 0 (full) to 100 (idle), or Unrated
-	Draining bool // it is about to be taken out of service: no new logins, please
-	Logins   int  // sessions there are on it; -1 if it does not say
+	Draining bool // it takes no new logins, because it will be taken out of service
+	Logins   int  // number of sessions on it; -1 if it does not say
 	Capacity int  // sessions it is meant for; 0 if it does not say
-	// Time is its clock, to the second, when it made the answer, which it may give again for a
-	// second; zero if it does not say.
+	// Time is its clock, to the second, when it made the answer, which it may repeat for a second;
+	// zero if it does not say.
 	Time      time.Time
 	XSession  string // the script that starts a session, like /etc/X11/Xsession
 	Guests    bool   // it has accounts for guests
@@ -36,15 +36,15 @@ type Session struct {
 	Command string
 }
 
-// Parse reads an answer. As the greeter does, it ignores lines that it does not know; also such
-// that hold anything but printable UTF-8, and it takes the last of several ratings. A rating that
-// is no number from 0 to 100 is none.
+// Parse reads an answer. As the greeter does, it ignores lines that it does not know. It also
+// ignores lines with anything but printable UTF-8, and takes the last of several ratings. A rating
+// that is not a number from 0 to 100 does not count.
 func Parse(text []byte) Answer {
 	a := Answer{Rating: Unrated, Logins: -1}
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimRight(line, "\r\n")
 		key, value, found := strings.Cut(line, ":")
-		if !found || value == "" || !printable(line) {
+		if !found || value == "" || !IsPrintable(line) {
 			if key == "rating" {
 				a.Rating = Unrated
 			}
@@ -52,15 +52,15 @@ func Parse(text []byte) Answer {
 		}
 		switch key {
 		case "rating":
-			a.Rating = number(value, 0, 100, Unrated)
+			a.Rating = parseNumber(value, 0, 100, Unrated)
 		case "state":
 			a.Draining = value == "draining"
 		case "logins":
-			a.Logins = number(value, 0, maxCount, -1)
+			a.Logins = parseNumber(value, 0, maxCount, -1)
 		case "capacity":
-			a.Capacity = number(value, 1, maxCount, 0)
+			a.Capacity = parseNumber(value, 1, maxCount, 0)
 		case "time":
-			a.Time = clock(value)
+			a.Time = parseTime(value)
 		case "xsession":
 			a.XSession = value
 		case "allow-guest":
@@ -81,8 +81,8 @@ func Parse(text []byte) Answer {
 // maxCount bounds counts that are shown to people.
 const maxCount = 999_999
 
-// number returns the decimal number that s is, or otherwise if it is none from low to high.
-func number(s string, low, high, otherwise int) int {
+// parseNumber returns a decimal number from low to high, or otherwise if s is not one.
+func parseNumber(s string, low, high, otherwise int) int {
 	n, err := strconv.ParseUint(strings.Trim(s, " "), 10, 31)
 	if err != nil || int(n) < low || int(n) > high {
 		return otherwise
@@ -90,9 +90,8 @@ func number(s string, low, high, otherwise int) int {
 	return int(n)
 }
 
-// clock returns the time that s is, in seconds since 1970, or zero if it is none up to the year
-// 9999.
-func clock(s string) time.Time {
+// parseTime returns a time up to the year 9999, in seconds since 1970, or zero if s is not one.
+func parseTime(s string) time.Time {
 	const last = 253402300799
 	n, err := strconv.ParseInt(strings.Trim(s, " "), 10, 64)
 	if err != nil || n <= 0 || n > last {
@@ -101,17 +100,18 @@ func clock(s string) time.Time {
 	return time.Unix(n, 0)
 }
 
-func printable(s string) bool {
+// IsPrintable reports whether a text is UTF-8 without control characters.
+func IsPrintable(s string) bool {
 	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
 // Encode returns the answer's lines, the most needed first, and the number of lines that were left
-// out: those that do not fit into MaxEncoded bytes, and those that Parse would not give back. LDM's
+// out: those that do not fit into MaxEncoded bytes, and those that Parse would not return. LDM's
 // own greeter ignores the lines state, logins, capacity and time.
 func (a Answer) Encode() (text []byte, left int) {
 	line := func(parts ...string) {
 		s := strings.Join(parts, ":")
-		if !printable(s) || len(text)+len(s)+1 > MaxEncoded {
+		if !IsPrintable(s) || len(text)+len(s)+1 > MaxEncoded {
 			left++
 			return
 		}

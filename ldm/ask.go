@@ -16,41 +16,46 @@ import (
 // sends about 20 KB.
 const maxAnswer = 32 << 10
 
-// A Server is one to ask.
+// A Server is a server to ask.
 type Server struct {
 	Name      string
-	Addresses []string // to connect to, the first that answers; none: the name is resolved
+	Addresses []string // the first that answers is used; without any, the name is resolved
 }
 
-// A Reply is what came of asking a server.
+// A Reply is the result of asking a server.
 type Reply struct {
 	Name   string
 	State  State
 	Answer Answer
 	// Err says why there is no rating; nil if there is one.
 	Err error
-	// At is when the answer had come, or nothing had, on this machine's clock.
+	// At is when the answer had come, or had not, on this machine's clock.
 	At time.Time
 }
 
-// Candidate returns the server for choosing.
-func (r Reply) Candidate(weight float64) Candidate {
-	return Candidate{Name: r.Name, Weight: weight, State: r.State, Rating: r.Answer.Rating, Capacity: r.Answer.Capacity}
+// ListCandidates returns the servers for choosing, with weights by name. Others weigh 1.
+func ListCandidates(replies []Reply, weights map[string]float64) []Candidate {
+	var candidates []Candidate
+	for _, r := range replies {
+		candidates = append(candidates, Candidate{Name: r.Name, Weight: weights[r.Name], State: r.State,
+			Rating: r.Answer.Rating, Capacity: r.Answer.Capacity})
+	}
+	return candidates
 }
 
 // An Asker asks servers.
 type Asker struct {
-	Timeout time.Duration // for all of them, however many; 0: until the context's deadline
+	Timeout time.Duration // for all of them together; 0: until the context's deadline
 	SSHPort int           // where servers without an answer are looked for; 0: 22
-	NoSSH   bool          // do not look for them: they count as down
+	NoSSH   bool          // do not look for them; they count as down
 	// Dial connects; nil: a net.Dialer does.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Ask asks all servers at once, and returns what is known of each when all have answered or the
 // time is up, in the order of the servers. Those that refuse to answer, or take more than half of
-// the time, are looked for on their SSH port, meanwhile. An answer that has no end when the time is
-// up is none.
+// the time, are looked for on their SSH port meanwhile. An answer that is not complete when the
+// time is up does not count.
 func (a *Asker) Ask(ctx context.Context, servers []Server) []Reply {
 	if a.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -60,7 +65,7 @@ func (a *Asker) Ask(ctx context.Context, servers []Server) []Reply {
 	replies := make([]Reply, len(servers))
 	var wg sync.WaitGroup
 	for i, s := range servers {
-		wg.Go(func() { replies[i] = a.ask(ctx, s) })
+		wg.Go(func() { replies[i] = a.askOne(ctx, s) })
 	}
 	wg.Wait()
 	return replies
@@ -68,7 +73,7 @@ func (a *Asker) Ask(ctx context.Context, servers []Server) []Reply {
 
 var errNoSSH = errors.New("its SSH was not looked for")
 
-func (a *Asker) ask(ctx context.Context, s Server) Reply {
+func (a *Asker) askOne(ctx context.Context, s Server) Reply {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -81,7 +86,7 @@ func (a *Asker) ask(ctx context.Context, s Server) Reply {
 	}
 	info, ssh := make(chan result, 1), make(chan error, 1)
 	wg.Go(func() {
-		answer, err := a.info(ctx, s)
+		answer, err := a.readInfo(ctx, s)
 		info <- result{answer, err, time.Now()}
 	})
 	knock := sync.OnceFunc(func() {
@@ -89,14 +94,14 @@ func (a *Asker) ask(ctx context.Context, s Server) Reply {
 			ssh <- errNoSSH
 			return
 		}
-		wg.Go(func() { ssh <- a.ssh(ctx, s) })
+		wg.Go(func() { ssh <- a.checkSSH(ctx, s) })
 	})
 
 	var late <-chan time.Time
 	if deadline, ok := ctx.Deadline(); ok {
 		late = time.After(time.Until(deadline) / 2)
 	}
-	var told *result
+	var answered *result
 	var sshErr error
 	for knocked := false; ; {
 		select {
@@ -107,27 +112,28 @@ func (a *Asker) ask(ctx context.Context, s Server) Reply {
 			case r.err == nil:
 				return Reply{s.Name, Rated, r.answer, nil, r.at}
 			}
-			told = &r
+			answered = &r
 			knock()
 		case <-late:
 			knock()
 		case sshErr = <-ssh:
 			knocked = true
 		}
-		if told == nil || !knocked {
+		if answered == nil || !knocked {
 			continue
 		}
 		if sshErr != nil {
-			return Reply{s.Name, Down, told.answer, fmt.Errorf("%w; %w", told.err, sshErr), told.at}
+			err := fmt.Errorf("%w; %w", answered.err, sshErr)
+			return Reply{s.Name, Down, answered.answer, err, answered.at}
 		}
-		return Reply{s.Name, Alive, told.answer, told.err, told.at}
+		return Reply{s.Name, Alive, answered.answer, answered.err, answered.at}
 	}
 }
 
-// info reads a server's answer. With an answer that has no rating comes an error, too.
-func (a *Asker) info(ctx context.Context, s Server) (Answer, error) {
+// readInfo reads a server's answer. It returns an answer without a rating, too, with an error.
+func (a *Asker) readInfo(ctx context.Context, s Server) (Answer, error) {
 	none := Answer{Rating: Unrated, Logins: -1}
-	text, err := a.read(ctx, s, Port, func(conn io.Reader) ([]byte, error) {
+	text, err := a.readFrom(ctx, s, Port, func(conn io.Reader) ([]byte, error) {
 		text, err := io.ReadAll(io.LimitReader(conn, maxAnswer+1))
 		if err == nil && len(text) > maxAnswer {
 			err = fmt.Errorf("longer than %d bytes", maxAnswer)
@@ -147,13 +153,13 @@ func (a *Asker) info(ctx context.Context, s Server) (Answer, error) {
 // maxGreeting is how much a server may say before its SSH version (RFC 4253, section 4.2).
 const maxGreeting = 1 << 10
 
-// ssh tells whether an SSH server greets: one that hangs may still accept connections.
-func (a *Asker) ssh(ctx context.Context, s Server) error {
+// checkSSH fails if no SSH server greets. One that hangs may still accept connections.
+func (a *Asker) checkSSH(ctx context.Context, s Server) error {
 	port := a.SSHPort
 	if port == 0 {
 		port = 22
 	}
-	_, err := a.read(ctx, s, port, func(conn io.Reader) ([]byte, error) {
+	_, err := a.readFrom(ctx, s, port, func(conn io.Reader) ([]byte, error) {
 		var text []byte
 		for buf := make([]byte, 256); len(text) < maxGreeting; {
 			n, err := conn.Read(buf)
@@ -173,8 +179,9 @@ func (a *Asker) ssh(ctx context.Context, s Server) error {
 	return nil
 }
 
-// read connects to a server and reads from it, until the context ends.
-func (a *Asker) read(ctx context.Context, s Server, port int, read func(io.Reader) ([]byte, error)) ([]byte, error) {
+// readFrom connects to a server and reads from it, until the context ends.
+func (a *Asker) readFrom(ctx context.Context, s Server, port int, read func(io.Reader) ([]byte, error)) ([]byte,
+	error) {
 	conn, err := a.connect(ctx, s, port)
 	if err != nil {
 		return nil, err
@@ -189,7 +196,7 @@ func (a *Asker) read(ctx context.Context, s Server, port int, read func(io.Reade
 	return text, err
 }
 
-// connect connects to the first of a server's addresses that lets it.
+// connect connects to the first of a server's addresses that accepts.
 func (a *Asker) connect(ctx context.Context, s Server, port int) (net.Conn, error) {
 	addresses := s.Addresses
 	if len(addresses) == 0 {

@@ -21,10 +21,8 @@ func Example() {
 		}()
 		return client, nil
 	}}
-	var candidates []ldm.Candidate
-	for _, r := range asker.Ask(context.Background(), []ldm.Server{{Name: "app01"}, {Name: "app02"}}) {
-		candidates = append(candidates, r.Candidate(1))
-	}
+	replies := asker.Ask(context.Background(), []ldm.Server{{Name: "app01"}, {Name: "app02"}})
+	candidates := ldm.ListCandidates(replies, nil)
 	for _, c := range ldm.Best.Rank(candidates, rand.New(rand.NewPCG(1, 1))) {
 		fmt.Println(c.Name, c.Rating)
 	}

@@ -10,13 +10,13 @@ import (
 	"ltskeeper/internal/names"
 )
 
-// State says what is known of a server. A greater one is tried before a smaller one, whatever the
+// State says what is known of a server. A server with a greater state is tried first, whatever the
 // ratings.
 type State int
 
 const (
 	Down     State = iota // neither its info service nor its SSH answers
-	Draining              // it asks to be left alone, and is better than nothing
+	Draining              // it takes no new logins, but is better than nothing
 	Alive                 // its SSH answers, its info service does not
 	Rated                 // it answers, with a rating
 )
@@ -26,16 +26,16 @@ func (s State) String() string { return [...]string{"down", "draining", "alive",
 // A Candidate is a server that a login could use.
 type Candidate struct {
 	Name   string
-	Weight float64 // how much it can take beside others; above zero
+	Weight float64 // how much it can take compared with others; 1 if it is not valid
 	State  State
-	Rating int // 0 to 100; counts only where the state is Rated
+	Rating int // 0 to 100; counts only if the state is Rated
 	// Capacity is how many sessions it is meant for; 0 if it does not say.
 	Capacity int
 }
 
-// soon is the rating that a server will have when it has taken this login, and another that is on
-// its way since the server was asked: on a small server each weighs more than on a large one.
-func (c Candidate) soon() float64 {
+// soonRating returns the rating that a server will have when it has taken this login, and another
+// that came since it was asked. On a small server each weighs more than on a large one.
+func (c Candidate) soonRating() float64 {
 	if c.Capacity <= 0 {
 		return float64(c.Rating)
 	}
@@ -53,7 +53,7 @@ const (
 	Fixed    Policy = "fixed"    // as listed
 )
 
-// Policies are all there are, the default one first.
+// Policies are all policies, the default one first.
 var Policies = []Policy{Two, Weighted, Best, Random, Fixed}
 
 // ParsePolicy returns the policy of that name. No name means the default, Two.
@@ -67,8 +67,7 @@ func ParsePolicy(name string) (Policy, error) {
 	return "", fmt.Errorf("there is no policy %q: it is two, weighted, best, random or fixed", name)
 }
 
-// Rank returns the candidates in the order in which to try them. None is lost: those that are down
-// come last.
+// Rank returns all candidates in the order in which to try them. Those that are down come last.
 func (p Policy) Rank(candidates []Candidate, r *rand.Rand) []Candidate {
 	rest := slices.Clone(candidates)
 	ranked := make([]Candidate, 0, len(rest))
@@ -80,37 +79,37 @@ func (p Policy) Rank(candidates []Candidate, r *rand.Rand) []Candidate {
 	return ranked
 }
 
-// Choose returns the index of the candidate to try first, of at least one. Rank chooses again and
-// again from those that are left.
+// Choose returns the index of the candidate to try first, of at least one. Rank chooses repeatedly
+// from those that are left.
 func (p Policy) Choose(candidates []Candidate, r *rand.Rand) int {
 	top := slices.MaxFunc(candidates, func(a, b Candidate) int { return int(a.State) - int(b.State) }).State
 	weight := func(i int) float64 {
 		if c := candidates[i]; c.State == top {
-			return sound(c.Weight)
+			return correctWeight(c.Weight)
 		}
 		return 0
 	}
 	if p == Fixed {
 		return slices.IndexFunc(candidates, func(c Candidate) bool { return c.State == top })
 	}
-	first := draw(len(candidates), r, weight)
+	first := drawOne(len(candidates), r, weight)
 	if top != Rated {
 		return first
 	}
 	rating := func(i int) int { return max(0, candidates[i].Rating) }
 	switch p {
 	case Two:
-		second := draw(len(candidates), r, func(i int) float64 {
+		second := drawOne(len(candidates), r, func(i int) float64 {
 			if i == first {
 				return 0
 			}
 			return weight(i)
 		})
-		if second >= 0 && candidates[second].soon() > candidates[first].soon() {
+		if second >= 0 && candidates[second].soonRating() > candidates[first].soonRating() {
 			return second
 		}
 	case Weighted:
-		if i := draw(len(candidates), r, func(i int) float64 { return weight(i) * float64(rating(i)) }); i >= 0 {
+		if i := drawOne(len(candidates), r, func(i int) float64 { return weight(i) * float64(rating(i)) }); i >= 0 {
 			return i
 		}
 	case Best:
@@ -120,7 +119,7 @@ func (p Policy) Choose(candidates []Candidate, r *rand.Rand) int {
 				best = max(best, rating(i))
 			}
 		}
-		return draw(len(candidates), r, func(i int) float64 {
+		return drawOne(len(candidates), r, func(i int) float64 {
 			if rating(i) != best {
 				return 0
 			}
@@ -130,8 +129,8 @@ func (p Policy) Choose(candidates []Candidate, r *rand.Rand) int {
 	return first
 }
 
-// draw returns one of n, each with a chance in proportion to its weight, or -1 if none has any.
-func draw(n int, r *rand.Rand, weight func(int) float64) int {
+// drawOne returns one of n, each with a chance in proportion to its weight, or -1 if none has any.
+func drawOne(n int, r *rand.Rand, weight func(int) float64) int {
 	total := 0.0
 	for i := range n {
 		total += weight(i)
@@ -150,27 +149,28 @@ func draw(n int, r *rand.Rand, weight func(int) float64) int {
 	return last
 }
 
-// The weights that count; others stand for 1.
+// The limits of weights that count.
 const minWeight, maxWeight = 1e-6, 1e6
 
-// ValidWeight tells whether a weight counts: one from a millionth to a million.
-func ValidWeight(weight float64) bool { return weight >= minWeight && weight <= maxWeight }
+// IsValidWeight reports whether a weight counts: one from a millionth to a million.
+func IsValidWeight(weight float64) bool { return weight >= minWeight && weight <= maxWeight }
 
-func sound(weight float64) float64 {
-	if ValidWeight(weight) {
+// correctWeight returns 1 for a weight that does not count.
+func correctWeight(weight float64) float64 {
+	if IsValidWeight(weight) {
 		return weight
 	}
 	return 1
 }
 
-// Weights reads LDM_SERVER_WEIGHTS, like "app01=2 app07=0.5". What is no weight above zero is left
-// out: a slip there must not keep anybody from logging in.
-func Weights(list string) map[string]float64 {
+// ParseWeights reads LDM_SERVER_WEIGHTS, like "app01=2 app07=0.5". It ignores what is not a valid
+// weight: a mistake there must not keep anybody from logging in.
+func ParseWeights(list string) map[string]float64 {
 	weights := map[string]float64{}
 	for _, field := range strings.Fields(list) {
 		name, value, _ := strings.Cut(field, "=")
 		w, err := strconv.ParseFloat(value, 64)
-		if err == nil && ValidWeight(w) && names.IsValid(name) {
+		if err == nil && IsValidWeight(w) && names.IsValid(name) {
 			weights[name] = w
 		}
 	}

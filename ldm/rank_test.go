@@ -15,11 +15,11 @@ import (
 func dice(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
 
 func order(candidates []Candidate) string {
-	var names []string
+	var all []string
 	for _, c := range candidates {
-		names = append(names, c.Name)
+		all = append(all, c.Name)
 	}
-	return strings.Join(names, " ")
+	return strings.Join(all, " ")
 }
 
 func TestRank(t *testing.T) {
@@ -71,9 +71,9 @@ func TestRankProperties(t *testing.T) {
 			if !slices.IsSortedFunc(ranked, func(a, b Candidate) int { return int(b.State) - int(a.State) }) {
 				t.Fatalf("%s: a worse state before a better one: %v", policy, ranked)
 			}
-			names := strings.Fields(order(ranked))
-			slices.Sort(names)
-			if len(slices.Compact(names)) != len(candidates) {
+			all := strings.Fields(order(ranked))
+			slices.Sort(all)
+			if len(slices.Compact(all)) != len(candidates) {
 				t.Fatalf("%s: %v of %v", policy, ranked, candidates)
 			}
 			if again := policy.Rank(candidates, dice(seed)); order(again) != order(ranked) {
@@ -154,7 +154,7 @@ func TestWeights(t *testing.T) {
 		"a=0 b=-1 c=NaN d=Inf": {},
 		"a=x b= c =1 -d=1 e=2": {"e": 2},
 	} {
-		if got := Weights(list); !maps.Equal(got, want) {
+		if got := ParseWeights(list); !maps.Equal(got, want) {
 			t.Errorf("Weights(%q) = %v, want %v", list, got, want)
 		}
 	}
@@ -164,7 +164,7 @@ func FuzzWeights(f *testing.F) {
 	f.Add("app01=2 app07=0.5")
 	f.Add("a=1e400 b=0x1p-2 =3")
 	f.Fuzz(func(t *testing.T, list string) {
-		for name, w := range Weights(list) {
+		for name, w := range ParseWeights(list) {
 			if !names.IsValid(name) || !(w >= minWeight && w <= maxWeight) {
 				t.Errorf("%q: %v", name, w)
 			}

@@ -10,11 +10,11 @@ import (
 	"ltskeeper/ldm"
 )
 
-// leave writes each server's answer into a file of its name in the folder, where LDM's greeter
-// looks for it: without lines that the greeter or a terminal could stumble over, never longer than
-// the greeter's buffer, and whole at any moment. A server that is up and has no answer gets an
-// empty file, and one that is down has none: so the greeter tells them apart.
-func leave(dir string, replies []ldm.Reply) error {
+// writeAnswers writes each server's answer into a file of its name in the folder, where LDM's
+// greeter looks for it: without lines that could harm the greeter or a terminal, never longer than
+// the greeter's buffer, and whole at any moment. A server that is up without an answer gets an
+// empty file, and one that is down has no file, so that the greeter can tell them apart.
+func writeAnswers(dir string, replies []ldm.Reply) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -27,16 +27,16 @@ func leave(dir string, replies []ldm.Reply) error {
 			continue
 		}
 		text, _ := r.Answer.Encode()
-		if err := replace(path, text, 0o644); err != nil {
+		if err := replaceFile(path, text, 0o644); err != nil {
 			return fmt.Errorf("leave the answer of %s: %w", r.Name, err)
 		}
 	}
 	return nil
 }
 
-// replace writes a file beside its place and renames it. On a thin client that is memory, so
-// nothing is synced.
-func replace(path string, text []byte, mode fs.FileMode) error {
+// replaceFile writes a file beside its place and renames it. On a thin client files are in memory,
+// so nothing is synced.
+func replaceFile(path string, text []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".get_hosts-*")
 	if err != nil {
 		return err

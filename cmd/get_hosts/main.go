@@ -1,19 +1,19 @@
-// Command get_hosts says which application servers a login on this thin client should try, in
-// order. It stands at /usr/share/ltsp/get_hosts in the clients' root, where LDM looks for it; its
-// output becomes LDM_SERVER.
+// Command get_hosts prints which application servers a login on this thin client should try, in
+// order. It is installed as /usr/share/ltsp/get_hosts in the clients' root, where LDM looks for it.
+// Its output becomes LDM_SERVER.
 //
 //	get_hosts [SERVER]...       print them on one line
 //	get_hosts --pamltsp         write the first into /etc/ltsp/pamltsp.conf, for LTSP since 2019
 //
-// It asks all servers at once how they are, waits no longer than --timeout, and ranks them by the
-// policy LDM_BALANCE. What it is not told in its environment it looks up in /etc/lts.conf, as this
-// client: the servers (LDM_SERVER, unless they are arguments), LDM_BALANCE, LDM_SERVER_WEIGHTS,
-// SSH_OVERRIDE_PORT, and LDM_GET_HOSTS, a program of the admin's own that ranks instead. See
+// It asks all servers at once, waits no longer than --timeout, and ranks them by the policy
+// LDM_BALANCE. What is not in its environment it looks up in /etc/lts.conf, as this client: the
+// servers (LDM_SERVER, unless they are arguments), LDM_BALANCE, LDM_SERVER_WEIGHTS,
+// SSH_OVERRIDE_PORT, and LDM_GET_HOSTS, the admin's own program that ranks instead. See
 // docs/balancing.md.
 //
-// It runs before anybody can log in, so it makes do with what it finds: a setting that makes no
-// sense counts as not set. It says nothing on standard error if it prints servers. If no server
-// answers, it prints none and exits 1.
+// It runs before anybody can log in, so it uses what it finds: a setting that makes no sense counts
+// as not set. It prints nothing on standard error if it prints servers. If no server answers, it
+// prints none and exits 1.
 package main
 
 import (
@@ -26,7 +26,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -96,69 +95,45 @@ func run(ctx context.Context, args []string, getenv func(string) string, dice *r
 	end := time.Now().Add(o.timeout)
 
 	settings := thinclient.NewSettings(getenv, o.conf)
-	names := ldm.SplitNames(strings.Join(flags.Args(), " "))
-	if len(names) == 0 {
-		names = ldm.SplitNames(settings.Get("LDM_SERVER"))
+	names, err := settings.Servers(flags.Args())
+	if err != nil {
+		return err
 	}
-	if len(names) == 0 {
-		return fmt.Errorf("there are no servers: neither an argument nor LDM_SERVER names one, here or in %s", o.conf)
-	}
-	script := settings.Get("LDM_GET_HOSTS")
-	asker := ldm.Asker{Timeout: o.timeout}
-	if script != "" {
-		asker.Timeout /= 2 // the rest is the script's
-	}
-	asker.SSHPort, _ = strconv.Atoi(settings.Get("SSH_OVERRIDE_PORT"))
-	replies := asker.Ask(ctx, servers(names))
-	if o.infoDir != "" {
-		leave(o.infoDir, replies) // where it cannot, users can log in all the same
-	}
-	if !slices.ContainsFunc(replies, func(r ldm.Reply) bool { return r.State != ldm.Down }) {
-		return allDown(names)
-	}
-
-	candidates := candidates(replies, ldm.Weights(settings.Get("LDM_SERVER_WEIGHTS")))
-	var order []string
-	if script != "" {
-		order, _ = rankedBy(ctx, end, script, candidates)
-	}
-	if order == nil {
-		policy, err := ldm.ParsePolicy(settings.Get("LDM_BALANCE"))
-		if err != nil {
-			policy = ldm.Two
-		}
-		for _, c := range policy.Rank(candidates, dice) {
-			order = append(order, c.Name)
-		}
-	}
-	if o.pam != "" {
-		return o.pam.set(order[0])
-	}
-	_, err := fmt.Fprintln(out, strings.Join(order, " "))
-	return err
-}
-
-func servers(names []string) []ldm.Server {
 	var servers []ldm.Server
 	for _, name := range names {
 		servers = append(servers, ldm.Server{Name: name})
 	}
-	return servers
-}
-
-func candidates(replies []ldm.Reply, weights map[string]float64) []ldm.Candidate {
-	var candidates []ldm.Candidate
-	for _, r := range replies {
-		weight, ok := weights[r.Name]
-		if !ok {
-			weight = 1
-		}
-		candidates = append(candidates, r.Candidate(weight))
+	script := settings.Get("LDM_GET_HOSTS")
+	asker := ldm.Asker{Timeout: o.timeout, SSHPort: settings.SSHPort()}
+	if script != "" {
+		asker.Timeout /= 2 // the rest is for the script
 	}
-	return candidates
+	replies := asker.Ask(ctx, servers)
+	if o.infoDir != "" {
+		writeAnswers(o.infoDir, replies) // if that fails, users can still log in
+	}
+	if !slices.ContainsFunc(replies, func(r ldm.Reply) bool { return r.State != ldm.Down }) {
+		return newAllDownError(names)
+	}
+
+	candidates := ldm.ListCandidates(replies, settings.Weights())
+	var order []string
+	if script != "" {
+		order, _ = rankByScript(ctx, end, script, candidates)
+	}
+	if order == nil {
+		for _, c := range settings.Policy().Rank(candidates, dice) {
+			order = append(order, c.Name)
+		}
+	}
+	if o.pam != "" {
+		return o.pam.writeServer(order[0])
+	}
+	_, err = fmt.Fprintln(out, strings.Join(order, " "))
+	return err
 }
 
-func allDown(names []string) error {
+func newAllDownError(names []string) error {
 	who := "none of the application servers " + strings.Join(names, ", ") + " answers"
 	switch {
 	case len(names) == 1:

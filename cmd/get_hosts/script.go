@@ -13,18 +13,18 @@ import (
 	"ltskeeper/ldm"
 )
 
-// maxOutput is more than any list of servers takes, in bytes.
+// maxOutput is more than any list of servers needs, in bytes.
 const maxOutput = 64 << 10
 
-// farewell is how long the program's output may take to end behind it.
+// farewell is how long the program's output may take to end after it.
 const farewell = 100 * time.Millisecond
 
-// rankedBy lets a program of the admin's own rank the candidates. It finds them on its standard
-// input, a line each: name, state (up, draining, alive, down) and rating, which is - where there is
-// none. It prints those to try, in order, separated by white space. It fails if it exits with
-// another code than 0, is not done shortly before the end, or prints nothing, or something else
-// than candidates, or one of them twice.
-func rankedBy(ctx context.Context, end time.Time, script string, candidates []ldm.Candidate) ([]string, error) {
+// rankByScript lets the admin's own program rank the candidates. It reads them from standard input,
+// one per line: name, state (up, draining, alive, down) and rating, or - without one. It prints
+// those to try, in order, separated by white space. rankByScript fails if the program exits with
+// another code than 0, has not ended shortly before the end, or prints nothing, anything else than
+// candidates, or one of them twice.
+func rankByScript(ctx context.Context, end time.Time, script string, candidates []ldm.Candidate) ([]string, error) {
 	ctx, cancel := context.WithDeadline(ctx, end.Add(-farewell))
 	defer cancel()
 	var in strings.Builder
@@ -39,9 +39,9 @@ func rankedBy(ctx context.Context, end time.Time, script string, candidates []ld
 	cmd := exec.CommandContext(ctx, script)
 	cmd.Stdin, cmd.Stdout = strings.NewReader(in.String()), &out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // it, and all it has started
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // with all it has started
 	cmd.WaitDelay = farewell
-	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) { // which it left to a child of its own
+	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) { // its own child still has the output
 		return nil, fmt.Errorf("run %s: %w", script, err)
 	}
 	order := strings.Fields(string(out.text))
@@ -57,7 +57,7 @@ func rankedBy(ctx context.Context, end time.Time, script string, candidates []ld
 	return order, nil
 }
 
-// A capped buffer refuses to grow without end.
+// A capped buffer refuses to exceed maxOutput.
 type capped struct{ text []byte }
 
 func (c *capped) Write(p []byte) (int, error) {

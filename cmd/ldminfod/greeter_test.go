@@ -65,7 +65,7 @@ func atoi(s string) int {
 
 func TestGreeterReads(t *testing.T) {
 	t.Parallel()
-	m := server(t)
+	m := newServer(t)
 	m.clock = time.Now
 	got := greet(m.text())
 	want := greeter{
@@ -86,7 +86,7 @@ func TestGreeterReads(t *testing.T) {
 // Greeter and get_hosts see the same, also of a server with every language there is.
 func TestGreeterReadsWhatGetHostsReads(t *testing.T) {
 	t.Parallel()
-	m := server(t)
+	m := newServer(t)
 	var all []string
 	for i := range 900 {
 		all = append(all, "xx_"+strconv.Itoa(i)+".utf8")

@@ -13,43 +13,44 @@ import (
 	"ltskeeper/internal/regular"
 )
 
-// languages returns the locales that are installed and speak UTF-8, as LDM writes them:
-// en_US.UTF-8. The machine's own comes first, the others in the order of the alphabet.
-func (m *machine) languages() []string {
+// languages returns the installed locales with UTF-8, as LDM writes them: en_US.UTF-8. The server's
+// own comes first, the others are sorted.
+func (s *server) languages() []string {
 	const dir = "usr/lib/locale"
 	var names []string
-	entries, _ := fs.ReadDir(m.files, dir)
+	entries, _ := fs.ReadDir(s.files, dir)
 	for _, e := range entries {
-		if _, err := fs.Stat(m.files, dir+"/"+e.Name()+"/LC_IDENTIFICATION"); err == nil {
+		if _, err := fs.Stat(s.files, dir+"/"+e.Name()+"/LC_IDENTIFICATION"); err == nil {
 			names = append(names, e.Name())
 		}
 	}
-	if f, err := regular.OpenFS(m.files, dir+"/locale-archive"); err == nil {
+	if f, err := regular.OpenFS(s.files, dir+"/locale-archive"); err == nil {
 		if archive, ok := f.(io.ReaderAt); ok {
-			archived, _ := archivedLocales(archive) // a broken one has none
+			archived, _ := readLocaleArchive(archive) // a broken one has none
 			names = append(names, archived...)
 		}
 		f.Close()
 	}
 	var languages []string
 	for _, name := range names {
-		if language, ok := spelled(name); ok {
+		if language, ok := formatLocale(name); ok {
 			languages = append(languages, language)
 		}
 	}
 	slices.Sort(languages)
 	languages = slices.Compact(languages)
 
-	own, _ := spelled(cmp.Or(m.assignments("etc/default/locale")["LANG"], m.assignments("etc/locale.conf")["LANG"]))
+	own, _ := formatLocale(cmp.Or(s.assignments("etc/default/locale")["LANG"],
+		s.assignments("etc/locale.conf")["LANG"]))
 	if i := slices.Index(languages, own); i > 0 {
 		languages = slices.Insert(slices.Delete(languages, i, i+1), 0, own)
 	}
 	return languages
 }
 
-// spelled turns glibc's name of a locale, like ca_ES.utf8@valencia, into the one that users know.
-// It is ok for languages of a country in UTF-8, not for C and POSIX.
-func spelled(name string) (language string, ok bool) {
+// formatLocale turns glibc's name of a locale, like ca_ES.utf8@valencia, into the one that users
+// know. It is ok for languages of a country in UTF-8, not for C and POSIX.
+func formatLocale(name string) (language string, ok bool) {
 	base, modifier, modified := strings.Cut(name, "@")
 	place, charset, _ := strings.Cut(base, ".")
 	charset = strings.ToLower(strings.ReplaceAll(charset, "-", ""))
@@ -63,9 +64,9 @@ func spelled(name string) (language string, ok bool) {
 	return language, true
 }
 
-// archivedLocales reads the names in glibc's locale-archive: a header, and in the machine's own
+// readLocaleArchive reads the names in glibc's locale-archive: a header, and in the server's own
 // byte order a hash table whose entries point to names and locales (locale/locarchive.h in glibc).
-func archivedLocales(archive io.ReaderAt) ([]string, error) {
+func readLocaleArchive(archive io.ReaderAt) ([]string, error) {
 	var head struct {
 		Magic, Serial                           uint32
 		NamesOffset, NamesUsed, NamesSize       uint32

@@ -1,16 +1,16 @@
-// Command ldminfod tells thin clients how an application server is: its desktops and languages, and
-// a rating from 0 (full) to 100 (idle), in the lines of LDM's info protocol. It stands in for LDM's
-// own ldminfod, on the same port.
+// Command ldminfod tells thin clients about an application server: its desktops and languages, and
+// a rating from 0 (full) to 100 (idle), in the lines of LDM's info protocol. It replaces LDM's own
+// ldminfod, on the same port.
 //
 //	ldminfod                   print the lines: for inetd, or a systemd socket with Accept=yes
 //	ldminfod --listen :9571    answer everybody, from lines that are at most a second old
 //	ldminfod --explain         show where the rating comes from
 //	ldminfod drain             no new logins here, please, until ldminfod undrain
 //
-// A listening socket that systemd passes in is served likewise. The rating is the free part of what
-// is scarcest of CPU, memory, and sessions (see rating.go). ldminfod needs no privilege, but for
-// drain and undrain; it reads nothing that comes over the network, and writes nothing but the mark
-// that drain leaves.
+// A listening socket that systemd passes in is served, too. The rating is the free part of the
+// scarcest of CPU, memory, and sessions (see rating.go). ldminfod needs no privilege except for
+// drain and undrain. It reads nothing that comes over the network, and writes only the mark of
+// drain.
 package main
 
 import (
@@ -44,8 +44,8 @@ With a socket from systemd it serves that one. Options:
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	m := machine{files: os.DirFS("/"), clock: time.Now}
-	err := run(ctx, &m, os.Args[1:], os.Stdout)
+	s := server{files: os.DirFS("/"), clock: time.Now}
+	err := run(ctx, &s, os.Args[1:], os.Stdout)
 	switch {
 	case err == nil:
 	case errors.Is(err, errUsage):
@@ -77,7 +77,7 @@ func (o *options) flags() *flag.FlagSet {
 	return flags
 }
 
-func run(ctx context.Context, m *machine, args []string, out io.Writer) error {
+func run(ctx context.Context, s *server, args []string, out io.Writer) error {
 	var o options
 	flags := o.flags()
 	switch err := flags.Parse(args); {
@@ -89,37 +89,37 @@ func run(ctx context.Context, m *machine, args []string, out io.Writer) error {
 	case o.capacity < 0:
 		return fmt.Errorf("%w: --capacity %d: write a number of sessions", errUsage, o.capacity)
 	}
-	m.capacity, m.mark = o.capacity, filepath.Join(o.state, "draining")
+	s.capacity, s.mark = o.capacity, filepath.Join(o.state, "draining")
 
 	switch command := flags.Arg(0); {
 	case flags.NArg() > 1 || flags.NArg() == 1 && (o.listen != "" || o.explain) || o.listen != "" && o.explain:
 		return fmt.Errorf("%w: too many words", errUsage)
 	case command == "drain":
-		return m.drain(out)
+		return s.drain(out)
 	case command == "undrain":
-		return m.undrain(out)
+		return s.undrain(out)
 	case command != "":
 		return fmt.Errorf("%w: there is no command %q", errUsage, command)
 	case o.explain:
-		return m.explain(out)
+		return s.explain(out)
 	case o.listen != "":
-		socket, err := listen(ctx, o.listen)
+		socket, err := openSocket(ctx, o.listen)
 		if err != nil {
 			return err
 		}
-		return serve(ctx, []*os.File{socket}, &cache{fill: m.text})
+		return serveSockets(ctx, []*os.File{socket}, &cache{fill: s.text})
 	}
-	sockets, conn, err := passedIn()
+	sockets, conn, err := takeSockets()
 	switch {
 	case err != nil:
 		return err
 	case len(sockets) > 0:
-		return serve(ctx, sockets, &cache{fill: m.text})
+		return serveSockets(ctx, sockets, &cache{fill: s.text})
 	case conn != nil:
 		conn.SetDeadline(time.Now().Add(5 * time.Second))
-		_, err := conn.Write(m.text())
+		_, err := conn.Write(s.text())
 		return cmp.Or(err, conn.Close())
 	}
-	_, err = out.Write(m.text())
+	_, err = out.Write(s.text())
 	return err
 }

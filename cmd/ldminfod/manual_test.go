@@ -24,7 +24,7 @@ func TestManual(t *testing.T) {
 	}
 	page.Defines("COMMANDS", commands)
 	for c := range commands {
-		m := server(t)
+		m := newServer(t)
 		if err := run(t.Context(), m, []string{"--state", t.TempDir(), c}, io.Discard); err != nil {
 			t.Errorf("ldminfod %s: %v", c, err)
 		}
@@ -37,7 +37,7 @@ func TestManual(t *testing.T) {
 	}
 	page.Defines("UNITS", units)
 
-	m := server(t)
+	m := newServer(t)
 	m.capacity = 40
 	terms := map[string]bool{}
 	for _, term := range m.terms() {

@@ -14,7 +14,7 @@ import (
 func TestOddFiles(t *testing.T) {
 	oddtest.Each(t, func(t *testing.T, thing oddtest.Thing) {
 		dir := t.TempDir()
-		m := server(t)
+		m := newServer(t)
 		m.files = os.DirFS(dir)
 		for _, name := range []string{"proc/stat", "proc/meminfo", "etc/default/locale", "etc/locale.conf",
 			"usr/lib/locale/locale-archive", "run/systemd/sessions/1"} {
@@ -37,14 +37,14 @@ func TestOddFiles(t *testing.T) {
 // The mark is not made through a link, nor does who makes it wait for a pipe's reader.
 func TestOddMark(t *testing.T) {
 	oddtest.Each(t, func(t *testing.T, thing oddtest.Thing) {
-		m := server(t)
+		m := newServer(t)
 		testkit.Must(t, os.MkdirAll(filepath.Dir(m.mark), 0o755))
 		thing.Replace(t, m.mark)
 		if err := m.drain(new(bytes.Buffer)); (err == nil) != (thing.Name == "900 GB") {
 			t.Errorf("%v", err)
 		}
 	})
-	m := server(t)
+	m := newServer(t)
 	testkit.Must(t, os.MkdirAll(filepath.Dir(m.mark), 0o755))
 	target := filepath.Join(t.TempDir(), "target")
 	testkit.Must(t, os.Symlink(target, m.mark))

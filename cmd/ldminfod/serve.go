@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// fresh is how long an answer is given again.
+// fresh is how long an answer is used again.
 const fresh = time.Second
 
-// A cache makes a text when it is asked for one and has none that is fresh.
+// A cache makes a text when it is asked for one and does not have a fresh one.
 type cache struct {
 	mutex sync.Mutex
 	fill  func() []byte
@@ -33,12 +33,12 @@ func (c *cache) get() []byte {
 	return c.text
 }
 
-// serve answers everybody who connects to one of the sockets, until the context ends.
-func serve(ctx context.Context, sockets []*os.File, c *cache) error {
+// serveSockets answers everybody who connects to one of the sockets, until the context ends.
+func serveSockets(ctx context.Context, sockets []*os.File, c *cache) error {
 	failed := make(chan error, len(sockets))
 	var wg sync.WaitGroup
 	for _, s := range sockets {
-		wg.Go(func() { failed <- answer(s, c) })
+		wg.Go(func() { failed <- answerClients(s, c) })
 	}
 	var err error
 	select {
@@ -52,11 +52,11 @@ func serve(ctx context.Context, sockets []*os.File, c *cache) error {
 	return err
 }
 
-// answer answers everybody who connects to a socket, until that is closed. A client costs three
-// system calls and no memory: an answer is smaller than what the kernel takes for a new connection
-// at once, so it is written without waiting and the connection closed behind it. The kernel sees to
-// the rest, also where a client does not read.
-func answer(socket *os.File, c *cache) error {
+// answerClients answers everybody who connects to a socket, until that is closed. A client costs
+// three system calls and no memory: an answer is smaller than what the kernel takes at once for a
+// new connection, so it is written without waiting and the connection is closed after it. The
+// kernel does the rest, also if a client does not read.
+func answerClients(socket *os.File, c *cache) error {
 	raw, err := socket.SyscallConn()
 	if err != nil {
 		return err
@@ -75,15 +75,15 @@ func answer(socket *os.File, c *cache) error {
 				failed = os.NewSyscallError("accept", err)
 				return true
 			case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
-				time.Sleep(10 * time.Millisecond) // the machine is short of something
+				time.Sleep(10 * time.Millisecond) // the system is short of something
 			} // all others are about one connection: accept(2)
 		}
 	})
 	return cmp.Or(failed, err)
 }
 
-// listen opens a socket.
-func listen(ctx context.Context, address string) (*os.File, error) {
+// openSocket opens a socket.
+func openSocket(ctx context.Context, address string) (*os.File, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
@@ -92,9 +92,9 @@ func listen(ctx context.Context, address string) (*os.File, error) {
 	return l.(*net.TCPListener).File()
 }
 
-// passedIn returns the sockets that systemd passes in (sd_listen_fds(3)): ones to listen on, or,
+// takeSockets returns the sockets that systemd passes in (sd_listen_fds(3)): some to listen on, or,
 // with Accept=yes, a connection to answer.
-func passedIn() (sockets []*os.File, conn *os.File, err error) {
+func takeSockets() (sockets []*os.File, conn *os.File, err error) {
 	const first = 3
 	n, _ := strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	if pid, _ := strconv.Atoi(os.Getenv("LISTEN_PID")); pid != os.Getpid() {

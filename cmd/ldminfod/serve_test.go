@@ -56,7 +56,7 @@ func TestServeEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() {
-		done <- serve(ctx, []*os.File{socket}, &cache{fill: func() []byte { return []byte("rating:1\n") }})
+		done <- serveSockets(ctx, []*os.File{socket}, &cache{fill: func() []byte { return []byte("rating:1\n") }})
 	}()
 	if got := ask(t, address); got != "rating:1\n" {
 		t.Errorf("%q", got)
@@ -75,7 +75,7 @@ func TestServeBesideTheRude(t *testing.T) {
 	t.Parallel()
 	socket, address := open(t)
 	want := strings.Repeat("language:xx_XX.UTF-8\n", 190)
-	go serve(t.Context(), []*os.File{socket}, &cache{fill: func() []byte { return []byte(want) }})
+	go serveSockets(t.Context(), []*os.File{socket}, &cache{fill: func() []byte { return []byte(want) }})
 	for i := range 200 {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {

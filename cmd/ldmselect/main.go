@@ -1,12 +1,12 @@
-// Command ldmselect lets a user of a thin client pick the application server to log in to, from a
-// table that fills the terminal and stays fresh. The choice is printed on standard output, so that
-// any login script can use it:
+// Command ldmselect lets a user of a thin client choose the application server to log in to, from a
+// table that fills the terminal and is kept up to date. It prints the choice on standard output, so
+// that any login script can use it:
 //
 //	LDM_SERVER=$(ldmselect) || exit
 //
 // The table is drawn on the terminal itself. The first row, "automatic", leaves the choice to the
-// farm's policy, as get_hosts makes it. Settings come from the environment and lts.conf, as for
-// get_hosts: LDM_SERVER (or the arguments), LDM_BALANCE, LDM_SERVER_WEIGHTS, SSH_OVERRIDE_PORT; and
+// farm's policy, as get_hosts does. Settings come from the environment and lts.conf, as for
+// get_hosts: LDM_SERVER (or the arguments), LDM_BALANCE, LDM_SERVER_WEIGHTS, SSH_OVERRIDE_PORT, and
 // LDM_SERVER_GROUPS, like "app01=cad,office app02=office".
 //
 // Exit codes: 0 a server was chosen, 1 none was, 2 the command line is wrong.
@@ -20,7 +20,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"strconv"
 	"strings"
 
 	"ltskeeper/internal/names"
@@ -78,13 +77,9 @@ func run(args []string, getenv func(string) string) (choice string, err error) {
 		return "", fmt.Errorf("%w: %w", errUsage, err)
 	}
 	settings := thinclient.NewSettings(getenv, o.conf)
-	servers := ldm.SplitNames(strings.Join(flags.Args(), " "))
-	if len(servers) == 0 {
-		servers = ldm.SplitNames(settings.Get("LDM_SERVER"))
-	}
-	if len(servers) == 0 {
-		return "",
-			fmt.Errorf("there are no servers: neither an argument nor LDM_SERVER names one, here or in %s", o.conf)
+	servers, err := settings.Servers(flags.Args())
+	if err != nil {
+		return "", err
 	}
 	in, out, err := tea.OpenTTY()
 	if err != nil {
@@ -95,8 +90,8 @@ func run(args []string, getenv func(string) string) (choice string, err error) {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	t := tableOf(ctx, servers, settings)
-	t.blocks = speaksUTF8(getenv)
+	t := openTable(ctx, servers, settings)
+	t.blocks = isUTF8(getenv)
 	last, err := tea.NewProgram(t, tea.WithInput(in), tea.WithOutput(out)).Run()
 	if err != nil && !errors.Is(err, tea.ErrInterrupted) {
 		return "", err
@@ -107,34 +102,29 @@ func run(args []string, getenv func(string) string) (choice string, err error) {
 	return "", errNone
 }
 
-// tableOf makes the table of these servers that the settings want.
-func tableOf(ctx context.Context, servers []string, settings *thinclient.Settings) *table {
-	policy, err := ldm.ParsePolicy(settings.Get("LDM_BALANCE"))
-	if err != nil {
-		policy = ldm.Two
-	}
-	port, _ := strconv.Atoi(settings.Get("SSH_OVERRIDE_PORT"))
-	t := newTable(servers, groups(settings.Get("LDM_SERVER_GROUPS")))
-	t.choose = chooser(policy, ldm.Weights(settings.Get("LDM_SERVER_WEIGHTS")),
-		rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
-	t.ask = asker(ctx, port)
+// openTable makes a table of servers according to the settings.
+func openTable(ctx context.Context, servers []string, settings *thinclient.Settings) *table {
+	t := newTable(servers, parseGroups(settings.Get("LDM_SERVER_GROUPS")))
+	dice := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	t.choose = newChooser(settings.Policy(), settings.Weights(), dice)
+	t.ask = newAsker(ctx, settings.SSHPort())
 	return t
 }
 
-// groups reads LDM_SERVER_GROUPS.
-func groups(list string) map[string]string {
+// parseGroups reads LDM_SERVER_GROUPS.
+func parseGroups(list string) map[string]string {
 	groups := map[string]string{}
-	for _, field := range strings.Fields(list) {
+	for field := range strings.FieldsSeq(list) {
 		name, of, _ := strings.Cut(field, "=")
-		if names.IsValid(name) && len(ldm.SplitNames(strings.ReplaceAll(of, ",", " "))) > 0 {
-			groups[name] = strings.Join(ldm.SplitNames(strings.ReplaceAll(of, ",", " ")), " ")
+		if valid := ldm.SplitNames(strings.ReplaceAll(of, ",", " ")); names.IsValid(name) && len(valid) > 0 {
+			groups[name] = strings.Join(valid, " ")
 		}
 	}
 	return groups
 }
 
-// speaksUTF8 tells whether the terminal's user can read more than ASCII (locale(7)).
-func speaksUTF8(getenv func(string) string) bool {
+// isUTF8 reports whether the terminal can show more than ASCII (locale(7)).
+func isUTF8(getenv func(string) string) bool {
 	for _, key := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if locale := strings.ToLower(getenv(key)); locale != "" {
 			return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
@@ -143,30 +133,23 @@ func speaksUTF8(getenv func(string) string) bool {
 	return false
 }
 
-// chooser returns what "automatic" means: the server that get_hosts would put first.
-func chooser(policy ldm.Policy, weights map[string]float64, dice *rand.Rand) func([]ldm.Reply) string {
+// newChooser returns what "automatic" means: the server that get_hosts would put first, "" if all
+// are down.
+func newChooser(policy ldm.Policy, weights map[string]float64, dice *rand.Rand) func([]ldm.Reply) string {
 	return func(replies []ldm.Reply) string {
-		var candidates []ldm.Candidate
-		for _, r := range replies {
-			weight, ok := weights[r.Name]
-			if !ok {
-				weight = 1
-			}
-			if r.State != ldm.Down {
-				candidates = append(candidates, r.Candidate(weight))
-			}
-		}
-		if len(candidates) == 0 {
+		candidates := ldm.ListCandidates(replies, weights)
+		first := candidates[policy.Choose(candidates, dice)]
+		if first.State == ldm.Down {
 			return ""
 		}
-		return candidates[policy.Choose(candidates, dice)].Name
+		return first.Name
 	}
 }
 
-// asker returns a command that asks a server.
-func asker(ctx context.Context, sshPort int) func(name string) tea.Cmd {
+// newAsker returns a command that asks a server.
+func newAsker(ctx context.Context, sshPort int) func(name string) tea.Cmd {
 	a := ldm.Asker{Timeout: patience, SSHPort: sshPort}
 	return func(name string) tea.Cmd {
-		return func() tea.Msg { return told(a.Ask(ctx, []ldm.Server{{Name: name}})[0]) }
+		return func() tea.Msg { return replyMsg(a.Ask(ctx, []ldm.Server{{Name: name}})[0]) }
 	}
 }

@@ -24,7 +24,7 @@ func TestManual(t *testing.T) {
 	if _, err := run([]string{"--lts-conf", none}, getenv); err == nil {
 		t.Fatal("it runs without servers")
 	}
-	tableOf(t.Context(), []string{"app01"}, thinclient.NewSettings(getenv, none))
-	speaksUTF8(getenv)
+	openTable(t.Context(), []string{"app01"}, thinclient.NewSettings(getenv, none))
+	isUTF8(getenv)
 	page.Defines("ENVIRONMENT", read)
 }

@@ -16,27 +16,27 @@ const (
 	patience = 1500 * time.Millisecond // with a server
 )
 
-// A table is what the user sees, and where in it the user is: bubbletea's model.
+// A table is what the user sees, and the user's place in it. It is bubbletea's model.
 type table struct {
 	rows   []row
 	cursor int    // an index of rows; 0 is automatic
 	filter string // what the user typed
 	choice string // once the user has chosen
-	waits  bool   // automatic was chosen, before anybody had answered
+	waits  bool   // automatic was chosen before all had answered
 
 	width, height int
 	top           int  // the first of the shown rows that is on the screen
 	blocks        bool // bars may have more than ASCII
 
 	ask    func(name string) tea.Cmd
-	choose func([]ldm.Reply) string // "" if nobody can be
+	choose func([]ldm.Reply) string // "" if there is nothing to choose
 }
 
 // A row is a server, or the first one, automatic.
 type row struct {
 	name, groups string
 	automatic    bool
-	asked        bool // and answered, or not
+	asked        bool // there is a reply
 	reply        ldm.Reply
 }
 
@@ -48,10 +48,10 @@ func newTable(names []string, groups map[string]string) *table {
 	return t
 }
 
-// told is a server's reply, and due the time to ask it again.
+// A replyMsg is a server's reply. A dueMsg says that it is time to ask a server again.
 type (
-	told ldm.Reply
-	due  string
+	replyMsg ldm.Reply
+	dueMsg   string
 )
 
 var keys = struct{ up, down, pageUp, pageDown, first, last, enter, back, cancel, quit key.Binding }{
@@ -67,6 +67,7 @@ var keys = struct{ up, down, pageUp, pageDown, first, last, enter, back, cancel,
 	quit:     key.NewBinding(key.WithKeys("ctrl+c")),
 }
 
+// Init asks all servers.
 func (t *table) Init() tea.Cmd {
 	var cmds []tea.Cmd
 	for _, r := range t.rows[1:] {
@@ -75,13 +76,16 @@ func (t *table) Init() tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
+// Update handles an event.
 func (t *table) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		t.width, t.height = msg.Width, msg.Height
-	case told:
-		return t, tea.Batch(t.tell(ldm.Reply(msg)), tea.Tick(refresh, func(time.Time) tea.Msg { return due(msg.Name) }))
-	case due:
+	case replyMsg:
+		return t, tea.Batch(t.noteReply(ldm.Reply(msg)), tea.Tick(refresh, func(time.Time) tea.Msg {
+			return dueMsg(msg.Name)
+		}))
+	case dueMsg:
 		return t, t.ask(string(msg))
 	case tea.KeyPressMsg:
 		return t, t.press(msg)
@@ -93,7 +97,7 @@ func (t *table) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			t.move(1)
 		}
 	case tea.MouseClickMsg:
-		if i, ok := t.at(msg.Y); ok && msg.Button == tea.MouseLeft && t.selectable(i) {
+		if i, ok := t.at(msg.Y); ok && msg.Button == tea.MouseLeft && t.isSelectable(i) {
 			if i == t.cursor {
 				return t, t.enter()
 			}
@@ -103,12 +107,12 @@ func (t *table) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return t, nil
 }
 
-// tell notes a server's reply. If the user was there and it is down, the user is on automatic
-// again.
-func (t *table) tell(reply ldm.Reply) tea.Cmd {
+// noteReply notes a server's reply. If the user was on that server and it is down, the user is on
+// automatic again.
+func (t *table) noteReply(reply ldm.Reply) tea.Cmd {
 	i := slices.IndexFunc(t.rows[1:], func(r row) bool { return r.name == reply.Name }) + 1
 	t.rows[i].asked, t.rows[i].reply = true, reply
-	if !t.selectable(t.cursor) {
+	if !t.isSelectable(t.cursor) {
 		t.cursor = 0
 	}
 	if t.waits {
@@ -166,7 +170,7 @@ func (t *table) enter() tea.Cmd {
 			replies = append(replies, r.reply)
 		}
 	}
-	// The first to answer is not the best one: automatic waits for all, as get_hosts does.
+	// The first to answer need not be the best one: automatic waits for all, as get_hosts does.
 	if t.waits = !all; t.waits {
 		return nil
 	}
@@ -176,8 +180,8 @@ func (t *table) enter() tea.Cmd {
 	return nil
 }
 
-// selectable tells whether the user may be on a row: on automatic, and on servers that answer.
-func (t *table) selectable(i int) bool {
+// isSelectable reports whether the user may be on a row: on automatic, and on servers that answer.
+func (t *table) isSelectable(i int) bool {
 	return i == 0 || t.rows[i].asked && t.rows[i].reply.State != ldm.Down
 }
 
@@ -186,33 +190,26 @@ func (t *table) selectable(i int) bool {
 func (t *table) narrow(filter string) {
 	t.filter = filter
 	t.cursor = 0
-	if filter == "" {
-		return
-	}
-	for _, i := range t.shown() {
-		if i > 0 && t.selectable(i) {
-			t.cursor = i
-			return
-		}
+	if filter != "" {
+		t.move(1)
 	}
 }
 
-// shown returns the rows that the filter lets through, automatic always.
-func (t *table) shown() []int {
+// listShown returns the rows that the filter lets through, and automatic.
+func (t *table) listShown() []int {
 	shown := []int{0}
-	for i, r := range t.rows {
-		if i > 0 &&
-			(strings.Contains(strings.ToLower(r.name), t.filter) ||
-				strings.Contains(strings.ToLower(r.groups), t.filter)) {
-			shown = append(shown, i)
+	for i, r := range t.rows[1:] {
+		if strings.Contains(strings.ToLower(r.name), t.filter) ||
+			strings.Contains(strings.ToLower(r.groups), t.filter) {
+			shown = append(shown, i+1)
 		}
 	}
 	return shown
 }
 
-// move moves the user by so many rows, past those that are down, and as far as there are any.
+// move moves the user by a number of rows, past those that are down, but not past the last one.
 func (t *table) move(by int) {
-	shown := slices.DeleteFunc(t.shown(), func(i int) bool { return !t.selectable(i) })
+	shown := slices.DeleteFunc(t.listShown(), func(i int) bool { return !t.isSelectable(i) })
 	at := max(0, slices.Index(shown, t.cursor))
 	t.cursor = shown[min(max(at+by, 0), len(shown)-1)]
 }

@@ -29,8 +29,8 @@ func quiet(names ...string) *table {
 	return t
 }
 
-func up(name string, rating int) told {
-	return told{Name: name, State: ldm.Rated, Answer: ldm.Answer{Rating: rating, Logins: -1}}
+func up(name string, rating int) replyMsg {
+	return replyMsg{Name: name, State: ldm.Rated, Answer: ldm.Answer{Rating: rating, Logins: -1}}
 }
 
 // Who takes automatic before all have answered gets the best of all, not the first to answer.
@@ -88,14 +88,14 @@ func TestTableProperties(t *testing.T) {
 				if len(names) == 0 {
 					continue
 				}
-				msg = told{Name: name, State: ldm.State(r.IntN(4)),
+				msg = replyMsg{Name: name, State: ldm.State(r.IntN(4)),
 					Answer: ldm.Answer{Rating: r.IntN(101), Logins: r.IntN(100)}}
 			}
 			m.Update(msg)
-			if !m.selectable(m.cursor) || !slices.Contains(m.shown(), m.cursor) && m.filter == "" {
+			if !m.isSelectable(m.cursor) || !slices.Contains(m.listShown(), m.cursor) && m.filter == "" {
 				t.Fatalf("after %+v the user is on %+v", msg, m.rows[m.cursor])
 			}
-			lines := m.lines()
+			lines := m.drawLines()
 			if len(lines) > m.height {
 				t.Fatalf("%d lines on %d", len(lines), m.height)
 			}
@@ -122,7 +122,7 @@ func TestGroups(t *testing.T) {
 		"app01=cad,office app02=office":      {"app01": "cad office", "app02": "office"},
 		"app01 =cad app02= $(x)=y a=\x1b[2J": {},
 	} {
-		if got := groups(list); !maps.Equal(got, want) {
+		if got := parseGroups(list); !maps.Equal(got, want) {
 			t.Errorf("%q: %v, want %v", list, got, want)
 		}
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Nothing here needs colour: where the user is, is also marked and reversed, and what is grey is
-// faint, too.
+// Nothing here needs colour: the user's row is also marked and reversed, and what is grey is also
+// faint.
 var (
 	bold = lipgloss.NewStyle().Bold(true)
 	grey = lipgloss.NewStyle().Foreground(lipgloss.BrightBlack).Faint(true)
@@ -26,20 +26,21 @@ var (
 	poor = lipgloss.NewStyle().Foreground(lipgloss.Red)
 )
 
+// View draws the table.
 func (t *table) View() tea.View {
-	v := tea.NewView(strings.Join(t.lines(), "\n"))
+	v := tea.NewView(strings.Join(t.drawLines(), "\n"))
 	v.AltScreen = true
 	v.MouseMode = tea.MouseModeCellMotion
 	return v
 }
 
-// What stands above and below the rows, where there is room for it.
+// The number of lines that a terminal needs to show more than rows.
 const (
-	titleFrom = 8 // lines of the terminal, from which on there is a title
+	titleFrom = 8
 	helpFrom  = 5
 )
 
-// head returns how many lines stand above the rows.
+// head returns how many lines are above the rows.
 func (t *table) head() int {
 	if t.height >= titleFrom {
 		return 3 // title, an empty line, the columns' names
@@ -47,7 +48,7 @@ func (t *table) head() int {
 	return 0
 }
 
-// room returns how many rows there is room for.
+// room returns how many rows fit.
 func (t *table) room() int {
 	room := t.height - t.head()
 	if t.height >= helpFrom {
@@ -58,7 +59,7 @@ func (t *table) room() int {
 
 // at returns the row that is shown on a line of the terminal.
 func (t *table) at(y int) (row int, ok bool) {
-	shown := t.shown()
+	shown := t.listShown()
 	n := y - t.head()
 	if n < 0 || n >= t.room() || t.top+n >= len(shown) {
 		return 0, false
@@ -66,30 +67,30 @@ func (t *table) at(y int) (row int, ok bool) {
 	return shown[t.top+n], true
 }
 
-func (t *table) lines() []string {
-	shown, room := t.shown(), t.room()
+func (t *table) drawLines() []string {
+	shown, room := t.listShown(), t.room()
 	at := slices.Index(shown, t.cursor)
 	t.top = min(max(t.top, at-room+1), at, max(0, len(shown)-room))
 
-	columns := t.columns()
+	columns := t.chooseColumns()
 	var lines []string
 	if t.height >= titleFrom {
 		lines = append(lines, bold.Render(t.fit("Which server do you want to work on?")), "",
-			t.fit("  "+header(columns)))
+			t.fit("  "+formatHeader(columns)))
 	}
 	for _, i := range shown[t.top:min(t.top+room, len(shown))] {
-		lines = append(lines, t.row(i, columns))
+		lines = append(lines, t.drawRow(i, columns))
 	}
 	if t.height >= helpFrom {
-		lines = append(lines, "", t.foot())
+		lines = append(lines, "", t.drawFoot())
 	}
 	return lines
 }
 
 func (t *table) fit(s string) string { return ansi.Truncate(s, t.width, "") }
 
-// foot says what the keys do, or what else there is to say.
-func (t *table) foot() string {
+// drawFoot shows what the keys do, or what else there is to report.
+func (t *table) drawFoot() string {
 	switch {
 	case t.waits:
 		return t.fit("Asking all servers ...")
@@ -104,7 +105,7 @@ func (t *table) foot() string {
 	return t.fit(h.ShortHelpView([]key.Binding{keys.up, keys.enter, keys.back, keys.cancel}))
 }
 
-// A column is as wide as it needs to be, and is left out where the terminal is narrow.
+// A column is as wide as it needs to be, and is left out if the terminal is narrow.
 type column struct {
 	name  string
 	width int
@@ -112,17 +113,17 @@ type column struct {
 	cell  func(row) string
 }
 
-// columns returns those that fit, from left to right.
-func (t *table) columns() []column {
+// chooseColumns returns the columns that fit, from left to right.
+func (t *table) chooseColumns() []column {
 	name := column{name: "SERVER", cell: func(r row) string { return r.name }}
 	groups := column{name: "GROUPS", cell: func(r row) string { return r.groups }}
-	bar := column{name: "RATING", style: ratingStyle, cell: func(r row) string { return t.bar(r) }}
-	number := column{name: "RATING", style: ratingStyle, cell: rating}
-	sessions := column{name: "SESSIONS", cell: sessions}
-	state := column{name: "STATE", cell: state}
+	bar := column{name: "RATING", style: chooseStyle, cell: func(r row) string { return t.drawBar(r) }}
+	number := column{name: "RATING", style: chooseStyle, cell: formatRating}
+	sessions := column{name: "SESSIONS", cell: formatSessions}
+	state := column{name: "STATE", cell: formatState}
 	for _, columns := range [][]column{
-		{name, groups, bar, sessions, state}, {name, bar, sessions, state}, {name, bar, state}, {name, number,
-			state}, {name, state},
+		{name, groups, bar, sessions, state}, {name, bar, sessions, state},
+		{name, bar, state}, {name, number, state}, {name, state},
 	} {
 		for i := range columns {
 			c := &columns[i]
@@ -134,7 +135,7 @@ func (t *table) columns() []column {
 		columns = slices.DeleteFunc(columns, func(c column) bool {
 			return c.name == "GROUPS" && !slices.ContainsFunc(t.rows, func(r row) bool { return r.groups != "" })
 		})
-		if width(columns) <= t.width {
+		if sumWidths(columns) <= t.width {
 			return columns
 		}
 	}
@@ -144,7 +145,7 @@ func (t *table) columns() []column {
 
 const gap = 2 // between columns
 
-func width(columns []column) int {
+func sumWidths(columns []column) int {
 	w := 2 // the mark before each row
 	for _, c := range columns {
 		w += c.width + gap
@@ -152,31 +153,31 @@ func width(columns []column) int {
 	return w - gap
 }
 
-func header(columns []column) string {
+func formatHeader(columns []column) string {
 	var cells []string
 	for _, c := range columns {
-		cells = append(cells, pad(c.name, c.width))
+		cells = append(cells, padText(c.name, c.width))
 	}
 	return strings.TrimRight(strings.Join(cells, strings.Repeat(" ", gap)), " ")
 }
 
-func pad(s string, width int) string {
+func padText(s string, width int) string {
 	s = ansi.Truncate(s, width, "")
 	return s + strings.Repeat(" ", width-lipgloss.Width(s))
 }
 
-// row draws a row: reversed where the user is, grey what cannot be chosen, and all others too while
-// automatic is.
-func (t *table) row(i int, columns []column) string {
+// drawRow draws a row: reversed if the user is on it, grey if it cannot be chosen or if the user is
+// on automatic.
+func (t *table) drawRow(i int, columns []column) string {
 	r := t.rows[i]
-	mark, greyed := "  ", i > 0 && (t.cursor == 0 || !t.selectable(i))
+	mark, isGrey := "  ", i > 0 && (t.cursor == 0 || !t.isSelectable(i))
 	if i == t.cursor {
 		mark = "> "
 	}
 	var cells []string
 	for _, c := range columns {
-		cell := pad(c.cell(r), c.width)
-		if c.style != nil && i != t.cursor && !greyed {
+		cell := padText(c.cell(r), c.width)
+		if c.style != nil && i != t.cursor && !isGrey {
 			cell = c.style(r).Render(cell)
 		}
 		cells = append(cells, cell)
@@ -185,21 +186,21 @@ func (t *table) row(i int, columns []column) string {
 	switch {
 	case i == t.cursor:
 		return here.Render(line)
-	case greyed:
+	case isGrey:
 		return grey.Render(line)
 	}
 	return line
 }
 
-func rating(r row) string {
+func formatRating(r row) string {
 	if r.reply.State != ldm.Rated {
 		return ""
 	}
 	return strconv.Itoa(r.reply.Answer.Rating)
 }
 
-// bar draws a rating as ten blocks and a number.
-func (t *table) bar(r row) string {
+// drawBar draws a rating as ten blocks and a number.
+func (t *table) drawBar(r row) string {
 	if r.reply.State != ldm.Rated {
 		return ""
 	}
@@ -211,7 +212,7 @@ func (t *table) bar(r row) string {
 	return strings.Repeat(full, n) + strings.Repeat(empty, 10-n) + fmt.Sprintf(" %3d", r.reply.Answer.Rating)
 }
 
-func ratingStyle(r row) lipgloss.Style {
+func chooseStyle(r row) lipgloss.Style {
 	switch n := r.reply.Answer.Rating; {
 	case n >= 50:
 		return good
@@ -221,8 +222,8 @@ func ratingStyle(r row) lipgloss.Style {
 	return poor
 }
 
-// sessions shows how many there are, of how many there is room for.
-func sessions(r row) string {
+// formatSessions shows how many sessions there are, of how many.
+func formatSessions(r row) string {
 	a := r.reply.Answer
 	switch {
 	case !r.asked || a.Logins < 0 || r.reply.State != ldm.Rated && r.reply.State != ldm.Draining:
@@ -233,7 +234,7 @@ func sessions(r row) string {
 	return strconv.Itoa(a.Logins)
 }
 
-func state(r row) string {
+func formatState(r row) string {
 	switch {
 	case r.automatic:
 		return ""

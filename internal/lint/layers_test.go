@@ -39,7 +39,7 @@ var peers = map[string][]string{
 	"image":               {"squashfs"},
 	"keys/scan":           {"keys"},
 	"keys/trust":          {"keys"},
-	"internal/thinclient": {"ltsconf"},
+	"internal/thinclient": {"ldm", "ltsconf"},
 }
 
 // testPeers says what tests import within their layer as well.

@@ -1,17 +1,21 @@
 // Package thinclient reads the settings that a program on a thin client runs with: those in its
-// environment, where LDM puts them, and otherwise what lts.conf says for this machine. It is no
-// place for anything that runs on a server.
+// environment, where LDM puts them, and otherwise those that lts.conf has for this machine.
+// Programs on servers do not use it.
 package thinclient
 
 import (
+	"fmt"
 	"net"
 	"os"
+	"strconv"
+	"strings"
 
 	"ltskeeper/internal/regular"
+	"ltskeeper/ldm"
 	"ltskeeper/ltsconf"
 )
 
-// ConfPath is where clients have their lts.conf.
+// ConfPath is the path of lts.conf on clients.
 const ConfPath = "/etc/lts.conf"
 
 // Settings are those of this client.
@@ -21,28 +25,56 @@ type Settings struct {
 	conf   map[string]string // once it was needed
 }
 
-// NewSettings returns settings that come from an environment and, where that says nothing, from an
-// lts.conf.
+// NewSettings returns settings that come from an environment and, if they are not set there, from
+// an lts.conf.
 func NewSettings(getenv func(string) string, ltsConf string) *Settings {
 	return &Settings{getenv: getenv, path: ltsConf}
 }
 
-// Get returns a setting, or "" for one that is not set. An lts.conf that is not there, or that no
-// client can read, sets nothing.
+// Get returns a setting, or "" if it is not set. An lts.conf that does not exist, or that no client
+// can read, sets nothing.
 func (s *Settings) Get(key string) string {
 	if value := s.getenv(key); value != "" {
 		return value
 	}
 	if s.conf == nil {
-		s.conf = read(s.path)
+		s.conf = readSettings(s.path)
 	}
 	return s.conf[key]
 }
 
-// read reads what this client sees of an lts.conf.
-func read(path string) map[string]string {
+// Servers returns the names in the arguments, or those in LDM_SERVER if there are none.
+func (s *Settings) Servers(args []string) ([]string, error) {
+	for _, list := range []string{strings.Join(args, " "), s.Get("LDM_SERVER")} {
+		if names := ldm.SplitNames(list); len(names) > 0 {
+			return names, nil
+		}
+	}
+	return nil, fmt.Errorf("there are no servers: neither an argument nor LDM_SERVER names one, here or in %s", s.path)
+}
+
+// Policy returns the policy that LDM_BALANCE names, or the default if it does not name one.
+func (s *Settings) Policy() ldm.Policy {
+	policy, err := ldm.ParsePolicy(s.Get("LDM_BALANCE"))
+	if err != nil {
+		return ldm.Policies[0]
+	}
+	return policy
+}
+
+// Weights returns the weights of servers in LDM_SERVER_WEIGHTS.
+func (s *Settings) Weights() map[string]float64 { return ldm.ParseWeights(s.Get("LDM_SERVER_WEIGHTS")) }
+
+// SSHPort returns SSH_OVERRIDE_PORT, or 0 if it is not set.
+func (s *Settings) SSHPort() int {
+	port, _ := strconv.Atoi(s.Get("SSH_OVERRIDE_PORT"))
+	return port
+}
+
+// readSettings reads what this client sees of an lts.conf.
+func readSettings(path string) map[string]string {
 	conf := map[string]string{}
-	text, err := readConf(path)
+	text, err := readFile(path)
 	if err != nil {
 		return conf
 	}
@@ -50,21 +82,21 @@ func read(path string) map[string]string {
 	if err != nil {
 		return conf
 	}
-	if file, err = file.Expand(readConf); err != nil {
+	if file, err = file.Expand(readFile); err != nil {
 		return conf
 	}
-	for _, setting := range file.Lookup(identity()) {
+	for _, setting := range file.Lookup(findIdentity()) {
 		conf[setting.Key] = setting.Value
 	}
 	return conf
 }
 
-// readConf reads an lts.conf, or a file that it includes.
-func readConf(path string) ([]byte, error) { return regular.Read(path, regular.MaxText) }
+// readFile reads an lts.conf, or a file that it includes.
+func readFile(path string) ([]byte, error) { return regular.Read(path, regular.MaxText) }
 
-// identity is what getltscfg takes: the host's name, and address and MAC of the first interface
-// that is up.
-func identity() ltsconf.Identity {
+// findIdentity returns what getltscfg uses: the host's name, and address and MAC of the first
+// interface that is up.
+func findIdentity() ltsconf.Identity {
 	var id ltsconf.Identity
 	id.Hostname, _ = os.Hostname()
 	interfaces, _ := net.Interfaces()

@@ -16,9 +16,9 @@ import (
 	"ltskeeper/ldm"
 )
 
-// server is an application server at rest: 4 cores, 8 GiB, three users.
-func server(t *testing.T) *machine {
-	return &machine{mark: filepath.Join(t.TempDir(), "state", "draining"), files: fstest.MapFS{
+// newServer returns an application server at rest: 4 cores, 8 GiB, three users.
+func newServer(t *testing.T) *server {
+	return &server{mark: filepath.Join(t.TempDir(), "state", "draining"), files: fstest.MapFS{
 		"proc/stat":         text("cpu  1 2 3\ncpu0 1 2\ncpu1 1 2\ncpu2 1 2\ncpu3 1 2\nintr 1\n"),
 		"proc/loadavg":      text("1.00 0.90 0.80 2/300 4711\n"),
 		"proc/pressure/cpu": text("some avg10=12.50 avg60=0.00 avg300=0.00 total=1\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"),
@@ -61,12 +61,12 @@ func server(t *testing.T) *machine {
 
 func text(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s), Mode: 0o644} }
 
-func (m *machine) change(name, content string) *machine {
+func (m *server) change(name, content string) *server {
 	m.files.(fstest.MapFS)[name] = text(content)
 	return m
 }
 
-func (m *machine) without(name string) *machine {
+func (m *server) without(name string) *server {
 	delete(m.files.(fstest.MapFS), name)
 	return m
 }
@@ -77,22 +77,22 @@ func localeArchive(names ...string) []byte {
 	const head, entry = 14 * 4, 3 * 4
 	u32 := func(b []byte, x int) []byte { return binary.NativeEndian.AppendUint32(b, uint32(x)) }
 	var table, text []byte
-	strings := head + (len(names)+1)*entry
+	textAt := head + (len(names)+1)*entry
 	for _, name := range names {
-		table = u32(u32(u32(table, 4711), strings+len(text)), 99)
+		table = u32(u32(u32(table, 4711), textAt+len(text)), 99)
 		text = append(append(text, name...), 0)
 	}
 	table = append(table, make([]byte, entry)...)
 	b := u32(u32(nil, 0xde020109), 1)
 	b = u32(u32(u32(b, head), len(names)), len(names)+1)
-	b = u32(u32(u32(b, strings), len(text)), len(text))
+	b = u32(u32(u32(b, textAt), len(text)), len(text))
 	b = append(b, make([]byte, head-len(b))...)
 	return slices.Concat(b, table, text)
 }
 
 func TestAnswer(t *testing.T) {
 	t.Parallel()
-	m := server(t)
+	m := newServer(t)
 	m.capacity = 10
 	m.clock = func() time.Time { return time.Unix(1795219200, 999_999_999) }
 	want := `rating:60
@@ -125,25 +125,25 @@ func TestRating(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
-		change func(*machine) *machine
+		change func(*server) *server
 		want   int
 	}{
-		{"memory is scarcest", func(m *machine) *machine { return m }, 60},
-		{"load", func(m *machine) *machine { return m.change("proc/loadavg", "2.80 1 1 1/1 1\n") }, 30},
-		{"more load than cores", func(m *machine) *machine { return m.change("proc/loadavg", "40.0 1 1 1/1 1\n") }, 0},
-		{"pressure", func(m *machine) *machine {
+		{"memory is scarcest", func(m *server) *server { return m }, 60},
+		{"load", func(m *server) *server { return m.change("proc/loadavg", "2.80 1 1 1/1 1\n") }, 30},
+		{"more load than cores", func(m *server) *server { return m.change("proc/loadavg", "40.0 1 1 1/1 1\n") }, 0},
+		{"pressure", func(m *server) *server {
 			return m.change("proc/pressure/cpu", "some avg10=55.00 avg60=1.00 avg300=0.00 total=1\n")
 		}, 45},
-		{"sessions", func(m *machine) *machine { m.capacity = 4; return m }, 25},
-		{"one session too many", func(m *machine) *machine { m.capacity = 2; return m }, 0},
-		{"no memory left", func(m *machine) *machine {
+		{"sessions", func(m *server) *server { m.capacity = 4; return m }, 25},
+		{"one session too many", func(m *server) *server { m.capacity = 2; return m }, 0},
+		{"no memory left", func(m *server) *server {
 			return m.change("proc/meminfo", "MemTotal: 100 kB\nMemAvailable: 0 kB\n")
 		}, 0},
-		{"a kernel without pressure", func(m *machine) *machine { return m.without("proc/pressure/cpu") }, 60},
-		{"nonsense is left out", func(m *machine) *machine {
+		{"a kernel without pressure", func(m *server) *server { return m.without("proc/pressure/cpu") }, 60},
+		{"nonsense is left out", func(m *server) *server {
 			return m.change("proc/loadavg", "x\n").change("proc/pressure/cpu", "some avg10=x\n")
 		}, 60},
-		{"no logind", func(m *machine) *machine {
+		{"no logind", func(m *server) *server {
 			m.capacity = 4
 			for name := range m.files.(fstest.MapFS) {
 				if strings.HasPrefix(name, "run/") {
@@ -152,21 +152,21 @@ func TestRating(t *testing.T) {
 			}
 			return m
 		}, 60},
-		{"nothing known", func(m *machine) *machine { m.files = fstest.MapFS{}; return m }, 0},
-		{"idle", func(m *machine) *machine {
+		{"nothing known", func(m *server) *server { m.files = fstest.MapFS{}; return m }, 0},
+		{"idle", func(m *server) *server {
 			return m.change("proc/loadavg", "0.00 0 0 1/1 1\n").change("proc/pressure/cpu", "some avg10=0.00\n").
 				change("proc/meminfo", "MemTotal: 100 kB\nMemAvailable: 100 kB\n")
 		}, 100},
 	} {
-		if m := test.change(server(t)); rating(m.terms()) != test.want {
-			t.Errorf("%s: %d, want %d, of %+v", test.name, rating(m.terms()), test.want, m.terms())
+		if m := test.change(newServer(t)); computeRating(m.terms()) != test.want {
+			t.Errorf("%s: %d, want %d, of %+v", test.name, computeRating(m.terms()), test.want, m.terms())
 		}
 	}
 }
 
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	m := server(t)
+	m := newServer(t)
 	var out strings.Builder
 	for range 2 {
 		if err := m.drain(&out); err != nil {
@@ -176,8 +176,8 @@ func TestDrain(t *testing.T) {
 	if !strings.Contains(out.String(), "Sessions here now: 3.") {
 		t.Error(out.String())
 	}
-	again := &machine{files: m.files, mark: m.mark} // as after a restart
-	if a := again.answer(); !a.Draining || a.Rating != 0 ||
+	again := &server{files: m.files, mark: m.mark} // as after a restart
+	if a := again.makeAnswer(); !a.Draining || a.Rating != 0 ||
 		!strings.HasPrefix(string(again.text()), "rating:0\nstate:draining\n") {
 		t.Errorf("%+v", a)
 	}
@@ -191,14 +191,14 @@ func TestDrain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if a := m.answer(); a.Draining || a.Rating != 60 {
+	if a := m.makeAnswer(); a.Draining || a.Rating != 60 {
 		t.Errorf("%+v", a)
 	}
 }
 
 func TestExplain(t *testing.T) {
 	t.Parallel()
-	m := server(t)
+	m := newServer(t)
 	m.capacity = 40
 	var out strings.Builder
 	if err := m.explain(&out); err != nil {
@@ -233,12 +233,12 @@ func TestLanguagesOfThisMachine(t *testing.T) {
 	}
 	var want []string
 	for name := range strings.FieldsSeq(string(out)) {
-		if language, ok := spelled(name); ok {
+		if language, ok := formatLocale(name); ok {
 			want = append(want, language)
 		}
 	}
 	slices.Sort(want)
-	got := (&machine{files: os.DirFS("/")}).languages()
+	got := (&server{files: os.DirFS("/")}).languages()
 	if slices.Sort(got); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -249,7 +249,7 @@ func FuzzLocaleArchive(f *testing.F) {
 	f.Add(localeArchive())
 	f.Add([]byte("nothing of the kind"))
 	f.Fuzz(func(t *testing.T, archive []byte) {
-		names, err := archivedLocales(bytes.NewReader(archive))
+		names, err := readLocaleArchive(bytes.NewReader(archive))
 		if err != nil && names != nil {
 			t.Error("names and an error")
 		}
@@ -260,8 +260,8 @@ func FuzzDesktop(f *testing.F) {
 	f.Add("[Desktop Entry]\nName=Xfce\\sSession\nExec=startxfce4 %U\nTryExec=sh\n")
 	f.Add("[Desktop Entry]\nName=a:b\nExec=%%\n")
 	f.Fuzz(func(t *testing.T, entry string) {
-		m := &machine{files: fstest.MapFS{"usr/share/xsessions/x.desktop": text(entry), "bin/sh": {Mode: 0o755}}}
-		a := m.answer()
+		m := &server{files: fstest.MapFS{"usr/share/xsessions/x.desktop": text(entry), "bin/sh": {Mode: 0o755}}}
+		a := m.makeAnswer()
 		clean, _ := a.Encode()
 		if got := ldm.Parse(clean); len(got.Sessions) > len(a.Sessions) {
 			t.Errorf("%q makes %q", entry, clean)
