@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,8 +19,10 @@ import (
 	"ltskeeper/farm"
 	"ltskeeper/internal/host"
 	"ltskeeper/internal/remedy"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/dnstest"
 	"ltskeeper/internal/testkit/elftest"
+	"ltskeeper/internal/testkit/farmtest"
 	"ltskeeper/internal/testkit/sshdtest"
 	"ltskeeper/keeper"
 	"ltskeeper/keys/trust"
@@ -33,12 +34,12 @@ import (
 // A world is a farm of two servers and a chroot in which all is well, on a machine of its own.
 type world struct {
 	*testing.T
-	dir     string // of the declaration
-	root    string // of the chroot
-	machine *host.Machine
-	sshd    map[string]*sshdtest.Server
-	answer  table[ldm.Answer] // of ldminfod; a server that is not there has none
-	zone    *dnstest.Server
+	testkit.Folder        // of the declaration
+	root           string // of the chroot
+	machine        *host.Machine
+	sshd           map[string]*sshdtest.Server
+	answer         table[ldm.Answer] // of ldminfod; a server that is not there has none
+	zone           *dnstest.Server
 }
 
 // A table is what a world's servers answer by, while a test changes it.
@@ -55,35 +56,24 @@ func (t *table[V]) get(name string) (V, bool) {
 	return v.(V), true
 }
 
-const declaration = `state = "state"
-[image]
-directory = "images"
-[tftp]
-directory = "tftp"
-[[chroot]]
-name = "client"
-path = "client"
-`
-
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	dir := t.TempDir()
-	w := &world{T: t, dir: dir, root: filepath.Join(dir, "client"), sshd: map[string]*sshdtest.Server{}}
-	w.write("ltskeeper.toml", declaration)
+	w := &world{T: t, Folder: testkit.NewFolder(t), sshd: map[string]*sshdtest.Server{}}
+	w.root = w.Path("client")
+	w.Write("ltskeeper.toml", farmtest.Declaration)
 	for _, folder := range []string{"client/bin", "client/sbin", "client/etc/ssh", "client/boot", "tftp", "images",
 		"machine/etc/cron.d", "machine/etc/apt/apt.conf.d", "machine/proc/net", "state"} {
-		w.check(os.MkdirAll(filepath.Join(dir, folder), 0o755))
+		testkit.Must(t, os.MkdirAll(w.Path(folder), 0o755))
 	}
-	w.write("client/bin/sh", string(elftest.Static(elf.EM_X86_64)))
-	w.check(os.Chmod(filepath.Join(w.root, "bin/sh"), 0o755))
-	w.write("client/boot/vmlinuz-6.1.0-9", "kernel")
-	w.write("client/boot/initrd.img-6.1.0-9", "initrd")
-	w.write("client/lib/modules/6.1.0-9/modules.dep", "kernel/e1000e.ko:\n")
-	w.write("client/lib/modules/6.1.0-9/kernel/e1000e.ko", "")
-	w.write("machine/etc/cron.d/ltskeeper", "17 3 * * * root ltskeeper update-image --quiet\n")
-	w.write("machine/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 primary\n")
-	w.write("machine/proc/net/udp", "  sl  local_address rem_address   st\n  1: 00000000:0045 00000000:0000 07 x\n")
-	w.write("machine/proc/net/tcp", "  sl  local_address rem_address   st\n  1: 00000000:0801 00000000:0000 0A x\n")
+	w.WriteProgram("client/bin/sh", string(elftest.Static(elf.EM_X86_64)))
+	w.Write("client/boot/vmlinuz-6.1.0-9", "kernel")
+	w.Write("client/boot/initrd.img-6.1.0-9", "initrd")
+	w.Write("client/lib/modules/6.1.0-9/modules.dep", "kernel/e1000e.ko:\n")
+	w.Write("client/lib/modules/6.1.0-9/kernel/e1000e.ko", "")
+	w.Write("machine/etc/cron.d/ltskeeper", "17 3 * * * root ltskeeper update-image --quiet\n")
+	w.Write("machine/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 primary\n")
+	w.Write("machine/proc/net/udp", "  sl  local_address rem_address   st\n  1: 00000000:0045 00000000:0000 07 x\n")
+	w.Write("machine/proc/net/tcp", "  sl  local_address rem_address   st\n  1: 00000000:0801 00000000:0000 0A x\n")
 	w.zone = dnstest.Start(t)
 	for i, name := range []string{"app01", "app02"} {
 		s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
@@ -94,62 +84,48 @@ func newWorld(t *testing.T) *world {
 		w.zone.Set(name+".", netip.MustParseAddr(s.Address))
 	}
 	w.machine = &host.Machine{
-		Root: filepath.Join(dir, "machine"), Now: time.Now, Name: "primary", ResolveName: w.resolve,
+		Root: w.Path("machine"), Now: time.Now, Name: "primary", ResolveName: w.resolve,
 		IsClockKept: func() (bool, error) { return true, nil },
 		Statfs:      func(path string) (st unix.Statfs_t, err error) { return st, unix.Statfs(path, &st) },
 	}
 	w.machine.DNSPort = w.zone.Port
-	w.write("machine/etc/resolv.conf", "nameserver 127.0.0.1\n")
+	w.Write("machine/etc/resolv.conf", "nameserver 127.0.0.1\n")
 	w.update()
 	return w
 }
 
-func (w *world) check(err error) {
-	w.Helper()
-	if err != nil {
-		w.Fatal(err)
-	}
-}
-
-func (w *world) write(name, text string) {
-	w.Helper()
-	path := filepath.Join(w.dir, name)
-	w.check(os.MkdirAll(filepath.Dir(path), 0o755))
-	w.check(os.WriteFile(path, []byte(text), 0o644))
-}
-
 func (w *world) add(name, text string) {
 	w.Helper()
-	data, _ := os.ReadFile(filepath.Join(w.dir, name))
-	w.write(name, string(data)+text)
+	data, _ := os.ReadFile(w.Path(name))
+	w.Write(name, string(data)+text)
 }
 
 func (w *world) remove(name string) {
 	w.Helper()
-	w.check(os.RemoveAll(filepath.Join(w.dir, name)))
+	testkit.Must(w, os.RemoveAll(w.Path(name)))
 }
 
-func (w *world) declare(name, text string) { w.write("servers.d/"+name+".toml", text) }
+func (w *world) declare(name, text string) { w.Write("servers.d/"+name+".toml", text) }
 
 // undeclare takes the addresses of a server out of its file: its name is to be resolved.
 func (w *world) undeclare(name string) { w.declare(name, "port = 2222\n") }
 
 func (w *world) farm() *farm.Farm {
 	w.Helper()
-	f, err := farm.Load(filepath.Join(w.dir, "ltskeeper.toml"))
-	w.check(err)
+	f, err := farm.Load(w.Path("ltskeeper.toml"))
+	testkit.Must(w, err)
 	return f
 }
 
 func (w *world) update() {
 	w.Helper()
 	_, err := keeper.New(w.farm()).Update(w.Context(), keeper.UpdateOptions{})
-	w.check(err)
+	testkit.Must(w, err)
 }
 
 // resolve is the machine's resolver: its hosts file, then DNS.
 func (w *world) resolve(_ context.Context, name string) (found []netip.Addr, err error) {
-	data, _ := os.ReadFile(filepath.Join(w.dir, "machine/etc/hosts"))
+	data, _ := os.ReadFile(w.Path("machine/etc/hosts"))
 	for _, line := range host.ParseHosts(host.File{Data: data}).Find(name) {
 		found = append(found, line.Address)
 	}
@@ -178,7 +154,7 @@ func (w *world) serve(name, address string) {
 func (w *world) greet(address string, text func() []byte) {
 	w.Helper()
 	l, err := net.Listen("tcp", address)
-	w.check(err)
+	testkit.Must(w, err)
 	w.Cleanup(func() { l.Close() })
 	go func() {
 		for {
@@ -194,8 +170,8 @@ func (w *world) greet(address string, text func() []byte) {
 
 func (w *world) examine(names ...string) *Report {
 	w.Helper()
-	r, err := examineOn(w.Context(), w.machine, filepath.Join(w.dir, "ltskeeper.toml"), names)
-	w.check(err)
+	r, err := examineOn(w.Context(), w.machine, w.Path("ltskeeper.toml"), names)
+	testkit.Must(w, err)
 	return r
 }
 
@@ -203,8 +179,8 @@ func (w *world) examine(names ...string) *Report {
 func (w *world) sh(line string, args ...any) {
 	w.Helper()
 	cmd := exec.Command("sh", "-c", fmt.Sprintf(line, args...))
-	cmd.Dir = w.dir
-	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(w.dir, "bin")+":"+os.Getenv("PATH"))
+	cmd.Dir = w.Path("")
+	cmd.Env = append(os.Environ(), "PATH="+w.Path("bin")+":"+os.Getenv("PATH"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		w.Fatalf("%s: %v\n%s", line, err, out)
 	}
@@ -232,38 +208,38 @@ func TestChecks(t *testing.T) {
 		breaks   func(*world)
 	}{
 		{"declaration", Problem, "Line 10, column 12, collect.parallel: 0 is out of range.", nil, func(w *world) {
-			w.write("ltskeeper.toml", declaration+"[collect]\nparallel = 0\n")
+			w.Write("ltskeeper.toml", farmtest.Declaration+"[collect]\nparallel = 0\n")
 		}},
-		{"record", Problem, "app01.pub", nil, func(w *world) { w.write("state/keys/app01.pub", "nonsense\n") }},
+		{"record", Problem, "app01.pub", nil, func(w *world) { w.Write("state/keys/app01.pub", "nonsense\n") }},
 		{"permissions", Problem, "Everybody may write to it (mode 0666)", nil, func(w *world) {
 			w.sh("chmod 666 servers.d/app01.toml")
 		}},
 
 		{"key-changed", Problem, "and another ED25519 key is trusted", nil, func(w *world) {
-			w.check(w.sshd["app01"].ChangeKeys())
+			testkit.Must(w, w.sshd["app01"].ChangeKeys())
 		}},
 		{"key-revoked", Problem, "which is revoked", []string{"key-unknown", "files-behind"}, func(w *world) {
 			_, err := keeper.New(w.farm()).RevokeKeys(keeper.RevokeOptions{Server: "app01",
 				Fingerprints: w.fingerprints("app01")})
-			w.check(err)
+			testkit.Must(w, err)
 		}},
 		{"same-key", Problem, "app01 and app02 have the same host key, ED25519 SHA256:", []string{"key-changed"},
 			func(w *world) {
 				w.sshd["app02"].Stop()
 				w.sh("cp %s/host_*key* %s/ || cp %[1]s/*ed25519* %[2]s/", w.sshd["app01"].Dir, w.sshd["app02"].Dir)
-				w.check(w.sshd["app02"].Restart())
+				testkit.Must(w, w.sshd["app02"].Restart())
 			}},
 		{"known-hosts-local", Problem, "Line 2 of ", nil, func(w *world) {
-			w.write("known_hosts.local",
+			w.Write("known_hosts.local",
 				"# from before\n[app01]:2222 "+oldKey+"\nother "+oldKey+"\n[app01]:2222 "+w.sshd["app01"].PublicKeys()[0]+"\n")
 			w.update()
 		}},
 		{"quarantined", Problem, "Clients are kept away", []string{}, func(w *world) {
-			w.check(w.sshd["app01"].ChangeKeys())
+			testkit.Must(w, w.sshd["app01"].ChangeKeys())
 			w.update()
 		}},
 		{"key-pending", Problem, "It has no trusted key; ED25519 SHA256:", nil, func(w *world) {
-			w.write("ltskeeper.toml", declaration+"[collect]\nfirst-use = \"refuse\"\n")
+			w.Write("ltskeeper.toml", farmtest.Declaration+"[collect]\nfirst-use = \"refuse\"\n")
 			w.another("app03")
 			w.update()
 		}},
@@ -276,7 +252,7 @@ func TestChecks(t *testing.T) {
 			w.certify("-1d:+52w")
 			w.remove("state") // of app01 it knew a key before
 			w.update()
-			w.check(w.sshd["app01"].ChangeKeys())
+			testkit.Must(w, w.sshd["app01"].ChangeKeys())
 		}},
 		{"certificate", Advice, "expires at", nil, func(w *world) { w.certify("-1w:+1w") }},
 
@@ -289,7 +265,7 @@ func TestChecks(t *testing.T) {
 			[]string{"ssh-closed", "files-behind", "image-old"}, func(w *world) {
 				w.undeclare("app01")
 				w.zone.Set("app01.", netip.MustParseAddr("127.0.1.1"))
-				w.write("client/etc/hosts", "127.0.1.1 app01\n")
+				w.Write("client/etc/hosts", "127.0.1.1 app01\n")
 			}},
 		{"names-unresolved", Problem, "app01 does not resolve here.", []string{"files-behind"}, func(w *world) {
 			w.undeclare("app01")
@@ -310,7 +286,7 @@ func TestChecks(t *testing.T) {
 			w.zone.Forget("app01.")
 			w.zone.Refuses.Store(true)
 			// two are silent
-			w.write("machine/etc/resolv.conf", "nameserver 127.0.0.8\nnameserver 127.0.0.1\nnameserver 127.0.0.9\n")
+			w.Write("machine/etc/resolv.conf", "nameserver 127.0.0.8\nnameserver 127.0.0.1\nnameserver 127.0.0.9\n")
 		}},
 		{"names-client-differ", Problem, "Clients of client find app01 at 127.0.0.9 (DNS), and keys are collected at ",
 			nil, func(w *world) {
@@ -349,31 +325,31 @@ func TestChecks(t *testing.T) {
 
 		{"lts-conf-hidden", Problem, "tftp/client/lts.conf is a file of somebody else's", nil, func(w *world) {
 			w.remove("tftp/client/lts.conf")
-			w.write("tftp/client/lts.conf", "[default]\nX = y\n")
+			w.Write("tftp/client/lts.conf", "[default]\nX = y\n")
 		}},
 		{"lts-conf-hidden", Advice, "Another lts.conf is under TFTP", nil, func(w *world) {
-			w.write("tftp/i386/lts.conf", "[default]\nX = y\n")
+			w.Write("tftp/i386/lts.conf", "[default]\nX = y\n")
 		}},
 		{"tftp-root", Problem, "The TFTP server serves /nowhere (", nil, func(w *world) {
-			w.write("machine/etc/dnsmasq.d/ltsp.conf", "enable-tftp\ntftp-root=/nowhere\n")
+			w.Write("machine/etc/dnsmasq.d/ltsp.conf", "enable-tftp\ntftp-root=/nowhere\n")
 		}},
 		{"file-edited", Problem,
 			"Its /etc/ssh/ssh_known_hosts was edited by hand, or by another program: 1 line in it is not ltskeeper's, the first: mine ssh-rsa", []string{"image-old"}, func(w *world) { w.add("client/etc/ssh/ssh_known_hosts", "mine ssh-rsa AAAA\n") }},
 		{"file-foreign", Problem, "client/etc/lts.conf was not written by ltskeeper.", []string{"image-old"},
-			func(w *world) { w.write("client/etc/lts.conf", "[default]\nX = y\n") }},
+			func(w *world) { w.Write("client/etc/lts.conf", "[default]\nX = y\n") }},
 		{"lts-conf-wrong", Advice, "warning: A again in [default]", []string{"files-behind"}, func(w *world) {
-			w.write("lts.conf", "[default]\nA = b\nA = c\n")
+			w.Write("lts.conf", "[default]\nA = b\nA = c\n")
 		}},
 		{"lts-conf-wrong", Problem, ":4:5: error: ", []string{"declaration"}, func(w *world) {
-			w.write("lts.conf", "[default]\nA = b\nA = c\nB = \"$(reboot)\"\nC = \"$(reboot)\"\n")
+			w.Write("lts.conf", "[default]\nA = b\nA = c\nB = \"$(reboot)\"\nC = \"$(reboot)\"\n")
 		}},
 		{"lts-conf-wrong", Problem, "error: ", []string{"image-apart"}, func(w *world) {
-			w.write("tftp/client/current/lts.conf", "# Written by ltskeeper\n[default]\nA = \"$(reboot)\"\n")
+			w.Write("tftp/client/current/lts.conf", "# Written by ltskeeper\n[default]\nA = \"$(reboot)\"\n")
 		}},
 		{"files-behind", Advice, "Its clients have an older /etc/ssh/ssh_known_hosts and /etc/lts.conf than", nil,
 			func(w *world) { w.remove("servers.d/app02.toml") }},
 		{"get-hosts-foreign", Advice, "get_hosts is not ltskeeper's, and stays.", []string{"image-old"},
-			func(w *world) { w.write("client/usr/share/ltsp/get_hosts", "#!/bin/sh\n") }},
+			func(w *world) { w.Write("client/usr/share/ltsp/get_hosts", "#!/bin/sh\n") }},
 
 		{"no-image", Problem, "It has no image yet.", nil, func(w *world) { w.sh("rm -rf images/* tftp/*") }},
 		{"no-image", Problem, "there is no program to start in it", []string{}, func(w *world) {
@@ -381,22 +357,22 @@ func TestChecks(t *testing.T) {
 		}},
 		{"image-replaced", Problem, "client.img is a file, and no link", []string{}, func(w *world) {
 			w.remove("images/client.img")
-			w.write("images/client.img", "hsqs")
+			w.Write("images/client.img", "hsqs")
 		}},
 		{"image-replaced", Problem, "is a link to elsewhere.img, which is no generation", []string{}, func(w *world) {
 			w.sh("ln -sfn elsewhere.img images/client.img")
 		}},
 		{"image-apart", Problem, "tftp/client/current/kernel is not that of generation 1.", nil, func(w *world) {
-			w.write("tftp/client/current/kernel", "kerneL")
+			w.Write("tftp/client/current/kernel", "kerneL")
 		}},
 		{"image-apart", Problem, "is not at generation 1 as the image is", nil, func(w *world) {
 			w.sh("ln -sfn 7 tftp/client/current")
 		}},
 		{"image-held", Problem, "It is held at generation 1 since 20", nil, func(w *world) {
-			w.write("client/new", "")
+			w.Write("client/new", "")
 			w.update()
 			_, err := keeper.New(w.farm()).RollBack("client", keeper.RollBackOptions{Generation: 1})
-			w.check(err)
+			testkit.Must(w, err)
 		}},
 		{"no-space", Problem, "has 0 MB free, and the next full build needs about ", nil, func(w *world) {
 			w.machine.Statfs = func(string) (unix.Statfs_t, error) {
@@ -436,14 +412,14 @@ func TestChecks(t *testing.T) {
 			w.sh("cd client && ln -s boot/vmlinuz-6.1.0-9 vmlinuz && ln -s boot/initrd.img-6.1.0-9 initrd.img && rm boot/vmlinuz-*")
 		}},
 		{"kernel-initrd", Problem, "The initrd of its newest kernel, 6.1.0-9, is empty", []string{"image-old"},
-			func(w *world) { w.write("client/boot/initrd.img-6.1.0-9", "") }},
+			func(w *world) { w.Write("client/boot/initrd.img-6.1.0-9", "") }},
 		{"kernel-initrd", Problem, "Its newest kernel, 6.1.0-10, has no initrd.", []string{"image-old"},
-			func(w *world) { w.write("client/boot/vmlinuz-6.1.0-10", "kernel") }},
+			func(w *world) { w.Write("client/boot/vmlinuz-6.1.0-10", "kernel") }},
 		{"kernel-initrd", Problem, "The initrd of its newest kernel, 6.1.0-9, is older than the kernel.",
 			[]string{"image-old"}, func(w *world) { w.sh("touch -d 2020-01-01 client/boot/initrd.img-6.1.0-9") }},
-		{"image-old", Advice, "is not as generation 1 has it", nil, func(w *world) { w.write("client/new", "") }},
+		{"image-old", Advice, "is not as generation 1 has it", nil, func(w *world) { w.Write("client/new", "") }},
 		{"modules-alone", Advice, "There is /lib/modules/6.0.0-1, and no kernel 6.0.0-1.", []string{"image-old"},
-			func(w *world) { w.write("client/lib/modules/6.0.0-1/kernel/x.ko", "") }},
+			func(w *world) { w.Write("client/lib/modules/6.0.0-1/kernel/x.ko", "") }},
 
 		{"ltsp-initrd", Problem, "It is older than ", nil, func(w *world) {
 			w.ltsp("[[alias]]\nname = \"server\"\n")
@@ -451,13 +427,13 @@ func TestChecks(t *testing.T) {
 		}},
 		{"ltsp-initrd", Problem, "ltsp/ltsp.conf.", nil, func(w *world) {
 			w.ltsp("[[alias]]\nname = \"server\"\n")
-			w.write("machine/etc/ltsp/ltsp.conf", "[clients]\n")
+			w.Write("machine/etc/ltsp/ltsp.conf", "[clients]\n")
 			w.sh("touch -d tomorrow machine/etc/ltsp/ltsp.conf")
 		}},
 		{"ltsp-server", Problem, "It holds no key of server, by which", nil, func(w *world) { w.ltsp("") }},
 		{"ltsp-server", Problem, "It holds no key of app09, which line 2 of ", nil, func(w *world) {
 			w.ltsp("[[alias]]\nname = \"server\"\n")
-			w.write("machine/etc/ltsp/ltsp.conf", "[clients]\nSSH_SERVER=app09\n# SSH_SERVER=app10\n")
+			w.Write("machine/etc/ltsp/ltsp.conf", "[clients]\nSSH_SERVER=app09\n# SSH_SERVER=app10\n")
 			w.sh("touch tftp/ltsp.img")
 		}},
 
@@ -468,15 +444,15 @@ func TestChecks(t *testing.T) {
 			w.machine.Now = func() time.Time { return time.Now().Add(-time.Hour) }
 		}},
 		{"undone", Problem, "Line 2 runs ltsp image.", nil, func(w *world) {
-			w.write("machine/etc/apt/apt.conf.d/99ltsp", "# ltsp image\nDPkg::Post-Invoke { \"ltsp image /\"; };\n")
+			w.Write("machine/etc/apt/apt.conf.d/99ltsp", "# ltsp image\nDPkg::Post-Invoke { \"ltsp image /\"; };\n")
 		}},
 		{"undone", Problem, "Line 1 runs ssh-keyscan.", nil, func(w *world) {
-			w.write("machine/etc/cron.d/keys",
+			w.Write("machine/etc/cron.d/keys",
 				"0 3 * * * root ssh-keyscan -f hosts >/srv/ltsp/x86_64/etc/ssh/ssh_known_hosts\n")
 		}},
 		{"undone", Problem, "/usr/local/sbin/nightly, which runs ltsp image (line 3).", nil, func(w *world) {
-			w.write("machine/usr/local/sbin/nightly", "#!/bin/sh\n# ltsp image\nltsp image x86_64\n")
-			w.write("machine/etc/cron.d/nightly", "0 3 * * * root /usr/local/sbin/nightly --quiet\n")
+			w.Write("machine/usr/local/sbin/nightly", "#!/bin/sh\n# ltsp image\nltsp image x86_64\n")
+			w.Write("machine/etc/cron.d/nightly", "0 3 * * * root /usr/local/sbin/nightly --quiet\n")
 		}},
 		{"no-schedule", Advice, "No timer and no cron job brings the clients up to date.", nil, func(w *world) {
 			w.remove("machine/etc/cron.d/ltskeeper")
@@ -492,7 +468,7 @@ func TestChecks(t *testing.T) {
 			w.machine.IsClockKept = func() (bool, error) { return false, nil }
 		}},
 		{"weak-key", Advice, "RSA of 2048 bits", nil, func(w *world) {
-			w.check(w.sshd["app01"].ChangeKeys("rsa"))
+			testkit.Must(w, w.sshd["app01"].ChangeKeys("rsa"))
 			w.remove("state")
 			w.update()
 		}},
@@ -501,14 +477,14 @@ func TestChecks(t *testing.T) {
 		}},
 		{"ldminfod-closed", Problem, "No ldminfod answers with a rating on port 9571.", nil, func(w *world) {
 			w.answer.forget("app01")
-			w.write("ltskeeper.toml", declaration+"[balance]\npolicy = \"best\"\n")
+			w.Write("ltskeeper.toml", farmtest.Declaration+"[balance]\npolicy = \"best\"\n")
 			w.update()
 		}},
 		{"tftp-closed", Advice, "Nothing listens on UDP port 69.", nil, func(w *world) {
-			w.write("machine/proc/net/udp", "")
+			w.Write("machine/proc/net/udp", "")
 		}},
 		{"images-unserved", Advice, "Nothing listens on the ports of NFS", nil, func(w *world) {
-			w.write("machine/proc/net/tcp", "")
+			w.Write("machine/proc/net/tcp", "")
 		}},
 	}
 	covered := map[string]bool{}
@@ -557,7 +533,7 @@ func TestSubjects(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.sshd["app01"].Stop()
-	w.write("client/new", "")
+	w.Write("client/new", "")
 	w.remove("machine/etc/cron.d/ltskeeper")
 	for _, c := range []struct{ names, want []string }{
 		{nil, []string{"ssh-closed", "image-old", "no-schedule"}},
@@ -572,13 +548,13 @@ func TestSubjects(t *testing.T) {
 			t.Errorf("%v: %v, want %v", c.names, got, c.want)
 		}
 	}
-	_, err := examineOn(t.Context(), w.machine, filepath.Join(w.dir, "ltskeeper.toml"), []string{"app1"})
+	_, err := examineOn(t.Context(), w.machine, w.Path("ltskeeper.toml"), []string{"app1"})
 	if err == nil || err.Error() != `there is no server or chroot "app1"; did you mean app01?` {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := examineOn(ctx, w.machine, filepath.Join(w.dir, "ltskeeper.toml"), nil); !errors.Is(err,
+	if _, err := examineOn(ctx, w.machine, w.Path("ltskeeper.toml"), nil); !errors.Is(err,
 		context.Canceled) {
 		t.Error(err)
 	}
@@ -610,7 +586,7 @@ func TestBrokenDeclaration(t *testing.T) {
 		t.Errorf("%v", r.Findings)
 	}
 
-	w.write("ltskeeper.toml", "state = state\n")
+	w.Write("ltskeeper.toml", "state = state\n")
 	w.remove("lts.conf")
 	r = w.examine()
 	// where the record is, nobody knows
@@ -695,7 +671,7 @@ func TestChrootCalledLTSP(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.sh("rm -rf images tftp state")
-	w.write("ltskeeper.toml", strings.ReplaceAll(declaration, `name = "client"`, `name = "ltsp"`))
+	w.Write("ltskeeper.toml", strings.ReplaceAll(farmtest.Declaration, `name = "client"`, `name = "ltsp"`))
 	w.update()
 	if r := w.examine(); len(r.Findings) > 0 {
 		t.Errorf("%+v", r.Findings)
@@ -706,7 +682,7 @@ func TestChrootCalledLTSP(t *testing.T) {
 func TestProgramsOfOddNames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.write("servers.d/$(touch x)'.toml", "")
+	w.Write("servers.d/$(touch x)'.toml", "")
 	w.sh("chmod 666 servers.d/*x*; mkdir -p client/lib/modules/'$(touch x)'/kernel")
 	var words []string
 	for _, f := range w.examine().Findings {
@@ -714,7 +690,7 @@ func TestProgramsOfOddNames(t *testing.T) {
 			words = append(words, f.Remedies[1].(remedy.Program)...)
 		}
 	}
-	want := []string{"chmod", "go-w", w.dir + "/servers.d/$(touch x)'.toml", "chroot", w.root, "apt-get", "purge",
+	want := []string{"chmod", "go-w", w.Path("") + "/servers.d/$(touch x)'.toml", "chroot", w.root, "apt-get", "purge",
 		"linux-image-$(touch x)"}
 	if !slices.Equal(words, want) {
 		t.Errorf("%q", words)
@@ -733,10 +709,10 @@ func (w *world) another(name string) {
 }
 
 func (w *world) fingerprints(server string) []string {
-	store, err := trust.OpenReadOnly(filepath.Join(w.dir, "state/keys"))
-	w.check(err)
+	store, err := trust.OpenReadOnly(w.Path("state/keys"))
+	testkit.Must(w, err)
 	trusted, err := store.Trusted(server, nil)
-	w.check(err)
+	testkit.Must(w, err)
 	var prints []string
 	for _, k := range trusted {
 		prints = append(prints, k.Fingerprint())
@@ -749,20 +725,20 @@ func (w *world) fingerprints(server string) []string {
 func (w *world) certify(valid string, principals ...string) {
 	w.Helper()
 	w.sh("ssh-keygen -q -t ed25519 -N '' -f ca")
-	public, err := os.ReadFile(filepath.Join(w.dir, "ca.pub"))
-	w.check(err)
-	w.write("ltskeeper.toml",
-		declaration+fmt.Sprintf("[[ca]]\nhosts = [\"app01\"]\nkey = %q\n", strings.TrimSpace(string(public))))
-	w.check(w.sshd["app01"].Certify(filepath.Join(w.dir, "ca"), "-n", cmp.Or(strings.Join(principals, ","), "app01"),
+	public, err := os.ReadFile(w.Path("ca.pub"))
+	testkit.Must(w, err)
+	w.Write("ltskeeper.toml",
+		farmtest.Declaration+fmt.Sprintf("[[ca]]\nhosts = [\"app01\"]\nkey = %q\n", strings.TrimSpace(string(public))))
+	testkit.Must(w, w.sshd["app01"].Certify(w.Path("ca"), "-n", cmp.Or(strings.Join(principals, ","), "app01"),
 		"-V", valid))
 	w.update()
 }
 
 // ltsp has LTSP's known_hosts kept as well, and packed.
 func (w *world) ltsp(also string) {
-	w.write("ltskeeper.toml", declaration+"[ltsp]\nknown-hosts = \"ltsp/ssh_known_hosts\"\n"+also)
+	w.Write("ltskeeper.toml", farmtest.Declaration+"[ltsp]\nknown-hosts = \"ltsp/ssh_known_hosts\"\n"+also)
 	w.update()
-	w.write("tftp/ltsp.img", "")
+	w.Write("tftp/ltsp.img", "")
 }
 
 // systemd has the machine run it.

@@ -13,6 +13,7 @@ import (
 
 	"ltskeeper/internal/host"
 	"ltskeeper/internal/remedy"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/keeper"
 	"ltskeeper/ldm"
 
@@ -30,19 +31,19 @@ func (w *world) do(r remedy.Remedy) int {
 			w.update()
 		case "keys forget-line":
 			_, err := k.ForgetLines(r[2], r[3:])
-			w.check(err)
+			testkit.Must(w, err)
 		case "server add-to-hosts":
 			_, err := k.AddToHosts(w.machine, r[2], netip.MustParseAddr(r[3]), r[4:])
-			w.check(err)
+			testkit.Must(w, err)
 		default:
 			w.Fatalf("%q is not done here", r)
 		}
 	case remedy.Program:
 		cmd := exec.Command(r[0], r[1:]...)
-		cmd.Dir = w.dir
-		if path := filepath.Join(w.dir, "bin", r[0]); isRegular(path) {
+		cmd.Dir = w.Path("")
+		if path := w.Path("bin/" + r[0]); isRegular(path) {
 			cmd = exec.Command(path)
-			cmd.Dir = w.dir
+			cmd.Dir = w.Path("")
 		}
 		if out, err := cmd.CombinedOutput(); err != nil {
 			w.Fatalf("%q: %v: %s", r, err, out)
@@ -80,14 +81,14 @@ func TestFixesAreFollowed(t *testing.T) {
 	t.Run("known-hosts-local", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
-		w.write("known_hosts.local",
+		w.Write("known_hosts.local",
 			"# from before\n[app01]:2222 "+oldKey+"\nother "+oldKey+"\n[app01]:2222 "+w.sshd["app02"].PublicKeys()[0]+"\n[app02]:2222 "+w.sshd["app02"].PublicKeys()[0]+"\n")
 		w.update()
 		if found := ids(w.follow("known-hosts-local").Findings); len(found) > 0 {
 			t.Errorf("%q", found)
 		}
-		left, err := os.ReadFile(filepath.Join(w.dir, "known_hosts.local"))
-		w.check(err)
+		left, err := os.ReadFile(w.Path("known_hosts.local"))
+		testkit.Must(w, err)
 		if want := "# from before\nother " + oldKey + "\n[app02]:2222 " + w.sshd["app02"].PublicKeys()[0] +
 			"\n"; string(left) != want {
 			t.Errorf("%q, want %q", left, want)
@@ -96,14 +97,14 @@ func TestFixesAreFollowed(t *testing.T) {
 	t.Run("names-client", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
-		w.write("client/etc/hosts", "127.0.0.1 localhost") // without an end
+		w.Write("client/etc/hosts", "127.0.0.1 localhost") // without an end
 		w.update()
 		w.zone.Forget("app01.")
 		if found := ids(w.follow("names-client").Findings); len(found) > 0 {
 			t.Errorf("%q", found)
 		}
-		left, err := os.ReadFile(filepath.Join(w.dir, "client/etc/hosts"))
-		w.check(err)
+		left, err := os.ReadFile(w.Path("client/etc/hosts"))
+		testkit.Must(w, err)
 		if !strings.HasPrefix(string(left), "127.0.0.1 localhost\n"+w.sshd["app01"].Address+" app01\n") {
 			t.Errorf("%q", left)
 		}
@@ -123,14 +124,14 @@ func TestFixesOfLTSP(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.ltsp("[[alias]]\nname = \"server\"\n")
-			w.write("client/etc/hosts", "127.0.0.1 localhost\n"+w.sshd["app01"].Address+" app01\n")
+			w.Write("client/etc/hosts", "127.0.0.1 localhost\n"+w.sshd["app01"].Address+" app01\n")
 			w.update()
 			w.zone.Forget("app01.")
 			w.zone.Forget("app02.")
 			w.program("ltsp", "touch tftp/ltsp.img")
-			if w.write("machine/etc/ltsp/ltsp.conf", conf); conf == "" {
+			if w.Write("machine/etc/ltsp/ltsp.conf", conf); conf == "" {
 				w.remove("machine/etc/ltsp/ltsp.conf")
-				w.check(os.MkdirAll(filepath.Join(w.dir, "machine/etc/ltsp"), 0o755))
+				testkit.Must(w, os.MkdirAll(w.Path("machine/etc/ltsp"), 0o755))
 			}
 			w.sh("touch tftp/ltsp.img")
 			if found := w.examine("app01").Findings; len(found) != 1 || found[0].Check != "names-client" {
@@ -140,12 +141,11 @@ func TestFixesOfLTSP(t *testing.T) {
 				(len(found) != 1 || found[0].Check != "names-client-differ") || name != "of clients" && len(found) > 0 {
 				t.Errorf("%+v", found)
 			}
-			if text, err := os.ReadFile(filepath.Join(w.dir,
-				"machine/etc/ltsp/ltsp.conf")); strings.Count(strings.ToLower(string(text)), "clients") != 1 {
-				t.Errorf("%s%v", text, err)
+			if text := w.Read("machine/etc/ltsp/ltsp.conf"); strings.Count(strings.ToLower(text), "clients") != 1 {
+				t.Error(text)
 			}
 			read, err := w.machine.ReadLTSPConf()
-			w.check(err)
+			testkit.Must(w, err)
 			last := read.Evaluate("clients")
 			if text := w.sshd["app01"].Address + " app01"; !slices.ContainsFunc(last, func(s host.LTSPSetting) bool {
 				return s.Key == "HOSTS_app01" && s.Value == text
@@ -161,7 +161,7 @@ func TestHostsOfAShell(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.ltsp("[[alias]]\nname = \"server\"\n")
-	w.write("machine/etc/ltsp/ltsp.conf", "[clients]\nHOSTS_A=\"$SERVER app01\"\n")
+	w.Write("machine/etc/ltsp/ltsp.conf", "[clients]\nHOSTS_A=\"$SERVER app01\"\n")
 	w.sh("touch tftp/ltsp.img")
 	w.zone.Forget("app01.")
 	r := w.examine()
@@ -175,8 +175,8 @@ func TestLTSP5BesideANewOne(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.ltsp("[[alias]]\nname = \"server\"\n")
-	w.write("client/usr/share/ltsp/ltsp_config", "")
-	w.write("client/etc/hosts", w.sshd["app01"].Address+" app01\n")
+	w.Write("client/usr/share/ltsp/ltsp_config", "")
+	w.Write("client/etc/hosts", w.sshd["app01"].Address+" app01\n")
 	w.update()
 	w.sh("touch tftp/ltsp.img")
 	w.zone.Forget("app01.")
@@ -187,8 +187,7 @@ func TestLTSP5BesideANewOne(t *testing.T) {
 
 // program makes a command that sh finds.
 func (w *world) program(name, script string) {
-	w.write("bin/"+name, "#!/bin/sh\n"+script+"\n")
-	w.check(os.Chmod(filepath.Join(w.dir, "bin", name), 0o755))
+	w.WriteProgram("bin/"+name, "#!/bin/sh\n"+script+"\n")
 }
 
 // A file system that is mounted read-only can be written to after what is said was typed, and one
@@ -196,12 +195,10 @@ func (w *world) program(name, script string) {
 func TestReadOnlyChroot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if os.Geteuid() != 0 {
-		t.Skip("only root may mount")
-	}
-	w.check(unix.Mount(w.root, w.root, "", unix.MS_BIND, ""))
+	testkit.NeedRoot(t)
+	testkit.Must(w, unix.Mount(w.root, w.root, "", unix.MS_BIND, ""))
 	t.Cleanup(func() { unix.Unmount(w.root, unix.MNT_DETACH) })
-	w.check(unix.Mount("", w.root, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	testkit.Must(w, unix.Mount("", w.root, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
 	found := w.examine().Findings
 	if len(found) != 1 || found[0].Check != "read-only" || found[0].Subject != w.root {
 		t.Fatalf("%+v", found)
@@ -210,7 +207,7 @@ func TestReadOnlyChroot(t *testing.T) {
 	if found := w.examine().Findings; len(found) > 0 {
 		t.Errorf("%+v", found)
 	}
-	w.write("client/new", "")
+	w.Write("client/new", "")
 }
 
 // Of two clocks, the one that a time server keeps is right.
@@ -232,7 +229,7 @@ func TestNoAddressIsMadeUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.undeclare("app01")
-	w.write("machine/etc/hosts", "127.0.1.1 app01\n")
+	w.Write("machine/etc/hosts", "127.0.1.1 app01\n")
 	w.zone.Forget("app01.")
 	for _, f := range w.examine("app01").Findings {
 		if f.Check == "names-client" && len(f.Remedies) != 2 { // DNS, or addresses in the list
@@ -248,15 +245,15 @@ func TestCommandsForElsewhere(t *testing.T) {
 		"key-revoked": func(w *world) {
 			_, err := keeper.New(w.farm()).RevokeKeys(keeper.RevokeOptions{Server: "app01",
 				Fingerprints: w.fingerprints("app01")})
-			w.check(err)
+			testkit.Must(w, err)
 		},
 		"same-key": func(w *world) {
 			w.sshd["app02"].Stop()
 			w.sh("cp %s/host_*key* %s/ || cp %[1]s/*ed25519* %[2]s/", w.sshd["app01"].Dir, w.sshd["app02"].Dir)
-			w.check(w.sshd["app02"].Restart())
+			testkit.Must(w, w.sshd["app02"].Restart())
 		},
 		"weak-key": func(w *world) {
-			w.check(w.sshd["app01"].ChangeKeys("rsa"))
+			testkit.Must(w, w.sshd["app01"].ChangeKeys("rsa"))
 			w.remove("state")
 			w.update()
 		},
@@ -291,8 +288,8 @@ func TestCommandsForElsewhere(t *testing.T) {
 func TestQuarantineIsFull(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.check(w.sshd["app01"].ChangeKeys())
-	w.check(w.sshd["app02"].ChangeKeys())
+	testkit.Must(w, w.sshd["app01"].ChangeKeys())
+	testkit.Must(w, w.sshd["app02"].ChangeKeys())
 	w.update()
 	out, in := 0, 0
 	for _, f := range w.examine().Findings {
@@ -320,7 +317,7 @@ func TestCronJob(t *testing.T) {
 			t.Fatalf("%+v", r.Findings)
 		}
 		job := r.Findings[0].Remedies[1].(remedy.CronJob)
-		w.write("machine"+job.File, job.Schedule+" root ltskeeper "+strings.Join(job.Do, " ")+"\n")
+		w.Write("machine"+job.File, job.Schedule+" root ltskeeper "+strings.Join(job.Do, " ")+"\n")
 		if found := w.examine().Findings; len(found) > 0 {
 			t.Errorf("%+v", found)
 		}
@@ -334,8 +331,8 @@ func TestPipes(t *testing.T) {
 	for _, name := range []string{"machine/etc/hosts", "machine/etc/default/tftpd-hpa", "machine/etc/crontab",
 		"machine/etc/resolv.conf"} {
 		w.remove(name)
-		w.check(os.MkdirAll(filepath.Dir(filepath.Join(w.dir, name)), 0o755))
-		w.check(unix.Mkfifo(filepath.Join(w.dir, name), 0o644))
+		testkit.Must(w, os.MkdirAll(filepath.Dir(w.Path(name)), 0o755))
+		testkit.Must(w, unix.Mkfifo(w.Path(name), 0o644))
 	}
 	// the real one waits, too
 	w.machine.ResolveName = func(context.Context, string) ([]netip.Addr, error) { return nil, host.ErrNoName }

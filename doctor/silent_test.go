@@ -10,6 +10,7 @@ import (
 
 	"ltskeeper/chroot"
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/disktest"
 
 	"golang.org/x/sys/unix"
@@ -20,10 +21,10 @@ func TestSilentChroot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	disktest.Silent(t, w.root)
-	w.check(w.sshd["app01"].ChangeKeys())
+	testkit.Must(w, w.sshd["app01"].ChangeKeys())
 	done := make(chan *Report, 1)
 	go func() {
-		r, err := examineOn(w.Context(), w.machine, filepath.Join(w.dir, "ltskeeper.toml"), nil)
+		r, err := examineOn(w.Context(), w.machine, w.Path("ltskeeper.toml"), nil)
 		if err != nil {
 			t.Error(err)
 		}
@@ -48,10 +49,10 @@ func TestSilentChroot(t *testing.T) {
 func TestSilentState(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	disktest.Silent(t, filepath.Join(w.dir, "state"))
+	disktest.Silent(t, w.Path("state"))
 	done := make(chan error, 1)
 	go func() {
-		_, err := examineOn(w.Context(), w.machine, filepath.Join(w.dir, "ltskeeper.toml"), nil)
+		_, err := examineOn(w.Context(), w.machine, w.Path("ltskeeper.toml"), nil)
 		done <- err
 	}()
 	select {
@@ -70,8 +71,8 @@ func TestNoSpaceForAFirstImage(t *testing.T) {
 	w := newWorld(t)
 	w.remove("images")
 	w.remove("tftp")
-	w.check(os.Mkdir(filepath.Join(w.dir, "images"), 0o755))
-	w.check(os.Mkdir(filepath.Join(w.dir, "tftp"), 0o755))
+	testkit.Must(w, os.Mkdir(w.Path("images"), 0o755))
+	testkit.Must(w, os.Mkdir(w.Path("tftp"), 0o755))
 	w.machine.Statfs = func(path string) (unix.Statfs_t, error) {
 		return unix.Statfs_t{Bavail: 24, Bsize: 1 << 20}, nil // enough for one of the two folders
 	}

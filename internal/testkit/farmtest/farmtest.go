@@ -11,8 +11,7 @@ import (
 
 // Declaration is that of a farm with one chroot, client, and no server. All its files are in the
 // declaration's folder.
-const Declaration = `
-state = "state"
+const Declaration = `state = "state"
 [image]
 directory = "images"
 [tftp]
