@@ -231,8 +231,8 @@ func (k *Keeper) checkIncludes(root *clientRoot) error {
 }
 
 // ReadServed reads a file that clients fetch over TFTP. fetched reports whether they can: a TFTP
-// server gives away what everybody may read. Who may write there must not have root read what is
-// not theirs, by a link, nor wait for a pipe.
+// server gives away only what everybody may read. It follows no link and waits for no pipe, which
+// whoever may write there could have put in its place.
 func ReadServed(path string) (data []byte, fetched bool, err error) {
 	f, err := regular.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -3,7 +3,6 @@ package keeper
 import (
 	"bytes"
 	"debug/elf"
-	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,27 +13,27 @@ import (
 	"ltskeeper/farm"
 	"ltskeeper/internal/remedy"
 	"ltskeeper/internal/state"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/elftest"
 )
 
-// program makes one for a machine, with more at its end.
-func program(m elf.Machine, more string) []byte { return append(elftest.Static(m), more...) }
+// makeProgram makes one for a machine, with more at its end.
+func makeProgram(m elf.Machine, more string) []byte { return append(elftest.Static(m), more...) }
 
-func put(t *testing.T, path string, data []byte) {
+// writeProgram writes a program, or whatever else is in its place.
+func writeProgram(t *testing.T, path string, data []byte) {
 	t.Helper()
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, data, 0o755)); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteFile(t, path, string(data), 0o755)
 }
 
 // openTestRoot makes a root whose programs are for a machine, and opens it.
 func openTestRoot(t *testing.T, m elf.Machine) *clientRoot {
 	t.Helper()
 	dir := t.TempDir()
-	put(t, filepath.Join(dir, "bin/sh"), program(m, ""))
-	put(t, filepath.Join(dir, "sbin/init"), program(m, ""))
-	put(t, filepath.Join(dir, "etc/os-release"), nil)
-	put(t, filepath.Join(dir, "usr/bin/env"), nil)
+	writeProgram(t, filepath.Join(dir, "bin/sh"), makeProgram(m, ""))
+	writeProgram(t, filepath.Join(dir, "sbin/init"), makeProgram(m, ""))
+	writeProgram(t, filepath.Join(dir, "etc/os-release"), nil)
+	writeProgram(t, filepath.Join(dir, "usr/bin/env"), nil)
 	root, err := chroot.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -47,8 +46,8 @@ func TestGetHostsFor(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	f := &farm.Farm{Path: "/etc/ltskeeper/ltskeeper.toml", Balance: farm.Balance{Binaries: dir}}
-	put(t, filepath.Join(dir, "amd64/get_hosts"), program(elf.EM_X86_64, "amd64"))
-	put(t, filepath.Join(dir, "i386/get_hosts"), program(elf.EM_386, "i386"))
+	writeProgram(t, filepath.Join(dir, "amd64/get_hosts"), makeProgram(elf.EM_X86_64, "amd64"))
+	writeProgram(t, filepath.Join(dir, "i386/get_hosts"), makeProgram(elf.EM_386, "i386"))
 	for _, test := range []struct {
 		machine elf.Machine
 		want    string // the program's end
@@ -87,13 +86,14 @@ func TestGetHostsInstalled(t *testing.T) {
 		}
 	}
 	expect(elf.EM_X86_64, "")
-	put(t, filepath.Join(sbin, "get_hosts"), program(elf.EM_X86_64, "beside"))
+	writeProgram(t, filepath.Join(sbin, "get_hosts"), makeProgram(elf.EM_X86_64, "beside"))
 	expect(elf.EM_X86_64, "beside")
 	expect(elf.EM_386, "", remedy.Steps{
 		remedy.Advice("put one for each architecture into a folder, like client/i386/get_hosts"),
 		remedy.Setting{Section: "balance", Key: "binaries", Value: `"client"`},
 	})
-	put(t, filepath.Join(prefix, "lib/ltskeeper/client/amd64/get_hosts"), program(elf.EM_X86_64, "installed"))
+	writeProgram(t, filepath.Join(prefix, "lib/ltskeeper/client/amd64/get_hosts"),
+		makeProgram(elf.EM_X86_64, "installed"))
 	expect(elf.EM_X86_64, "installed")
 	expect(elf.EM_386, "", remedy.Advice("build one for i386 (make install CLIENTS=i386)"),
 		remedy.Advice("remove "+filepath.Join(prefix, "lib/ltskeeper/client")))
@@ -129,7 +129,7 @@ func TestGetHostsIsOurs(t *testing.T) {
 		}
 	}
 	for i, version := range []string{"1", "2", "3", "4", "5", "6"} {
-		put(t, source, program(elf.EM_X86_64, "version "+version))
+		writeProgram(t, source, makeProgram(elf.EM_X86_64, "version "+version))
 		expect("version "+version, "version "+version)
 		if info, err := os.Stat(there); err != nil || info.Mode().Perm() != 0o755 {
 			t.Errorf("%v, %v", info.Mode(), err)
@@ -148,15 +148,15 @@ func TestGetHostsIsOurs(t *testing.T) {
 		t.Error("it is written again without need")
 	}
 
-	put(t, there, []byte("#!/bin/sh\necho app07\n"))
+	writeProgram(t, there, []byte("#!/bin/sh\necho app07\n"))
 	expect("the admin's own", "echo app07\n")
-	put(t, source, program(elf.EM_X86_64, "version 7"))
+	writeProgram(t, source, makeProgram(elf.EM_X86_64, "version 7"))
 	expect("the admin's own, past an upgrade", "echo app07\n")
 	if err := os.Remove(source); err != nil {
 		t.Fatal(err)
 	}
 	expect("the admin's own, where there is none of ours", "echo app07\n")
-	put(t, source, program(elf.EM_X86_64, "version 7"))
+	writeProgram(t, source, makeProgram(elf.EM_X86_64, "version 7"))
 	if err := os.Remove(there); err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestGetHostsIsOurs(t *testing.T) {
 func TestGetHostsForTheImage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	put(t, filepath.Join(dir, "client/amd64/get_hosts"), program(elf.EM_X86_64, "ours"))
+	writeProgram(t, filepath.Join(dir, "client/amd64/get_hosts"), makeProgram(elf.EM_X86_64, "ours"))
 	r := &run{Keeper: New(&farm.Farm{State: state.Folder(dir),
 		Balance: farm.Balance{Binaries: filepath.Join(dir, "client")}}),
 		report: new(Report)}
@@ -181,7 +181,7 @@ func TestGetHostsForTheImage(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(o.Path(), getHosts.path)); err == nil {
 		t.Error("it is in the tree")
 	}
-	put(t, filepath.Join(o.Path(), getHosts.path), []byte("the admin's"))
+	writeProgram(t, filepath.Join(o.Path(), getHosts.path), []byte("the admin's"))
 	if overlay, err := putPrograms(r, o); overlay != nil || err != nil {
 		t.Errorf("%+v, %v", overlay, err)
 	}
@@ -205,23 +205,23 @@ func TestLdmselectComesAlong(t *testing.T) {
 			t.Errorf("%s: %q, want %q", when, got, want)
 		}
 	}
-	put(t, filepath.Join(client, "get_hosts"), program(elf.EM_X86_64, "hosts 0"))
+	writeProgram(t, filepath.Join(client, "get_hosts"), makeProgram(elf.EM_X86_64, "hosts 0"))
 	expect("where there is none", "")
-	put(t, filepath.Join(client, "ldmselect"), program(elf.EM_X86_64, "select 1"))
+	writeProgram(t, filepath.Join(client, "ldmselect"), makeProgram(elf.EM_X86_64, "select 1"))
 	expect("where there is one", "select 1")
 	for _, version := range []string{"1", "2", "3", "4", "5", "6"} {
-		put(t, filepath.Join(client, "get_hosts"), program(elf.EM_X86_64, "hosts "+version))
+		writeProgram(t, filepath.Join(client, "get_hosts"), makeProgram(elf.EM_X86_64, "hosts "+version))
 		expect("while get_hosts changes", "select 1")
 	}
-	put(t, filepath.Join(client, "ldmselect"), program(elf.EM_X86_64, "select 2"))
+	writeProgram(t, filepath.Join(client, "ldmselect"), makeProgram(elf.EM_X86_64, "select 2"))
 	expect("a new one", "select 2")
-	put(t, there, []byte("#!/bin/sh\n"))
+	writeProgram(t, there, []byte("#!/bin/sh\n"))
 	expect("the admin's own", "#!/bin/sh\n")
 
 	// dpkg's stay dpkg's, be they the very same.
-	put(t, there, program(elf.EM_X86_64, "select 2"))
-	put(t, filepath.Join(o.Path(), "var/lib/dpkg/info/ltskeeper-client.list"), nil)
-	put(t, filepath.Join(client, "ldmselect"), program(elf.EM_X86_64, "select 3"))
+	writeProgram(t, there, makeProgram(elf.EM_X86_64, "select 2"))
+	writeProgram(t, filepath.Join(o.Path(), "var/lib/dpkg/info/ltskeeper-client.list"), nil)
+	writeProgram(t, filepath.Join(client, "ldmselect"), makeProgram(elf.EM_X86_64, "select 3"))
 	expect("where the package is installed", "select 2")
 	if err := os.Remove(there); err != nil {
 		t.Fatal(err)

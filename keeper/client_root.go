@@ -67,7 +67,7 @@ func (k *Keeper) OpenChroot(c farm.Chroot) (*chroot.Root, error) {
 	return root, nil
 }
 
-// openRoot opens a chroot for those who only look, and may see a package half installed.
+// openRoot opens a chroot for reading. A package may be half installed in it.
 func (k *Keeper) openRoot(c farm.Chroot) (*clientRoot, error) {
 	opened, err := k.OpenChroot(c)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ltskeeper/internal/mounts"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/disktest"
 )
 
@@ -29,14 +30,14 @@ func TestSilent(t *testing.T) {
 	} {
 		t.Run(strings.ReplaceAll(test.dir, "/", " "), func(t *testing.T) {
 			t.Parallel()
-			p := newPlace(t)
-			p.twoChroots()
+			p := newTestFarm(t)
+			p.addSecondChroot()
 			k := p.keeper()
 			p.update(UpdateOptions{})
 			silent := filepath.Join(p.dir, test.dir)
 			disktest.Silent(t, silent)
 
-			_, err := bounded(t, func() (*Report, error) { return k.Update(t.Context(), UpdateOptions{}) })
+			_, err := runBounded(t, func() (*Report, error) { return k.Update(t.Context(), UpdateOptions{}) })
 			for _, name := range []string{"client", "other"} {
 				if err == nil || test.failed == "all" {
 					continue
@@ -50,30 +51,30 @@ func TestSilent(t *testing.T) {
 				(!errors.Is(err, mounts.ErrSilent) || !strings.Contains(err.Error(), silent)) {
 				t.Errorf("%v, want an error of %q that names %s", err, test.failed, silent)
 			}
-			if _, err := bounded(t, func() (*Measured, error) { return k.Measure(nil) }); err != nil &&
+			if _, err := runBounded(t, func() (*Measured, error) { return k.Measure(nil) }); err != nil &&
 				!errors.Is(err, mounts.ErrSilent) {
 				t.Error(err)
 			}
-			status, err := bounded(t, func() (*Status, error) { return k.ReadStatus() })
+			status, err := runBounded(t, func() (*Status, error) { return k.ReadStatus() })
 			if test.status == "error" {
 				if !errors.Is(err, mounts.ErrSilent) {
 					t.Error(err)
 				}
 				return
 			}
-			must(t, err)
+			testkit.Must(t, err)
 			for _, i := range status.Images {
-				wantContains(t, "the status of "+i.Chroot, i.Problem, test.status)
+				expectContains(t, "the status of "+i.Chroot, i.Problem, test.status)
 			}
-			release, err := bounded(t, k.farm.State.Lock)
-			must(t, err)
+			release, err := runBounded(t, k.farm.State.Lock)
+			testkit.Must(t, err)
 			release()
 		})
 	}
 }
 
-// bounded fails a test that waits for what never comes.
-func bounded[T any](t *testing.T, work func() (T, error)) (T, error) {
+// runBounded fails a test that waits for what never comes.
+func runBounded[T any](t *testing.T, work func() (T, error)) (T, error) {
 	t.Helper()
 	type outcome struct {
 		value T

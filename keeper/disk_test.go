@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"ltskeeper/derive"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/disktest"
 	"ltskeeper/internal/testkit/sshdtest"
 )
@@ -70,7 +71,7 @@ func TestDisks(t *testing.T) {
 	for _, test := range disks {
 		t.Run(strings.ReplaceAll(test.dir+" "+test.name, "/", " "), func(t *testing.T) {
 			t.Parallel()
-			p := newPlace(t)
+			p := newTestFarm(t)
 			if test.dir != "client" {
 				disktest.Small(t, p.path(test.dir))
 			}
@@ -82,7 +83,7 @@ func TestDisks(t *testing.T) {
 			p.update(UpdateOptions{})
 			link := New(p.farm()).imageStore(p.farm().Chroots[0]).Link()
 			before, err := os.Readlink(link)
-			must(t, err)
+			testkit.Must(t, err)
 
 			server("app02")
 			mend := test.fail(t, p.path(test.dir))
@@ -99,7 +100,7 @@ func TestDisks(t *testing.T) {
 			if r != nil && test.dir == "client" && slices.ContainsFunc(r.Files, failed) {
 				t.Errorf("the report says that files were written: %+v", r.Files)
 			}
-			must(t, filepath.WalkDir(p.dir, func(path string, d fs.DirEntry, err error) error {
+			testkit.Must(t, filepath.WalkDir(p.dir, func(path string, d fs.DirEntry, err error) error {
 				if strings.HasPrefix(d.Name(), ".ltskeeper-") {
 					t.Errorf("left behind: %s", path)
 				}
@@ -114,7 +115,7 @@ func TestDisks(t *testing.T) {
 				}
 				p.update(UpdateOptions{})
 			}
-			wantContains(t, "the image's known_hosts", p.inImage(derive.KnownHostsPath), "\n[app02]:2222")
+			expectContains(t, "the image's known_hosts", p.readFromImage(derive.KnownHostsPath), "\n[app02]:2222")
 			if _, unreadable, err := p.keeper().ReadLog(); err != nil || len(unreadable) > 0 {
 				t.Errorf("lines %v of the log, %v", unreadable, err)
 			}
@@ -126,15 +127,15 @@ func TestDisks(t *testing.T) {
 // have, and those of others get theirs.
 func TestUnreadableTree(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
-	p.twoChroots()
+	p := newTestFarm(t)
+	p.addSecondChroot()
 	p.write("client/usr/lib/broken.so", strings.Repeat("library", 100_000))
 	p.update(UpdateOptions{})
 	f := p.farm()
 	read := func() (images []string) {
 		for _, c := range f.Chroots {
 			target, err := os.Readlink(New(f).imageStore(c).Link())
-			must(t, err)
+			testkit.Must(t, err)
 			images = append(images, target)
 		}
 		return images
@@ -158,7 +159,7 @@ func TestUnreadableTree(t *testing.T) {
 	disk.Mend()
 	p.update(UpdateOptions{})
 	if images := read(); !slices.Equal(images, []string{"client/2/root.img", "other/2/root.img"}) ||
-		p.inImage("etc/hostname") != "new" {
+		p.readFromImage("etc/hostname") != "new" {
 		t.Errorf("mended, clients get %q", images)
 	}
 	for _, c := range f.Chroots {

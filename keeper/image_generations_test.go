@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"ltskeeper/internal/remedy"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/sshdtest"
 )
 
@@ -18,24 +19,24 @@ func TestAHeldChroot(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	server := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
-	p := newPlace(t)
+	p := newTestFarm(t)
 	p.update(UpdateOptions{})
 	p.write("servers.d/app01.toml", fmt.Sprintf("addresses = [%q]\nport = %d\n", server.Address, server.Port))
 	p.update(UpdateOptions{})
-	wantContains(t, "known_hosts of generation 2", p.inImage("etc/ssh/ssh_known_hosts"), server.Address)
+	expectContains(t, "known_hosts of generation 2", p.readFromImage("etc/ssh/ssh_known_hosts"), server.Address)
 
 	g, err := p.keeper().RollBack("client", RollBackOptions{Generation: NoGeneration})
 	if err != nil || g.Number != 1 {
 		t.Fatalf("Rollback = %+v, %v", g, err)
 	}
-	if text := p.inImage("etc/ssh/ssh_known_hosts"); strings.Contains(text, server.Address) {
+	if text := p.readFromImage("etc/ssh/ssh_known_hosts"); strings.Contains(text, server.Address) {
 		t.Errorf("generation 1 knows app01:\n%s", text)
 	}
 	p.write("client/etc/hostname", "still the bad tree\n")
-	must(t, server.ChangeKeys())
+	testkit.Must(t, server.ChangeKeys())
 	// A crash between the two renames of the rollback: the other side follows, held or not.
-	must(t, os.Remove(p.path("tftp/client/current")))
-	must(t, os.Symlink("2", p.path("tftp/client/current")))
+	testkit.Must(t, os.Remove(p.path("tftp/client/current")))
+	testkit.Must(t, os.Symlink("2", p.path("tftp/client/current")))
 	r := p.update(UpdateOptions{})
 	if target, err := os.Readlink(p.path("tftp/client/current")); err != nil || target != "1" {
 		t.Errorf("TFTP is at %s (%v), the image at 1", target, err)
@@ -53,7 +54,7 @@ func TestAHeldChroot(t *testing.T) {
 		t.Errorf("status while held: %+v, %v", s, err)
 	}
 
-	must(t, p.keeper().Release("client"))
+	testkit.Must(t, p.keeper().Release("client"))
 	if r = p.update(UpdateOptions{}); len(r.Images) != 1 || r.Images[0].Generation != 3 {
 		t.Errorf("images after release: %+v", r.Images)
 	}
@@ -64,7 +65,7 @@ func TestAHeldChroot(t *testing.T) {
 func TestRollbackToARevokedKey(t *testing.T) {
 	t.Parallel()
 	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
-	p := newPlace(t)
+	p := newTestFarm(t)
 	p.write("known_hosts.local", "app01 "+key+"\n")
 	p.update(UpdateOptions{})
 	p.write("state/keys/revoked", key+"\n")
@@ -73,7 +74,7 @@ func TestRollbackToARevokedKey(t *testing.T) {
 	if len(r.Images) != 1 || r.Images[0].Generation != 2 {
 		t.Fatalf("images: %+v", r.Images)
 	}
-	wantContains(t, "known_hosts", p.inImage("etc/ssh/ssh_known_hosts"), "@revoked * "+key)
+	expectContains(t, "known_hosts", p.readFromImage("etc/ssh/ssh_known_hosts"), "@revoked * "+key)
 	_, err := p.keeper().RollBack("client", RollBackOptions{Generation: 1})
 	if err == nil || !strings.Contains(err.Error(), "SHA256:") ||
 		!reflect.DeepEqual(remedy.FindIn(err),
@@ -81,31 +82,31 @@ func TestRollbackToARevokedKey(t *testing.T) {
 		t.Errorf("Rollback: %v, %v, want a refusal that names the key, and the option force", err, remedy.FindIn(err))
 	}
 	_, err = p.keeper().RollBack("client", RollBackOptions{Generation: 1, Force: true})
-	must(t, err)
+	testkit.Must(t, err)
 	r = p.update(UpdateOptions{})
-	wantContains(t, "problem of the held image", r.Images[0].Problem, "still trusts ssh-ed25519 SHA256:")
+	expectContains(t, "problem of the held image", r.Images[0].Problem, "still trusts ssh-ed25519 SHA256:")
 	status, err := p.keeper().ReadStatus()
-	must(t, err)
-	wantContains(t, "problem in the status", status.Images[0].Problem, "still trusts")
+	testkit.Must(t, err)
+	expectContains(t, "problem in the status", status.Images[0].Problem, "still trusts")
 }
 
 func TestPruneAndPin(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
+	p := newTestFarm(t)
 	p.write("ltskeeper.toml",
 		strings.Replace(p.read("ltskeeper.toml"), "[image]", "[image]\nkeep = 1\nkeep-for = \"1ns\"", 1))
 	p.update(UpdateOptions{})
-	must(t, p.keeper().Pin("client", 1))
+	testkit.Must(t, p.keeper().Pin("client", 1))
 	for _, name := range []string{"two", "three"} {
 		p.write("client/etc/hostname", name)
 		p.update(UpdateOptions{})
 	}
 	status, err := p.keeper().ReadStatus()
-	must(t, err)
+	testkit.Must(t, err)
 	if list := status.Images[0].Generations; len(list) < 2 || list[0].Number != 1 || !list[0].Pinned {
 		t.Errorf("generations: %+v", list)
 	}
-	must(t, p.keeper().Unpin("client", 1))
+	testkit.Must(t, p.keeper().Unpin("client", 1))
 	pruned, err := p.keeper().Prune(nil)
 	if err != nil || len(pruned) != 1 || pruned[0].Generations[0] != 1 {
 		t.Errorf("Prune = %+v, %v", pruned, err)

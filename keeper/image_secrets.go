@@ -20,8 +20,8 @@ import (
 	"ltskeeper/squashfs"
 )
 
-// redactSecrets lists what the image is to hold in place of files with password hashes or the
-// machine's identity, as far as they are not left out of it.
+// redactSecrets lists what the image holds in place of files with password hashes or the machine's
+// identity, unless they are left out of it.
 func (root *clientRoot) redactSecrets() ([]squashfs.OverlayFile, error) {
 	var overlay []squashfs.OverlayFile
 	for _, path := range secrets.ListRedacted() {

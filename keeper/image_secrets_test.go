@@ -10,15 +10,16 @@ import (
 	"testing"
 
 	"ltskeeper/internal/remedy"
+	"ltskeeper/internal/testkit"
 )
 
 // A private key keeps an image from clients, with the path that has it, until it is gone, left out,
 // or allowed.
 func TestSecretsAreRefused(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
+	p := newTestFarm(t)
 	p.update(UpdateOptions{})
-	must(t, os.MkdirAll(p.path("client/opt/app"), 0o755))
+	testkit.Must(t, os.MkdirAll(p.path("client/opt/app"), 0o755))
 	out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
 		p.path("client/opt/app/deploy")).CombinedOutput()
 	if err != nil {
@@ -65,7 +66,7 @@ func TestSecretsAreRefused(t *testing.T) {
 // A key in a file that is too large to be read whole is found, and named, all the same.
 func TestSecretInHugeFile(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
+	p := newTestFarm(t)
 	key, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", p.path("key")).CombinedOutput()
 	if err != nil {
 		t.Fatalf("ssh-keygen: %v\n%s", err, key)
@@ -76,9 +77,9 @@ func TestSecretInHugeFile(t *testing.T) {
 		t.Skip(err) // the file system has no room for it
 	}
 	f, err := os.OpenFile(p.path("client/var/disk.img"), os.O_WRONLY|os.O_APPEND, 0)
-	must(t, err)
+	testkit.Must(t, err)
 	_, err = f.WriteString("\n" + p.read("key"))
-	must(t, errors.Join(err, f.Close()))
+	testkit.Must(t, errors.Join(err, f.Close()))
 	_, err = p.keeper().Update(context.Background(), UpdateOptions{})
 	if err == nil || !strings.Contains(err.Error(), "\n  var/disk.img: OpenSSH private key") {
 		t.Errorf("Run: %v, want a refusal that names var/disk.img", err)
@@ -88,17 +89,18 @@ func TestSecretInHugeFile(t *testing.T) {
 // Password hashes and the machine's identity are not in the image, and stay in the tree.
 func TestHashesAreNotInTheImage(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
+	p := newTestFarm(t)
 	const shadow = "root:$y$j9T$abc$def:19000:0:99999:7:::\nguest::19000:0:99999:7:::\n"
 	p.write("client/etc/shadow", shadow)
-	must(t, os.Chmod(p.path("client/etc/shadow"), 0o640))
-	must(t, os.Chown(p.path("client/etc/shadow"), 0, 42))
+	testkit.Must(t, os.Chmod(p.path("client/etc/shadow"), 0o640))
+	testkit.Must(t, os.Chown(p.path("client/etc/shadow"), 0, 42))
 	p.write("client/etc/machine-id", "0123456789abcdef0123456789abcdef\n")
 	p.update(UpdateOptions{})
-	if got, want := p.inImage("etc/shadow"), "root:*:19000:0:99999:7:::\nguest::19000:0:99999:7:::\n"; got != want {
+	if got, want := p.readFromImage("etc/shadow"),
+		"root:*:19000:0:99999:7:::\nguest::19000:0:99999:7:::\n"; got != want {
 		t.Errorf("etc/shadow in the image is\n%s\nwant\n%s", got, want)
 	}
-	if got := p.inImage("etc/machine-id"); got != "" {
+	if got := p.readFromImage("etc/machine-id"); got != "" {
 		t.Errorf("etc/machine-id in the image is %q", got)
 	}
 	if got := p.read("client/etc/shadow"); got != shadow {

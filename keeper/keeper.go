@@ -1,12 +1,13 @@
 // Package keeper holds what ltskeeper does, as the methods of a Keeper. Its main job is Update: it
-// looks at every declared server, judges the keys they show, renders what the clients need to know
-// and brings their images up to date.
+// asks every declared server for its keys, judges what they show, renders what the clients need to
+// know and brings their images up to date.
 //
 //	declaration -> keys -> known_hosts and lts.conf -> chroot -> image -> published
 //
-// CollectKeys, BuildImages, AcceptKeys and the others do a part. What changes something takes the
-// farm's lock, reads the declaration again under it, and returns what it changed. ReadStatus,
-// KnownHosts, LTSConf and ClientFiles only look: they take no lock, ask nobody and write nothing.
+// CollectKeys, BuildImages, AcceptKeys and others do a part. A method that changes something takes
+// the farm's lock, reads the declaration again under it, and returns what it changed. Methods that
+// only read, such as ReadStatus, KnownHosts, LTSConf and ReadFileStatus, take no lock, ask no
+// server and write nothing.
 //
 // The package prints nothing and decides no exit code.
 package keeper
@@ -23,7 +24,7 @@ import (
 )
 
 // A Keeper keeps one farm. It holds the declaration as it was when it was opened, or when the last
-// method that changed something took the lock. Methods that only look may be called at the same
+// method that changes something took the lock. Methods that only read may be called at the same
 // time.
 type Keeper struct {
 	farm *farm.Farm
@@ -40,7 +41,7 @@ func Open(path string) (*Keeper, error) {
 }
 
 // New returns a Keeper of a declaration that is loaded already. It may be an unsound one that
-// farm.Salvage returned, for methods that only look.
+// farm.Salvage returned, for methods that only read.
 func New(f *farm.Farm) *Keeper { return &Keeper{f} }
 
 // Farm returns the declaration, which is not to be changed.

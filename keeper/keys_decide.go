@@ -18,7 +18,7 @@ func (k *Keeper) AcceptKeys(server string, fingerprints []string) ([]Key, error)
 }
 
 // RejectKeys ends the wait of pending keys without trusting them, and ends the server's quarantine,
-// until it shows something else than a trusted key again. Without fingerprints it rejects all that
+// until it shows something other than a trusted key again. Without fingerprints it rejects all that
 // are pending.
 func (k *Keeper) RejectKeys(server string, fingerprints []string) ([]Key, error) {
 	return k.decide(server, func(store *trust.Store, p trust.Policy, now time.Time) ([]keys.Stored, error) {

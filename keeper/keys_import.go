@@ -17,7 +17,8 @@ type Import struct {
 	Skipped   int    `json:"skipped"`             // lines about other servers, or with a marker
 }
 
-// ImportKeys trusts the keys that lines say a server has, as far as they replace none.
+// ImportKeys trusts the keys that lines say a server has. Those that would replace a trusted one
+// wait for a decision.
 func (k *Keeper) ImportKeys(server string, lines []keys.Line) (done *Import, err error) {
 	err = k.changeTrust(func(store *trust.Store) error {
 		s, err := k.farm.FindServer(server)

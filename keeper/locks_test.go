@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"ltskeeper/chroot"
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/disktest"
 )
 
@@ -18,8 +19,8 @@ import (
 // published, not even that nothing changed. The next run is as always, and so is the next chroot.
 func TestLostLocks(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
-	p.twoChroots()
+	p := newTestFarm(t)
+	p.addSecondChroot()
 	p.write("client/var/lib/dpkg/lock", "")
 	p.write("other/var/lib/dpkg/lock", "")
 	p.update(UpdateOptions{})
@@ -38,12 +39,12 @@ func TestLostLocks(t *testing.T) {
 			strings.Contains(err.Error(), "chroot other: ") {
 			t.Errorf("changed %v: %v", changed, err)
 		}
-		if got := p.inImage("etc/hostname"); got != "client\n" {
+		if got := p.readFromImage("etc/hostname"); got != "client\n" {
 			t.Errorf("%q was published", got)
 		}
 	}
 	p.update(UpdateOptions{})
-	if got := p.inImage("etc/hostname"); got != "changed\n" {
+	if got := p.readFromImage("etc/hostname"); got != "changed\n" {
 		t.Errorf("%q is published after the next run", got)
 	}
 }
@@ -52,14 +53,14 @@ func TestLostLocks(t *testing.T) {
 func killHolder(t *testing.T, file string) {
 	t.Helper()
 	links, err := filepath.Glob("/proc/[0-9]*/fd/*")
-	must(t, err)
+	testkit.Must(t, err)
 	for _, link := range links {
 		if target, err := os.Readlink(link); err != nil || target != file {
 			continue
 		}
 		pid, err := strconv.Atoi(strings.Split(link, "/")[2])
-		must(t, err)
-		must(t, syscall.Kill(pid, syscall.SIGKILL))
+		testkit.Must(t, err)
+		testkit.Must(t, syscall.Kill(pid, syscall.SIGKILL))
 		return
 	}
 	t.Errorf("nobody holds %s", file)
@@ -68,8 +69,8 @@ func killHolder(t *testing.T, file string) {
 // One warning for each chroot, whatever number of locks it has.
 func TestUnlockableRoot(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
-	p.twoChroots()
+	p := newTestFarm(t)
+	p.addSecondChroot()
 	locks := []string{"var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock", "var/lib/apt/lists/lock"}
 	for _, name := range locks {
 		p.write("client/"+name, "")
@@ -84,8 +85,8 @@ func TestUnlockableRoot(t *testing.T) {
 		if len(r.Warnings) != 1 || len(r.Images) != 2 {
 			t.Fatalf("dry %v: %q, %d images", dry, r.Warnings, len(r.Images))
 		}
-		wantContains(t, "the warning", r.Warnings[0].Error(),
+		expectContains(t, "the warning", r.Warnings[0].Error(),
 			"chroot client: lock "+p.path("client/var/lib/dpkg/lock-frontend")+": no locks available: ")
-		wantContains(t, "the warning", r.Warnings[0].Error(), "keeps dpkg and apt from")
+		expectContains(t, "the warning", r.Warnings[0].Error(), "keeps dpkg and apt from")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"ltskeeper/internal/testkit"
 	"ltskeeper/internal/testkit/oddtest"
 )
 
@@ -31,14 +32,14 @@ func TestOddFiles(t *testing.T) {
 			"known_hosts.local":               true,
 		} {
 			t.Run(thing.Name+" as "+filepath.Base(file), func(t *testing.T) {
-				p := newPlace(t)
+				p := newTestFarm(t)
 				p.write("ltskeeper.toml", p.read("ltskeeper.toml")+"[known-hosts]\nhash = true\n"+
 					"[ltsp]\nknown-hosts = \"ltsp/ssh_known_hosts\"\n[metrics]\ntextfile = \"ltskeeper.prom\"\n")
 				p.write("client/usr/share/ltsp/get_hosts", "#!/bin/sh\n")
 				k := p.keeper()
 				f := k.farm
 				p.update(UpdateOptions{})
-				must(t, os.MkdirAll(filepath.Dir(p.path(file)), 0o755))
+				testkit.Must(t, os.MkdirAll(filepath.Dir(p.path(file)), 0o755))
 				p.write("client/etc/hostname", "another\n")
 				thing.Replace(t, p.path(file))
 				if strings.HasPrefix(thing.Name, "link") && strings.HasPrefix(file, "client/") {
@@ -57,7 +58,7 @@ func TestOddFiles(t *testing.T) {
 					k.KnownHosts()
 				})
 				was, err := New(f).imageStore(f.Chroots[0]).ReadFile("etc/hostname")
-				must(t, err)
+				testkit.Must(t, err)
 				if refused && string(was) != "client\n" {
 					t.Error("a new image was published")
 				}

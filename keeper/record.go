@@ -104,8 +104,7 @@ func (k *Keeper) openStore(readonly bool) (*trust.Store, error) {
 	return store, err
 }
 
-// openAnyStore opens the key store also if revocations were lost, for those who only look or
-// revoke.
+// openAnyStore opens the key store even if revocations were lost, for reading and for revoking.
 func (k *Keeper) openAnyStore(readonly bool) (*trust.Store, error) {
 	if err := k.farm.State.Ask(); err != nil {
 		return nil, err

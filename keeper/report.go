@@ -69,7 +69,7 @@ type Server struct {
 	Message     Sentences        `json:"message,omitempty"` // what is not as it should be
 	Decision    bool             `json:"decision"`          // a person has to accept or reject a key
 	Unreachable bool             `json:"unreachable"`       // the server, or one of its addresses, did not answer
-	Listed      bool             `json:"listed"`            // stands in the default LDM_SERVER
+	Listed      bool             `json:"listed"`            // is in the default LDM_SERVER
 	Quarantined *time.Time       `json:"quarantined,omitempty"`
 	Keys        []Key            `json:"keys,omitempty"`      // trusted
 	Certified   bool             `json:"certified,omitempty"` // by a certificate that clients take

@@ -31,8 +31,7 @@ type ImageStatus struct {
 	Remedies    []remedy.Remedy    `json:"-"` // of the problem
 }
 
-// ReadStatus gathers what is on record of every server and chroot. What is wrong with one of them
-// is said in its place.
+// ReadStatus gathers what is on record of every server and chroot, and what is wrong with each.
 func (k *Keeper) ReadStatus() (*Status, error) {
 	f := k.farm
 	store, err := k.openAnyStore(true)

@@ -14,8 +14,8 @@ import (
 
 func (r *run) warn(warning error) { r.report.Warnings = append(r.report.Warnings, warning) }
 
-// warnOfLosses warns of what is not as it was before a file changed in this run, so that it is told
-// once.
+// warnOfLosses warns of what clients lose by the files that changed in this run. Each loss is
+// reported once.
 func (r *run) warnOfLosses(rec *record, chroots []farm.Chroot) {
 	hasChanged := func(chroot, path string) bool {
 		return slices.ContainsFunc(r.report.Files, func(f File) bool {

@@ -9,7 +9,7 @@ import (
 // A list that no server can be put into is not set, and somebody is told why.
 func TestEmptyLists(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
+	p := newTestFarm(t)
 	p.write("ltskeeper.toml", p.read("ltskeeper.toml")+`
 [[client]]
 match = "lab*"
