@@ -18,10 +18,8 @@ type UnknownError struct {
 	Known   []string // what is declared
 }
 
-// maxKnown is how many names fit into a sentence.
-const maxKnown = 10
-
 func (e *UnknownError) Error() string {
+	const maxKnown = 10 // names fit into a sentence
 	text := fmt.Sprintf("there is no %s %q", e.Kind, e.Name)
 	switch n := len(e.Known); {
 	case e.Nearest != "":

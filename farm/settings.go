@@ -69,9 +69,6 @@ func (l *loader) readCollect(p place) {
 	})
 }
 
-// agent is the identity that is not a path.
-const agent = "agent"
-
 // userName matches what useradd accepts and what cannot be taken for an option.
 var userName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9._-]{0,31}\$?$`)
 
@@ -85,7 +82,7 @@ func (l *loader) readLogin(p place) {
 			}
 		},
 		"identity": func(p place) {
-			if p.value.text != agent {
+			if p.value.text != "agent" { // the one that is not a path
 				p.readPath(&login.Identity)
 			}
 		},
@@ -250,6 +247,7 @@ func (l *loader) readChroot(p place) {
 			})
 		},
 		"id-offset": func(p place) {
+			const idRange = 1 << 16 // the ids that a user namespace has
 			offset := 0
 			p.readInt(&offset, 0, math.MaxUint32-idRange+1)
 			c.IDOffset = uint32(offset)
@@ -276,9 +274,6 @@ func (p place) checkExclude(pattern string) {
 		p.addMistake(err.Error(), "write one that mksquashfs -wildcards takes, from the client's root")
 	}
 }
-
-// idRange is the number of ids that a user namespace has.
-const idRange = 1 << 16
 
 // checkMountPoint checks where in a client root something is mounted, and returns that relative to
 // the root.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -30,11 +29,7 @@ const (
 
 // makeEqual returns servers of one size.
 func makeEqual(n int) []server {
-	servers := make([]server, n)
-	for i := range servers {
-		servers[i] = server{size: 1, weight: 1}
-	}
-	return servers
+	return slices.Repeat([]server{{size: 1, weight: 1}}, n)
 }
 
 // makeUnequal returns servers of which a third each has the sizes 1, 2 and 4, with weights that say
@@ -136,8 +131,8 @@ func (f farm) judge(arrivals []time.Duration, chosen []int, total float64) outco
 		o.load = max(o.load, float64(load[i])/share(i)/float64(f.clients))
 	}
 	for from := time.Duration(0); from <= rush-window; from += time.Second {
-		first, _ := slices.BinarySearchFunc(arrivals, from, cmp.Compare[time.Duration])
-		end, _ := slices.BinarySearchFunc(arrivals, from+window, cmp.Compare[time.Duration])
+		first, _ := slices.BinarySearch(arrivals, from)
+		end, _ := slices.BinarySearch(arrivals, from+window)
 		clear(load)
 		for _, i := range chosen[first:end] {
 			load[i]++
