@@ -123,6 +123,13 @@ func (p place) readText(to *string) (isOK bool) {
 	return true
 }
 
+// readChecked reads a string and checks it. One in which check finds a mistake is read, too.
+func (p place) readChecked(to *string, check func(p place, text string)) {
+	if p.readText(to) {
+		check(p, *to)
+	}
+}
+
 // readTexts reads a list of strings. Those in which check finds a mistake are read, too.
 func (p place) readTexts(to *[]string, check func(p place, text string)) {
 	p.readEachText(func(p place, text string) {
@@ -142,9 +149,7 @@ func (p place) readEachText(read func(p place, text string)) {
 	}
 	for item := range p.items {
 		var text string
-		if item.readText(&text) {
-			read(item, text)
-		}
+		item.readChecked(&text, read)
 	}
 }
 

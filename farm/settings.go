@@ -230,11 +230,7 @@ func (l *loader) readChroot(p place) {
 	c := Chroot{ExcludeDefaults: true, Write: true, LTSConf: l.farm.ltsConfPath()}
 	p.requireKeys("name", "path")
 	p.readTable(readers{
-		"name": func(p place) {
-			if p.readText(&c.Name) {
-				l.checkChrootName(p, c.Name)
-			}
-		},
+		"name":             func(p place) { p.readChecked(&c.Name, l.checkChrootName) },
 		"path":             newPathReader(&c.Path),
 		"exclude":          func(p place) { p.readTexts(&c.Exclude, place.checkExclude) },
 		"exclude-defaults": func(p place) { p.readBool(&c.ExcludeDefaults) },
@@ -317,17 +313,9 @@ func (l *loader) readClient(p place) {
 	var c Client
 	p.requireKeys("match")
 	p.readTable(readers{
-		"match": func(p place) {
-			if p.readText(&c.Match) {
-				l.checkMatch(p, c.Match)
-			}
-		},
-		"group": func(p place) {
-			if p.readText(&c.Group) {
-				p.checkGroup(c.Group)
-			}
-		},
-		"set": func(p place) { p.readSettings(&c.Set) },
+		"match": func(p place) { p.readChecked(&c.Match, l.checkMatch) },
+		"group": func(p place) { p.readChecked(&c.Group, place.checkGroup) },
+		"set":   func(p place) { p.readSettings(&c.Set) },
 	})
 	l.farm.Clients = append(l.farm.Clients, c)
 }
