@@ -167,7 +167,8 @@ func chooseSubjects(f *farm.Farm, names []string) (servers []farm.Server, chroot
 			chroots = append(chroots, c)
 		}
 		if noServer != nil && noChroot != nil {
-			return nil, nil, farm.NewUnknownError("server or chroot", name, append(f.ServerNames(), f.ChrootNames()...))
+			return nil, nil, &farm.UnknownError{Kind: "server or chroot", Name: name,
+				Known: append(f.ServerNames(), f.ChrootNames()...)}
 		}
 	}
 	return servers, chroots, nil

@@ -117,7 +117,7 @@ func TestRemoveServer(t *testing.T) {
 	f := mustLoad(t, dir)
 
 	var unknown *UnknownError
-	if err := f.RemoveServer("app11"); !errors.As(err, &unknown) || unknown.Nearest != "app01" {
+	if err := f.RemoveServer("app11"); !errors.As(err, &unknown) || !strings.HasSuffix(err.Error(), "did you mean app01?") {
 		t.Errorf("got %v", err)
 	}
 	if err := f.RemoveServer("App01"); err != nil {

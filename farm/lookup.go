@@ -12,18 +12,18 @@ import (
 
 // An UnknownError says that something of that name is not declared.
 type UnknownError struct {
-	Kind    string // "server" or "chroot"
-	Name    string
-	Nearest string   // what may have been meant, or ""
-	Known   []string // what is declared
+	Kind  string // "server" or "chroot"
+	Name  string
+	Known []string // what is declared
 }
 
 func (e *UnknownError) Error() string {
 	const maxKnown = 10 // names fit into a sentence
 	text := fmt.Sprintf("there is no %s %q", e.Kind, e.Name)
+	near := spelling.FindNearest(e.Name, e.Known)
 	switch n := len(e.Known); {
-	case e.Nearest != "":
-		return text + fmt.Sprintf("; did you mean %s?", e.Nearest)
+	case near != "":
+		return text + fmt.Sprintf("; did you mean %s?", near)
 	case n == 0:
 		return text + ", nor any other"
 	case n == 1:
@@ -34,11 +34,6 @@ func (e *UnknownError) Error() string {
 	return text + fmt.Sprintf("; there are %d others", len(e.Known))
 }
 
-// NewUnknownError returns an UnknownError with what may have been meant.
-func NewUnknownError(kind, name string, known []string) *UnknownError {
-	return &UnknownError{kind, name, spelling.FindNearest(name, known), known}
-}
-
 // FindServer returns the server with that name, in whatever spelling. If there is none, the error
 // wraps an *UnknownError.
 func (f *Farm) FindServer(name string) (Server, error) {
@@ -47,7 +42,7 @@ func (f *Farm) FindServer(name string) (Server, error) {
 			return s, nil
 		}
 	}
-	var err error = NewUnknownError("server", name, f.ServerNames())
+	var err error = &UnknownError{"server", name, f.ServerNames()}
 	if len(f.Servers) == 0 && nameProblem(name) == "" {
 		err = remedy.AttachTo(err, remedy.If{Condition: "it is a new one", Then: remedy.Command{"server", "add", name}})
 	}
@@ -61,7 +56,7 @@ func (f *Farm) FindChroot(name string) (Chroot, error) {
 			return c, nil
 		}
 	}
-	return Chroot{}, NewUnknownError("chroot", name, f.ChrootNames())
+	return Chroot{}, &UnknownError{"chroot", name, f.ChrootNames()}
 }
 
 // ServerNames returns the names of all servers, sorted.
