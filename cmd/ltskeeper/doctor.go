@@ -88,28 +88,24 @@ func capitalize(clause string) string {
 }
 
 func (d doctorDocument) text(p *page) {
-	d.section(p, "Problems", red, doctor.Problem)
+	d.printSection(p, "Problems", red, doctor.Problem)
 	if p.quiet {
 		return
 	}
-	d.section(p, "Advice", yellow, doctor.Advice)
+	d.printSection(p, "Advice", yellow, doctor.Advice)
 	if p.Len() > 0 {
 		p.printf("\n")
 	}
-	problems := d.CountProblems()
-	advice := len(d.Findings) - problems
-	checked := d.checked()
-	switch {
-	case problems+advice > 0:
+	scope, took := d.describeScope(), formatDuration(d.Duration)
+	if len(d.Findings) == 0 {
 		p.paragraph(0,
-			fmt.Sprintf("%s and %s. Looked at %s in %s.", countNoun(problems, "problem", "problems"),
-				countNoun(advice, "piece of advice", "pieces of advice"), checked, formatDuration(d.Duration)))
-	default:
-		p.paragraph(0,
-			fmt.Sprintf("Nothing is wrong that could be seen of %s in %s: %s.", checked, formatDuration(d.Duration),
-				d.what()))
+			fmt.Sprintf("Nothing is wrong that could be seen of %s in %s: %s.", scope, took, d.describeAspects()))
+	} else {
+		problems := d.CountProblems()
+		p.paragraph(0, fmt.Sprintf("%s and %s. Looked at %s in %s.", countNoun(problems, "problem", "problems"),
+			countNoun(len(d.Findings)-problems, "piece of advice", "pieces of advice"), scope, took))
 	}
-	d.nothing(p)
+	d.printNothingDeclared(p)
 	if len(d.Unseen) > 0 {
 		p.printf("Not seen:\n")
 		for _, sentence := range d.Unseen {
@@ -118,8 +114,9 @@ func (d doctorDocument) text(p *page) {
 	}
 }
 
-// nothing says what to type where a declaration that is sound, and could be read, holds nothing.
-func (d doctorDocument) nothing(p *page) {
+// printNothingDeclared says what to type where a declaration that is sound, and could be read,
+// holds nothing.
+func (d doctorDocument) printNothingDeclared(p *page) {
 	if !d.Machine || len(d.Unseen) > 0 ||
 		slices.ContainsFunc(d.Findings, func(f explainedFinding) bool { return f.Kind == doctor.Declaration }) {
 		return
@@ -132,8 +129,8 @@ func (d doctorDocument) nothing(p *page) {
 	}
 }
 
-// checked says how much was looked at.
-func (d doctorDocument) checked() string {
+// describeScope describes how much was looked at.
+func (d doctorDocument) describeScope() string {
 	parts := []string{countNoun(d.Servers, "server", "servers"), countNoun(d.Chroots, "chroot", "chroots")}
 	if d.Machine {
 		return strings.Join(parts, ", ") + " and this machine"
@@ -141,8 +138,8 @@ func (d doctorDocument) checked() string {
 	return strings.Join(parts, " and ")
 }
 
-// what says what was looked at.
-func (d doctorDocument) what() string {
+// describeAspects describes what was looked at.
+func (d doctorDocument) describeAspects() string {
 	parts := []string{"the declaration"}
 	if d.Servers > 0 {
 		parts = append(parts, "names and addresses, host keys and certificates, SSH, ldminfod and clocks")
@@ -156,78 +153,70 @@ func (d doctorDocument) what() string {
 	return strings.Join(parts, "; ")
 }
 
-// alike is how many servers with the same finding are told as one, unless --verbose is given.
-const alike = 3
+// fewAlike is how many servers with the same finding are printed as one, unless --verbose is given.
+const fewAlike = 3
 
-// same is what findings have in common that are told as one.
-func same(f explainedFinding) string { return f.Check + " " + f.Cause }
-
-// section tells the findings of one severity, by subject.
-func (d doctorDocument) section(p *page, heading string, colour style, severity doctor.Severity) {
+// printSection prints the findings of one severity, by subject. Those of several servers that have
+// the same check and cause are printed once.
+func (d doctorDocument) printSection(p *page, heading string, colour style, severity doctor.Severity) {
+	trouble := func(f explainedFinding) string { return f.Check + " " + f.Cause }
+	subjects := map[string][]string{} // by trouble
 	var findings []explainedFinding
-	of := map[string][]string{} // subjects of the same
 	for _, f := range d.Findings {
-		if f.Severity == severity {
-			findings = append(findings, f)
-			if !slices.Contains(of[same(f)], f.Subject) {
-				of[same(f)] = append(of[same(f)], f.Subject)
-			}
+		if f.Severity != severity {
+			continue
+		}
+		findings = append(findings, f)
+		if !slices.Contains(subjects[trouble(f)], f.Subject) {
+			subjects[trouble(f)] = append(subjects[trouble(f)], f.Subject)
 		}
 	}
 	if len(findings) == 0 {
 		return
 	}
 	p.heading(heading)
-	many := func(f explainedFinding) bool {
-		return !p.verbose && f.Kind == doctor.Server && len(of[same(f)]) >= alike
+	alike := func(f explainedFinding) []string {
+		all := subjects[trouble(f)]
+		if p.verbose || f.Kind != doctor.Server || len(all) < fewAlike {
+			return nil
+		}
+		return all
 	}
-	told := map[string]bool{}
+	printed := map[string]bool{}
 	for i, f := range findings {
-		switch {
-		case many(f) && !told[same(f)]:
-			told[same(f)] = true
-			p.printf("\n%s\n",
-				p.paint(bold,
-					strings.Join(of[same(f)][:alike-1], ", ")+" and "+countNoun(len(of[same(f)])-alike+1, "more server",
-						"more servers")))
-			p.finding(f, colour, f.Subject+": ")
+		switch all := alike(f); {
+		case all != nil && !printed[trouble(f)]:
+			printed[trouble(f)] = true
+			shown := fewAlike - 1
+			p.printf("\n%s\n", p.paint(bold,
+				strings.Join(all[:shown], ", ")+" and "+countNoun(len(all)-shown, "more server", "more servers")))
+			p.printFinding(f, colour, f.Subject+": ")
 			p.paragraph(4, "The others are like it; --verbose shows each.")
-		case many(f), told[" "+f.Subject]:
-		default:
-			told[" "+f.Subject] = true
+		case all == nil && !printed[" "+f.Subject]:
+			printed[" "+f.Subject] = true
 			p.printf("\n%s\n", p.paint(bold, f.Subject))
 			for _, g := range findings[i:] {
-				if g.Subject == f.Subject && !many(g) {
-					p.finding(g, colour, "")
+				if g.Subject == f.Subject && alike(g) == nil {
+					p.printFinding(g, colour, "")
 				}
 			}
 		}
 	}
 }
 
-// finding tells one, below its subject.
-func (p *page) finding(f explainedFinding, colour style, prefix string) {
-	p.labelled(2, p.paint(colour, f.Check)+":", f.Check+":", prefix+f.Message)
-	p.labelled(4, p.paint(plain, "Why:"), "Why:", f.Why)
-	p.labelled(4, p.paint(plain, "Fix:"), "Fix:", f.Fix)
+// printFinding prints one, below its subject.
+func (p *page) printFinding(f explainedFinding, colour style, prefix string) {
+	p.fill(2, 4, doctorColumns, p.paint(colour, f.Check)+":", prefix+f.Message)
+	p.fill(4, 9, doctorColumns, "Why:", f.Why)
+	p.fill(4, 9, doctorColumns, "Fix:", f.Fix)
 	for _, c := range f.Commands {
 		p.printf("         %s\n", c)
 	}
 }
 
-// paragraph writes a sentence in lines of a terminal, each indented.
-func (p *page) paragraph(indent int, sentence string) { p.labelled(indent, "", "", sentence) }
+// doctorColumns is how wide the text of findings is.
+const doctorColumns = 80
 
-// labelled is paragraph behind a label, which is plain without its colours. What follows the first
-// line stands under the sentence if the label is short, and a little indented if it is not.
-func (p *page) labelled(indent int, label styled, plain, sentence string) {
-	const columns, short = 80, 6
-	hang := indent
-	if plain != "" {
-		hang = indent + 2
-		if len(plain) <= short {
-			hang = indent + len(plain) + 1
-		}
-	}
-	p.fill(indent, hang, columns, label, sentence)
+func (p *page) paragraph(indent int, sentence string) {
+	p.fill(indent, indent, doctorColumns, "", sentence)
 }
