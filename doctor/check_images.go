@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"ltskeeper/chroot"
 	"ltskeeper/internal/kernels"
@@ -109,9 +110,25 @@ func (c *root) installKernel(version string) remedy.Program {
 	return remedy.Program{"chroot", c.Path, "apt-get", "install", "--reinstall", "linux-image-" + version}
 }
 
-func checkKernelGone(_ *facts, c *root, r *results) {
+// forEachOpened makes a check of one that looks into one chroot.
+func forEachOpened(find func(*root, fs.FS, *results)) func(*facts, *results) {
+	return forEachChroot(func(_ *facts, c *root, r *results) {
+		if c.opened != nil {
+			find(c, c.opened.FS(), r)
+		}
+	})
+}
+
+// listKernels returns the versions of which there is a kernel in /boot, the newest first.
+func listKernels(tree fs.FS) []string {
+	versions, _ := kernels.ListVersions(tree)
+	return slices.DeleteFunc(versions, func(v string) bool { return strings.HasSuffix(v, ".old") })
+}
+
+func checkKernelGone(c *root, tree fs.FS, r *results) {
 	g, exists := c.currentGeneration()
-	if exists && g.Kernel != "" && c.opened != nil && c.chooseKernel() == nil && len(c.listKernels()) == 0 {
+	chosen, _ := kernels.Choose(tree)
+	if exists && g.Kernel != "" && chosen == nil && len(listKernels(tree)) == 0 {
 		r.find("There is no kernel in its /boot any more, and its clients boot that of generation %d, %s.",
 			g.Number, g.Kernel).
 			fix("install a kernel in it, and make a new image", c.installKernel(g.Kernel),
@@ -119,55 +136,41 @@ func checkKernelGone(_ *facts, c *root, r *results) {
 	}
 }
 
-func checkKernelModules(_ *facts, c *root, r *results) {
-	kernel := c.chooseKernel()
+func checkKernelModules(c *root, tree fs.FS, r *results) {
+	kernel, _ := kernels.Choose(tree)
 	if kernel == nil || kernel.Version == "" {
 		return
 	}
-	if err := kernels.CheckModules(c.opened.FS(), *kernel); err != nil {
+	if err := kernels.CheckModules(tree, *kernel); err != nil {
 		r.find("Its clients would boot kernel %s, and there are no modules for it: %v.", kernel.Version, err).
 			fix("install that kernel's package again, and make a new image", c.installKernel(kernel.Version),
 				remedy.Command{"update-image"})
 	}
 }
 
-func checkKernelInitrd(_ *facts, c *root, r *results) {
-	versions := c.listKernels()
+func checkKernelInitrd(c *root, tree fs.FS, r *results) {
+	versions := listKernels(tree)
 	if len(versions) == 0 {
 		return
 	}
 	newest := versions[0]
-	_, kernel := c.stat("boot/vmlinuz-" + newest)
-	initrd := c.findInitrd(newest)
-	message := ""
-	switch {
-	case kernel == nil:
-		return
-	case initrd == nil:
-		message = fmt.Sprintf("Its newest kernel, %s, has no initrd.", newest)
-	case initrd.Size() == 0:
-		message = fmt.Sprintf("The initrd of its newest kernel, %s, is empty, as a full disk leaves it.", newest)
-	case initrd.ModTime().Before(kernel.ModTime()):
-		message = fmt.Sprintf("The initrd of its newest kernel, %s, is older than the kernel.", newest)
-	default:
-		return
+	if err := kernels.CheckInitrd(tree, newest); err != nil {
+		message := fmt.Sprintf("The initrd of its newest kernel, %s, %v.", newest, err)
+		if errors.Is(err, kernels.ErrNoInitrd) {
+			message = fmt.Sprintf("Its newest kernel, %s, has no initrd.", newest)
+		}
+		r.find("%s", message).
+			fix("have it made, and make a new image",
+				remedy.Program{"chroot", c.Path, "update-initramfs", "-c", "-k", newest},
+				remedy.Command{"update-image"})
 	}
-	r.find("%s", message).
-		fix("have it made, and make a new image",
-			remedy.Program{"chroot", c.Path, "update-initramfs", "-c", "-k", newest}, remedy.Command{"update-image"})
 }
 
-func checkModulesAlone(_ *facts, c *root, r *results) {
-	versions := c.listKernels()
-	if len(versions) == 0 {
-		return // clients get their kernel some other way
-	}
-	for _, version := range c.listFolder("lib/modules") {
-		_, modules := c.stat("lib/modules/" + version + "/kernel")
-		if modules != nil && !slices.Contains(versions, version) {
-			r.find("There is /lib/modules/%s, and no kernel %s.", version, version).
-				fix("purge what is left of that kernel's package",
-					remedy.Program{"chroot", c.Path, "apt-get", "purge", "linux-image-" + version})
-		}
+func checkModulesAlone(c *root, tree fs.FS, r *results) {
+	left, _ := kernels.ListLeftModules(tree)
+	for _, version := range left {
+		r.find("There is /lib/modules/%s, and no kernel %[1]s.", version).
+			fix("purge what is left of that kernel's package",
+				remedy.Program{"chroot", c.Path, "apt-get", "purge", "linux-image-" + version})
 	}
 }

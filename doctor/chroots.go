@@ -7,12 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"ltskeeper/chroot"
 	"ltskeeper/farm"
 	"ltskeeper/image"
-	"ltskeeper/internal/kernels"
 	"ltskeeper/internal/packages"
 	"ltskeeper/internal/regular"
 	"ltskeeper/keeper"
@@ -128,68 +126,6 @@ func (r *root) currentGeneration() (g image.Generation, exists bool) {
 		return g, false
 	}
 	return r.image.Generations[i], true
-}
-
-// stat describes what clients find under a name, nil if nothing.
-func (r *root) stat(name string) (place string, info fs.FileInfo) {
-	if r.opened == nil {
-		return "", nil
-	}
-	place, err := r.opened.Resolve(name)
-	if err != nil {
-		return "", nil
-	}
-	info, err = os.Lstat(filepath.Join(r.Path, place))
-	if err != nil {
-		return "", nil
-	}
-	return place, info
-}
-
-// listFolder returns the names in a folder of the chroot.
-func (r *root) listFolder(dir string) (names []string) {
-	place, info := r.stat(dir)
-	if info == nil || !info.IsDir() {
-		return nil
-	}
-	entries, _ := os.ReadDir(filepath.Join(r.Path, place))
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return names
-}
-
-// listKernels returns the versions of which there is a kernel in /boot, the newest first.
-func (r *root) listKernels() (versions []string) {
-	for _, name := range r.listFolder("boot") {
-		if version, ok := strings.CutPrefix(name, "vmlinuz-"); ok && !strings.HasSuffix(version, ".old") {
-			versions = append(versions, version)
-		}
-	}
-	slices.SortFunc(versions, func(a, b string) int { return kernels.CompareVersions(b, a) })
-	return versions
-}
-
-// findInitrd describes the initrd of a kernel version, nil if there is none. It may be empty.
-func (r *root) findInitrd(version string) fs.FileInfo {
-	_, info := r.stat("boot/initrd.img-" + version)
-	if info == nil {
-		_, info = r.stat("boot/initramfs-" + version + ".img")
-	}
-	return info
-}
-
-// chooseKernel returns the kernel that the next image would have clients boot, nil if there is
-// none.
-func (r *root) chooseKernel() *kernels.Kernel {
-	if r.opened == nil {
-		return nil
-	}
-	kernel, err := kernels.Choose(r.opened.FS())
-	if err != nil {
-		return nil
-	}
-	return kernel
 }
 
 // sumTree sums up the files of a tree, in bytes, until ctx ends. A mount that is not taken into the

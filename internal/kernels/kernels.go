@@ -6,6 +6,7 @@
 package kernels
 
 import (
+	"errors"
 	"io/fs"
 	"path"
 	"slices"
@@ -29,14 +30,13 @@ type pair struct{ kernel, initrd string }
 // there is no pair. An empty file, as a full disk leaves it, is not a kernel or an initrd.
 func Choose(root fs.FS) (*Kernel, error) {
 	pairs := []pair{{"vmlinuz", "initrd.img"}, {"boot/vmlinuz", "boot/initrd.img"}}
-	versions, err := listVersions(root)
+	versions, err := ListVersions(root)
 	if err != nil {
 		return nil, err
 	}
 	for _, v := range versions {
-		// As Debian names it, and as Fedora does.
-		for _, initrd := range []string{"boot/initrd.img-" + v, "boot/initramfs-" + v + ".img"} {
-			pairs = append(pairs, pair{"boot/vmlinuz-" + v, initrd})
+		for _, initrd := range initrdNames(v) {
+			pairs = append(pairs, pair{kernelName(v), initrd})
 		}
 	}
 	for _, p := range pairs {
@@ -58,8 +58,43 @@ func Choose(root fs.FS) (*Kernel, error) {
 	return nil, nil
 }
 
-// listVersions lists the versions of which /boot has a kernel, the newest first.
-func listVersions(root fs.FS) ([]string, error) {
+// kernelName returns where the kernel of a version is.
+func kernelName(version string) string { return "boot/vmlinuz-" + version }
+
+// initrdNames returns where the initrd of a kernel may be: as Debian names it, and as Fedora does.
+func initrdNames(version string) []string {
+	return []string{"boot/initrd.img-" + version, "boot/initramfs-" + version + ".img"}
+}
+
+// CheckInitrd checks the initrd of a kernel in /boot. The error is what goes on after "the initrd":
+// ErrNoInitrd, or that it is empty or older than the kernel. It is nil without such a kernel.
+func CheckInitrd(root fs.FS, version string) error {
+	_, kernel, err := findRegular(root, kernelName(version))
+	if kernel == nil {
+		return err
+	}
+	var initrd fs.FileInfo
+	for _, name := range initrdNames(version) {
+		if _, info, _ := findRegular(root, name); initrd == nil {
+			initrd = info
+		}
+	}
+	switch {
+	case initrd == nil:
+		return ErrNoInitrd
+	case initrd.Size() == 0:
+		return errors.New("is empty, as a full disk leaves it")
+	case initrd.ModTime().Before(kernel.ModTime()):
+		return errors.New("is older than the kernel")
+	}
+	return nil
+}
+
+// ErrNoInitrd means that a kernel has no initrd.
+var ErrNoInitrd = errors.New("does not exist")
+
+// ListVersions lists the versions of which /boot has a kernel, the newest first.
+func ListVersions(root fs.FS) ([]string, error) {
 	entries, _, err := listFolder(root, "boot")
 	if err != nil {
 		return nil, err

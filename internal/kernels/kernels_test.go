@@ -3,10 +3,12 @@ package kernels
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/fstest"
+	"time"
 )
 
 // root makes a client root. A value that begins with "->" is a symbolic link, and a name that ends
@@ -178,5 +180,43 @@ func TestCheckSquashfs(t *testing.T) {
 				t.Errorf("%s, %s: got %v, want %q", name, compression, err, want)
 			}
 		}
+	}
+}
+
+func TestCheckInitrd(t *testing.T) {
+	t.Parallel()
+	old, now := time.Unix(1, 0), time.Unix(2, 0)
+	file := func(text string, at time.Time) *fstest.MapFile {
+		return &fstest.MapFile{Data: []byte(text), ModTime: at}
+	}
+	for _, c := range []struct {
+		tree fstest.MapFS
+		want string
+	}{
+		{fstest.MapFS{"boot/vmlinuz-6": file("k", old), "boot/initrd.img-6": file("i", now)}, ""},
+		{fstest.MapFS{"boot/vmlinuz-6": file("k", old), "boot/initramfs-6.img": file("i", old)}, ""},
+		{fstest.MapFS{"boot/vmlinuz-6": file("k", old), "boot/initrd.img-7": file("i", now)}, "does not exist"},
+		{fstest.MapFS{"boot/vmlinuz-6": file("k", old), "boot/initrd.img-6": file("", now)},
+			"is empty, as a full disk leaves it"},
+		{fstest.MapFS{"boot/vmlinuz-6": file("k", now), "boot/initrd.img-6": file("i", old)}, "is older than the kernel"},
+		{fstest.MapFS{"boot/initrd.img-7": file("i", now)}, ""},
+	} {
+		err := CheckInitrd(c.tree, "6")
+		if (err != nil) != (c.want != "") || err != nil && err.Error() != c.want {
+			t.Errorf("%v: %v", c.tree, err)
+		}
+	}
+}
+
+func TestListLeftModules(t *testing.T) {
+	t.Parallel()
+	tree := root(map[string]string{"lib/modules/5/kernel/x.ko": "", "lib/modules/6/kernel/x.ko": "",
+		"lib/modules/7/modules.dep": ""})
+	if left, err := ListLeftModules(tree); len(left) > 0 || err != nil {
+		t.Errorf("without a kernel: %q, %v", left, err)
+	}
+	tree["boot/vmlinuz-6"] = &fstest.MapFile{}
+	if left, err := ListLeftModules(tree); !slices.Equal(left, []string{"5"}) || err != nil {
+		t.Errorf("%q, %v", left, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 )
 
 // moduleFolders are where the folders of modules may be, one per version.
@@ -83,4 +84,21 @@ func listModuleVersions(root fs.FS) (versions []string, err error) {
 		}
 	}
 	return versions, nil
+}
+
+// ListLeftModules lists the versions of which there are modules in /lib/modules and no kernel in
+// /boot. It is empty if there is no kernel at all: clients get theirs some other way.
+func ListLeftModules(root fs.FS) (left []string, err error) {
+	kernels, err := ListVersions(root)
+	if len(kernels) == 0 || err != nil {
+		return nil, err
+	}
+	versions, err := listModuleVersions(root)
+	for _, v := range versions {
+		_, modules, _ := findFile(root, path.Join("lib/modules", v, "kernel"))
+		if modules != nil && !slices.Contains(kernels, v) && !slices.Contains(left, v) {
+			left = append(left, v)
+		}
+	}
+	return left, err
 }
