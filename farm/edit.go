@@ -33,7 +33,7 @@ func (f *Farm) AddServer(s Server) error {
 			Remedies: []remedy.Remedy{remedy.Advice("edit this file, or remove the server first")}}}
 	}
 	text := s.format()
-	changed, err := loadChanged(f.Path, &change{name: s.Name, text: text})
+	changed, err := loadChanged(f.Path, path, text)
 	if err != nil {
 		return err
 	}
@@ -57,11 +57,11 @@ func (f *Farm) RemoveServer(name string) error {
 	if err != nil {
 		return err
 	}
-	changed, err := loadChanged(f.Path, &change{name: s.Name})
+	path := f.ServerPath(s.Name)
+	changed, err := loadChanged(f.Path, path, nil)
 	if err != nil {
 		return err
 	}
-	path := f.ServerPath(s.Name)
 	if err := errors.Join(os.Remove(path), durable.SyncFolder(filepath.Dir(path))); err != nil {
 		return fmt.Errorf("remove server %s: %w", s.Name, err)
 	}

@@ -19,17 +19,12 @@ import (
 
 // Load reads the declaration whose ltskeeper.toml is at path, and all that belongs to it. If
 // anything in it is wrong, the error is Mistakes and names all of it.
-func Load(path string) (*Farm, error) { return loadChanged(path, nil) }
+func Load(path string) (*Farm, error) { return loadChanged(path, "", nil) }
 
-// A change is a file of servers.d as it would be.
-type change struct {
-	name string // the server's
-	text []byte // nil: there is no file
-}
-
-// loadChanged is Load for the declaration as it would be with the change.
-func loadChanged(path string, c *change) (*Farm, error) {
-	l, err := readDeclaration(path, c)
+// loadChanged is Load for the declaration as it would be if a file of servers.d held text; nil:
+// without that file.
+func loadChanged(path, changed string, text []byte) (*Farm, error) {
+	l, err := readDeclaration(path, changed, text)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +38,7 @@ func loadChanged(path string, c *change) (*Farm, error) {
 // file with mistakes nothing is used but what ltskeeper.toml says without one; where a setting is
 // wrong, its default is used. Nothing may be derived for clients from such a farm.
 func Salvage(path string) (*Farm, Mistakes, error) {
-	l, err := readDeclaration(path, nil)
+	l, err := readDeclaration(path, "", nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -70,7 +65,8 @@ func Salvage(path string) (*Farm, Mistakes, error) {
 // A loader reads a declaration.
 type loader struct {
 	farm     *Farm
-	change   *change
+	changed  string // a file of servers.d that is not read, or ""
+	text     []byte // what is taken in its place, or nil
 	mistakes Mistakes
 
 	owners  map[string]owner // of names and addresses, by their canonical form
@@ -79,12 +75,12 @@ type loader struct {
 }
 
 // readDeclaration reads all of a declaration, whatever is wrong with it.
-func readDeclaration(path string, c *change) (*loader, error) {
+func readDeclaration(path, changed string, text []byte) (*loader, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("load declaration: %w", err)
 	}
-	l := &loader{farm: newFarm(path), change: c, owners: map[string]owner{}}
+	l := &loader{farm: newFarm(path), changed: changed, text: text, owners: map[string]owner{}}
 	l.readSettings()
 	l.readServers()
 	l.checkPorts()

@@ -52,13 +52,9 @@ func (l *loader) readServerFiles() (sources []*source) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		l.addUnreadable(dir, err)
 	}
-	changed := ""
-	if l.change != nil {
-		changed = l.farm.ServerPath(l.change.name)
-	}
 	for _, entry := range entries {
 		path := filepath.Join(dir, entry.Name())
-		if path == changed || strings.HasPrefix(entry.Name(), ".") || !strings.HasSuffix(entry.Name(), ".toml") {
+		if path == l.changed || strings.HasPrefix(entry.Name(), ".") || !strings.HasSuffix(entry.Name(), ".toml") {
 			continue
 		}
 		var missing *Mistake // from one that somebody has just removed
@@ -70,8 +66,8 @@ func (l *loader) readServerFiles() (sources []*source) {
 			sources = append(sources, s)
 		}
 	}
-	if l.change != nil && l.change.text != nil {
-		sources = append(sources, &source{path: changed, text: l.change.text, mistakes: &l.mistakes})
+	if l.text != nil {
+		sources = append(sources, &source{path: l.changed, text: l.text, mistakes: &l.mistakes})
 	}
 	return sources
 }
