@@ -129,18 +129,14 @@ func measureCrowd(server *os.Process, address string) ([]time.Duration, error) {
 	if err := server.Signal(syscall.SIGSTOP); err != nil {
 		return nil, err
 	}
-	conns := make([]net.Conn, clients)
-	for i := range conns {
+	done, errs := make([]time.Time, clients), make([]error, clients)
+	var wg sync.WaitGroup
+	for i := range clients {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			return nil, errors.Join(err, server.Signal(syscall.SIGCONT))
 		}
 		defer conn.Close()
-		conns[i] = conn
-	}
-	done, errs := make([]time.Time, clients), make([]error, clients)
-	var wg sync.WaitGroup
-	for i, conn := range conns {
 		wg.Go(func() {
 			answer := make([]byte, 4096)
 			if n, err := conn.Read(answer); n == 0 {

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"ltskeeper/internal/regular"
-
 	"github.com/miekg/dns"
 )
 
@@ -84,19 +82,16 @@ func (m *Machine) readDnsmasqNameServers() (servers []string, path string) {
 // systemd-resolved answers from the machine's hosts file as well; then those are returned that it
 // asks.
 func (m *Machine) findOwnNameServers() *NameServers {
-	for _, file := range []string{"etc/resolv.conf", "run/systemd/resolve/resolv.conf"} {
-		data, err := regular.Read(m.Path(file), regular.MaxText)
-		if err != nil {
-			continue
-		}
-		config, err := dns.ClientConfigFromReader(bytes.NewReader(data))
+	for _, name := range []string{"etc/resolv.conf", "run/systemd/resolve/resolv.conf"} {
+		file, _ := m.Read(name) // one that cannot be read names none
+		config, err := dns.ClientConfigFromReader(bytes.NewReader(file.Data))
 		if err != nil {
 			continue
 		}
 		config.Port = cmp.Or(m.DNSPort, config.Port)
 		isStub := func(server string) bool { return server == "127.0.0.53" || server == "127.0.0.54" }
 		if config.Servers = slices.DeleteFunc(config.Servers, isStub); len(config.Servers) > 0 {
-			return &NameServers{config, m.Path(file)}
+			return &NameServers{config, file.Path}
 		}
 	}
 	return nil
