@@ -24,7 +24,7 @@ type measure struct {
 }
 
 // runProcess runs a command to its end, syncs the file it wrote, and returns what that took. The
-// output is "" if there is none, or if the command syncs it.
+// output is "" if there is none.
 func runProcess(ctx context.Context, output string, name string, args ...string) (measure, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}

@@ -59,10 +59,6 @@ func listRegularFiles(root, list string) (files []string, total int64, err error
 func upgradeFiles(root string, files []string) error {
 	for _, name := range files {
 		path := filepath.Join(root, name)
-		info, err := os.Lstat(path)
-		if err != nil {
-			return err
-		}
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return err
@@ -70,7 +66,7 @@ func upgradeFiles(root string, files []string) error {
 		for i := 0; i < len(data); i += 16 << 10 {
 			data[i]++
 		}
-		if err := durable.WriteFile(path, data, info.Mode().Perm()); err != nil {
+		if err := durable.WriteFile(path, data, durable.ReadPerm(path, 0o644)); err != nil {
 			return err
 		}
 	}
