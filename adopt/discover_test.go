@@ -192,7 +192,7 @@ func TestTemplate(t *testing.T) {
 		{Name: "b", Path: dir + `/roots/"b"`, ExcludeDefaults: true, Write: true, LTSConf: dir + "/lts.conf"},
 	}
 	if !reflect.DeepEqual(f.Chroots, want) || f.State.Path() != dir+"/state" ||
-		f.Image.Directory != "/opt/ltsp/images" || f.TFTP.Directory != dir+"/tftp" {
+		f.Image.Directory != "/opt/ltsp/images" || f.TFTP != dir+"/tftp" {
 		t.Errorf("got %+v", f)
 	}
 }

@@ -89,7 +89,7 @@ func (t *transfer) takeChroot(c farm.Chroot) error {
 	}); err != nil {
 		return err
 	}
-	served := locateServedConf(t.farm.TFTP.Directory, c)
+	served := locateServedConf(t.farm.TFTP, c)
 	fetchable, isFetched, err := keeper.ReadServed(served)
 	if err == nil && !isFetched {
 		t.taken = append(t.taken, Taken{From: served,

@@ -136,7 +136,7 @@ func checkLTSConfHidden(f *facts, r *results) {
 	if len(f.farm.Chroots) == 0 {
 		return
 	}
-	tftp := f.farm.TFTP.Directory
+	tftp := f.farm.TFTP
 	isOwn := func(path string) bool {
 		return slices.ContainsFunc(f.farm.Chroots, func(c farm.Chroot) bool {
 			return strings.HasPrefix(path, filepath.Join(tftp, c.Name)+"/")
@@ -175,7 +175,7 @@ func checkTFTPRoot(f *facts, r *results) {
 	if len(served) == 0 {
 		return
 	}
-	want := resolveLinks(f.farm.TFTP.Directory)
+	want := resolveLinks(f.farm.TFTP)
 	var folders, files []string
 	for _, s := range served {
 		folder := resolveLinks(s.Path)
@@ -185,7 +185,7 @@ func checkTFTPRoot(f *facts, r *results) {
 		folders, files = append(folders, s.Path), append(files, s.File)
 	}
 	slices.Sort(files)
-	r.findAt(Machine, f.farm.TFTP.Directory, "The TFTP server serves %s (%s), and this folder is not in it.",
+	r.findAt(Machine, f.farm.TFTP, "The TFTP server serves %s (%s), and this folder is not in it.",
 		joinWords(folders), joinWords(slices.Compact(files))).
 		fixBy(remedy.Setting{File: f.farm.Path, Section: "tftp", Key: "directory", Change: "to a folder in there"},
 			remedy.Advice("change the TFTP server's own setting"))

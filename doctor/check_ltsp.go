@@ -15,7 +15,7 @@ func checkLTSPInitrd(f *facts, r *results) {
 	if path == "" {
 		return
 	}
-	initrd := filepath.Join(f.farm.TFTP.Directory, "ltsp.img") // where `ltsp initrd` writes it
+	initrd := filepath.Join(f.farm.TFTP, "ltsp.img") // where `ltsp initrd` writes it
 	known, err := os.Stat(path)
 	if err != nil {
 		return // files-behind says it

@@ -54,7 +54,7 @@ func (f *facts) listDisks(r *results) (disks []*disk) {
 		by[on].need += need
 	}
 	add(f.farm.Image.Directory, leastSpace)
-	add(f.farm.TFTP.Directory, 0)
+	add(f.farm.TFTP, 0)
 	add(f.farm.State.Path(), leastSpace)
 	for _, c := range f.chroots {
 		if c.opened != nil && c.Write && c.Path != "/" {
@@ -63,7 +63,7 @@ func (f *facts) listDisks(r *results) (disks []*disk) {
 		add(f.farm.Image.Directory, c.bytes/firstImage)
 		if g, exists := c.currentGeneration(); exists {
 			add(f.farm.Image.Directory, g.Size+g.Size/16)
-			add(f.farm.TFTP.Directory, sumFolder(filepath.Join(f.farm.TFTP.Directory, c.Name, "current")))
+			add(f.farm.TFTP, sumFolder(filepath.Join(f.farm.TFTP, c.Name, "current")))
 		}
 	}
 	return disks

@@ -82,7 +82,7 @@ func (f *facts) noteUnseen(r *root) {
 
 // servedConf returns the path of the lts.conf that the clients of a chroot fetch.
 func (f *facts) servedConf(r *root) string {
-	return filepath.Join(f.farm.TFTP.Directory, r.Name, "lts.conf")
+	return filepath.Join(f.farm.TFTP, r.Name, "lts.conf")
 }
 
 // findHidingConf returns the path of the lts.conf that hides the one in the image of a chroot, or
@@ -111,7 +111,7 @@ func (f *facts) findApart(r *root) (apart string) {
 		return ""
 	}
 	for _, file := range []string{"kernel", "initrd"} {
-		served := filepath.Join(f.farm.TFTP.Directory, r.Name, "current", file)
+		served := filepath.Join(f.farm.TFTP, r.Name, "current", file)
 		if same, err := regular.HaveSameContent(filepath.Join(filepath.Dir(folder), file), served); err == nil && !same {
 			apart = served
 		}

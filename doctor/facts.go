@@ -127,7 +127,7 @@ func loadDeclaration(path string, m *host.Machine) (d declared, err error) {
 		d.isMissing = true
 		d.takeDiscovered(adopt.Discover(m))
 	}
-	own := []string{d.farm.State.Path(), d.farm.Image.Directory, d.farm.TFTP.Directory}
+	own := []string{d.farm.State.Path(), d.farm.Image.Directory, d.farm.TFTP}
 	if d.farm.LTSP.KnownHosts != "" {
 		own = append(own, filepath.Dir(d.farm.LTSP.KnownHosts))
 	}
@@ -148,7 +148,7 @@ func (d *declared) takeDiscovered(found adopt.Found) {
 		d.farm.Image.Directory = found.Images
 	}
 	if found.TFTP != "" {
-		d.farm.TFTP.Directory = found.TFTP
+		d.farm.TFTP = found.TFTP
 	}
 }
 

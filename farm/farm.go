@@ -29,7 +29,7 @@ type Farm struct {
 
 	Collect Collect
 	Image   Image
-	TFTP    TFTP
+	TFTP    string   // the folder from which clients fetch their kernel, initrd and lts.conf
 	Chroots []Chroot // as declared
 	LTSConf LTSConf
 	Balance Balance
@@ -39,7 +39,7 @@ type Farm struct {
 	Authorities     []keys.Authority // whose host certificates clients take, as declared
 	Aliases         []Alias          // as declared
 	LTSP            LTSP
-	Metrics         Metrics
+	MetricsFile     string // where node_exporter reads figures; ends in .prom; empty: none are written
 	HashKnownHosts  bool   // whether names are hashed in known_hosts
 	KnownHostsLocal []byte // known_hosts.local, every line of which OpenSSH reads; nil without one
 
@@ -65,14 +65,9 @@ type Image struct {
 	AllowSecrets []string // patterns, as of excludes, of files with secrets that are meant to be in images
 }
 
-// TFTP says where clients fetch their kernel, initrd and lts.conf.
-type TFTP struct {
-	Directory string
-}
-
 // A Chroot is a client's root file system, from which one image is made.
 type Chroot struct {
-	Name            string // of the image and of its folder below TFTP.Directory
+	Name            string // of the image and of its folder below Farm.TFTP
 	Path            string
 	Exclude         []string // patterns of what stays out of the image
 	ExcludeDefaults bool     // whether the built-in list stays out as well
@@ -95,11 +90,6 @@ type Balance struct {
 	// Binaries is the folder with a folder per architecture of clients (amd64, i386, arm64, armhf,
 	// riscv64) with their programs in it; empty: clients get those beside ltskeeper.
 	Binaries string
-}
-
-// Metrics says where numbers about the farm are written for node_exporter.
-type Metrics struct {
-	Textfile string // ends in .prom; empty: none are written
 }
 
 // A Login is the account on the servers in which they prove their host keys.

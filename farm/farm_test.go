@@ -183,7 +183,7 @@ func TestLoad(t *testing.T) {
 		},
 		Image: Image{Directory: dir + "/images", Compression: "lz4", Keep: 5, KeepFor: 24 * time.Hour,
 			AllowSecrets: []string{"etc/ssl/private/lab-*.key"}},
-		TFTP:    TFTP{Directory: filepath.Dir(dir) + "/tftp"},
+		TFTP:    filepath.Dir(dir) + "/tftp",
 		Balance: Balance{Policy: ldm.Weighted, Binaries: dir + "/client"},
 		Chroots: []Chroot{
 			{Name: "x86_64", Path: "/srv/ltsp/x86_64", Exclude: []string{"var/cache/apt/archives/*.deb"},
@@ -225,7 +225,7 @@ func TestDefaults(t *testing.T) {
 		State:   "/var/lib/ltskeeper",
 		Collect: Collect{Timeout: 5 * time.Second, Parallel: 64, FirstUse: true, RetireAfter: 336 * time.Hour},
 		Image:   Image{Directory: "/srv/ltsp/images", Compression: "zstd", Keep: 3, KeepFor: 336 * time.Hour},
-		TFTP:    TFTP{Directory: "/srv/tftp/ltsp"},
+		TFTP:    "/srv/tftp/ltsp",
 		Balance: Balance{Policy: ldm.Two},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -61,7 +61,7 @@ func FuzzLoad(f *testing.F) {
 func check(t *testing.T, f *Farm) {
 	t.Helper()
 	f.Lists()
-	paths := []string{f.State.Path(), f.Image.Directory, f.TFTP.Directory}
+	paths := []string{f.State.Path(), f.Image.Directory, f.TFTP}
 	for _, c := range f.Chroots {
 		paths = append(paths, c.Path, c.LTSConf)
 		f.LTSConfSource(c)

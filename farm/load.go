@@ -101,7 +101,7 @@ func newFarm(path string) *Farm {
 		State:    "/var/lib/ltskeeper",
 		Collect:  Collect{Timeout: 5 * time.Second, Parallel: 64, FirstUse: true, RetireAfter: 14 * 24 * time.Hour},
 		Image:    Image{Directory: "/srv/ltsp/images", Compression: "zstd", Keep: 3, KeepFor: 14 * 24 * time.Hour},
-		TFTP:     TFTP{Directory: "/srv/tftp/ltsp"},
+		TFTP:     "/srv/tftp/ltsp",
 		Balance:  Balance{Policy: ldm.Two},
 		ltsConfs: map[string]*ltsconf.File{},
 	}

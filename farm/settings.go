@@ -35,7 +35,7 @@ func (l *loader) readSettings() {
 		"state":    func(p place) { p.readPath((*string)(&f.State)) },
 		"collect":  l.readCollect,
 		"image":    l.readImage,
-		"tftp":     func(p place) { p.readTable(readers{"directory": newPathReader(&f.TFTP.Directory)}) },
+		"tftp":     func(p place) { p.readTable(readers{"directory": newPathReader(&f.TFTP)}) },
 		"chroot":   func(p place) { p.readTables(l.readChroot) },
 		"lts-conf": l.readLTSConfSettings,
 		"balance":  l.readBalance,
@@ -112,7 +112,7 @@ func (l *loader) readImage(p place) {
 
 // readMetrics reads [metrics]. node_exporter takes no notice of a file with another ending.
 func (l *loader) readMetrics(p place) {
-	to := &l.farm.Metrics.Textfile
+	to := &l.farm.MetricsFile
 	p.readTable(readers{
 		"textfile": func(p place) {
 			if p.readPath(to) && !strings.HasSuffix(*to, ".prom") {

@@ -50,7 +50,7 @@ func (k *Keeper) CheckRootAnswers(c farm.Chroot, patience time.Duration) error {
 
 // checkImagesAnswer fails if the folders of all images do not answer.
 func (k *Keeper) checkImagesAnswer() error {
-	return mounts.CheckAnswer(mounts.Patience, k.farm.Image.Directory, k.farm.TFTP.Directory)
+	return mounts.CheckAnswer(mounts.Patience, k.farm.Image.Directory, k.farm.TFTP)
 }
 
 // OpenChroot opens the root of a declared chroot. None is forced: a folder that is no root may be

@@ -34,7 +34,7 @@ func (k *Keeper) parseRealExcludes(c farm.Chroot) (*excludes.Patterns, error) {
 
 // ownFolders returns those in which ltskeeper keeps what belongs into no image.
 func (k *Keeper) ownFolders() []string {
-	return []string{k.farm.State.Path(), k.farm.Image.Directory, k.farm.TFTP.Directory}
+	return []string{k.farm.State.Path(), k.farm.Image.Directory, k.farm.TFTP}
 }
 
 // findInTree returns a pattern for where a folder is in a tree, and nothing if it is not inside.

@@ -122,5 +122,5 @@ func (k *Keeper) chooseChroots(names []string) ([]farm.Chroot, error) {
 
 // imageStore returns the place of a chroot's generations.
 func (k *Keeper) imageStore(c farm.Chroot) *image.Store {
-	return &image.Store{Name: c.Name, Images: k.farm.Image.Directory, TFTP: k.farm.TFTP.Directory}
+	return &image.Store{Name: c.Name, Images: k.farm.Image.Directory, TFTP: k.farm.TFTP}
 }

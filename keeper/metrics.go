@@ -63,7 +63,7 @@ func readSpace(dir string) (free, size int64, err error) {
 // recordSuccess remembers that a run did its work: a failed one has to tell, too, when the last
 // good one was. Where nobody wants metrics, a run that changes nothing writes nothing.
 func (r *run) recordSuccess() {
-	if r.DryRun || r.farm.Metrics.Textfile == "" {
+	if r.DryRun || r.farm.MetricsFile == "" {
 		return
 	}
 	stamp := time.Now().UTC().Format(time.RFC3339) + "\n"

@@ -22,7 +22,7 @@ import (
 // textfile collector, if [metrics] asks for that. An error does not fail the run.
 func keepMetrics(k *keeper.Keeper, r *keeper.Report, failure error, began, ended time.Time) error {
 	f := k.Farm()
-	path := f.Metrics.Textfile
+	path := f.MetricsFile
 	if path == "" || r != nil && r.DryRun || errors.Is(failure, state.ErrLocked) {
 		return nil // the run that holds the lock tells
 	}
