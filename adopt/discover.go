@@ -190,7 +190,6 @@ func listImages(bases []string, folder string) (paths []string) {
 	return paths
 }
 
-// nameImage returns the name of the image at path.
 func nameImage(path string) string { return strings.TrimSuffix(filepath.Base(path), ".img") }
 
 // KeepBeside has everything of the new farm kept beside its declaration, apart from what the
@@ -242,11 +241,10 @@ func adviseRoots(path string) remedy.Advice {
 
 func isClientRoot(path string) bool {
 	r, err := chroot.Open(path)
-	if err != nil {
-		return false
+	if err == nil {
+		r.Close()
 	}
-	r.Close()
-	return true
+	return err == nil
 }
 
 func isFolder(path string) bool {

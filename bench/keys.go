@@ -89,10 +89,20 @@ func (b *bench) measureKeys(ctx context.Context) error {
 	return nil
 }
 
-// startServer starts an sshd that answers on every loopback address. That would be every address of
-// the machine, so it does it only in a network that has no other.
+// startServer switches loopback on, and starts an sshd that answers on every address of it. That
+// would be every address of the machine, so it does it only in a network that has no other.
 func startServer(ctx context.Context, dir string) (*sshdtest.Server, error) {
-	if err := enableLoopback(ctx); err != nil {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range interfaces {
+		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagLoopback == 0 {
+			return nil, fmt.Errorf("start sshd on all addresses: %s is up beside loopback: run this through make bench",
+				i.Name)
+		}
+	}
+	if _, err := runProcess(ctx, "", "ip", "link", "set", "lo", "up"); err != nil {
 		return nil, err
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -105,22 +115,6 @@ func startServer(ctx context.Context, dir string) (*sshdtest.Server, error) {
 		sshd, err = sshdtest.New(dir, o)
 	}
 	return sshd, err
-}
-
-// enableLoopback switches the loopback interface on. If any other is up, it fails.
-func enableLoopback(ctx context.Context) error {
-	interfaces, err := net.Interfaces()
-	if err != nil {
-		return err
-	}
-	for _, i := range interfaces {
-		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagLoopback == 0 {
-			return fmt.Errorf("start sshd on all addresses: %s is up beside loopback: run this through make bench",
-				i.Name)
-		}
-	}
-	_, err = runProcess(ctx, "", "ip", "link", "set", "lo", "up")
-	return err
 }
 
 func serverAddress(i int) string { return fmt.Sprintf("127.77.%d.%d", i/100, 1+i%100) }

@@ -114,7 +114,6 @@ func (p place) items(yield func(place) bool) {
 	}
 }
 
-// readText reads a string.
 func (p place) readText(to *string) (isOK bool) {
 	if !p.checkKind(stringKind, "put it in double quotes") {
 		return false
@@ -153,7 +152,6 @@ func (p place) readEachText(read func(p place, text string)) {
 	}
 }
 
-// readBool reads true or false.
 func (p place) readBool(to *bool) {
 	if p.checkKind(boolKind, "write true or false, without quotes") {
 		*to = p.value.text == "true"

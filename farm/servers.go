@@ -75,7 +75,6 @@ func (l *loader) readServerFiles() (sources []*source) {
 // parseServerName returns the name of the server that a file declares.
 func parseServerName(path string) string { return strings.TrimSuffix(filepath.Base(path), ".toml") }
 
-// checkServerName checks the name that a file gives to its server.
 func (l *loader) checkServerName(s *source) {
 	name := parseServerName(s.path)
 	p := place{source: s, offset: -1}
@@ -86,7 +85,6 @@ func (l *loader) checkServerName(s *source) {
 	l.claimName(p, name, "a name")
 }
 
-// readServer reads a server's file.
 func (l *loader) readServer(s *source) {
 	root, isOK := s.parse()
 	if !isOK {

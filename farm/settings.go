@@ -72,7 +72,6 @@ func (l *loader) readCollect(p place) {
 // userName matches what useradd accepts and what cannot be taken for an option.
 var userName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9._-]{0,31}\$?$`)
 
-// readLogin reads the login of [collect].
 func (l *loader) readLogin(p place) {
 	login := Login{}
 	p.readTable(readers{
