@@ -50,7 +50,7 @@ func checkFileEdited(f *facts, r *results) {
 		}
 		what := fmt.Sprintf("%s that ltskeeper would write is not in it", countLines(c.Lacks))
 		if len(c.Own) > 0 {
-			what = fmt.Sprintf("%s in it is not ltskeeper's, the first: %s", countLines(len(c.Own)), shorten(c.Own[0]))
+			what = fmt.Sprintf("%s in it is not ltskeeper's, the first: %s", countLines(len(c.Own)), shortenLine(c.Own[0]))
 		}
 		r.findAt(c.kind, c.subject, "%s was edited by hand, or by another program: %s", c.label, toSentence(what)).
 			fix(fmt.Sprintf("put what is to stay into %s, see what is going to change, and have it written anew",
@@ -67,8 +67,8 @@ func countLines(n int) string {
 	return fmt.Sprintf("one of %d lines", n)
 }
 
-// shorten shortens a line for a sentence.
-func shorten(line string) string {
+// shortenLine shortens a line for a sentence.
+func shortenLine(line string) string {
 	const most = 60
 	if len(line) > most {
 		return line[:most] + "..."

@@ -47,14 +47,14 @@ func checkSSHClosed(_ *facts, s *server, r *results) {
 // addSilence tells of an address by the way in which it does not answer: each has another cause.
 func addSilence(name string, e *scan.AddressError, r *results) {
 	there := func(words ...string) remedy.Remedy {
-		return remedy.Elsewhere{Machine: name, Do: remedy.Program(words)}
+		return remedy.Elsewhere{On: name, Do: remedy.Program(words)}
 	}
 	finding := r.find("%s", toSentence(fmt.Sprintf("SSH does not answer at %s: %v", describeAddress(e), e.Err)))
 	var errno syscall.Errno
 	switch {
 	case errors.Is(e.Err, syscall.ECONNREFUSED):
 		finding.Cause = "refused"
-		finding.fix(fmt.Sprintf("the machine is on, and nothing listens at port %d there, or its firewall refuses. "+
+		finding.fix(fmt.Sprintf("it is on, and nothing listens at port %d there, or its firewall refuses. "+
 			"See whether its sshd runs, and on which port; on the server", e.Port),
 			there("systemctl", "status", "ssh"), there("ss", "-tlnp"))
 	case errors.As(e.Err, &errno):
@@ -63,7 +63,7 @@ func addSilence(name string, e *scan.AddressError, r *results) {
 			"and whether a firewall forbids it", remedy.Program{"ip", "route", "get", e.Address})
 	case e.Kind == scan.KindTimeout:
 		finding.Cause = "hangs"
-		finding.fix("the machine takes the connection and says nothing: see how busy it is, and why its sshd hangs; "+
+		finding.fix("it takes the connection and says nothing: see how busy it is, and why its sshd hangs; "+
 			"on the server", there("uptime"), there("systemctl", "restart", "ssh"))
 	default:
 		finding.Cause = "silent"
@@ -116,7 +116,7 @@ func checkClockServer(f *facts, s *server, r *results) {
 		how = "ahead of"
 	}
 	finding := r.find("Its clock is %s %s this machine's.", describeSpan(behind), how)
-	there := remedy.Elsewhere{Machine: s.Name, Do: keepTime}
+	there := remedy.Elsewhere{On: s.Name, Do: keepTime}
 	if isKept, err := f.machine.IsClockKept(); err != nil || !isKept {
 		finding.fix("neither may be right. Have a time server keep both; here, and on the server", keepTime, there)
 	} else {
@@ -134,8 +134,8 @@ func checkLdminfodClosed(f *facts, s *server, r *results) {
 	}
 	finding := r.find("No ldminfod answers with a rating on port %d.", ldm.Port).
 		fix("install ldminfod there, from its package, and let its port through; on the server",
-			remedy.Elsewhere{Machine: s.Name, Do: remedy.Shell("apt-get install ./ltskeeper-ldminfod_*.deb")},
-			remedy.Elsewhere{Machine: s.Name, Do: remedy.Program{"systemctl", "enable", "--now", "ldminfod.socket"}})
+			remedy.Elsewhere{On: s.Name, Do: remedy.Shell("apt-get install ./ltskeeper-ldminfod_*.deb")},
+			remedy.Elsewhere{On: s.Name, Do: remedy.Program{"systemctl", "enable", "--now", "ldminfod.socket"}})
 	if policy == ldm.Best || policy == ldm.Weighted {
 		finding.as(Problem)
 	}

@@ -40,7 +40,7 @@ func checkKeyRevoked(f *facts, s *server, r *results) {
 		if slices.ContainsFunc(f.revoked, k.Equal) {
 			r.find("It shows %s, which is revoked.", describeKey(k)).
 				fix("give it new host keys, on its own console, and collect them",
-					remedy.Elsewhere{Machine: s.Name, Do: newHostKeys}, remedy.Command{"keys", "collect", s.Name})
+					remedy.Elsewhere{On: s.Name, Do: newHostKeys}, remedy.Command{"keys", "collect", s.Name})
 		}
 	}
 }
@@ -81,7 +81,7 @@ func checkSameKey(f *facts, r *results) {
 				f.serverSetting(subject, "aliases", fmt.Sprintf("[%q]", other))}},
 				remedy.If{Condition: "one was cloned from the other",
 					Then: remedy.Advice("give the clone keys of its own, on its own console, and accept them here")},
-				remedy.Elsewhere{Machine: other, Do: newHostKeys},
+				remedy.Elsewhere{On: other, Do: newHostKeys},
 				remedy.Command{"keys", "collect", other}, remedy.Command{"keys", "accept", other})
 	}
 }
@@ -179,7 +179,7 @@ func checkKeyUnknown(_ *facts, s *server, r *results) {
 
 func checkCertificate(f *facts, s *server, r *results) {
 	sign := func(k keys.Key) remedy.Remedy {
-		return remedy.Elsewhere{Machine: "the machine of its CA", Do: remedy.Program{"ssh-keygen", "-s", "CA", "-h",
+		return remedy.Elsewhere{On: "the machine of its CA", Do: remedy.Program{"ssh-keygen", "-s", "CA", "-h",
 			"-I", s.Name, "-n", strings.Join(s.listedNames(), ","), "-V", "+52w",
 			fmt.Sprintf("ssh_host_%s_key.pub", strings.ToLower(keys.ShortType(k.Type)))}}
 	}
@@ -220,7 +220,7 @@ func checkWeakKey(_ *facts, s *server, r *results) {
 		if k.Caution() != "" {
 			r.find("%s is %s.", k.Fingerprint(), k.Caution()).
 				fix("give it a longer one, on its own console; where it has other keys, take this one away "+
-					"(HostKey in sshd_config)", remedy.Elsewhere{Machine: s.Name, Do: remedy.Shell(
+					"(HostKey in sshd_config)", remedy.Elsewhere{On: s.Name, Do: remedy.Shell(
 					"rm -f /etc/ssh/ssh_host_rsa_key && ssh-keygen -q -t rsa -b 4096 -N '' " +
 						"-f /etc/ssh/ssh_host_rsa_key && systemctl restart ssh")})
 		}

@@ -53,7 +53,7 @@ func Examine(ctx context.Context, path string, names []string) (*Report, error) 
 
 func examineOn(ctx context.Context, m *host.Machine, path string, names []string) (*Report, error) {
 	began := time.Now()
-	f, err := gather(ctx, path, names, m)
+	f, err := gatherFacts(ctx, path, names, m)
 	if err != nil {
 		return nil, err
 	}

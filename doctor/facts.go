@@ -63,8 +63,8 @@ func (d *declared) serverSetting(name, key, value string) remedy.Setting {
 	return remedy.Setting{File: d.farm.ServerPath(name), Key: key, Value: value}
 }
 
-// gather finds out what takes time or asks others.
-func gather(ctx context.Context, path string, names []string, m *host.Machine) (*facts, error) {
+// gatherFacts finds out what takes time or asks others.
+func gatherFacts(ctx context.Context, path string, names []string, m *host.Machine) (*facts, error) {
 	f := &facts{machine: m, now: m.Now()}
 	var err error
 	if f.declared, err = loadDeclaration(path, m); err != nil {

@@ -213,7 +213,7 @@ func TestReadOnlyChroot(t *testing.T) {
 // Of two clocks, the one that a time server keeps is right.
 func TestWhichClockIsWrong(t *testing.T) {
 	t.Parallel()
-	there := remedy.Elsewhere{Machine: "app01", Do: keepTime}
+	there := remedy.Elsewhere{On: "app01", Do: keepTime}
 	for synchronised, want := range map[bool][]remedy.Remedy{true: {there}, false: {keepTime, there}} {
 		w := newWorld(t)
 		w.answer.set("app01", ldm.Answer{Rating: 1, Time: time.Now().Add(-time.Hour)})

@@ -22,13 +22,13 @@ func TestWaysOfNotAnswering(t *testing.T) {
 		command remedy.Remedy
 	}{
 		{scan.AddressError{Kind: scan.KindUnreachable, Err: syscall.ECONNREFUSED}, "refused",
-			remedy.Elsewhere{Machine: "app01", Do: remedy.Program{"systemctl", "status", "ssh"}}},
+			remedy.Elsewhere{On: "app01", Do: remedy.Program{"systemctl", "status", "ssh"}}},
 		{scan.AddressError{Kind: scan.KindUnreachable, Err: syscall.EHOSTUNREACH}, "unreachable",
 			remedy.Program{"ip", "route", "get", "192.0.2.1"}},
 		{scan.AddressError{Kind: scan.KindUnreachable, Err: errors.New("no answer within 3s")}, "silent",
 			remedy.Program{"ping", "-c", "3", "192.0.2.1"}},
 		{scan.AddressError{Kind: scan.KindTimeout, Err: errors.New("connected, but no SSH version within 3s")}, "hangs",
-			remedy.Elsewhere{Machine: "app01", Do: remedy.Program{"uptime"}}},
+			remedy.Elsewhere{On: "app01", Do: remedy.Program{"uptime"}}},
 	} {
 		c.err.Address, c.err.Port = "192.0.2.1", 22
 		r := &results{}

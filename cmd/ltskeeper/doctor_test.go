@@ -78,7 +78,7 @@ func TestExplainReport(t *testing.T) {
 		{[]remedy.Remedy{
 			remedy.If{Condition: "it is one", Then: remedy.Setting{File: "servers.d/a.toml", Key: "port", Value: "22"}},
 			remedy.Command{"keys", "list", "a b"}, remedy.Program{"mv", "$(touch x)'", ""},
-			remedy.Elsewhere{Machine: "app01", Do: remedy.Shell("rm x* && ls")}},
+			remedy.Elsewhere{On: "app01", Do: remedy.Shell("rm x* && ls")}},
 			"If it is one, write port = 22 in servers.d/a.toml:",
 			[]string{"ltskeeper --config lab.toml keys list 'a b'", `mv '$(touch x)'\''' ''`,
 				"# on app01: rm x* && ls"}},

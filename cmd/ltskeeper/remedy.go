@@ -120,7 +120,7 @@ func (t *tool) remedyLine(r remedy.Remedy) (line string, is bool) {
 		return cronCommand(r, program, config), true
 	case remedy.Elsewhere:
 		line, is = t.remedyLine(r.Do)
-		return "# on " + r.Machine + ": " + line, is
+		return "# on " + r.On + ": " + line, is
 	}
 	return "", false
 }

@@ -56,8 +56,8 @@ type CronJob struct {
 
 // An Elsewhere is something to do on another machine.
 type Elsewhere struct {
-	Machine string // its name, or a description: "the machine of its CA"
-	Do      Remedy
+	On string // its name, or a description: "the machine of its CA"
+	Do Remedy
 }
 
 // Steps are done one after another.
