@@ -55,8 +55,8 @@ func TestKill(t *testing.T) {
 
 // A victim is a farm whose ltskeeper gets killed.
 type victim struct {
+	testkit.Folder
 	t     *testing.T
-	dir   string
 	state int           // what the tree is at; goes up with each change
 	took  time.Duration // the last run that nobody disturbed
 
@@ -67,8 +67,9 @@ type victim struct {
 // served.
 func newVictim(t *testing.T, withServer bool) *victim {
 	t.Helper()
-	v := &victim{t: t, dir: memoryDir(t), took: 30 * time.Millisecond}
-	v.write("ltskeeper.toml", `
+	// No kill undoes what a program has written, synced or not, so it need not wait for a disk.
+	v := &victim{Folder: testkit.NewMemoryFolder(t), t: t, took: 30 * time.Millisecond}
+	v.Write("ltskeeper.toml", `
 state = "state"
 [image]
 directory = "images"
@@ -82,20 +83,19 @@ textfile = "metrics/ltskeeper.prom"
 name = "client"
 path = "client"
 `)
-	testkit.Must(t, os.Mkdir(v.path("metrics"), 0o755))
-	testkit.Must(t, os.Mkdir(v.path("tmp"), 0o755))
-	v.write("client/bin/sh", string(elftest.Static(elf.EM_X86_64)))
-	testkit.Must(t, os.Chmod(v.path("client/bin/sh"), 0o755))
-	testkit.Must(t, os.MkdirAll(v.path("client/sbin"), 0o755))
-	testkit.Must(t, os.Symlink("../bin/sh", v.path("client/sbin/init")))
-	v.write("client/lib/modules/6.1/modules.dep", "")
-	testkit.Must(t, os.Mkdir(v.path("client/lib/modules/6.1/kernel"), 0o755))
-	v.write("images/client.img", "state 0")
-	v.write("tftp/client/vmlinuz", "state 0")
-	v.write("tftp/client/initrd.img", "state 0")
+	testkit.Must(t, os.Mkdir(v.Path("metrics"), 0o755))
+	testkit.Must(t, os.Mkdir(v.Path("tmp"), 0o755))
+	v.WriteProgram("client/bin/sh", string(elftest.Static(elf.EM_X86_64)))
+	testkit.Must(t, os.MkdirAll(v.Path("client/sbin"), 0o755))
+	testkit.Must(t, os.Symlink("../bin/sh", v.Path("client/sbin/init")))
+	v.Write("client/lib/modules/6.1/modules.dep", "")
+	testkit.Must(t, os.Mkdir(v.Path("client/lib/modules/6.1/kernel"), 0o755))
+	v.Write("images/client.img", "state 0")
+	v.Write("tftp/client/vmlinuz", "state 0")
+	v.Write("tftp/client/initrd.img", "state 0")
 	if withServer {
 		s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
-		v.write("servers.d/app01.toml", fmt.Sprintf("addresses = [%q]\nport = %d\n", s.Address, s.Port))
+		v.Write("servers.d/app01.toml", fmt.Sprintf("addresses = [%q]\nport = %d\n", s.Address, s.Port))
 		// A first use that is cut off does not happen again: names are on disk before keys, and a
 		// person has to decide. So it comes before the kills.
 		v.run("keys", "collect")
@@ -103,40 +103,20 @@ path = "client"
 	return v
 }
 
-// memoryDir is a folder for the test in memory, where that can be: no kill undoes what a program
-// has written, synced or not, so it need not wait for a disk.
-func memoryDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "ltskeeper-test-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { testkit.Must(t, os.RemoveAll(dir)) })
-	return dir
-}
-
-func (v *victim) path(name string) string { return filepath.Join(v.dir, name) }
-
-func (v *victim) write(name, content string) {
-	v.t.Helper()
-	testkit.Must(v.t, os.MkdirAll(filepath.Dir(v.path(name)), 0o755))
-	testkit.Must(v.t, os.WriteFile(v.path(name), []byte(content), 0o644))
-}
-
 // change brings tree and lts.conf to another state.
 func (v *victim) change() {
 	v.t.Helper()
 	v.state++
 	state := fmt.Sprint("state ", v.state)
-	v.write("client/etc/hostname", state+"\n")
-	v.write("client/boot/vmlinuz-6.1", state)
-	v.write("client/boot/initrd.img-6.1", state)
-	v.write("lts.conf", "[default]\n  MARK = \""+state+"\"\n")
+	v.Write("client/etc/hostname", state+"\n")
+	v.Write("client/boot/vmlinuz-6.1", state)
+	v.Write("client/boot/initrd.img-6.1", state)
+	v.Write("lts.conf", "[default]\n  MARK = \""+state+"\"\n")
 }
 
 func (v *victim) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(binary, "ltskeeper"), args...)
-	cmd.Env = append(os.Environ(), "LTSKEEPER_CONFIG="+v.path("ltskeeper.toml"), "TMPDIR="+v.path("tmp"))
+	cmd.Env = append(os.Environ(), "LTSKEEPER_CONFIG="+v.Path("ltskeeper.toml"), "TMPDIR="+v.Path("tmp"))
 	return cmd
 }
 
@@ -188,16 +168,16 @@ func (v *victim) killOnce(rng *rand.Rand) bool {
 		}
 	}
 	v.wholeMetrics(when)
-	before, err := look([]string{v.dir})
+	before, err := look([]string{v.Path("")})
 	testkit.Must(v.t, err)
 	v.run("status")
 	v.run("image", "list")
-	looked, err := look([]string{v.dir})
+	looked, err := look([]string{v.Path("")})
 	testkit.Must(v.t, err)
 	if !maps.Equal(before, looked) {
 		v.t.Errorf("%s: status or image list changed something", when)
 	}
-	parts := []string{v.path("images"), v.path("tftp")}
+	parts := []string{v.Path("images"), v.Path("tftp")}
 	before, err = look(parts)
 	testkit.Must(v.t, err)
 	v.run("image", "repair")
@@ -224,7 +204,7 @@ func (v *victim) served() map[string]string {
 	v.t.Helper()
 	states := map[string]string{"image": v.imageState()}
 	for _, name := range []string{"vmlinuz", "initrd.img", "lts.conf"} {
-		data, err := os.ReadFile(v.path("tftp/client/" + name))
+		data, err := os.ReadFile(v.Path("tftp/client/" + name))
 		if errors.Is(err, fs.ErrNotExist) {
 			data, err = []byte("none"), nil
 		}
@@ -245,7 +225,7 @@ func (v *victim) allOf(state int) map[string]string {
 // imageState reads all of the served image, which must be whole.
 func (v *victim) imageState() string {
 	v.t.Helper()
-	f, err := os.Open(v.path("images/client.img"))
+	f, err := os.Open(v.Path("images/client.img"))
 	testkit.Must(v.t, err)
 	defer f.Close()
 	if first, _ := io.ReadAll(io.LimitReader(f, 8)); string(first) == "state 0" {
@@ -288,7 +268,7 @@ func mark(conf []byte) []byte {
 // wholeMetrics: what node_exporter would read has all metrics, to the last.
 func (v *victim) wholeMetrics(when string) {
 	v.t.Helper()
-	files, err := filepath.Glob(v.path("metrics/*.prom"))
+	files, err := filepath.Glob(v.Path("metrics/*.prom"))
 	testkit.Must(v.t, err)
 	for _, path := range files {
 		data, err := os.ReadFile(path)
@@ -308,9 +288,9 @@ func (v *victim) wholeMetrics(when string) {
 func (v *victim) noLitter(when string, folders ...string) {
 	v.t.Helper()
 	for _, folder := range folders {
-		testkit.Must(v.t, filepath.WalkDir(v.path(folder), func(path string, _ fs.DirEntry, err error) error {
+		testkit.Must(v.t, filepath.WalkDir(v.Path(folder), func(path string, _ fs.DirEntry, err error) error {
 			parent, name := filepath.Split(path)
-			if strings.HasPrefix(name, ".") && parent != v.path("metrics")+"/" || parent == v.path("tmp")+"/" {
+			if strings.HasPrefix(name, ".") && parent != v.Path("metrics")+"/" || parent == v.Path("tmp")+"/" {
 				v.t.Errorf("%s: %s is left", when, path)
 			}
 			return err
@@ -326,15 +306,15 @@ func TestTwoAtOnce(t *testing.T) {
 	v := newVictim(t, false)
 	v.change()
 	slow := newTarpit(t)
-	v.write("servers.d/slow.toml", slow.declaration())
-	config, err := os.ReadFile(v.path("ltskeeper.toml"))
+	v.Write("servers.d/slow.toml", slow.declaration())
+	config, err := os.ReadFile(v.Path("ltskeeper.toml"))
 	testkit.Must(t, err)
-	v.write("ltskeeper.toml", string(config)+"[collect]\ntimeout = \"10m\"\n")
+	v.Write("ltskeeper.toml", string(config)+"[collect]\ntimeout = \"10m\"\n")
 
 	first := v.command("update-image")
 	testkit.Must(t, first.Start())
 	slow.visited()
-	before, err := look([]string{v.dir})
+	before, err := look([]string{v.Path("")})
 	testkit.Must(t, err)
 	for range 3 {
 		second := v.command("update-image")
@@ -348,7 +328,7 @@ func TestTwoAtOnce(t *testing.T) {
 		}
 		v.run("status")
 	}
-	after, err := look([]string{v.dir})
+	after, err := look([]string{v.Path("")})
 	testkit.Must(t, err)
 	if !maps.Equal(before, after) {
 		t.Error("the second update-image, or status, changed something")

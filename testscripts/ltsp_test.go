@@ -21,8 +21,8 @@ func TestLTSP(t *testing.T) {
 	t.Parallel()
 	ltsp := findLTSP(t)
 	testkit.NeedRoot(t)
-	dir := t.TempDir()
-	testkit.WriteFile(t, filepath.Join(dir, "ltskeeper.toml"), `
+	dir := testkit.NewFolder(t)
+	dir.Write("ltskeeper.toml", `
 state = "state"
 [image]
 directory = "srv/images"
@@ -31,15 +31,14 @@ directory = "tftp/ltsp"
 [[chroot]]
 name = "x86_64"
 path = "srv/x86_64"
-`, 0o644)
-	client := filepath.Join(dir, "srv/x86_64")
+`)
 	for name, content := range map[string]string{
 		"bin/sh": string(elftest.Static(elf.EM_X86_64)), "etc/hostname": "client\n",
 		"lib/modules/6.1.0-10-amd64/modules.dep": "", "lib/modules/6.1.0-10-amd64/kernel/e1000e.ko": "",
 		"boot/vmlinuz-6.1.0-9-amd64": "kernel 9\n", "boot/initrd.img-6.1.0-9-amd64": "initrd 9\n",
 		"boot/vmlinuz-6.1.0-10-amd64": "kernel 10\n", "boot/initrd.img-6.1.0-10-amd64": "initrd 10\n",
 	} {
-		testkit.WriteFile(t, filepath.Join(client, name), content, 0o755)
+		dir.WriteProgram("srv/x86_64/"+name, content)
 	}
 	// LTSP wants to know the address of the network card, and writes into /etc/ltsp: it gets its
 	// own of both.
@@ -61,7 +60,8 @@ test -s tftp/ltsp/ltsp.img
 ltskeeper --config ltskeeper.toml update-image
 readlink tftp/ltsp/x86_64/vmlinuz
 `
-	cmd := exec.Command("unshare", "--mount", "--net", "--propagation", "private", "sh", "-exc", script, "sh", dir,
+	cmd := exec.Command("unshare", "--mount", "--net", "--propagation", "private", "sh", "-exc", script, "sh",
+		dir.Path(""),
 		ltsp)
 	cmd.Env = append(os.Environ(), "PATH="+binary+string(os.PathListSeparator)+os.Getenv("PATH")+":/usr/sbin:/sbin")
 	out, err := cmd.CombinedOutput()

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ltskeeper/internal/testkit"
 )
 
 // What is handed out beside the program, and speaks of its metrics.
@@ -21,19 +23,10 @@ const (
 	watchingPage  = "../../docs/watching.md"
 )
 
-func read(t *testing.T, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
-
 // The page explains every metric with all its labels, and none that there is not.
 func TestPageExplainsEveryMetric(t *testing.T) {
 	t.Parallel()
-	page := read(t, watchingPage)
+	page := testkit.ReadFile(t, watchingPage)
 	want := map[string]string{}
 	for _, f := range everything() {
 		labels := map[string]bool{}
@@ -71,7 +64,8 @@ func TestPageExplainsEveryMetric(t *testing.T) {
 // fire and not to.
 func TestRules(t *testing.T) {
 	t.Parallel()
-	rules, tests, page := read(t, rulesFile), read(t, rulesTest), read(t, watchingPage)
+	rules, tests, page := testkit.ReadFile(t, rulesFile), testkit.ReadFile(t, rulesTest), testkit.ReadFile(t,
+		watchingPage)
 	promtool(t, "", "check", "rules", rulesFile)
 	cmd := exec.Command(unpacked(t, "promtool"), "test", "rules", filepath.Base(rulesTest))
 	cmd.Dir = filepath.Dir(rulesTest)
@@ -139,7 +133,7 @@ func TestDashboard(t *testing.T) {
 			}
 		}
 	}
-	text := read(t, dashboardFile)
+	text := testkit.ReadFile(t, dashboardFile)
 	if err := json.Unmarshal([]byte(text), &dashboard); err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,18 @@ func NewFolder(t testing.TB) Folder {
 	return Folder{t, t.TempDir()}
 }
 
+// NewMemoryFolder makes one in memory, where that can be, for a test that waits for a disk
+// otherwise.
+func NewMemoryFolder(t testing.TB) Folder {
+	t.Helper()
+	path, err := os.MkdirTemp("/dev/shm", "ltskeeper-test-")
+	if err != nil {
+		return NewFolder(t)
+	}
+	t.Cleanup(func() { Must(t, os.RemoveAll(path)) })
+	return Folder{t, path}
+}
+
 // Path returns the full path of a file, or of the folder itself if the name is empty.
 func (f Folder) Path(name string) string { return filepath.Join(f.path, name) }
 
