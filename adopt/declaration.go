@@ -15,7 +15,6 @@ import (
 	"ltskeeper/image"
 	"ltskeeper/internal/durable"
 	"ltskeeper/internal/regular"
-	"ltskeeper/keeper"
 )
 
 // WriteDeclaration writes an ltskeeper.toml for what was found, and the lts.conf of each chroot
@@ -82,7 +81,7 @@ func readConfToday(dir, tftp string, c farm.Chroot) ([]byte, error) {
 	if !filepath.IsAbs(tftp) {
 		tftp = filepath.Join(dir, tftp)
 	}
-	data, fetched, err := keeper.ReadServed(locateServedConf(tftp, c))
+	data, fetched, err := (&image.Store{Name: c.Name, TFTP: tftp}).ReadServedConf()
 	switch {
 	case err == nil && fetched && len(data) > 0:
 		return data, nil
@@ -99,11 +98,6 @@ func readConfToday(dir, tftp string, c farm.Chroot) ([]byte, error) {
 		return nil, nil
 	}
 	return data, nil
-}
-
-// locateServedConf returns where clients of a chroot fetch their lts.conf.
-func locateServedConf(tftp string, c farm.Chroot) string {
-	return (&image.Store{Name: c.Name, TFTP: tftp}).ServedConf()
 }
 
 // keepCopy stores an exact copy, and returns its path: this one, or one with a number after it if

@@ -11,6 +11,7 @@ import (
 
 	"ltskeeper/derive"
 	"ltskeeper/farm"
+	"ltskeeper/image"
 	"ltskeeper/internal/durable"
 	"ltskeeper/internal/host"
 	"ltskeeper/internal/regular"
@@ -89,8 +90,9 @@ func (t *transfer) takeChroot(c farm.Chroot) error {
 	}); err != nil {
 		return err
 	}
-	served := locateServedConf(t.farm.TFTP, c)
-	fetchable, isFetched, err := keeper.ReadServed(served)
+	store := &image.Store{Name: c.Name, TFTP: t.farm.TFTP}
+	served := store.ServedConf()
+	fetchable, isFetched, err := store.ReadServedConf()
 	if err == nil && !isFetched {
 		t.taken = append(t.taken, Taken{From: served,
 			Note:     "left out: not everybody may read it, so no client can fetch it",

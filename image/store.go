@@ -75,6 +75,29 @@ func (s *Store) Link() string { return filepath.Join(s.Images, s.Name+".img") }
 // ServedConf returns the path of the lts.conf that clients fetch.
 func (s *Store) ServedConf() string { return filepath.Join(s.bootSide(), "lts.conf") }
 
+// ReadServedConf reads the lts.conf that clients fetch. isFetched reports whether they can: a TFTP
+// server gives away only what everybody may read. Whoever may write there could have put a link to
+// a secret in its place.
+func (s *Store) ReadServedConf() (data []byte, isFetched bool, err error) {
+	f, err := regular.Open(s.ServedConf())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, err
+	}
+	var info fs.FileInfo
+	if err == nil {
+		defer f.Close()
+		if info, err = f.Stat(); err != nil {
+			return nil, false, err
+		}
+		data, err = regular.ReadOpened(f, regular.MaxText)
+	}
+	if err != nil {
+		return nil, false,
+			remedy.AttachTo(fmt.Errorf("read what clients fetch over TFTP: %w", err), remedy.Advice("move it away"))
+	}
+	return data, info.Mode()&0o004 != 0, nil
+}
+
 func (s *Store) imageSide() string       { return filepath.Join(s.Images, s.Name) }
 func (s *Store) folder(n int) string     { return filepath.Join(s.imageSide(), strconv.Itoa(n)) }
 func (s *Store) bootSide() string        { return filepath.Join(s.TFTP, s.Name) }

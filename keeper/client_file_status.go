@@ -78,12 +78,11 @@ func (k *Keeper) ReadFileStatus(c farm.Chroot) (all []FileStatus, err error) {
 		}
 		all = append(all, s)
 	}
-	served := root.store.ServedConf()
-	if data, _, err := ReadServed(served); err == nil && !derive.IsOurs(data) {
+	if data, _, err := root.store.ReadServedConf(); err == nil && !derive.IsOurs(data) {
 		if adopted, err := isAdopted(data, k.farm.AdoptedFolder()); err != nil {
 			return all, err
 		} else if !adopted {
-			all = append(all, FileStatus{Path: served, Name: "lts.conf", State: Foreign})
+			all = append(all, FileStatus{Path: root.store.ServedConf(), Name: "lts.conf", State: Foreign})
 		}
 	}
 	if packaged, err := isPackaged(root.Root); err != nil || packaged || !root.isWritable() {

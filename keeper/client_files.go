@@ -163,15 +163,14 @@ func (k *Keeper) checkOwned(root *clientRoot, files derivedFiles) error {
 			return err
 		}
 	}
-	served := root.store.ServedConf()
-	data, _, err := ReadServed(served)
+	data, _, err := root.store.ReadServedConf()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return k.checkReplaceable(served, data)
+	return k.checkReplaceable(root.store.ServedConf(), data)
 }
 
 // checkReplaceable fails if a file that holds data is somebody else's and is not taken over.
@@ -228,27 +227,4 @@ func (k *Keeper) checkIncludes(root *clientRoot) error {
 		}
 	}
 	return errors.Join(found...)
-}
-
-// ReadServed reads a file that clients fetch over TFTP. fetched reports whether they can: a TFTP
-// server gives away only what everybody may read. It follows no link and waits for no pipe, which
-// whoever may write there could have put in its place.
-func ReadServed(path string) (data []byte, fetched bool, err error) {
-	f, err := regular.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, false, err
-	}
-	var info fs.FileInfo
-	if err == nil {
-		defer f.Close()
-		if info, err = f.Stat(); err != nil {
-			return nil, false, err
-		}
-		data, err = regular.ReadOpened(f, regular.MaxText)
-	}
-	if err != nil {
-		return nil, false,
-			remedy.AttachTo(fmt.Errorf("read what clients fetch over TFTP: %w", err), remedy.Advice("move it away"))
-	}
-	return data, info.Mode()&0o004 != 0, nil
 }
