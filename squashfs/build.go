@@ -294,7 +294,7 @@ const indexWorth = 16 << 20
 func (b *builder) writeImage(ctx context.Context, t *tree, p *plan) (digest [sha256.Size]byte, err error) {
 	head := encodeCompressorOptions(b.options.Compression)
 	dataStart := uint64(superblockSize + len(head))
-	out := newOutput(b.out, int64(dataStart))
+	out := &output{file: b.out, pos: int64(dataStart), buf: make([]byte, 0, outputBuffer)}
 	w := &dataWriter{plan: p, root: b.root, options: &b.options, old: b.old, out: out,
 		progress: b.countProgress(p), inspect: t.inspect}
 	if err := w.write(ctx); err != nil {
@@ -373,7 +373,7 @@ func (b *builder) readTree(ctx context.Context) (*tree, error) {
 	}
 	for _, file := range b.options.Overlay {
 		if err := file.putInto(root); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("put %s into the image: %w", file.Path, err)
 		}
 	}
 	t := newTree(root, b.options.Time)

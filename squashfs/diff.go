@@ -25,8 +25,7 @@ type Difference struct {
 // they are equal, else what they stand for.
 func DiffImages(ctx context.Context, before, after *Reader) ([]Difference, error) {
 	pair := &imageComparer{a: before, b: after}
-	d := newComparer(newImageSide(before), newImageSide(after), pair.sameFile)
-	return d.compare(ctx)
+	return newComparer(newImageSide(before), newImageSide(after), pair.sameFile).compare(ctx)
 }
 
 // A side is what a comparison has to know of one of its sides.
@@ -54,13 +53,13 @@ type comparer struct {
 	a, b side
 	// sameData compares two regular files of one size.
 	sameData func(a, b *Entry) (bool, error)
-	// What sameContent said of files with several names, by inode numbers.
+	// What sameData said of files with several names, by inode numbers.
 	known map[[2]uint32]bool
 }
 
-func newComparer(a, b side, sameContent func(a, b *Entry) (bool, error)) *comparer {
+func newComparer(a, b side, sameData func(a, b *Entry) (bool, error)) *comparer {
 	a.first, b.first = make(map[uint32]string), make(map[uint32]string)
-	return &comparer{a, b, sameContent, make(map[[2]uint32]bool)}
+	return &comparer{a, b, sameData, make(map[[2]uint32]bool)}
 }
 
 func (d *comparer) compare(ctx context.Context) (differences []Difference, err error) {

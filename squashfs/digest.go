@@ -45,8 +45,6 @@ type contentHash struct {
 	zeros uint64 // blocks of zeros that are not in the hash yet
 }
 
-func newContentHash() *contentHash { return &contentHash{hash: sha256.New()} }
-
 func (h *contentHash) reset() {
 	h.hash.Reset()
 	h.zeros = 0

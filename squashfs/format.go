@@ -142,7 +142,7 @@ type fileInode struct {
 	Size           uint32
 }
 
-// extFileInode is followed by the size of each block, 32 bits each.
+// extFileInode is followed by the sizes likewise.
 type extFileInode struct {
 	Start          uint64
 	Size           uint64
@@ -153,21 +153,19 @@ type extFileInode struct {
 	Xattrs         uint32
 }
 
-// symlinkInode is followed by the target; in its extended form the number of the xattr set (32
-// bits) follows that.
+// symlinkInode is followed by the target. Behind the extended forms of this and of the two that
+// follow stands the number of the xattr set, 32 bits.
 type symlinkInode struct {
 	Links      uint32
 	TargetSize uint32
 }
 
-// deviceInode: in its extended form the number of the xattr set (32 bits) follows.
 type deviceInode struct {
 	Links  uint32
 	Device uint32
 }
 
-// ipcInode is a fifo or a socket: in its extended form the number of the xattr set (32 bits)
-// follows.
+// ipcInode is a fifo or a socket.
 type ipcInode struct {
 	Links uint32
 }

@@ -266,15 +266,17 @@ func parseIndexHeader(b []byte) (h indexHeader, err error) {
 
 // decodeSections reads what follows the header.
 func (p *oldImage) decodeSections(sections [sectionCount][]byte) bool {
+	words := make([]uint32, p.header.Blocks)
+	binary.Decode(sections[blockSection], binary.LittleEndian, words) // of that size
+	if !p.decodeGroups(sections[groupSection]) || !p.decodeContents(sections[contentSection], words) {
+		return false
+	}
 	if p.header.Version == indexVersion2 {
-		return p.decodeGroups(sections[groupSection]) &&
-			p.decodeContents(sections[contentSection], cutWords(sections[blockSection]))
+		return true
 	}
 	p.volumes = make([]indexVolume, p.header.Volumes)
-	_, err := binary.Decode(sections[volumeSection], binary.LittleEndian, p.volumes)
-	return err == nil && p.decodeGroups(sections[groupSection]) &&
-		p.decodeContents(sections[contentSection], cutWords(sections[blockSection])) &&
-		p.decodeSets(sections[setSection]) && p.decodeInodes(sections[inodeSection])
+	binary.Decode(sections[volumeSection], binary.LittleEndian, p.volumes)
+	return p.decodeSets(sections[setSection]) && p.decodeInodes(sections[inodeSection])
 }
 
 // cutUint32 takes a number of 32 bits off the front of b, cutUint64 one of 64 bits.
@@ -302,15 +304,6 @@ func (p *oldImage) decodeGroups(b []byte) bool {
 		}
 	}
 	return true
-}
-
-// cutWords takes all of b as numbers of 32 bits.
-func cutWords(b []byte) []uint32 {
-	words := make([]uint32, len(b)/4)
-	for n := range words {
-		words[n] = cutUint32(&b)
-	}
-	return words
 }
 
 // decodeContents reads contents, whose blocks have the sizes that are given, one list after the
@@ -355,16 +348,12 @@ func (p *oldImage) decodeContents(b []byte, sizes []uint32) bool {
 
 func (p *oldImage) decodeSets(b []byte) bool {
 	for range p.header.Sets {
-		key, rest, ok := cutString(b)
-		if !ok {
-			return false
-		}
-		set, ok := parseXattrSet(key)
-		if !ok {
+		key, isWhole := cutString(&b)
+		set, isSet := parseXattrSet(key)
+		if !isWhole || !isSet {
 			return false
 		}
 		p.sets = append(p.sets, set)
-		b = rest
 	}
 	return len(b) == 0
 }
@@ -391,28 +380,26 @@ func (p *oldImage) decodeInodes(b []byte) bool {
 func parseXattrSet(key string) (*xattrSet, bool) {
 	s := &xattrSet{key: key}
 	for b := []byte(key); len(b) > 0; {
-		name, rest, ok := cutString(b)
-		if !ok {
-			return nil, false
-		}
-		value, rest, ok := cutString(rest)
-		if _, short, known := splitXattr(name); !ok || !known || len(short) > math.MaxUint16 {
+		name, hasName := cutString(&b)
+		value, hasValue := cutString(&b)
+		_, short, isKnown := splitXattr(name)
+		if !hasName || !hasValue || !isKnown || len(short) > math.MaxUint16 {
 			return nil, false
 		}
 		s.attrs = append(s.attrs, Xattr{name, []byte(value)})
-		b = rest
 	}
 	return s, len(s.attrs) > 0
 }
 
-// cutString is the inverse of appendString.
-func cutString(b []byte) (s string, rest []byte, ok bool) {
-	if len(b) < 4 {
-		return "", nil, false
+// cutString takes off the front of b what appendString has put there.
+func cutString(b *[]byte) (s string, ok bool) {
+	if len(*b) < 4 {
+		return "", false
 	}
-	n := binary.LittleEndian.Uint32(b)
-	if b = b[4:]; uint64(n) > uint64(len(b)) {
-		return "", nil, false
+	n := cutUint32(b)
+	if uint64(n) > uint64(len(*b)) {
+		return "", false
 	}
-	return string(b[:n]), b[n:], true
+	s, *b = string((*b)[:n]), (*b)[n:]
+	return s, true
 }

@@ -1,6 +1,7 @@
 package squashfs
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -115,11 +116,8 @@ func (r *Reader) openTables() (err error) {
 		}
 	}
 	r.directories = metadataTable{name: "directory table", start: s.DirectoryTable, end: end}
-	if err := r.openMetadataTable(&r.directories); err != nil {
-		return err
-	}
 	r.inodes = metadataTable{name: "inode table", start: s.InodeTable, end: s.DirectoryTable}
-	if err := r.openMetadataTable(&r.inodes); err != nil {
+	if err := cmp.Or(r.openMetadataTable(&r.directories), r.openMetadataTable(&r.inodes)); err != nil {
 		return err
 	}
 	if s.InodeTable < superblockSize {

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// A Content is what a regular file of an image holds. It needs no closing. Its methods but Read may
-// be called from several goroutines.
+// A fileReader reads what a regular file of an image holds. ReadAt may be called from several
+// goroutines.
 type fileReader struct {
 	r    *Reader
 	path string

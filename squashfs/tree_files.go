@@ -134,8 +134,7 @@ func (f *treeFile) countZeros(offset int64) (int64, error) {
 	return min(f.data, f.size) - offset, nil
 }
 
-// ReadAt fills b from the offset on. Like readNext, it is made for reading forward; inspectors see
-// nothing of it.
+// ReadAt is io.ReaderAt's, made for reading forward. Inspectors see nothing of it.
 func (f *treeFile) ReadAt(b []byte, offset int64) (int, error) {
 	if _, err := f.read(b, offset); err != nil {
 		return 0, err

@@ -4,34 +4,26 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
 
-// A fileNumber is what two names of one file have in common. On some file systems different files
-// have it in common, too: an overlay of two btrfs subvolumes repeats inode numbers, and so do
-// virtiofs, 9p and some FUSE file systems.
-type fileNumber struct{ device, ino uint64 }
-
 // An identity is all that a stat says of a file. Names of one file agree in it.
 type identity struct {
-	fileNumber
+	fileStat
 	mount    mountID
 	mode     uint32
 	uid, gid uint32
 	rdev     uint64
 	links    uint32
-	size     int64
-	mtime    int64 // nanoseconds since 1970
-	ctime    int64
 }
 
 // identityIn is what a stat said of an inode that was found in a mount.
 func (i *inode) identityIn(mount mountID) identity {
 	return identity{
-		fileNumber: fileNumber{i.stat.device, i.stat.ino}, mount: mount,
+		fileStat: i.stat, mount: mount,
 		mode: i.mode, uid: i.uid, gid: i.gid, rdev: i.device, links: i.links,
-		size: i.stat.size, mtime: i.stat.mtime, ctime: i.stat.ctime,
 	}
 }
 
@@ -129,7 +121,8 @@ func (l *linker) compareNames(names []*treeEntry) ([]identity, error) {
 			if err := statAt(dir, name, &st); err != nil {
 				return nil, wrapVanished(e.path, "stat", err)
 			}
-			if ids[n] = newInode(&st).identityIn(findMountID(&st)); ids[n].fileNumber != ids[0].fileNumber {
+			ids[n] = newInode(&st).identityIn(findMountID(&st))
+			if ids[n].device != ids[0].device || ids[n].ino != ids[0].ino {
 				return nil, &changedError{e.path}
 			}
 		}
@@ -147,12 +140,7 @@ func (l *linker) openParent(e *treeEntry) (dir int, name string, err error) {
 }
 
 func allEqual(ids []identity) bool {
-	for _, id := range ids[1:] {
-		if id != ids[0] {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(ids, func(id identity) bool { return id != ids[0] })
 }
 
 // joinProven joins names that share a number where their identities prove that they are one file,

@@ -24,16 +24,9 @@ type OverlayFile struct {
 	ContentOnly bool
 }
 
-// putInto puts a file into the tree. Directories on its way that the tree lacks are made, with the
-// superblock's time.
-func (f *OverlayFile) putInto(root *treeEntry) error {
-	if err := f.putBelow(root); err != nil {
-		return fmt.Errorf("put %s into the image: %w", f.Path, err)
-	}
-	return nil
-}
-
-func (f *OverlayFile) putBelow(dir *treeEntry) error {
+// putInto puts a file into the tree whose root is dir. Directories on its way that the tree lacks
+// are made, with the superblock's time.
+func (f *OverlayFile) putInto(dir *treeEntry) error {
 	if !fs.ValidPath(f.Path) || f.Path == "." {
 		return errors.New("no path from the root, without a slash in front")
 	}

@@ -48,6 +48,7 @@ func openVolume(fd int, st *unix.Statx_t) (*volume, error) {
 // findTraits knows the kinds of file systems by the numbers that statfs gives them. Overlays may be
 // stacked depth times.
 func findTraits(kind uint32, mount mountID, depth int) traits {
+	const zfsMagic, ntfsMagic, ntfs3Magic, romfsMagic = 0x2fc12fc1, 0x5346544e, 0x7366746e, 0x7275
 	switch kind {
 	case unix.OVERLAYFS_SUPER_MAGIC:
 		return findOverlayTraits(mount, depth)
@@ -55,13 +56,6 @@ func findTraits(kind uint32, mount mountID, depth int) traits {
 		// What a FUSE file system shows is its server's invention. virtiofs has the same number,
 		// and the host's ctimes.
 		return traits{ctimes: mounts.FindType(mount.number) == "virtiofs"}
-	}
-	return findKindTraits(kind)
-}
-
-func findKindTraits(kind uint32) traits {
-	const zfsMagic, ntfsMagic, ntfs3Magic, romfsMagic = 0x2fc12fc1, 0x5346544e, 0x7366746e, 0x7275
-	switch kind {
 	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, unix.TMPFS_MAGIC:
 		return traits{numbers: true, holes: true, ctimes: true}
 	case zfsMagic: // its holes were wrong before 2.2.2
@@ -69,7 +63,7 @@ func findKindTraits(kind uint32) traits {
 	case unix.SQUASHFS_MAGIC, unix.EROFS_SUPER_MAGIC_V1, unix.ISOFS_SUPER_MAGIC, unix.UDF_SUPER_MAGIC,
 		unix.CRAMFS_MAGIC, romfsMagic,
 		unix.MSDOS_SUPER_MAGIC, unix.EXFAT_SUPER_MAGIC, ntfsMagic, ntfs3Magic,
-		unix.SMB_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC, unix.CIFS_SUPER_MAGIC, unix.FUSE_SUPER_MAGIC:
+		unix.SMB_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC, unix.CIFS_SUPER_MAGIC:
 		return traits{} // their ctime is their mtime, or whatever a server says
 	}
 	return traits{ctimes: true}
@@ -88,23 +82,15 @@ func findOverlayTraits(mount mountID, depth int) traits {
 	}
 	all := traits{holes: true, ctimes: true}
 	for _, layer := range layers {
-		t, known := findLayerTraits(layer, depth)
-		if !known {
+		var fs unix.Statfs_t
+		var st unix.Statx_t
+		if unix.Statfs(layer, &fs) != nil || statAt(unix.AT_FDCWD, layer, &st) != nil {
 			return traits{}
 		}
+		t := findTraits(uint32(fs.Type), findMountID(&st), depth-1)
 		all.holes, all.ctimes = all.holes && t.holes, all.ctimes && t.ctimes
 	}
 	return all
-}
-
-// findLayerTraits returns the traits of the file system that has a layer of an overlay.
-func findLayerTraits(folder string, depth int) (t traits, known bool) {
-	var fs unix.Statfs_t
-	var st unix.Statx_t
-	if unix.Statfs(folder, &fs) != nil || statAt(unix.AT_FDCWD, folder, &st) != nil {
-		return traits{}, false
-	}
-	return findTraits(uint32(fs.Type), findMountID(&st), depth-1), true
 }
 
 // maxUnbelievedHoles is how many bytes more than it takes on the disk a file is read where holes

@@ -1,6 +1,7 @@
 package squashfs
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -100,7 +101,5 @@ func readGrowing(call func([]byte) (int, error)) ([]byte, error) {
 }
 
 func appendString(b []byte, s string) []byte {
-	n := uint32(len(s))
-	b = append(b, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))
-	return append(b, s...)
+	return append(binary.LittleEndian.AppendUint32(b, uint32(len(s))), s...)
 }

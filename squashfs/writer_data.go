@@ -74,20 +74,19 @@ func (w *dataWriter) readRegions(ctx context.Context) error {
 	defer files.close()
 	for regions := w.plan.regions; len(regions) > 0; {
 		var err error
-		if n := countAdjacent(regions); n > 0 {
+		n := countAdjacent(regions)
+		switch r := regions[0]; {
+		case n > 0:
 			err = w.copyRegions(ctx, regions[:n])
-			regions = regions[n:]
-		} else {
-			if r := regions[0]; r.group != nil {
-				err = w.readGroup(ctx, files, r)
-			} else {
-				err = w.readBlocks(ctx, files, r)
-			}
-			regions = regions[1:]
+		case r.group != nil:
+			err = w.readGroup(ctx, files, r)
+		default:
+			err = w.readBlocks(ctx, files, r)
 		}
 		if err != nil {
 			return err
 		}
+		regions = regions[max(n, 1):]
 	}
 	return nil
 }
@@ -193,19 +192,9 @@ func (w *dataWriter) compress() error {
 	return err
 }
 
-// writeJobs writes jobs in order.
+// writeJobs writes jobs in order. There are no more once readRegions ends, as it does with ctx, too.
 func (w *dataWriter) writeJobs(ctx context.Context) error {
-	for {
-		var j *blockJob
-		select {
-		case next, ok := <-w.order:
-			if !ok {
-				return nil
-			}
-			j = next
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	for j := range w.order {
 		select {
 		case <-j.done:
 		case <-ctx.Done():
@@ -217,6 +206,7 @@ func (w *dataWriter) writeJobs(ctx context.Context) error {
 		w.progress(j.source, j.files)
 		w.free <- j
 	}
+	return nil
 }
 
 func (w *dataWriter) writeJob(j *blockJob) error {
@@ -260,10 +250,6 @@ const (
 	outputBuffer = 1 << 20
 	flightStep   = 8 << 20
 )
-
-func newOutput(file *os.File, pos int64) *output {
-	return &output{file: file, pos: pos, buf: make([]byte, 0, outputBuffer)}
-}
 
 func (o *output) write(b []byte) error {
 	if len(o.buf)+len(b) > cap(o.buf) {

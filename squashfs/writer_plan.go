@@ -258,7 +258,7 @@ func hashContents(ctx context.Context, contents []*content, root, blockSize, job
 		work.Go(func() error {
 			files := &treeOpener{root: root, inspect: inspect}
 			defer files.close()
-			h, buf := newContentHash(), make([]byte, blockSize)
+			h, buf := &contentHash{hash: sha256.New()}, make([]byte, blockSize)
 			for {
 				n := int(next.Add(1)) - 1
 				if n >= len(contents) {

@@ -38,12 +38,11 @@ func encodeCompressorOptions(c Compression) []byte {
 // encode returns the superblock and all tables, the first of which begins at the image's offset at.
 // The data must be in place: the positions and sizes of all regions known.
 func (t *tableWriter) encode(at uint64) (superblock, []byte, error) {
-	enc, err := newEncoder(t.compression, t.plan.blockSize)
-	if err != nil {
+	var err error
+	if t.enc, err = newEncoder(t.compression, t.plan.blockSize); err != nil {
 		return superblock{}, nil, err
 	}
-	t.enc = enc
-	t.inodes, t.directories = newMetadataWriter(enc), newMetadataWriter(enc)
+	t.inodes, t.directories = newMetadataWriter(t.enc), newMetadataWriter(t.enc)
 	if err := t.assignNumbers(); err != nil {
 		return superblock{}, nil, err
 	}
@@ -83,28 +82,22 @@ func (t *tableWriter) assemble(sb *superblock, at uint64) (all []byte, err error
 		err = errors.Join(err, failed)
 		return start
 	}
-	lookup := func(records []byte) uint64 {
+	lookup := func(records, header []byte) uint64 {
 		if len(records) == 0 {
 			return noTable
 		}
 		blocks, list, failed := encodeLookupTable(t.enc, records, at+uint64(len(all)))
 		add(blocks, failed)
-		return add(list, nil)
+		return add(append(header, list...), nil)
 	}
 	sb.InodeTable = add(t.inodes.finish())
 	sb.DirectoryTable = add(t.directories.finish())
-	sb.FragmentTable = lookup(t.encodeFragments())
-	sb.ExportTable = lookup(t.encodeExport())
-	sb.IDTable = lookup(appendStruct(nil, t.ids))
-	sb.XattrTable = noTable
-	if len(t.sets) > 0 {
-		keys, entries, failed := t.encodeXattrs()
-		start := add(keys, failed)
-		blocks, list, failed := encodeLookupTable(t.enc, entries, at+uint64(len(all)))
-		add(blocks, failed)
-		sb.XattrTable = add(appendStruct(nil, xattrHeader{KeysStart: start, Sets: uint32(len(t.sets))}), nil)
-		add(list, nil)
-	}
+	sb.FragmentTable = lookup(t.encodeFragments(), nil)
+	sb.ExportTable = lookup(t.encodeExport(), nil)
+	sb.IDTable = lookup(appendStruct(nil, t.ids), nil)
+	keys, sets, failed := t.encodeXattrs()
+	header := xattrHeader{KeysStart: add(keys, failed), Sets: uint32(len(t.sets))}
+	sb.XattrTable = lookup(sets, appendStruct(nil, header))
 	sb.BytesUsed = at + uint64(len(all))
 	return all, err
 }
