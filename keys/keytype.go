@@ -3,6 +3,7 @@ package keys
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -56,16 +57,6 @@ func ShortType(keyType string) string { return cmp.Or(findKeyType(keyType).short
 // IsKeyType reports whether s can be a key type: RFC 4251, section 6, and no character that means
 // something in known_hosts.
 func IsKeyType(s string) bool {
-	if s == "" || len(s) > 64 {
-		return false
-	}
-	for _, c := range []byte(s) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case c == '-', c == '.', c == '_', c == '@', c == '+':
-		default:
-			return false
-		}
-	}
-	return s[0] != '@'
+	const characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._@+"
+	return s != "" && len(s) <= 64 && s[0] != '@' && strings.Trim(s, characters) == ""
 }

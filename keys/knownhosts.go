@@ -45,8 +45,7 @@ func RenderKnownHosts(k KnownHosts) []byte {
 		return slices.Compare(a.Names, b.Names)
 	})
 
-	var b []byte
-	b = appendLines(b, k.Header)
+	b := appendLines(nil, k.Header)
 	for _, h := range hosts {
 		field := h.formatNames()
 		if field == "" {

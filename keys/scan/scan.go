@@ -304,8 +304,7 @@ func exchangeKeys(w *wire, endpoint netip.AddrPort, algorithms []string) (shownK
 		Config:            ssh.Config{KeyExchanges: keyExchanges},
 		HostKeyAlgorithms: algorithms,
 		// Called once the signature is verified; the error ends the exchange.
-		HostKeyCallback: func(_ string, _ net.Addr, public ssh.PublicKey) error {
-			var err error
+		HostKeyCallback: func(_ string, _ net.Addr, public ssh.PublicKey) (err error) {
 			if shown, err = readShownKey(public); err != nil {
 				return err
 			}

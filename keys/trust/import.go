@@ -34,6 +34,7 @@ func (s *Store) Import(p Policy, offered []keys.Stored, now time.Time) (Imported
 	r.rejected = slices.Concat(r.rejected, r.recallRejected(keys.PlainKeys(offered)))
 	after := record{trusted: slices.Clone(r.trusted), pending: slices.Clone(r.pending), certs: r.certs}
 	for _, k := range offered {
+		imported := k.Stamp(keys.HowImported, now)
 		switch reason := s.checkImportable(p, k.Key); {
 		case reason != nil:
 			done.Refused = append(done.Refused, RefusedKey{k, reason})
@@ -41,13 +42,11 @@ func (s *Store) Import(p Policy, offered []keys.Stored, now time.Time) (Imported
 			done.Known = append(done.Known, recallOrigin(k.Key, r.trusted))
 		case keys.Contains(after.trusted, k), keys.Contains(done.Conflicts, k): // twice in what is imported
 		case keys.HasType(after.trusted, k.Type), keys.Contains(r.rejected, k):
-			imported := k.Stamp(keys.HowImported, now)
 			done.Conflicts = append(done.Conflicts, imported)
 			if !keys.Contains(after.pending, k) {
 				after.pending = append(after.pending, imported)
 			}
 		default:
-			imported := k.Stamp(keys.HowImported, now)
 			done.New = append(done.New, imported)
 			after.trusted = append(after.trusted, imported)
 		}
