@@ -207,8 +207,7 @@ func wrapAtPath(op, path string, err error) error {
 // folder's place.
 func OpenRoot(path string) (*os.Root, error) {
 	root, err := os.OpenRoot(path + "/.")
-	var failed *fs.PathError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
 		failed.Path = path
 	}
 	return root, err
