@@ -192,7 +192,7 @@ func (w *dataWriter) compress() error {
 	return err
 }
 
-// writeJobs writes jobs in order. There are no more once readRegions ends, as it does with ctx, too.
+// writeJobs writes jobs in order. There are no more once readRegions or ctx ends.
 func (w *dataWriter) writeJobs(ctx context.Context) error {
 	for j := range w.order {
 		select {
