@@ -18,7 +18,7 @@ func notNil[T any](list []T) []T {
 
 // encodeJSON returns a document as indented JSON. It is ASCII, so that it can be looked at on a
 // terminal: other characters in names and files are escaped as \uXXXX.
-func encodeJSON(d document) ([]byte, error) {
+func encodeJSON(d any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -28,14 +28,12 @@ func encodeJSON(d document) ([]byte, error) {
 	}
 	var ascii bytes.Buffer
 	for _, r := range b.String() {
-		switch {
-		case r < utf8.RuneSelf && r != 0x7f:
+		if r < utf8.RuneSelf && r != 0x7f {
 			ascii.WriteByte(byte(r))
-		case r <= 0xffff:
-			fmt.Fprintf(&ascii, `\u%04x`, r)
-		default:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&ascii, `\u%04x\u%04x`, high, low)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&ascii, `\u%04x`, unit)
 		}
 	}
 	return ascii.Bytes(), nil

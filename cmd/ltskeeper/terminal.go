@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ltskeeper/keeper"
@@ -89,20 +90,11 @@ func (t *tool) watch(begin string) (report func(keeper.Progress), stop func()) {
 	if !t.term.progress || t.quiet {
 		return nil, func() {}
 	}
-	var (
-		mu   sync.Mutex
-		last = keeper.Progress{Step: begin}
-		done = make(chan struct{})
-		over = make(chan struct{})
-	)
-	report = func(p keeper.Progress) {
-		mu.Lock()
-		defer mu.Unlock()
-		last = p
-	}
-	began := time.Now()
-	go func() {
-		defer close(over)
+	var last atomic.Pointer[keeper.Progress]
+	last.Store(&keeper.Progress{Step: begin})
+	began, done := time.Now(), make(chan struct{})
+	var drawing sync.WaitGroup
+	drawing.Go(func() {
 		tick := time.NewTicker(patience / 8)
 		defer tick.Stop()
 		drawn := false
@@ -110,10 +102,7 @@ func (t *tool) watch(begin string) (report func(keeper.Progress), stop func()) {
 			select {
 			case <-tick.C:
 				if elapsed := time.Since(began); elapsed >= patience {
-					mu.Lock()
-					line := progressLine(last, elapsed)
-					mu.Unlock()
-					drawProgress(line)
+					drawProgress(progressLine(*last.Load(), elapsed))
 					drawn = true
 				}
 			case <-done:
@@ -123,8 +112,8 @@ func (t *tool) watch(begin string) (report func(keeper.Progress), stop func()) {
 				return
 			}
 		}
-	}()
-	return report, func() { close(done); <-over }
+	})
+	return func(p keeper.Progress) { last.Store(&p) }, func() { close(done); drawing.Wait() }
 }
 
 // drawProgress replaces the progress line. It never wraps: a wrapped line could not be erased.
