@@ -136,26 +136,30 @@ func (d initDocument) text(p *page) {
 	}
 	if d.Written {
 		p.printf("Wrote %s:\n", d.Config)
-		var rows [][]any
+		var t rows
 		for _, c := range d.Chroots {
-			rows = append(rows, []any{"chroot", c.Path})
+			t.add("chroot", c.Path)
 		}
-		rows = append(rows, []any{"images", d.Images}, []any{"TFTP", d.TFTP}, []any{"state", d.State})
+		t = append(t, rows{{"images", d.Images}, {"TFTP", d.TFTP}, {"state", d.State}}...)
 		if d.LTSP != "" {
-			rows = append(rows, []any{"LTSP", d.LTSP})
+			t.add("LTSP", d.LTSP)
 		}
-		p.table(2, rows)
+		p.table(2, t)
 		if d.Before != "" {
 			p.printf("The one before is kept as %s.\n", d.Before)
 		}
 	}
 	if len(d.Adopted) > 0 {
 		p.printf("Took over what clients trust and use today:\n")
-		var rows [][]any
+		var t rows
 		for _, a := range d.Adopted {
-			rows = append(rows, []any{a.From, taken(a), arrow(a.To), a.Note})
+			lines, to := "", ""
+			if a.To != "" {
+				lines, to = countNoun(a.Lines, "line", "lines"), "-> "+filepath.Base(a.To) // beside the declaration
+			}
+			t.add(a.From, lines, to, a.Note)
 		}
-		p.table(2, rows)
+		p.table(2, t)
 	}
 	if len(d.Adopted) == 0 && !d.Written {
 		p.printf("There is nothing to take over.\n")
@@ -195,19 +199,4 @@ func (d initDocument) next(p *page) string {
 		return p.commandLine("update-image --dry-run")
 	}
 	return p.commandLine("server add NAME")
-}
-
-func taken(a adopt.Taken) string {
-	if a.To == "" {
-		return ""
-	}
-	return countNoun(a.Lines, "line", "lines")
-}
-
-// arrow names the file beside the declaration into which something went.
-func arrow(to string) string {
-	if to == "" {
-		return ""
-	}
-	return "-> " + filepath.Base(to)
 }
