@@ -125,11 +125,11 @@ type Alias struct {
 
 // A Server is an application server.
 type Server struct {
-	Name      string
-	Addresses []string // IP addresses or names to connect to; none: the name is resolved
-	Port      int
-	Aliases   []string
-	Groups    []string
-	Weight    float64  // above zero; 1 is usual
-	Pins      []string // fingerprints, SHA256:... as ssh-keygen prints them
+	Name      string   `json:"name"`
+	Addresses []string `json:"addresses,omitempty"` // IP addresses or names to connect to; none: the name is resolved
+	Port      int      `json:"port"`
+	Aliases   []string `json:"aliases,omitempty"`
+	Groups    []string `json:"groups,omitempty"`
+	Weight    float64  `json:"weight"`         // above zero; 1 is usual
+	Pins      []string `json:"pins,omitempty"` // fingerprints, SHA256:... as ssh-keygen prints them
 }

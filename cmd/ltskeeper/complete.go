@@ -143,7 +143,11 @@ func (t *tool) findCandidates(app *cli.App, words []string) []candidate {
 			return at.options(typed)
 		}
 	}
-	return append(at.commands(), at.arguments()...)
+	var found []candidate
+	if len(at.args) == 0 {
+		found = describeCommands(c)
+	}
+	return append(found, at.arguments()...)
 }
 
 // expandHome expands a leading ~/, as the shell will when the line is run.
@@ -164,20 +168,8 @@ func (at *cursor) readStatus() *keeper.Status {
 	return new(keeper.Status)
 }
 
-// commands returns the commands below the one that was typed.
-func (at *cursor) commands() []candidate {
-	if len(at.args) > 0 {
-		return nil
-	}
-	return describeCommands(at.command)
-}
-
 func describeCommands(above *cli.Command) []candidate {
-	var found []candidate
-	for _, c := range above.VisibleCommands() {
-		found = append(found, candidate{c.Name, c.Usage})
-	}
-	return found
+	return mapEach(above.VisibleCommands(), func(c *cli.Command) candidate { return candidate{c.Name, c.Usage} })
 }
 
 // options returns the options of the command and those of every command. Those that were given and
@@ -231,11 +223,7 @@ func anything(*cursor) []candidate { return nil }
 // chooseFrom is the source for a fixed list of words.
 func chooseFrom(words []string) source {
 	return func(*cursor) []candidate {
-		var found []candidate
-		for _, w := range words {
-			found = append(found, candidate{w, ""})
-		}
-		return found
+		return mapEach(words, func(w string) candidate { return candidate{word: w} })
 	}
 }
 
@@ -248,11 +236,9 @@ func listCommands(at *cursor) []candidate {
 }
 
 func listServers(at *cursor) []candidate {
-	var found []candidate
-	for _, s := range at.farm().Servers {
-		found = append(found, candidate{s.Name, strings.Join(slices.Concat(s.Addresses, s.Groups), " ")})
-	}
-	return found
+	return mapEach(at.farm().Servers, func(s farm.Server) candidate {
+		return candidate{s.Name, strings.Join(slices.Concat(s.Addresses, s.Groups), " ")}
+	})
 }
 
 func listGroups(at *cursor) []candidate {
@@ -273,11 +259,7 @@ func listGroups(at *cursor) []candidate {
 }
 
 func listChroots(at *cursor) []candidate {
-	var found []candidate
-	for _, c := range at.farm().Chroots {
-		found = append(found, candidate{c.Name, c.Path})
-	}
-	return found
+	return mapEach(at.farm().Chroots, func(c farm.Chroot) candidate { return candidate{c.Name, c.Path} })
 }
 
 // namesChroot reports whether the first argument is a chroot.

@@ -26,7 +26,7 @@ nothing into a chroot.
   ltskeeper image build x86_64
   ltskeeper image build --full             read and compress all of it anew`,
 				Flags:  []cli.Flag{fullFlag(), forceFlag()},
-				Action: t.withKeeper(t.imageBuild),
+				Action: t.withChroots(t.imageBuild),
 			},
 			{
 				Name:   "list",
@@ -46,7 +46,7 @@ chroot that is not what its image has any more.
   ltskeeper image verify x86_64 --tree`,
 				Flags: []cli.Flag{&cli.BoolFlag{Name: "tree",
 					Usage: "compare the images with the chroots as they are now, too"}},
-				Action: t.withKeeper(t.imageVerify),
+				Action: t.withChroots(t.imageVerify),
 			},
 			{
 				Name:      "diff",
@@ -72,11 +72,7 @@ func forceFlag() cli.Flag {
 		Usage: "publish an image also if it looks as if clients could not use it, but never one without an init"}
 }
 
-func (t *tool) imageBuild(ctx *cli.Context, k *keeper.Keeper) error {
-	chroots, err := chooseChroots(ctx, k)
-	if err != nil {
-		return err
-	}
+func (t *tool) imageBuild(ctx *cli.Context, k *keeper.Keeper, chroots []string) error {
 	if len(k.Farm().Chroots) == 0 {
 		return missingChrootError(k.Farm())
 	}

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"ltskeeper/farm"
-	"ltskeeper/image"
 	"ltskeeper/keeper"
 
 	"github.com/urfave/cli/v2"
@@ -35,7 +34,7 @@ it, and end with exit code 3.
 			Description: `The next update builds and publishes again.
 
   ltskeeper image release x86_64`,
-			Action: t.withKeeper(t.imageRelease),
+			Action: t.withChroots(t.imageRelease),
 		},
 		{
 			Name:      "pin",
@@ -61,7 +60,7 @@ one, or one that this machine sees in use. Readers over NFSv3 it cannot see: kee
 ends with it.
 
   ltskeeper image prune`,
-			Action: t.withKeeper(t.imagePrune),
+			Action: t.withChroots(t.imagePrune),
 		},
 		{
 			Name:  "repair",
@@ -109,44 +108,24 @@ func (t *tool) imageRollback(ctx *cli.Context, k *keeper.Keeper) error {
 	if err != nil {
 		return err
 	}
-	return t.announce(rolledBackDocument{chroot, g})
+	return t.announceFields(map[string]any{"chroot": chroot, "generation": g}, func(p *page) {
+		p.printf("%s is at generation %d, built %s, and held there.\n", chroot, g.Number, formatTime(g.Time))
+		p.printf("To build from its tree again: %s\n", p.commandLine("image release", chroot))
+	})
 }
 
-// A rolledBackDocument is the generation that clients boot from now on.
-type rolledBackDocument struct {
-	Chroot     string           `json:"chroot"`
-	Generation image.Generation `json:"generation"`
-}
-
-func (d rolledBackDocument) text(p *page) {
-	p.printf("%s is at generation %d, built %s, and held there.\n", d.Chroot, d.Generation.Number,
-		formatTime(d.Generation.Time))
-	p.printf("To build from its tree again: %s\n", p.commandLine("image release", d.Chroot))
-}
-
-func (t *tool) imageRelease(ctx *cli.Context, k *keeper.Keeper) error {
-	args, err := chooseChroots(ctx, k)
-	if err != nil {
-		return err
-	}
-	chroot, _, err := chrootAndNumber(k.Farm(), args)
+func (t *tool) imageRelease(ctx *cli.Context, k *keeper.Keeper, chroots []string) error {
+	chroot, _, err := chrootAndNumber(k.Farm(), chroots)
 	if err != nil {
 		return err
 	}
 	if err := k.Release(chroot); err != nil {
 		return err
 	}
-	return t.announce(releasedDocument{chroot})
-}
-
-// A releasedDocument is a chroot that is held no more.
-type releasedDocument struct {
-	Released string `json:"released"`
-}
-
-func (d releasedDocument) text(p *page) {
-	p.printf("%s is held no more. To bring its image up to date: %s\n", d.Released,
-		p.commandLine("update-image", d.Released))
+	return t.announceFields(map[string]any{"released": chroot}, func(p *page) {
+		p.printf("%s is held no more. To bring its image up to date: %s\n", chroot,
+			p.commandLine("update-image", chroot))
+	})
 }
 
 func (t *tool) imagePin(ctx *cli.Context, k *keeper.Keeper) error { return t.changePin(ctx, k, true) }
@@ -163,55 +142,32 @@ func (t *tool) changePin(ctx *cli.Context, k *keeper.Keeper, pinned bool) error 
 	if number == keeper.NoGeneration {
 		return usagef("which generation? ltskeeper image list shows their numbers")
 	}
-	change := k.Unpin
+	change, until := k.Unpin, "as long as the others"
 	if pinned {
-		change = k.Pin
+		change, until = k.Pin, "until it is unpinned"
 	}
 	if err := change(chroot, number); err != nil {
 		return err
 	}
-	return t.announce(pinnedDocument{chroot, number, pinned})
+	fields := map[string]any{"chroot": chroot, "generation": number, "pinned": pinned}
+	return t.announceFields(fields, func(p *page) {
+		p.printf("Generation %d of %s is kept %s.\n", number, chroot, until)
+	})
 }
 
-// A pinnedDocument is a generation that is, or is not, kept from being pruned.
-type pinnedDocument struct {
-	Chroot     string `json:"chroot"`
-	Generation int    `json:"generation"`
-	Pinned     bool   `json:"pinned"`
-}
-
-func (d pinnedDocument) text(p *page) {
-	until := "as long as the others"
-	if d.Pinned {
-		until = "until it is unpinned"
-	}
-	p.printf("Generation %d of %s is kept %s.\n", d.Generation, d.Chroot, until)
-}
-
-func (t *tool) imagePrune(ctx *cli.Context, k *keeper.Keeper) error {
-	chroots, err := chooseChroots(ctx, k)
-	if err != nil {
-		return err
-	}
+func (t *tool) imagePrune(ctx *cli.Context, k *keeper.Keeper, chroots []string) error {
 	pruned, err := k.Prune(chroots)
 	if err != nil {
 		return err
 	}
-	return t.announce(prunedDocument{notNil(pruned)})
-}
-
-// A prunedDocument is the generations that were deleted.
-type prunedDocument struct {
-	Pruned []keeper.Pruned `json:"pruned"`
-}
-
-func (d prunedDocument) text(p *page) {
-	for _, c := range d.Pruned {
-		p.printf("%s: deleted %s\n", c.Chroot, joinNumbers(c.Generations))
-	}
-	if len(d.Pruned) == 0 {
-		p.printf("Nothing to do: every generation is still needed.\n")
-	}
+	return t.announceFields(map[string]any{"pruned": notNil(pruned)}, func(p *page) {
+		for _, c := range pruned {
+			p.printf("%s: deleted %s\n", c.Chroot, joinNumbers(c.Generations))
+		}
+		if len(pruned) == 0 {
+			p.printf("Nothing to do: every generation is still needed.\n")
+		}
+	})
 }
 
 func (t *tool) imageRepair(ctx *cli.Context, k *keeper.Keeper) error {

@@ -10,11 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (t *tool) imageVerify(ctx *cli.Context, k *keeper.Keeper) error {
-	chroots, err := chooseChroots(ctx, k)
-	if err != nil {
-		return err
-	}
+func (t *tool) imageVerify(ctx *cli.Context, k *keeper.Keeper, chroots []string) error {
 	if len(k.Farm().Chroots) == 0 {
 		return missingChrootError(k.Farm())
 	}

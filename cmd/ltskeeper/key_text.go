@@ -12,10 +12,7 @@ import (
 
 // joinTypes names the types of keys, each once: "ED25519 RSA".
 func joinTypes(list []keeper.Key) string {
-	var types []string
-	for _, k := range list {
-		types = append(types, keys.ShortType(k.Type))
-	}
+	types := mapEach(list, func(k keeper.Key) string { return keys.ShortType(k.Type) })
 	return strings.Join(slices.Compact(types), " ")
 }
 

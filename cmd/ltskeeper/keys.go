@@ -102,13 +102,10 @@ func (t *tool) keysList(ctx *cli.Context, k *keeper.Keeper) error {
 	if err != nil {
 		return err
 	}
-	d := keysDocument{Servers: []keeper.Server{}}
-	for _, s := range status.Servers {
-		if len(names) == 0 || slices.Contains(names, s.Name) {
-			d.Servers = append(d.Servers, s)
-		}
-	}
-	return t.print(d)
+	shown := slices.DeleteFunc(status.Servers, func(s keeper.Server) bool {
+		return len(names) > 0 && !slices.Contains(names, s.Name)
+	})
+	return t.print(keysDocument{notNil(shown)})
 }
 
 // A keysDocument is what is on record about servers' keys.

@@ -50,7 +50,7 @@ func (t *tool) keysExport(ctx *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		return t.print(ownDocument{own})
+		return t.printFields(map[string]any{"keys": own}, func(p *page) { p.raw(strings.Join(own, "\n") + "\n") })
 	}
 	k, err := keeper.Open(t.config)
 	if err != nil {
@@ -84,10 +84,3 @@ func readOwnKeys(ctx context.Context, folder string) ([]string, error) {
 	}
 	return own, nil
 }
-
-// An ownDocument is a machine's own public keys.
-type ownDocument struct {
-	Keys []string `json:"keys"`
-}
-
-func (d ownDocument) text(p *page) { p.raw(strings.Join(d.Keys, "\n") + "\n") }

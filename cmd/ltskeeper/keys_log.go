@@ -34,14 +34,11 @@ func (t *tool) keysLog(ctx *cli.Context, k *keeper.Keeper) error {
 	for _, line := range unreadable {
 		printWarning(os.Stderr, fmt.Sprintf("line %d of the log cannot be read and is left out", line))
 	}
-	d := logDocument{Log: []trust.Entry{}}
 	names := ctx.Args().Slice()
-	for _, e := range entries {
-		if len(names) == 0 || slices.Contains(names, e.Server) {
-			d.Log = append(d.Log, e)
-		}
-	}
-	return t.print(d)
+	entries = slices.DeleteFunc(entries, func(e trust.Entry) bool {
+		return len(names) > 0 && !slices.Contains(names, e.Server)
+	})
+	return t.print(logDocument{notNil(entries)})
 }
 
 // A logDocument is changes of trust.

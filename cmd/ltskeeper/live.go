@@ -31,10 +31,9 @@ type live struct {
 
 // askLive asks all servers how they are, and returns their replies by name.
 func askLive(ctx context.Context, f *farm.Farm) map[string]*live {
-	var servers []ldm.Server
-	for _, s := range f.Servers {
-		servers = append(servers, ldm.Server{Name: s.Name, Addresses: s.Addresses})
-	}
+	servers := mapEach(f.Servers, func(s farm.Server) ldm.Server {
+		return ldm.Server{Name: s.Name, Addresses: s.Addresses}
+	})
 	asker := ldm.Asker{Timeout: patienceLive, SSHPort: f.Lists()[0].Port}
 	replies := map[string]*live{}
 	for _, r := range asker.Ask(ctx, servers) {

@@ -61,8 +61,7 @@ warnings are not.
 }
 
 func (t *tool) ltsConf(ctx *cli.Context, k *keeper.Keeper) error {
-	args := ctx.Args().Slice()
-	data, err := renderLTSConf(k, args)
+	data, err := renderLTSConf(k, ctx.Args().Slice())
 	if err != nil {
 		return err
 	}
@@ -73,9 +72,6 @@ func (t *tool) ltsConf(ctx *cli.Context, k *keeper.Keeper) error {
 // be the same for each.
 func renderLTSConf(k *keeper.Keeper, chroots []string) ([]byte, error) {
 	f := k.Farm()
-	if err := checkChroots(f, chroots); err != nil {
-		return nil, err
-	}
 	if len(chroots) == 0 {
 		chroots = f.ChrootNames()
 	}

@@ -174,3 +174,14 @@ func (t *tool) withKeeper(action func(*cli.Context, *keeper.Keeper) error) cli.A
 		return action(ctx, k)
 	}
 }
+
+// withChroots returns an action on the chroots that a command line names, which are declared.
+func (t *tool) withChroots(action func(*cli.Context, *keeper.Keeper, []string) error) cli.ActionFunc {
+	return t.withKeeper(func(ctx *cli.Context, k *keeper.Keeper) error {
+		chroots := ctx.Args().Slice()
+		if err := checkChroots(k.Farm(), chroots); err != nil {
+			return err
+		}
+		return action(ctx, k, chroots)
+	})
+}

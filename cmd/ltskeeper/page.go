@@ -16,25 +16,31 @@ type document interface {
 }
 
 // print puts a document on standard output.
-func (t *tool) print(d document) error {
+func (t *tool) print(d document) error { return t.printFields(d, d.text) }
+
+// printFields puts fields on standard output, as JSON, or otherwise what text writes.
+func (t *tool) printFields(fields any, text func(*page)) error {
 	if t.json {
-		data, err := encodeJSON(d)
+		data, err := encodeJSON(fields)
 		if err != nil {
 			return err
 		}
 		return t.write(data)
 	}
 	p := t.newPage()
-	d.text(p)
+	text(p)
 	return t.write(p.Bytes())
 }
 
 // announce prints what was done, which --quiet leaves out.
-func (t *tool) announce(d document) error {
+func (t *tool) announce(d document) error { return t.announceFields(d, d.text) }
+
+// announceFields is announce for what is said in one place only.
+func (t *tool) announceFields(fields any, text func(*page)) error {
 	if t.quiet && !t.json {
 		return nil
 	}
-	return t.print(d)
+	return t.printFields(fields, text)
 }
 
 func (t *tool) write(data []byte) error {
@@ -98,13 +104,7 @@ func (p *page) raw(text string) {
 		p.WriteString(text)
 		return
 	}
-	for line := range strings.Lines(text) {
-		body, ended := strings.CutSuffix(line, "\n")
-		p.WriteString(makeVisible(body))
-		if ended {
-			p.WriteByte('\n')
-		}
-	}
+	p.WriteString(strings.Join(mapEach(strings.Split(text, "\n"), makeVisible), "\n"))
 }
 
 // A style is an SGR parameter.
@@ -197,11 +197,7 @@ func (p *page) fill(indent, hang, columns int, label styled, sentence string) {
 
 // head returns the first row of a table.
 func (p *page) head(names ...string) []any {
-	var row []any
-	for _, name := range names {
-		row = append(row, p.paint(bold, name))
-	}
-	return row
+	return mapEach(names, func(name string) any { return p.paint(bold, name) })
 }
 
 // colours is what paint puts around a text.

@@ -167,11 +167,7 @@ func describeContent(i keeper.Image) (text string) {
 
 // joinNumbers joins generations: "9, 10".
 func joinNumbers(generations []int) string {
-	words := make([]string, len(generations))
-	for i, n := range generations {
-		words[i] = strconv.Itoa(n)
-	}
-	return strings.Join(words, ", ")
+	return strings.Join(mapEach(generations, strconv.Itoa), ", ")
 }
 
 // summary returns one line about the whole run.

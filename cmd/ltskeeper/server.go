@@ -195,11 +195,7 @@ func hasTwoOfOneType(shown []keeper.Key) bool {
 }
 
 func listFingerprints(shown []keeper.Key) []string {
-	var all []string
-	for _, k := range shown {
-		all = append(all, k.Fingerprint())
-	}
-	return all
+	return mapEach(shown, keeper.Key.Fingerprint)
 }
 
 // An addedDocument is servers that were added with one command. In JSON a single one is an object
@@ -288,52 +284,30 @@ func (t *tool) serverRemove(ctx *cli.Context, k *keeper.Keeper) error {
 	if err := k.RemoveServer(s.Name); err != nil {
 		return err
 	}
-	return t.announce(removedDocument{s.Name})
-}
-
-// A removedDocument is a server that was removed.
-type removedDocument struct {
-	Removed string `json:"removed"`
-}
-
-func (d removedDocument) text(p *page) {
-	p.printf("%s is removed and its keys are retired.\n", d.Removed)
-	p.nextUpdate("forget it")
+	return t.announceFields(map[string]any{"removed": s.Name}, func(p *page) {
+		p.printf("%s is removed and its keys are retired.\n", s.Name)
+		p.nextUpdate("forget it")
+	})
 }
 
 func (t *tool) serverList(ctx *cli.Context, k *keeper.Keeper) error {
-	f := k.Farm()
-	d := serversDocument{Servers: []declaredServer{}}
-	for _, s := range f.Servers {
-		d.Servers = append(d.Servers, declaredServer{
-			Name: s.Name, Addresses: s.Addresses, Port: s.Port, Aliases: s.Aliases, Groups: s.Groups, Weight: s.Weight,
-			Pins: s.Pins,
-		})
-	}
+	var replies map[string]*live
 	if ctx.Bool("live") {
-		replies := askLive(ctx.Context, f)
-		for i := range d.Servers {
-			d.Servers[i].Live = replies[d.Servers[i].Name]
-		}
+		replies = askLive(ctx.Context, k.Farm())
 	}
-	return t.print(d)
+	servers := mapEach(k.Farm().Servers, func(s farm.Server) liveServer { return liveServer{s, replies[s.Name]} })
+	return t.print(serversDocument{notNil(servers)})
 }
 
 // A serversDocument is the servers as they are declared.
 type serversDocument struct {
-	Servers []declaredServer `json:"servers"`
+	Servers []liveServer `json:"servers"`
 }
 
-// A declaredServer is a farm.Server with stable names.
-type declaredServer struct {
-	Name      string   `json:"name"`
-	Addresses []string `json:"addresses,omitempty"`
-	Port      int      `json:"port"`
-	Aliases   []string `json:"aliases,omitempty"`
-	Groups    []string `json:"groups,omitempty"`
-	Weight    float64  `json:"weight"`
-	Pins      []string `json:"pins,omitempty"`
-	Live      *live    `json:"live,omitempty"`
+// A liveServer is a server and, if it was asked, how it is.
+type liveServer struct {
+	farm.Server
+	Live *live `json:"live,omitempty"`
 }
 
 func (d serversDocument) text(p *page) {

@@ -158,9 +158,5 @@ func nearestWord(word string, candidates []string) string {
 }
 
 func commandNames(c *cli.Command) []string {
-	var names []string
-	for _, sub := range c.VisibleCommands() {
-		names = append(names, sub.Name)
-	}
-	return names
+	return mapEach(c.VisibleCommands(), func(sub *cli.Command) string { return sub.Name })
 }

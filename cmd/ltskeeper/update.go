@@ -38,7 +38,7 @@ before, or too little room on the disk. --force overrides all of that but the in
 			forceFlag(),
 		},
 		Before: t.readCron,
-		Action: t.withKeeper(t.updateImage),
+		Action: t.withChroots(t.updateImage),
 	}
 }
 
@@ -58,11 +58,7 @@ func (t *tool) readCron(ctx *cli.Context) error {
 	return nil
 }
 
-func (t *tool) updateImage(ctx *cli.Context, k *keeper.Keeper) error {
-	chroots, err := chooseChroots(ctx, k)
-	if err != nil {
-		return err
-	}
+func (t *tool) updateImage(ctx *cli.Context, k *keeper.Keeper, chroots []string) error {
 	report, stop := t.watch("scan servers")
 	options := keeper.UpdateOptions{
 		Chroots: chroots, DryRun: ctx.Bool("dry-run"), Full: ctx.Bool("full"), Force: ctx.Bool("force"),
@@ -89,12 +85,6 @@ func (t *tool) updateImage(ctx *cli.Context, k *keeper.Keeper) error {
 	p := t.newPage()
 	printNoServer(p)
 	return t.write(p.Bytes())
-}
-
-// chooseChroots returns the chroots that a command line names, or a *farm.UnknownError.
-func chooseChroots(ctx *cli.Context, k *keeper.Keeper) ([]string, error) {
-	chroots := ctx.Args().Slice()
-	return chroots, checkChroots(k.Farm(), chroots)
 }
 
 // checkChroots refuses names that are not declared, before any work is done.

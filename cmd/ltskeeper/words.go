@@ -103,6 +103,14 @@ func formatDuration(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
+// mapEach returns what becomes of each in a list; nil for an empty one.
+func mapEach[T, R any](list []T, become func(T) R) (all []R) {
+	for _, each := range list {
+		all = append(all, become(each))
+	}
+	return all
+}
+
 // joinWords joins words as a sentence does: "a, b or c".
 func joinWords(words []string, last string) string {
 	n := len(words) - 1
