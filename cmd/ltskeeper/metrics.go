@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"ltskeeper/internal/durable"
 	"ltskeeper/internal/state"
 	"ltskeeper/keeper"
 
@@ -45,9 +47,8 @@ func keepMetrics(k *keeper.Keeper, r *keeper.Report, failure error, began, ended
 }
 
 // writeMetrics replaces the file, which node_exporter reads as another user and at any moment.
-// Others may write in its folder, and no lock is held: nothing that stands there is followed, no
-// mode is taken over, and each run has a name of its own for what it has not finished. What a
-// killed one left goes after an hour; node_exporter passes over it.
+// Others may write in its folder, and no lock is held. What a killed run left unfinished goes after
+// an hour; node_exporter passes over it.
 func writeMetrics(path string, families []*dto.MetricFamily) error {
 	dir, unfinished := filepath.Dir(path), "."+filepath.Base(path)
 	entries, _ := os.ReadDir(dir)
@@ -58,23 +59,15 @@ func writeMetrics(path string, families []*dto.MetricFamily) error {
 			os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
-	file, err := os.CreateTemp(dir, unfinished)
-	if err != nil {
-		return err
-	}
+	var text bytes.Buffer
 	for _, family := range families {
-		if len(family.Metric) > 0 && err == nil {
-			_, err = expfmt.MetricFamilyToText(file, family)
+		if len(family.Metric) > 0 {
+			if _, err := expfmt.MetricFamilyToText(&text, family); err != nil {
+				return err
+			}
 		}
 	}
-	err = errors.Join(err, file.Chmod(0o644), file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		os.Remove(file.Name())
-	}
-	return err
+	return durable.WriteShared(path, text.Bytes(), 0o644)
 }
 
 // collectMetrics returns all metrics in the order of docs/watching.md. The report is nil if the run
@@ -122,18 +115,14 @@ func (e *exposition) addRun(m *keeper.Measured, r *keeper.Report, code int, bega
 // is not in order.
 func (e *exposition) addServers(m *keeper.Measured) {
 	counts := map[keeper.ServerState]int{}
-	listed, quarantined, silent, undecided := 0, 0, 0, 0
 	for _, s := range m.Servers {
 		counts[s.State]++
-		listed += toInt(s.Listed)
-		quarantined += toInt(s.Quarantined != nil)
-		silent += toInt(s.Unreachable)
-		undecided += toInt(s.Decision)
 	}
-	held := 0
-	for _, i := range m.Images {
-		held += toInt(i.Held != nil)
-	}
+	listed := countIf(m.Servers, func(s keeper.Server) bool { return s.Listed })
+	quarantined := countIf(m.Servers, func(s keeper.Server) bool { return s.Quarantined != nil })
+	silent := countIf(m.Servers, func(s keeper.Server) bool { return s.Unreachable })
+	undecided := countIf(m.Servers, func(s keeper.Server) bool { return s.Decision })
+	held := countIf(m.Images, func(i keeper.ImageStatus) bool { return i.Held != nil })
 	states := e.addGauge("ltskeeper_servers", "Declared servers, by the state of their keys.")
 	for _, s := range allStates {
 		states.set(float64(counts[s]), "state", string(s))
@@ -175,7 +164,7 @@ func (e *exposition) addServers(m *keeper.Measured) {
 // addImages adds what is about the current generation of each chroot.
 func (e *exposition) addImages(m *keeper.Measured) {
 	generation := e.addGauge("ltskeeper_image_generation", "The current generation.")
-	bytes := e.addGauge("ltskeeper_image_size_bytes", "Size of the current image.")
+	size := e.addGauge("ltskeeper_image_size_bytes", "Size of the current image.")
 	files := e.addGauge("ltskeeper_image_files", "Files of every kind in it.")
 	built := e.addGauge("ltskeeper_image_built_timestamp_seconds", "When it was built.")
 	read := e.addGauge("ltskeeper_image_read_bytes", "What was read of the tree and compressed for it.")
@@ -189,7 +178,7 @@ func (e *exposition) addImages(m *keeper.Measured) {
 				continue
 			}
 			generation.set(float64(g.Number), "chroot", i.Chroot)
-			bytes.set(float64(g.Size), "chroot", i.Chroot)
+			size.set(float64(g.Size), "chroot", i.Chroot)
 			files.set(float64(g.Files), "chroot", i.Chroot)
 			built.set(unixSeconds(g.Time), "chroot", i.Chroot)
 			read.set(float64(g.Read), "chroot", i.Chroot)
@@ -233,11 +222,4 @@ func unixSeconds(t time.Time) float64 {
 		return 0
 	}
 	return float64(t.UnixMilli()) / 1000
-}
-
-func toInt(is bool) int {
-	if is {
-		return 1
-	}
-	return 0
 }

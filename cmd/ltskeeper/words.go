@@ -111,6 +111,16 @@ func mapEach[T, R any](list []T, become func(T) R) (all []R) {
 	return all
 }
 
+// countIf returns how many in a list are so.
+func countIf[T any](list []T, isSo func(T) bool) (n int) {
+	for _, each := range list {
+		if isSo(each) {
+			n++
+		}
+	}
+	return n
+}
+
 // joinWords joins words as a sentence does: "a, b or c".
 func joinWords(words []string, last string) string {
 	n := len(words) - 1

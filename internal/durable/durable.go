@@ -64,6 +64,25 @@ func CreateFile(path string, data []byte, perm fs.FileMode) error {
 	return plain.SyncFolder(filepath.Dir(path))
 }
 
+// WriteShared is WriteFile for a folder in which others are at work. What is in its place is not
+// followed. Each call has a name of its own for what is not finished: a dot, the file's name, and
+// digits. What a killed process leaves of that is not known to the functions that remove litter.
+func WriteShared(path string, data []byte, perm fs.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path))
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(perm), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
 // PutFile is Write for the file name in dir, which the caller syncs. The zero mtime is now.
 func PutFile(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time) error {
 	return putWith(dir, name, data, attributes{perm: perm, mtime: mtime})
