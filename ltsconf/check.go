@@ -22,12 +22,16 @@ func (s Severity) String() string {
 	return "warning"
 }
 
+// MarshalText returns what String does.
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // A Problem is something that Check found at a place.
 type Problem struct {
-	File         string
-	Line, Column int // from 1; columns are bytes
-	Severity     Severity
-	Msg          string // what is wrong, and what would be right
+	File     string   `json:"file"`
+	Line     int      `json:"line"`   // from 1
+	Column   int      `json:"column"` // from 1, in bytes
+	Severity Severity `json:"severity"`
+	Msg      string   `json:"message"` // what is wrong, and what would be right
 }
 
 func (p Problem) String() string {

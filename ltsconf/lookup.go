@@ -8,11 +8,11 @@ type Identity struct{ Hostname, IP, MAC string }
 
 // A Setting is a setting that a client sees, and where it comes from.
 type Setting struct {
-	Key     string // in upper case, as getltscfg prints it
-	Value   string
-	Section string // as it is in the file
-	File    string
-	Line    int // from 1
+	Key     string `json:"key"` // in upper case, as getltscfg prints it
+	Value   string `json:"value"`
+	Section string `json:"section"` // as it is in the file
+	File    string `json:"-"`
+	Line    int    `json:"-"` // from 1
 }
 
 // Lookup returns what a client sees. The settings of weaker sections come first, which is the order

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"ltskeeper/chroot"
@@ -111,17 +112,13 @@ func (t *tool) ltsConfGet(ctx *cli.Context, k *keeper.Keeper) error {
 		return err
 	}
 	id := ltsconf.Identity{Hostname: ctx.String("hostname"), IP: ctx.String("ip"), MAC: ctx.String("mac")}
-	d := settingsDocument{Settings: []setting{}}
-	for _, s := range conf.Lookup(id) {
-		if len(args) == 0 || strings.EqualFold(s.Key, args[0]) {
-			d.Settings = append(d.Settings, setting{s.Key, s.Value, s.Section})
-		}
-	}
-	d.valueOnly = len(args) == 1
-	if err := t.print(d); err != nil {
+	settings := slices.DeleteFunc(conf.Lookup(id), func(s ltsconf.Setting) bool {
+		return len(args) == 1 && !strings.EqualFold(s.Key, args[0])
+	})
+	if err := t.print(settingsDocument{notNil(settings), len(args) == 1}); err != nil {
 		return err
 	}
-	if len(args) == 1 && len(d.Settings) == 0 {
+	if len(args) == 1 && len(settings) == 0 {
 		return fmt.Errorf("%s is not set for this client", args[0])
 	}
 	return nil
@@ -129,14 +126,8 @@ func (t *tool) ltsConfGet(ctx *cli.Context, k *keeper.Keeper) error {
 
 // A settingsDocument is what a client sees of lts.conf.
 type settingsDocument struct {
-	Settings  []setting `json:"settings"`
+	Settings  []ltsconf.Setting `json:"settings"`
 	valueOnly bool
-}
-
-type setting struct {
-	Key     string `json:"key"`
-	Value   string `json:"value"`
-	Section string `json:"section"`
 }
 
 func (d settingsDocument) text(p *page) {
@@ -157,18 +148,14 @@ func (t *tool) ltsConfCheck(ctx *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("check lts.conf: %w", err)
 	}
-	d := problemsDocument{File: args[0], Problems: []problem{}}
 	readFile, done := t.clientReader(args[0])
 	defer done()
-	for _, found := range ltsconf.Check(args[0], src, readFile) {
-		d.Problems = append(d.Problems,
-			problem{found.File, found.Line, found.Column, found.Severity.String(), found.Msg})
-	}
-	if err := t.print(d); err != nil {
+	problems := ltsconf.Check(args[0], src, readFile)
+	if err := t.print(problemsDocument{args[0], notNil(problems)}); err != nil {
 		return err
 	}
-	if d.errors() > 0 {
-		return errors.New(args[0] + " is not fit for clients: " + countNoun(d.errors(), "error", "errors"))
+	if n := countIf(problems, func(p ltsconf.Problem) bool { return p.Severity == ltsconf.Error }); n > 0 {
+		return errors.New(args[0] + " is not fit for clients: " + countNoun(n, "error", "errors"))
 	}
 	return nil
 }
@@ -203,31 +190,13 @@ func readBeside(file string) func(string) ([]byte, error) {
 
 // A problemsDocument is what is wrong with an lts.conf.
 type problemsDocument struct {
-	File     string    `json:"file"`
-	Problems []problem `json:"problems"`
-}
-
-type problem struct {
-	File     string `json:"file"`
-	Line     int    `json:"line"`
-	Column   int    `json:"column"`
-	Severity string `json:"severity"` // "error" or "warning"
-	Message  string `json:"message"`
-}
-
-func (d problemsDocument) errors() int {
-	n := 0
-	for _, p := range d.Problems {
-		if p.Severity == ltsconf.Error.String() {
-			n++
-		}
-	}
-	return n
+	File     string            `json:"file"`
+	Problems []ltsconf.Problem `json:"problems"`
 }
 
 func (d problemsDocument) text(p *page) {
 	for _, x := range d.Problems {
-		p.printf("%s:%d:%d: %s: %s\n", x.File, x.Line, x.Column, x.Severity, x.Message)
+		p.printf("%s\n", x)
 	}
 	if len(d.Problems) == 0 && !p.quiet {
 		p.printf("%s: no problem found\n", d.File)
