@@ -78,11 +78,9 @@ func (d reportDocument) cronKeys(p *page) []string {
 	for _, c := range changes {
 		what := countNoun(len(c.keys), "key", "keys")
 		if added+removed <= few {
-			var each []string
-			for _, k := range c.keys {
-				each = append(each, keys.ShortType(k.Type)+" "+k.Fingerprint())
-			}
-			what = allOf(each)
+			what = allOf(mapEach(c.keys, func(k keeper.Key) string {
+				return keys.ShortType(k.Type) + " " + k.Fingerprint()
+			}))
 		}
 		parts = append(parts, c.server+" "+c.verb+" "+what+c.how)
 	}

@@ -79,9 +79,7 @@ func (t *tool) init(ctx *cli.Context) error {
 		return err
 	}
 	f := k.Farm()
-	for _, c := range f.Chroots {
-		d.Chroots = append(d.Chroots, initChroot{c.Name, c.Path})
-	}
+	d.Chroots = mapEach(f.Chroots, func(c farm.Chroot) initChroot { return initChroot{c.Name, c.Path} })
 	d.Images, d.TFTP, d.State, d.LTSP = f.Image.Directory, f.TFTP, f.State.Path(), f.LTSP.KnownHosts
 	if d.Adopted, err = adopt.TakeOver(k, host.This()); err != nil {
 		return fmt.Errorf("take over what clients use today: %w", err)

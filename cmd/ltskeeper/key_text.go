@@ -35,13 +35,9 @@ func keyRow(k keeper.Key) []any {
 
 // keyList writes a title and keys below it. It writes nothing if there are no keys.
 func (p *page) keyList(title string, list []keeper.Key) {
-	var t rows
-	for _, k := range list {
-		t.add(keyRow(k)...)
-	}
-	if len(t) > 0 {
+	if len(list) > 0 {
 		p.printf("%s\n", title)
-		p.table(2, t)
+		p.table(2, mapEach(list, keyRow))
 	}
 }
 

@@ -25,7 +25,7 @@ waits for keys accept, unless it is a server's very first or is pinned, or the s
 
   ltskeeper keys collect
   ltskeeper keys collect app01 app02`,
-				Action: t.withKeeper(t.keysCollect),
+				Action: t.withServers(t.keysCollect),
 			},
 			{
 				Name:      "list",
@@ -36,7 +36,7 @@ last seen; how it came to be trusted and when, and which key vouched for it; whe
 
   ltskeeper keys list
   ltskeeper keys list app01 --json`,
-				Action: t.withKeeper(t.keysList),
+				Action: t.withServers(t.keysList),
 			},
 			{
 				Name:      "accept",
@@ -68,36 +68,14 @@ trusted one of its type. Without a terminal nothing is asked, and the fingerprin
 	}
 }
 
-func (t *tool) keysCollect(ctx *cli.Context, k *keeper.Keeper) error {
-	names, err := findServers(k.Farm(), ctx.Args().Slice())
-	if err != nil {
-		return err
-	}
+func (t *tool) keysCollect(ctx *cli.Context, k *keeper.Keeper, names []string) error {
 	report, stop := t.watch("scan servers")
 	r, err := k.CollectKeys(ctx.Context, keeper.CollectOptions{Servers: names, Progress: report})
 	stop()
 	return t.printReport(r, err)
 }
 
-// findServers returns the declared names of servers, or a *farm.UnknownError, before any work is
-// done.
-func findServers(f *farm.Farm, typed []string) ([]string, error) {
-	var names []string
-	for _, name := range typed {
-		s, err := f.FindServer(name)
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, s.Name)
-	}
-	return names, nil
-}
-
-func (t *tool) keysList(ctx *cli.Context, k *keeper.Keeper) error {
-	names, err := findServers(k.Farm(), ctx.Args().Slice())
-	if err != nil {
-		return err
-	}
+func (t *tool) keysList(ctx *cli.Context, k *keeper.Keeper, names []string) error {
 	status, err := k.ReadStatus()
 	if err != nil {
 		return err

@@ -91,11 +91,7 @@ func readKeysOf(ctx context.Context, file string) ([]keys.Stored, error) {
 	if len(lines) == 0 {
 		return nil, fmt.Errorf("read keys: there is none in %s", file)
 	}
-	var list []keys.Stored
-	for _, l := range lines {
-		list = append(list, l.KeyWithOrigin())
-	}
-	return list, nil
+	return mapEach(lines, keys.Line.KeyWithOrigin), nil
 }
 
 // A revokedDocument is keys that nobody may show any more.

@@ -175,6 +175,21 @@ func (t *tool) withKeeper(action func(*cli.Context, *keeper.Keeper) error) cli.A
 	}
 }
 
+// withServers returns an action on the servers that a command line names, by their declared names.
+func (t *tool) withServers(action func(*cli.Context, *keeper.Keeper, []string) error) cli.ActionFunc {
+	return t.withKeeper(func(ctx *cli.Context, k *keeper.Keeper) error {
+		var names []string
+		for _, typed := range ctx.Args().Slice() {
+			s, err := k.Farm().FindServer(typed)
+			if err != nil {
+				return err
+			}
+			names = append(names, s.Name)
+		}
+		return action(ctx, k, names)
+	})
+}
+
 // withChroots returns an action on the chroots that a command line names, which are declared.
 func (t *tool) withChroots(action func(*cli.Context, *keeper.Keeper, []string) error) cli.ActionFunc {
 	return t.withKeeper(func(ctx *cli.Context, k *keeper.Keeper) error {

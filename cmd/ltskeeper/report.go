@@ -95,9 +95,9 @@ func printHold(p *page, i keeper.Image) {
 
 // changes writes a line for each thing that changed.
 func (d reportDocument) changes(p *page) {
-	trusts, retires, wrote := "now trusts", "no longer trusts", "wrote"
+	trusts, retires, wrote, brought := "now trusts", "no longer trusts", "wrote", "brought"
 	if d.DryRun {
-		trusts, retires, wrote = "would trust", "would no longer trust", "would write"
+		trusts, retires, wrote, brought = "would trust", "would no longer trust", "would write", "would bring"
 	}
 	var t rows
 	for _, s := range d.Servers {
@@ -127,10 +127,8 @@ func (d reportDocument) changes(p *page) {
 		switch {
 		case i.Changed:
 			p.printf("%s: %s\n", i.Chroot, describeImageChange(i, d.DryRun))
-		case i.Repaired && d.DryRun:
-			p.printf("%s: would bring what clients fetch over TFTP back to generation %d\n", i.Chroot, i.Generation)
 		case i.Repaired:
-			p.printf("%s: brought what clients fetch over TFTP back to generation %d\n", i.Chroot, i.Generation)
+			p.printf("%s: %s what clients fetch over TFTP back to generation %d\n", i.Chroot, brought, i.Generation)
 		}
 	}
 }
