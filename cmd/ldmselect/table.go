@@ -7,7 +7,6 @@ import (
 
 	"ltskeeper/ldm"
 
-	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 )
 
@@ -53,19 +52,6 @@ type (
 	replyMsg ldm.Reply
 	dueMsg   string
 )
-
-var keys = struct{ up, down, pageUp, pageDown, first, last, enter, back, cancel, quit key.Binding }{
-	up:       key.NewBinding(key.WithKeys("up", "ctrl+p"), key.WithHelp("up/down", "move")),
-	down:     key.NewBinding(key.WithKeys("down", "ctrl+n", "tab")),
-	pageUp:   key.NewBinding(key.WithKeys("pgup")),
-	pageDown: key.NewBinding(key.WithKeys("pgdown")),
-	first:    key.NewBinding(key.WithKeys("home")),
-	last:     key.NewBinding(key.WithKeys("end")),
-	enter:    key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "log in there")),
-	back:     key.NewBinding(key.WithKeys("backspace", "ctrl+h"), key.WithHelp("letters", "filter")),
-	cancel:   key.NewBinding(key.WithKeys("esc"), key.WithHelp("esc", "cancel")),
-	quit:     key.NewBinding(key.WithKeys("ctrl+c")),
-}
 
 // Init asks all servers.
 func (t *table) Init() tea.Cmd {
@@ -124,34 +110,36 @@ func (t *table) noteReply(reply ldm.Reply) tea.Cmd {
 func (t *table) press(msg tea.KeyPressMsg) tea.Cmd {
 	t.waits = false
 	page := max(1, t.room()-1)
-	switch {
-	case key.Matches(msg, keys.quit):
+	switch msg.String() {
+	case "ctrl+c":
 		return tea.Quit
-	case key.Matches(msg, keys.cancel):
+	case "esc":
 		if t.filter == "" {
 			return tea.Quit
 		}
 		t.narrow("")
-	case key.Matches(msg, keys.enter):
+	case "enter":
 		return t.enter()
-	case key.Matches(msg, keys.up):
+	case "up", "ctrl+p":
 		t.move(-1)
-	case key.Matches(msg, keys.down):
+	case "down", "ctrl+n", "tab":
 		t.move(1)
-	case key.Matches(msg, keys.pageUp):
+	case "pgup":
 		t.move(-page)
-	case key.Matches(msg, keys.pageDown):
+	case "pgdown":
 		t.move(page)
-	case key.Matches(msg, keys.first):
+	case "home":
 		t.cursor = 0
-	case key.Matches(msg, keys.last):
+	case "end":
 		t.move(len(t.rows))
-	case key.Matches(msg, keys.back):
+	case "backspace", "ctrl+h":
 		if t.filter != "" {
 			t.narrow(t.filter[:len(t.filter)-1])
 		}
-	case len(msg.Text) == 1 && msg.Text > " " && msg.Text < "\x7f" && len(t.filter) < 30:
-		t.narrow(t.filter + strings.ToLower(msg.Text))
+	default:
+		if len(msg.Text) == 1 && msg.Text > " " && msg.Text < "\x7f" && len(t.filter) < 30 {
+			t.narrow(t.filter + strings.ToLower(msg.Text))
+		}
 	}
 	return nil
 }

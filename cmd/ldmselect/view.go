@@ -8,8 +8,6 @@ import (
 
 	"ltskeeper/ldm"
 
-	"charm.land/bubbles/v2/help"
-	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
@@ -99,10 +97,7 @@ func (t *table) drawFoot() string {
 	case !slices.ContainsFunc(t.rows[1:], func(r row) bool { return !r.asked || r.reply.State != ldm.Down }):
 		return t.fit("No server answers. Check the network cable, or call your administrator.")
 	}
-	h := help.New()
-	h.ShortSeparator = "   "
-	h.Styles = help.Styles{}
-	return t.fit(h.ShortHelpView([]key.Binding{keys.up, keys.enter, keys.back, keys.cancel}))
+	return t.fit("up/down move   enter log in there   letters filter   esc cancel")
 }
 
 // A column is as wide as it needs to be, and is left out if the terminal is narrow.
