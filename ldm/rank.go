@@ -1,7 +1,6 @@
 package ldm
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -56,15 +55,13 @@ const (
 // Policies are all policies, the default one first.
 var Policies = []Policy{Two, Weighted, Best, Random, Fixed}
 
-// ParsePolicy returns the policy of that name. No name means the default, Two.
-func ParsePolicy(name string) (Policy, error) {
-	if name == "" {
-		return Two, nil
-	}
+// ParsePolicy returns the policy of that name. If there is none, it is the default, Two: a wrong
+// name does not keep users from logging in.
+func ParsePolicy(name string) Policy {
 	if p := Policy(name); slices.Contains(Policies, p) {
-		return p, nil
+		return p
 	}
-	return "", fmt.Errorf("there is no policy %q: it is two, weighted, best, random or fixed", name)
+	return Two
 }
 
 // Rank returns all candidates in the order in which to try them. Those that are down come last.

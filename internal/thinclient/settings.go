@@ -54,13 +54,7 @@ func (s *Settings) Servers(args []string) ([]string, error) {
 }
 
 // Policy returns the policy that LDM_BALANCE names, or the default if it does not name one.
-func (s *Settings) Policy() ldm.Policy {
-	policy, err := ldm.ParsePolicy(s.Get("LDM_BALANCE"))
-	if err != nil {
-		return ldm.Policies[0]
-	}
-	return policy
-}
+func (s *Settings) Policy() ldm.Policy { return ldm.ParsePolicy(s.Get("LDM_BALANCE")) }
 
 // Weights returns the weights of servers in LDM_SERVER_WEIGHTS.
 func (s *Settings) Weights() map[string]float64 { return ldm.ParseWeights(s.Get("LDM_SERVER_WEIGHTS")) }
