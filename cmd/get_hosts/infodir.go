@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"ltskeeper/internal/durable"
 	"ltskeeper/ldm"
 )
 
@@ -27,27 +28,9 @@ func writeAnswers(dir string, replies []ldm.Reply) error {
 			continue
 		}
 		text, _ := r.Answer.Encode()
-		if err := replaceFile(path, text, 0o644); err != nil {
+		if err := durable.WriteShared(path, text, 0o644); err != nil {
 			return fmt.Errorf("leave the answer of %s: %w", r.Name, err)
 		}
 	}
 	return nil
-}
-
-// replaceFile writes a file beside its place and renames it. On a thin client files are in memory,
-// so nothing is synced.
-func replaceFile(path string, text []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".get_hosts-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Chmod(mode), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }

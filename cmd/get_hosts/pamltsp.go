@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"ltskeeper/internal/durable"
 	"ltskeeper/internal/regular"
 )
 
@@ -43,22 +43,15 @@ func (p *pamltsp) writeServer(server string) error {
 	} else if err != nil {
 		return err
 	}
-	mode := fs.FileMode(0o644)
 	before, err := regular.Read(path, regular.MaxRecord)
-	if err == nil {
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		mode = info.Mode().Perm()
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	after := setSSHServer(string(before), server)
 	if after == string(before) {
 		return nil
 	}
-	if err := replaceFile(path, []byte(after), mode); err != nil {
+	if err := durable.WriteShared(path, []byte(after), durable.ReadPerm(path, 0o644)); err != nil {
 		return fmt.Errorf("set SSH_SERVER: %w", err)
 	}
 	return nil
