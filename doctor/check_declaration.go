@@ -63,8 +63,11 @@ func describePlace(line, column int, key string) string {
 
 func checkRecord(f *facts, r *results) {
 	if f.statusErr != nil && !errors.Is(f.statusErr, fs.ErrPermission) {
-		r.findAt(Machine, f.farm.State.Path(), "%s", toSentence(f.statusErr.Error())).
+		finding := r.findAt(Machine, f.farm.State.Path(), "%s", toSentence(f.statusErr.Error())).
 			fix("restore that file from a backup, or do what the message says")
+		if remedies := remedy.FindIn(f.statusErr); len(remedies) > 0 {
+			finding.fixBy(remedies...)
+		}
 	}
 	for _, s := range f.servers {
 		if s.record.State == keeper.Unreadable {

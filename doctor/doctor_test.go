@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -664,6 +665,22 @@ func TestDocs(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What to do about a record that cannot be read is what its error says.
+func TestRemediesOfRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.remove("state/quarantine")
+	testkit.Must(t, os.Mkdir(w.Path("state/quarantine"), 0o755))
+	_, err := keeper.New(w.farm()).ReadStatus()
+	want := remedy.FindIn(err)
+	for _, f := range w.examine().Findings {
+		if f.Check == "record" && len(want) > 0 && reflect.DeepEqual(f.Remedies, want) {
+			return
+		}
+	}
+	t.Errorf("%v has %+v, and doctor says something else", err, want)
 }
 
 // Generations are no clients' folders, whatever the chroot is called.
