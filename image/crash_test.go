@@ -123,7 +123,7 @@ var deeds = map[string]deed{
 				p.stateOfTree(n)
 				p.update("conf " + n)
 			}
-			testkit.Must(p.t, p.disk.Relink("1", filepath.Join(p.bootSide(), "current")))
+			testkit.Must(p.t, p.disk.Replace(p.disk.PrepareLink("1", filepath.Join(p.bootSide(), "current"))))
 			testkit.Must(p.t, os.RemoveAll(p.bootFolder(2)))
 			p.unpublish(2)
 			p.Write("images/x86_64/.ltskeeper-new/root.img", "half")

@@ -370,17 +370,17 @@ func TestRepair(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(p *place){
 		"between the two renames": func(p *place) {
-			testkit.Must(p.t, p.disk.Relink("1", filepath.Join(p.bootSide(), "current")))
+			testkit.Must(p.t, p.disk.Replace(p.disk.PrepareLink("1", filepath.Join(p.bootSide(), "current"))))
 			p.unpublish(2)
 		},
 		"TFTP side not staged": func(p *place) {
-			testkit.Must(p.t, p.disk.Relink("1", filepath.Join(p.bootSide(), "current")))
+			testkit.Must(p.t, p.disk.Replace(p.disk.PrepareLink("1", filepath.Join(p.bootSide(), "current"))))
 			testkit.Must(p.t, os.RemoveAll(p.bootFolder(2)))
 		},
 		"TFTP side lost":  func(p *place) { testkit.Must(p.t, os.RemoveAll(p.bootSide())) },
 		"lts.conf edited": func(p *place) { p.Write("tftp/x86_64/2/lts.conf", "edited") },
 		"a link replaced": func(p *place) {
-			testkit.Must(p.t, p.disk.Relink("elsewhere", filepath.Join(p.bootSide(), "vmlinuz")))
+			testkit.Must(p.t, p.disk.Replace(p.disk.PrepareLink("elsewhere", filepath.Join(p.bootSide(), "vmlinuz"))))
 		},
 		"unfinished build":  func(p *place) { p.Write("images/x86_64/.ltskeeper-new/root.img", "half") },
 		"unfinished link":   func(p *place) { p.Write("images/.ltskeeper-x86_64.img.tmp", "") },

@@ -104,7 +104,7 @@ func TestOddImage(t *testing.T) {
 				t.Errorf("Rollback to it: %v", err)
 			}
 			testkit.Must(t, p.Release())
-			testkit.Must(t, p.disk.Relink("x86_64/2/root.img", p.Link()))
+			testkit.Must(t, p.disk.Replace(p.disk.PrepareLink("x86_64/2/root.img", p.Link())))
 		}
 		from := p.newSource("conf 2")
 		from.Force = thing.Name == "900 GB" // for which there may be no room

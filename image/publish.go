@@ -45,13 +45,13 @@ func (s *Store) publishBuilt(b *Built, now time.Time) error {
 	if err := s.disk.Rename(b.dir, s.folder(n)); err != nil {
 		return err
 	}
-	return s.switchTo(n, now)
+	return s.switchTo(n, now, nil)
 }
 
 // switchTo makes generation n current, the image first, and writes that down, after the first
 // replacements that the caller has ready. All that takes room on a disk is done before the first
 // change.
-func (s *Store) switchTo(n int, now time.Time, ready ...durable.Replacement) error {
+func (s *Store) switchTo(n int, now time.Time, first []durable.Replacement) error {
 	link, err := s.disk.PrepareLink(s.linkTarget(n), s.Link())
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (s *Store) switchTo(n int, now time.Time, ready ...durable.Replacement) err
 	if err != nil {
 		return err
 	}
-	return s.disk.Replace(slices.Concat(ready, []durable.Replacement{link}, boot, records)...)
+	return s.disk.Replace(slices.Concat(first, link, boot, records), nil)
 }
 
 // takeOver makes generation 0 of the regular files that are at the published names on the first
@@ -85,10 +85,7 @@ func (s *Store) takeOver(dir string) error {
 		if err := s.writeRecord(s.folder(0), s.readGeneration(0)); err != nil {
 			return err
 		}
-		if err := s.disk.SyncFolder(s.imageSide()); err != nil {
-			return err
-		}
-		if err := s.disk.Relink(s.linkTarget(0), s.Link()); err != nil {
+		if err := s.disk.Replace(s.disk.PrepareLink(s.linkTarget(0), s.Link())); err != nil {
 			return err
 		}
 	}
@@ -194,7 +191,7 @@ func (s *Store) takeOverBoot(dir string) error {
 	if target, err := os.Readlink(filepath.Join(s.bootSide(), "current")); err == nil && target != "0" {
 		return nil
 	}
-	return s.switchBoot(0)
+	return s.disk.Replace(s.prepareBoot(0))
 }
 
 // keepAs gives the file at path a second name, in a folder that is made if it does not exist.
@@ -255,15 +252,6 @@ func copyFile(write func(path string, content io.Reader) error, from, to string)
 	return write(to, io.LimitReader(in, info.Size()))
 }
 
-// switchBoot makes generation n current on the TFTP side.
-func (s *Store) switchBoot(n int) error {
-	ready, err := s.prepareBoot(n)
-	if err != nil {
-		return err
-	}
-	return s.disk.Replace(ready...)
-}
-
 // prepareBoot prepares the links that make generation n current on the TFTP side, and those by
 // which boot menus know its files. A name whose file this generation lacks stays as it is.
 func (s *Store) prepareBoot(n int) (ready []durable.Replacement, err error) {
@@ -282,22 +270,14 @@ func (s *Store) prepareBoot(n int) (ready []durable.Replacement, err error) {
 		if err != nil {
 			return nil, err
 		}
-		ready = append(ready, link)
+		ready = append(ready, link...)
 	}
 	return ready, nil
 }
 
-// settleRecords notes that the generation current is published, and since when the others are not.
-func (s *Store) settleRecords(current int, now time.Time) error {
-	ready, err := s.prepareRecords(current, now)
-	if err != nil {
-		return err
-	}
-	return s.disk.Replace(ready...)
-}
-
-// prepareRecords prepares the records that change when the generation current takes its place. A
-// record that cannot be read stays as it is: it may say that the generation is pinned.
+// prepareRecords prepares the records that change when the generation current takes its place: it
+// is published, and the others have been replaced. A record that cannot be read stays as it is: it
+// may say that the generation is pinned.
 func (s *Store) prepareRecords(current int, now time.Time) (ready []durable.Replacement, err error) {
 	numbers, err := listNumbers(s.imageSide())
 	if err != nil {
@@ -317,7 +297,7 @@ func (s *Store) prepareRecords(current int, now time.Time) (ready []durable.Repl
 		if err != nil {
 			return nil, err
 		}
-		ready = append(ready, record)
+		ready = append(ready, record...)
 	}
 	return ready, nil
 }

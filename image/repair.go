@@ -64,7 +64,7 @@ func (s *Store) Repair(now time.Time) error {
 		err = s.restoreBoot(n)
 	}
 	if err == nil {
-		err = s.settleRecords(n, now)
+		err = s.disk.Replace(s.prepareRecords(n, now))
 	}
 	if err != nil {
 		return fmt.Errorf("bring %s to generation %d: %w", s.bootSide(), n, err)
@@ -86,7 +86,7 @@ func (s *Store) restoreBoot(n int) error {
 			return err
 		}
 	}
-	return s.switchBoot(n)
+	return s.disk.Replace(s.prepareBoot(n))
 }
 
 // restageBoot makes the TFTP side's folder n what generation n holds. A folder that exists may be

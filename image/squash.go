@@ -125,11 +125,9 @@ func (s *Store) isSameImage(n int, image *os.File) (bool, error) {
 		return false, err
 	}
 	defer old.Close()
-	oldInfo, err1 := old.Stat()
-	info, err2 := image.Stat()
-	if err := errors.Join(err1, err2); err != nil || oldInfo.Size() != info.Size() {
+	if _, err := image.Seek(0, io.SeekStart); err != nil {
 		return false, err
 	}
-	same, err := regular.GiveSameBytes(old, io.NewSectionReader(image, 0, info.Size()))
+	same, err := regular.GiveSameBytes(old, image)
 	return same && err == nil, nil
 }

@@ -227,18 +227,14 @@ func (s *Store) readRecord(n int) (Generation, error) {
 
 // writeRecord replaces a generation's build.json.
 func (s *Store) writeRecord(dir string, g Generation) error {
-	ready, err := s.prepareRecord(dir, g)
-	if err != nil {
-		return err
-	}
-	return s.disk.Replace(ready)
+	return s.disk.Replace(s.prepareRecord(dir, g))
 }
 
-func (s *Store) prepareRecord(dir string, g Generation) (durable.Replacement, error) {
+func (s *Store) prepareRecord(dir string, g Generation) ([]durable.Replacement, error) {
 	g.Current = false // the link says so, nothing else
 	data, err := json.MarshalIndent(g, "", "\t")
 	if err != nil {
-		return durable.Replacement{}, err
+		return nil, err
 	}
 	return s.disk.PrepareFile(filepath.Join(dir, recordFile), bytes.NewReader(append(data, '\n')))
 }

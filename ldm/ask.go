@@ -2,6 +2,7 @@ package ldm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,68 +72,44 @@ func (a *Asker) Ask(ctx context.Context, servers []Server) []Reply {
 	return replies
 }
 
-var errNoSSH = errors.New("its SSH was not looked for")
-
 func (a *Asker) askOne(ctx context.Context, s Server) Reply {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-
-	type result struct {
-		answer Answer
-		err    error
-		at     time.Time
-	}
-	info, ssh := make(chan result, 1), make(chan error, 1)
-	wg.Go(func() {
-		answer, err := a.readInfo(ctx, s)
-		info <- result{answer, err, time.Now()}
-	})
-	knock := sync.OnceFunc(func() {
-		if a.NoSSH {
-			ssh <- errNoSSH
-			return
-		}
-		wg.Go(func() { ssh <- a.checkSSH(ctx, s) })
-	})
-
+	info, ssh := make(chan Reply, 1), make(chan error, 1)
+	wg.Go(func() { info <- a.readInfo(ctx, s) })
 	var late <-chan time.Time
 	if deadline, ok := ctx.Deadline(); ok {
 		late = time.After(time.Until(deadline) / 2)
 	}
-	var answered *result
-	var sshErr error
-	for knocked := false; ; {
-		select {
-		case r := <-info:
-			switch {
-			case r.answer.Draining:
-				return Reply{s.Name, Draining, r.answer, nil, r.at}
-			case r.err == nil:
-				return Reply{s.Name, Rated, r.answer, nil, r.at}
-			}
-			answered = &r
-			knock()
-		case <-late:
-			knock()
-		case sshErr = <-ssh:
-			knocked = true
-		}
-		if answered == nil || !knocked {
-			continue
-		}
-		if sshErr != nil {
-			err := fmt.Errorf("%w; %w", answered.err, sshErr)
-			return Reply{s.Name, Down, answered.answer, err, answered.at}
-		}
-		return Reply{s.Name, Alive, answered.answer, answered.err, answered.at}
+	var reply Reply
+	isLate := false
+	select {
+	case reply = <-info:
+	case <-late:
+		isLate = true
 	}
+	if !isLate && reply.State != Down {
+		return reply
+	}
+	wg.Go(func() { ssh <- a.checkSSH(ctx, s) })
+	if isLate {
+		reply = <-info
+	}
+	if reply.State != Down {
+		return reply
+	}
+	if err := <-ssh; err != nil {
+		reply.Err = fmt.Errorf("%w; %w", reply.Err, err)
+	} else {
+		reply.State = Alive
+	}
+	return reply
 }
 
-// readInfo reads a server's answer. It returns an answer without a rating, too, with an error.
-func (a *Asker) readInfo(ctx context.Context, s Server) (Answer, error) {
-	none := Answer{Rating: Unrated, Logins: -1}
+// readInfo reads a server's answer. Its state is Down without a rating, unless it is draining.
+func (a *Asker) readInfo(ctx context.Context, s Server) Reply {
 	text, err := a.readFrom(ctx, s, Port, func(conn io.Reader) ([]byte, error) {
 		text, err := io.ReadAll(io.LimitReader(conn, maxAnswer+1))
 		if err == nil && len(text) > maxAnswer {
@@ -140,14 +117,22 @@ func (a *Asker) readInfo(ctx context.Context, s Server) (Answer, error) {
 		}
 		return text, err
 	})
-	if err != nil {
-		return none, fmt.Errorf("read its answer: %w", err)
+	r := Reply{Name: s.Name, Answer: Parse(nil), At: time.Now()}
+	if err == nil {
+		r.Answer = Parse(text)
 	}
-	answer := Parse(text)
-	if answer.Rating == Unrated {
-		return answer, errors.New("read its answer: there is no rating from 0 to 100 in it")
+	switch {
+	case r.Answer.Draining:
+		r.State = Draining
+	case r.Answer.Rating != Unrated:
+		r.State = Rated
+	case err == nil:
+		err = errors.New("there is no rating from 0 to 100 in it")
 	}
-	return answer, nil
+	if r.State == Down {
+		r.Err = fmt.Errorf("read its answer: %w", err)
+	}
+	return r
 }
 
 // maxGreeting is how much a server may say before its SSH version (RFC 4253, section 4.2).
@@ -155,10 +140,10 @@ const maxGreeting = 1 << 10
 
 // checkSSH fails if no SSH server greets. One that hangs may still accept connections.
 func (a *Asker) checkSSH(ctx context.Context, s Server) error {
-	port := a.SSHPort
-	if port == 0 {
-		port = 22
+	if a.NoSSH {
+		return errors.New("its SSH was not looked for")
 	}
+	port := cmp.Or(a.SSHPort, 22)
 	_, err := a.readFrom(ctx, s, port, func(conn io.Reader) ([]byte, error) {
 		var text []byte
 		for buf := make([]byte, 256); len(text) < maxGreeting; {

@@ -1,9 +1,6 @@
 package ltsconf
 
-import (
-	"bytes"
-	"fmt"
-)
+import "bytes"
 
 // What the parser reports about a token that does not fit: what the author of the line may have
 // meant, and how to write that.
@@ -27,17 +24,16 @@ func (p *parser) explainNoKey(before []assignment) {
 	if len(before) > 0 {
 		last := before[len(before)-1]
 		if !p.isSameLine(last.key.end, last.value.start) {
-			p.addFault(last.key.start, fmt.Sprintf("%s has no value, so getltscfg takes %q on the next line for it; "+
-				"write %[1]s = \"\" if it is to be empty", last.key.text, last.value.text))
+			p.addFault(last.key.start, "%s has no value, so getltscfg takes %q on the next line for it; "+
+				"write %[1]s = \"\" if it is to be empty", last.key.text, last.value.text)
 			return
 		}
 		if p.isSameLine(last.value.end, p.tok.start) {
-			p.addFault(p.tok.start,
-				fmt.Sprintf("the value of %s holds a %s; put it in double quotes", last.key.text, p.tok.text))
+			p.addFault(p.tok.start, "the value of %s holds a %s; put it in double quotes", last.key.text, p.tok.text)
 			return
 		}
 	}
-	p.addFault(p.tok.start, fmt.Sprintf("a line begins with %s; write KEY = value", p.tok.text))
+	p.addFault(p.tok.start, "a line begins with %s; write KEY = value", p.tok.text)
 }
 
 // explainNoEqual reports a key without an equals sign after it.
@@ -48,22 +44,21 @@ func (p *parser) explainNoEqual(key token, before []assignment) {
 	if len(before) > 0 {
 		last := before[len(before)-1]
 		if p.isSameLine(last.value.end, key.start) {
-			p.addFault(key.start, fmt.Sprintf("text behind the value of %s; "+
-				"put all of the value into one pair of double quotes", last.key.text))
+			p.addFault(key.start, "text behind the value of %s; "+
+				"put all of the value into one pair of double quotes", last.key.text)
 			return
 		}
 	}
-	p.addFault(key.start, fmt.Sprintf("%q has no value; write KEY = value, or # in front of a comment", key.text))
+	p.addFault(key.start, "%q has no value; write KEY = value, or # in front of a comment", key.text)
 }
 
 // explainNoValue reports an equals sign without a word after it.
 func (p *parser) explainNoValue(key token) {
 	if p.tok.kind == eof || p.tok.kind == include || !p.isSameLine(key.end, p.tok.start) {
-		p.addFault(key.start, fmt.Sprintf("%s has no value; write %[1]s = \"\" if it is to be empty", key.text))
+		p.addFault(key.start, "%s has no value; write %[1]s = \"\" if it is to be empty", key.text)
 		return
 	}
-	p.addFault(p.tok.start,
-		fmt.Sprintf("the value of %s begins with %s; put it in double quotes", key.text, p.tok.text))
+	p.addFault(p.tok.start, "the value of %s begins with %s; put it in double quotes", key.text, p.tok.text)
 }
 
 // addBlankFault adds a fault, once per file, if a word is only white space that getltscfg does not

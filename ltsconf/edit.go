@@ -133,10 +133,10 @@ func (f *File) changeValue(old token, value string) []byte {
 		end = old.stop
 	}
 	value = quoteWord(value)
-	if bytes.IndexByte(f.text[f.lineStart(start):start], '"') >= 0 {
+	if bytes.IndexByte(f.text[findLineStart(f.text, start):start], '"') >= 0 {
 		value = "\n" + value
 	}
-	if bytes.IndexByte(f.text[end:f.lineEnd(end)], '"') >= 0 {
+	if bytes.IndexByte(f.text[end:findLineEnd(f.text, end)], '"') >= 0 {
 		value += "\n"
 	}
 	return spliceText(f.text, start, end, value)
@@ -146,7 +146,7 @@ func (f *File) changeValue(old token, value string) []byte {
 func (f *File) addSetting(s *section, key, value string) []byte {
 	last := s.settings[len(s.settings)-1]
 	line := f.lineLike(last, key, value)
-	at := f.lineEnd(last.value.stop)
+	at := findLineEnd(f.text, last.value.stop)
 	switch {
 	case f.hasSectionIn(last.value.stop, at):
 		return spliceText(f.text, last.value.stop, last.value.stop, "\n"+line+"\n")
@@ -186,7 +186,7 @@ func (f *File) addSection(section, key, value string) []byte {
 // lineLike makes a line like another: with its indentation, its blanks around the equals sign, and
 // that in the same column.
 func (f *File) lineLike(s assignment, key, value string) string {
-	indent := f.text[f.lineStart(s.key.start):s.key.start]
+	indent := f.text[findLineStart(f.text, s.key.start):s.key.start]
 	if !isBlank(indent) {
 		indent = nil
 	}
@@ -216,11 +216,7 @@ func (f *File) textWithout(s *section, i int) []byte {
 // cutSetting removes a setting from a text, with its whole line and a comment after it, if nothing
 // else is there.
 func cutSetting(text []byte, start, stop int) []byte {
-	from := bytes.LastIndexByte(text[:start], '\n') + 1
-	to := len(text)
-	if n := bytes.IndexByte(text[stop:], '\n'); n >= 0 {
-		to = stop + n + 1
-	}
+	from, to := findLineStart(text, start), min(findLineEnd(text, stop)+1, len(text))
 	before := bytes.TrimLeft(text[from:start], space+"'")
 	behind := bytes.TrimLeft(text[stop:to], space+"'")
 	switch {
@@ -252,13 +248,15 @@ func spliceText(text []byte, from, to int, s string) []byte {
 	return slices.Concat(text[:from], []byte(s), text[to:])
 }
 
-func (f *File) lineStart(offset int) int { return bytes.LastIndexByte(f.text[:offset], '\n') + 1 }
+// findLineStart returns where the line begins that an offset of a text is on.
+func findLineStart(text []byte, offset int) int { return bytes.LastIndexByte(text[:offset], '\n') + 1 }
 
-func (f *File) lineEnd(offset int) int {
-	if n := bytes.IndexByte(f.text[offset:], '\n'); n >= 0 {
+// findLineEnd returns where that line ends, without its newline.
+func findLineEnd(text []byte, offset int) int {
+	if n := bytes.IndexByte(text[offset:], '\n'); n >= 0 {
 		return offset + n
 	}
-	return len(f.text)
+	return len(text)
 }
 
 func isBlank(text []byte) bool { return len(bytes.Trim(text, " \t")) == 0 }

@@ -2,9 +2,9 @@ package ltsconf
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // A SyntaxError is a place where getltscfg would stop reading: it keeps what it read before, drops
@@ -22,13 +22,7 @@ func (e *SyntaxError) Error() string {
 // SyntaxErrors are the errors of one file in the order of its lines, at least one.
 type SyntaxErrors []*SyntaxError
 
-func (e SyntaxErrors) Error() string {
-	lines := make([]string, len(e))
-	for i, err := range e {
-		lines[i] = err.Error()
-	}
-	return strings.Join(lines, "\n")
-}
+func (e SyntaxErrors) Error() string { return errors.Join(e.Unwrap()...).Error() }
 
 // Unwrap returns all of them.
 func (e SyntaxErrors) Unwrap() []error {

@@ -43,18 +43,32 @@ func (f *File) Lookup(id Identity) []Setting {
 // listSections returns the sections that count for a client, strongest first.
 func (f *File) listSections(id Identity) []*section {
 	ids := slices.DeleteFunc([]string{id.Hostname, id.IP, id.MAC}, func(name string) bool { return name == "" })
-	var c chain
+	var found []*section // each once, at its strongest place
+	addLast := func(s *section) {
+		if s != nil && !slices.Contains(found, s) {
+			found = append(found, s)
+		}
+	}
+	// add also adds, breadth first, what the section and its likes name in LIKE.
+	add := func(s *section) {
+		next := len(found)
+		for addLast(s); next < len(found); next++ {
+			for _, like := range found[next].likes() {
+				addLast(f.findSection(like.text))
+			}
+		}
+	}
 	for _, name := range ids {
 		if s := f.findSection(name); s != nil {
-			c.add(f, s)
+			add(s)
 			break
 		}
 	}
 	for _, name := range ids {
-		c.add(f, f.findGlob(name))
+		add(f.findGlob(name))
 	}
-	c.addLast(f.findSection("default"))
-	return c.sections
+	addLast(f.findSection("default"))
+	return found
 }
 
 // findGlob returns the first section whose name matches as a pattern and is not the name itself, or
@@ -67,34 +81,6 @@ func (f *File) findGlob(name string) *section {
 		}
 	}
 	return nil
-}
-
-// A chain holds each section once, at its strongest place.
-type chain struct {
-	sections []*section
-	has      map[*section]bool
-}
-
-// add puts a section at the weak end, and after it, breadth first, what it and its likes name in
-// LIKE.
-func (c *chain) add(f *File, s *section) {
-	next := len(c.sections)
-	for c.addLast(s); next < len(c.sections); next++ {
-		for _, like := range c.sections[next].likes() {
-			c.addLast(f.findSection(like.text))
-		}
-	}
-}
-
-func (c *chain) addLast(s *section) {
-	if s == nil || c.has[s] {
-		return
-	}
-	if c.has == nil {
-		c.has = map[*section]bool{}
-	}
-	c.has[s] = true
-	c.sections = append(c.sections, s)
 }
 
 // likes returns the values of all the section's LIKE settings: unlike other keys, each of them

@@ -135,17 +135,7 @@ func (f *File) position(offset int) (file string, line, column int) {
 
 // isSameName reports whether strcasecmp finds two names equal in the C locale: bytes, and ASCII
 // letters regardless of case.
-func isSameName(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		if lowerByte(a[i]) != lowerByte(b[i]) {
-			return false
-		}
-	}
-	return true
-}
+func isSameName(a, b string) bool { return upperName(a) == upperName(b) }
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 

@@ -66,7 +66,7 @@ func (p *parser) parseSection() {
 	s.name = p.tok
 	p.next()
 	if p.tok.kind != closing {
-		p.addFault(s.start, fmt.Sprintf("no ] behind the section name %q", s.name.text))
+		p.addFault(s.start, "no ] behind the section name %q", s.name.text)
 		p.skip(opening)
 		return
 	}
@@ -82,7 +82,7 @@ func (p *parser) parseSection() {
 		}
 	}
 	if len(s.settings) == 0 && !faulty {
-		p.addFault(s.start, fmt.Sprintf("section [%s] has no setting; give it one, or remove it", s.name.text))
+		p.addFault(s.start, "section [%s] has no setting; give it one, or remove it", s.name.text)
 	}
 	p.file.sections = append(p.file.sections, s)
 }
@@ -154,6 +154,6 @@ func (p *parser) isSameLine(from, to int) bool {
 	return bytes.IndexByte(p.scan.text[from:to], '\n') < 0
 }
 
-func (p *parser) addFault(offset int, msg string) {
-	p.faults = append(p.faults, fault{severity: Error, offset: offset, msg: msg})
+func (p *parser) addFault(offset int, format string, args ...any) {
+	p.faults = append(p.faults, fault{severity: Error, offset: offset, msg: fmt.Sprintf(format, args...)})
 }

@@ -66,7 +66,7 @@ func (s *scanner) next() token {
 			if s.pos >= s.lastLine {
 				return s.take(stray)
 			}
-			s.pos = s.lineEnd() + 1
+			s.pos = findLineEnd(s.text, s.pos) + 1
 		case '"':
 			if t, ok := s.takeQuoted(); ok {
 				return t
@@ -93,7 +93,7 @@ func (s *scanner) take(k kind) token {
 
 // takeQuoted takes a word that runs to the last double quote on its line.
 func (s *scanner) takeQuoted() (token, bool) {
-	line := s.text[s.pos:s.lineEnd()]
+	line := s.text[s.pos:findLineEnd(s.text, s.pos)]
 	last := bytes.LastIndexByte(line, '"')
 	if last == 0 {
 		return token{}, false
@@ -131,7 +131,7 @@ func (s *scanner) takeInclude() (token, bool) {
 	if s.pos > 0 && s.text[s.pos-1] != '\n' {
 		return token{}, false
 	}
-	line := s.text[s.pos:s.lineEnd()]
+	line := s.text[s.pos:findLineEnd(s.text, s.pos)]
 	trimmed := bytes.TrimLeft(line, " \t")
 	rest, ok := bytes.CutPrefix(trimmed, []byte("include"))
 	if !ok || len(rest) == 0 || (rest[0] != ' ' && rest[0] != '\t') {
@@ -154,12 +154,4 @@ func (s *scanner) takeInclude() (token, bool) {
 	}
 	t.end, t.stop = s.pos, s.pos
 	return t, true
-}
-
-// lineEnd returns where the line ends that the scanner is on, without its newline.
-func (s *scanner) lineEnd() int {
-	if n := bytes.IndexByte(s.text[s.pos:], '\n'); n >= 0 {
-		return s.pos + n
-	}
-	return len(s.text)
 }

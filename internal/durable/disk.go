@@ -72,56 +72,47 @@ func (d *Disk) Sync(f *os.File) error {
 
 // Write replaces a file.
 func (d *Disk) Write(path string, content io.Reader) error {
-	return d.replaceIf(d.PrepareFile(path, content))
+	return d.Replace(d.PrepareFile(path, content))
 }
 
 // PrepareFile makes ready to replace a file.
-func (d *Disk) PrepareFile(path string, content io.Reader) (Replacement, error) {
+func (d *Disk) PrepareFile(path string, content io.Reader) ([]Replacement, error) {
 	return d.prepare(path, content, attributes{perm: 0o644})
 }
 
-func (d *Disk) prepare(path string, content io.Reader, a attributes) (Replacement, error) {
+func (d *Disk) prepare(path string, content io.Reader, a attributes) ([]Replacement, error) {
 	err := workInFolder(path, func(dir *os.Root, name string) error { return d.createTemp(dir, name, content, a) })
-	return Replacement{joinTempName(path), path}, err
-}
-
-// Relink points the link at path to target.
-func (d *Disk) Relink(target, path string) error {
-	return d.replaceIf(d.PrepareLink(target, path))
+	return []Replacement{{joinTempName(path), path}}, err
 }
 
 // PrepareLink makes ready to point the link at path to target.
-func (d *Disk) PrepareLink(target, path string) (Replacement, error) {
-	r := Replacement{joinTempName(path), path}
+func (d *Disk) PrepareLink(target, path string) ([]Replacement, error) {
+	temp := joinTempName(path)
 	if info, err := os.Lstat(path); err == nil && info.IsDir() {
-		return r, remedy.AttachTo(fmt.Errorf("%s is a folder and not a link", path), remedy.Advice("move it away"))
+		return nil, remedy.AttachTo(fmt.Errorf("%s is a folder and not a link", path), remedy.Advice("move it away"))
 	}
-	if err := d.Remove(r.temp); err != nil {
-		return r, err
+	if err := d.Remove(temp); err != nil {
+		return nil, err
 	}
-	if err := os.Symlink(target, r.temp); err != nil {
-		return r, nameFinishedFile(path, err)
+	if err := os.Symlink(target, temp); err != nil {
+		return nil, nameFinishedFile(path, err)
 	}
-	d.done("symlink", r.temp, target)
-	return r, nil
+	d.done("symlink", temp, target)
+	return []Replacement{{temp, path}}, nil
 }
 
-// Replace puts what is ready in its place, one after another, each durably before the next.
-func (d *Disk) Replace(ready ...Replacement) error {
+// Replace puts what is ready in its place, one after another, each durably before the next. It
+// returns the error of what made it ready, if there is one.
+func (d *Disk) Replace(ready []Replacement, err error) error {
+	if err != nil {
+		return err
+	}
 	for _, r := range ready {
 		if err := d.Rename(r.temp, r.path); err != nil {
 			return errors.Join(nameFinishedFile(r.path, err), d.Remove(r.temp))
 		}
 	}
 	return nil
-}
-
-// replaceIf is Replace for what was made ready without an error.
-func (d *Disk) replaceIf(r Replacement, err error) error {
-	if err != nil {
-		return err
-	}
-	return d.Replace(r)
 }
 
 // Rename renames what is at from, within its folder, durably.

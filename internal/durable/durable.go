@@ -48,17 +48,16 @@ type attributes struct {
 // WriteFile gives the file at path this content and these permission bits, whatever was in its
 // place, and root as its owner if the process is root's and its file system lets it.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
-	return plain.replaceIf(plain.prepare(path, bytes.NewReader(data), attributes{perm: perm}))
+	return plain.Replace(plain.prepare(path, bytes.NewReader(data), attributes{perm: perm}))
 }
 
-// CreateFile is Write for a file that does not exist yet. Otherwise the error is fs.ErrExist.
+// CreateFile is WriteFile for a file that does not exist yet. Otherwise the error is fs.ErrExist.
 func CreateFile(path string, data []byte, perm fs.FileMode) error {
-	r, err := plain.prepare(path, bytes.NewReader(data), attributes{perm: perm})
-	if err != nil {
+	if _, err := plain.prepare(path, bytes.NewReader(data), attributes{perm: perm}); err != nil {
 		return err
 	}
-	// unlike a rename, a link replaces nothing
-	if err := errors.Join(os.Link(r.temp, path), os.Remove(r.temp)); err != nil {
+	temp := joinTempName(path)
+	if err := errors.Join(os.Link(temp, path), os.Remove(temp)); err != nil { // a rename might replace a file
 		return nameFinishedFile(path, err)
 	}
 	return plain.SyncFolder(filepath.Dir(path))
@@ -83,12 +82,12 @@ func WriteShared(path string, data []byte, perm fs.FileMode) error {
 	return err
 }
 
-// PutFile is Write for the file name in dir, which the caller syncs. The zero mtime is now.
+// PutFile is WriteFile for the file name in dir, which the caller syncs. The zero mtime is now.
 func PutFile(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time) error {
 	return putWith(dir, name, data, attributes{perm: perm, mtime: mtime})
 }
 
-// PutOwnedFile is Put for a file of another user and group, both called id. It fails where they
+// PutOwnedFile is PutFile for a file of another user and group, both called id. It fails where they
 // cannot own the file.
 func PutOwnedFile(dir *os.Root, name string, data []byte, perm fs.FileMode, mtime time.Time, id int) error {
 	return putWith(dir, name, data, attributes{perm: perm, mtime: mtime, uid: id, gid: id, mustOwn: true})
@@ -105,7 +104,7 @@ func RewriteFile(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return plain.replaceIf(plain.prepare(path, bytes.NewReader(data), a))
+	return plain.Replace(plain.prepare(path, bytes.NewReader(data), a))
 }
 
 // RewriteFileIn is RewriteFile for the file name in dir, which the caller syncs. A symbolic link is
@@ -213,7 +212,7 @@ func (d *Disk) createIn(dir *os.Root, name string, content io.Reader, a attribut
 	return errors.Join(err, f.Close())
 }
 
-// RemoveTemp removes what a killed Put of the file name has left in dir.
+// RemoveTemp removes what a killed PutFile of the file name has left in dir.
 func RemoveTemp(dir *os.Root, name string) error { return plain.removeIn(dir, TempName(name)) }
 
 // removeIn is Remove for what is in dir.

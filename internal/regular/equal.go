@@ -3,37 +3,25 @@ package regular
 import (
 	"bytes"
 	"io"
+	"os"
 )
 
-// HaveSameContent reports whether the regular files at two paths hold the same bytes. Something
-// else than a regular file holds the same as nothing.
+// HaveSameContent reports whether the regular files at two paths hold the same bytes. Anything else
+// than a regular file does not.
 func HaveSameContent(a, b string) (bool, error) {
-	fileA, err := Open(a)
-	if err != nil {
-		return false, ignoreOdd(err)
+	var files [2]*os.File
+	for i, path := range []string{a, b} {
+		f, err := Open(path)
+		if IsOdd(err) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		defer f.Close()
+		files[i] = f
 	}
-	defer fileA.Close()
-	fileB, err := Open(b)
-	if err != nil {
-		return false, ignoreOdd(err)
-	}
-	defer fileB.Close()
-	infoA, err := fileA.Stat()
-	if err != nil {
-		return false, err
-	}
-	infoB, err := fileB.Stat()
-	if err != nil || infoA.Size() != infoB.Size() {
-		return false, err
-	}
-	return GiveSameBytes(fileA, fileB)
-}
-
-func ignoreOdd(err error) error {
-	if IsOdd(err) {
-		return nil
-	}
-	return err
+	return GiveSameBytes(files[0], files[1])
 }
 
 // GiveSameBytes reports whether two readers give the same bytes until both end.
