@@ -50,7 +50,8 @@ func checkFileEdited(f *facts, r *results) {
 		}
 		what := fmt.Sprintf("%s that ltskeeper would write is not in it", countLines(c.Lacks))
 		if len(c.Own) > 0 {
-			what = fmt.Sprintf("%s in it is not ltskeeper's, the first: %s", countLines(len(c.Own)), shortenLine(c.Own[0]))
+			what = fmt.Sprintf("%s in it is not ltskeeper's, the first: %s", countLines(len(c.Own)),
+				shortenLine(c.Own[0]))
 		}
 		r.findAt(c.kind, c.subject, "%s was edited by hand, or by another program: %s", c.label, toSentence(what)).
 			fix(fmt.Sprintf("put what is to stay into %s, see what is going to change, and have it written anew",

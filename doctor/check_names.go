@@ -28,7 +28,7 @@ func (f *facts) describeHostsLine(name string, isMeant func(netip.Addr) bool) st
 
 func isAny(netip.Addr) bool { return true }
 
-func checkNamesLoopback(f *facts, s *server, r *results) {
+func checkNamesLoopback(f *facts, s *serverFacts, r *results) {
 	for _, name := range s.namesToResolve() {
 		here := slices.DeleteFunc(slices.Clone(s.lookups[name].addresses), func(a netip.Addr) bool {
 			return !s.isLocal(a)
@@ -59,7 +59,7 @@ func checkNamesLoopback(f *facts, s *server, r *results) {
 	}
 }
 
-func checkNamesUnresolved(f *facts, s *server, r *results) {
+func checkNamesUnresolved(f *facts, s *serverFacts, r *results) {
 	for _, name := range s.namesToResolve() {
 		l := s.lookups[name]
 		if isAddress(name) || len(l.addresses) > 0 {
@@ -80,7 +80,7 @@ func checkNamesUnresolved(f *facts, s *server, r *results) {
 	}
 }
 
-func checkNamesDiffer(f *facts, s *server, r *results) {
+func checkNamesDiffer(f *facts, s *serverFacts, r *results) {
 	declared, source := s.declaredAddresses(), "declared"
 	names := append([]string{s.Name}, s.Aliases...)
 	if len(declared) == 0 {
@@ -106,7 +106,7 @@ func checkNamesDiffer(f *facts, s *server, r *results) {
 	}
 }
 
-func checkNamesClient(f *facts, s *server, r *results) {
+func checkNamesClient(f *facts, s *serverFacts, r *results) {
 	var without []clientLookup
 	for _, l := range s.atClients {
 		if l.isKnown && len(l.addresses) == 0 {
@@ -150,7 +150,7 @@ func checkNamesClient(f *facts, s *server, r *results) {
 	finding.fix("put the name into DNS", remedies...)
 }
 
-func checkNamesClientDiffer(f *facts, s *server, r *results) {
+func checkNamesClientDiffer(f *facts, s *serverFacts, r *results) {
 	here := s.addressesHere()
 	if len(here) == 0 || slices.ContainsFunc(here, s.isLocal) {
 		return
@@ -172,7 +172,7 @@ func checkNamesClientDiffer(f *facts, s *server, r *results) {
 }
 
 func checkNamesSameAddress(f *facts, r *results) {
-	at := map[netip.Addr][]*server{}
+	at := map[netip.Addr][]*serverFacts{}
 	var order []netip.Addr
 	for _, s := range f.all {
 		here := s.addressesHere()
@@ -204,7 +204,7 @@ func checkNamesSameAddress(f *facts, r *results) {
 }
 
 // namesOf returns the names of servers.
-func namesOf(servers []*server) []string {
+func namesOf(servers []*serverFacts) []string {
 	var names []string
 	for _, s := range servers {
 		names = append(names, s.Name)
@@ -222,7 +222,7 @@ func (f *facts) chooseSubject(names []string) string {
 	return names[0]
 }
 
-func checkAliasUnresolved(f *facts, s *server, r *results) {
+func checkAliasUnresolved(f *facts, s *serverFacts, r *results) {
 	for _, name := range s.Aliases {
 		if !isAddress(name) && len(s.lookups[name].addresses) == 0 {
 			r.find("The alias %s does not resolve here.", name).

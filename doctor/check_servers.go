@@ -16,7 +16,7 @@ import (
 
 // listSilences returns why addresses of a server showed no key, where it is for one of these kinds
 // of reasons.
-func (s *server) listSilences(kinds ...scan.ErrorKind) (found []*scan.AddressError) {
+func (s *serverFacts) listSilences(kinds ...scan.ErrorKind) (found []*scan.AddressError) {
 	for _, a := range s.sighting.Addresses {
 		var e *scan.AddressError
 		if len(a.Keys) == 0 && errors.As(a.Err, &e) && slices.Contains(kinds, e.Kind) {
@@ -31,7 +31,7 @@ func describeAddress(e *scan.AddressError) string {
 	return net.JoinHostPort(e.Address, strconv.Itoa(e.Port))
 }
 
-func checkSSHClosed(_ *facts, s *server, r *results) {
+func checkSSHClosed(_ *facts, s *serverFacts, r *results) {
 	if len(s.listSilences(scan.KindThrottled)) > 0 {
 		r.couldNotSee("server %s: its sshd turns this machine away, as it does for a while with who connects "+
 			"too often, or for good with whom /etc/hosts.deny names there", s.Name)
@@ -72,7 +72,7 @@ func addSilence(name string, e *scan.AddressError, r *results) {
 	}
 }
 
-func checkSSHOther(f *facts, s *server, r *results) {
+func checkSSHOther(f *facts, s *serverFacts, r *results) {
 	other := s.listSilences(scan.KindProtocol)
 	if len(other) == 0 || s.countAnswers() > 0 {
 		return
@@ -83,7 +83,7 @@ func checkSSHOther(f *facts, s *server, r *results) {
 			remedy.If{Condition: "its sshd has another port", Then: f.serverSetting(s.Name, "port", "22")})
 }
 
-func checkAddressSilent(f *facts, s *server, r *results) {
+func checkAddressSilent(f *facts, s *serverFacts, r *results) {
 	if s.countAnswers() == 0 {
 		return
 	}
@@ -102,7 +102,7 @@ const clockTolerance = 30 * time.Second
 // keepTime has a machine's clock synchronised, by what is installed for that or by systemd's own.
 const keepTime = remedy.Shell("timedatectl set-ntp true || apt-get install systemd-timesyncd")
 
-func checkClockServer(f *facts, s *server, r *results) {
+func checkClockServer(f *facts, s *serverFacts, r *results) {
 	told := s.reply.Answer.Time
 	if told.IsZero() || s.reply.At.IsZero() {
 		return
@@ -124,7 +124,7 @@ func checkClockServer(f *facts, s *server, r *results) {
 	}
 }
 
-func checkLdminfodClosed(f *facts, s *server, r *results) {
+func checkLdminfodClosed(f *facts, s *serverFacts, r *results) {
 	policy := f.farm.Balance.Policy
 	switch {
 	case policy == ldm.Random, policy == ldm.Fixed:

@@ -16,7 +16,7 @@ import (
 // describeKey names a key as ssh-keygen does.
 func describeKey(k keys.Key) string { return keys.ShortType(k.Type) + " " + k.Fingerprint() }
 
-func checkKeyChanged(f *facts, s *server, r *results) {
+func checkKeyChanged(f *facts, s *serverFacts, r *results) {
 	if s.record.Quarantined != nil {
 		return // quarantined says it
 	}
@@ -35,7 +35,7 @@ func checkKeyChanged(f *facts, s *server, r *results) {
 	}
 }
 
-func checkKeyRevoked(f *facts, s *server, r *results) {
+func checkKeyRevoked(f *facts, s *serverFacts, r *results) {
 	for _, k := range s.shownKeys() {
 		if slices.ContainsFunc(f.revoked, k.Equal) {
 			r.find("It shows %s, which is revoked.", describeKey(k)).
@@ -49,7 +49,7 @@ func checkKeyRevoked(f *facts, s *server, r *results) {
 const newHostKeys = remedy.Shell("rm /etc/ssh/ssh_host_*_key* && ssh-keygen -A && systemctl restart ssh")
 
 func checkSameKey(f *facts, r *results) {
-	holders := map[string][]*server{} // by fingerprint
+	holders := map[string][]*serverFacts{} // by fingerprint
 	named := map[string]keys.Key{}
 	var order []string
 	for _, s := range f.all {
@@ -88,7 +88,7 @@ func checkSameKey(f *facts, r *results) {
 
 // haveOneAddress reports whether two of the servers are at one address: then they are one, and
 // names-same-address says it.
-func haveOneAddress(servers []*server) bool {
+func haveOneAddress(servers []*serverFacts) bool {
 	for i, s := range servers {
 		for _, t := range servers[:i] {
 			for _, a := range s.addressesHere() {
@@ -101,7 +101,7 @@ func haveOneAddress(servers []*server) bool {
 	return false
 }
 
-func checkKnownHostsLocal(f *facts, s *server, r *results) {
+func checkKnownHostsLocal(f *facts, s *serverFacts, r *results) {
 	if len(s.record.Strays) == 0 {
 		return
 	}
@@ -122,7 +122,7 @@ func checkKnownHostsLocal(f *facts, s *server, r *results) {
 			forget, remedy.Command{"update-image"})
 }
 
-func checkQuarantined(_ *facts, s *server, r *results) {
+func checkQuarantined(_ *facts, s *serverFacts, r *results) {
 	since := s.record.Quarantined
 	if since == nil {
 		return
@@ -139,7 +139,7 @@ func checkQuarantined(_ *facts, s *server, r *results) {
 // pendingLong is how long a key may be pending beside trusted ones before that is told.
 const pendingLong = 14 * 24 * time.Hour
 
-func checkKeyPending(f *facts, s *server, r *results) {
+func checkKeyPending(f *facts, s *serverFacts, r *results) {
 	if len(s.record.Pending) == 0 || s.record.Quarantined != nil {
 		return
 	}
@@ -168,7 +168,7 @@ func checkKeyPending(f *facts, s *server, r *results) {
 		remedy.Command{"keys", "list", s.Name}, remedy.Command{"keys", "accept", s.Name})
 }
 
-func checkKeyUnknown(_ *facts, s *server, r *results) {
+func checkKeyUnknown(_ *facts, s *serverFacts, r *results) {
 	// otherwise there is nothing to collect, and others say why
 	isReached := s.countAnswers() > 0 || len(s.listSilences(scan.KindThrottled)) > 0
 	if s.record.State == keeper.Unscanned && !s.record.Certified && isReached {
@@ -177,7 +177,7 @@ func checkKeyUnknown(_ *facts, s *server, r *results) {
 	}
 }
 
-func checkCertificate(f *facts, s *server, r *results) {
+func checkCertificate(f *facts, s *serverFacts, r *results) {
 	sign := func(k keys.Key) remedy.Remedy {
 		return remedy.Elsewhere{On: "the machine of its CA", Do: remedy.Program{"ssh-keygen", "-s", "CA", "-h",
 			"-I", s.Name, "-n", strings.Join(s.listedNames(), ","), "-V", "+52w",
@@ -215,7 +215,7 @@ func checkCertificate(f *facts, s *server, r *results) {
 	}
 }
 
-func checkWeakKey(_ *facts, s *server, r *results) {
+func checkWeakKey(_ *facts, s *serverFacts, r *results) {
 	for _, k := range s.record.Keys {
 		if k.Caution() != "" {
 			r.find("%s is %s.", k.Fingerprint(), k.Caution()).

@@ -112,7 +112,8 @@ func (f *facts) findApart(r *root) (apart string) {
 	}
 	for _, file := range []string{"kernel", "initrd"} {
 		served := filepath.Join(f.farm.TFTP, r.Name, "current", file)
-		if same, err := regular.HaveSameContent(filepath.Join(filepath.Dir(folder), file), served); err == nil && !same {
+		own := filepath.Join(filepath.Dir(folder), file)
+		if same, err := regular.HaveSameContent(own, served); err == nil && !same {
 			apart = served
 		}
 	}

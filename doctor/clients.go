@@ -116,7 +116,7 @@ func (f *facts) resolveAsClients() {
 
 // resolve finds the addresses of what a server is called in LDM_SERVER, as a client does. The error
 // is that no name server answers.
-func (r *resolver) resolve(s *server, hasDNS bool) (clientLookup, error) {
+func (r *resolver) resolve(s *serverFacts, hasDNS bool) (clientLookup, error) {
 	l := clientLookup{resolver: r, isKnown: !r.isUnclear}
 	if r.ltsp != "" && s.entry == "server" {
 		l.isKnown = false // LTSP itself gives it an address

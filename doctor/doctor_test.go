@@ -231,8 +231,8 @@ func TestChecks(t *testing.T) {
 				testkit.Must(w, w.sshd["app02"].Restart())
 			}},
 		{"known-hosts-local", Problem, "Line 2 of ", nil, func(w *world) {
-			w.Write("known_hosts.local",
-				"# from before\n[app01]:2222 "+oldKey+"\nother "+oldKey+"\n[app01]:2222 "+w.sshd["app01"].PublicKeys()[0]+"\n")
+			w.Write("known_hosts.local", "# from before\n[app01]:2222 "+oldKey+"\nother "+oldKey+"\n"+
+				"[app01]:2222 "+w.sshd["app01"].PublicKeys()[0]+"\n")
 			w.update()
 		}},
 		{"quarantined", Problem, "Clients are kept away", []string{}, func(w *world) {
@@ -279,7 +279,8 @@ func TestChecks(t *testing.T) {
 			w.add("machine/etc/hosts", "127.0.0.9 app01\n"+w.sshd["app01"].Address+" app01\n")
 		}},
 		{"names-client", Problem,
-			"Clients of client cannot resolve app01: their /etc/hosts does not hold it, nor does DNS. This machine knows it from its own file (line 3 of ", nil, func(w *world) {
+			"Clients of client cannot resolve app01: their /etc/hosts does not hold it, nor does DNS. This machine knows it from its own file (line 3 of ",
+			nil, func(w *world) {
 				w.zone.Forget("app01.")
 				w.add("machine/etc/hosts", w.sshd["app01"].Address+" app01\n")
 			}},
@@ -335,7 +336,9 @@ func TestChecks(t *testing.T) {
 			w.Write("machine/etc/dnsmasq.d/ltsp.conf", "enable-tftp\ntftp-root=/nowhere\n")
 		}},
 		{"file-edited", Problem,
-			"Its /etc/ssh/ssh_known_hosts was edited by hand, or by another program: 1 line in it is not ltskeeper's, the first: mine ssh-rsa", []string{"image-old"}, func(w *world) { w.add("client/etc/ssh/ssh_known_hosts", "mine ssh-rsa AAAA\n") }},
+			"Its /etc/ssh/ssh_known_hosts was edited by hand, or by another program: 1 line in it is not ltskeeper's, the first: mine ssh-rsa",
+			[]string{"image-old"},
+			func(w *world) { w.add("client/etc/ssh/ssh_known_hosts", "mine ssh-rsa AAAA\n") }},
 		{"file-foreign", Problem, "client/etc/lts.conf was not written by ltskeeper.", []string{"image-old"},
 			func(w *world) { w.Write("client/etc/lts.conf", "[default]\nX = y\n") }},
 		{"lts-conf-wrong", Advice, "warning: A again in [default]", []string{"files-behind"}, func(w *world) {
@@ -609,14 +612,14 @@ func TestBrokenDeclaration(t *testing.T) {
 func TestClientsResolve(t *testing.T) {
 	t.Parallel()
 	here := netip.MustParseAddr("127.0.0.9")
-	known := &server{entry: "app01", inDNS: lookup{addresses: []netip.Addr{here}}}
-	unknown := &server{entry: "app01", inDNS: lookup{err: host.ErrNoName}}
-	local := &server{entry: "app01.local", inDNS: lookup{err: host.ErrNoName}}
-	dead := &server{entry: "app01", inDNS: lookup{err: errors.New("no answer")}}
+	known := &serverFacts{entry: "app01", inDNS: lookup{addresses: []netip.Addr{here}}}
+	unknown := &serverFacts{entry: "app01", inDNS: lookup{err: host.ErrNoName}}
+	local := &serverFacts{entry: "app01.local", inDNS: lookup{err: host.ErrNoName}}
+	dead := &serverFacts{entry: "app01", inDNS: lookup{err: errors.New("no answer")}}
 	const inHosts = "# comment\n127.0.0.9\tother APP01 # here\n::1 app01x\n"
 	for _, c := range []struct {
 		name, nsswitch, hosts string
-		server                *server
+		server                *serverFacts
 		found, certain        bool
 	}{
 		{"DNS", "", "", known, true, true},

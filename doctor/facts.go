@@ -37,9 +37,9 @@ type facts struct {
 	timer   string // what systemd says of ltskeeper-update.timer, like "enabled", and of the last
 	result  string // ltskeeper-update.service, like "success"; "" if it does not know them
 
-	all     []*server // declared
-	servers []*server // of these, looked at
-	chroots []*root   // likewise
+	all     []*serverFacts // declared
+	servers []*serverFacts // of these, looked at
+	chroots []*root        // likewise
 
 	unseen []string // what could not be gathered
 }
@@ -87,7 +87,7 @@ func gatherFacts(ctx context.Context, path string, names []string, m *host.Machi
 	}
 	f.readRecord()
 	for i, d := range f.farm.Servers {
-		s := &server{Server: d, entry: f.farm.ListEntry(d), lookups: map[string]lookup{}}
+		s := &serverFacts{Server: d, entry: f.farm.ListEntry(d), lookups: map[string]lookup{}}
 		if f.status != nil {
 			s.record = f.status.Servers[i]
 		}

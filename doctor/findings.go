@@ -54,7 +54,7 @@ type results struct {
 }
 
 // forEachServer makes a check of one that looks at one server.
-func forEachServer(find func(*facts, *server, *results)) func(*facts, *results) {
+func forEachServer(find func(*facts, *serverFacts, *results)) func(*facts, *results) {
 	return func(f *facts, r *results) {
 		for _, s := range f.servers {
 			r.kind, r.subject = Server, s.Name

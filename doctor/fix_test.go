@@ -81,8 +81,9 @@ func TestFixesAreFollowed(t *testing.T) {
 	t.Run("known-hosts-local", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
-		w.Write("known_hosts.local",
-			"# from before\n[app01]:2222 "+oldKey+"\nother "+oldKey+"\n[app01]:2222 "+w.sshd["app02"].PublicKeys()[0]+"\n[app02]:2222 "+w.sshd["app02"].PublicKeys()[0]+"\n")
+		key := w.sshd["app02"].PublicKeys()[0]
+		w.Write("known_hosts.local", "# from before\n[app01]:2222 "+oldKey+"\nother "+oldKey+"\n"+
+			"[app01]:2222 "+key+"\n[app02]:2222 "+key+"\n")
 		w.update()
 		if found := ids(w.follow("known-hosts-local").Findings); len(found) > 0 {
 			t.Errorf("%q", found)

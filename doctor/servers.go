@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A server is one that is declared, and what was found out about it.
-type server struct {
+// serverFacts are a declared server, and what was found out about it.
+type serverFacts struct {
 	farm.Server
 	record       keeper.Server     // what is on record of it; empty without a status
 	entry        string            // what it is called in LDM_SERVER
@@ -45,7 +45,7 @@ func (f *facts) resolveNames(ctx context.Context) {
 	var g errgroup.Group
 	g.SetLimit(maxParallel)
 	var mu sync.Mutex
-	keep := func(s *server, name string, l lookup) {
+	keep := func(s *serverFacts, name string, l lookup) {
 		mu.Lock()
 		defer mu.Unlock()
 		s.lookups[name] = l
@@ -57,7 +57,7 @@ func (f *facts) resolveNames(ctx context.Context) {
 				continue
 			}
 			g.Go(func() error {
-				keep(s, name, f.lookUp(ctx, name))
+				keep(s, name, f.resolveName(ctx, name))
 				return nil
 			})
 		}
@@ -65,7 +65,7 @@ func (f *facts) resolveNames(ctx context.Context) {
 	g.Wait()
 }
 
-func (f *facts) lookUp(ctx context.Context, name string) lookup {
+func (f *facts) resolveName(ctx context.Context, name string) lookup {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	addresses, err := f.machine.ResolveName(ctx, name)
@@ -139,7 +139,7 @@ func (f *facts) askNameServers(ctx context.Context) {
 }
 
 // countAnswers counts the addresses of a server that showed a key.
-func (s *server) countAnswers() (n int) {
+func (s *serverFacts) countAnswers() (n int) {
 	for _, a := range s.sighting.Addresses {
 		if len(a.Keys) > 0 {
 			n++
@@ -149,7 +149,7 @@ func (s *server) countAnswers() (n int) {
 }
 
 // shownKeys returns the keys that the server showed just now.
-func (s *server) shownKeys() (shown []keys.Key) {
+func (s *serverFacts) shownKeys() (shown []keys.Key) {
 	for _, a := range s.sighting.Addresses {
 		shown = append(shown, a.Keys...)
 	}
@@ -157,7 +157,7 @@ func (s *server) shownKeys() (shown []keys.Key) {
 }
 
 // shownCertificates returns the certificates that the server showed just now.
-func (s *server) shownCertificates() (shown []keys.Stored) {
+func (s *serverFacts) shownCertificates() (shown []keys.Stored) {
 	for _, a := range s.sighting.Addresses {
 		for _, c := range a.Certificates {
 			shown = append(shown, keys.Stored{Key: c})
@@ -167,7 +167,7 @@ func (s *server) shownCertificates() (shown []keys.Stored) {
 }
 
 // trustedKeys returns the server's trusted keys on record.
-func (s *server) trustedKeys() (trusted []keys.Key) {
+func (s *serverFacts) trustedKeys() (trusted []keys.Key) {
 	for _, k := range s.record.Keys {
 		trusted = append(trusted, k.Key)
 	}
@@ -175,10 +175,10 @@ func (s *server) trustedKeys() (trusted []keys.Key) {
 }
 
 // listedNames returns the names by which clients know the server.
-func (s *server) listedNames() []string { return append([]string{s.entry}, s.Aliases...) }
+func (s *serverFacts) listedNames() []string { return append([]string{s.entry}, s.Aliases...) }
 
 // declaredAddresses returns the IP addresses in the server's declaration.
-func (s *server) declaredAddresses() (list []netip.Addr) {
+func (s *serverFacts) declaredAddresses() (list []netip.Addr) {
 	for _, a := range s.Addresses {
 		if address, err := netip.ParseAddr(a); err == nil {
 			list = append(list, address.Unmap())
@@ -188,7 +188,7 @@ func (s *server) declaredAddresses() (list []netip.Addr) {
 }
 
 // addressesHere returns the addresses at which this machine reaches the server.
-func (s *server) addressesHere() (list []netip.Addr) {
+func (s *serverFacts) addressesHere() (list []netip.Addr) {
 	names := s.Addresses
 	if len(names) == 0 {
 		names = []string{s.Name}
@@ -200,7 +200,7 @@ func (s *server) addressesHere() (list []netip.Addr) {
 }
 
 // namesToResolve returns the names by which this machine reaches the server.
-func (s *server) namesToResolve() []string {
+func (s *serverFacts) namesToResolve() []string {
 	if len(s.Addresses) == 0 {
 		return []string{s.Name}
 	}
@@ -209,7 +209,7 @@ func (s *server) namesToResolve() []string {
 
 // isLocal reports whether an address means the machine that uses it, although the server's
 // declaration has no such address.
-func (s *server) isLocal(a netip.Addr) bool {
+func (s *serverFacts) isLocal(a netip.Addr) bool {
 	return a.IsLoopback() && !slices.ContainsFunc(s.declaredAddresses(), netip.Addr.IsLoopback)
 }
 

@@ -23,7 +23,7 @@ const (
 	Rendered FileState = "rendered" // as ltskeeper would write it now
 	// as it was written for an earlier image, or taken over: the next update-image writes it anew
 	Behind  FileState = "behind"
-	Missing FileState = "missing"
+	Missing FileState = "missing" // not there
 	Edited  FileState = "edited"  // ltskeeper's, and changed since by somebody else
 	Foreign FileState = "foreign" // somebody else's, which no init has taken over
 )

@@ -187,24 +187,24 @@ func loadWrittenPrograms(folder state.Folder) (writtenPrograms, error) {
 	return strings.FieldsFunc(string(data), func(r rune) bool { return r == '\n' }), nil
 }
 
-func (w writtenPrograms) has(chroot string, program []byte) bool {
-	prefix := fmt.Sprintf("%s %x ", chroot, sha256.Sum256(program))
+func (w writtenPrograms) has(root string, program []byte) bool {
+	prefix := fmt.Sprintf("%s %x ", root, sha256.Sum256(program))
 	return slices.ContainsFunc(w, func(line string) bool { return strings.HasPrefix(line, prefix) })
 }
 
 // rememberProgram adds a program to the record. Only the last few of each path in a chroot stay: an
 // older one can come back with a root that is restored from a backup, and belongs to whoever did
 // that.
-func rememberProgram(folder state.Folder, chroot string, file derivedFile) error {
+func rememberProgram(folder state.Folder, root string, file derivedFile) error {
 	const most = 4
 	written, err := loadWrittenPrograms(folder)
-	if err != nil || written.has(chroot, file.data) {
+	if err != nil || written.has(root, file.data) {
 		return err
 	}
-	written = append(written, fmt.Sprintf("%s %x %s", chroot, sha256.Sum256(file.data), file.path))
+	written = append(written, fmt.Sprintf("%s %x %s", root, sha256.Sum256(file.data), file.path))
 	same := 0
 	for i, line := range slices.Backward(written) {
-		if strings.HasPrefix(line, chroot+" ") && strings.HasSuffix(line, " "+file.path) {
+		if strings.HasPrefix(line, root+" ") && strings.HasSuffix(line, " "+file.path) {
 			if same++; same > most {
 				written = slices.Delete(written, i, i+1)
 			}

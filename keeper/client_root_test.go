@@ -32,7 +32,7 @@ func TestSilent(t *testing.T) {
 			t.Parallel()
 			p := newTestFarm(t)
 			p.addSecondChroot()
-			k := p.keeper()
+			k := p.openFarm()
 			p.update(UpdateOptions{})
 			silent := filepath.Join(p.dir, test.dir)
 			disktest.Silent(t, silent)

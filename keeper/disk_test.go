@@ -87,7 +87,7 @@ func TestDisks(t *testing.T) {
 
 			server("app02")
 			mend := test.fail(t, p.path(test.dir))
-			r, err := p.keeper().Update(t.Context(), UpdateOptions{})
+			r, err := p.openFarm().Update(t.Context(), UpdateOptions{})
 			file := p.path(test.dir + "/" + test.file)
 			if err == nil || test.cause != nil && !errors.Is(err, test.cause) || !strings.Contains(err.Error(), file) ||
 				strings.Contains(err.Error(), ".tmp") {
@@ -110,13 +110,13 @@ func TestDisks(t *testing.T) {
 			mend()
 			p.update(UpdateOptions{})
 			if test.file == "keys/log" && !strings.HasPrefix(test.name, "read") || test.file == "keys/app02.pub" {
-				if _, err := p.keeper().AcceptKeys("app02", nil); err != nil {
+				if _, err := p.openFarm().AcceptKeys("app02", nil); err != nil {
 					t.Error(err)
 				}
 				p.update(UpdateOptions{})
 			}
 			expectContains(t, "the image's known_hosts", p.readFromImage(derive.KnownHostsPath), "\n[app02]:2222")
-			if _, unreadable, err := p.keeper().ReadLog(); err != nil || len(unreadable) > 0 {
+			if _, unreadable, err := p.openFarm().ReadLog(); err != nil || len(unreadable) > 0 {
 				t.Errorf("lines %v of the log, %v", unreadable, err)
 			}
 		})

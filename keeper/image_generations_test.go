@@ -25,7 +25,7 @@ func TestAHeldChroot(t *testing.T) {
 	p.update(UpdateOptions{})
 	expectContains(t, "known_hosts of generation 2", p.readFromImage("etc/ssh/ssh_known_hosts"), server.Address)
 
-	g, err := p.keeper().RollBack("client", RollBackOptions{Generation: NoGeneration})
+	g, err := p.openFarm().RollBack("client", RollBackOptions{Generation: NoGeneration})
 	if err != nil || g.Number != 1 {
 		t.Fatalf("Rollback = %+v, %v", g, err)
 	}
@@ -47,14 +47,14 @@ func TestAHeldChroot(t *testing.T) {
 	if !r.NeedsDecision() || r.Servers[0].State != Changed {
 		t.Errorf("servers while held: %+v", r.Servers)
 	}
-	if r, err = p.keeper().BuildImages(ctx, BuildOptions{}); err != nil || r.Images[0].Held == nil {
+	if r, err = p.openFarm().BuildImages(ctx, BuildOptions{}); err != nil || r.Images[0].Held == nil {
 		t.Errorf("image build while held: %+v, %v", r.Images, err)
 	}
-	if s, err := p.keeper().ReadStatus(); err != nil || s.Images[0].Held == nil || s.Images[0].Current != 1 {
+	if s, err := p.openFarm().ReadStatus(); err != nil || s.Images[0].Held == nil || s.Images[0].Current != 1 {
 		t.Errorf("status while held: %+v, %v", s, err)
 	}
 
-	testkit.Must(t, p.keeper().Release("client"))
+	testkit.Must(t, p.openFarm().Release("client"))
 	if r = p.update(UpdateOptions{}); len(r.Images) != 1 || r.Images[0].Generation != 3 {
 		t.Errorf("images after release: %+v", r.Images)
 	}
@@ -75,17 +75,17 @@ func TestRollbackToARevokedKey(t *testing.T) {
 		t.Fatalf("images: %+v", r.Images)
 	}
 	expectContains(t, "known_hosts", p.readFromImage("etc/ssh/ssh_known_hosts"), "@revoked * "+key)
-	_, err := p.keeper().RollBack("client", RollBackOptions{Generation: 1})
+	_, err := p.openFarm().RollBack("client", RollBackOptions{Generation: 1})
 	if err == nil || !strings.Contains(err.Error(), "SHA256:") ||
 		!reflect.DeepEqual(remedy.FindIn(err),
 			[]remedy.Remedy{remedy.If{Condition: "it has to be", Then: remedy.Option("force")}}) {
 		t.Errorf("Rollback: %v, %v, want a refusal that names the key, and the option force", err, remedy.FindIn(err))
 	}
-	_, err = p.keeper().RollBack("client", RollBackOptions{Generation: 1, Force: true})
+	_, err = p.openFarm().RollBack("client", RollBackOptions{Generation: 1, Force: true})
 	testkit.Must(t, err)
 	r = p.update(UpdateOptions{})
 	expectContains(t, "problem of the held image", r.Images[0].Problem, "still trusts ssh-ed25519 SHA256:")
-	status, err := p.keeper().ReadStatus()
+	status, err := p.openFarm().ReadStatus()
 	testkit.Must(t, err)
 	expectContains(t, "problem in the status", status.Images[0].Problem, "still trusts")
 }
@@ -96,22 +96,22 @@ func TestPruneAndPin(t *testing.T) {
 	p.write("ltskeeper.toml",
 		strings.Replace(p.read("ltskeeper.toml"), "[image]", "[image]\nkeep = 1\nkeep-for = \"1ns\"", 1))
 	p.update(UpdateOptions{})
-	testkit.Must(t, p.keeper().Pin("client", 1))
+	testkit.Must(t, p.openFarm().Pin("client", 1))
 	for _, name := range []string{"two", "three"} {
 		p.write("client/etc/hostname", name)
 		p.update(UpdateOptions{})
 	}
-	status, err := p.keeper().ReadStatus()
+	status, err := p.openFarm().ReadStatus()
 	testkit.Must(t, err)
 	if list := status.Images[0].Generations; len(list) < 2 || list[0].Number != 1 || !list[0].Pinned {
 		t.Errorf("generations: %+v", list)
 	}
-	testkit.Must(t, p.keeper().Unpin("client", 1))
-	pruned, err := p.keeper().Prune(nil)
+	testkit.Must(t, p.openFarm().Unpin("client", 1))
+	pruned, err := p.openFarm().Prune(nil)
 	if err != nil || len(pruned) != 1 || pruned[0].Generations[0] != 1 {
 		t.Errorf("Prune = %+v, %v", pruned, err)
 	}
-	if err := p.keeper().Pin("client", 99); err == nil {
+	if err := p.openFarm().Pin("client", 99); err == nil {
 		t.Error("a generation that is not there can be pinned")
 	}
 }

@@ -34,7 +34,7 @@ func TestSecretsAreRefused(t *testing.T) {
 	}
 	refused := func(what string) {
 		t.Helper()
-		r, err := p.keeper().Update(context.Background(), UpdateOptions{})
+		r, err := p.openFarm().Update(context.Background(), UpdateOptions{})
 		if err == nil || !strings.Contains(err.Error(), "\n  opt/app/deploy: ") ||
 			!reflect.DeepEqual(remedy.FindIn(err), remedies) {
 			t.Errorf("%s: Run: %v, %v, want a refusal that names opt/app/deploy, and %v", what, err, remedy.FindIn(err),
@@ -80,7 +80,7 @@ func TestSecretInHugeFile(t *testing.T) {
 	testkit.Must(t, err)
 	_, err = f.WriteString("\n" + p.read("key"))
 	testkit.Must(t, errors.Join(err, f.Close()))
-	_, err = p.keeper().Update(context.Background(), UpdateOptions{})
+	_, err = p.openFarm().Update(context.Background(), UpdateOptions{})
 	if err == nil || !strings.Contains(err.Error(), "\n  var/disk.img: OpenSSH private key") {
 		t.Errorf("Run: %v, want a refusal that names var/disk.img", err)
 	}

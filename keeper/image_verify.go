@@ -87,8 +87,8 @@ func (k *Keeper) compareTree(ctx context.Context, c farm.Chroot, store *image.St
 }
 
 // DiffGenerations returns what changed between two generations of a chroot's image.
-func (k *Keeper) DiffGenerations(ctx context.Context, chroot string, a, b int) ([]Change, error) {
-	c, err := k.farm.FindChroot(chroot)
+func (k *Keeper) DiffGenerations(ctx context.Context, name string, a, b int) ([]Change, error) {
+	c, err := k.farm.FindChroot(name)
 	if err == nil {
 		err = k.checkImagesAnswer()
 	}

@@ -99,7 +99,7 @@ func TestSecondScan(t *testing.T) {
 	expectContains(t, "known_hosts in the image", p.readFromImage("etc/ssh/ssh_known_hosts"), trusted)
 
 	// What prints without asking anybody goes by the same record.
-	conf, err := p.keeper().LTSConf("client")
+	conf, err := p.openFarm().LTSConf("client")
 	testkit.Must(t, err)
 	if string(conf) != p.read("tftp/client/lts.conf") {
 		t.Errorf("LTSConf prints\n%s\nclients have\n%s", conf, p.read("tftp/client/lts.conf"))

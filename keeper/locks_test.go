@@ -30,7 +30,7 @@ func TestLostLocks(t *testing.T) {
 		}
 		kill := sync.OnceFunc(func() { killHolder(t, p.path("client/var/lib/dpkg/lock")) })
 		full := !changed // for there to be any progress
-		_, err := p.keeper().Update(t.Context(), UpdateOptions{Full: full, Progress: func(now Progress) {
+		_, err := p.openFarm().Update(t.Context(), UpdateOptions{Full: full, Progress: func(now Progress) {
 			if now.Step == "image client" {
 				kill()
 			}

@@ -46,7 +46,7 @@ func TestVerifyTree(t *testing.T) {
 	}))
 	p.write("ltskeeper.toml", p.read("ltskeeper.toml")+"id-offset = 100000\n")
 	p.update(UpdateOptions{})
-	verified, err := p.keeper().VerifyImages(t.Context(), VerifyOptions{Tree: true})
+	verified, err := p.openFarm().VerifyImages(t.Context(), VerifyOptions{Tree: true})
 	testkit.Must(t, err)
 	if v := verified[0]; v.Problem != "" || len(v.Tree) > 0 {
 		t.Errorf("the image is not what its tree makes: %+v", v)

@@ -36,7 +36,7 @@ func TestOddFiles(t *testing.T) {
 				p.write("ltskeeper.toml", p.read("ltskeeper.toml")+"[known-hosts]\nhash = true\n"+
 					"[ltsp]\nknown-hosts = \"ltsp/ssh_known_hosts\"\n[metrics]\ntextfile = \"ltskeeper.prom\"\n")
 				p.write("client/usr/share/ltsp/get_hosts", "#!/bin/sh\n")
-				k := p.keeper()
+				k := p.openFarm()
 				f := k.farm
 				p.update(UpdateOptions{})
 				testkit.Must(t, os.MkdirAll(filepath.Dir(p.path(file)), 0o755))

@@ -17,7 +17,7 @@ func TestAddedAgain(t *testing.T) {
 	p := newTestFarm(t)
 	ctx := context.Background()
 	app := farm.Server{Name: "app01", Addresses: []string{server.Address}, Port: server.Port}
-	k := p.keeper()
+	k := p.openFarm()
 	testkit.Must(t, k.AddServer(app))
 	r, err := k.CollectKeys(ctx, CollectOptions{})
 	testkit.Must(t, err)

@@ -70,8 +70,8 @@ func (p *testFarm) farm() *farm.Farm {
 	return f
 }
 
-// keeper opens the farm.
-func (p *testFarm) keeper() *Keeper {
+// openFarm opens the farm.
+func (p *testFarm) openFarm() *Keeper {
 	p.t.Helper()
 	k, err := Open(p.path("ltskeeper.toml"))
 	testkit.Must(p.t, err)
@@ -80,7 +80,7 @@ func (p *testFarm) keeper() *Keeper {
 
 func (p *testFarm) update(o UpdateOptions) *Report {
 	p.t.Helper()
-	r, err := p.keeper().Update(context.Background(), o)
+	r, err := p.openFarm().Update(context.Background(), o)
 	testkit.Must(p.t, err)
 	return r
 }

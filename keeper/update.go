@@ -58,10 +58,10 @@ func (k *Keeper) carryOut(r *run, work func() error) (*Report, error) {
 }
 
 // beginStep begins a part of the work, of a chroot or of all; the function it returns ends it.
-func (r *run) beginStep(name, chroot string) func() {
+func (r *run) beginStep(name, root string) func() {
 	began := time.Now()
 	return func() {
-		r.report.Steps = append(r.report.Steps, Step{name, chroot, time.Since(began)})
+		r.report.Steps = append(r.report.Steps, Step{name, root, time.Since(began)})
 	}
 }
 

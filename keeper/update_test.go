@@ -70,7 +70,7 @@ func TestALinkOutOfTheImage(t *testing.T) {
 	testkit.Must(t, os.MkdirAll(p.path("client/etc/ssh"), 0o755))
 	testkit.Must(t, os.MkdirAll(p.path("client/tmp"), 0o755))
 	testkit.Must(t, os.Symlink("/tmp/known_hosts", p.path("client/etc/ssh/ssh_known_hosts")))
-	_, err := p.keeper().Update(context.Background(), UpdateOptions{})
+	_, err := p.openFarm().Update(context.Background(), UpdateOptions{})
 	if err == nil || !strings.Contains(err.Error(), "at /tmp/known_hosts, which is left out of the image") {
 		t.Errorf("Run: %v", err)
 	}
@@ -86,7 +86,7 @@ func TestOneChrootFails(t *testing.T) {
 	p.write("ltskeeper.toml",
 		strings.Replace(p.read("ltskeeper.toml"), "[[chroot]]",
 			"[[chroot]]\nname = \"broken\"\npath = \"nowhere\"\n[[chroot]]", 1))
-	r, err := p.keeper().Update(context.Background(), UpdateOptions{})
+	r, err := p.openFarm().Update(context.Background(), UpdateOptions{})
 	if err == nil || !strings.Contains(err.Error(), "chroot broken") {
 		t.Errorf("Run: %v, want an error about chroot broken", err)
 	}

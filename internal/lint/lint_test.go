@@ -138,23 +138,16 @@ func TestChecksOfPackages(t *testing.T) {
 	}
 }
 
-// What the lists hold back, and that they hold nothing for nothing.
-func TestLists(t *testing.T) {
+// What exceptions excuse, and that each is needed.
+func TestExceptions(t *testing.T) {
 	t.Parallel()
 	found := []finding{{in: "a", subject: "x"}, {in: "a", subject: "y"}, {in: "b", subject: "x"}}
 	rest, stale := excuse(found, []exception{{in: "a", subject: "x"}, {in: "b", subject: "y", reason: "why"}})
 	if !slices.Equal(rest, found[1:]) {
 		t.Errorf("after exceptions: %v", rest)
 	}
-	if len(stale) != 1 || stale[0].String() != listsFile+": the exception for y of b is not needed any more" {
+	if len(stale) != 1 || stale[0].String() != exceptionsFile+": the exception for y of b is not needed any more" {
 		t.Errorf("exceptions without findings: %v", stale)
-	}
-	rest, finished := holdBack(found, []string{"a", "c"})
-	if !slices.Equal(rest, found[2:]) {
-		t.Errorf("held back: %v", rest)
-	}
-	if len(finished) != 1 || finished[0].String() != listsFile+": c is not unfinished any more" {
-		t.Errorf("finished: %v", finished)
 	}
 }
 

@@ -100,8 +100,8 @@ func TestFindCommandWords(t *testing.T) {
 var commandWords = regexp.MustCompile("\\bltskeeper (--|init\\b|server |update-image|status\\b|doctor\\b|keys |image [a-z]|known-hosts|lts-conf|help\\b)" +
 	"|(^|[ `(])update-image\\b|(^|[ `(])--[a-z].* |.* [`(]?--[a-z]|\\[(image|chroot|client|tftp|collect)\\]")
 
-// findCommandWords returns the string literals that speak of a command, an option or a table of the declaration. What
-// package remedy is given to hold is none of them.
+// findCommandWords returns the string literals that speak of a command, an option or a table of the
+// declaration, but for those that package remedy is given to hold.
 func findCommandWords(file *ast.File) (found []*ast.BasicLit) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -111,7 +111,8 @@ func findCommandWords(file *ast.File) (found []*ast.BasicLit) {
 			of, is := n.Fun.(*ast.SelectorExpr)
 			return !isOfRemedy(n.Fun) || is && of.Sel.Name == "AttachTo"
 		case *ast.BasicLit:
-			if text, err := strconv.Unquote(n.Value); err == nil && n.Kind == token.STRING && commandWords.MatchString(text) {
+			text, err := strconv.Unquote(n.Value)
+			if err == nil && n.Kind == token.STRING && commandWords.MatchString(text) {
 				found = append(found, n)
 			}
 		}

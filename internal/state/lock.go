@@ -41,8 +41,8 @@ func (f Folder) Lock() (release func(), err error) {
 		return nil, fmt.Errorf("%w%s (lock %s); try again when it is done", ErrLocked, describeHolder(path), path)
 	case errors.Is(err, unix.ENOLCK), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EOPNOTSUPP),
 		errors.Is(err, unix.EINVAL):
-		return nil,
-			fmt.Errorf("take the lock %s: %w: this file system cannot lock files; move the state to one that can (state = in the declaration)", path, err)
+		return nil, fmt.Errorf("take the lock %s: %w: this file system cannot lock files; "+
+			"move the state to one that can (state = in the declaration)", path, err)
 	default:
 		return nil, fmt.Errorf("take the lock %s: %w", path, err)
 	}
@@ -64,7 +64,8 @@ func openLockFile(path string) (*os.File, error) {
 	var st unix.Stat_t
 	if err = unix.Fstat(int(f.Fd()), &st); err == nil && st.Mode&0o7777 != 0o600 {
 		if st.Nlink > 1 {
-			err = fmt.Errorf("%s has another name, and its mode is %o and not 600: remove it, and the next run makes another", path, st.Mode&0o7777)
+			err = fmt.Errorf("%s has another name, and its mode is %o and not 600: "+
+				"remove it, and the next run makes another", path, st.Mode&0o7777)
 		} else {
 			err = f.Chmod(0o600)
 		}
