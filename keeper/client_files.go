@@ -18,21 +18,19 @@ import (
 
 // A derivedFile is one that ltskeeper writes for the clients of a chroot.
 type derivedFile struct {
-	path      string // in the root
-	data      []byte
-	isProgram bool
+	path string // in the root
+	data []byte
+	mode fs.FileMode // programMode or textMode
 }
 
-func (d derivedFile) mode() fs.FileMode {
-	if d.isProgram {
-		return 0o755
-	}
-	return 0o644
-}
+const (
+	textMode    fs.FileMode = 0o644
+	programMode fs.FileMode = 0o755
+)
 
 // describe returns a content of the file as people see it.
 func (d derivedFile) describe(data []byte) string {
-	if d.isProgram && data != nil {
+	if d.mode == programMode && data != nil {
 		return fmt.Sprintf("a program of %d bytes, SHA-256 %x\n", len(data), sha256.Sum256(data))
 	}
 	return string(data)
@@ -56,8 +54,7 @@ func renderFiles(rec *record, c farm.Chroot) (derivedFiles, error) {
 	if err != nil {
 		return nil, err
 	}
-	return derivedFiles{{path: derive.KnownHostsPath, data: rec.KnownHosts()},
-			{path: derive.LTSConfPath, data: ltsConf}},
+	return derivedFiles{{derive.KnownHostsPath, rec.KnownHosts(), textMode}, {derive.LTSConfPath, ltsConf, textMode}},
 		nil
 }
 
@@ -92,7 +89,7 @@ func (r *run) writeFiles(rec *record, root *clientRoot) (overlay derivedFiles, c
 // putFiles brings files into the tree, and returns those that belong into the image only.
 func (r *run) putFiles(root *clientRoot, files derivedFiles) (overlay derivedFiles, err error) {
 	for _, file := range files {
-		if file.isProgram && root.isWritable() && !r.DryRun {
+		if file.mode == programMode && root.isWritable() && !r.DryRun {
 			// Before the file: one of ours that is not remembered would never be replaced again.
 			if err := rememberProgram(r.farm.State, root.declared.Name, file); err != nil {
 				return nil, err
@@ -129,7 +126,7 @@ func (r *run) putFile(root *clientRoot, file derivedFile) (isForImage bool, err 
 	inTree := root.isWritable() && !r.DryRun
 	if inTree {
 		// also if it is the same: permissions and owner may be wrong
-		if _, err := root.Put(file.path, file.data, file.mode()); err != nil {
+		if _, err := root.Put(file.path, file.data, file.mode); err != nil {
 			return false, err
 		}
 	}
@@ -190,26 +187,15 @@ func (k *Keeper) checkReplaceable(path string, data []byte) error {
 // isAdopted reports whether the folder of adopted files holds an exact copy.
 func isAdopted(data []byte, folder string) (bool, error) {
 	entries, err := os.ReadDir(folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
 	for _, e := range entries {
-		path := filepath.Join(folder, e.Name())
-		info, err := regular.Stat(path)
-		if regular.IsOdd(err) || errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() != int64(len(data)) {
-			continue // not a copy of this
-		}
-		var have []byte
-		if err == nil {
-			have, err = regular.Read(path, int64(len(data)))
-		}
-		if err != nil {
+		have, err := regular.Read(filepath.Join(folder, e.Name()), int64(len(data))) // what is larger is odd
+		if err != nil && !regular.IsOdd(err) && !errors.Is(err, fs.ErrNotExist) {
 			return false, err
 		}
-		if bytes.Equal(have, data) {
+		if err == nil && bytes.Equal(have, data) {
 			return true, nil
 		}
 	}

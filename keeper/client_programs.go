@@ -60,7 +60,7 @@ func (k *Keeper) findPrograms(root *clientRoot) (programs derivedFiles, err erro
 			return nil, err
 		}
 		if program != nil {
-			programs = append(programs, derivedFile{path: p.path, data: program, isProgram: true})
+			programs = append(programs, derivedFile{p.path, program, programMode})
 		}
 	}
 	return programs, nil
@@ -153,12 +153,8 @@ func readRootMachine(root *chroot.Root) (elf.Machine, error) {
 	if err != nil {
 		return elf.EM_NONE, err
 	}
-	f, err := elf.Open(self)
-	if err != nil {
-		return elf.EM_NONE, err
-	}
-	defer f.Close()
-	return f.Machine, nil
+	program, err := os.ReadFile(self)
+	return readMachine(program), err
 }
 
 // readMachine returns what a program is made for, EM_NONE if it is none.

@@ -175,7 +175,7 @@ func TestGetHostsForTheImage(t *testing.T) {
 	o.declared.Write = false
 	o.store = New(&farm.Farm{Image: farm.Image{Directory: dir}}).imageStore(o.declared)
 	overlay, err := putPrograms(r, o)
-	if err != nil || len(overlay) != 1 || overlay[0].mode() != 0o755 {
+	if err != nil || len(overlay) != 1 || overlay[0].mode != 0o755 {
 		t.Fatalf("%+v, %v", overlay, err)
 	}
 	if _, err := os.Stat(filepath.Join(o.Path(), getHosts.path)); err == nil {

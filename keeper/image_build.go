@@ -206,7 +206,7 @@ func (k *Keeper) imageOptions(root *clientRoot, overlay derivedFiles) (squashfs.
 			return squashfs.Options{}, err
 		}
 		options.Overlay = append(options.Overlay,
-			squashfs.OverlayFile{Path: path, Content: file.data, Mode: file.mode()})
+			squashfs.OverlayFile{Path: path, Content: file.data, Mode: file.mode})
 	}
 	return options, nil
 }

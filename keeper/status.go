@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"ltskeeper/derive"
 	"ltskeeper/farm"
 	"ltskeeper/image"
 	"ltskeeper/internal/remedy"
@@ -167,14 +168,8 @@ func (k *Keeper) readImageStatus(s *ImageStatus, c farm.Chroot) error {
 	return cmp.Or(err, problem)
 }
 
-// KnownHosts is the known_hosts that clients would get, from the record.
-func (k *Keeper) KnownHosts() ([]byte, error) {
-	rec, err := k.loadRecord(true)
-	if err != nil {
-		return nil, err
-	}
-	return rec.KnownHosts(), nil
-}
+// KnownHosts returns the known_hosts that clients would get, from the record.
+func (k *Keeper) KnownHosts() ([]byte, error) { return k.ExportKeys(derive.Formats[0]) }
 
 // ExportKeys renders what is trusted, from the record, in one of derive.Formats.
 func (k *Keeper) ExportKeys(format string) ([]byte, error) {
@@ -185,7 +180,7 @@ func (k *Keeper) ExportKeys(format string) ([]byte, error) {
 	return rec.Export(format)
 }
 
-// LTSConf is the lts.conf that clients of a chroot would get, from the record.
+// LTSConf returns the lts.conf that clients of a chroot would get, from the record.
 func (k *Keeper) LTSConf(chroot string) ([]byte, error) {
 	c, err := k.farm.FindChroot(chroot)
 	if err != nil {
