@@ -221,14 +221,14 @@ words that are a type and a function or method of one package: 1
   p                        1  entry
 exported names without a doc comment: 2 of 3
 lines of a function: median 1, 99 of 100 have at most 2, longest 2 (Scan at a.go:7)
-lines of Go: 13 outside tests, 2 in tests and test kits
+lines of Go: 13 outside tests, 8 of them code; 2 in tests, test kits and checks
 lines over the limits: 0 of comments (100 columns), 1 of code (120); the widest line has 138 (a_test.go:2)
 `
 	if got := measure([]*pkg{p}); got != want {
 		t.Errorf("the figures are\n%swant\n%s", got, want)
 	}
 	p.path = "internal/testkit/p"
-	if got := measure([]*pkg{p}); !strings.Contains(got, "lines of Go: 0 outside tests, 15 in tests") {
+	if got := measure([]*pkg{p}); !strings.Contains(got, "lines of Go: 0 outside tests, 0 of them code; 15 in tests") {
 		t.Errorf("the figures of a test kit are\n%s", got)
 	}
 }
