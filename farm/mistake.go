@@ -45,7 +45,13 @@ func (m Mistake) Unwrap() error { return remedy.AttachTo(errors.New(m.Msg), m.Re
 type Mistakes []Mistake
 
 // Error returns a line for each mistake.
-func (ms Mistakes) Error() string { return errors.Join(ms.Unwrap()...).Error() }
+func (ms Mistakes) Error() string {
+	lines := make([]string, len(ms))
+	for i, m := range ms {
+		lines[i] = m.Error()
+	}
+	return strings.Join(lines, "\n")
+}
 
 // Unwrap returns the mistakes.
 func (ms Mistakes) Unwrap() []error {

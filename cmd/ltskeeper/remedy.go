@@ -5,23 +5,41 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
+	"ltskeeper/farm"
 	"ltskeeper/internal/remedy"
 	"ltskeeper/keeper"
+	"ltskeeper/ltsconf"
 )
 
 // explainError is an error in words, with what to do about it. Errors that were joined have their
 // own lines and remedies.
 func (t *tool) explainError(err error) string {
-	if joined, is := err.(interface{ Unwrap() []error }); is && errors.Join(joined.Unwrap()...).Error() == err.Error() {
-		var lines []string
-		for _, e := range joined.Unwrap() {
-			lines = append(lines, t.explainError(e))
-		}
-		return strings.Join(lines, "\n")
+	if parts := splitError(err); parts != nil {
+		return strings.Join(t.explainErrors(parts), "\n")
 	}
 	return t.withRemedies(err.Error(), remedy.FindIn(err))
+}
+
+// joinedType is the type of what errors.Join returns.
+var joinedType = reflect.TypeOf(errors.Join(errors.ErrUnsupported))
+
+// splitError returns the errors that were joined to err, or nil. What fmt.Errorf wraps is one
+// sentence.
+func splitError(err error) []error {
+	switch e := err.(type) {
+	case farm.Mistakes:
+		return e.Unwrap()
+	case ltsconf.SyntaxErrors:
+		return e.Unwrap()
+	case interface{ Unwrap() []error }:
+		if reflect.TypeOf(err) == joinedType {
+			return e.Unwrap()
+		}
+	}
+	return nil
 }
 
 // explainErrors is errors in words, with what to do about each.

@@ -5,15 +5,17 @@ import (
 	"fmt"
 	"testing"
 
+	"ltskeeper/farm"
 	"ltskeeper/internal/remedy"
+	"ltskeeper/ltsconf"
 )
 
 func TestExplainError(t *testing.T) {
 	t.Parallel()
 	full, wrong := errors.New("no room"), errors.New("wrong")
 	prune := remedy.Steps{
-		remedy.Setting{Section: "image", Key: "keep", Change: "lower"}, remedy.Setting{Section: "image",
-			Key: "keep-for", Change: "lower"},
+		remedy.Setting{Section: "image", Key: "keep", Change: "lower"},
+		remedy.Setting{Section: "image", Key: "keep-for", Change: "lower"},
 		remedy.Command{"image", "prune"},
 	}
 	force := remedy.If{Condition: "it is meant so", Then: remedy.Option("force")}
@@ -50,6 +52,26 @@ func TestExplainError(t *testing.T) {
 		tool := &tool{config: test.config}
 		if got := tool.explainError(test.err); got != test.want {
 			t.Errorf("got  %q\nwant %q", got, test.want)
+		}
+	}
+}
+
+// Joined errors are told apart by their type, whatever they say.
+func TestSplitError(t *testing.T) {
+	t.Parallel()
+	a, b := errors.New("a"), errors.New("b")
+	for _, test := range []struct {
+		err  error
+		want int
+	}{
+		{errors.Join(a, b), 2},
+		{farm.Mistakes{{Msg: "x"}, {Msg: "y"}}, 2},
+		{ltsconf.SyntaxErrors{{Msg: "x"}}, 1},
+		{fmt.Errorf("%w\n%w", a, b), 0},
+		{a, 0},
+	} {
+		if parts := splitError(test.err); len(parts) != test.want {
+			t.Errorf("%q has %d parts, want %d", test.err, len(parts), test.want)
 		}
 	}
 }
