@@ -164,13 +164,7 @@ func resolver(known map[string]string) func(context.Context, string) ([]netip.Ad
 
 func TestScanIPv6(t *testing.T) {
 	t.Parallel()
-	probe, err := net.Listen("tcp", "[::1]:0")
-	if err != nil {
-		t.Skip(err)
-	}
-	port := probe.Addr().(*net.TCPAddr).Port
-	probe.Close()
-	s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}, Address: "::1", Port: port})
+	s := sshdtest.StartIPv6(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
 	seen := scanOne(t, patient, targetOf("app01", s))
 	if !slices.Equal(formatLines(seen.Addresses[0].Keys), s.PublicKeys()) {
 		t.Errorf("%+v", seen.Addresses)

@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -126,18 +125,12 @@ func TestCertificateAtAPort(t *testing.T) {
 // A server at an IPv6 address is known by it, in brackets if its port is not the usual one.
 func TestLoginOverIPv6(t *testing.T) {
 	t.Parallel()
-	probe, err := net.Listen("tcp", "[::1]:0")
-	if err != nil {
-		t.Skip(err)
-	}
-	port := probe.Addr().(*net.TCPAddr).Port
-	probe.Close()
-	s := sshdtest.Start(t, sshdtest.Options{KeyTypes: []string{"ed25519"}, Address: "::1", Port: port})
+	s := sshdtest.StartIPv6(t, sshdtest.Options{KeyTypes: []string{"ed25519"}})
 	key, err := keys.ParseKey(s.PublicKeys()[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := keys.RenderKnownHosts(keys.KnownHosts{Hosts: []keys.Host{{Names: []string{"::1"}, Port: port,
+	data := keys.RenderKnownHosts(keys.KnownHosts{Hosts: []keys.Host{{Names: []string{"::1"}, Port: s.Port,
 		Keys: []keys.Key{key}}}})
 	if out, err := runSSH(t, s, data); err != nil || out != "hello\n" {
 		t.Errorf("login: %v\n%s", err, out)

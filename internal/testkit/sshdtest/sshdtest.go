@@ -55,6 +55,18 @@ type Server struct {
 	ended   chan struct{} // closed once the process is gone
 }
 
+// StartIPv6 is Start at a free port of ::1. It skips the test if this machine has no such address.
+func StartIPv6(t testing.TB, o Options) *Server {
+	t.Helper()
+	probe, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skip(err)
+	}
+	o.Address, o.Port = "::1", probe.Addr().(*net.TCPAddr).Port
+	probe.Close()
+	return Start(t, o)
+}
+
 // Start starts a server that stops when the test ends. It needs sshd.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
